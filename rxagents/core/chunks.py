@@ -1,0 +1,113 @@
+"""One event of a provider's stream: `StreamChunk`, and the tool-call fragments it carries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, field
+
+from rxagents.core.usage import Usage
+
+
+class TextBuffer:
+    """The text of one stream and choice, shared by its chunks and joined only when read.
+
+    A chunk stores how long the text was when it arrived, so that appending costs the same at
+    the first and at the millionth chunk. Reading joins what is new and keeps the result.
+    """
+
+    __slots__ = ("length", "pieces")
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.length = 0
+
+    def append(self, text: str) -> int:
+        """Add `text`; return the length of all the text, in characters."""
+        self.pieces.append(text)
+        self.length += len(text)
+        return self.length
+
+    def upto(self, length: int) -> str:
+        """Return the first `length` characters."""
+        if len(self.pieces) > 1:
+            self.pieces[:] = ["".join(self.pieces)]
+        text = self.pieces[0] if self.pieces else ""
+        return text if len(text) == length else text[:length]
+
+
+class _LazyContent:
+    """Holds a chunk's place in its `TextBuffer`, outside of the Struct's fields.
+
+    A slot before the Struct is neither encoded nor compared, and setting it costs O(1).
+    """
+
+    __slots__ = ("_text",)
+
+    _text: tuple[TextBuffer, int]
+
+
+class ToolCallDelta(Struct, frozen=True, gc=False):
+    """A fragment of a tool call.
+
+    Attributes:
+        index: Which call of this answer, counted from 0 in the order in which they start.
+        id: The call's id; empty on the fragments that do not bring it.
+        name: The tool's name; only on the fragment that starts the call.
+        arguments: The next piece of the arguments' JSON text.
+        sealed: The call is complete: no fragment of it follows.
+    """
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+    sealed: bool = False
+
+
+class StreamChunk(_LazyContent, Struct, frozen=True, gc=False):
+    """One event of a provider's stream, the same for all providers.
+
+    Attributes:
+        delta: The new text; may be empty.
+        index: The chunk's position in the stream, from 0.
+        choice: Which of the answers, where several were asked for.
+        finish_reason: `""` until the answer ends; then `"stop"`, `"length"`, `"tool_calls"`,
+            `"content_filter"`, or the provider's own word where it has no unified one.
+        reasoning: New thinking text.
+        refusal: New text of a refusal.
+        tool_calls: Fragments of tool calls.
+        usage: Token counts; `None` until known.
+        metadata: `model`, `id`, `request_id`, the provider's own `finish_reason`, and what
+            else it tells. Chunks of a stream share one dict while nothing changes: read only.
+        timestamp: When the bytes arrived, in seconds since the epoch.
+    """
+
+    delta: str = ""
+    index: int = 0
+    choice: int = 0
+    finish_reason: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    usage: Usage | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    timestamp: float = 0.0
+
+    @property
+    def content(self) -> str:
+        """All the text of this stream and choice, up to and with this chunk.
+
+        Joined when read, and not encoded: a chunk that was decoded or copied with
+        `msgspec.structs.replace` knows only its own `delta`.
+        """
+        try:
+            buffer, length = self._text
+        except AttributeError:
+            return self.delta
+        return buffer.upto(length)
+
+
+set_content = _LazyContent._text.__set__  # type: ignore[attr-defined] # noqa: SLF001
+"""`set_content(chunk, (buffer, length))` ties a frozen chunk to its text, once, by the slot's
+descriptor: mypy sees the annotation, not the descriptor that `__slots__` makes of it."""

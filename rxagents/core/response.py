@@ -1,0 +1,151 @@
+"""A stream folded into one answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rxagents.core.chunks import StreamChunk, TextBuffer, ToolCallDelta
+from rxagents.core.messages import Message, Part, ReasoningPart, TextPart, ToolCall
+from rxagents.core.tool_calls import ToolCallAssembler
+from rxagents.core.usage import Usage
+
+
+class Response:
+    """One answer of a stream: all of it, or what has arrived so far.
+
+    Attributes:
+        finish_reason: As in `StreamChunk`; `""` while the answer goes on.
+        usage: Token counts; `None` until known.
+        metadata: The last chunk's.
+    """
+
+    __slots__ = ("_content", "_fragments", "_provider_data", "_reasoning", "_refusal",
+                 "finish_reason", "metadata", "usage")  # fmt: skip
+
+    def __init__(self, builder: ResponseBuilder) -> None:
+        self._content = builder.content, builder.content.length
+        self._reasoning = builder.reasoning, builder.reasoning.length
+        self._refusal = builder.refusal, builder.refusal.length
+        self._fragments = builder.fragments, len(builder.fragments)
+        self._provider_data = builder.provider_data
+        self.finish_reason = builder.finish_reason
+        self.usage: Usage | None = builder.usage
+        self.metadata: dict[str, Any] = builder.metadata
+
+    @property
+    def content(self) -> str:
+        """The text."""
+        buffer, length = self._content
+        return buffer.upto(length)
+
+    @property
+    def reasoning(self) -> str:
+        """The thinking text."""
+        buffer, length = self._reasoning
+        return buffer.upto(length)
+
+    @property
+    def refusal(self) -> str:
+        """The text of a refusal."""
+        buffer, length = self._refusal
+        return buffer.upto(length)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls in the order in which they started, with the arguments received."""
+        fragments, count = self._fragments
+        assembler = ToolCallAssembler()
+        for fragment in fragments[:count]:
+            assembler.add(fragment)
+        return assembler.calls()
+
+    @property
+    def message(self) -> Message:
+        """The answer as a message: append it to the conversation."""
+        parts: list[Part] = []
+        if self.reasoning:
+            parts.append(ReasoningPart(self.reasoning))
+        text = self.content or self.refusal
+        if text:
+            parts.append(TextPart(text))
+        parts += self.tool_calls
+        return Message("assistant", tuple(parts), provider_data=self._provider_data)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Response):
+            return NotImplemented
+        return self._fields() == other._fields()
+
+    __hash__ = None  # type: ignore[assignment]  # equal by content, and content holds dicts
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in self._fields().items() if value)
+        return f"Response({fields})"
+
+    def _fields(self) -> dict[str, object]:
+        return {
+            "content": self.content,
+            "reasoning": self.reasoning,
+            "refusal": self.refusal,
+            "tool_calls": self.tool_calls,
+            "finish_reason": self.finish_reason,
+            "usage": self.usage,
+            "metadata": self.metadata,
+        }
+
+
+class ResponseBuilder:
+    """Folds the chunks of one choice; a snapshot at any time costs the same, and stays as it was.
+
+    Args:
+        choice: Which choice of the stream to fold.
+    """
+
+    def __init__(self, choice: int = 0) -> None:
+        self._choice = choice
+        self.content = TextBuffer()
+        self.reasoning = TextBuffer()
+        self.refusal = TextBuffer()
+        self.fragments: list[ToolCallDelta] = []
+        self.finish_reason = ""
+        self.usage: Usage | None = None
+        self.metadata: dict[str, Any] = {}
+        self.provider_data: dict[str, Any] = {}
+
+    def add(self, chunk: StreamChunk) -> None:
+        """Take in a chunk. Usage counts for all choices; other choices' chunks add only that."""
+        if chunk.usage is not None:
+            self.usage = chunk.usage
+        if chunk.choice != self._choice:
+            return
+        if chunk.delta:
+            self.content.append(chunk.delta)
+        if chunk.reasoning:
+            self.reasoning.append(chunk.reasoning)
+        if chunk.refusal:
+            self.refusal.append(chunk.refusal)
+        if chunk.tool_calls:
+            self.fragments += chunk.tool_calls
+        if chunk.finish_reason:
+            self.finish_reason = chunk.finish_reason
+        if chunk.metadata is not self.metadata:
+            self._take_metadata(chunk.metadata)
+
+    def response(self) -> Response:
+        """Return what has been folded so far."""
+        return Response(self)
+
+    def _take_metadata(self, metadata: dict[str, Any]) -> None:
+        self.metadata = metadata
+        for wire, data in metadata.get("provider_data", {}).items():
+            known = self.provider_data.get(wire, {})
+            self.provider_data = {**self.provider_data, wire: _merge(known, data)}
+
+
+def _merge(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(known)
+    for key, value in new.items():
+        before = merged.get(key)
+        both_lists = isinstance(before, list) and isinstance(value, list)
+        merged[key] = before + value if both_lists else value
+    return merged

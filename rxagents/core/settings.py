@@ -1,0 +1,101 @@
+"""Generation settings: checked once, where they are made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from msgspec import Struct, structs
+
+from rxagents.core.errors import ConfigurationError
+
+ResponseFormat: TypeAlias = str | dict[str, Any] | type
+"""`"text"`, `"json_object"`, a format in the provider's own shape, or a type to answer with."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """How to generate. `None` leaves a setting to the provider.
+
+    Attributes:
+        temperature: 0 or more.
+        top_p: Between 0 and 1.
+        max_tokens: At most so many tokens of answer; 1 or more.
+        stop: Up to the provider's number of stop sequences.
+        seed: For answers as repeatable as the provider makes them.
+        tool_choice: `"auto"`, `"none"`, `"required"`, or the name of the tool to call.
+        parallel_tool_calls: Whether one answer may call several tools.
+        response_format: The form of the answer.
+        extra_body: Fields to add to the request's body as they are; they win over those the
+            library renders, and `None` removes one.
+
+    Raises:
+        ConfigurationError: A value is out of its range or of the wrong type.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] | None = None
+    seed: int | None = None
+    tool_choice: str | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    extra_body: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        _check_number("temperature", self.temperature, upper=math.inf)
+        _check_number("top_p", self.top_p, upper=1)
+        _check_type("max_tokens", self.max_tokens, int, "a whole number of tokens")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ConfigurationError(f"max_tokens must be 1 or more, not {self.max_tokens}.")
+        _check_type("seed", self.seed, int, "a whole number")
+        _check_type("tool_choice", self.tool_choice, str, "'auto', 'none', 'required' or a name")
+        _check_type("parallel_tool_calls", self.parallel_tool_calls, bool, "True or False")
+        _check_type("extra_body", self.extra_body, dict, "a dict")
+        _check_type("stop", self.stop, tuple, "a str or a sequence of str")
+        if self.stop is not None and not all(isinstance(s, str) and s for s in self.stop):
+            raise ConfigurationError("stop must hold texts that are not empty.")
+        _check_type(
+            "response_format",
+            self.response_format,
+            (str, dict, type),
+            "'text', 'json_object', a dict or a type",
+        )
+
+    def override(self, **changes: Any) -> Settings:
+        """Return these settings with those of `changes` that are not `None`.
+
+        Raises:
+            ConfigurationError: A name is not a setting, or a value is not usable.
+        """
+        unknown = set(changes) - set(self.__struct_fields__)
+        if unknown:
+            raise ConfigurationError(
+                f"Unknown settings {sorted(unknown)}: use {', '.join(self.__struct_fields__)}."
+            )
+        given = {name: value for name, value in changes.items() if value is not None}
+        if "stop" in given:
+            given["stop"] = _to_tuple(given["stop"])
+        return structs.replace(self, **given) if given else self
+
+
+def _to_tuple(stop: object) -> object:
+    if isinstance(stop, str):
+        return (stop,)
+    return tuple(stop) if isinstance(stop, Sequence) else stop
+
+
+def _check_number(name: str, value: object, upper: float) -> None:
+    _check_type(name, value, (int, float), "a number")
+    if isinstance(value, (int, float)) and not (0 <= value <= upper and math.isfinite(value)):
+        limit = "0 or more" if upper == math.inf else f"between 0 and {upper}"
+        raise ConfigurationError(f"{name} must be {limit}, not {value}.")
+
+
+def _check_type(name: str, value: object, types: type | tuple[type, ...], wanted: str) -> None:
+    if value is None:
+        return
+    bool_for_number = isinstance(value, bool) and types is not bool
+    if bool_for_number or not isinstance(value, types):
+        raise ConfigurationError(f"{name} must be {wanted}, not {value!r}.")

@@ -1,0 +1,102 @@
+"""Newline-delimited JSON: one value a line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecodeError
+
+MAX_LINE_BYTES = 8 * 1024 * 1024
+"""The default limit of one line."""
+
+
+class LineFramer:
+    """Cuts a byte stream after each LF.
+
+    Args:
+        max_line_bytes: A line longer than this is a `LimitExceededError`.
+    """
+
+    def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self.error: LimitExceededError | None = None
+        self._limit = max_line_bytes
+        self._pending: list[bytes] = []
+        self._pending_size = 0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the lines that `data` completes, without their ends and without empty ones."""
+        if self.error is not None:
+            return []
+        whole, newline, rest = data.rpartition(b"\n")
+        lines: list[bytes] = []
+        if newline:
+            self._pending.append(whole)
+            lines = self._within_limit(b"".join(self._pending).split(b"\n"))
+            self._pending, self._pending_size = [], 0
+        self._keep(rest)
+        return lines
+
+    def flush(self) -> list[bytes]:
+        """Return the last line, if no LF closed it."""
+        rest, self._pending = b"".join(self._pending), []
+        return [] if self.error is not None or not rest.strip() else [rest.strip()]
+
+    def _keep(self, data: bytes) -> None:
+        if data:
+            self._pending.append(data)
+            self._pending_size += len(data)
+            if self._pending_size > self._limit:
+                self._fail()
+
+    def _within_limit(self, lines: list[bytes]) -> list[bytes]:
+        for position, line in enumerate(lines):
+            if len(line) > self._limit:
+                self._fail()
+                lines = lines[:position]
+                break
+        return [stripped for line in lines if (stripped := line.strip())]
+
+    def _fail(self) -> None:
+        self._pending = []
+        self.error = LimitExceededError(
+            f"A line of the stream is longer than {self._limit} bytes. If the server means it, "
+            "raise the limit."
+        )
+
+
+class NDJSONDecoder:
+    """Decodes a stream of JSON values; blank lines are skipped.
+
+    Args:
+        max_line_bytes: A line longer than this is a `LimitExceededError`.
+    """
+
+    def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self.error: ProviderError | None = None
+        self._framer = LineFramer(max_line_bytes)
+
+    def feed(self, data: bytes) -> list[Any]:
+        """Return the values that `data` completes."""
+        return self._decode(self._framer.feed(data))
+
+    def flush(self) -> list[Any]:
+        """Return the value of the last line, if no LF closed it."""
+        return self._decode(self._framer.flush())
+
+    def _decode(self, lines: list[bytes]) -> list[Any]:
+        values: list[Any] = []
+        if self.error is not None:
+            return values
+        for line in lines:
+            try:
+                values.append(msgspec.json.decode(line))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                self.error = StreamDecodeError(
+                    f"A line of the stream is not JSON ({error}): {line[:200]!r}. "
+                    "Check that the server sends one JSON value a line."
+                )
+                return values
+        self.error = self._framer.error
+        return values

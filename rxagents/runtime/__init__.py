@@ -1,0 +1,1 @@
+"""Where Observables meet asyncio: tasks bound to subscriptions, demand, and the bridges."""

@@ -1,0 +1,61 @@
+"""Awaiting an Observable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from reactivex import Observable
+
+from rxagents.runtime.bridge import Bridge
+
+T = TypeVar("T")
+
+
+async def last_value(source: Observable[T], on_next: Callable[[T], object] | None = None) -> T | None:
+    """Subscribe, wait for the end and return the last value.
+
+    Nothing is buffered. When it returns, raises or is cancelled, no task of the source is left.
+
+    Args:
+        source: What to subscribe to.
+        on_next: Called with each value.
+
+    Returns:
+        The last value; `None` if there was none.
+
+    Raises:
+        Exception: What the source failed with, or what `on_next` or an operator raised.
+    """
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T | None] = loop.create_future()
+    last: T | None = None
+
+    def fail(error: Exception) -> None:
+        if not result.done():
+            result.set_exception(error)
+
+    def take(value: T) -> None:
+        nonlocal last
+        if result.done():
+            return
+        last = value
+        if on_next is not None:
+            try:
+                on_next(value)
+            except Exception as error:  # noqa: BLE001 - raised to the code that awaits
+                fail(error)
+
+    def complete() -> None:
+        if not result.done():
+            result.set_result(last)
+
+    bridge = Bridge(loop, fail)
+    with bridge.entered():
+        subscription = source.subscribe(take, fail, complete, scheduler=bridge.scheduler)
+    try:
+        return await result
+    finally:
+        subscription.dispose()
+        await bridge.aclose()

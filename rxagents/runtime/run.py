@@ -1,0 +1,51 @@
+"""For plain scripts: an event loop around one Observable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from reactivex import Observable
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.runtime.last_value import last_value
+from rxagents.runtime.per_loop import close_all
+
+T = TypeVar("T")
+
+
+def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> T | None:
+    """Subscribe, block until the end and return the last value.
+
+    It runs its own event loop, and closes the client sessions that were made on it. Ctrl-C
+    disposes the subscription and raises `KeyboardInterrupt`.
+
+    Args:
+        source: What to subscribe to.
+        on_next: Called with each value, such as `print`.
+
+    Returns:
+        The last value; `None` if there was none.
+
+    Raises:
+        ConfigurationError: It was called where a loop runs already, or not with an Observable.
+        Exception: What the source failed with, or what `on_next` or an operator raised.
+    """
+    if not isinstance(source, Observable):
+        raise ConfigurationError(f"run takes an Observable, not {type(source).__name__}.")
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(_run(source, on_next))
+    raise ConfigurationError(
+        "rxagents.run starts an event loop of its own, and one runs here already: "
+        "subscribe, or use rxagents.to_aiter."
+    )
+
+
+async def _run(source: Observable[T], on_next: Callable[[T], object] | None) -> T | None:
+    try:
+        return await last_value(source, on_next)
+    finally:
+        await close_all()

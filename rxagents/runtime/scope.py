@@ -1,0 +1,59 @@
+"""Binds asyncio tasks to a subscription."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+
+class TaskScope:
+    """The tasks of one subscription, held strongly, and cancelled with it.
+
+    Args:
+        loop: The loop the tasks run on.
+
+    Attributes:
+        disposed: Set by `dispose`; tells a cancelled task why.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.disposed = False
+        self._loop = loop
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` as a task of this scope. Call it on the loop's thread."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def dispose(self) -> None:
+        """Cancel the tasks. Any thread may call it, at any time and often; it never raises."""
+        self.disposed = True
+        if _runs_here(self._loop):
+            self._cancel()
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:
+            """The loop is closed, and its tasks with it."""
+
+    async def aclose(self) -> None:
+        """Cancel the tasks and wait until they are over, except the one that calls."""
+        self.dispose()
+        pending = self._tasks - {asyncio.current_task()}
+        if pending:
+            await asyncio.wait(pending)
+
+    def _cancel(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+
+
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

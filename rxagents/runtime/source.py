@@ -1,0 +1,126 @@
+"""The one way in which the library's own asynchronous sources become Observables."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+from rxagents.core.errors import ConfigurationError, StreamCancelledError
+from rxagents.runtime.bridge import Bridge, Gate, bridge_of
+from rxagents.runtime.scope import TaskScope
+
+T = TypeVar("T")
+
+
+class _ConsumerFailedError(BaseException):
+    """Carries a consumer's exception past the `except Exception` of the source's own code."""
+
+
+class Emitter(Generic[T]):
+    """Hands items to the subscriber; waits while the subscriber has enough."""
+
+    def __init__(self, observer: abc.ObserverBase[T], gate: Gate) -> None:
+        self.gate = gate
+        self._observer = observer
+
+    async def emit(self, items: Iterable[T]) -> None:
+        """Emit `items`, each as soon as it is wanted."""
+        on_next, gate = self._observer.on_next, self.gate
+        try:
+            for item in items:
+                on_next(item)
+                if gate.closed:
+                    await gate.opened()
+        except Exception as error:
+            raise _ConsumerFailedError from error
+
+
+Produce: TypeAlias = Callable[[Emitter[T]], Coroutine[Any, Any, None]]
+
+
+def task_source(produce: Produce[T]) -> Observable[T]:
+    """Make a cold Observable of a coroutine function that emits.
+
+    Each subscription runs `produce(emitter)` as a task of its own. Its return is the completion
+    and its exception the error, both told after the task is over, so that whatever it held is
+    released by then. What a consumer raises ends the source without either, and is reported
+    once: to the code that awaits the stream, or else to the loop's exception handler.
+
+    Args:
+        produce: Emits the items, one subscription's worth.
+
+    Returns:
+        The Observable. It emits on the running loop's thread, and never inside `subscribe`.
+        Subscribed to outside of a running loop it fails with `ConfigurationError`.
+    """
+
+    def subscribe(
+        observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            observer.on_error(ConfigurationError(_NO_LOOP))
+            return Disposable()
+        bridge = bridge_of(scheduler)
+        scope = TaskScope(loop)
+        task = scope.start(produce(Emitter(observer, bridge.gate if bridge else Gate())))
+        if bridge is not None:
+            bridge.adopt(scope)
+
+        def finish(task: asyncio.Task[None]) -> None:
+            if bridge is not None:
+                bridge.release(scope)
+            _finish(task, observer, scope, _reporter(loop, bridge))
+
+        task.add_done_callback(finish)
+        return Disposable(scope.dispose)
+
+    return Observable(subscribe)
+
+
+_NO_LOOP = (
+    "There is no running event loop to stream on. In a plain script use rxagents.run(observable), "
+    "or subscribe inside a coroutine that asyncio.run runs."
+)
+
+Report: TypeAlias = Callable[[Exception, str], None]
+
+
+def _finish(
+    task: asyncio.Task[None], observer: abc.ObserverBase[Any], scope: TaskScope, report: Report
+) -> None:
+    failure = None if task.cancelled() else task.exception()
+    try:
+        if isinstance(failure, _ConsumerFailedError):
+            raise failure.__cause__ or failure
+        if scope.disposed:
+            if isinstance(failure, Exception):
+                report(failure, "A stream failed after it was disposed")
+        elif task.cancelled():
+            observer.on_error(StreamCancelledError(_CANCELLED))
+        elif failure is None:
+            observer.on_completed()
+        elif isinstance(failure, Exception):
+            observer.on_error(failure)
+    except Exception as error:  # noqa: BLE001 - whatever a consumer's callback raises
+        report(error, "A stream's subscriber raised")
+
+
+_CANCELLED = (
+    "The stream's task was cancelled from outside. To stop a stream, dispose its subscription."
+)
+
+
+def _reporter(loop: asyncio.AbstractEventLoop, bridge: Bridge | None) -> Report:
+    def report(error: Exception, message: str) -> None:
+        if bridge is not None and not bridge.closed:
+            bridge.fail(error)
+        else:
+            loop.call_exception_handler({"message": message, "exception": error})
+
+    return report

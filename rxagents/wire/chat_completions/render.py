@@ -1,0 +1,172 @@
+"""From a conversation to the request's body."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.messages import (
+    FilePart,
+    ImagePart,
+    Message,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
+from rxagents.core.settings import ResponseFormat, Settings
+from rxagents.core.tools import Tool
+from rxagents.wire.chat_completions.events import WIRE
+from rxagents.wire.request import ChatRequest
+
+
+def render_chat(request: ChatRequest, max_tokens_field: str = "max_tokens") -> dict[str, Any]:
+    """Return the body of `POST {base}/chat/completions`.
+
+    Args:
+        request: What to ask.
+        max_tokens_field: `"max_completion_tokens"` on api.openai.com, whose reasoning models
+            refuse the old name; `"max_tokens"` elsewhere, where only that one is known.
+
+    Returns:
+        The body. `Settings.extra_body` wins over the rest; a `None` in it removes the field.
+    """
+    settings = request.settings
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": [line for message in request.messages for line in _message(message)],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "tools": [_tool(tool) for tool in request.tools] or None,
+        "tool_choice": _tool_choice(settings, request.tools),
+        "parallel_tool_calls": settings.parallel_tool_calls,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        max_tokens_field: settings.max_tokens,
+        "stop": list(settings.stop) if settings.stop else None,
+        "seed": settings.seed,
+        "response_format": _response_format(settings.response_format),
+    }
+    body.update(settings.extra_body or {})
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _message(message: Message) -> Iterator[dict[str, Any]]:
+    named = {"name": message.name} if message.name else {}
+    match message.role:
+        case "system":
+            yield {"role": "system", "content": message.text, **named}
+        case "user":
+            yield {"role": "user", "content": _user_content(message), **named}
+        case "assistant":
+            yield {**_assistant(message), **named}
+        case "tool":
+            for part in message.parts:
+                if isinstance(part, ToolResult):
+                    yield {"role": "tool", "tool_call_id": part.call_id, "content": part.content}
+
+
+def _user_content(message: Message) -> str | list[dict[str, Any]]:
+    if all(isinstance(part, TextPart) for part in message.parts):
+        return message.text
+    return [_user_part(part) for part in message.parts]
+
+
+def _user_part(part: Part) -> dict[str, Any]:
+    match part:
+        case ImagePart():
+            url = part.url or _data_url(part.media_type, part.data)
+            detail = {"detail": part.detail} if part.detail else {}
+            return {"type": "image_url", "image_url": {"url": url, **detail}}
+        case FilePart(file_id=file_id) if file_id:
+            return {"type": "file", "file": {"file_id": file_id}}
+        case FilePart():
+            data = _data_url(part.media_type, part.data)
+            return {"type": "file", "file": {"filename": part.filename, "file_data": data}}
+        case TextPart():
+            return {"type": "text", "text": part.text}
+    raise ConfigurationError(f"A user message cannot hold a {type(part).__name__}.")
+
+
+def _assistant(message: Message) -> dict[str, Any]:
+    line: dict[str, Any] = {"role": "assistant", "content": message.text or None}
+    calls = [_call(call) for call in message.tool_calls]
+    if calls:
+        line |= {"tool_calls": calls, **_reasoning(message)}
+    elif line["content"] is None:
+        line["content"] = ""
+    return line
+
+
+def _reasoning(message: Message) -> dict[str, Any]:
+    """Return the thinking that led to tool calls, under the name it came with.
+
+    Hosts that stream thinking want it back within a turn of tool calls, and refuse or ignore it
+    after that (DeepSeek's API documentation, "Thinking mode: tool calls").
+    """
+    data = message.provider_data.get(WIRE, {})
+    fields: dict[str, Any] = {}
+    for part in message.parts:
+        if isinstance(part, ReasoningPart):
+            name = part.provider_data.get(WIRE, {}).get("field") or data.get("reasoning_field")
+            if name:
+                fields[name] = fields.get(name, "") + part.text
+    if data.get("reasoning_details"):
+        fields["reasoning_details"] = data["reasoning_details"]
+    return fields
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": call.arguments or "{}"}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name, "parameters": tool.parameters}
+    if tool.description:
+        function["description"] = tool.description
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
+
+
+def _tool_choice(settings: Settings, tools: tuple[Tool, ...]) -> str | dict[str, Any] | None:
+    choice = settings.tool_choice
+    if choice is None or choice in {"auto", "none", "required"}:
+        return choice
+    if choice not in {tool.name for tool in tools}:
+        raise ConfigurationError(
+            f"tool_choice names {choice!r}, which is not among the tools: "
+            "use 'auto', 'none', 'required' or the name of a tool that is sent."
+        )
+    return {"type": "function", "function": {"name": choice}}
+
+
+def _response_format(response_format: ResponseFormat | None) -> dict[str, Any] | None:
+    if response_format is None or isinstance(response_format, dict):
+        return response_format
+    if isinstance(response_format, str):
+        return {"type": response_format}
+    try:
+        (schema,), components = msgspec.json.schema_components(
+            [response_format], ref_template="#/$defs/{name}"
+        )
+    except TypeError as error:
+        raise ConfigurationError(
+            f"response_format cannot be the type {response_format!r} ({error}): "
+            "use a msgspec.Struct, a dataclass or a TypedDict."
+        ) from error
+    name = response_format.__name__
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": name, "schema": {**schema, "$defs": components}},
+    }
+
+
+def _data_url(media_type: str, data: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
