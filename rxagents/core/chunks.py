@@ -108,6 +108,6 @@ class StreamChunk(_LazyContent, Struct, frozen=True, gc=False):
         return buffer.upto(length)
 
 
-set_content = _LazyContent._text.__set__  # type: ignore[attr-defined] # noqa: SLF001
+set_content = _LazyContent._text.__set__  # type: ignore[attr-defined,misc]  # noqa: SLF001
 """`set_content(chunk, (buffer, length))` ties a frozen chunk to its text, once, by the slot's
 descriptor: mypy sees the annotation, not the descriptor that `__slots__` makes of it."""

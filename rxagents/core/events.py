@@ -70,9 +70,7 @@ class _Event(Struct, frozen=True, tag_field="type"):
     def data(self) -> dict[str, Any]:
         """The fields that only this kind has, as JSON-like values."""
         fields = {
-            name: getattr(self, name)
-            for name in self.__struct_fields__
-            if name not in self._common
+            name: getattr(self, name) for name in self.__struct_fields__ if name not in self._common
         }
         return dict(to_builtins(fields))
 

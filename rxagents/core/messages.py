@@ -21,14 +21,14 @@ class _Part(Struct, frozen=True, tag_field="type"):
     """
 
 
-class TextPart(_Part, tag="text"):
+class TextPart(_Part, frozen=True, tag="text"):
     """Plain text."""
 
     text: str
     provider_data: dict[str, Any] = field(default_factory=dict)
 
 
-class ImagePart(_Part, tag="image"):
+class ImagePart(_Part, frozen=True, tag="image"):
     """An image: a URL, or bytes with their media type.
 
     Attributes:
@@ -51,7 +51,7 @@ class ImagePart(_Part, tag="image"):
             raise ConfigurationError('Image data needs its media_type, such as "image/png".')
 
 
-class FilePart(_Part, tag="file"):
+class FilePart(_Part, frozen=True, tag="file"):
     """A file: bytes with their name and media type, or the id of an uploaded one."""
 
     data: bytes = b""
@@ -65,14 +65,14 @@ class FilePart(_Part, tag="file"):
             raise ConfigurationError("A file needs either data or a file_id.")
 
 
-class ReasoningPart(_Part, tag="reasoning"):
+class ReasoningPart(_Part, frozen=True, tag="reasoning"):
     """What the model thought before it answered."""
 
     text: str = ""
     provider_data: dict[str, Any] = field(default_factory=dict)
 
 
-class ToolCall(_Part, tag="tool_call"):
+class ToolCall(_Part, frozen=True, tag="tool_call"):
     """A call the model makes.
 
     Attributes:
@@ -101,7 +101,7 @@ class ToolCall(_Part, tag="tool_call"):
             ) from error
 
 
-class ToolResult(_Part, tag="tool_result"):
+class ToolResult(_Part, frozen=True, tag="tool_result"):
     """What a tool answered.
 
     Attributes:
@@ -118,9 +118,7 @@ class ToolResult(_Part, tag="tool_result"):
     provider_data: dict[str, Any] = field(default_factory=dict)
 
 
-Part: TypeAlias = (
-    TextPart | ImagePart | FilePart | ReasoningPart | ToolCall | ToolResult
-)
+Part: TypeAlias = TextPart | ImagePart | FilePart | ReasoningPart | ToolCall | ToolResult
 
 _PARTS_OF_ROLE: dict[str, tuple[type[_Part], ...]] = {
     "system": (TextPart,),
@@ -177,9 +175,7 @@ class Message(Struct, frozen=True):
         return cls("assistant", _parts(parts))
 
     @classmethod
-    def tool(
-        cls, call_id: str, content: str, *, name: str = "", is_error: bool = False
-    ) -> Message:
+    def tool(cls, call_id: str, content: str, *, name: str = "", is_error: bool = False) -> Message:
         """The result of the call with the id `call_id`."""
         return cls("tool", (ToolResult(call_id, content, name, is_error),))
 
@@ -252,7 +248,8 @@ def _from_dict(message: Mapping[str, Any]) -> Message:
     unknown = set(message) - _KEYS
     if unknown:
         raise ConfigurationError(
-            f"A message has unknown keys {sorted(map(str, unknown))}: use {', '.join(sorted(_KEYS))}."
+            f"A message has unknown keys {sorted(map(str, unknown))}: "
+            f"use {', '.join(sorted(_KEYS))}."
         )
     role = message.get("role")
     role = "system" if role == "developer" else role
@@ -260,10 +257,11 @@ def _from_dict(message: Mapping[str, Any]) -> Message:
         raise ConfigurationError(f"A message dict needs a role: {', '.join(_PARTS_OF_ROLE)}.")
     if role == "tool":
         return _tool_from_dict(message)
-    parts: list[Part] = []
-    for key in ("reasoning_content", "reasoning"):
-        if message.get(key):
-            parts.append(ReasoningPart(message[key], {"chat_completions": {"field": key}}))
+    parts: list[Part] = [
+        ReasoningPart(message[key], {"chat_completions": {"field": key}})
+        for key in ("reasoning_content", "reasoning")
+        if message.get(key)
+    ]
     parts += _content_from_dict(message.get("content"), role)
     parts += [_call_from_dict(call) for call in message.get("tool_calls") or ()]
     if not parts and "content" not in message:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, Unpack, runtime_checkable
 
 from msgspec import Struct
 from reactivex import Observable
@@ -12,6 +12,7 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.events import StreamEvent
 from rxagents.core.messages import Message, MessageLike
 from rxagents.core.response import Response
+from rxagents.core.settings import SettingsArguments
 from rxagents.core.tools import Tool
 from rxagents.core.usage import Usage
 
@@ -44,12 +45,15 @@ class LLM(Protocol):
     """A model that answers."""
 
     async def chat(
-        self, messages: Messages, tools: Sequence[ToolLike] | None = None, **settings: Any
+        self,
+        messages: Messages,
+        tools: Sequence[ToolLike] | None = None,
+        **settings: Unpack[SettingsArguments],
     ) -> Response:
         """Answer a conversation."""
         ...
 
-    async def complete(self, prompt: str, **settings: Any) -> Response:
+    async def complete(self, prompt: str, **settings: Unpack[SettingsArguments]) -> Response:
         """Continue a text."""
         ...
 
@@ -63,12 +67,17 @@ class StreamingLLM(LLM, Protocol):
     """A model whose answers are streams; each stream is cold, each subscription one request."""
 
     def chat_stream(
-        self, messages: Messages, tools: Sequence[ToolLike] | None = None, **settings: Any
+        self,
+        messages: Messages,
+        tools: Sequence[ToolLike] | None = None,
+        **settings: Unpack[SettingsArguments],
     ) -> Observable[StreamChunk]:
         """Answer a conversation, chunk by chunk."""
         ...
 
-    def complete_stream(self, prompt: str, **settings: Any) -> Observable[StreamChunk]:
+    def complete_stream(
+        self, prompt: str, **settings: Unpack[SettingsArguments]
+    ) -> Observable[StreamChunk]:
         """Continue a text, chunk by chunk."""
         ...
 
@@ -77,7 +86,7 @@ class StreamingLLM(LLM, Protocol):
 class Agent(Protocol):
     """Something that works on a task until it has an answer."""
 
-    async def run(self, input: str, /) -> AgentResult:
+    async def run(self, task: str, /) -> AgentResult:
         """Run to the end."""
         ...
 
@@ -86,6 +95,6 @@ class Agent(Protocol):
 class StreamingAgent(Agent, Protocol):
     """An agent whose run is a stream of events."""
 
-    def run_stream(self, input: str, /) -> Observable[StreamEvent]:
+    def run_stream(self, task: str, /) -> Observable[StreamEvent]:
         """Run, event by event; cold."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict, Unpack
 
 from msgspec import Struct, structs
 
@@ -12,6 +12,20 @@ from rxagents.core.errors import ConfigurationError
 
 ResponseFormat: TypeAlias = str | dict[str, Any] | type
 """`"text"`, `"json_object"`, a format in the provider's own shape, or a type to answer with."""
+
+
+class SettingsArguments(TypedDict, total=False):
+    """The settings as keyword arguments; `Settings` says what they mean."""
+
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    tool_choice: str | None
+    parallel_tool_calls: bool | None
+    response_format: ResponseFormat | None
+    extra_body: dict[str, Any] | None
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -63,7 +77,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "'text', 'json_object', a dict or a type",
         )
 
-    def override(self, **changes: Any) -> Settings:
+    def override(self, **changes: Unpack[SettingsArguments]) -> Settings:
         """Return these settings with those of `changes` that are not `None`.
 
         Raises:
@@ -74,7 +88,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise ConfigurationError(
                 f"Unknown settings {sorted(unknown)}: use {', '.join(self.__struct_fields__)}."
             )
-        given = {name: value for name, value in changes.items() if value is not None}
+        given: dict[str, object] = {n: value for n, value in changes.items() if value is not None}
         if "stop" in given:
             given["stop"] = _to_tuple(given["stop"])
         return structs.replace(self, **given) if given else self

@@ -194,7 +194,9 @@ class SSEDecoder:
                 self.retry = int(fields.retry)
             if fields.data:
                 data = _text(b"\n".join(fields.data))
-                events.append(ServerSentEvent(_text(fields.event) or "message", data, self._last_id))
+                events.append(
+                    ServerSentEvent(_text(fields.event) or "message", data, self._last_id)
+                )
         return events
 
 

@@ -52,9 +52,9 @@ class Gate:
     async def opened(self) -> None:
         """Wait until the gate is open."""
         while self.closed:
-            future = asyncio.get_running_loop().create_future()
-            self.when_open(lambda future=future: future.done() or future.set_result(None))
-            await future
+            event = asyncio.Event()
+            self.when_open(event.set)
+            await event.wait()
 
 
 class Bridge:
@@ -66,9 +66,7 @@ class Bridge:
             raises it to the code that awaits.
     """
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, fail: Callable[[Exception], None]
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, fail: Callable[[Exception], None]) -> None:
         self.gate = Gate()
         self.closed = False
         self.scheduler = BridgeScheduler(loop, self)

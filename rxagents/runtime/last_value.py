@@ -13,7 +13,9 @@ from rxagents.runtime.bridge import Bridge
 T = TypeVar("T")
 
 
-async def last_value(source: Observable[T], on_next: Callable[[T], object] | None = None) -> T | None:
+async def last_value(
+    source: Observable[T], on_next: Callable[[T], object] | None = None
+) -> T | None:
     """Subscribe, wait for the end and return the last value.
 
     Nothing is buffered. When it returns, raises or is cancelled, no task of the source is left.
@@ -44,7 +46,7 @@ async def last_value(source: Observable[T], on_next: Callable[[T], object] | Non
         if on_next is not None:
             try:
                 on_next(value)
-            except Exception as error:  # noqa: BLE001 - raised to the code that awaits
+            except Exception as error:
                 fail(error)
 
     def complete() -> None:

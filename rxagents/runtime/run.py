@@ -37,7 +37,8 @@ def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(_run(source, on_next))
+        work = _run(source, on_next)
+        return asyncio.run(work)
     raise ConfigurationError(
         "rxagents.run starts an event loop of its own, and one runs here already: "
         "subscribe, or use rxagents.to_aiter."

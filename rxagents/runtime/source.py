@@ -11,6 +11,7 @@ from reactivex.disposable import Disposable
 
 from rxagents.core.errors import ConfigurationError, StreamCancelledError
 from rxagents.runtime.bridge import Bridge, Gate, bridge_of
+from rxagents.runtime.loop import running_loop
 from rxagents.runtime.scope import TaskScope
 
 T = TypeVar("T")
@@ -62,9 +63,9 @@ def task_source(produce: Produce[T]) -> Observable[T]:
         observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            observer.on_error(ConfigurationError(_NO_LOOP))
+            loop = running_loop()
+        except ConfigurationError as error:
+            observer.on_error(error)
             return Disposable()
         bridge = bridge_of(scheduler)
         scope = TaskScope(loop)
@@ -82,11 +83,6 @@ def task_source(produce: Produce[T]) -> Observable[T]:
 
     return Observable(subscribe)
 
-
-_NO_LOOP = (
-    "There is no running event loop to stream on. In a plain script use rxagents.run(observable), "
-    "or subscribe inside a coroutine that asyncio.run runs."
-)
 
 Report: TypeAlias = Callable[[Exception, str], None]
 
@@ -107,7 +103,7 @@ def _finish(
             observer.on_completed()
         elif isinstance(failure, Exception):
             observer.on_error(failure)
-    except Exception as error:  # noqa: BLE001 - whatever a consumer's callback raises
+    except Exception as error:
         report(error, "A stream's subscriber raised")
 
 

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
 
+from rxagents.core.checks import checked_count
 from rxagents.core.errors import ConfigurationError, LimitExceededError
 from rxagents.runtime.bridge import Bridge
 
@@ -58,11 +59,8 @@ def to_aiter(
         ConfigurationError: An argument is of the wrong type or size.
     """
     if not isinstance(source, Observable):
-        raise ConfigurationError(
-            f"to_aiter reads an Observable, not {type(source).__name__}."
-        )
-    if not isinstance(capacity, int) or isinstance(capacity, bool) or capacity < 1:
-        raise ConfigurationError(f"capacity must be 1 or more items, not {capacity!r}.")
+        raise ConfigurationError(f"to_aiter reads an Observable, not {type(source).__name__}.")
+    checked_count("capacity", capacity)
     if not isinstance(overflow, Overflow):
         raise ConfigurationError(f"overflow must be an rxagents.Overflow, not {overflow!r}.")
     return _Reading(source, capacity)

@@ -72,9 +72,7 @@ def parse_error(error: object) -> ErrorBody:
     )
     raw_kinds = (error.get("code"), error.get("type"), error.get("status"))
     kinds = tuple(kind.lower() for kind in raw_kinds if isinstance(kind, str) and kind)
-    return ErrorBody(
-        str(message) if message else _json(error), kinds, _status(error, kinds)
-    )
+    return ErrorBody(str(message) if message else _json(error), kinds, _status(error, kinds))
 
 
 def in_stream_error(error: object, provider: str, request_id: str | None) -> ProviderError:

@@ -23,7 +23,9 @@ class WireParser(Protocol):
     done: bool
 
     @property
-    def complete(self) -> bool: ...
+    def complete(self) -> bool:
+        """Whether the answer is whole."""
+        ...
 
     def feed(self, data: bytes, timestamp: float) -> list[StreamChunk]:
         """Return the chunks that `data`, which arrived at `timestamp`, completes."""

@@ -1,7 +1,7 @@
-"""Characters that a provider cut in two.
+r"""Characters that a provider cut in two.
 
 Some providers escape characters outside of the basic plane as surrogate pairs and cut between
-the two halves: `"\\ud83d"` in one delta, `"\\ude00"` in the next. Neither half is text.
+the two halves: `"\ud83d"` in one delta, `"\ude00"` in the next. Neither half is text.
 """
 
 from __future__ import annotations

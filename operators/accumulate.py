@@ -1,0 +1,60 @@
+"""The answer so far, after every chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reactivex import Observable, abc, defer
+from reactivex import operators as ops
+
+from rxagents.core.chunks import StreamChunk
+from rxagents.core.response import Response, ResponseBuilder
+
+
+def accumulate(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[Response]]:
+    """Scan the chunks into the `Response` that they make so far.
+
+    A response costs the same at the first chunk and at the millionth: its text is joined when
+    it is read, and it stays as it was when later chunks come.
+
+    .. marble::
+        --(Hel)-------(lo)-----------|
+        [ accumulate() ]
+        --(Hel)-------(Hello)--------|
+
+    Emits when: the source emits.
+    Backpressures when: downstream does.
+    Completes when: the source completes.
+
+    Args:
+        choice: Which of the answers, where several were asked for.
+
+    Returns:
+        An operator from chunks to responses.
+
+    Raises:
+        Nothing of its own; the source's errors pass.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from rxagents import StreamChunk, operators as ops
+        >>> chunks = rx.of(StreamChunk("Hel"), StreamChunk("lo"))
+        >>> chunks.pipe(ops.accumulate()).subscribe(lambda response: print(response.content))
+        Hel
+        Hello
+        <...>
+    """
+
+    def accumulate_(source: Observable[StreamChunk]) -> Observable[Response]:
+        def subscription(_: abc.SchedulerBase) -> Observable[Response]:
+            builder = ResponseBuilder(choice)
+
+            def fold(chunk: StreamChunk) -> Response:
+                builder.add(chunk)
+                return builder.response()
+
+            return source.pipe(ops.map(fold))
+
+        return defer(subscription)
+
+    return accumulate_

@@ -1,0 +1,59 @@
+"""A whole stream as one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reactivex import Observable, abc
+
+from rxagents.core.chunks import StreamChunk
+from rxagents.core.response import Response, ResponseBuilder
+
+
+def collect(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[Response]]:
+    """Fold the chunks into one `Response`, emitted at the end.
+
+    .. marble::
+        --(Hel)--(lo)--(stop)--|
+        [ collect() ]
+        -----------------------(Hello|)
+
+    Emits when: the source completes; a source without chunks makes an empty response.
+    Backpressures when: never; nothing but the text is kept.
+    Completes when: the source completes.
+
+    Args:
+        choice: Which of the answers, where several were asked for.
+
+    Returns:
+        An operator from chunks to one response.
+
+    Raises:
+        Nothing of its own; the source's errors pass, and then no response is emitted.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from rxagents import StreamChunk, operators as ops
+        >>> chunks = rx.of(StreamChunk("Hel"), StreamChunk("lo"))
+        >>> chunks.pipe(ops.collect()).subscribe(lambda response: print(response.content))
+        Hello
+        <...>
+    """
+
+    def collect_(source: Observable[StreamChunk]) -> Observable[Response]:
+        def subscribe(
+            observer: abc.ObserverBase[Response], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            builder = ResponseBuilder(choice)
+
+            def on_completed() -> None:
+                observer.on_next(builder.response())
+                observer.on_completed()
+
+            return source.subscribe(
+                builder.add, observer.on_error, on_completed, scheduler=scheduler
+            )
+
+        return Observable(subscribe)
+
+    return collect_

@@ -1,0 +1,51 @@
+"""JSON values from bytes, one a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from reactivex import Observable
+
+from rxagents.core.checks import checked_count
+from rxagents.operators._decoding import decoding
+from rxagents.parsing.ndjson import MAX_LINE_BYTES, NDJSONDecoder
+
+
+def decode_ndjson(
+    max_line_bytes: int = MAX_LINE_BYTES,
+) -> Callable[[Observable[bytes]], Observable[Any]]:
+    r"""Decode newline-delimited JSON, however the bytes are cut.
+
+    Lines end in LF or CRLF, blank ones are skipped, and a last line without its end counts.
+
+    .. marble::
+        --({"a":)--( 1}\n2)--|
+        [ decode_ndjson() ]
+        -----------{"a": 1}--(2|)
+
+    Emits when: bytes complete a line; synchronously, once for each line in them.
+    Backpressures when: downstream does.
+    Completes when: the source completes, after its last line.
+
+    Args:
+        max_line_bytes: The longest line, in bytes.
+
+    Returns:
+        An operator from bytes to the JSON values of the lines.
+
+    Raises:
+        ConfigurationError: At once, if `max_line_bytes` is not 1 or more.
+        StreamDecodeError: In the stream, if a line is not JSON.
+        LimitExceededError: In the stream, if a line is longer than that.
+        ConfigurationError: In the stream, if the source emits anything but bytes.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from rxagents import operators as ops
+        >>> rx.of(b'{"a": ', b"1}").pipe(ops.decode_ndjson()).subscribe(print)
+        {'a': 1}
+        <...>
+    """
+    checked_count("max_line_bytes", max_line_bytes)
+    return decoding("decode_ndjson", lambda: NDJSONDecoder(max_line_bytes), flush=True)

@@ -1,0 +1,1 @@
+"""Who to call: URL, key and headers, and which wire they speak."""

@@ -1,0 +1,106 @@
+"""OpenAI's chat completions, and every host that is compatible with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import ClassVar, Unpack
+
+import aiohttp
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.settings import Settings, SettingsArguments
+from rxagents.providers.checks import checked_text, checked_url
+from rxagents.providers.provider import Provider
+from rxagents.providers.timeouts import Timeouts
+from rxagents.wire.chat_completions import ChatCompletionsParser, render_chat
+from rxagents.wire.request import ChatRequest
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+
+_ACCOUNT_HEADERS = {
+    "openai-organization": "OPENAI_ORG_ID",
+    "openai-project": "OPENAI_PROJECT_ID",
+}
+
+
+class OpenAI(Provider):
+    """A model at OpenAI, or at any host that speaks its chat completions.
+
+    Args:
+        model: The model's name.
+        api_key: The key; by default `OPENAI_API_KEY`, which goes to OpenAI or to
+            `OPENAI_BASE_URL`, and never to a `base_url` given here that is another host.
+        base_url: By default `OPENAI_BASE_URL`, or OpenAI's own. A query in it is kept.
+        timeout: `Timeouts`, or seconds for the first event and for each further one.
+        max_retries: How often to send a request again while nothing has been delivered.
+        headers: More headers; they win over the library's own.
+        session: An aiohttp session of your own, which is never closed here.
+        **settings: Generation settings; a call may override them.
+
+    Raises:
+        ConfigurationError: An argument is not usable, or OpenAI's own host lacks a key.
+    """
+
+    name: ClassVar[str] = "openai"
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: Timeouts | float | None = None,
+        max_retries: int = 2,
+        headers: Mapping[str, str] | None = None,
+        session: aiohttp.ClientSession | None = None,
+        **settings: Unpack[SettingsArguments],
+    ) -> None:
+        home = checked_url(os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
+        url = home if base_url is None else checked_url(base_url)
+        at_home = url.origin() == home.origin()
+        super().__init__(
+            model,
+            api_key=_key_of_environment() if api_key is None and at_home else api_key,
+            base_url=url,
+            timeout=timeout,
+            max_retries=max_retries,
+            headers=headers,
+            session=session,
+            settings=Settings().override(**settings),
+        )
+        self._account = _account_of_environment() if at_home else {}
+        self._at_openai = url.host == checked_url(DEFAULT_BASE_URL).host
+        if self._at_openai and self._api_key is None:
+            raise ConfigurationError(
+                "OpenAI needs a key: set OPENAI_API_KEY, or pass api_key. For another host pass "
+                "its base_url."
+            )
+
+    @property
+    def _path(self) -> str:
+        return "chat/completions"
+
+    def _auth_headers(self) -> dict[str, str]:
+        key = {} if self._api_key is None else {"authorization": f"Bearer {self._api_key}"}
+        return {**self._account, **key}
+
+    def _render(self, request: ChatRequest) -> dict[str, object]:
+        return render_chat(request, "max_completion_tokens" if self._at_openai else "max_tokens")
+
+    def _parser(self, request_id: str | None) -> ChatCompletionsParser:
+        return ChatCompletionsParser(self.name, request_id)
+
+
+def _key_of_environment() -> str | None:
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    return checked_text("OPENAI_API_KEY", key, secret=True) if key else None
+
+
+def _account_of_environment() -> dict[str, str]:
+    account = {header: os.environ.get(name, "") for header, name in _ACCOUNT_HEADERS.items()}
+    return {
+        header: checked_text(_ACCOUNT_HEADERS[header], value)
+        for header, value in account.items()
+        if value
+    }

@@ -1,0 +1,157 @@
+"""What all providers share: arguments checked once, a call made of a conversation."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Unpack
+
+import aiohttp
+import msgspec
+from reactivex import Observable
+from yarl import URL
+
+from rxagents._version import __version__
+from rxagents.core.chunks import StreamChunk
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.messages import to_messages
+from rxagents.core.protocols import Messages, ToolLike
+from rxagents.core.settings import Settings, SettingsArguments
+from rxagents.providers.checks import (
+    checked_headers,
+    checked_retries,
+    checked_session,
+    checked_text,
+    to_tools,
+)
+from rxagents.providers.model import StreamingModel
+from rxagents.providers.stream import Call, chunk_stream
+from rxagents.providers.timeouts import Timeouts
+from rxagents.transport import Transport
+from rxagents.wire.parser import WireParser
+from rxagents.wire.request import ChatRequest
+
+
+class Provider(StreamingModel):
+    """A model at a provider; a `StreamingLLM`.
+
+    Args:
+        model: The model's name, as the provider has it.
+        api_key: The key; `None` sends none.
+        base_url: The API's URL, to which paths are added; a query in it is kept.
+        timeout: `Timeouts`, or seconds for the first event and for each further one.
+        max_retries: How often to send a request again while nothing has been delivered.
+        headers: More headers; they win over the library's own.
+        session: An aiohttp session of your own, which is never closed here.
+        settings: Generation settings; a call may override them.
+
+    Raises:
+        ConfigurationError: An argument is not usable.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key: str | None,
+        base_url: URL,
+        timeout: Timeouts | float | None,
+        max_retries: int,
+        headers: Mapping[str, str] | None,
+        session: aiohttp.ClientSession | None,
+        settings: Settings,
+    ) -> None:
+        self.model = checked_text("model", model)
+        self.base_url = base_url
+        self.timeouts = Timeouts.of(timeout)
+        self.max_retries = checked_retries(max_retries)
+        self.settings = settings
+        self._api_key = None if api_key is None else checked_text("api_key", api_key, secret=True)
+        self._extra_headers = checked_headers(headers or {})
+        self._transport = Transport(self.name, checked_session(session))
+
+    def chat_stream(
+        self,
+        messages: Messages,
+        tools: Sequence[ToolLike] | None = None,
+        **settings: Unpack[SettingsArguments],
+    ) -> Observable[StreamChunk]:
+        """Answer a conversation, chunk by chunk; see `StreamingModel.chat_stream`."""
+        request = ChatRequest(
+            self.model,
+            to_messages(messages),
+            to_tools(tools),
+            self.settings.override(**settings),
+        )
+        return chunk_stream(self._call(request))
+
+    async def aclose(self) -> None:
+        """Close the running loop's session; the next request makes a new one."""
+        await self._transport.aclose()
+
+    def __repr__(self) -> str:
+        key = "" if self._api_key is None else ", api_key='***'"
+        url = self.base_url.with_query(None)
+        return f"{type(self).__name__}(model={self.model!r}, base_url={str(url)!r}{key})"
+
+    @property
+    @abstractmethod
+    def _path(self) -> str:
+        """The path of the call, below the base URL."""
+
+    @abstractmethod
+    def _auth_headers(self) -> dict[str, str]:
+        """The headers that carry the key."""
+
+    @abstractmethod
+    def _render(self, request: ChatRequest) -> object:
+        """The request's body, before it is JSON."""
+
+    @abstractmethod
+    def _parser(self, request_id: str | None) -> WireParser:
+        """A parser for one answer."""
+
+    def _call(self, request: ChatRequest) -> Call:
+        try:
+            body = msgspec.json.encode(self._render(request))
+        except (TypeError, ValueError, RecursionError) as error:
+            if isinstance(error, ConfigurationError):
+                raise
+            raise ConfigurationError(
+                f"The request cannot be written as JSON ({error}): use plain values in messages, "
+                "tools and extra_body."
+            ) from error
+        own = {
+            "content-type": "application/json",
+            "accept": "text/event-stream",
+            "user-agent": f"rxagents/{__version__}",
+            **self._auth_headers(),
+        }
+        return Call(
+            provider=self.name,
+            url=_join(self.base_url, self._path),
+            headers={**own, **self._extra_headers},
+            body=body,
+            parser=self._parser,
+            transport=self._transport,
+            timeouts=self.timeouts,
+            max_retries=self.max_retries,
+            redact=self._redact,
+        )
+
+    def _redact(self, text: str) -> str:
+        secrets = [self._api_key, *self._extra_headers.values(), *self.base_url.query.values()]
+        for secret in secrets:
+            if secret and len(secret) >= _SHORTEST_SECRET:
+                text = text.replace(secret, "***")
+        return text
+
+
+_SHORTEST_SECRET = 8
+"""Shorter header and query values are words, not secrets; hiding them would garble messages."""
+
+
+def _join(base: URL, path: str) -> URL:
+    return base.with_path(f"{base.raw_path.rstrip('/')}/{path}", encoded=True, keep_query=True)

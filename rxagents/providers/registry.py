@@ -1,0 +1,47 @@
+"""From a model string to a model."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, cast
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.protocols import StreamingLLM
+
+_CLASSES = {
+    "openai": "rxagents.providers.openai:OpenAI",
+    "scripted": "rxagents.testing.scripted_llm:ScriptedLLM",
+}
+"""Where each prefix's class stands; imported when first asked for."""
+
+
+def get_model(model: str, **arguments: Any) -> StreamingLLM:
+    """Return the model that a string such as `"openai:gpt-5-mini"` names.
+
+    Args:
+        model: `provider:model`. `openai:` serves every compatible host with its `base_url`;
+            `scripted:` needs no key and no network.
+        **arguments: What the provider's class takes, such as `api_key`, `base_url`, `timeout`
+            or generation settings.
+
+    Raises:
+        ConfigurationError: The prefix is unknown, the model is missing, or an argument is not
+            usable.
+    """
+    if not isinstance(model, str):
+        raise ConfigurationError(
+            f'A model is named by a string such as "openai:gpt-5-mini", not {model!r}.'
+        )
+    prefix, colon, name = model.partition(":")
+    if not colon or prefix not in _CLASSES:
+        raise ConfigurationError(
+            f"The model {model!r} does not begin with a known provider: write one of "
+            + ", ".join(f'"{known}:…"' for known in _CLASSES)
+            + '. Any OpenAI-compatible host is "openai:…" with its base_url.'
+        )
+    module, _, class_name = _CLASSES[prefix].partition(":")
+    try:
+        made = getattr(importlib.import_module(module), class_name)(name, **arguments)
+    except TypeError as error:
+        raise ConfigurationError(f"{class_name} does not take these arguments: {error}.") from error
+    return cast("StreamingLLM", made)

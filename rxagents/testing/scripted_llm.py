@@ -1,0 +1,176 @@
+"""A model in process that answers from a script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Unpack
+
+from msgspec import Struct
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable, SerialDisposable
+from reactivex.scheduler.eventloop import AsyncIOScheduler
+
+from rxagents.core.chunks import StreamChunk
+from rxagents.core.errors import ConfigurationError, TruncatedStreamError
+from rxagents.core.messages import Message, to_messages
+from rxagents.core.protocols import Messages, ToolLike
+from rxagents.core.settings import Settings, SettingsArguments
+from rxagents.providers.model import StreamingModel
+from rxagents.runtime.bridge import Bridge, bridge_of
+from rxagents.runtime.loop import running_loop
+from rxagents.testing.chat_completions import DONE, events
+from rxagents.testing.script import Ending, Reply, ReplyLike, to_reply
+from rxagents.wire.chat_completions import ChatCompletionsParser
+
+MODEL = "scripted"
+
+_DEFAULT_REPLY = "Hello! I am a scripted model: I need no key, and I always say this."
+
+
+class ScriptedRequest(Struct, frozen=True):
+    """What a scripted model was asked.
+
+    Attributes:
+        messages: The conversation.
+        tools: The tools it was given, as given.
+        settings: The settings of the call.
+    """
+
+    messages: tuple[Message, ...]
+    tools: tuple[Any, ...]
+    settings: Settings
+
+
+class ScriptedLLM(StreamingModel):
+    """A `StreamingLLM` that answers from a script, without network.
+
+    Each subscription takes the next reply; the last one repeats. It emits on the subscriber's
+    scheduler, so that a `TestScheduler` drives its delays in virtual time; without one it uses
+    the running loop.
+
+    Args:
+        *replies: What to answer, in order; a `str` is a reply's text.
+
+    Attributes:
+        requests: What was asked, in the order of the subscriptions.
+
+    Raises:
+        ConfigurationError: A reply cannot be read, or has an ending that only HTTP has.
+    """
+
+    def __init__(self, *replies: ReplyLike) -> None:
+        given = [reply for reply in replies if reply != ""] or [_DEFAULT_REPLY]
+        self.requests: list[ScriptedRequest] = []
+        self._replies = [_checked(to_reply(reply)) for reply in given]
+
+    def chat_stream(
+        self,
+        messages: Messages,
+        tools: Sequence[ToolLike] | None = None,
+        **settings: Unpack[SettingsArguments],
+    ) -> Observable[StreamChunk]:
+        """Answer with the next reply, chunk by chunk."""
+        request = ScriptedRequest(
+            to_messages(messages), tuple(tools or ()), Settings().override(**settings)
+        )
+
+        def subscribe(
+            observer: abc.ObserverBase[StreamChunk], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            try:
+                chosen = scheduler or AsyncIOScheduler(running_loop())
+            except ConfigurationError as error:
+                observer.on_error(error)
+                return Disposable()
+            reply = self._replies[min(len(self.requests), len(self._replies) - 1)]
+            self.requests.append(request)
+            return _Playback(reply, observer, chosen, bridge_of(scheduler)).start()
+
+        return Observable(subscribe)
+
+    async def aclose(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+
+class _Playback:
+    """One reply, played to one subscriber; it pauses while a slow reader has enough."""
+
+    def __init__(
+        self,
+        reply: Reply,
+        observer: abc.ObserverBase[StreamChunk],
+        scheduler: abc.SchedulerBase,
+        bridge: Bridge | None,
+    ) -> None:
+        self._interval = reply.interval
+        self._delay = reply.delay
+        self._observer = observer
+        self._scheduler = scheduler
+        self._bridge = bridge
+        self._frames = iter([*events(reply, MODEL, "scripted"), *_end(reply)])
+        self._parser = ChatCompletionsParser(MODEL)
+        self._timer = SerialDisposable()
+        self._chunks: list[StreamChunk] = []
+
+    def start(self) -> abc.DisposableBase:
+        """Begin; the disposable ends it."""
+        self._after(self._delay)
+        return self._timer
+
+    def _after(self, seconds: float) -> None:
+        self._timer.disposable = self._scheduler.schedule_relative(seconds, self._step)
+
+    def _step(self, _: abc.SchedulerBase, __: object = None) -> abc.DisposableBase | None:
+        try:
+            self._play()
+        except Exception as error:
+            self._timer.dispose()
+            if self._bridge is None:
+                raise
+            self._bridge.fail(error)
+        return None
+
+    def _play(self) -> None:
+        """Emit until there is a reason to wait, or nothing more."""
+        while not self._timer.is_disposed:
+            if self._bridge is not None and self._bridge.gate.closed:
+                self._bridge.gate.when_open(lambda: self._after(0))
+                return
+            if self._chunks:
+                self._observer.on_next(self._chunks.pop(0))
+                continue
+            frame = next(self._frames, None)
+            if frame is None:
+                self._finish()
+                return
+            self._chunks = self._parser.feed(frame, self._now())
+            if self._interval and self._chunks:
+                self._observer.on_next(self._chunks.pop(0))
+                self._after(self._interval)
+                return
+
+    def _finish(self) -> None:
+        if self._parser.error is not None:
+            self._observer.on_error(self._parser.error)
+        elif self._parser.complete:
+            self._observer.on_completed()
+        else:
+            self._observer.on_error(
+                TruncatedStreamError("The scripted reply is cut off.", provider=MODEL)
+            )
+
+    def _now(self) -> float:
+        return self._scheduler.to_seconds(self._scheduler.now)
+
+
+def _checked(reply: Reply) -> Reply:
+    if reply.ending in {Ending.RESET, Ending.STALL}:
+        raise ConfigurationError(
+            f"A ScriptedLLM has no connection for the ending {reply.ending.value!r}: use a "
+            "ScriptedServer."
+        )
+    return reply
+
+
+def _end(reply: Reply) -> list[bytes]:
+    return [DONE] if reply.ending is Ending.COMPLETE and reply.error is None else []

@@ -1,0 +1,205 @@
+"""One attempt: a POST out, bytes back. All of aiohttp is in this file.
+
+What it refuses: redirects are not followed, cookies not kept, TLS is always verified.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from rxagents.core.errors import (
+    ConnectError,
+    ConnectTimeoutError,
+    ProtocolError,
+    ProviderError,
+    TransportError,
+    TruncatedStreamError,
+)
+from rxagents.runtime.per_loop import PerLoop
+
+READ_BUFFER_BYTES = 64 * 1024
+"""aiohttp stops the socket at twice this; its default notices a slow consumer megabytes late."""
+
+LINGER_SECONDS = 0.1
+"""How long an answer may take to end after its end marker, for its connection to be kept."""
+
+
+class Transport:
+    """Sends a provider's requests, over one session a running loop.
+
+    Args:
+        provider: The provider's name, for errors.
+        session: The caller's own session, which is never closed here; `None` makes one for each
+            loop, with no limit on connections, no cookies, and the environment's proxies.
+    """
+
+    def __init__(self, provider: str, session: aiohttp.ClientSession | None = None) -> None:
+        self._provider = provider
+        self._session = session
+        self._sessions = PerLoop(_make_session, _close_session)
+        self._lingering: set[Exchange] = set()
+
+    async def post(
+        self, url: URL, headers: Mapping[str, str], body: bytes, connect_timeout: float | None
+    ) -> Exchange:
+        """Send a request and wait for the answer's status and headers.
+
+        Args:
+            url: Where to.
+            headers: All of them.
+            body: The request's body.
+            connect_timeout: Seconds for name lookup, connection and TLS; `None` for no limit.
+
+        Raises:
+            ConnectTimeoutError: No connection in time.
+            TransportError: No connection, or no HTTP answer on it.
+        """
+        session = self._sessions.get() if self._session is None else self._session
+        try:
+            response = await session.post(
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                raise_for_status=False,
+                timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout),
+                read_bufsize=READ_BUFFER_BYTES,
+            )
+        except aiohttp.ConnectionTimeoutError as error:
+            raise ConnectTimeoutError(
+                f"No connection to {url.host} within {connect_timeout} s. Check base_url and the "
+                "network, or raise Timeouts.connect.",
+                provider=self._provider,
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._typed(error, url) from error
+        return Exchange(response, self._provider, self._lingering)
+
+    async def aclose(self) -> None:
+        """Close what the running loop holds: its session and every connection of it."""
+        for exchange in tuple(self._lingering):
+            exchange.close()
+        await self._sessions.aclose()
+
+    def _typed(self, error: aiohttp.ClientError | OSError, url: URL) -> ProviderError:
+        where = f"{url.scheme}://{url.authority}"
+        if isinstance(error, aiohttp.ClientSSLError):
+            return ConnectError(
+                f"The TLS certificate of {where} cannot be verified ({error}). Check base_url and "
+                "the machine's certificates.",
+                provider=self._provider,
+                retryable=False,
+            )
+        if isinstance(error, aiohttp.ClientConnectorError):
+            return ConnectError(
+                f"Cannot connect to {where} ({error.strerror or error.os_error}). Check base_url, "
+                "the network, and that the server runs.",
+                provider=self._provider,
+            )
+        if isinstance(error, aiohttp.ClientResponseError):
+            return ProtocolError(
+                f"{where} does not answer in HTTP ({error.message}). Check base_url.",
+                provider=self._provider,
+                retryable=False,
+            )
+        return TransportError(
+            f"The connection to {where} broke before an answer ({_words(error)}). Try again.",
+            provider=self._provider,
+        )
+
+
+class Exchange:
+    """The answer to one request: status, headers, and a body to read.
+
+    Whoever has one ends it with `finish` or `close`.
+    """
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, provider: str, lingering: set[Exchange]
+    ) -> None:
+        self.status: int = response.status
+        self.reason: str = response.reason or ""
+        self.headers: CIMultiDictProxy[str] = response.headers
+        self._response = response
+        self._provider = provider
+        self._lingering = lingering
+
+    async def read(self) -> bytes:
+        """Return the next bytes, as soon as there are any; `b""` at the end.
+
+        Raises:
+            TruncatedStreamError: The connection broke, or the body is shorter than announced.
+            ProtocolError: The body's encoding is broken.
+        """
+        content = self._response.content
+        try:
+            return await content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            # aiohttp raises before it hands over what it had received by then.
+            received = content._read_nowait(-1)  # noqa: SLF001 - there is no public way
+            if received:
+                return received
+            raise self._typed(error) from error
+
+    async def read_head(self, limit: int) -> bytes:
+        """Return the beginning of the body, at most `limit` bytes, whatever becomes of the rest."""
+        head = b""
+        try:
+            while len(head) < limit and (data := await self.read()):
+                head += data
+        except ProviderError:
+            """What came before is all there is to quote."""
+        return head[:limit]
+
+    def finish(self) -> None:
+        """The answer is over: keep the connection if the body ends too, now or in a moment."""
+        content = self._response.content
+        if content.is_eof():
+            self._response.release()
+            return
+        self._lingering.add(self)
+        timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.close)
+        content.on_eof(timer.cancel)
+        content.on_eof(lambda: self._lingering.discard(self))
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        self._lingering.discard(self)
+        self._response.close()
+
+    def _typed(self, error: aiohttp.ClientError | OSError) -> ProviderError:
+        broken = isinstance(error.__cause__, aiohttp.http_exceptions.TransferEncodingError)
+        if broken and "Not enough data" not in str(error.__cause__):
+            return ProtocolError(
+                f"{self._provider} sent a body whose encoding is broken ({_words(error)}).",
+                provider=self._provider,
+                retryable=False,
+            )
+        return TruncatedStreamError(
+            f"The connection to {self._provider} broke in the middle of the stream "
+            f"({_words(error)}). What came before was delivered; ask again for the rest.",
+            provider=self._provider,
+            retryable=True,
+        )
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _make_session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+        trust_env=True,
+    )
+
+
+async def _close_session(session: aiohttp.ClientSession) -> None:
+    await session.close()
