@@ -12,28 +12,28 @@ from rxagents.core.usage import Usage
 class TextBuffer:
     """The text of one stream and choice, shared by its chunks and joined only when read.
 
-    A chunk stores how long the text was when it arrived, so that appending costs the same at
-    the first and at the millionth chunk. Reading joins what is new and keeps the result.
+    A chunk stores how many pieces there were when it arrived, so that appending costs the same
+    at the first and at the millionth chunk. Reading joins what is new since the last reading.
+
+    Attributes:
+        pieces: The deltas, in order; append to it.
     """
 
-    __slots__ = ("length", "pieces")
+    __slots__ = ("_joined", "_joined_count", "pieces")
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
-        self.length = 0
+        self._joined = ""
+        self._joined_count = 0
 
-    def append(self, text: str) -> int:
-        """Add `text`; return the length of all the text, in characters."""
-        self.pieces.append(text)
-        self.length += len(text)
-        return self.length
-
-    def upto(self, length: int) -> str:
-        """Return the first `length` characters."""
-        if len(self.pieces) > 1:
-            self.pieces[:] = ["".join(self.pieces)]
-        text = self.pieces[0] if self.pieces else ""
-        return text if len(text) == length else text[:length]
+    def upto(self, count: int) -> str:
+        """Return the text of the first `count` pieces."""
+        if count < self._joined_count:
+            return "".join(self.pieces[:count])
+        if count > self._joined_count:
+            self._joined += "".join(self.pieces[self._joined_count : count])
+            self._joined_count = count
+        return self._joined
 
 
 class _LazyContent:
@@ -102,12 +102,12 @@ class StreamChunk(_LazyContent, Struct, frozen=True, gc=False):
         `msgspec.structs.replace` knows only its own `delta`.
         """
         try:
-            buffer, length = self._text
+            buffer, count = self._text
         except AttributeError:
             return self.delta
-        return buffer.upto(length)
+        return buffer.upto(count)
 
 
 set_content = _LazyContent._text.__set__  # type: ignore[attr-defined,misc]  # noqa: SLF001
-"""`set_content(chunk, (buffer, length))` ties a frozen chunk to its text, once, by the slot's
+"""`set_content(chunk, (buffer, count))` ties a frozen chunk to its text, once, by the slot's
 descriptor: mypy sees the annotation, not the descriptor that `__slots__` makes of it."""

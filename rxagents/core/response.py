@@ -23,9 +23,9 @@ class Response:
                  "finish_reason", "metadata", "usage")  # fmt: skip
 
     def __init__(self, builder: ResponseBuilder) -> None:
-        self._content = builder.content, builder.content.length
-        self._reasoning = builder.reasoning, builder.reasoning.length
-        self._refusal = builder.refusal, builder.refusal.length
+        self._content = builder.content, len(builder.content.pieces)
+        self._reasoning = builder.reasoning, len(builder.reasoning.pieces)
+        self._refusal = builder.refusal, len(builder.refusal.pieces)
         self._fragments = builder.fragments, len(builder.fragments)
         self._provider_data = builder.provider_data
         self.finish_reason = builder.finish_reason
@@ -35,20 +35,20 @@ class Response:
     @property
     def content(self) -> str:
         """The text."""
-        buffer, length = self._content
-        return buffer.upto(length)
+        buffer, count = self._content
+        return buffer.upto(count)
 
     @property
     def reasoning(self) -> str:
         """The thinking text."""
-        buffer, length = self._reasoning
-        return buffer.upto(length)
+        buffer, count = self._reasoning
+        return buffer.upto(count)
 
     @property
     def refusal(self) -> str:
         """The text of a refusal."""
-        buffer, length = self._refusal
-        return buffer.upto(length)
+        buffer, count = self._refusal
+        return buffer.upto(count)
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
@@ -119,11 +119,11 @@ class ResponseBuilder:
         if chunk.choice != self._choice:
             return
         if chunk.delta:
-            self.content.append(chunk.delta)
+            self.content.pieces.append(chunk.delta)
         if chunk.reasoning:
-            self.reasoning.append(chunk.reasoning)
+            self.reasoning.pieces.append(chunk.reasoning)
         if chunk.refusal:
-            self.refusal.append(chunk.refusal)
+            self.refusal.pieces.append(chunk.refusal)
         if chunk.tool_calls:
             self.fragments += chunk.tool_calls
         if chunk.finish_reason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -58,14 +59,20 @@ class Event(Struct, gc=False):
     choices: list[Choice] | None = None
     usage: dict[str, Any] | None = None
     error: Any = None
+
+
+class NamedEvent(Event, gc=False):
+    """An event with the stream's id and model, which all events repeat and one is enough for."""
+
     id: str | None = None
     model: str | None = None
 
 
-_decoder = msgspec.json.Decoder(Event)
+_decoder = msgspec.json.Decoder(NamedEvent)
+_nameless_decoder = msgspec.json.Decoder(Event)
 
 
-def decode_burst(events: bytes) -> list[Event] | None:
+def decode_burst(events: bytes, *, named: bool) -> Sequence[Event] | None:
     """Decode the events of one read in one step; `None` where any is more than plain data.
 
     JSON holds no raw line end, so that nothing but framing is replaced. One decoder call for
@@ -73,16 +80,18 @@ def decode_burst(events: bytes) -> list[Event] | None:
 
     Args:
         events: Whole events, each with its blank line.
+        named: Whether id and model are known already, and need not be read.
     """
     if not (events.startswith(b"data: {") and events.endswith(b"}\n\n")):
         return None
+    lines = events[6:].replace(b"\n\ndata: ", b"\n")
     try:
-        return _decoder.decode_lines(events[6:].replace(b"\n\ndata: ", b"\n"))
+        return _nameless_decoder.decode_lines(lines) if named else _decoder.decode_lines(lines)
     except JSON_ERRORS:
         return None
 
 
-def decode_event(payload: bytes) -> tuple[Event, bool]:
+def decode_event(payload: bytes) -> tuple[NamedEvent, bool]:
     """Decode one event.
 
     Returns:
@@ -97,7 +106,7 @@ def decode_event(payload: bytes) -> tuple[Event, bool]:
     except JSON_ERRORS as error:
         strict_error = error
     try:
-        return msgspec.convert(json.loads(payload), Event, strict=False), True
+        return msgspec.convert(json.loads(payload), NamedEvent, strict=False), True
     except JSON_ERRORS:
         raise ValueError(str(strict_error)) from strict_error
 

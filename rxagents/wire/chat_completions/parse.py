@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from rxagents.wire.chat_completions.events import (
     Delta,
     Event,
     Function,
+    NamedEvent,
     decode_burst,
     decode_event,
     split_content,
@@ -67,8 +69,7 @@ class ChatCompletionsParser:
         self._answers: dict[int, _Answer] = {}
         self._usage: Usage | None = None
         self._metadata: dict[str, Any] = {"request_id": request_id} if request_id else {}
-        self._id: str | None = None
-        self._model: str | None = None
+        self._named = False
         self._surrogates: SurrogateJoiner | None = None
         self._error_field = b""
         self._index = 0
@@ -111,7 +112,9 @@ class ChatCompletionsParser:
     def _parse(self, events: bytes) -> None:
         if not events or self.done or self.error is not None:
             return
-        burst = decode_burst(events) if self._surrogates is None else None
+        burst = None
+        if self._surrogates is None:
+            burst = decode_burst(events, named=self._named)
         if burst is not None:
             self.events += len(burst)
             self._take_burst(burst)
@@ -121,9 +124,9 @@ class ChatCompletionsParser:
             if self.done or self.error is not None:
                 return
 
-    def _take_burst(self, events: list[Event]) -> None:
+    def _take_burst(self, events: Sequence[Event]) -> None:
         """Take in events; the common one, which adds text and nothing else, in place."""
-        append, answers = self._chunks.append, self._answers
+        append, answers, now = self._chunks.append, self._answers, self._now
         for event in events:
             choices = event.choices
             if (
@@ -131,8 +134,7 @@ class ChatCompletionsParser:
                 or len(choices) != 1
                 or event.usage is not None
                 or event.error is not None
-                or event.id != self._id
-                or event.model != self._model
+                or not self._named
             ):
                 self._take_event(event)
                 if self.error is not None:
@@ -157,14 +159,14 @@ class ChatCompletionsParser:
             ):
                 self._take_choice(choice, 0, None)
                 continue
-            buffer = answer.text
-            buffer.pieces.append(text)
-            buffer.length = length = buffer.length + len(text)
+            index = self._index
             chunk = StreamChunk(
-                text, self._index, number, "", "", "", (), self._usage, self._metadata, self._now
+                text, index, number, "", "", "", (), self._usage, self._metadata, now
             )
-            set_content(chunk, (buffer, length))
-            self._index += 1
+            pieces = answer.text.pieces
+            pieces.append(text)
+            set_content(chunk, (answer.text, len(pieces)))
+            self._index = index + 1
             append(chunk)
 
     def _take_block(self, block: bytes) -> None:
@@ -202,8 +204,8 @@ class ChatCompletionsParser:
         if event.error:
             self.error = in_stream_error(event.error, self._provider, self._request_id)
             return
-        if event.id != self._id or event.model != self._model:
-            self._learn(event)
+        if not self._named and isinstance(event, NamedEvent):
+            self._learn_names(event)
         usage = None
         if event.usage:
             usage = self._usage = to_usage(event.usage)
@@ -213,11 +215,11 @@ class ChatCompletionsParser:
         if usage is not None and len(self._chunks) == emitted:
             self._emit(StreamChunk())
 
-    def _learn(self, event: Event) -> None:
-        """Note id and model; Azure's first event (54) has empty ones."""
-        self._id, self._model = event.id, event.model
+    def _learn_names(self, event: NamedEvent) -> None:
+        """Note the stream's id and model; Azure's first event (54) has empty ones."""
         told = {"id": event.id, "model": event.model}
         self._metadata = {**self._metadata, **{key: text for key, text in told.items() if text}}
+        self._named = "id" in self._metadata and "model" in self._metadata
 
     def _take_choice(self, choice: Choice, position: int, usage: Usage | None) -> None:
         number = position if choice.index is None else choice.index
@@ -259,7 +261,8 @@ class ChatCompletionsParser:
             {**self._metadata, **metadata} if metadata else self._metadata,
             self._now,
         )
-        set_content(placed, (answer.text, answer.text.append(chunk.delta)))
+        answer.text.pieces.append(chunk.delta)
+        set_content(placed, (answer.text, len(answer.text.pieces)))
         self._index += 1
         self._chunks.append(placed)
 

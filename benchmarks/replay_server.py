@@ -1,0 +1,57 @@
+"""A server in a process of its own that replays a long answer in bursts.
+
+    python benchmarks/replay_server.py --burst 16
+
+prints its base URL. `POST {url}/chat/completions` with the header `x-chunks: 20000` answers with
+so many chunks of text, then finish, usage and `[DONE]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import functools
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rxagents import Usage
+from rxagents.testing import RawReply, ReceivedRequest, Reply, ScriptedServer
+from rxagents.testing.chat_completions import DONE, events
+
+_WORDS = ("The", " quick", " brown", " fox", " jumps", " over", " the", " lazy", " dog", ".\n")
+
+
+@functools.cache
+def body(chunks: int, burst: int) -> tuple[bytes, ...]:
+    """Return the answer's bytes, `burst` events a piece."""
+    text = tuple(_WORDS[number % len(_WORDS)] for number in range(chunks))
+    usage = Usage(input_tokens=9, output_tokens=chunks, total_tokens=chunks + 9)
+    framed = [*events(Reply(text, usage=usage), "replay", "chatcmpl-replay-0123456789"), DONE]
+    return tuple(b"".join(framed[i : i + burst]) for i in range(0, len(framed), burst))
+
+
+async def _serve(burst: int) -> None:
+    def answer(request: ReceivedRequest) -> RawReply:
+        return RawReply(body(int(request.headers.get("x-chunks", "1000")), burst))
+
+    async with ScriptedServer(answer) as server:
+        print(server.url, flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+@contextmanager
+def replay_server(burst: int) -> Iterator[str]:
+    """Run the server; it stops when its standard input closes."""
+    command = [sys.executable, __file__, "--burst", str(burst)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--burst", type=int, default=16)
+    asyncio.run(_serve(parser.parse_args().burst))
