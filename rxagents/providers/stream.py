@@ -16,6 +16,8 @@ from rxagents.core.errors import (
     ProviderError,
     RedirectError,
     ResponseError,
+    StreamTimeoutError,
+    TotalTimeoutError,
     TruncatedStreamError,
     class_of_status,
 )
@@ -70,10 +72,27 @@ class _Stream:
     def __init__(self, call: Call, emitter: Emitter[StreamChunk]) -> None:
         self._call = call
         self._emitter = emitter
+        self._parser = call.parser(None)
         self._delivered = False
-        self._watchdog = Watchdog(call.timeouts, call.provider, emitter.gate)
 
     async def run(self) -> None:
+        """Stream the answer; a timeout after the finish reason is no failure."""
+        limits = self._call.timeouts
+        try:
+            async with asyncio.timeout(limits.total):
+                await self._attempts()
+        except (TimeoutError, StreamTimeoutError) as error:
+            if self._parser.complete:
+                return
+            if isinstance(error, StreamTimeoutError):
+                raise
+            raise TotalTimeoutError(
+                f"The stream from {self._call.provider} took longer than {limits.total} s in all. "
+                "Raise Timeouts.total, or set it to None.",
+                provider=self._call.provider,
+            ) from error
+
+    async def _attempts(self) -> None:
         attempt = 0
         while True:
             try:
@@ -87,22 +106,22 @@ class _Stream:
 
     async def _attempt(self) -> None:
         call = self._call
-        with Watchdog(call.timeouts, call.provider, self._emitter.gate) as self._watchdog:
+        with Watchdog(call.timeouts, call.provider) as watchdog:
             exchange = await call.transport.post(
                 call.url, call.headers, call.body, call.timeouts.connect
             )
             try:
                 if exchange.status != 200:
                     raise await _status_error(call, exchange)
-                await self._read(exchange)
+                await self._read(exchange, watchdog)
             except BaseException:
                 exchange.close()
                 raise
             exchange.finish()
 
-    async def _read(self, exchange: Exchange) -> None:
+    async def _read(self, exchange: Exchange, watchdog: Watchdog) -> None:
         """Read the answer to its end, and emit all that it holds."""
-        parser = self._call.parser(_request_id(exchange.headers))
+        parser = self._parser = self._call.parser(_request_id(exchange.headers))
         head = b""
         failure: ProviderError | None = None
         at_end = False
@@ -114,22 +133,25 @@ class _Stream:
             at_end = not data
             if parser.events == 0 and len(head) < MAX_ERROR_BYTES:
                 head += data
-            await self._parse(parser, data)
+            await self._take(data, watchdog)
         if parser.complete:
             return
         if parser.events == 0 and head.strip():
             raise _no_stream(self._call, exchange, head)
         raise failure or _truncated(self._call, exchange)
 
-    async def _parse(self, parser: WireParser, data: bytes) -> None:
-        events, now = parser.events, time.time()
+    async def _take(self, data: bytes, watchdog: Watchdog) -> None:
+        parser, now = self._parser, time.time()
+        events = parser.events
         chunks = parser.feed(data, now) if data else parser.flush(now)
         if parser.events != events:
-            self._watchdog.note_event()
+            watchdog.note_event()
         if chunks:
             self._delivered = self._delivered or any(map(_is_content, chunks))
+            watchdog.paused = True
             await self._emitter.emit(chunks)
-            self._watchdog.note_event()
+            watchdog.paused = False
+            watchdog.note_event()
         if parser.error is not None:
             raise _redacted(parser.error, self._call)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from types import TracebackType
+from typing import Self
 
 from msgspec import Struct
 
@@ -13,23 +14,21 @@ from rxagents.core.errors import (
     FirstEventTimeoutError,
     IdleTimeoutError,
     StreamTimeoutError,
-    TotalTimeoutError,
 )
-from rxagents.runtime.bridge import Gate
 
 
 class Timeouts(Struct, frozen=True, kw_only=True):
     """Seconds a stream may take, by phase; `None` for no limit.
 
-    The defaults are those of WHATWG-style clients for long answers: reasoning models are silent
-    for minutes, and a healthy stream may go on for an hour.
+    The defaults suit long answers: reasoning models are silent for minutes, and a healthy stream
+    may go on for an hour.
 
     Attributes:
         connect: Name lookup, connection and TLS.
         first: From the request to the first event.
         idle: From one event to the next; comments do not count, nor does the time in which a
             slow consumer holds the stream.
-        total: The whole stream.
+        total: The whole stream, retries and slow consumer and all.
 
     Raises:
         ConfigurationError: A value is not a positive number.
@@ -65,34 +64,38 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 
 
 class Watchdog:
-    """Ends the current task with a typed error when an event is overdue.
+    """Ends the current task with a typed error when the next event is overdue.
 
     One timer a stream, not one a chunk: events only note the time, and the timer looks at it.
 
     Args:
         timeouts: The limits.
         provider: The provider's name, for errors.
-        gate: While it is closed the idle clock stands still.
+
+    Attributes:
+        paused: While set, the clock stands still: it is the consumer who takes the time.
     """
 
-    def __init__(self, timeouts: Timeouts, provider: str, gate: Gate) -> None:
+    def __init__(self, timeouts: Timeouts, provider: str) -> None:
+        self.paused = False
         self._timeouts = timeouts
         self._provider = provider
-        self._gate = gate
         self._loop = asyncio.get_running_loop()
-        self._started = self._last = self._loop.time()
+        self._last = self._loop.time()
         self._seen_event = False
         self._timer: asyncio.TimerHandle | None = None
-        self._expired: StreamTimeoutError | None = None
+        self._expired = False
 
     def note_event(self) -> None:
-        """An event has come: the idle clock starts again."""
-        self._seen_event = True
+        """An event has come: the clock starts again."""
         self._last = self._loop.time()
+        if not self._seen_event:
+            self._seen_event = True
+            self._look()
 
-    def __enter__(self) -> Watchdog:
+    def __enter__(self) -> Self:
         task = asyncio.current_task()
-        assert task is not None
+        assert task is not None, "the library's coroutines run in tasks"
         self._task = task
         self._cancelled_before = task.cancelling()
         self._look()
@@ -106,46 +109,36 @@ class Watchdog:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._expired is None:
+        if not self._expired:
             return
         others = self._task.uncancel() > self._cancelled_before
         if kind is not None and issubclass(kind, asyncio.CancelledError) and not others:
-            raise self._expired from error
+            raise self._overdue() from error
 
     def _look(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        patience = self._timeouts.idle if self._seen_event else self._timeouts.first
+        if patience is None:
+            return
         now = self._loop.time()
-        if self._gate.closed:
+        if self.paused:
             self._last = now
-        deadline, error = min(self._deadlines(), key=lambda pair: pair[0])
-        if now >= deadline:
-            self._expired = error
+        if now >= self._last + patience:
+            self._expired = True
             self._task.cancel()
-        elif deadline < math.inf:
-            self._timer = self._loop.call_at(deadline, self._look)
-
-    def _deadlines(self) -> tuple[tuple[float, StreamTimeoutError], ...]:
-        limits = self._timeouts
-        if self._seen_event:
-            silence: StreamTimeoutError = IdleTimeoutError(
-                f"{self._provider} sent no event for {limits.idle} s in the middle of the stream. "
-                "If its models pause for longer, raise Timeouts.idle.",
-                provider=self._provider,
-            )
-            patience = limits.idle
         else:
-            silence = FirstEventTimeoutError(
-                f"{self._provider} sent no event within {limits.first} s of the request. If its "
-                "models think for longer, raise Timeouts.first.",
+            self._timer = self._loop.call_at(self._last + patience, self._look)
+
+    def _overdue(self) -> StreamTimeoutError:
+        if self._seen_event:
+            return IdleTimeoutError(
+                f"{self._provider} sent no event for {self._timeouts.idle} s in the middle of the "
+                "stream. If its models pause for longer, raise Timeouts.idle.",
                 provider=self._provider,
             )
-            patience = limits.first
-        total = TotalTimeoutError(
-            f"The stream from {self._provider} took longer than {limits.total} s in all. Raise "
-            "Timeouts.total, or set it to None.",
+        return FirstEventTimeoutError(
+            f"{self._provider} sent no event within {self._timeouts.first} s of the request. If "
+            "its models think for longer, raise Timeouts.first.",
             provider=self._provider,
         )
-        return (_after(self._last, patience), silence), (_after(self._started, limits.total), total)
-
-
-def _after(start: float, seconds: float | None) -> float:
-    return math.inf if seconds is None else start + seconds

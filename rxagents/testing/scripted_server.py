@@ -24,12 +24,14 @@ class ReceivedRequest(Struct, frozen=True):
         path: The path with its query.
         headers: Names in lower case.
         body: The body.
+        client_port: The port it came from: the same for requests over one connection.
     """
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
+    client_port: int
 
     def json(self) -> Any:
         """Return the body, decoded."""
@@ -70,7 +72,7 @@ class ScriptedServer:
         self._replies: Sequence[Script] = replies
         self._runner: web.ServerRunner | None = None
         self._port = 0
-        self._left = asyncio.Condition()
+        self._changed = asyncio.Condition()
 
     @property
     def url(self) -> str:
@@ -97,8 +99,13 @@ class ScriptedServer:
 
     async def disconnected(self, count: int = 1) -> None:
         """Wait until clients have left `count` answers before they were over."""
-        async with self._left:
-            await self._left.wait_for(lambda: self.disconnects >= count)
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.disconnects >= count)
+
+    async def received(self, count: int = 1) -> None:
+        """Wait until `count` requests have come."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.requests) >= count)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         received = ReceivedRequest(
@@ -106,9 +113,11 @@ class ScriptedServer:
             request.path_qs,
             {name.lower(): value for name, value in request.headers.items()},
             await request.read(),
+            request.transport.get_extra_info("peername")[1] if request.transport else 0,
         )
         script = self._replies[min(len(self.requests), len(self._replies) - 1)]
         self.requests.append(received)
+        await self._notify()
         reply = script(received) if callable(script) else script
         if isinstance(reply, StatusReply):
             return _status_response(reply)
@@ -116,13 +125,13 @@ class ScriptedServer:
         try:
             return await _stream(request, raw)
         except (asyncio.CancelledError, ConnectionError):
-            await self._note_disconnect()
+            self.disconnects += 1
+            await self._notify()
             raise
 
-    async def _note_disconnect(self) -> None:
-        self.disconnects += 1
-        async with self._left:
-            self._left.notify_all()
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
 
 def _rendered(reply: Reply, request: ReceivedRequest) -> RawReply:

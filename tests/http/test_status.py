@@ -1,0 +1,223 @@
+"""Statuses and headers, with aioresponses: no server, whole bodies."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import Mock
+
+import aiohttp
+import pytest
+from aiohttp.client_reqrep import ClientResponse
+from aioresponses import aioresponses
+
+import rxagents
+from rxagents import OpenAI
+
+BASE = "https://llm.example/v1"
+URL = f"{BASE}/chat/completions"
+KEY = "sk-abcdefgh12345678"
+ANSWER = (
+    b'data: {"id":"c1","model":"m","choices":[{"index":0,"delta":{"content":"hi"},'
+    b'"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+)
+
+
+class Response(ClientResponse):
+    """aioresponses 0.7.9 makes responses without an argument that aiohttp 3.14 requires."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, stream_writer=Mock(), **kwargs)
+
+
+@pytest.fixture
+def mocked() -> Iterator[aioresponses]:
+    with aioresponses() as mock:
+        mock.post = functools.partial(mock.post, response_class=Response)
+        yield mock
+
+
+def ask(**arguments: Any) -> rxagents.Response:
+    settings = {"api_key": KEY, "base_url": BASE, "max_retries": 0, **arguments}
+
+    async def chat() -> rxagents.Response:
+        async with OpenAI("gpt-x", **settings) as llm:
+            return await llm.chat("hello")
+
+    return asyncio.run(chat())
+
+
+def failure(**arguments: Any) -> rxagents.ProviderError:
+    with pytest.raises(rxagents.ProviderError) as caught:
+        ask(**arguments)
+    return caught.value
+
+
+def sent(mock: aioresponses) -> dict[str, Any]:
+    ((call,),) = mock.requests.values()
+    return dict(call.kwargs)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "retryable"),
+    [
+        (204, rxagents.ResponseError, False),
+        (400, rxagents.BadRequestError, False),
+        (401, rxagents.AuthenticationError, False),
+        (402, rxagents.StatusError, False),
+        (403, rxagents.AuthenticationError, False),
+        (404, rxagents.NotFoundError, False),
+        (408, rxagents.StreamTimeoutError, True),
+        (409, rxagents.ConflictError, True),
+        (413, rxagents.PayloadTooLargeError, False),
+        (422, rxagents.BadRequestError, False),
+        (429, rxagents.RateLimitError, True),
+        (500, rxagents.ServerError, True),
+        (502, rxagents.ServerError, True),
+        (503, rxagents.OverloadedError, True),
+        (529, rxagents.OverloadedError, True),
+        (599, rxagents.ServerError, True),
+    ],
+)
+def test_each_status_has_its_error(
+    mocked: aioresponses, status: int, error: type[Exception], retryable: bool
+) -> None:
+    body = {"error": {"message": f"No, {KEY} will not do.", "type": "some_error"}}
+    headers = {"x-request-id": "req_7"}
+    mocked.post(URL, status=status, payload=body, headers=headers)
+    caught = failure()
+    assert type(caught) is error
+    assert (caught.status, caught.request_id, caught.provider) == (status, "req_7", "openai")
+    assert caught.retryable is retryable
+    assert "will not do" in str(caught)
+    assert KEY not in str(caught) + repr(caught)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-1"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_is_read(
+    mocked: aioresponses, headers: dict[str, str], seconds: float | None
+) -> None:
+    mocked.post(URL, status=429, headers=headers)
+    assert failure().retry_after == seconds
+
+
+@pytest.mark.parametrize(("word", "retryable"), [("true", True), ("false", False), ("maybe", True)])
+def test_x_should_retry_wins_over_the_status(
+    mocked: aioresponses, word: str, retryable: bool
+) -> None:
+    mocked.post(URL, status=429, headers={"x-should-retry": word})
+    assert failure().retryable is retryable
+
+
+def test_a_redirect_is_refused_and_its_target_gets_no_key(mocked: aioresponses) -> None:
+    mocked.post(URL, status=307, headers={"location": "https://elsewhere.example/v1"})
+    caught = failure()
+    assert type(caught) is rxagents.RedirectError
+    assert "elsewhere.example" in str(caught)
+    assert [str(url) for _, url in mocked.requests] == [URL]
+    assert sent(mocked)["allow_redirects"] is False
+
+
+def test_the_request_carries_key_body_and_agent(mocked: aioresponses) -> None:
+    mocked.post(URL, body=ANSWER)
+    assert ask(headers={"X-Team": "blue"}).content == "hi"
+    headers = sent(mocked)["headers"]
+    assert headers["authorization"] == f"Bearer {KEY}"
+    assert headers["x-team"] == "blue"
+    assert headers["user-agent"] == f"rxagents/{rxagents.__version__}"
+    assert b'"model":"gpt-x"' in sent(mocked)["data"]
+
+
+def test_request_id_and_model_are_in_the_metadata(mocked: aioresponses) -> None:
+    mocked.post(URL, body=ANSWER, headers={"x-request-id": "req_9"})
+    assert ask().metadata == {
+        "request_id": "req_9",
+        "id": "c1",
+        "model": "m",
+        "finish_reason": "stop",
+    }
+
+
+def test_a_query_in_base_url_is_kept(mocked: aioresponses) -> None:
+    mocked.post(f"{URL}?api-version=2024-10-21", body=ANSWER)
+    assert ask(base_url=f"{BASE}/?api-version=2024-10-21").content == "hi"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "words"),
+    [
+        (b'{"error": {"message": "Quota is used up."}}', "application/json", "Quota is used up."),
+        (b"<html><h1>Log in</h1></html>", "text/html", "Log in"),
+        (b'{"choices": [{"message": {"content": "x"}}]}', "application/json", "choices"),
+    ],
+)
+def test_a_200_that_is_no_stream_is_quoted(
+    mocked: aioresponses, body: bytes, kind: str, words: str
+) -> None:
+    mocked.post(URL, body=body, headers={"content-type": kind})
+    caught = failure()
+    assert type(caught) is rxagents.ResponseError
+    assert words in str(caught)
+
+
+def test_a_200_with_nothing_is_truncated(mocked: aioresponses) -> None:
+    mocked.post(URL, body=b"")
+    assert type(failure()) is rxagents.TruncatedStreamError
+
+
+def test_long_error_bodies_are_cut(mocked: aioresponses) -> None:
+    mocked.post(URL, status=500, body=b"x" * 100_000)
+    assert len(str(failure())) < 1000
+
+
+# Retries: only while nothing was delivered.
+
+
+def test_a_retryable_status_is_sent_again(mocked: aioresponses) -> None:
+    mocked.post(URL, status=500, headers={"retry-after-ms": "1"})
+    mocked.post(URL, status=429, headers={"retry-after-ms": "1"})
+    mocked.post(URL, body=ANSWER)
+    assert ask(max_retries=2).content == "hi"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "requests"),
+    [
+        (500, {"retry-after-ms": "1"}, 3),
+        (400, {"retry-after-ms": "1"}, 1),
+        (400, {"x-should-retry": "true", "retry-after-ms": "1"}, 3),
+        (500, {"x-should-retry": "false"}, 1),
+        (429, {"retry-after": "61"}, 1),
+    ],
+)
+def test_how_often_it_is_sent(
+    mocked: aioresponses, status: int, headers: dict[str, str], requests: int
+) -> None:
+    mocked.post(URL, status=status, headers=headers, repeat=True)
+    assert failure(max_retries=2).status == status
+    assert sum(map(len, mocked.requests.values())) == requests
+
+
+def test_the_users_own_session_is_used_and_left_open(mocked: aioresponses) -> None:
+    mocked.post(URL, body=ANSWER)
+
+    async def check() -> None:
+        async with aiohttp.ClientSession() as session:
+            async with OpenAI("m", api_key=KEY, base_url=BASE, session=session) as llm:
+                assert (await llm.chat("hello")).content == "hi"
+            assert not session.closed
+
+    asyncio.run(check())

@@ -1,0 +1,398 @@
+"""What every stream keeps, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+import reactivex as rx
+from reactivex import operators as rx_ops
+from reactivex.abc import DisposableBase
+
+import rxagents
+from rxagents import OpenAI, StreamChunk, operators as ops
+from rxagents.testing import Ending, RawReply, Reply, ScriptedServer, StatusReply
+
+LONG = Reply("word " * 50, interval=0.001)
+STALLED = Reply("one two three", ending=Ending.STALL, cut_after=3)
+
+
+class Recorder:
+    """Records notifications, and the thread and moment of each."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.error: Exception | None = None
+        self.threads: set[int] = set()
+        self.first = asyncio.Event()
+        self.over = asyncio.Event()
+
+    def subscribe(self, stream: rx.Observable[StreamChunk]) -> DisposableBase:
+        return stream.subscribe(self.on_next, self.on_error, self.on_completed)
+
+    def on_next(self, chunk: StreamChunk) -> None:
+        self.threads.add(threading.get_ident())
+        self.notes.append(chunk.delta)
+        self.first.set()
+
+    def on_error(self, error: Exception) -> None:
+        self.threads.add(threading.get_ident())
+        self.notes.append("error")
+        self.error = error
+        self.over.set()
+
+    def on_completed(self) -> None:
+        self.threads.add(threading.get_ident())
+        self.notes.append("completed")
+        self.over.set()
+
+
+def model(server: ScriptedServer) -> OpenAI:
+    return OpenAI("scripted", base_url=server.url, max_retries=0)
+
+
+# Rule 1: the grammar, on the loop's thread.
+
+
+def test_a_stream_is_chunks_and_then_one_completion_on_the_loops_thread(run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer("Hello there") as server, model(server) as llm:
+            recorder = Recorder()
+            recorder.subscribe(llm.chat_stream("hi"))
+            await recorder.over.wait()
+        assert recorder.notes == ["Hello", " there", "", "completed"]
+        assert recorder.threads == {threading.get_ident()}
+
+    run_async(check())
+
+
+def test_a_failure_is_the_chunks_before_it_and_then_one_error(run_async: Any) -> None:
+    async def check() -> None:
+        reply = Reply("one two", error=rxagents.ServerError("broken", status=500))
+        async with ScriptedServer(reply) as server, model(server) as llm:
+            recorder = Recorder()
+            recorder.subscribe(llm.chat_stream("hi"))
+            await recorder.over.wait()
+        assert recorder.notes == ["one", " two", "error"]
+        assert isinstance(recorder.error, rxagents.ServerError)
+
+    run_async(check())
+
+
+# Rule 2: cold, independent, silent inside `subscribe`.
+
+
+def test_nothing_is_sent_before_subscribe_and_each_subscription_is_a_request(
+    run_async: Any,
+) -> None:
+    async def check() -> None:
+        async with ScriptedServer("first", "second") as server, model(server) as llm:
+            stream = llm.chat_stream("hi").pipe(ops.collect())
+            assert not server.requests
+            answers = [await rxagents_last(stream) for _ in range(2)]
+            assert [answer.content for answer in answers] == ["first", "second"]
+            assert len(server.requests) == 2
+
+    run_async(check())
+
+
+async def rxagents_last(stream: rx.Observable[Any]) -> Any:
+    async with rxagents.to_aiter(stream) as items:
+        return [item async for item in items][-1]
+
+
+def test_subscribe_returns_before_anything_is_told(run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer("x") as server, model(server) as llm:
+            recorder = Recorder()
+            recorder.subscribe(llm.chat_stream("hi"))
+            assert recorder.notes == []
+            await recorder.over.wait()
+
+    run_async(check())
+
+
+def test_outside_of_a_loop_the_error_names_run() -> None:
+    stream = OpenAI("m", base_url="http://127.0.0.1:9").chat_stream("hi")
+    errors: list[Exception] = []
+    stream.subscribe(on_error=errors.append)
+    stream.pipe(rx_ops.map(lambda chunk: chunk.delta)).subscribe(on_error=errors.append)
+    assert [type(error) for error in errors] == [rxagents.ConfigurationError] * 2
+    assert "rxagents.run" in str(errors[0])
+    with pytest.raises(rxagents.ConfigurationError, match=r"rxagents\.run"):
+        stream.subscribe(lambda chunk: None)
+
+
+# Rule 3: one terminal.
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (StatusReply(500, "no"), rxagents.ServerError),
+        (Reply("a b", ending=Ending.CLOSE, cut_after=2), rxagents.TruncatedStreamError),
+        (Reply("a b", ending=Ending.RESET, cut_after=2), rxagents.TruncatedStreamError),
+        (RawReply([b"data: {\n\n"]), rxagents.StreamDecodeError),
+        (RawReply([b"<html>"], "text/html"), rxagents.ResponseError),
+    ],
+)
+def test_after_a_failure_there_is_no_second_terminal(
+    reply: Any, error: type[Exception], run_async: Any
+) -> None:
+    async def check() -> None:
+        async with ScriptedServer(reply) as server, model(server) as llm:
+            recorder = Recorder()
+            recorder.subscribe(llm.chat_stream("hi"))
+            await recorder.over.wait()
+            await asyncio.sleep(0)
+        assert [note for note in recorder.notes if note in {"error", "completed"}] == ["error"]
+        assert type(recorder.error) is error
+
+    run_async(check())
+
+
+def test_what_came_before_a_cut_is_delivered(run_async: Any) -> None:
+    async def check() -> None:
+        reply = Reply("one two three", ending=Ending.RESET, cut_after=3)
+        async with ScriptedServer(reply) as server, model(server) as llm:
+            recorder = Recorder()
+            recorder.subscribe(llm.chat_stream("hi"))
+            await recorder.over.wait()
+        assert recorder.notes == ["one", " two", "error"]
+
+    run_async(check())
+
+
+# Rule 4: complete is what the provider calls complete.
+
+
+def test_done_completes_at_once_though_the_server_keeps_the_socket_open(run_async: Any) -> None:
+    async def check() -> None:
+        pieces = [b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n']
+        reply = RawReply(pieces, ending=Ending.STALL)
+        async with ScriptedServer(reply) as server, model(server) as llm:
+            response = await llm.chat("hi")
+            assert (response.content, response.finish_reason) == ("x", "")
+            await server.disconnected()
+
+    run_async(check())
+
+
+def test_a_finish_reason_completes_a_stream_without_end_marker(run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer(Reply("x", ending=Ending.CLOSE)) as server, model(server) as llm:
+            assert (await llm.chat("hi")).finish_reason == "stop"
+
+    run_async(check())
+
+
+def test_turns_share_one_connection(run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer("x") as server, model(server) as llm:
+            for _ in range(3):
+                await llm.chat("hi")
+            assert len({request.client_port for request in server.requests}) == 1
+
+    run_async(check())
+
+
+# Rule 5: dispose.
+
+
+@pytest.mark.parametrize("reply", [LONG, STALLED, Reply("late", delay=60)])
+def test_dispose_is_idempotent_silences_and_closes_the_connection(
+    reply: Reply, run_async: Any
+) -> None:
+    async def check() -> None:
+        async with ScriptedServer(reply) as server, model(server) as llm:
+            recorder = Recorder()
+            subscription = recorder.subscribe(llm.chat_stream("hi"))
+            await (server.received() if reply.delay else recorder.first.wait())
+            seen = list(recorder.notes)
+            subscription.dispose()
+            subscription.dispose()
+            await asyncio.wait_for(server.disconnected(), 5)
+            assert recorder.notes == seen
+
+    run_async(check())
+
+
+def test_dispose_works_from_another_thread(run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer(STALLED) as server, model(server) as llm:
+            recorder = Recorder()
+            subscription = recorder.subscribe(llm.chat_stream("hi"))
+            await recorder.first.wait()
+            await asyncio.to_thread(subscription.dispose)
+            await asyncio.wait_for(server.disconnected(), 5)
+
+    run_async(check())
+
+
+def test_dispose_before_the_request_and_after_the_end_does_nothing(run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer("x") as server, model(server) as llm:
+            recorder = Recorder()
+            recorder.subscribe(llm.chat_stream("hi")).dispose()
+            await asyncio.sleep(0)
+            assert (recorder.notes, server.requests) == ([], [])
+            subscription = recorder.subscribe(llm.chat_stream("hi"))
+            await recorder.over.wait()
+            subscription.dispose()
+            assert recorder.notes[-1] == "completed"
+
+    run_async(check())
+
+
+def test_dispose_after_the_loop_is_closed_does_not_raise() -> None:
+    subscriptions: list[DisposableBase] = []
+
+    async def leave() -> None:
+        async with ScriptedServer("x") as server, model(server) as llm:
+            recorder = Recorder()
+            subscriptions.append(recorder.subscribe(llm.chat_stream("hi")))
+            await recorder.over.wait()
+
+    asyncio.run(leave())
+    subscriptions[0].dispose()
+
+
+def test_take_closes_the_connection(run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer(STALLED) as server, model(server) as llm:
+            recorder = Recorder()
+            recorder.subscribe(llm.chat_stream("hi").pipe(rx_ops.take(1)))
+            await asyncio.wait_for(server.disconnected(), 5)
+            assert recorder.notes == ["one", "completed"]
+
+    run_async(check())
+
+
+def test_leaving_to_aiter_leaves_no_task_and_no_connection(run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer(STALLED) as server, model(server) as llm:
+            async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
+                assert (await anext(chunks)).delta == "one"
+            mine = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
+            assert not any("produce" in name or "_Stream" in name for name in mine)
+            await asyncio.wait_for(server.disconnected(), 5)
+
+    run_async(check())
+
+
+def test_a_task_cancelled_from_outside_is_told_apart_from_dispose(run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer(STALLED) as server, model(server) as llm:
+            recorder = Recorder()
+            before = asyncio.all_tasks()
+            recorder.subscribe(llm.chat_stream("hi"))
+            (task,) = asyncio.all_tasks() - before
+            await recorder.first.wait()
+            task.cancel()
+            await recorder.over.wait()
+            assert isinstance(recorder.error, rxagents.StreamCancelledError)
+
+    run_async(check())
+
+
+# Rule 6: a consumer's exception.
+
+
+@pytest.mark.parametrize("resilient", [False, True])
+def test_a_consumers_exception_is_reported_once_and_never_retried(
+    resilient: bool, run_async: Any, loop_errors: list[dict[str, Any]]
+) -> None:
+    async def check() -> None:
+        async with ScriptedServer(STALLED) as server, model(server) as llm:
+            recorder = Recorder()
+
+            def fail(chunk: StreamChunk) -> None:
+                raise KeyError("mine")
+
+            stream = llm.chat_stream("hi").pipe(rx_ops.map(lambda chunk: chunk))
+            if resilient:
+                stream = stream.pipe(rx_ops.retry(3), rx_ops.catch(rx.empty()))
+            stream.subscribe(fail, recorder.on_error, recorder.on_completed)
+            await asyncio.wait_for(server.disconnected(), 5)
+            assert recorder.notes == []
+            assert len(server.requests) == 1
+
+    run_async(check())
+    assert [type(context["exception"]) for context in loop_errors] == [KeyError]
+    loop_errors.clear()
+
+
+def test_an_exception_in_on_completed_is_reported_once(
+    run_async: Any, loop_errors: list[dict[str, Any]]
+) -> None:
+    async def check() -> None:
+        async with ScriptedServer("x") as server, model(server) as llm:
+            done = asyncio.Event()
+
+            def fail() -> None:
+                done.set()
+                raise KeyError("mine")
+
+            llm.chat_stream("hi").subscribe(lambda chunk: None, on_completed=fail)
+            await done.wait()
+
+    run_async(check())
+    assert [type(context["exception"]) for context in loop_errors] == [KeyError]
+    loop_errors.clear()
+
+
+def test_to_aiter_raises_what_an_operator_of_the_user_raised(run_async: Any) -> None:
+    def broken(source: rx.Observable[StreamChunk]) -> rx.Observable[StreamChunk]:
+        def subscribe(observer: Any, scheduler: Any = None) -> DisposableBase:
+            def on_next(chunk: StreamChunk) -> None:
+                raise KeyError("mine")
+
+            return source.subscribe(on_next, observer.on_error, observer.on_completed)
+
+        return rx.Observable(subscribe)
+
+    async def check() -> None:
+        async with ScriptedServer(STALLED) as server, model(server) as llm:
+            async with rxagents.to_aiter(llm.chat_stream("hi").pipe(broken)) as chunks:
+                with pytest.raises(KeyError):
+                    await anext(chunks)
+            await asyncio.wait_for(server.disconnected(), 5)
+
+    run_async(check())
+
+
+# Rule 10: sessions.
+
+
+def test_one_model_serves_one_loop_after_another() -> None:
+    llm = OpenAI("scripted", base_url="http://127.0.0.1:1")
+
+    async def turn() -> str:
+        async with ScriptedServer("x") as server:
+            here = OpenAI("scripted", base_url=server.url)
+            text = (await here.chat("hi")).content
+            await here.aclose()
+            with pytest.raises(rxagents.ConnectError):
+                await llm.chat("hi", max_tokens=1)
+            await llm.aclose()
+            return text
+
+    llm.max_retries = 0
+    assert [asyncio.run(turn()) for _ in range(2)] == ["x", "x"]
+
+
+def test_many_streams_at_once_are_all_served(run_async: Any) -> None:
+    async def check() -> None:
+        together = 150  # more than the 100 connections aiohttp allows by default
+        reply = Reply("x", ending=Ending.STALL, cut_after=2)
+        async with ScriptedServer(reply) as server, model(server) as llm:
+            recorders = [Recorder() for _ in range(together)]
+            subscriptions = [each.subscribe(llm.chat_stream("hi")) for each in recorders]
+            await asyncio.gather(*(each.first.wait() for each in recorders))
+            for subscription in subscriptions:
+                subscription.dispose()
+            await asyncio.wait_for(server.disconnected(together), 5)
+
+    run_async(check())

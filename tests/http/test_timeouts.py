@@ -1,0 +1,110 @@
+"""Timeouts by phase, over real HTTP, with limits as short as a test can wait."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+
+import rxagents
+from rxagents import OpenAI, Timeouts
+from rxagents.testing import Ending, RawReply, Reply, ScriptedServer
+
+SHORT = 0.05
+COMMENTS = RawReply([b": still here\n\n"] * 1000, interval=0.005)
+
+
+@pytest.mark.parametrize(
+    ("reply", "timeouts", "error"),
+    [
+        (Reply("x", delay=60), Timeouts(first=SHORT), rxagents.FirstEventTimeoutError),
+        (COMMENTS, Timeouts(first=SHORT), rxagents.FirstEventTimeoutError),
+        (
+            Reply("one two", ending=Ending.STALL, cut_after=2),
+            Timeouts(idle=SHORT),
+            rxagents.IdleTimeoutError,
+        ),
+        (
+            Reply("word " * 1000, interval=0.005),
+            Timeouts(total=SHORT),
+            rxagents.TotalTimeoutError,
+        ),
+    ],
+)
+def test_each_phase_has_its_error_and_the_server_sees_the_close(
+    reply: Any, timeouts: Timeouts, error: type[Exception], run_async: Any
+) -> None:
+    async def check() -> None:
+        async with ScriptedServer(reply) as server:
+            async with OpenAI("m", base_url=server.url, timeout=timeouts, max_retries=0) as llm:
+                with pytest.raises(error, match="raise Timeouts|Raise Timeouts"):
+                    await llm.chat("hi")
+                await asyncio.wait_for(server.disconnected(), 5)
+
+    run_async(check())
+
+
+def test_a_first_event_that_never_comes_is_asked_for_again(run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer(Reply("x", delay=60), "second") as server:
+            async with OpenAI("m", base_url=server.url, timeout=0.2) as llm:
+                assert (await llm.chat("hi")).content == "second"
+
+    run_async(check())
+
+
+def test_no_connection_in_time(run_async: Any) -> None:
+    async def check() -> None:
+        with socket.socket() as full:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
+            waiting = [socket.socket() for _ in range(4)]
+            for client in waiting:  # the backlog is full: further handshakes get no answer
+                client.setblocking(False)
+                client.connect_ex(full.getsockname())
+            limits = Timeouts(connect=SHORT)
+            async with OpenAI("m", base_url=url, timeout=limits, max_retries=0) as llm:
+                with pytest.raises(rxagents.ConnectTimeoutError, match=r"Timeouts\.connect"):
+                    await llm.chat("hi")
+            for client in waiting:
+                client.close()
+
+    run_async(check())
+
+
+def test_a_slow_reader_is_no_idle_provider(run_async: Any) -> None:
+    async def check() -> None:
+        reply = Reply("word " * 3000)
+        async with ScriptedServer(reply) as server:
+            async with OpenAI("m", base_url=server.url, timeout=Timeouts(idle=SHORT)) as llm:
+                async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=4) as chunks:
+                    await anext(chunks)
+                    await asyncio.sleep(4 * SHORT)
+                    rest = [chunk async for chunk in chunks]
+                assert rest[-1].content == "word " * 2999 + "word "
+
+    run_async(check())
+
+
+def test_silence_after_the_finish_reason_completes(run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer(Reply("x", ending=Ending.STALL)) as server:
+            async with OpenAI("m", base_url=server.url, timeout=Timeouts(idle=SHORT)) as llm:
+                assert (await llm.chat("hi")).content == "x"
+
+    run_async(check())
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "5", True])
+@pytest.mark.parametrize("phase", ["connect", "first", "idle", "total"])
+def test_a_limit_that_is_none_is_refused(phase: str, value: object) -> None:
+    with pytest.raises(rxagents.ConfigurationError, match=phase):
+        Timeouts(**{phase: value})
+
+
+def test_a_number_sets_first_and_idle() -> None:
+    assert Timeouts.of(7) == Timeouts(first=7, idle=7)
+    assert OpenAI("m", base_url="http://localhost", timeout=7).timeouts.connect == 5
