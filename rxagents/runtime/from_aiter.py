@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, Callable
 from typing import TypeVar
 
@@ -11,6 +12,9 @@ from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.source import Emitter, task_source
 
 T = TypeVar("T")
+
+_FAIR_SHARE = 64
+"""Items after which others get their turn: an iterable need never wait, and would starve them."""
 
 
 def from_aiter(factory: Callable[[], AsyncIterable[T]]) -> Observable[T]:
@@ -45,8 +49,12 @@ def from_aiter(factory: Callable[[], AsyncIterable[T]]) -> Observable[T]:
             )
         iterator = aiter(iterable)
         try:
+            count = 0
             async for item in iterator:
                 await emitter.emit((item,))
+                count += 1
+                if count % _FAIR_SHARE == 0:
+                    await asyncio.sleep(0)
         finally:
             close = getattr(iterator, "aclose", None)
             if close is not None:

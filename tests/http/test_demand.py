@@ -1,0 +1,56 @@
+"""A slow consumer slows the socket, not the memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+ENDLESS = """
+    import asyncio, os, sys
+    import rxagents
+    from aiohttp import web
+
+    EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"%s"}}]}\\n\\n' % (b"x" * 200)
+    sent = 0
+
+    def resident() -> int:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    async def endless(request):
+        global sent
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        while True:
+            await response.write(EVENT * 100)
+            sent += 100
+
+    async def main():
+        runner = web.ServerRunner(web.Server(endless), handler_cancellation=True)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        async with rxagents.OpenAI("m", base_url=url) as llm:
+            async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
+                for _ in range(500):
+                    await anext(chunks)
+                before, stopped = resident(), -1
+                while sent != stopped:
+                    stopped = sent
+                    await asyncio.sleep(0.3)
+                print(resident() - before)
+                last = [await anext(chunks) for _ in range(2000)][-1]
+                assert last.index == 2499 and len(last.content) == 2500 * 200
+        await runner.cleanup()
+
+    asyncio.run(main())
+"""
+
+
+def test_an_endless_stream_with_a_reader_that_stopped_keeps_its_size() -> None:
+    command = [sys.executable, "-c", textwrap.dedent(ENDLESS)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 20 * 2**20

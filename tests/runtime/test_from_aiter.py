@@ -1,0 +1,123 @@
+"""The bridge from asynchronous iterables to Observables."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from reactivex import operators as rx_ops
+
+import rxagents
+from rxagents import from_aiter
+
+
+async def three() -> AsyncIterator[int]:
+    for number in range(3):
+        yield number
+
+
+async def record(source: Any) -> list[Any]:
+    notes: list[Any] = []
+    over = asyncio.Event()
+
+    def end(note: Any) -> None:
+        notes.append(note)
+        over.set()
+
+    source.subscribe(notes.append, end, lambda: end("completed"))
+    assert notes == [], "nothing is told inside subscribe"
+    await over.wait()
+    return notes
+
+
+def test_items_then_completion_for_each_subscription(run_async: Any) -> None:
+    async def check() -> None:
+        source = from_aiter(three)
+        assert await record(source) == [0, 1, 2, "completed"]
+        assert await record(source) == [0, 1, 2, "completed"]
+
+    run_async(check())
+
+
+def test_an_exception_of_the_iterable_is_the_error(run_async: Any) -> None:
+    async def broken() -> AsyncIterator[int]:
+        yield 1
+        raise KeyError("mine")
+
+    async def check() -> None:
+        first, error = await record(from_aiter(broken))
+        assert (first, type(error)) == (1, KeyError)
+
+    run_async(check())
+
+
+def test_retry_asks_for_a_new_iterable(run_async: Any) -> None:
+    attempts = 0
+
+    async def second_time() -> AsyncIterator[int]:
+        nonlocal attempts
+        attempts += 1
+        yield attempts
+        if attempts == 1:
+            raise KeyError("mine")
+
+    async def check() -> None:
+        assert await record(from_aiter(second_time).pipe(rx_ops.retry(2))) == [1, 2, "completed"]
+
+    run_async(check())
+
+
+def test_take_closes_the_iterable(run_async: Any) -> None:
+    closed = asyncio.Event()
+
+    async def endless() -> AsyncIterator[int]:
+        try:
+            while True:
+                yield 1
+                await asyncio.sleep(0)
+        finally:
+            closed.set()
+
+    async def check() -> None:
+        assert await record(from_aiter(endless).pipe(rx_ops.take(1))) == [1, "completed"]
+        await closed.wait()
+
+    run_async(check())
+
+
+def test_a_failure_after_dispose_reaches_the_loops_handler(
+    run_async: Any, loop_errors: list[dict[str, Any]]
+) -> None:
+    async def stubborn() -> AsyncIterator[int]:
+        try:
+            yield 1
+            await asyncio.Event().wait()
+        finally:
+            raise KeyError("mine")
+
+    async def check() -> None:
+        first = asyncio.Event()
+        subscription = from_aiter(stubborn).subscribe(lambda _: first.set())
+        await first.wait()
+        await asyncio.sleep(0)
+        subscription.dispose()
+        await asyncio.sleep(0.01)
+
+    run_async(check())
+    assert [type(context["exception"]) for context in loop_errors] == [KeyError]
+    loop_errors.clear()
+
+
+def test_an_iterable_in_place_of_its_maker_is_refused() -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="lambda"):
+        from_aiter(three())  # type: ignore[arg-type]  # what the test is about
+
+
+def test_a_maker_of_something_else_fails_the_stream(run_async: Any) -> None:
+    async def check() -> None:
+        (error,) = await record(from_aiter(lambda: [1]))  # type: ignore[arg-type, return-value]
+        assert isinstance(error, rxagents.ConfigurationError)
+
+    run_async(check())
