@@ -91,8 +91,13 @@ class Bridge:
             _current.reset(token)
 
     async def aclose(self) -> None:
-        """Open the gate, cancel the sources' tasks and wait until they are over."""
+        """Open the gate, cancel the sources' tasks and wait until they are over.
+
+        Connections that outlive the subscription keep the context they were made in, and with
+        it this bridge: it lets go of its owner.
+        """
         self.closed = True
+        self.fail = _nobody
         self.gate.open()
         for scope in tuple(self._scopes):
             await scope.aclose()
@@ -104,6 +109,10 @@ class BridgeScheduler(AsyncIOScheduler):
     def __init__(self, loop: asyncio.AbstractEventLoop, bridge: Bridge) -> None:
         super().__init__(loop)
         self.bridge = bridge
+
+
+def _nobody(_: Exception) -> None:
+    """Take the place of an owner who has left."""
 
 
 _current: ContextVar[Bridge | None] = ContextVar("rxagents_bridge", default=None)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
-from weakref import WeakSet
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Generic, TypeVar
 
 R = TypeVar("R")
 
 
 class PerLoop(Generic[R]):
     """One resource for each running loop, made when it is first asked for.
+
+    The loop itself closes what is left: each resource is held by an asynchronous generator,
+    and loops finish those before they end (`asyncio.run` does, and so does `rxagents.run`) and
+    when nobody holds them any more.
 
     Args:
         make: Makes the resource, on the running loop.
@@ -21,29 +24,35 @@ class PerLoop(Generic[R]):
     def __init__(self, make: Callable[[], R], close: Callable[[R], Awaitable[None]]) -> None:
         self._make = make
         self._close = close
-        self._resources: dict[asyncio.AbstractEventLoop, R] = {}
-        _all.add(self)
+        self._held: dict[asyncio.AbstractEventLoop, tuple[R, AsyncGenerator[None, None]]] = {}
 
     def get(self) -> R:
         """Return the running loop's resource."""
         loop = asyncio.get_running_loop()
-        if loop not in self._resources:
-            for closed in [loop for loop in self._resources if loop.is_closed()]:
-                del self._resources[closed]
-            self._resources[loop] = self._make()
-        return self._resources[loop]
+        if loop not in self._held:
+            for closed in [loop for loop in self._held if loop.is_closed()]:
+                del self._held[closed]
+            resource = self._make()
+            self._held[loop] = resource, _held(resource, self._close)
+        return self._held[loop][0]
 
     async def aclose(self) -> None:
         """Close the running loop's resource, if there is one; the next `get` makes a new one."""
-        resource = self._resources.pop(asyncio.get_running_loop(), None)
-        if resource is not None:
-            await self._close(resource)
+        held = self._held.pop(asyncio.get_running_loop(), None)
+        if held is not None:
+            await held[1].aclose()
 
 
-_all: WeakSet[PerLoop[Any]] = WeakSet()
+def _held(resource: R, close: Callable[[R], Awaitable[None]]) -> AsyncGenerator[None, None]:
+    async def hold() -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            await close(resource)
 
-
-async def close_all() -> None:
-    """Close every resource of the running loop."""
-    for resources in tuple(_all):
-        await resources.aclose()
+    holder = hold()
+    try:
+        holder.asend(None).send(None)  # up to the yield: from here on the loop knows of it
+    except StopIteration:
+        return holder
+    raise AssertionError("the first step of the generator does not wait")

@@ -10,7 +10,6 @@ from reactivex import Observable
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.last_value import last_value
-from rxagents.runtime.per_loop import close_all
 
 T = TypeVar("T")
 
@@ -18,7 +17,7 @@ T = TypeVar("T")
 def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> T | None:
     """Subscribe, block until the end and return the last value.
 
-    It runs its own event loop, and closes the client sessions that were made on it. Ctrl-C
+    It runs its own event loop, which closes the client sessions that were made on it. Ctrl-C
     disposes the subscription and raises `KeyboardInterrupt`.
 
     Args:
@@ -37,16 +36,9 @@ def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        work = _run(source, on_next)
+        work = last_value(source, on_next)
         return asyncio.run(work)
     raise ConfigurationError(
         "rxagents.run starts an event loop of its own, and one runs here already: "
         "subscribe, or use rxagents.to_aiter."
     )
-
-
-async def _run(source: Observable[T], on_next: Callable[[T], object] | None) -> T | None:
-    try:
-        return await last_value(source, on_next)
-    finally:
-        await close_all()

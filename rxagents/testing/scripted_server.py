@@ -59,6 +59,7 @@ class ScriptedServer:
     Attributes:
         requests: What has come, in order.
         disconnects: How many answers the client left before they were over.
+        port: Where it listens, once it runs.
 
     Raises:
         ConfigurationError: There is no reply.
@@ -71,13 +72,13 @@ class ScriptedServer:
         self.disconnects = 0
         self._replies: Sequence[Script] = replies
         self._runner: web.ServerRunner | None = None
-        self._port = 0
+        self.port = 0
         self._changed = asyncio.Condition()
 
     @property
     def url(self) -> str:
         """The base URL to give to the client."""
-        return f"http://127.0.0.1:{self._port}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
     async def __aenter__(self) -> Self:
         server = web.Server(self._answer, handler_cancellation=True, access_log=None)
@@ -85,7 +86,7 @@ class ScriptedServer:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
-        self._port = self._runner.addresses[0][1]
+        self.port = self._runner.addresses[0][1]
         return self
 
     async def __aexit__(

@@ -363,24 +363,7 @@ def test_to_aiter_raises_what_an_operator_of_the_user_raised(run_async: Any) -> 
     run_async(check())
 
 
-# Rule 10: sessions.
-
-
-def test_one_model_serves_one_loop_after_another() -> None:
-    llm = OpenAI("scripted", base_url="http://127.0.0.1:1")
-
-    async def turn() -> str:
-        async with ScriptedServer("x") as server:
-            here = OpenAI("scripted", base_url=server.url)
-            text = (await here.chat("hi")).content
-            await here.aclose()
-            with pytest.raises(rxagents.ConnectError):
-                await llm.chat("hi", max_tokens=1)
-            await llm.aclose()
-            return text
-
-    llm.max_retries = 0
-    assert [asyncio.run(turn()) for _ in range(2)] == ["x", "x"]
+# Rule 10: connections.
 
 
 def test_many_streams_at_once_are_all_served(run_async: Any) -> None:

@@ -1,0 +1,103 @@
+"""One client session a loop, closed by `aclose` or at the latest by the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+import reactivex as rx
+from aiohttp import ClientSession
+
+import rxagents
+from rxagents import OpenAI, operators as ops
+from rxagents.testing import ScriptedServer
+
+
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[ClientSession]:
+    """All sessions made during the test."""
+    made: list[ClientSession] = []
+    original = ClientSession.__init__
+
+    def init(self: ClientSession, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        made.append(self)
+
+    monkeypatch.setattr(ClientSession, "__init__", init)
+    return made
+
+
+async def two_turns() -> None:
+    async with ScriptedServer("x") as server:
+        llm = OpenAI("m", base_url=server.url)
+        await llm.chat("hi")
+        await llm.chat("hi")
+
+
+def test_turns_share_a_session_and_the_loop_closes_it(sessions: list[ClientSession]) -> None:
+    asyncio.run(two_turns())
+    assert [session.closed for session in sessions] == [True]
+
+
+def test_aclose_closes_it_and_a_later_turn_makes_a_new_one(
+    sessions: list[ClientSession], run_async: Any
+) -> None:
+    async def check() -> None:
+        async with ScriptedServer("x") as server:
+            llm = OpenAI("m", base_url=server.url)
+            await llm.aclose()
+            for _ in range(2):
+                await llm.chat("hi")
+                await llm.aclose()
+                await llm.aclose()
+            assert [session.closed for session in sessions] == [True, True]
+
+    run_async(check())
+
+
+def test_run_closes_the_sessions_of_its_loop(sessions: list[ClientSession]) -> None:
+    async def ask() -> str:
+        async with ScriptedServer("x") as server:
+            return (await OpenAI("m", base_url=server.url).chat("hi")).content
+
+    for _ in range(2):
+        answer = rx.defer(lambda _: rxagents.from_aiter(lambda: _once(ask())))
+        assert rxagents.run(answer) == "x"
+    assert [session.closed for session in sessions] == [True, True]
+
+
+async def _once(work: Any) -> Any:
+    yield await work
+
+
+def test_a_model_that_nobody_holds_closes_its_session(
+    sessions: list[ClientSession], run_async: Any
+) -> None:
+    async def check() -> None:
+        async with ScriptedServer("x") as server:
+            stream = OpenAI("m", base_url=server.url).chat_stream("hi").pipe(ops.collect())
+            async with rxagents.to_aiter(stream) as responses:
+                await anext(responses)
+            del stream, responses
+            gc.collect()
+            while not sessions[0].closed:
+                await asyncio.sleep(0)
+
+    run_async(check())
+
+
+def test_one_model_serves_one_loop_after_another(sessions: list[ClientSession]) -> None:
+    llm: OpenAI | None = None
+
+    async def turn() -> None:
+        nonlocal llm
+        async with ScriptedServer("x") as server:
+            llm = llm or OpenAI("m", base_url=server.url)
+            llm.base_url = llm.base_url.with_port(server.port)
+            await llm.chat("hi")
+
+    asyncio.run(turn())
+    asyncio.run(turn())
+    assert [session.closed for session in sessions] == [True, True]

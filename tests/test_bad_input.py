@@ -1,0 +1,187 @@
+"""Bad input gets one typed error, at once, with a sentence that says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+
+import rxagents
+from rxagents import Message, OpenAI, get_model
+
+HOST = "http://127.0.0.1:9/v1"
+SECRET = "sk-very-secret-key"
+
+
+def local(**arguments: Any) -> OpenAI:
+    return OpenAI("m", **{"base_url": HOST, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"model": ""}, "model must"),
+        ({"model": None}, "model must"),
+        ({"model": "a\r\nb"}, "line ends"),
+        ({"base_url": "localhost:8000"}, "must be a URL"),
+        ({"base_url": "ftp://host/v1"}, "must be a URL"),
+        ({"base_url": "http://"}, "must be a URL"),
+        ({"base_url": 7}, "must be a URL"),
+        ({"base_url": "http://host/\r\nx"}, "must be a URL"),
+        ({"base_url": "http://user:pass@host/v1"}, "must not hold a password"),
+        ({"api_key": ""}, "api_key must"),
+        ({"api_key": f"{SECRET}\n"}, "line ends"),
+        ({"api_key": f"{SECRET}é"}, "ASCII"),
+        ({"api_key": 7}, "api_key must"),
+        ({"headers": {"x-a": f"{SECRET}\0"}}, "line ends"),
+        ({"headers": {"x\r\na": "b"}}, "line ends"),
+        ({"headers": ["x"]}, "headers must be a dict"),
+        ({"timeout": -1}, "first timeout"),
+        ({"timeout": "soon"}, "first timeout"),
+        ({"max_retries": -1}, "max_retries"),
+        ({"max_retries": 1.5}, "max_retries"),
+        ({"session": object()}, "aiohttp.ClientSession"),
+        ({"temperature": -0.1}, "temperature"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"top_p": 1.1}, "top_p"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": True}, "max_tokens"),
+        ({"stop": 7}, "stop"),
+        ({"stop": [""]}, "stop"),
+        ({"tool_choice": 7}, "tool_choice"),
+        ({"response_format": 7}, "response_format"),
+        ({"extra_body": []}, "extra_body"),
+        ({"temprature": 1}, "temprature"),
+    ],
+)
+def test_a_bad_argument_of_a_model(arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(rxagents.ConfigurationError) as caught:
+        OpenAI(**{"model": "m", "base_url": HOST, **arguments})
+    assert words in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        (),
+        None,
+        7,
+        b"hello",
+        [7],
+        [None],
+        {},
+        {"role": "user"},
+        {"role": "robot", "content": "x"},
+        {"role": "user", "contents": "x"},
+        {"role": "user", "content": 7},
+        {"role": "user", "content": [{"type": "song"}]},
+        {"role": "tool", "content": "x"},
+        {"role": "assistant", "tool_calls": [{"name": "x"}]},
+    ],
+)
+def test_bad_messages(messages: Any) -> None:
+    with pytest.raises(rxagents.ConfigurationError):
+        local().chat_stream(messages)
+
+
+@pytest.mark.parametrize(
+    ("tools", "words"),
+    [
+        ("search", "sequence"),
+        ([7], "Tool or a dict"),
+        ([{"description": "x"}], "needs a name"),
+        ([{"name": "no spaces"}], "cannot be called"),
+        ([{"name": "a"}, {"name": "a"}], "names must differ"),
+        ([{"name": "a", "params": {}}], "unknown keys"),
+        ([{"name": "a", "parameters": {"x": object()}}], "JSON"),
+    ],
+)
+def test_bad_tools(tools: Any, words: str) -> None:
+    with pytest.raises(rxagents.ConfigurationError, match=words):
+        local().chat_stream("hi", tools=tools)
+
+
+def test_a_bad_setting_of_a_call() -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="temprature"):
+        local().chat_stream("hi", temprature=1)  # type: ignore[call-arg]  # what the test is about
+    with pytest.raises(rxagents.ConfigurationError, match="not among the tools"):
+        local().chat_stream("hi", tool_choice="search")
+
+
+def test_a_prompt_must_be_text() -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="prompt"):
+        local().complete_stream([Message.user("hi")])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", ["gpt-5", "openai", "opnai:gpt-5", "", ":", None, 7])
+def test_an_unknown_model_string(model: Any) -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="openai"):
+        get_model(model)
+
+
+def test_a_model_string_without_a_model() -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="model must"):
+        get_model("openai:", base_url=HOST)
+
+
+def test_an_argument_the_class_does_not_take() -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="colour"):
+        get_model("openai:m", base_url=HOST, colour="red")
+
+
+def test_no_key_names_the_variable() -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="OPENAI_API_KEY"):
+        get_model("openai:gpt-5-mini")
+
+
+def test_an_unreachable_host() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+        with pytest.raises(rxagents.ConnectError, match="that the server runs"):
+            asyncio.run(local(base_url=url, max_retries=0).chat("hi"))
+
+
+def test_an_unknown_host() -> None:
+    async def ask() -> None:
+        async with local(base_url="http://no-such-host.invalid/v1", max_retries=0) as llm:
+            await llm.chat("hi")
+
+    with pytest.raises(rxagents.ConnectError, match=r"no-such-host\.invalid"):
+        asyncio.run(ask())
+
+
+class TestKeys:
+    def test_the_environments_key_goes_to_its_own_host(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+        monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+        assert SECRET in str(OpenAI("m")._auth_headers())
+        assert OpenAI("m")._auth_headers()["openai-organization"] == "org-1"
+
+    def test_the_environments_key_never_goes_elsewhere(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+        monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+        assert local()._auth_headers() == {}
+        monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example/v1")
+        assert SECRET in str(OpenAI("m")._auth_headers())
+        assert OpenAI("m", base_url="https://gateway.example/v2")._auth_headers() != {}
+        with pytest.raises(rxagents.ConfigurationError, match="needs a key"):
+            OpenAI("m", base_url="https://api.openai.com/v1")
+
+    def test_a_key_that_is_passed_goes_where_it_is_passed(self) -> None:
+        assert SECRET in str(local(api_key=SECRET)._auth_headers())
+
+    def test_no_repr_shows_a_key(self) -> None:
+        url = f"{HOST}?key={SECRET}"
+        llm = local(api_key=SECRET, headers={"x-key": SECRET}, base_url=url)
+        shown = repr(llm) + str(llm) + repr(llm.chat_stream("hi")) + repr(vars(llm)["settings"])
+        assert SECRET not in shown

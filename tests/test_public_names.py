@@ -1,0 +1,47 @@
+"""The names users import: adding or losing one is a decision, not an accident."""
+
+from __future__ import annotations
+
+import inspect
+
+import rxagents
+from rxagents import operators, testing
+
+NAMES = """
+    LLM __version__ from_aiter get_model run to_aiter
+    Agent AgentError AgentResult Answer AuthenticationError BadRequestError Complete
+    ConfigurationError ConflictError ConnectError ConnectTimeoutError ErrorEvent ErrorInfo
+    EventType FilePart FirstEventTimeoutError IdleTimeoutError ImagePart LimitExceededError
+    LimitReachedError MaxIterationsError Message NotFoundError OpenAI OutputError Overflow
+    OverloadedError PayloadTooLargeError ProtocolError ProviderError RateLimitError ReasoningPart
+    RedirectError Response ResponseError RxAgentsError ServerError Settings StatusError
+    StreamCancelledError StreamChunk StreamDecodeError StreamEvent StreamTimeoutError
+    StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool ToolArgumentsError ToolCall
+    ToolCallDelta ToolEnd ToolError ToolNotFoundError ToolResult ToolStart ToolTimeoutError
+    TotalTimeoutError TransportError TruncatedStreamError Usage
+"""
+
+
+def test_the_package_exports_these() -> None:
+    assert set(rxagents.__all__) == set(NAMES.split())
+    assert all(hasattr(rxagents, name) for name in rxagents.__all__)
+
+
+def test_operators_exports_these() -> None:
+    names = "accumulate assemble_tool_calls collect decode_ndjson decode_sse text"
+    assert operators.__all__ == names.split()
+
+
+def test_testing_exports_these() -> None:
+    names = "Ending RawReply ReceivedRequest Reply ScriptedLLM ScriptedServer StatusReply"
+    assert testing.__all__ == names.split()
+
+
+def test_every_exported_class_and_function_says_what_it_is() -> None:
+    silent = [
+        name
+        for module in (rxagents, operators, testing)
+        for name in module.__all__
+        if callable(getattr(module, name)) and not inspect.getdoc(getattr(module, name))
+    ]
+    assert not silent
