@@ -1,0 +1,70 @@
+"""sdist -> wheel -> an empty environment -> `import rxagents.operators`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import rxagents
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist, and the wheel that was built from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+def test_the_wheel_holds_the_operators_once_and_the_marker_of_types(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert len(names) == len(set(names))
+    assert "rxagents/operators/__init__.py" in names
+    assert "rxagents/operators/text.py" in names
+    assert "rxagents/py.typed" in names
+    assert not [name for name in names if name.startswith(("operators", "tests", "benchmarks"))]
+
+
+def test_the_sdist_holds_what_the_tests_need(built: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"operators/text.py", "tests/conftest.py", "LICENSE", "README.md"} <= names
+
+
+def test_it_imports_from_an_empty_environment(built: Path, tmp_path: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    venv.create(tmp_path / "empty", with_pip=True)
+    python = tmp_path / "empty" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel]
+    subprocess.run(install, check=True, capture_output=True)
+    script = (
+        "import rxagents, rxagents.operators as ops; "
+        "print(rxagents.__version__, ops.text.__module__)"
+    )
+    done = subprocess.run(
+        [python, "-I", "-W", "error", "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.stdout.split() == [rxagents.__version__, "rxagents.operators.text"]
+    command = [tmp_path / "empty" / "bin" / "rxagents", "demo"]
+    bare = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (bare.returncode, bare.stderr.count("\n")) == (2, 1)
+    assert "rxagents[cli]" in bare.stderr
+
+
+def test_the_changelog_knows_the_version() -> None:
+    assert f"## [{rxagents.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
