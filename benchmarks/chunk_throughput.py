@@ -116,10 +116,15 @@ def ours(url: str, chain: Chain | None = None) -> Contender:
 
 def three_operators(source: Observable[StreamChunk]) -> Observable[int]:
     """Map to the text, filter the empty ones, scan the length."""
+
+    def delta(chunk: StreamChunk) -> str:
+        return chunk.delta
+
+    def add(length: int, text: str) -> int:
+        return length + len(text)
+
     return source.pipe(
-        rx_operators.map(lambda chunk: chunk.delta),
-        rx_operators.filter(lambda text: text != ""),
-        rx_operators.scan(lambda length, text: length + len(text), 0),
+        rx_operators.map(delta), rx_operators.filter(bool), rx_operators.scan(add, 0)
     )
 
 

@@ -1,7 +1,7 @@
-"""A chain of your own: words a chunk, averaged; and how to measure what it costs.
+"""A chain of your own: how long the pieces of text are; and how to measure what it costs.
 
-    python examples/custom_chain.py
-    python benchmarks/chunk_throughput.py --chain examples.custom_chain:chain
+python examples/custom_chain.py
+python benchmarks/chunk_throughput.py --chain examples.custom_chain:chain
 """
 
 from collections.abc import Callable
@@ -16,14 +16,17 @@ from rxagents import operators as ops
 
 def chain() -> Callable[[Observable[StreamChunk]], Observable[float]]:
     """Return an operator from chunks to the average length of a piece of text so far."""
-    return compose(
-        ops.text(),
-        rx.scan(lambda sums, text: (sums[0] + len(text), sums[1] + 1), (0, 0)),
-        rx.map(lambda sums: sums[0] / sums[1]),
-    )
+
+    def add(sums: tuple[int, int], text: str) -> tuple[int, int]:
+        return sums[0] + len(text), sums[1] + 1
+
+    def average(sums: tuple[int, int]) -> float:
+        return sums[0] / sums[1]
+
+    return compose(ops.text(), rx.scan(add, (0, 0)), rx.map(average))
 
 
 if __name__ == "__main__":
     llm = rxagents.get_model("scripted:")
-    average = rxagents.run(llm.chat_stream("Hello!").pipe(chain()))
-    print(f"{average:.1f} characters a chunk")
+    length = rxagents.run(llm.chat_stream("Hello!").pipe(chain()))
+    print(f"{length:.1f} characters a piece")

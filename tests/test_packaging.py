@@ -46,7 +46,15 @@ def test_it_imports_from_an_empty_environment(built: Path, tmp_path: Path) -> No
     (wheel,) = built.glob("*.whl")
     venv.create(tmp_path / "empty", with_pip=True)
     python = tmp_path / "empty" / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel]
+    install: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        wheel,
+    ]
     subprocess.run(install, check=True, capture_output=True)
     script = (
         "import rxagents, rxagents.operators as ops; "
@@ -60,7 +68,7 @@ def test_it_imports_from_an_empty_environment(built: Path, tmp_path: Path) -> No
         cwd=tmp_path,
     )
     assert done.stdout.split() == [rxagents.__version__, "rxagents.operators.text"]
-    command = [tmp_path / "empty" / "bin" / "rxagents", "demo"]
+    command: list[str | Path] = [tmp_path / "empty" / "bin" / "rxagents", "demo"]
     bare = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (bare.returncode, bare.stderr.count("\n")) == (2, 1)
     assert "rxagents[cli]" in bare.stderr

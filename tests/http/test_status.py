@@ -35,7 +35,8 @@ class Response(ClientResponse):
 @pytest.fixture
 def mocked() -> Iterator[aioresponses]:
     with aioresponses() as mock:
-        mock.post = functools.partial(mock.post, response_class=Response)
+        post = functools.partial(mock.post, response_class=Response)
+        mock.post = post  # type: ignore[method-assign]  # for every response of this file
         yield mock
 
 

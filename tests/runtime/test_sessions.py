@@ -11,7 +11,8 @@ import reactivex as rx
 from aiohttp import ClientSession
 
 import rxagents
-from rxagents import OpenAI, operators as ops
+from rxagents import OpenAI
+from rxagents import operators as ops
 from rxagents.testing import ScriptedServer
 
 
@@ -82,8 +83,9 @@ def test_a_model_that_nobody_holds_closes_its_session(
                 await anext(responses)
             del stream, responses
             gc.collect()
-            while not sessions[0].closed:
+            for _ in range(20):
                 await asyncio.sleep(0)
+            assert sessions[0].closed
 
     run_async(check())
 

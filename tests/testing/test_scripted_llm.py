@@ -1,0 +1,109 @@
+"""The scripted model, in virtual time and on a loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from reactivex import operators as rx_ops
+from reactivex.testing import ReactiveTest, TestScheduler
+
+import rxagents
+from rxagents import StreamingLLM, ToolCall, Usage, get_model
+from rxagents import operators as ops
+from rxagents.testing import Ending, Reply, ScriptedLLM
+
+on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
+
+
+def play(llm: ScriptedLLM, *operators: Any, disposed: float = 1000) -> list[Any]:
+    scheduler = TestScheduler()
+    stream = llm.chat_stream("hi").pipe(*operators)
+    return scheduler.start(lambda: stream, disposed=disposed).messages
+
+
+def test_virtual_time_drives_delay_and_interval() -> None:
+    llm = ScriptedLLM(Reply("one two three", delay=50, interval=10))
+    assert play(llm, ops.text()) == [
+        on_next(250, "one"),
+        on_next(260, " two"),
+        on_next(270, " three"),
+        on_completed(290),
+    ]
+
+
+def test_dispose_silences_it() -> None:
+    llm = ScriptedLLM(Reply("one two three", delay=50, interval=10))
+    assert play(llm, ops.text(), disposed=265) == [on_next(250, "one"), on_next(260, " two")]
+
+
+def test_each_subscription_takes_the_next_reply_and_the_last_repeats() -> None:
+    llm = ScriptedLLM("first", "second")
+    answers = [play(llm, ops.collect())[0].value.value.content for _ in range(3)]
+    assert answers == ["first", "second", "second"]
+    assert [request.messages[0].text for request in llm.requests] == ["hi"] * 3
+
+
+def test_a_reply_has_all_that_a_stream_has() -> None:
+    call = ToolCall("call_1", "add", '{"a": 1, "b": [2, 3]}')
+    usage = Usage(input_tokens=3, output_tokens=5, total_tokens=8)
+    reply = Reply("text", reasoning="thinking", tool_calls=[call], usage=usage)
+    response = play(ScriptedLLM(reply), ops.collect())[0].value.value
+    assert (response.content, response.reasoning) == ("text", "thinking")
+    assert response.tool_calls == (call,)
+    assert response.finish_reason == "tool_calls"
+    assert (response.usage.input_tokens, response.usage.total_tokens) == (3, 8)
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (Reply("a b", error=rxagents.RateLimitError("slow", status=429)), rxagents.RateLimitError),
+        (Reply("a b", ending=Ending.CLOSE, cut_after=2), rxagents.TruncatedStreamError),
+    ],
+)
+def test_a_failing_reply_fails_after_its_text(reply: Reply, error: type[Exception]) -> None:
+    first, *_, last = play(ScriptedLLM(reply), ops.text())
+    assert first.value.value == "a"
+    assert type(last.value.exception) is error
+
+
+def test_a_slow_reader_holds_it(run_async: Any) -> None:
+    seen: list[str] = []
+
+    async def check() -> None:
+        llm = ScriptedLLM("word " * 1000)
+        stream = llm.chat_stream("hi").pipe(ops.text(), rx_ops.do_action(seen.append))
+        async with rxagents.to_aiter(stream, capacity=8) as texts:
+            await anext(texts)
+            assert len(seen) <= 9
+            assert "".join([text async for text in texts]) == " word" * 999 + " "
+
+    run_async(check())
+
+
+def test_a_consumers_exception_is_raised_by_whoever_awaits(run_async: Any) -> None:
+    def fail(chunk: object) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError):
+        rxagents.run(ScriptedLLM().chat_stream("hi"), on_next=fail)
+
+
+def test_it_is_the_model_that_needs_no_key() -> None:
+    llm = get_model("scripted:Hello you")
+    assert isinstance(llm, StreamingLLM)
+    assert rxagents.run(llm.chat_stream("hi").pipe(ops.collect())).content == "Hello you"  # type: ignore[union-attr]
+    assert rxagents.run(get_model("scripted:").chat_stream("hi").pipe(ops.collect())) is not None
+
+
+def test_outside_of_a_loop_the_error_names_run() -> None:
+    with pytest.raises(rxagents.ConfigurationError, match=r"rxagents\.run"):
+        ScriptedLLM().chat_stream("hi").subscribe()
+
+
+def test_endings_of_a_connection_are_refused() -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="ScriptedServer"):
+        ScriptedLLM(Reply("x", ending=Ending.STALL))
+    with pytest.raises(rxagents.ConfigurationError, match="Reply"):
+        ScriptedLLM(7)  # type: ignore[arg-type]  # what the test is about
