@@ -120,11 +120,14 @@ def three_operators(source: Observable[StreamChunk]) -> Observable[int]:
     def delta(chunk: StreamChunk) -> str:
         return chunk.delta
 
+    def has_text(text: str) -> bool:
+        return text != ""
+
     def add(length: int, text: str) -> int:
         return length + len(text)
 
     return source.pipe(
-        rx_operators.map(delta), rx_operators.filter(bool), rx_operators.scan(add, 0)
+        rx_operators.map(delta), rx_operators.filter(has_text), rx_operators.scan(add, 0)
     )
 
 

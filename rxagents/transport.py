@@ -103,7 +103,7 @@ class Transport:
             )
         if isinstance(error, aiohttp.ClientResponseError):
             return ProtocolError(
-                f"{where} does not answer in HTTP ({error.message}). Check base_url.",
+                f"{where} does not answer in HTTP ({_words(error)}). Check base_url.",
                 provider=self._provider,
                 retryable=False,
             )
@@ -189,7 +189,7 @@ class Exchange:
 
 
 def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _make_session() -> aiohttp.ClientSession:

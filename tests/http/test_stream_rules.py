@@ -199,6 +199,23 @@ def test_turns_share_one_connection(run_async: Any) -> None:
     run_async(check())
 
 
+def test_a_body_that_ends_a_moment_after_its_end_marker_keeps_the_connection(
+    run_async: Any,
+) -> None:
+    async def check() -> None:
+        body = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n'
+        late = RawReply([body, b": the end\n\n"], interval=0.02)
+        async with ScriptedServer(late, Reply("y", delay=0.05), "z") as server:
+            async with model(server) as llm:
+                for _ in range(3):
+                    await llm.chat("hi")
+            first, _, third = [request.client_port for request in server.requests]
+            assert third == first
+            assert server.disconnects == 0
+
+    run_async(check())
+
+
 # Rule 5: dispose.
 
 
