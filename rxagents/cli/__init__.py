@@ -1,0 +1,23 @@
+"""The command line: `rxagents demo`, `rxagents ask`."""
+
+from __future__ import annotations
+
+import sys
+
+_EXTRA = {"click", "rich"}
+
+
+def main() -> int:
+    """Run the command line.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        from rxagents.cli.program import run
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
+            raise
+        sys.stderr.write("The command line needs its extra: pip install 'rxagents[cli]'\n")
+        return 2
+    return run()

@@ -1,0 +1,72 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+
+from rxagents._version import __version__
+from rxagents.cli.asking import Question, show_answer
+from rxagents.cli.demo import show_demo
+from rxagents.cli.failures import tell
+from rxagents.cli.meter import Meter
+from rxagents.cli.signals import StopSignals
+from rxagents.cli.views import json_lines, text_view
+from rxagents.core.errors import RxAgentsError
+
+
+@click.group(invoke_without_command=True)
+@click.version_option(__version__)
+@click.pass_context
+def cli(context: click.Context) -> int:
+    """Stream the answers of language models."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+    return 0
+
+
+@cli.command()
+@click.pass_obj
+def demo(stop: StopSignals) -> int:
+    """Stream a scripted answer over real HTTP; no key, no network."""
+    _print_summary(stop.run(show_demo(text_view(), stop)))
+    return 0
+
+
+@cli.command()
+@click.argument("prompt")
+@click.option(
+    "--model",
+    envvar="RXAGENTS_MODEL",
+    show_envvar=True,
+    metavar="PROVIDER:MODEL",
+    help="Such as openai:gpt-5-mini; scripted: needs no key.",
+)
+@click.option("--base-url", metavar="URL", help="Another host that speaks the same API.")
+@click.option("--system", metavar="TEXT", help="The system prompt.")
+@click.option("--max-tokens", type=int, metavar="N", help="At most so many tokens of answer.")
+@click.option("--temperature", type=float, metavar="X", help="0 or more.")
+@click.option("--json", "as_json", is_flag=True, help="Print each chunk as a line of JSON.")
+@click.pass_obj
+def ask(stop: StopSignals, /, as_json: bool, **options: Any) -> int:
+    """Stream a model's answer to PROMPT (- for what stdin holds).
+
+    Keys and hosts come from the provider's environment variables, such as OPENAI_API_KEY.
+    """
+    question = Question(**options)
+    view = json_lines() if as_json else text_view()
+    try:
+        meter = stop.run(show_answer(question, question.messages(), view, stop))
+    except RxAgentsError as error:
+        return tell(error, as_json=as_json)
+    if not as_json:
+        _print_summary(meter)
+    return 0
+
+
+def _print_summary(meter: Meter) -> None:
+    console = Console(stderr=True)
+    console.print()
+    console.print(meter.summary())

@@ -1,0 +1,71 @@
+"""Ctrl-C and SIGTERM: the stream ends first, then the program."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+from typing import Any, TypeVar
+
+R = TypeVar("R")
+
+
+class StopSignals:
+    """Turns SIGINT and SIGTERM into `SystemExit` with the customary status, 128 + the signal.
+
+    While `run` waits for a stream, a signal cancels that work, so that it can close what it
+    has open; everywhere else `SystemExit` is raised where the signal came.
+    """
+
+    def __init__(self) -> None:
+        self._status = 0
+        self._cancel: Callable[[], object] | None = None
+
+    def install(self) -> None:
+        """Handle both signals from now on; a second one ends the process at once."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+
+    def run(self, work: Coroutine[Any, Any, R]) -> R:
+        """Run `work` on an event loop of its own.
+
+        Raises:
+            SystemExit: A signal came.
+            Exception: What `work` raises.
+        """
+        try:
+            result = asyncio.run(self._cancellable(work))
+        except asyncio.CancelledError:
+            if not self._status:
+                raise
+        if self._status:
+            raise SystemExit(self._status)
+        return result
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let a signal raise `SystemExit` inside: a write that blocks never gets cancelled."""
+        cancel, self._cancel = self._cancel, None
+        try:
+            yield
+        finally:
+            self._cancel = cancel
+
+    async def _cancellable(self, work: Coroutine[Any, Any, R]) -> R:
+        task = asyncio.current_task()
+        assert task is not None
+        self._cancel = partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel)
+        try:
+            return await work
+        finally:
+            self._cancel = None
+
+    def _stop(self, number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        self._status = 128 + number
+        if self._cancel is None:
+            raise SystemExit(self._status)
+        self._cancel()

@@ -1,0 +1,207 @@
+"""From decoded events to chunks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rxagents.core.chunks import StreamChunk, TextBuffer, ToolCallDelta, set_content
+from rxagents.core.usage import Usage
+from rxagents.wire.chat_completions.events import (
+    WIRE,
+    Choice,
+    Delta,
+    Event,
+    Function,
+    PlainEvent,
+    split_content,
+    to_usage,
+)
+from rxagents.wire.surrogates import SurrogateJoiner
+from rxagents.wire.tool_fragments import ToolFragments
+
+_FINISH_REASONS = {"function_call": "tool_calls"}
+_CUT = {"length", "content_filter"}
+"""Finish reasons of answers whose last tool call may lack its end."""
+
+
+class _Answer:
+    """What one choice has said so far."""
+
+    __slots__ = ("finished", "text", "tools")
+
+    def __init__(self) -> None:
+        self.text = TextBuffer()
+        self.tools = ToolFragments()
+        self.finished = False
+
+
+class ChunkAssembler:
+    """Keeps what the stream has told so far, and makes the chunks.
+
+    Args:
+        metadata: What is known before the first event.
+
+    Attributes:
+        chunks: The chunks made since they were last taken away.
+        now: When the bytes being parsed arrived, in seconds since the epoch.
+        named: Whether id and model are known, which all events repeat.
+        surrogates: Set once the stream has cut characters in two.
+    """
+
+    def __init__(self, metadata: dict[str, Any]) -> None:
+        self.chunks: list[StreamChunk] = []
+        self.now = 0.0
+        self.named = False
+        self.surrogates: SurrogateJoiner | None = None
+        self._answers: dict[int, _Answer] = {}
+        self._usage: Usage | None = None
+        self._metadata = metadata
+        self._index = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice gave its finish reason."""
+        answers = self._answers.values()
+        return bool(answers) and all(answer.finished for answer in answers)
+
+    def take_plain(self, events: list[PlainEvent]) -> None:
+        """Take in events of text and nothing else: the path that nearly every chunk takes."""
+        append, answers, now = self.chunks.append, self._answers, self.now
+        usage, metadata, index = self._usage, self._metadata, self._index
+        for event in events:
+            choice = event.choices[0]
+            text = choice.delta.content
+            if not text:
+                continue
+            number = choice.index
+            answer = answers.get(number) or self._answer(number)
+            chunk = StreamChunk(text, index, number, "", "", "", (), usage, metadata, now)
+            pieces = answer.text.pieces
+            pieces.append(text)
+            set_content(chunk, (answer.text, len(pieces)))
+            index += 1
+            append(chunk)
+        self._index = index
+
+    def take(self, event: Event) -> None:
+        """Take in an event of any kind."""
+        if not self.named:
+            self._learn_names(event)
+        usage = None
+        if event.usage:
+            usage = self._usage = to_usage(event.usage)
+        emitted = len(self.chunks)
+        for position, choice in enumerate(event.choices or ()):
+            self._take_choice(choice, position, usage)
+        if usage is not None and len(self.chunks) == emitted:
+            self._emit(0)
+
+    def end(self, *, done: bool) -> None:
+        """Hand out what was held back; seal the calls of answers that only `[DONE]` finished."""
+        for (number, channel), half in self.surrogates.flush() if self.surrogates else ():
+            match channel:
+                case "text":
+                    self._emit(number, text=half)
+                case "reasoning":
+                    self._emit(number, reasoning=half)
+                case "refusal":
+                    self._emit(number, refusal=half)
+        for number, answer in self._answers.items() if done else ():
+            sealed = () if answer.finished else tuple(answer.tools.seal())
+            if sealed:
+                self._emit(number, tool_calls=sealed)
+
+    def _learn_names(self, event: Event) -> None:
+        """Note the stream's id and model; Azure's first event (54) has empty ones."""
+        told = {"id": event.id, "model": event.model}
+        self._metadata = {**self._metadata, **{key: text for key, text in told.items() if text}}
+        self.named = "id" in self._metadata and "model" in self._metadata
+
+    def _take_choice(self, choice: Choice, position: int, usage: Usage | None) -> None:
+        number = position if choice.index is None else choice.index
+        answer = self._answer(number)
+        delta = choice.delta or _NOTHING
+        content, thinking = split_content(delta.content)
+        finish = choice.finish_reason or ""
+        text = self._whole(number, "text", content)
+        reasoning = self._reasoning(number, delta, thinking)
+        refusal = self._whole(number, "refusal", delta.refusal or "")
+        tool_calls = self._tool_calls(number, answer, delta, finish)
+        metadata: dict[str, Any] = {}
+        if delta.reasoning_details:
+            metadata["provider_data"] = {WIRE: {"reasoning_details": delta.reasoning_details}}
+        if choice.logprobs:
+            metadata["logprobs"] = choice.logprobs
+        if finish:
+            answer.finished = True
+            self._metadata = {**self._metadata, "finish_reason": finish}
+        if text or reasoning or refusal or tool_calls or finish or metadata or usage is not None:
+            finish = _FINISH_REASONS.get(finish, finish)
+            self._emit(number, text, finish, reasoning, refusal, tool_calls, metadata)
+
+    def _answer(self, number: int) -> _Answer:
+        answer = self._answers.get(number)
+        if answer is None:
+            answer = self._answers[number] = _Answer()
+        return answer
+
+    def _emit(
+        self,
+        number: int,
+        text: str = "",
+        finish: str = "",
+        reasoning: str = "",
+        refusal: str = "",
+        tool_calls: tuple[ToolCallDelta, ...] = (),
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        chunk = StreamChunk(
+            text,
+            self._index,
+            number,
+            finish,
+            reasoning,
+            refusal,
+            tool_calls,
+            self._usage,
+            {**self._metadata, **metadata} if metadata else self._metadata,
+            self.now,
+        )
+        buffer = self._answer(number).text
+        buffer.pieces.append(text)
+        set_content(chunk, (buffer, len(buffer.pieces)))
+        self._index += 1
+        self.chunks.append(chunk)
+
+    def _reasoning(self, number: int, delta: Delta, thinking: str) -> str:
+        text = delta.reasoning_content or delta.reasoning
+        if text:
+            field = "reasoning_content" if delta.reasoning_content else "reasoning"
+            noted = {WIRE: {"reasoning_field": field}}
+            if self._metadata.get("provider_data") != noted:
+                self._metadata = {**self._metadata, "provider_data": noted}
+        return self._whole(number, "reasoning", text or thinking)
+
+    def _tool_calls(
+        self, number: int, answer: _Answer, delta: Delta, finish: str
+    ) -> tuple[ToolCallDelta, ...]:
+        deltas: list[ToolCallDelta] = []
+        for call in delta.tool_calls or ():
+            function = call.function or _NO_FUNCTION
+            arguments = function.arguments
+            if isinstance(arguments, str):
+                arguments = self._whole(number, f"arguments of call {call.index}", arguments)
+            deltas += answer.tools.add(call.index, call.id or "", function.name or "", arguments)
+        if delta.function_call is not None:
+            function = delta.function_call
+            deltas += answer.tools.add(0, "", function.name or "", function.arguments)
+        if finish and finish not in _CUT:
+            deltas += answer.tools.seal()
+        return tuple(deltas)
+
+    def _whole(self, number: int, channel: str, text: str) -> str:
+        return text if self.surrogates is None else self.surrogates.join((number, channel), text)
+
+
+_NOTHING = Delta()
+_NO_FUNCTION = Function()
