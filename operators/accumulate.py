@@ -7,8 +7,10 @@ from collections.abc import Callable
 from reactivex import Observable, abc, defer
 from reactivex import operators as ops
 
+from rxagents.core.checks import checked_choice
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.response import Response, ResponseBuilder
+from rxagents.operators._chunks import not_a_chunk
 
 
 def accumulate(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[Response]]:
@@ -33,7 +35,8 @@ def accumulate(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observabl
         An operator from chunks to responses.
 
     Raises:
-        Nothing of its own; the source's errors pass.
+        ConfigurationError: At once, if `choice` is not a number of 0 or more; in the stream, if
+            the source emits anything but chunks. The source's errors pass.
 
     Example:
         >>> import reactivex as rx
@@ -44,13 +47,17 @@ def accumulate(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observabl
         Hello
         <...>
     """
+    checked_choice(choice)
 
     def accumulate_(source: Observable[StreamChunk]) -> Observable[Response]:
         def subscription(_: abc.SchedulerBase) -> Observable[Response]:
             builder = ResponseBuilder(choice)
 
             def fold(chunk: StreamChunk) -> Response:
-                builder.add(chunk)
+                try:
+                    builder.add(chunk)
+                except AttributeError:
+                    raise not_a_chunk("accumulate", chunk) from None
                 return builder.response()
 
             return source.pipe(ops.map(fold))

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from reactivex import Observable, abc
 
+from rxagents.core.checks import checked_choice
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_calls import ToolCallAssembler
+from rxagents.operators._chunks import not_a_chunk
 
 
 def assemble_tool_calls(
@@ -32,8 +34,9 @@ def assemble_tool_calls(
         An operator from chunks to tool calls.
 
     Raises:
-        Nothing of its own; the source's errors pass. Whether the arguments are JSON is told by
-        `ToolCall.parse`.
+        ConfigurationError: At once, if `choice` is not a number of 0 or more; in the stream, if
+            the source emits anything but chunks. The source's errors pass. Whether the arguments
+            are JSON is told by `ToolCall.parse`.
 
     Example:
         >>> import reactivex as rx
@@ -44,6 +47,7 @@ def assemble_tool_calls(
         add
         <...>
     """
+    checked_choice(choice)
 
     def assemble_tool_calls_(source: Observable[StreamChunk]) -> Observable[ToolCall]:
         def subscribe(
@@ -52,9 +56,12 @@ def assemble_tool_calls(
             assembler = ToolCallAssembler()
 
             def on_next(chunk: StreamChunk) -> None:
-                if not chunk.tool_calls or chunk.choice != choice:
+                try:
+                    deltas = chunk.tool_calls if chunk.choice == choice else ()
+                except AttributeError:
+                    observer.on_error(not_a_chunk("assemble_tool_calls", chunk))
                     return
-                for delta in chunk.tool_calls:
+                for delta in deltas:
                     call = assembler.add(delta)
                     if call is not None:
                         observer.on_next(call)

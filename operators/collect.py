@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from reactivex import Observable, abc
 
+from rxagents.core.checks import checked_choice
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.response import Response, ResponseBuilder
+from rxagents.operators._chunks import not_a_chunk
 
 
 def collect(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[Response]]:
@@ -29,7 +31,9 @@ def collect(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[R
         An operator from chunks to one response.
 
     Raises:
-        Nothing of its own; the source's errors pass, and then no response is emitted.
+        ConfigurationError: At once, if `choice` is not a number of 0 or more; in the stream, if
+            the source emits anything but chunks. The source's errors pass; no response is
+            emitted then.
 
     Example:
         >>> import reactivex as rx
@@ -39,6 +43,7 @@ def collect(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[R
         Hello
         <...>
     """
+    checked_choice(choice)
 
     def collect_(source: Observable[StreamChunk]) -> Observable[Response]:
         def subscribe(
@@ -46,13 +51,17 @@ def collect(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[R
         ) -> abc.DisposableBase:
             builder = ResponseBuilder(choice)
 
+            def on_next(chunk: StreamChunk) -> None:
+                try:
+                    builder.add(chunk)
+                except AttributeError:
+                    observer.on_error(not_a_chunk("collect", chunk))
+
             def on_completed() -> None:
                 observer.on_next(builder.response())
                 observer.on_completed()
 
-            return source.subscribe(
-                builder.add, observer.on_error, on_completed, scheduler=scheduler
-            )
+            return source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler)
 
         return Observable(subscribe)
 

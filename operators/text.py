@@ -7,7 +7,9 @@ from collections.abc import Callable
 from reactivex import Observable, compose
 from reactivex import operators as ops
 
+from rxagents.core.checks import checked_choice
 from rxagents.core.chunks import StreamChunk
+from rxagents.operators._chunks import not_a_chunk
 
 
 def text(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[str]]:
@@ -29,7 +31,8 @@ def text(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[str]
         An operator from chunks to their `delta`s that are not empty.
 
     Raises:
-        Nothing of its own; the source's errors pass.
+        ConfigurationError: At once, if `choice` is not a number of 0 or more; in the stream, if
+            the source emits anything but chunks. The source's errors pass.
 
     Example:
         >>> import reactivex as rx
@@ -39,11 +42,15 @@ def text(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[str]
         lo
         <...>
     """
-
-    def is_text(chunk: StreamChunk) -> bool:
-        return chunk.choice == choice and bool(chunk.delta)
+    checked_choice(choice)
 
     def delta(chunk: StreamChunk) -> str:
-        return chunk.delta
+        try:
+            return chunk.delta if chunk.choice == choice else ""
+        except AttributeError:
+            raise not_a_chunk("text", chunk) from None
 
-    return compose(ops.filter(is_text), ops.map(delta))
+    def is_text(delta: str) -> bool:
+        return delta != ""
+
+    return compose(ops.map(delta), ops.filter(is_text))

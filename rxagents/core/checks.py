@@ -11,6 +11,19 @@ def checked_count(name: str, value: object) -> int:
     Raises:
         ConfigurationError: It is not.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigurationError(f"{name} must be a whole number, 1 or more, not {value!r}.")
+    return _checked_integer(name, value, 1)
+
+
+def checked_choice(value: object) -> int:
+    """Return `value` if it can be the number of a choice.
+
+    Raises:
+        ConfigurationError: It is not a whole number of 0 or more.
+    """
+    return _checked_integer("choice", value, 0)
+
+
+def _checked_integer(name: str, value: object, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigurationError(f"{name} must be a whole number, {least} or more, not {value!r}.")
     return value

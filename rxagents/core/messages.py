@@ -1,8 +1,8 @@
-"""Conversations: messages, their ordered parts, and the forms users may write them in."""
+"""Conversations: messages and their ordered parts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -13,7 +13,7 @@ from rxagents.core.errors import ConfigurationError, ToolArgumentsError
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
-class _Part(Struct, frozen=True, tag_field="type"):
+class BasePart(Struct, frozen=True, tag_field="type"):
     """A piece of a message.
 
     `provider_data` maps a wire's name to whatever that wire wants back with the part; it is
@@ -21,14 +21,14 @@ class _Part(Struct, frozen=True, tag_field="type"):
     """
 
 
-class TextPart(_Part, frozen=True, tag="text"):
+class TextPart(BasePart, frozen=True, tag="text"):
     """Plain text."""
 
     text: str
     provider_data: dict[str, Any] = field(default_factory=dict)
 
 
-class ImagePart(_Part, frozen=True, tag="image"):
+class ImagePart(BasePart, frozen=True, tag="image"):
     """An image: a URL, or bytes with their media type.
 
     Attributes:
@@ -51,7 +51,7 @@ class ImagePart(_Part, frozen=True, tag="image"):
             raise ConfigurationError('Image data needs its media_type, such as "image/png".')
 
 
-class FilePart(_Part, frozen=True, tag="file"):
+class FilePart(BasePart, frozen=True, tag="file"):
     """A file: bytes with their name and media type, or the id of an uploaded one."""
 
     data: bytes = b""
@@ -65,14 +65,14 @@ class FilePart(_Part, frozen=True, tag="file"):
             raise ConfigurationError("A file needs either data or a file_id.")
 
 
-class ReasoningPart(_Part, frozen=True, tag="reasoning"):
+class ReasoningPart(BasePart, frozen=True, tag="reasoning"):
     """What the model thought before it answered."""
 
     text: str = ""
     provider_data: dict[str, Any] = field(default_factory=dict)
 
 
-class ToolCall(_Part, frozen=True, tag="tool_call"):
+class ToolCall(BasePart, frozen=True, tag="tool_call"):
     """A call the model makes.
 
     Attributes:
@@ -101,7 +101,7 @@ class ToolCall(_Part, frozen=True, tag="tool_call"):
             ) from error
 
 
-class ToolResult(_Part, frozen=True, tag="tool_result"):
+class ToolResult(BasePart, frozen=True, tag="tool_result"):
     """What a tool answered.
 
     Attributes:
@@ -120,7 +120,7 @@ class ToolResult(_Part, frozen=True, tag="tool_result"):
 
 Part: TypeAlias = TextPart | ImagePart | FilePart | ReasoningPart | ToolCall | ToolResult
 
-_PARTS_OF_ROLE: dict[str, tuple[type[_Part], ...]] = {
+_PARTS_OF_ROLE: dict[str, tuple[type[BasePart], ...]] = {
     "system": (TextPart,),
     "user": (TextPart, ImagePart, FilePart),
     "assistant": (TextPart, ReasoningPart, ToolCall),
@@ -190,144 +190,5 @@ class Message(Struct, frozen=True):
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
 
-MessageLike: TypeAlias = str | Message | Mapping[str, Any]
-"""A user's text, a `Message`, or a role/content dict as OpenAI made it common."""
-
-
-def to_messages(messages: MessageLike | Sequence[MessageLike]) -> tuple[Message, ...]:
-    """Read all that users may write as a conversation.
-
-    Args:
-        messages: One `MessageLike` or a sequence of them.
-
-    Raises:
-        ConfigurationError: There is none, or one that cannot be read.
-    """
-    if isinstance(messages, (str, Message, Mapping)):
-        messages = [messages]
-    elif isinstance(messages, (bytes, bytearray)) or not isinstance(messages, Iterable):
-        raise ConfigurationError(
-            "Messages must be a str, a Message, a role/content dict or a sequence of these, "
-            f"not {type(messages).__name__}."
-        )
-    read = tuple(_to_message(message) for message in messages)
-    if not read:
-        raise ConfigurationError("There are no messages: send at least one.")
-    return read
-
-
-def _to_message(message: MessageLike) -> Message:
-    if isinstance(message, Message):
-        return message
-    if isinstance(message, str):
-        return Message.user(message)
-    if isinstance(message, Mapping):
-        return _from_dict(message)
-    raise ConfigurationError(
-        f"A message must be a str, a Message or a role/content dict, not {type(message).__name__}."
-    )
-
-
 def _parts(parts: Iterable[str | Part]) -> tuple[Part, ...]:
     return tuple(TextPart(part) if isinstance(part, str) else part for part in parts)
-
-
-_KEYS = {
-    "role",
-    "content",
-    "name",
-    "tool_call_id",
-    "tool_calls",
-    "reasoning_content",
-    "reasoning",
-    "provider_data",
-}
-
-
-def _from_dict(message: Mapping[str, Any]) -> Message:
-    unknown = set(message) - _KEYS
-    if unknown:
-        raise ConfigurationError(
-            f"A message has unknown keys {sorted(map(str, unknown))}: "
-            f"use {', '.join(sorted(_KEYS))}."
-        )
-    role = message.get("role")
-    role = "system" if role == "developer" else role
-    if not isinstance(role, str):
-        raise ConfigurationError(f"A message dict needs a role: {', '.join(_PARTS_OF_ROLE)}.")
-    if role == "tool":
-        return _tool_from_dict(message)
-    parts: list[Part] = [
-        ReasoningPart(message[key], {"chat_completions": {"field": key}})
-        for key in ("reasoning_content", "reasoning")
-        if message.get(key)
-    ]
-    parts += _content_from_dict(message.get("content"), role)
-    parts += [_call_from_dict(call) for call in message.get("tool_calls") or ()]
-    if not parts and "content" not in message:
-        raise ConfigurationError(f"A {role} message needs content.")
-    return Message(
-        role,  # type: ignore[arg-type]  # the constructor refuses other roles with its own error
-        tuple(parts),
-        message.get("name") or "",
-        dict(message.get("provider_data") or {}),
-    )
-
-
-def _content_from_dict(content: object, role: str) -> list[Part]:
-    if content is None:
-        return []
-    if isinstance(content, str):
-        return [TextPart(content)] if content or role != "assistant" else []
-    if isinstance(content, Sequence) and not isinstance(content, (bytes, bytearray)):
-        return [_part_from_dict(part) for part in content]
-    raise ConfigurationError(
-        f"A message's content must be text or a list of parts, not {type(content).__name__}."
-    )
-
-
-def _part_from_dict(part: object) -> Part:
-    match part:
-        case str():
-            return TextPart(part)
-        case _Part():
-            return part  # type: ignore[return-value]  # the base class is never instantiated
-        case {"type": "text", "text": str(text)}:
-            return TextPart(text)
-        case {"type": "image_url", "image_url": {"url": str(url), **rest}}:
-            return ImagePart(url, detail=str(rest.get("detail", "")))
-        case {"type": "image_url", "image_url": str(url)}:
-            return ImagePart(url)
-    kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
-    raise ConfigurationError(
-        f"A message holds a part that cannot be read ({kind!r}): use text, "
-        '{"type": "text", "text": …}, {"type": "image_url", "image_url": {"url": …}} '
-        "or a part such as rxagents.FilePart."
-    )
-
-
-def _call_from_dict(call: object) -> ToolCall:
-    match call:
-        case ToolCall():
-            return call
-        case {"id": str(call_id), "function": {"name": str(name), **rest}}:
-            arguments = rest.get("arguments", "")
-            if not isinstance(arguments, str):
-                arguments = msgspec.json.encode(arguments).decode()
-            return ToolCall(call_id, name, arguments)
-    raise ConfigurationError(
-        'A tool call needs {"id": …, "function": {"name": …, "arguments": …}} or a ToolCall.'
-    )
-
-
-def _tool_from_dict(message: Mapping[str, Any]) -> Message:
-    call_id = message.get("tool_call_id")
-    if not isinstance(call_id, str):
-        raise ConfigurationError("A tool message needs the tool_call_id that it answers.")
-    content = message.get("content")
-    if not isinstance(content, str):
-        content = "".join(
-            part.text if isinstance(part, TextPart) else ""
-            for part in _content_from_dict(content, "tool")
-        )
-    return Message.tool(call_id, content, name=message.get("name") or "")

@@ -9,8 +9,9 @@ from msgspec import Struct
 from reactivex import Observable
 
 from rxagents.core.chunks import StreamChunk
+from rxagents.core.conversation import MessageLike
 from rxagents.core.events import StreamEvent
-from rxagents.core.messages import Message, MessageLike
+from rxagents.core.messages import Message
 from rxagents.core.response import Response
 from rxagents.core.settings import SettingsArguments
 from rxagents.core.tools import Tool

@@ -16,7 +16,7 @@ class Response:
     Attributes:
         finish_reason: As in `StreamChunk`; `""` while the answer goes on.
         usage: Token counts; `None` until known.
-        metadata: The last chunk's.
+        metadata: The chunks' own, merged.
     """
 
     __slots__ = ("_content", "_fragments", "_provider_data", "_reasoning", "_refusal",
@@ -110,6 +110,7 @@ class ResponseBuilder:
         self.finish_reason = ""
         self.usage: Usage | None = None
         self.metadata: dict[str, Any] = {}
+        self._last_metadata: dict[str, Any] = {}
         self.provider_data: dict[str, Any] = {}
 
     def add(self, chunk: StreamChunk) -> None:
@@ -128,7 +129,7 @@ class ResponseBuilder:
             self.fragments += chunk.tool_calls
         if chunk.finish_reason:
             self.finish_reason = chunk.finish_reason
-        if chunk.metadata is not self.metadata:
+        if chunk.metadata is not self._last_metadata:
             self._take_metadata(chunk.metadata)
 
     def response(self) -> Response:
@@ -136,7 +137,8 @@ class ResponseBuilder:
         return Response(self)
 
     def _take_metadata(self, metadata: dict[str, Any]) -> None:
-        self.metadata = metadata
+        self._last_metadata = metadata
+        self.metadata = {**self.metadata, **metadata}
         for wire, data in metadata.get("provider_data", {}).items():
             known = self.provider_data.get(wire, {})
             self.provider_data = {**self.provider_data, wire: _merge(known, data)}

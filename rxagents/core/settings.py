@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Sequence
 from typing import Any, TypeAlias, TypedDict, Unpack
 
@@ -58,7 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     extra_body: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        _check_number("temperature", self.temperature, upper=math.inf)
+        _check_number("temperature", self.temperature, upper=sys.float_info.max)
         _check_number("top_p", self.top_p, upper=1)
         _check_type("max_tokens", self.max_tokens, int, "a whole number of tokens")
         if self.max_tokens is not None and self.max_tokens < 1:
@@ -102,8 +102,8 @@ def _to_tuple(stop: object) -> object:
 
 def _check_number(name: str, value: object, upper: float) -> None:
     _check_type(name, value, (int, float), "a number")
-    if isinstance(value, (int, float)) and not (0 <= value <= upper and math.isfinite(value)):
-        limit = "0 or more" if upper == math.inf else f"between 0 and {upper}"
+    if isinstance(value, (int, float)) and not 0 <= value <= upper:
+        limit = "between 0 and 1" if upper == 1 else "0 or more"
         raise ConfigurationError(f"{name} must be {limit}, not {value}.")
 
 

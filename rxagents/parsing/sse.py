@@ -90,29 +90,30 @@ class EventFramer:
         return head.removeprefix(_BOM)
 
     def _normalise(self, data: bytes) -> bytes:
-        if self._after_cr:
+        """Make every line end an LF; a CR counts at once, and an LF right after it no more."""
+        if self._after_cr and data:
             data = data.removeprefix(b"\n")
-        self._after_cr = data.endswith(b"\r") or (self._after_cr and not data)
+            self._after_cr = False
+        if data:
+            self._after_cr = data.endswith(b"\r")
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _keep(self, data: bytes) -> None:
         if not data:
             return
         self._pending.append(data)
-        self._pending_size += len(data)
-        if self._pending_size > self._limit:
+        # Blank lines before an event, and the first half of the one after it, do not count.
+        self._pending_size += len(data) if self._pending_size else len(data.lstrip(b"\n"))
+        if self._pending_size - data.endswith(b"\n") > self._limit:
             self._fail()
 
     def _within_limit(self, events: bytes) -> bytes:
-        start = 0
-        while start < len(events):
-            end = events.index(b"\n\n", start) + 2
-            if end - start > self._limit:
+        end = 0
+        for block in events.split(b"\n\n"):
+            if len(block.lstrip(b"\n")) > self._limit:
                 self._fail()
-                return events[:start]
-            start = end
-            while events.startswith(b"\n", start):
-                start += 1
+                return events[:end]
+            end += len(block) + 2
         return events
 
     def _fail(self) -> None:
@@ -133,6 +134,10 @@ class EventFields(Struct):
     error: bytes = b""
 
 
+_RETRY_DIGITS = 4300
+"""Python reads no number with more digits than this."""
+
+
 def parse_fields(block: bytes) -> EventFields:
     """Read the lines of one event, which are LF-terminated.
 
@@ -148,7 +153,7 @@ def parse_fields(block: bytes) -> EventFields:
             fields.event = value
         elif name == b"id" and b"\0" not in value:
             fields.id = value
-        elif name == b"retry" and value.isdigit():
+        elif name == b"retry" and value.isdigit() and len(value) <= _RETRY_DIGITS:
             fields.retry = value
         elif name == b"error":
             fields.error = value

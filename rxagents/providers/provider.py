@@ -13,8 +13,8 @@ from yarl import URL
 
 from rxagents._version import __version__
 from rxagents.core.chunks import StreamChunk
+from rxagents.core.conversation import to_messages
 from rxagents.core.errors import ConfigurationError
-from rxagents.core.messages import to_messages
 from rxagents.core.protocols import Messages, ToolLike
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.providers.checks import (

@@ -11,8 +11,9 @@ from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from rxagents.core.chunks import StreamChunk
+from rxagents.core.conversation import to_messages
 from rxagents.core.errors import ConfigurationError, TruncatedStreamError
-from rxagents.core.messages import Message, to_messages
+from rxagents.core.messages import Message
 from rxagents.core.protocols import Messages, ToolLike
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.providers.model import StreamingModel

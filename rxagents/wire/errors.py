@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 from msgspec import Struct
@@ -60,19 +61,17 @@ def parse_error(error: object) -> ErrorBody:
     Args:
         error: The decoded JSON: the whole body, the value of its `error`, or a text.
     """
-    if isinstance(error, list) and error:
-        error = error[0]
+    for _ in range(_DEEPEST):
+        inner = _inner(error)
+        if inner is None:
+            break
+        error = inner
     if not isinstance(error, Mapping):
-        return ErrorBody(error if isinstance(error, str) else _json(error))
-    inner = error.get("error", error.get("errors"))
-    if isinstance(inner, (Mapping, list)) and inner:
-        return parse_error(inner)
-    message = next(
-        (text for text in (error.get(key) for key in _MESSAGE_KEYS) if _is_text(text)), None
-    )
-    raw_kinds = (error.get("code"), error.get("type"), error.get("status"))
-    kinds = tuple(kind.lower() for kind in raw_kinds if isinstance(kind, str) and kind)
-    return ErrorBody(str(message) if message else _json(error), kinds, _status(error, kinds))
+        return ErrorBody(_valid(error if isinstance(error, str) else _json(error)))
+    message = next((text for key in _MESSAGE_KEYS if _is_text(text := error.get(key))), None)
+    named = (error.get("code"), error.get("type"), error.get("status"))
+    kinds = tuple(_valid(kind).lower() for kind in named if isinstance(kind, str) and kind)
+    return ErrorBody(_valid(message or _json(error)), kinds, _status(error, kinds))
 
 
 def in_stream_error(error: object, provider: str, request_id: str | None) -> ProviderError:
@@ -92,20 +91,42 @@ def in_stream_error(error: object, provider: str, request_id: str | None) -> Pro
 
 _MESSAGE_KEYS = ("message", "error", "detail", "msg", "error_description", "title")
 
+_DEEPEST = 8
+"""Providers wrap an error once or twice; a hostile one may wrap it a thousand times."""
 
-def _is_text(value: object) -> bool:
+
+def _inner(error: object) -> object | None:
+    """Return the error that another one wraps, or `None`."""
+    if isinstance(error, list):
+        return error[0] if error else None
+    if isinstance(error, Mapping):
+        inner = error.get("error", error.get("errors"))
+        return inner if isinstance(inner, (Mapping, list)) and inner else None
+    return None
+
+
+def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value)
 
 
 def _status(error: Mapping[str, Any], kinds: tuple[str, ...]) -> int | None:
     for key in ("code", "status", "status_code", "http_status"):
-        value = error.get(key)
-        if isinstance(value, str) and value.isdigit():
-            value = int(value)
-        if isinstance(value, int) and 400 <= value <= 599:
-            return value
+        status = _STATUS.fullmatch(str(error.get(key))[:4])
+        if status:
+            return int(status[0])
     return next((_STATUS_OF_KIND[kind] for kind in kinds if kind in _STATUS_OF_KIND), None)
 
 
+_STATUS = re.compile("[45][0-9][0-9]")
+
+
 def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode("utf-8", "replace")
+    try:
+        return msgspec.json.encode(value).decode()
+    except (ValueError, RecursionError):
+        return "an error that cannot be shown"
+
+
+def _valid(text: str) -> str:
+    """Replace lone surrogates, which no terminal and no log can write."""
+    return text.encode("utf-8", "replace").decode()

@@ -71,10 +71,10 @@ class ChunkAssembler:
         for event in events:
             choice = event.choices[0]
             text = choice.delta.content
-            if not text:
-                continue
             number = choice.index
             answer = answers.get(number) or self._answer(number)
+            if not text:
+                continue
             chunk = StreamChunk(text, index, number, "", "", "", (), usage, metadata, now)
             pieces = answer.text.pieces
             pieces.append(text)
@@ -134,7 +134,7 @@ class ChunkAssembler:
             metadata["logprobs"] = choice.logprobs
         if finish:
             answer.finished = True
-            self._metadata = {**self._metadata, "finish_reason": finish}
+            metadata["finish_reason"] = finish
         if text or reasoning or refusal or tool_calls or finish or metadata or usage is not None:
             finish = _FINISH_REASONS.get(finish, finish)
             self._emit(number, text, finish, reasoning, refusal, tool_calls, metadata)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from rxagents.core.usage import Usage
+
+T = TypeVar("T")
 
 WIRE: Final = "chat_completions"
 """The key of this wire in `provider_data`."""
@@ -58,8 +60,8 @@ class Event(Struct, gc=False):
     choices: list[Choice] | None = None
     usage: dict[str, Any] | None = None
     error: Any = None
-    id: str | None = None
-    model: str | None = None
+    id: Any = None
+    model: Any = None
 
 
 class PlainDelta(Struct, gc=False):
@@ -95,34 +97,46 @@ _decoder = msgspec.json.Decoder(Event)
 _plain_decoder = msgspec.json.Decoder(PlainEvent)
 
 
-def to_lines(events: bytes) -> bytes | None:
-    """Return the JSON of whole events, one a line; `None` where one is more than plain data.
+class Burst:
+    """The events of one read, to be decoded in one step.
 
     JSON holds no raw line end, so that nothing but framing is replaced. One decoder call for
     all events of a read costs about two thirds of one call an event.
+
+    Args:
+        events: Whole events, each with its blank line.
     """
-    if events.startswith(b"data: {") and events.endswith(b"}\n\n"):
-        return events[6:].replace(b"\n\ndata: ", b"\n")
-    return None
+
+    def __init__(self, events: bytes) -> None:
+        self._lines = b""
+        self._count = 0
+        if events.startswith(b"data: {") and events.endswith(b"}\n\n"):
+            self._lines = events[6:].replace(_BETWEEN, b"\n")
+            self._count = (len(events) - 6 - len(self._lines)) // (len(_BETWEEN) - 1) + 1
+
+    def plain(self) -> list[PlainEvent] | None:
+        """Decode events of text and nothing else; `None` where one has more.
+
+        The decoder itself checks what would otherwise take a dozen comparisons an event.
+        """
+        return self._decode(_plain_decoder)
+
+    def any(self) -> list[Event] | None:
+        """Decode events; `None` where one must be looked at alone."""
+        return self._decode(_decoder)
+
+    def _decode(self, decoder: msgspec.json.Decoder[T]) -> list[T] | None:
+        if not self._lines:
+            return None
+        try:
+            events = decoder.decode_lines(self._lines)
+        except JSON_ERRORS:
+            return None
+        # More values than events: one of them stands on a line that is no data line.
+        return events if len(events) == self._count else None
 
 
-def decode_plain(lines: bytes) -> list[PlainEvent] | None:
-    """Decode events of text and nothing else; `None` where one has more.
-
-    The decoder itself checks what would otherwise take a dozen comparisons an event.
-    """
-    try:
-        return _plain_decoder.decode_lines(lines)
-    except JSON_ERRORS:
-        return None
-
-
-def decode_lines(lines: bytes) -> list[Event] | None:
-    """Decode events; `None` where one must be looked at alone."""
-    try:
-        return _decoder.decode_lines(lines)
-    except JSON_ERRORS:
-        return None
+_BETWEEN = b"\n\ndata: "
 
 
 def is_plain(event: Event) -> bool:
@@ -160,13 +174,20 @@ def split_content(content: str | list[Any] | None) -> tuple[str, str]:
     text, thinking = "", ""
     for part in content or ():
         match part:
-            case {"type": "text", "text": str(piece)} | str(piece):
+            case str(piece) | {"type": "text", "text": str(piece)}:
                 text += piece
             case {"type": "thinking", "thinking": str(piece)}:
                 thinking += piece
             case {"type": "thinking", "thinking": list(pieces)}:
-                thinking += split_content(pieces)[0]
+                thinking += "".join(map(_text, pieces))
     return text, thinking
+
+
+def _text(part: object) -> str:
+    match part:
+        case str(piece) | {"type": "text", "text": str(piece)}:
+            return piece
+    return ""
 
 
 def to_usage(raw: dict[str, Any]) -> Usage:
@@ -190,7 +211,9 @@ def to_usage(raw: dict[str, Any]) -> Usage:
 
 def _count(counts: object, key: str) -> int | None:
     value = counts.get(key) if isinstance(counts, dict) else None
-    return int(value) if isinstance(value, (int, float)) else None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _first(*counts: int | None) -> int | None:

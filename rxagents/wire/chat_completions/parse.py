@@ -10,12 +10,10 @@ from rxagents.parsing.sse import MAX_EVENT_BYTES, EventFramer, parse_fields
 from rxagents.wire.chat_completions.assemble import ChunkAssembler
 from rxagents.wire.chat_completions.events import (
     JSON_ERRORS,
+    Burst,
     Event,
     decode_event,
-    decode_lines,
-    decode_plain,
     is_plain,
-    to_lines,
 )
 from rxagents.wire.errors import in_stream_error
 from rxagents.wire.surrogates import SurrogateJoiner
@@ -90,23 +88,21 @@ class ChatCompletionsParser:
 
     def _take_burst(self, events: bytes) -> bool:
         """Take in many events in one step, if they can be."""
-        lines = to_lines(events)
-        if lines is None:
-            return False
-        plain = decode_plain(lines) if self._plain else None
+        burst = Burst(events)
+        plain = burst.plain() if self._plain else None
         if plain is not None:
             self.events += len(plain)
             self._assembler.take_plain(plain)
             return True
-        burst = decode_lines(lines)
-        if burst is None:
+        decoded = burst.any()
+        if decoded is None:
             return False
-        for event in burst:
+        for event in decoded:
             self.events += 1
             self._take_event(event)
             if self.error is not None:
                 break
-        self._plain = self._assembler.named and is_plain(burst[-1])
+        self._plain = self._assembler.named and is_plain(decoded[-1])
         return True
 
     def _take_block(self, block: bytes) -> None:

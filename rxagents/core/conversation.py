@@ -1,0 +1,158 @@
+"""The forms in which users may write a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.messages import (
+    BasePart,
+    ImagePart,
+    Message,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCall,
+)
+
+MessageLike: TypeAlias = str | Message | Mapping[str, Any]
+"""A user's text, a `Message`, or a role/content dict as OpenAI made it common."""
+
+
+def to_messages(messages: MessageLike | Sequence[MessageLike]) -> tuple[Message, ...]:
+    """Read all that users may write as a conversation.
+
+    Args:
+        messages: One `MessageLike` or a sequence of them.
+
+    Raises:
+        ConfigurationError: There is none, or one that cannot be read.
+    """
+    if isinstance(messages, (str, Message, Mapping)):
+        messages = [messages]
+    elif isinstance(messages, (bytes, bytearray)) or not isinstance(messages, Iterable):
+        raise ConfigurationError(
+            "Messages must be a str, a Message, a role/content dict or a sequence of these, "
+            f"not {type(messages).__name__}."
+        )
+    read = tuple(_to_message(message) for message in messages)
+    if not read:
+        raise ConfigurationError("There are no messages: send at least one.")
+    return read
+
+
+def _to_message(message: MessageLike) -> Message:
+    if isinstance(message, Message):
+        return message
+    if isinstance(message, str):
+        return Message.user(message)
+    if isinstance(message, Mapping):
+        return _from_dict(message)
+    raise ConfigurationError(
+        f"A message must be a str, a Message or a role/content dict, not {type(message).__name__}."
+    )
+
+
+class _MessageDict(Struct, forbid_unknown_fields=True):
+    role: str
+    content: str | list[Any] | None = None
+    name: str | None = None
+    tool_call_id: str | None = None
+    tool_calls: list[Any] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    provider_data: dict[str, Any] | None = None
+
+
+def _from_dict(written: Mapping[str, Any]) -> Message:
+    try:
+        message = msgspec.convert(dict(written), _MessageDict)
+    except msgspec.ValidationError as error:
+        fields = ", ".join(_MessageDict.__struct_fields__)
+        raise ConfigurationError(
+            f"A message dict cannot be read: {error}. It takes {fields}."
+        ) from error
+    if message.role == "tool":
+        return _tool_message(message)
+    parts = [*_reasoning(message), *_content(message)]
+    parts += [_to_call(call) for call in message.tool_calls or ()]
+    if not parts and message.content is None:
+        raise ConfigurationError(f"A {message.role} message needs content.")
+    return Message(
+        "system" if message.role == "developer" else message.role,  # type: ignore[arg-type]  # refused there
+        tuple(parts),
+        message.name or "",
+        message.provider_data or {},
+    )
+
+
+def _reasoning(message: _MessageDict) -> list[Part]:
+    fields = {"reasoning_content": message.reasoning_content, "reasoning": message.reasoning}
+    return [
+        ReasoningPart(text, {"chat_completions": {"field": name}})
+        for name, text in fields.items()
+        if text
+    ]
+
+
+def _content(message: _MessageDict) -> list[Part]:
+    if isinstance(message.content, str):
+        return [TextPart(message.content)] if message.content or not message.tool_calls else []
+    return [_to_part(part) for part in message.content or ()]
+
+
+def _tool_message(message: _MessageDict) -> Message:
+    if message.tool_call_id is None:
+        raise ConfigurationError("A tool message needs the tool_call_id that it answers.")
+    content = _content(message)
+    if not all(isinstance(part, TextPart) for part in content):
+        raise ConfigurationError("A tool message takes text only: describe what else there is.")
+    text = "".join(part.text for part in content if isinstance(part, TextPart))
+    return Message.tool(message.tool_call_id, text, name=message.name or "")
+
+
+def _to_part(part: object) -> Part:
+    match part:
+        case str():
+            return TextPart(part)
+        case BasePart():
+            return part  # type: ignore[return-value]  # the base class is never instantiated
+        case {"type": "text", "text": str(text)}:
+            return TextPart(text)
+        case {"type": "image_url", "image_url": {"url": str(url), **rest}}:
+            return ImagePart(url, detail=str(rest.get("detail", "")))
+        case {"type": "image_url", "image_url": str(url)}:
+            return ImagePart(url)
+    kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
+    raise ConfigurationError(
+        f"A message holds a part that cannot be read ({kind!r}): use text, "
+        '{"type": "text", "text": …}, {"type": "image_url", "image_url": {"url": …}} '
+        "or a part such as rxagents.FilePart."
+    )
+
+
+def _to_call(call: object) -> ToolCall:
+    match call:
+        case ToolCall():
+            return call
+        case {"id": str(call_id), "function": {"name": str(name), **rest}}:
+            return ToolCall(call_id, name, _arguments(name, rest.get("arguments") or ""))
+    raise ConfigurationError(
+        'A message\'s tool_calls take {"id": …, "function": {"name": …, "arguments": …}} '
+        "or a ToolCall."
+    )
+
+
+def _arguments(name: str, arguments: object) -> str:
+    if isinstance(arguments, str):
+        return arguments
+    try:
+        return msgspec.json.encode(arguments).decode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            f"The arguments of the call of {name!r} cannot be written as JSON ({error})."
+        ) from error

@@ -1,0 +1,88 @@
+"""The real program, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import pytest
+
+from rxagents.testing import ScriptedServer
+from rxagents.testing.scripted_server import Script
+
+
+class Finished(NamedTuple):
+    status: int | None
+    out: str
+    err: str
+
+
+Start: TypeAlias = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+def program() -> list[str]:
+    """The command that starts the program."""
+    return [sys.executable, "-m", "rxagents.cli"]
+
+
+@pytest.fixture
+def start(program: list[str], monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Start the program; a warning in it is an error."""
+    for name in ("RXAGENTS_MODEL", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def start(*arguments: str, **environment: str) -> Process:
+        return await asyncio.create_subprocess_exec(
+            *program,
+            *arguments,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env={**os.environ, "PYTHONWARNINGS": "error", **environment},
+        )
+
+    return start
+
+
+@pytest.fixture
+def run(start: Start, run_async: Any) -> Callable[..., Finished]:
+    """Run the program to its end."""
+
+    def run(*arguments: str, **environment: str) -> Finished:
+        async def work() -> Finished:
+            return await _finish(await start(*arguments, **environment))
+
+        finished: Finished = run_async(work())
+        return finished
+
+    return run
+
+
+@pytest.fixture
+def ask(start: Start, run_async: Any) -> Callable[..., tuple[Finished, ScriptedServer]]:
+    """Run `rxagents ask` against a server that answers with `script`."""
+
+    def ask(
+        script: Script, *options: str, prompt: str = "Hi", stdin: bytes = b"", key: str = ""
+    ) -> tuple[Finished, ScriptedServer]:
+        async def work() -> tuple[Finished, ScriptedServer]:
+            async with ScriptedServer(script) as server:
+                url = [] if key else ["--base-url", server.url]
+                home = {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": server.url} if key else {}
+                command = ("ask", prompt, "--model", "openai:any", *url, *options)
+                return await _finish(await start(*command, **home), stdin), server
+
+        finished: tuple[Finished, ScriptedServer] = run_async(work())
+        return finished
+
+    return ask
+
+
+async def _finish(process: Process, stdin: bytes = b"") -> Finished:
+    out, err = await process.communicate(stdin)
+    return Finished(process.returncode, out.decode(), err.decode())

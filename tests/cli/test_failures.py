@@ -1,0 +1,109 @@
+"""What goes wrong is told in one line, and in the exit status."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from rxagents import ErrorInfo, ServerError, StreamChunk
+from rxagents.testing import Ending, ReceivedRequest, Reply, StatusReply
+
+SCRIPTED = ("--model", "scripted:")
+UNREACHABLE = ("--model", "openai:any", "--base-url", "http://127.0.0.1:1/v1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ask", "Hi", "--model", "openai:gpt-5-mini"], "OPENAI_API_KEY"),
+        (["ask", "Hi", "--model", "nobody:any"], "'nobody:any'"),
+        (["ask", "Hi"], "RXAGENTS_MODEL"),
+        (["ask", "Hi", "--model", ""], "RXAGENTS_MODEL"),
+        (["ask", " ", *SCRIPTED], "prompt is empty"),
+        (["ask", "-", *SCRIPTED], "prompt is empty"),
+        (["ask", "Hi", *SCRIPTED, "--temperature", "nan"], "temperature"),
+        (["ask", "Hi", *SCRIPTED, "--max-tokens", "0"], "max_tokens"),
+        (["ask", "Hi", *SCRIPTED, "--max-tokens", "many"], "Try 'rxagents ask --help'."),
+        (["ask", "Hi", "--model", "openai:any", "--base-url", "here"], "base_url"),
+        (["ask"], "PROMPT"),
+        (["play"], "Try 'rxagents --help'."),
+    ],
+)
+def test_wrong_use_is_status_2(run: Any, arguments: list[str], words: str) -> None:
+    done = run(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert_one_line(done.err, words)
+
+
+def test_an_unreachable_host_is_status_1(run: Any) -> None:
+    done = run("ask", "Hi", *UNREACHABLE)
+    assert (done.status, done.out) == (1, "")
+    assert_one_line(done.err, "http://127.0.0.1:1")
+
+
+def test_a_refused_key_is_not_shown(ask: Any) -> None:
+    key = "sk-not-to-be-shown"
+
+    def echo(request: ReceivedRequest) -> StatusReply:
+        return StatusReply(401, f"No:\n{request.headers['authorization']}\n")
+
+    for options in ([], ["--json"]):
+        done, server = ask(echo, *options, key=key)
+        assert server.requests[0].headers["authorization"] == f"Bearer {key}"
+        assert done.status == 1
+        assert key not in done.out + done.err
+        assert_one_line(done.out + done.err, "status 401")
+
+
+def test_what_came_before_a_failure_is_shown(ask: Any) -> None:
+    done, _ = ask(Reply("Half an answer", error=ServerError("It broke.", status=500)))
+    assert (done.status, done.out) == (1, "Half an answer\n")
+    assert_one_line(done.err, "It broke.")
+
+
+def test_a_stream_cut_short_is_a_failure(ask: Any) -> None:
+    done, _ = ask(Reply("one two three", cut_after=3, ending=Ending.CLOSE))
+    assert (done.status, done.out) == (1, "one two\n")
+    assert_one_line(done.err, "ended without a finish reason")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "status"),
+    [(UNREACHABLE, "ConnectError", 1), (["--model", "nobody:any"], "ConfigurationError", 2)],
+)
+def test_with_json_an_error_is_a_line_of_json(
+    run: Any, arguments: list[str], kind: str, status: int
+) -> None:
+    done = run("ask", "Hi", "--json", *arguments)
+    assert (done.status, done.err) == (status, "")
+    assert done.out.count("\n") == 1
+    info = msgspec.convert(msgspec.json.decode(done.out)["error"], ErrorInfo)
+    assert info.kind == kind
+
+
+def test_with_json_an_error_follows_the_chunks(ask: Any) -> None:
+    done, _ = ask(Reply("Half", error=ServerError("It broke.", status=500)), "--json")
+    *_, chunk, last = done.out.splitlines()
+    assert msgspec.json.decode(chunk, type=StreamChunk).delta == "Half"
+    assert msgspec.json.decode(last)["error"]["status"] == 500
+    assert done.status == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_full_disk_is_told_in_one_line(program: list[str], options: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [*program, "ask", "Hi", *SCRIPTED, *options]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, text=True)
+    assert done.returncode == 1
+    assert_one_line(done.stderr, "No space left")
+
+
+def assert_one_line(text: str, words: str) -> None:
+    assert words in text
+    assert text.count("\n") == 1
+    assert text.endswith("\n")

@@ -1,0 +1,41 @@
+"""What the program says about itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import rxagents
+
+MAIN = "from rxagents.cli import main; sys.exit(main())"
+
+
+def test_without_a_command_it_shows_its_help(run: Any) -> None:
+    done = run()
+    assert done == run("--help")
+    assert "demo" in done.out
+    assert (done.status, done.err) == (0, "")
+
+
+def test_it_tells_its_version(run: Any) -> None:
+    assert rxagents.__version__ in run("--version").out
+
+
+@pytest.mark.parametrize("missing", ["click", "rich", "rich.live"])
+def test_without_its_extra_one_line_names_it(missing: str) -> None:
+    done = run_without(missing)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "The command line needs its extra: pip install 'rxagents[cli]'\n"
+
+
+def test_another_missing_module_is_not_taken_for_the_extra() -> None:
+    assert "ModuleNotFoundError" in run_without("rxagents.cli.commands").stderr
+
+
+def run_without(module: str) -> subprocess.CompletedProcess[str]:
+    code = f"import sys; sys.modules[{module!r}] = None; {MAIN}"
+    command = [sys.executable, "-c", code, "demo"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,0 +1,107 @@
+"""Ctrl-C and SIGTERM: the stream is disposed, the connection closed, the status customary."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rxagents.cli.signals import StopSignals
+from rxagents.testing import Ending, Reply, ScriptedServer
+
+STALLED = Reply("one two three", cut_after=3, ending=Ending.STALL)
+BOTH = pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+)
+
+
+@BOTH
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_stalled_answer_is_left(
+    start: Any, run_async: Any, number: signal.Signals, status: int, options: list[str]
+) -> None:
+    async def check() -> None:
+        async with ScriptedServer(STALLED) as server:
+            model = ("--model", "openai:any", "--base-url", server.url)
+            process = await start("ask", "Hi", *model, *options)
+            await process.stdout.readuntil(b"two")
+            process.send_signal(number)
+            await server.disconnected()
+            _, err = await process.communicate()
+            assert (process.returncode, err) == (status, b"")
+
+    run_async(check())
+
+
+@BOTH
+def test_the_demo_ends_too(start: Any, run_async: Any, number: signal.Signals, status: int) -> None:
+    async def check() -> None:
+        process = await start("demo")
+        await process.stdout.readuntil(b"rxagents")
+        process.send_signal(number)
+        _, err = await process.communicate()
+        assert (process.returncode, err) == (status, b"")
+
+    run_async(check())
+
+
+@pytest.fixture
+def stop() -> Iterator[StopSignals]:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop = StopSignals()
+    stop.install()
+    yield stop
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@BOTH
+def test_without_a_stream_it_ends_where_it_is(
+    stop: StopSignals, number: signal.Signals, status: int
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        signal.raise_signal(number)
+    assert exit_.value.code == status
+
+
+def test_a_write_that_blocks_is_interrupted(stop: StopSignals) -> None:
+    async def work() -> None:
+        with stop.at_once():
+            signal.raise_signal(signal.SIGTERM)
+            pytest.fail("it still waits for its reader")
+
+    with pytest.raises(SystemExit, match="143"):
+        stop.run(work())
+
+
+def test_the_work_ends_in_its_own_time(stop: StopSignals) -> None:
+    ended = []
+
+    async def work() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append("closed")
+
+    with pytest.raises(SystemExit, match="130"):
+        stop.run(work())
+    assert ended == ["closed"]
+
+
+def test_a_second_signal_ends_the_process(stop: StopSignals) -> None:
+    with pytest.raises(SystemExit):
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_work_that_cancels_itself_is_no_signal(stop: StopSignals) -> None:
+    async def work() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        stop.run(work())

@@ -1,0 +1,103 @@
+"""What is drawn in a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from rxagents import StreamChunk
+from rxagents.cli.terminal import drawn
+from rxagents.testing import Reply, ScriptedServer
+
+TEXT = (
+    "Some words of an answer, with a   gap and 漢字も混ざっている文章です、and\n\n"
+    "  a row that is indented\n" + "averylongword" * 5 + " end. \N{PARTY POPPER} Ends here   so.\n"
+)
+
+
+@pytest.mark.parametrize("width", [10, 17, 40, 200])
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_rows_wrap_as_if_the_text_were_known(width: int, size: int) -> None:
+    pieces = [TEXT[start : start + size] for start in range(0, len(TEXT), size)]
+    assert rows(draw(width, pieces)) == rows(printed(width, TEXT))
+
+
+def draw(width: int, pieces: list[str]) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    with drawn(console) as show:
+        for piece in pieces:
+            show(StreamChunk(piece))
+    return written(console)
+
+
+def printed(width: int, text: str) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(Text(text), end="")
+    return written(console)
+
+
+def written(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def rows(text: str) -> list[str]:
+    return [row.rstrip() for row in text.splitlines()]
+
+
+def test_tabs_become_spaces() -> None:
+    assert draw(40, ["if x:\n", "\treturn"]) == "if x:\n    return\n"
+
+
+def test_what_came_before_a_failure_stays() -> None:
+    console = Console(file=io.StringIO(), width=40)
+    with pytest.raises(KeyError), drawn(console) as show:
+        show(StreamChunk("Half"))
+        raise KeyError
+    assert written(console) == "Half\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_at_a_terminal_kinds_have_their_style(program: list[str], run_async: Any) -> None:
+    reply = Reply("Text.", reasoning="Thought.", refusal="Refusal.", finish_reason="length")
+
+    async def check() -> None:
+        async with ScriptedServer(reply) as server:
+            model = ("--model", "openai:any", "--base-url", server.url)
+            screen = await asyncio.to_thread(at_terminal, [*program, "ask", "Hi", *model])
+            assert "\x1b[2mThought." in screen
+            assert "\x1b[31mRefusal." in screen
+            assert "\nText." in screen
+            assert "\x1b[33mfinish reason: length" in screen
+            assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l"), "no cursor"
+
+    run_async(check())
+
+
+def at_terminal(command: list[str]) -> str:
+    terminal, end = os.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "60"}
+    for name in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        environment.pop(name, None)
+    with subprocess.Popen(command, stdin=end, stdout=end, stderr=end, env=environment):
+        os.close(end)
+        screen = b"".join(read(terminal))
+    os.close(terminal)
+    return screen.decode()
+
+
+def read(terminal: int) -> Iterator[bytes]:
+    try:
+        while data := os.read(terminal, 4096):
+            yield data
+    except OSError:
+        """Linux tells in this way that the other end is closed."""

@@ -1,0 +1,137 @@
+"""Chunks: their text is read late, never encoded, and never changes."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import structs
+
+from rxagents import StreamChunk, ToolCallDelta, Usage
+from rxagents.core.chunks import TextBuffer, set_content
+
+FULL = StreamChunk(
+    delta="é",
+    index=7,
+    choice=1,
+    finish_reason="tool_calls",
+    reasoning="hm",
+    refusal="no",
+    tool_calls=(ToolCallDelta(0, "call_1", "add", '{"a": 1}', sealed=True), ToolCallDelta(1)),
+    usage=Usage(1, 2, 3, raw={"prompt_tokens": 1}),
+    metadata={"model": "m", "nested": {"a": [1, None]}},
+    timestamp=12.5,
+)
+
+
+def stream(*deltas: str) -> list[StreamChunk]:
+    """Return the chunks of a stream, tied to their text as a wire ties them."""
+    buffer, chunks = TextBuffer(), []
+    for index, delta in enumerate(deltas):
+        buffer.pieces.append(delta)
+        chunk = StreamChunk(delta, index)
+        set_content(chunk, (buffer, len(buffer.pieces)))
+        chunks.append(chunk)
+    return chunks
+
+
+def test_content_is_all_the_text_so_far() -> None:
+    assert [chunk.content for chunk in stream("Hel", "", "lo", " 😀")] == [
+        "Hel",
+        "Hel",
+        "Hello",
+        "Hello 😀",
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_content_is_the_same_whenever_it_is_read(seed: int) -> None:
+    deltas = [f"{i};" for i in range(200)]
+    chunks = stream(*deltas)
+    order = random.Random(seed).choices(range(200), k=400)
+    for i in order:
+        assert chunks[i].content == "".join(deltas[: i + 1])
+
+
+def test_content_read_early_does_not_disturb_what_follows() -> None:
+    buffer = TextBuffer()
+    chunks = []
+    for i in range(100):
+        buffer.pieces.append(str(i))
+        chunk = StreamChunk(str(i))
+        set_content(chunk, (buffer, len(buffer.pieces)))
+        chunks.append(chunk)
+        if i % 7 == 0:
+            assert chunks[i // 2].content == "".join(map(str, range(i // 2 + 1)))
+    assert [c.content for c in chunks] == ["".join(map(str, range(i + 1))) for i in range(100)]
+
+
+def test_content_read_in_another_thread_loses_no_text() -> None:
+    buffer = TextBuffer()
+    chunks: list[StreamChunk] = []
+
+    def read() -> None:
+        while len(chunks) < 20_000:
+            if chunks:
+                _ = chunks[-1].content
+
+    reader = threading.Thread(target=read)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        reader.start()
+        for i in range(20_000):
+            buffer.pieces.append(f"{i};")
+            chunk = StreamChunk(f"{i};", i)
+            set_content(chunk, (buffer, len(buffer.pieces)))
+            chunks.append(chunk)
+        reader.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert chunks[-1].content == "".join(chunk.delta for chunk in chunks)
+
+
+def test_a_chunk_without_a_stream_knows_its_own_delta() -> None:
+    assert StreamChunk("a").content == "a"
+    assert StreamChunk().content == ""
+
+
+@pytest.mark.parametrize("codec", [msgspec.json, msgspec.msgpack])
+def test_a_chunk_survives_a_round_trip(codec: Any) -> None:
+    assert codec.decode(codec.encode(FULL), type=StreamChunk) == FULL
+
+
+def test_content_is_not_encoded_and_not_compared() -> None:
+    _, chunk = stream("Hel", "lo")
+    fields = msgspec.to_builtins(chunk)
+    assert "content" not in fields
+    assert b"Hel" not in msgspec.json.encode(chunk)
+    assert chunk == StreamChunk("lo", 1)
+    decoded = msgspec.json.decode(msgspec.json.encode(chunk), type=StreamChunk)
+    assert decoded == chunk
+    assert decoded.content == "lo"
+
+
+def test_a_replaced_chunk_knows_its_own_delta() -> None:
+    _, chunk = stream("Hel", "lo")
+    assert structs.replace(chunk, delta="LO").content == "LO"
+    assert structs.replace(chunk, delta="LO") != chunk
+    assert chunk.content == "Hello"
+
+
+@pytest.mark.parametrize("name", ["delta", "index", "metadata"])
+def test_a_chunk_is_frozen(name: str) -> None:
+    with pytest.raises(AttributeError, match="immutable"):
+        setattr(FULL, name, None)
+
+
+def test_defaults_tell_nothing_and_are_not_shared() -> None:
+    chunk = StreamChunk()
+    assert (chunk.delta, chunk.finish_reason, chunk.reasoning, chunk.refusal) == ("", "", "", "")
+    assert (chunk.tool_calls, chunk.usage, chunk.metadata) == ((), None, {})
+    assert StreamChunk().metadata is not chunk.metadata
+    assert ToolCallDelta(0) == ToolCallDelta(0, "", "", "", sealed=False)

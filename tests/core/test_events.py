@@ -1,0 +1,146 @@
+"""Events: one face for all kinds, and a round trip for each."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from rxagents import (
+    Answer,
+    AuthenticationError,
+    Complete,
+    ConfigurationError,
+    ErrorEvent,
+    ErrorInfo,
+    EventType,
+    RateLimitError,
+    StreamEvent,
+    Thought,
+    Token,
+    ToolEnd,
+    ToolStart,
+    Usage,
+)
+
+INFO = ErrorInfo("RateLimitError", "Too fast.", "openai", 429, "req-1", retryable=True)
+USAGE = Usage(10, 20, 30, 5, None, raw={"prompt_tokens": 10, "details": {"x": [1]}})
+EVENTS: dict[str, StreamEvent] = {
+    "token": Token("Hel", "thought", 1.5),
+    "thought": Thought("I need a tool.", 1.5),
+    "tool_start": ToolStart("call_1", "add", {"a": 1, "b": [None, "é"]}, 1.5),
+    "tool_end": ToolEnd("call_1", "add", "3", INFO, 0.25, 1.5),
+    "answer": Answer("It is 3.", 1.5),
+    "complete": Complete("It is 3.", USAGE, 2, "stop", 1.5),
+    "error": ErrorEvent(INFO, 1.5),
+}
+each_kind = pytest.mark.parametrize("kind", EVENTS)
+
+
+def test_the_seven_kinds_have_their_names() -> None:
+    assert list(EVENTS) == [kind.value for kind in EventType]
+    assert isinstance(EventType.TOOL_START, str)
+    assert f"{EventType.TOKEN}" == "token"
+
+
+@each_kind
+def test_type_is_the_enum_and_the_tag_a_plain_str(kind: str) -> None:
+    event = EVENTS[kind]
+    assert event.type is EventType(kind)
+    assert type(event.__struct_config__.tag) is str
+    assert event.__struct_config__.tag == kind
+    assert type(msgspec.to_builtins(event)["type"]) is str
+
+
+@each_kind
+@pytest.mark.parametrize("codec", [msgspec.json, msgspec.msgpack])
+def test_an_event_survives_a_round_trip(codec: Any, kind: str) -> None:
+    encoded = codec.encode(EVENTS[kind])
+    decoded = codec.decode(encoded, type=StreamEvent)
+    assert decoded == EVENTS[kind]
+    assert type(decoded) is type(EVENTS[kind])
+    assert codec.decode(encoded)["type"] == kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "data"),
+    [
+        ("token", "Hel", {"section": "thought"}),
+        ("thought", "I need a tool.", {}),
+        (
+            "tool_start",
+            "add",
+            {"call_id": "call_1", "name": "add", "arguments": {"a": 1, "b": [None, "é"]}},
+        ),
+        (
+            "tool_end",
+            "3",
+            {"call_id": "call_1", "name": "add", "result": "3", "duration": 0.25},
+        ),
+        ("answer", "It is 3.", {}),
+        (
+            "complete",
+            "It is 3.",
+            {"usage": msgspec.to_builtins(USAGE), "iterations": 2, "finish_reason": "stop"},
+        ),
+        ("error", "Too fast.", {}),
+    ],
+)
+def test_the_common_face(kind: str, content: str, data: dict[str, object]) -> None:
+    event = EVENTS[kind]
+    assert event.content == content
+    assert event.data == data
+    assert event.error == (INFO if kind in {"tool_end", "error"} else None)
+    assert event.timestamp == 1.5
+    assert msgspec.json.decode(msgspec.json.encode(event.data)) == data
+
+
+@each_kind
+def test_an_event_is_frozen(kind: str) -> None:
+    with pytest.raises(AttributeError, match="immutable"):
+        EVENTS[kind].timestamp = 2.0  # type: ignore[misc]  # that is the point
+
+
+def test_an_event_knows_when_it_was_made() -> None:
+    before = time.time()
+    events: list[StreamEvent] = [Token("a"), ToolStart("c", "n"), ToolEnd("c", "n"), Complete()]
+    assert all(before <= event.timestamp <= time.time() for event in events)
+
+
+def test_defaults_are_not_shared() -> None:
+    assert ToolStart("c", "n").arguments is not ToolStart("c", "n").arguments
+
+
+def test_events_can_be_matched() -> None:
+    match EVENTS["tool_end"]:
+        case ToolEnd(name=name, result=result, error=ErrorInfo(status=status)):
+            assert (name, result, status) == ("add", "3", 429)
+        case _:
+            pytest.fail("no match")
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError, match="Invalid value 'nonsense'"):
+        msgspec.json.decode(b'{"type":"nonsense"}', type=StreamEvent)
+
+
+@pytest.mark.parametrize(
+    ("error", "info"),
+    [
+        (
+            RateLimitError("Too fast.", provider="openai", status=429, request_id="req-1"),
+            INFO,
+        ),
+        (
+            AuthenticationError("No.", provider="p", status=401),
+            ErrorInfo("AuthenticationError", "No.", "p", 401),
+        ),
+        (ConfigurationError("Bad."), ErrorInfo("ConfigurationError", "Bad.")),
+        (KeyError("x"), ErrorInfo("KeyError", "'x'")),
+        (KeyboardInterrupt(), ErrorInfo("KeyboardInterrupt", "")),
+    ],
+)
+def test_an_error_is_described(error: BaseException, info: ErrorInfo) -> None:
+    assert ErrorInfo.of(error) == info

@@ -1,0 +1,216 @@
+"""Conversations: the forms users may write them in, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from rxagents import (
+    ConfigurationError,
+    FilePart,
+    ImagePart,
+    Message,
+    ReasoningPart,
+    TextPart,
+    ToolArgumentsError,
+    ToolCall,
+    ToolResult,
+)
+from rxagents.core.conversation import to_messages
+
+HI = Message("user", (TextPart("hi"),))
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("hi", [HI]),
+        (HI, [HI]),
+        ({"role": "user", "content": "hi"}, [HI]),
+        (["hi"], [HI]),
+        (("hi", HI), [HI, HI]),
+        ([Message.system("be brief"), {"role": "user", "content": "hi"}],
+         [Message.system("be brief"), HI]),
+        ((text for text in ["hi"]), [HI]),
+    ],
+)  # fmt: skip
+def test_a_conversation_may_be_written_in_many_forms(written: Any, expected: list[Message]) -> None:
+    assert to_messages(written) == tuple(expected)
+
+
+CALL = ToolCall("call_1", "add", '{"a":1}')
+
+
+def call_dict(arguments: Any) -> dict[str, Any]:
+    return {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": arguments}}
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ({"role": "system", "content": "x"}, Message.system("x")),
+        ({"role": "developer", "content": "x"}, Message.system("x")),
+        ({"role": "user", "content": "x", "name": "ann"},
+         Message("user", (TextPart("x"),), name="ann")),
+        ({"role": "user", "content": ["x", {"type": "text", "text": "y"}, TextPart("z")]},
+         Message.user("x", "y", "z")),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}]},
+         Message.user(ImagePart("u"))),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": "u"}]},
+         Message.user(ImagePart("u"))),
+        ({"role": "user",
+          "content": [{"type": "image_url", "image_url": {"url": "u", "detail": "low"}}]},
+         Message.user(ImagePart("u", detail="low"))),
+        ({"role": "assistant", "content": None, "tool_calls": [call_dict('{"a":1}')]},
+         Message.assistant(CALL)),
+        ({"role": "assistant", "content": "", "tool_calls": [call_dict({"a": 1})]},
+         Message.assistant(CALL)),
+        ({"role": "assistant", "tool_calls": [CALL]}, Message.assistant(CALL)),
+        ({"role": "assistant", "content": "x", "tool_calls": None}, Message.assistant("x")),
+        ({"role": "tool", "tool_call_id": "call_1", "content": "3"}, Message.tool("call_1", "3")),
+        ({"role": "tool", "tool_call_id": "call_1", "content": "3", "name": "add"},
+         Message.tool("call_1", "3", name="add")),
+        ({"role": "tool", "tool_call_id": "call_1",
+          "content": [{"type": "text", "text": "a"}, "b"]}, Message.tool("call_1", "ab")),
+    ],
+)  # fmt: skip
+def test_a_dict_is_read_as_openai_made_it_common(written: Any, expected: Message) -> None:
+    assert to_messages(written) == (expected,)
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
+def test_a_dict_may_bring_its_reasoning(key: str) -> None:
+    (message,) = to_messages({"role": "assistant", key: "hm", "content": "x"})
+    reasoning, text = message.parts
+    assert isinstance(reasoning, ReasoningPart)
+    assert reasoning.text == "hm"
+    assert reasoning.provider_data == {"chat_completions": {"field": key}}
+    assert text == TextPart("x")
+
+
+def test_a_dict_may_bring_provider_data() -> None:
+    data = {"wire": {"a": 1}}
+    (message,) = to_messages({"role": "assistant", "content": "x", "provider_data": data})
+    assert message.provider_data == data
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ([], "send at least one"),
+        (None, "not NoneType"),
+        (5, "not int"),
+        (b"hi", "not bytes"),
+        ([b"hi"], "not bytes"),
+        ([["hi"]], "not list"),
+        ({}, "missing required field `role`. It takes role, content"),
+        ({"content": "x"}, "required field `role`"),
+        ({"role": ["user"], "content": "x"}, r"`str`, got `array` - at `\$.role`"),
+        ({"role": "bot", "content": "x"}, "'bot': use one of system, user, assistant, tool"),
+        ({"role": "user"}, "needs content"),
+        ({"role": "user", "content": 5}, r"got `int` - at `\$.content`"),
+        ({"role": "user", "content": b"x"}, r"got `bytes` - at `\$.content`"),
+        ({"role": "user", "content": [5]}, "'int'"),
+        ({"role": "user", "content": [{"type": "audio"}]}, "'audio'.*image_url"),
+        ({"role": "user", "content": [{"type": "text", "text": 5}]}, "cannot be read"),
+        ({"role": "user", "content": "x", "tool_calls": [CALL]}, "user message cannot hold"),
+        ({"role": "system", "content": [ImagePart("u")]}, "system message cannot hold"),
+        (
+            {"role": "user", "content": "x", "contents": "y"},
+            "unknown field `contents`. It takes role, content",
+        ),
+        ({"role": "user", "content": "x", 5: "y"}, "at `key`"),
+        ({"role": "tool", "content": "x"}, "needs the tool_call_id"),
+        ({"role": "tool", "tool_call_id": 5, "content": "x"}, "got `int` - at .*tool_call_id"),
+        ({"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}, "tool_calls take"),
+        ({"role": "assistant", "tool_calls": [{"id": "x"}]}, "tool_calls take"),
+        ({"role": "assistant", "tool_calls": "x"}, "got `str` - at .*tool_calls"),
+        ({"role": "assistant", "tool_calls": 5}, "tool_calls"),
+        ({"role": "assistant", "tool_calls": [call_dict(object())]}, "arguments"),
+        ({"role": "assistant", "content": "x", "reasoning_content": 5}, "reasoning_content"),
+        ({"role": "user", "content": "x", "name": 5}, "name"),
+        ({"role": "user", "content": "x", "provider_data": "x"}, "provider_data"),
+        ({"role": "tool", "tool_call_id": "a", "content": [ImagePart("u")]}, "tool message"),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_what_cannot_be_read_is_refused_with_a_helpful_sentence(
+    written: Any, sentence: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        to_messages(written)
+
+
+@pytest.mark.parametrize(
+    ("role", "part"),
+    [
+        ("system", ImagePart("u")),
+        ("user", ReasoningPart("x")),
+        ("user", ToolResult("a", "b")),
+        ("assistant", ImagePart("u")),
+        ("tool", TextPart("x")),
+    ],
+)
+def test_a_message_holds_only_the_parts_of_its_role(role: Any, part: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{role} message .*{type(part).__name__}"):
+        Message(role, (part,))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ImagePart(),
+        lambda: ImagePart("u", b"x", "image/png"),
+        lambda: ImagePart(data=b"x"),
+        lambda: FilePart(),
+        lambda: FilePart(data=b"x", file_id="f"),
+    ],
+)
+def test_a_part_that_says_too_much_or_too_little_is_refused(make: Any) -> None:
+    with pytest.raises(ConfigurationError, match="needs"):
+        make()
+
+
+CONVERSATION = [
+    Message.system("be brief"),
+    Message.user("what", ImagePart(data=b"\x00\xff", media_type="image/png"), FilePart(b"%PDF")),
+    Message.assistant(ReasoningPart("hm", {"wire": {"signature": "s"}}), "let me see", CALL),
+    Message.tool("call_1", "3", name="add", is_error=True),
+]
+
+
+@pytest.mark.parametrize("codec", [msgspec.json, msgspec.msgpack])
+def test_a_conversation_survives_a_round_trip(codec: Any) -> None:
+    assert codec.decode(codec.encode(CONVERSATION), type=list[Message]) == CONVERSATION
+
+
+def test_text_and_tool_calls_of_a_message() -> None:
+    assert CONVERSATION[2].text == "let me see"
+    assert CONVERSATION[2].tool_calls == (CALL,)
+    assert Message.user("a", ImagePart("u"), "b").text == "ab"
+    assert HI.tool_calls == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parsed"),
+    [
+        ("", {}),
+        (" \n", {}),
+        ("{}", {}),
+        (' {"a": [1, "é"]} ', {"a": [1, "é"]}),
+        (r'{"a": "\ud83d\ude00"}', {"a": "😀"}),
+    ],
+)
+def test_the_arguments_of_a_call_are_parsed(arguments: str, parsed: dict[str, Any]) -> None:
+    assert ToolCall("x", "add", arguments).parse() == parsed
+
+
+@pytest.mark.parametrize(
+    "arguments", ["{", "[1]", '"x"', "null", "{} {}", "{a: 1}", '{"a":' * 5_000, '{"a": "\ud800"}']
+)
+def test_arguments_that_are_no_object_are_an_error_for_the_model(arguments: str) -> None:
+    with pytest.raises(ToolArgumentsError, match="'add' are not a JSON object") as caught:
+        ToolCall("x", "add", arguments).parse()
+    assert len(str(caught.value)) < 500

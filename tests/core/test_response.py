@@ -1,0 +1,143 @@
+"""A response: the chunks of one choice, folded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rxagents import (
+    Message,
+    ReasoningPart,
+    Response,
+    StreamChunk,
+    TextPart,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+from rxagents.core.response import ResponseBuilder
+from rxagents.core.tool_calls import ToolCallAssembler
+
+
+def fold(*chunks: StreamChunk, choice: int = 0) -> Response:
+    builder = ResponseBuilder(choice)
+    for chunk in chunks:
+        builder.add(chunk)
+    return builder.response()
+
+
+def provider_data(**data: Any) -> dict[str, Any]:
+    return {"provider_data": {"wire": data}}
+
+
+def test_an_answer_is_folded_whole() -> None:
+    response = fold(
+        StreamChunk(reasoning="h"),
+        StreamChunk("Hel", reasoning="m", metadata={"model": "m", "id": "1"}),
+        StreamChunk("lo", refusal="r", tool_calls=(ToolCallDelta(0, "call_1", "add", "{"),)),
+        StreamChunk(tool_calls=(ToolCallDelta(0, arguments="}"),), finish_reason="tool_calls"),
+        StreamChunk(usage=Usage(1, 1)),
+        StreamChunk(usage=Usage(1, 2), metadata={"model": "m", "finish_reason": "x"}),
+    )
+    assert response.content == "Hello"
+    assert response.reasoning == "hm"
+    assert response.refusal == "r"
+    assert response.tool_calls == (ToolCall("call_1", "add", "{}"),)
+    assert response.finish_reason == "tool_calls"
+    assert response.usage == Usage(1, 2)
+    assert response.metadata == {"model": "m", "id": "1", "finish_reason": "x"}
+
+
+def test_the_message_holds_what_goes_back() -> None:
+    response = fold(
+        StreamChunk("Hello", reasoning="hm"),
+        StreamChunk(tool_calls=(ToolCallDelta(0, "a", "add", "{}"), ToolCallDelta(1, "b", "sub"))),
+    )
+    assert response.message == Message.assistant(
+        ReasoningPart("hm"), TextPart("Hello"), ToolCall("a", "add", "{}"), ToolCall("b", "sub")
+    )
+
+
+@pytest.mark.parametrize(
+    ("chunk", "message"),
+    [
+        (StreamChunk("Hello"), Message.assistant("Hello")),
+        (StreamChunk(refusal="I will not."), Message.assistant("I will not.")),
+        (StreamChunk("Well.", refusal="No."), Message.assistant("Well.")),
+        (StreamChunk(finish_reason="stop"), Message.assistant()),
+    ],
+)
+def test_the_message_holds_nothing_that_was_not_said(chunk: StreamChunk, message: Message) -> None:
+    assert fold(chunk).message == message
+
+
+def test_provider_data_is_gathered_for_the_message() -> None:
+    shared = provider_data(field="x", parts=[9])
+    response = fold(
+        StreamChunk(metadata=provider_data(signature="old", parts=[1])),
+        StreamChunk(metadata={"model": "m"}),
+        StreamChunk(metadata={"provider_data": {"other": {"a": 1}}}),
+        StreamChunk(metadata=provider_data(signature="new", parts=[2, 3])),
+        StreamChunk(metadata=shared),
+        StreamChunk("a", metadata=shared),
+        StreamChunk(choice=1, metadata=provider_data(signature="of another choice")),
+    )
+    assert response.message.provider_data == {
+        "wire": {"signature": "new", "parts": [1, 2, 3, 9], "field": "x"},
+        "other": {"a": 1},
+    }
+
+
+def test_provider_data_of_a_snapshot_and_of_the_chunks_stay_what_they_were() -> None:
+    metadata = provider_data(parts=[1])
+    builder = ResponseBuilder()
+    builder.add(StreamChunk(metadata=metadata))
+    early = builder.response()
+    builder.add(StreamChunk(metadata=provider_data(parts=[2])))
+    assert early.message.provider_data == {"wire": {"parts": [1]}}
+    assert builder.response().message.provider_data == {"wire": {"parts": [1, 2]}}
+    assert metadata == provider_data(parts=[1])
+
+
+def test_responses_are_equal_by_what_they_hold() -> None:
+    one = fold(StreamChunk("Hel"), StreamChunk("lo", finish_reason="stop"))
+    same = fold(StreamChunk("Hello", finish_reason="stop"))
+    assert one == same
+    assert one != fold(StreamChunk("Hello"))
+    assert one != fold(StreamChunk("Help", finish_reason="stop"))
+    assert one != "Hello"
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
+
+
+def test_repr_shows_what_is_there() -> None:
+    assert repr(fold(StreamChunk("Hi", finish_reason="stop"))) == (
+        "Response(content='Hi', finish_reason='stop')"
+    )
+
+
+def test_an_empty_response_is_empty() -> None:
+    response = fold()
+    assert (response.content, response.reasoning, response.refusal) == ("", "", "")
+    assert (response.tool_calls, response.finish_reason) == ((), "")
+    assert (response.usage, response.metadata) == (None, {})
+
+
+def test_the_assembler_returns_a_call_when_it_is_sealed() -> None:
+    assembler = ToolCallAssembler()
+    assert assembler.add(ToolCallDelta(1, "b", "sub", "[")) is None
+    assert assembler.add(ToolCallDelta(0, "a", "add")) is None
+    assert assembler.add(ToolCallDelta(1, arguments="]", sealed=True)) == ToolCall("b", "sub", "[]")
+    assert assembler.add(ToolCallDelta(0, sealed=True)) == ToolCall("a", "add", "")
+    assert assembler.calls() == (ToolCall("a", "add", ""), ToolCall("b", "sub", "[]"))
+
+
+def test_calls_that_never_got_an_id_have_one_each() -> None:
+    response = fold(
+        StreamChunk(tool_calls=(ToolCallDelta(0, name="a"), ToolCallDelta(1, name="b")))
+    )
+    first, second = response.tool_calls
+    assert first.id
+    assert second.id
+    assert first.id != second.id

@@ -1,0 +1,72 @@
+"""`decode_ndjson` in virtual time; the decoder's own rules are tested in parsing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from reactivex.testing import ReactiveTest, TestScheduler
+
+from rxagents import LimitExceededError, StreamDecodeError
+from rxagents import operators as ops
+
+on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
+subscribe = ReactiveTest.subscribe
+
+
+def run(*messages: Any, **arguments: int) -> tuple[list[Any], list[Any]]:
+    scheduler = TestScheduler()
+    source = scheduler.create_hot_observable(*messages)
+    result = scheduler.start(lambda: source.pipe(ops.decode_ndjson(**arguments)))
+    return result.messages, source.subscriptions
+
+
+def test_values_come_with_the_bytes_that_complete_their_line() -> None:
+    messages, _ = run(
+        on_next(210, b'{"a":'),
+        on_next(220, b" 1}\r"),
+        on_next(230, b"\n\n[2]\nnull\n"),
+        on_completed(240),
+    )
+    assert messages == [
+        on_next(230, {"a": 1}),
+        on_next(230, [2]),
+        on_next(230, None),
+        on_completed(240),
+    ]
+
+
+def test_a_last_line_without_its_end_comes_at_completion() -> None:
+    messages, _ = run(on_next(210, b"1\n2"), on_completed(220))
+    assert messages == [on_next(210, 1), on_next(220, 2), on_completed(220)]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [(b"1\n{x}\n2\n", StreamDecodeError), (b"1\n" + b"2" * 20, LimitExceededError)],
+)
+def test_a_bad_line_is_a_typed_error_after_the_values_before_it(
+    data: bytes, kind: type[Exception]
+) -> None:
+    messages, subscriptions = run(
+        on_next(210, data), on_next(220, b"3\n"), on_completed(230), max_line_bytes=16
+    )
+    value, error = messages
+    assert value == on_next(210, 1)
+    assert error.time == 210
+    assert type(error.value.exception) is kind
+    assert subscriptions == [subscribe(200, 210)]
+
+
+def test_a_last_line_that_is_cut_off_is_an_error_and_no_completion() -> None:
+    messages, _ = run(on_next(210, b'1\n{"a"'), on_completed(220))
+    value, error = messages
+    assert value == on_next(210, 1)
+    assert error.time == 220
+    assert type(error.value.exception) is StreamDecodeError
+
+
+def test_ten_thousand_values_in_one_read_come_in_order() -> None:
+    burst = b"".join(b"%d\n" % i for i in range(10_000))
+    messages, _ = run(on_next(210, burst), on_completed(220))
+    assert [m.value.value for m in messages[:-1]] == list(range(10_000))

@@ -1,0 +1,85 @@
+"""`decode_sse` in virtual time; the decoder's own rules are tested in parsing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from reactivex.testing import ReactiveTest, TestScheduler
+
+from rxagents import LimitExceededError
+from rxagents import operators as ops
+from rxagents.parsing.sse import ServerSentEvent
+
+on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
+subscribe = ReactiveTest.subscribe
+
+
+def run(*messages: Any, **arguments: int) -> tuple[list[Any], list[Any]]:
+    scheduler = TestScheduler()
+    source = scheduler.create_hot_observable(*messages)
+    result = scheduler.start(lambda: source.pipe(ops.decode_sse(**arguments)))
+    return result.messages, source.subscriptions
+
+
+def test_events_come_with_the_bytes_that_complete_them() -> None:
+    messages, _ = run(
+        on_next(210, b"data: a\n"),
+        on_next(220, b"\nevent: x\nid: 1\nda"),
+        on_next(230, b"ta: b\r\n\r"),
+        on_next(240, b"\ndata: c\n\ndata: d\n\n"),
+        on_completed(250),
+    )
+    assert messages == [
+        on_next(220, ServerSentEvent("message", "a", "")),
+        on_next(230, ServerSentEvent("x", "b", "1")),
+        on_next(240, ServerSentEvent("message", "c", "1")),
+        on_next(240, ServerSentEvent("message", "d", "1")),
+        on_completed(250),
+    ]
+
+
+def test_an_event_without_its_blank_line_is_dropped_as_the_standard_says() -> None:
+    messages, _ = run(on_next(210, b"data: a\n\ndata: b\n"), on_completed(220))
+    assert messages == [on_next(210, ServerSentEvent("message", "a")), on_completed(220)]
+
+
+def test_invalid_utf8_is_replaced() -> None:
+    messages, _ = run(on_next(210, b"data: \xff\n\n"), on_completed(220))
+    assert messages == [on_next(210, ServerSentEvent("message", "\ufffd")), on_completed(220)]
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_all_kinds_of_bytes_are_decoded(kind: Any) -> None:
+    messages, _ = run(on_next(210, kind(b"data: a\n\n")), on_completed(220))
+    assert messages == [on_next(210, ServerSentEvent("message", "a")), on_completed(220)]
+
+
+def test_a_mutable_buffer_may_be_used_again() -> None:
+    buffer = bytearray(b"data: a")
+    messages: list[Any] = [on_next(210, buffer), on_next(230, b"\n\n")]
+    scheduler = TestScheduler()
+    source = scheduler.create_hot_observable(*messages)
+    scheduler.schedule_absolute(220, lambda *_: buffer.__setitem__(slice(0, 7), b"XXXXXXX"))
+    result = scheduler.start(lambda: source.pipe(ops.decode_sse()))
+    assert result.messages == [on_next(230, ServerSentEvent("message", "a"))]
+
+
+def test_an_event_over_the_limit_is_a_typed_error_after_those_before_it() -> None:
+    messages, subscriptions = run(
+        on_next(210, b"data: a\n\ndata: " + b"x" * 20),
+        on_next(220, b"\n\ndata: b\n\n"),
+        on_completed(230),
+        max_event_bytes=16,
+    )
+    event, error = messages
+    assert event == on_next(210, ServerSentEvent("message", "a"))
+    assert error.time == 210
+    assert isinstance(error.value.exception, LimitExceededError)
+    assert subscriptions == [subscribe(200, 210)]
+
+
+def test_ten_thousand_events_in_one_read_come_in_order() -> None:
+    burst = b"".join(b"data: %d\n\n" % i for i in range(10_000))
+    messages, _ = run(on_next(210, burst), on_completed(220))
+    assert [int(m.value.value.data) for m in messages[:-1]] == list(range(10_000))

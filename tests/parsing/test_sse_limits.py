@@ -1,0 +1,124 @@
+"""The event-stream decoder is linear, and its memory is bounded."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from rxagents.core.errors import LimitExceededError
+from rxagents.parsing.sse import SSEDecoder
+
+MIB = 1024 * 1024
+
+
+def fresh_pieces(size: int, total: int) -> Iterator[bytes]:
+    """Yield bytes that share no memory, as reads from a socket do."""
+    for _ in range(total // size):
+        yield bytes(bytearray(b"x") * size)
+
+
+def seconds_per_byte(stream: bytes) -> float:
+    feeds = [stream[i : i + 1] for i in range(len(stream))]
+    times = []
+    for _ in range(2):
+        feed = SSEDecoder().feed
+        start = time.process_time()
+        for data in feeds:
+            feed(data)
+        times.append(time.process_time() - start)
+    return min(times) / len(stream)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        pytest.param(b"x", id="one line"),
+        pytest.param(b"data: x\n", id="one event of many lines"),
+        pytest.param(b"\r", id="blank lines"),
+    ],
+)
+def test_feeding_single_bytes_is_linear(unit: bytes) -> None:
+    short = b"data: " + unit * (30_000 // len(unit))
+    long = b"data: " + unit * (300_000 // len(unit))
+    assert seconds_per_byte(long) < 3 * seconds_per_byte(short)
+
+
+def test_a_line_without_end_is_an_error_and_not_a_large_process() -> None:
+    decoder = SSEDecoder()
+    tracemalloc.start()
+    try:
+        assert decoder.feed(b"data: ") == []
+        for piece in fresh_pieces(64 * 1024, 64 * MIB):
+            assert decoder.feed(piece) == []
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert isinstance(decoder.error, LimitExceededError)
+    assert "8388608 bytes" in str(decoder.error)
+    assert peak < 9 * MIB
+    assert kept < MIB
+
+
+def test_many_events_of_any_total_size_reach_no_limit() -> None:
+    decoder = SSEDecoder(max_event_bytes=1024)
+    event = b"data: " + b"x" * 1000 + b"\n\n"
+    assert len(decoder.feed(event * 100)) == 100
+    assert sum(len(decoder.feed(event[i : i + 7])) for i in range(0, len(event), 7)) == 1
+    assert decoder.error is None
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r", b"\r\n"])
+def test_the_limit_counts_the_lines_of_the_event_and_not_its_blank_line(line_end: bytes) -> None:
+    event = b"data: 12345678" + line_end * 2
+    fits, too_long = SSEDecoder(max_event_bytes=14), SSEDecoder(max_event_bytes=13)
+    assert [e.data for e in fits.feed(event)] == ["12345678"]
+    assert fits.error is None
+    assert too_long.feed(event) == []
+    assert isinstance(too_long.error, LimitExceededError)
+
+
+def test_what_stood_before_the_limit_is_returned_and_nothing_after_it() -> None:
+    decoder = SSEDecoder(max_event_bytes=16)
+    events = decoder.feed(b"data: a\n\ndata: b\n\ndata: " + b"x" * 20 + b"\n\ndata: c\n\n")
+    assert [event.data for event in events] == ["a", "b"]
+    assert isinstance(decoder.error, LimitExceededError)
+    assert decoder.feed(b"data: d\n\n") == []
+    assert decoder.flush() == []
+
+
+def test_an_unfinished_event_over_the_limit_keeps_those_before_it() -> None:
+    decoder = SSEDecoder(max_event_bytes=16)
+    events = decoder.feed(b"data: a\n\ndata: " + b"x" * 20)
+    assert [event.data for event in events] == ["a"]
+    assert isinstance(decoder.error, LimitExceededError)
+    assert decoder.feed(b"\n\n") == []
+    assert decoder.flush() == []
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([b"data: a", b"data: bb", b"\n", b"\n\n", b"\r\n", b":"]), max_size=12
+    ),
+    st.lists(st.integers(0, 60), max_size=6),
+    st.integers(8, 18),
+)
+@example([b"data: a", b"\n\n", b"\n", b"data: bb", b"\n\n"], [9], 10)
+def test_the_limit_falls_in_the_same_place_however_the_bytes_are_cut(
+    pieces: list[bytes], cuts: list[int], limit: int
+) -> None:
+    stream = b"".join(pieces)
+    whole, split = SSEDecoder(limit), SSEDecoder(limit)
+    expected = whole.feed(stream)
+    places = [0, *sorted(cuts), len(stream)]
+    events = []
+    for a, b in pairwise(places):
+        events += split.feed(stream[a:b])
+    assert events == expected
+    assert (split.error is None) == (whole.error is None)

@@ -1,0 +1,279 @@
+"""What the dialects of chat completions say, and how it reads as chunks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from rxagents import Response, StreamChunk, Usage
+from rxagents.core.response import ResponseBuilder
+from rxagents.wire.chat_completions import ChatCompletionsParser
+
+DONE = b"data: [DONE]\n\n"
+
+
+def choice(finish: str | None = None, index: int | None = 0, **delta: Any) -> dict[str, Any]:
+    return {"index": index, "delta": delta, "finish_reason": finish}
+
+
+def event(*choices: dict[str, Any], **fields: Any) -> bytes:
+    """Render one event of the stream."""
+    body = {"id": "c-1", "model": "m-1", "choices": choices, **fields}
+    return b"data: " + json.dumps(body, ensure_ascii=False).encode() + b"\n\n"
+
+
+def decode(*events: bytes) -> list[StreamChunk]:
+    """Decode a stream whole, byte by byte and with a comment in it: all must be one."""
+    stream = b"".join(events)
+    results = []
+    for feeds in (
+        [stream],
+        [stream[i : i + 1] for i in range(len(stream))],
+        [b": hi\n\n" + stream],
+    ):
+        parser = ChatCompletionsParser()
+        chunks = [chunk for data in feeds for chunk in parser.feed(data, 1.0)]
+        chunks += parser.flush(1.0)
+        assert parser.error is None
+        assert parser.complete
+        assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
+        results.append([(chunk, chunk.content) for chunk in chunks])
+    assert results[0] == results[1] == results[2]
+    return [chunk for chunk, _ in results[0]]
+
+
+def fold(chunks: list[StreamChunk], number: int = 0) -> Response:
+    builder = ResponseBuilder(number)
+    for chunk in chunks:
+        builder.add(chunk)
+    return builder.response()
+
+
+STOP = event(choice("stop"))
+
+
+def test_a_plain_stream() -> None:
+    chunks = decode(event(choice(role="assistant", content="")), event(choice(content="Hel")),
+                    event(choice(content="lö 😀")), STOP, DONE)  # fmt: skip
+    assert [chunk.delta for chunk in chunks] == ["Hel", "lö 😀", ""]
+    assert [chunk.content for chunk in chunks] == ["Hel", "Hellö 😀", "Hellö 😀"]
+    assert [chunk.finish_reason for chunk in chunks] == ["", "", "stop"]
+
+
+@pytest.mark.parametrize(
+    "quiet",
+    [
+        pytest.param(event(), id="no choice"),
+        pytest.param(b'data: {"prompt_filter_results":[{"index":0}]}\n\n', id="no choices key"),
+        pytest.param(event(choices=None), id="choices null"),
+        pytest.param(event(choice(role="assistant")), id="a role"),
+        pytest.param(event(choice(role="assistant", content=None)), id="null content"),
+        pytest.param(event(choice(content="")), id="empty content"),
+        pytest.param(event(choice(content=[])), id="no parts"),
+        pytest.param(event(choice(content=[{"type": "image", "url": "u"}])), id="unknown part"),
+        pytest.param(event({"index": 0, "delta": None}), id="null delta"),
+        pytest.param(event({"index": 0}), id="no delta"),
+        pytest.param(event(choice(reasoning_content="", reasoning="")), id="empty reasoning"),
+        pytest.param(event(choice(refusal=None, tool_calls=None)), id="nulls"),
+        pytest.param(event(choice(content=None, tool_calls=[])), id="no tool calls"),
+        pytest.param(event(choice(content=None), usage=None, error=None), id="null usage"),
+        pytest.param(event(usage={}), id="empty usage"),
+        pytest.param(event(choice(surprise={"a": [1]}), surprise=[1]), id="unknown keys"),
+    ],
+)
+def test_an_event_that_tells_a_user_nothing_makes_no_chunk(quiet: bytes) -> None:
+    chunks = decode(quiet, event(choice(content="a")), quiet, event(choice(content="b")), quiet,
+                    STOP, quiet, DONE)  # fmt: skip
+    assert [chunk.content for chunk in chunks] == ["a", "ab", "ab"]
+
+
+def test_content_may_come_beside_the_finish_and_after_it() -> None:
+    chunks = decode(
+        event(choice(content="a")), event(choice("stop", content="b")), event(choice(content="c"))
+    )
+    assert [chunk.delta for chunk in chunks] == ["a", "b", "c"]
+    assert [chunk.finish_reason for chunk in chunks] == ["", "stop", ""]
+    assert fold(chunks).content == "abc"
+    assert fold(chunks).finish_reason == "stop"
+
+
+def test_content_may_be_a_list_of_parts() -> None:
+    chunks = decode(
+        event(choice(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "h"}]}])),
+        event(choice(content=[{"type": "thinking", "thinking": "m"}])),
+        event(choice(content=[{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])),
+        event(choice(content=["c", {"type": "reference", "ids": [1]}])),
+        event(choice(content="d")),
+        STOP,
+    )
+    assert [chunk.reasoning for chunk in chunks] == ["h", "m", "", "", "", ""]
+    assert [chunk.delta for chunk in chunks] == ["", "", "ab", "c", "d", ""]
+    assert chunks[-1].content == "abcd"
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
+def test_thinking_has_two_names(key: str) -> None:
+    deltas: list[dict[str, Any]] = [
+        {"content": None, key: "h"}, {"content": "", key: "m"}, {"content": "a", key: None},
+    ]  # fmt: skip
+    chunks = decode(*(event(choice(**delta)) for delta in deltas), STOP)
+    assert [chunk.reasoning for chunk in chunks] == ["h", "m", "", ""]
+    assert fold(chunks).reasoning == "hm"
+    assert fold(chunks).content == "a"
+
+
+def test_thinking_under_both_names_is_told_once() -> None:
+    chunks = decode(event(choice(reasoning_content="hm", reasoning="hm")), STOP)
+    assert fold(chunks).reasoning == "hm"
+
+
+def test_a_refusal_is_no_content() -> None:
+    chunks = decode(event(choice(refusal="I ")), event(choice(refusal="won't.")), STOP)
+    assert fold(chunks).refusal == "I won't."
+    assert fold(chunks).content == ""
+
+
+def test_choices_are_told_apart() -> None:
+    chunks = decode(
+        event(choice(content="a")),
+        event(choice(index=1, content="x")),
+        event(choice(content="b"), choice(index=1, content="y")),
+        event(choice(index=1, reasoning="hm")),
+        event(choice("stop")),
+        event(choice("length", index=1, content="z")),
+        DONE,
+    )
+    assert [(chunk.choice, chunk.content) for chunk in chunks] == [
+        (0, "a"), (1, "x"), (0, "ab"), (1, "xy"), (1, "xy"), (0, "ab"), (1, "xyz"),
+    ]  # fmt: skip
+    assert fold(chunks, 1).reasoning == "hm"
+    assert [fold(chunks, n).finish_reason for n in (0, 1)] == ["stop", "length"]
+
+
+def test_the_providers_word_in_metadata_is_that_of_the_chunks_own_choice() -> None:
+    chunks = decode(
+        event(choice("eos")),
+        event(choice(index=1, content="x")),
+        event(choice("length", index=1)),
+        event(usage={"total_tokens": 5}),
+        DONE,
+    )
+    assert [chunk.metadata.get("finish_reason") for chunk in chunks[:3]] == ["eos", None, "length"]
+    assert fold(chunks, 0).metadata["finish_reason"] == "eos"
+    assert fold(chunks, 1).metadata["finish_reason"] == "length"
+
+
+def test_choices_without_an_index_are_numbered_by_their_place() -> None:
+    a, b = choice(index=None, content="a"), choice(index=None, content="b")
+    chunks = decode(event(a, b), event(a, b), DONE)
+    assert [(chunk.choice, chunk.content) for chunk in chunks] == [
+        (0, "a"), (1, "b"), (0, "aa"), (1, "bb"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("word", "unified"),
+    [
+        ("stop", "stop"),
+        ("length", "length"),
+        ("tool_calls", "tool_calls"),
+        ("function_call", "tool_calls"),
+        ("content_filter", "content_filter"),
+        ("eos", "eos"),
+    ],
+)
+def test_the_finish_is_unified_and_the_providers_word_kept(word: str, unified: str) -> None:
+    *_, last = decode(event(choice(content="a")), event(choice(word)), DONE)
+    assert last.finish_reason == unified
+    assert last.metadata["finish_reason"] == word
+
+
+COUNTS = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+USAGE = Usage(7, 3, 10, raw=COUNTS)
+
+
+def test_usage_comes_in_an_event_of_its_own() -> None:
+    chunks = decode(event(choice(content="a"), usage=None), STOP, event(usage=COUNTS), DONE)
+    assert [chunk.usage for chunk in chunks] == [None, None, USAGE]
+    assert (chunks[-1].delta, chunks[-1].content) == ("", "a")
+
+
+def test_usage_comes_beside_choices_and_the_last_counts() -> None:
+    early = Usage(7, 1, 8, raw={**COUNTS, "completion_tokens": 1, "total_tokens": 8})
+    chunks = decode(
+        event(choice(content="a"), usage=early.raw),
+        event(choice(content="b"), usage=None),
+        event(choice("stop"), usage=COUNTS),
+        event(usage=None),
+        DONE,
+    )
+    assert [chunk.usage for chunk in chunks] == [early, early, USAGE]
+    assert fold(chunks).usage == USAGE
+
+
+def test_usage_beside_an_empty_choice_is_told() -> None:
+    chunks = decode(STOP, event(choice(content=""), usage=COUNTS), DONE)
+    assert [chunk.usage for chunk in chunks] == [None, USAGE]
+
+
+@pytest.mark.parametrize(
+    ("raw", "usage"),
+    [
+        ({"prompt_tokens": 7}, Usage(7)),
+        ({"prompt_tokens": None, "completion_tokens": 0}, Usage(None, 0)),
+        ({"total_tokens": 5.0}, Usage(total_tokens=5)),
+        ({"completion_tokens_details": {"reasoning_tokens": 4}}, Usage(reasoning_tokens=4)),
+        ({"reasoning_tokens": 4, "completion_tokens_details": None}, Usage(reasoning_tokens=4)),
+        ({"prompt_tokens_details": {"cached_tokens": 2}}, Usage(cached_tokens=2)),
+        ({"prompt_cache_hit_tokens": 2}, Usage(cached_tokens=2)),
+        ({"cached_tokens": 0, "prompt_cache_hit_tokens": 2}, Usage(cached_tokens=0)),
+        ({"prompt_tokens": "many", "prompt_tokens_details": [1]}, Usage()),
+    ],
+)
+def test_counts_are_taken_as_sent_and_never_guessed(raw: dict[str, Any], usage: Usage) -> None:
+    *_, last = decode(STOP, event(usage=raw), DONE)
+    assert last.usage == structs.replace(usage, raw=raw)
+
+
+def test_hundreds_of_chunks_hold_their_own_prefix_of_the_text() -> None:
+    words = [f"w{i} " for i in range(600)]
+    chunks = decode(*(event(choice(content=word)) for word in words), STOP, DONE)
+    for i in (599, 0, 300, 7, 598):
+        assert chunks[i].content == "".join(words[: i + 1])
+    assert [chunk.content for chunk in chunks[:600]] == [
+        "".join(words[: i + 1]) for i in range(600)
+    ]
+
+
+def test_metadata_tells_what_the_events_said() -> None:
+    parser = ChatCompletionsParser("p", request_id="req-1")
+    azure = event(id="", model="", prompt_filter_results=[])
+    chunks = parser.feed(
+        azure + event(choice(content="a")) + event(choice(content="b")) + STOP, 1.0
+    )
+    first, second, last = (chunk.metadata for chunk in chunks)
+    assert first == {"request_id": "req-1", "id": "c-1", "model": "m-1"}
+    assert second is first
+    assert last == {**first, "finish_reason": "stop"}
+
+
+def test_logprobs_stand_in_the_metadata_of_their_own_chunk() -> None:
+    logprobs = {"content": [{"token": "a", "logprob": -0.5}]}
+    a, b, _ = decode(
+        event({**choice(content="a"), "logprobs": logprobs}), event(choice(content="b")), STOP
+    )
+    assert a.metadata["logprobs"] == logprobs
+    assert "logprobs" not in b.metadata
+
+
+def test_a_chunk_has_the_time_at_which_its_event_was_complete() -> None:
+    parser = ChatCompletionsParser()
+    a, b = event(choice(content="a")), event(choice(content="b"))
+    chunks = parser.feed(a + b[:20], 1.5) + parser.feed(b[20:] + STOP[:-2], 2.5)
+    chunks += parser.flush(3.5)
+    assert [(chunk.content, chunk.timestamp) for chunk in chunks] == [
+        ("a", 1.5), ("ab", 2.5), ("ab", 3.5),
+    ]  # fmt: skip

@@ -1,0 +1,302 @@
+"""Tool calls of the chat-completions dialects: told apart, put together, sealed in time."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rxagents import StreamChunk, ToolCall
+from rxagents.core.response import ResponseBuilder
+from rxagents.core.tool_calls import ToolCallAssembler
+from rxagents.wire.chat_completions import ChatCompletionsParser
+
+DONE = b"data: [DONE]\n\n"
+
+
+def event(finish: str | None = None, number: int = 0, **delta: Any) -> bytes:
+    choice = {"index": number, "delta": delta, "finish_reason": finish}
+    body = {"id": "c-1", "model": "m-1", "choices": [choice]}
+    return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
+def calls(*fragments: dict[str, Any], **others: Any) -> bytes:
+    return event(tool_calls=list(fragments), **others)
+
+
+def part(arguments: Any = None, name: str | None = None, **others: Any) -> dict[str, Any]:
+    """Return a fragment; what is not given is not in it."""
+    function = {} if name is None else {"name": name}
+    if arguments is not None:
+        function["arguments"] = arguments
+    return {"function": function, **others}
+
+
+def decode(stream: bytes) -> list[StreamChunk]:
+    """Decode a stream, whole and byte by byte, and check what holds for all tool calls."""
+    texts = []
+    for feeds in ([stream[i : i + 1] for i in range(len(stream))], [stream]):
+        parser = ChatCompletionsParser()
+        chunks = [chunk for data in feeds for chunk in parser.feed(data, 1.0)]
+        chunks += parser.flush(1.0)
+        assert parser.error is None
+        texts.append([[(d.name, d.arguments, d.sealed) for d in c.tool_calls] for c in chunks])
+        for number in {chunk.choice for chunk in chunks}:
+            check([d for c in chunks if c.choice == number for d in c.tool_calls])
+    assert texts[0] == texts[1]
+    return chunks
+
+
+def check(deltas: list[Any]) -> None:
+    started: list[int] = []
+    for position, delta in enumerate(deltas):
+        if delta.index not in started:
+            started.append(delta.index)
+        later = [other for other in deltas[position + 1 :] if other.index == delta.index]
+        assert not (delta.sealed and later), "a fragment after the seal"
+        assert not (delta.id and any(other.id for other in later)), "a second id"
+        assert not (delta.name and any(other.name for other in later)), "a second name"
+    assert started == list(range(len(started)))
+
+
+def sealed(chunks: list[StreamChunk], number: int = 0) -> list[tuple[int, ToolCall]]:
+    """Return the calls that were sealed, each with the position of the chunk that did it."""
+    assembler, out = ToolCallAssembler(), []
+    for chunk in chunks:
+        for delta in chunk.tool_calls if chunk.choice == number else ():
+            call = assembler.add(delta)
+            if call is not None:
+                out.append((chunk.index, call))
+    return out
+
+
+TOOL_CALLS = event("tool_calls")
+ADD, SUB = ("add", '{"a": 1}'), ("sub", '{"b": 2}')
+ADD_CALL = calls(part('{"a": 1}', "add", index=0, id="x"))
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        pytest.param(
+            calls(part("", "add", index=0, id="x", type="function"))
+            + calls(part('{"a":', index=0)) + calls(part(" 1}", index=0)) + TOOL_CALLS,
+            [("x", *ADD)], id="as OpenAI has it",
+        ),
+        pytest.param(
+            ADD_CALL + TOOL_CALLS,
+            [("x", *ADD)], id="whole in one fragment",
+        ),
+        pytest.param(
+            calls(part('{"a": 1}', "add", index=0, id="x"), finish="tool_calls"),
+            [("x", *ADD)], id="beside the finish",
+        ),
+        pytest.param(
+            calls(part('{"a"', "add", index=0, id="x")) + calls(part(": 1}", index=0, id=""))
+            + TOOL_CALLS, [("x", *ADD)], id="an empty id later",
+        ),
+        pytest.param(
+            calls(part("", "add", index=0, id=None)) + calls(part('{"a": 1}', index=0, id="x"))
+            + TOOL_CALLS, [("x", *ADD)], id="the id comes later",
+        ),
+        pytest.param(
+            calls(part('{"a"', "add", id="x")) + calls(part(": 1}"))
+            + calls(part('{"b"', "sub", id="y")) + calls(part(": 2}")) + TOOL_CALLS,
+            [("x", *ADD), ("y", *SUB)], id="without index",
+        ),
+        pytest.param(
+            calls(part('{"a"', "add", id="x")) + calls(part(": 1}", id="x"))
+            + calls(part('{"b": 2}', "sub", id="y")) + TOOL_CALLS,
+            [("x", *ADD), ("y", *SUB)], id="without index, with the id again",
+        ),
+        pytest.param(
+            ADD_CALL + calls(part('{"b"', "sub", index=2, id="y")) + calls(part(": 2}", index=2))
+            + TOOL_CALLS,
+            [("x", *ADD), ("y", *SUB)], id="a gap in the indexes",
+        ),
+        pytest.param(
+            calls(part('{"a": 1}', "add", index=1, id="x")) + TOOL_CALLS,
+            [("x", *ADD)], id="indexes from 1",
+        ),
+        pytest.param(
+            calls({"index": 0, "id": "x", "function": {"name": "add", "arguments": None}})
+            + calls({"index": 0, "function": {"name": None, "arguments": '{"a": 1}'}})
+            + calls({"index": 0, "id": None, "function": None}) + TOOL_CALLS,
+            [("x", *ADD)], id="nulls",
+        ),
+        pytest.param(
+            calls(part('{"a"', "add", index=0, id="x")) + calls(part(": 1", "add", index=0, id="x"))
+            + calls(part("}", "add", index=0, id="x")) + TOOL_CALLS,
+            [("x", *ADD)], id="name and id repeated",
+        ),
+        pytest.param(
+            calls(part('{"a"', "add", index=0)) + calls(part(": 1}", "add", index=0)) + TOOL_CALLS,
+            [(None, *ADD)], id="name repeated, no id",
+        ),
+        pytest.param(
+            ADD_CALL + calls(part('{"b"', "sub", index=0, id="y")) + calls(part(": 2}", index=0))
+            + TOOL_CALLS,
+            [("x", *ADD), ("y", *SUB)], id="all of index 0, with new ids",
+        ),
+        pytest.param(
+            calls(part('{"a": 1}', "add", index=0, id="x"),
+                  part('{"b": 2}', "sub", index=0, id="y")) + TOOL_CALLS,
+            [("x", *ADD), ("y", *SUB)], id="all of index 0 in one event",
+        ),
+        pytest.param(
+            calls(part('{"a"', "add", index=0, id="x"), part('{"b"', "sub", index=0, id="y"))
+            + calls(part(": 1}", index=0, id="x"), part(": 2}", index=0, id="y")) + TOOL_CALLS,
+            [("x", *ADD), ("y", *SUB)], id="all of index 0, alternating",
+        ),
+        pytest.param(
+            calls(part('{"a": 1}', "add", index=0)) + calls(part('{"b": 2}', "sub", index=0))
+            + TOOL_CALLS, [(None, *ADD), (None, *SUB)], id="all of index 0, told apart by name",
+        ),
+        pytest.param(
+            calls(part('{"a"', "add", index=0, id="x"), part('{"b"', "sub", index=1, id="y"))
+            + calls(part(": 2}", index=1), part(": 1}", index=0)) + TOOL_CALLS,
+            [("x", *ADD), ("y", *SUB)], id="interleaved",
+        ),
+        pytest.param(
+            calls(part({"a": 1}, "add", index=0, id="x")) + TOOL_CALLS,
+            [("x", "add", '{"a":1}')], id="arguments as an object",
+        ),
+        pytest.param(
+            calls(part("", "now", index=0, id="x")) + TOOL_CALLS,
+            [("x", "now", "")], id="no arguments",
+        ),
+        pytest.param(
+            event(function_call={"name": "add", "arguments": ""})
+            + event(function_call={"arguments": '{"a"'})
+            + event(function_call={"name": None, "arguments": ": 1}"}) + event("function_call"),
+            [(None, *ADD)], id="the legacy function_call",
+        ),
+        pytest.param(
+            ADD_CALL + event("stop"),
+            [("x", *ADD)], id="finish stop",
+        ),
+        pytest.param(
+            ADD_CALL + event("eos"),
+            [("x", *ADD)], id="an unknown finish",
+        ),
+        pytest.param(
+            ADD_CALL,
+            [("x", *ADD)], id="no finish but DONE",
+        ),
+    ],
+)  # fmt: skip
+def test_the_calls_of_every_dialect(
+    stream: bytes, expected: list[tuple[str | None, str, str]]
+) -> None:
+    found = [call for _, call in sealed(decode(stream + DONE))]
+    assert [(call.name, call.arguments) for call in found] == [e[1:] for e in expected]
+    for call, (call_id, _, _) in zip(found, expected, strict=True):
+        assert call.id == call_id if call_id else len(call.id) > 8
+    assert len({call.id for call in found}) == len(found)
+
+
+def test_a_call_is_sealed_by_the_start_of_the_next_and_the_last_by_the_finish() -> None:
+    chunks = decode(
+        ADD_CALL
+        + calls(part("", "sub", index=1, id="y"))
+        + calls(part('{"b": 2}', index=1))
+        + event(content="so")
+        + TOOL_CALLS
+        + DONE
+    )
+    assert sealed(chunks) == [(1, ToolCall("x", *ADD)), (4, ToolCall("y", *SUB))]
+    seal, start = chunks[1].tool_calls
+    assert (seal.index, seal.sealed, start.index, start.id, start.name) == (0, True, 1, "y", "sub")
+
+
+def test_calls_that_alternate_are_sealed_when_they_are_whole_and_not_before() -> None:
+    chunks = decode(
+        calls(part('{"a"', "add", index=0, id="x"), part('{"b"', "sub", index=1, id="y"))
+        + calls(part(": 1}", index=0))
+        + calls(part(": 2}", index=1))
+        + TOOL_CALLS
+    )
+    assert sealed(chunks) == [(3, ToolCall("x", *ADD)), (3, ToolCall("y", *SUB))]
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter", None])
+@pytest.mark.parametrize("tail", ['{"b"', '{"b": 2}'])
+def test_a_call_that_may_be_cut_off_is_not_sealed(finish: str | None, tail: str) -> None:
+    chunks = decode(
+        ADD_CALL
+        + calls(part(tail, "sub", index=1, id="y"))
+        + (event(finish) + DONE if finish else b"")
+    )
+    assert [call for _, call in sealed(chunks)] == [ToolCall("x", *ADD)]
+    builder = ResponseBuilder()
+    for chunk in chunks:
+        builder.add(chunk)
+    assert builder.response().tool_calls == (ToolCall("x", *ADD), ToolCall("y", "sub", tail))
+
+
+def test_fragments_are_told_as_they_come() -> None:
+    chunks = decode(
+        calls(part("", "add", index=0, id="x"), content="Let me see. ")
+        + calls(part('{"a":', index=0))
+        + calls(part("", index=0))
+        + calls(part(" 1}", index=0))
+    )
+    deltas = [[(d.id, d.name, d.arguments) for d in chunk.tool_calls] for chunk in chunks]
+    assert deltas == [[("x", "add", "")], [("", "", '{"a":')], [("", "", " 1}")]]
+    assert chunks[0].delta == "Let me see. "
+
+
+def test_the_calls_of_each_choice_are_its_own() -> None:
+    chunks = decode(
+        ADD_CALL
+        + calls(part('{"b": 2}', "sub", index=0, id="y"), number=1)
+        + event("tool_calls", number=1)
+        + TOOL_CALLS
+    )
+    assert sealed(chunks, 0) == [(3, ToolCall("x", *ADD))]
+    assert sealed(chunks, 1) == [(2, ToolCall("y", *SUB))]
+
+
+def test_done_seals_the_calls_of_each_choice_that_did_not_finish() -> None:
+    chunks = decode(
+        ADD_CALL
+        + calls(part('{"b": 2}', "sub", index=0, id="y"), number=1)
+        + event("length", number=1)
+        + DONE
+    )
+    assert [call.id for _, call in sealed(chunks, 0)] == ["x"]
+    assert sealed(chunks, 1) == []
+
+
+@pytest.mark.parametrize(
+    ("pieces", "parsed"),
+    [
+        pytest.param(['{"a": "\ud83d', '\ude00"}'], "😀", id="a character cut in two"),
+        pytest.param([r'{"a": "\ud83d', r'\ude00"}'], "😀", id="its escape cut in two"),
+        pytest.param([r'{"a": "\ud8', r'3d\ude00"}'], "😀", id="its escape cut within a half"),
+        pytest.param(['{"a": "\ud83d', 'x"}'], "\ufffdx", id="a lone half"),
+    ],
+)
+def test_arguments_are_valid_text(pieces: list[str], parsed: str) -> None:
+    chunks = decode(
+        calls(part("", "add", index=0, id="x"))
+        + b"".join(calls(part(piece, index=0)) for piece in pieces)
+        + TOOL_CALLS
+        + DONE
+    )
+    for chunk in chunks:
+        for delta in chunk.tool_calls:
+            delta.arguments.encode()
+    ((_, call),) = sealed(chunks)
+    assert call.parse() == {"a": parsed}
+
+
+def test_ten_thousand_fragments_are_one_call() -> None:
+    text = json.dumps({"text": "x" * 9_980})
+    parser = ChatCompletionsParser()
+    stream = calls(part("", "write", index=0, id="x"))
+    stream += b"".join(calls(part(letter, index=0)) for letter in text)
+    chunks = parser.feed(stream + TOOL_CALLS, 1.0)
+    ((_, call),) = sealed(chunks)
+    assert call.arguments == text
