@@ -25,6 +25,10 @@ from rxagents.runtime.per_loop import PerLoop
 READ_BUFFER_BYTES = 64 * 1024
 """aiohttp stops the socket at twice this; its default notices a slow consumer megabytes late."""
 
+READ_BYTES = 32 * 1024
+"""The most that is handed on at once, so that what is made of it stays in the processor's cache:
+a chunk of a burst read in one piece of 256 KiB costs about a sixth more."""
+
 LINGER_SECONDS = 0.1
 """How long an answer may take to end after its end marker, for its connection to be kept."""
 
@@ -138,7 +142,7 @@ class Exchange:
         """
         content = self._response.content
         try:
-            return await content.readany()
+            return await content.read(READ_BYTES)
         except (aiohttp.ClientError, OSError) as error:
             # aiohttp raises before it hands over what it had received by then.
             received = content._read_nowait(-1)  # noqa: SLF001 - there is no public way

@@ -66,19 +66,20 @@ class ChunkAssembler:
 
     def take_plain(self, events: list[PlainEvent]) -> None:
         """Take in events of text and nothing else: the path that nearly every chunk takes."""
-        append, answers, now = self.chunks.append, self._answers, self.now
+        append, now, number = self.chunks.append, self.now, _NO_CHOICE
         usage, metadata, index = self._usage, self._metadata, self._index
         for event in events:
             choice = event.choices[0]
+            if choice.index != number:
+                number = choice.index
+                buffer = self._answer(number).text
+                pieces = buffer.pieces
             text = choice.delta.content
-            number = choice.index
-            answer = answers.get(number) or self._answer(number)
             if not text:
                 continue
             chunk = StreamChunk(text, index, number, "", "", "", (), usage, metadata, now)
-            pieces = answer.text.pieces
             pieces.append(text)
-            set_content(chunk, (answer.text, len(pieces)))
+            set_content(chunk, (buffer, len(pieces)))
             index += 1
             append(chunk)
         self._index = index
@@ -203,5 +204,6 @@ class ChunkAssembler:
         return text if self.surrogates is None else self.surrogates.join((number, channel), text)
 
 
+_NO_CHOICE = -1
 _NOTHING = Delta()
 _NO_FUNCTION = Function()
