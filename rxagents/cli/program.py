@@ -1,9 +1,8 @@
-"""The program around the commands: what becomes of errors, signals and unwritten output."""
+"""The program around the commands: what becomes of errors and signals."""
 
 from __future__ import annotations
 
 import io
-import os
 import sys
 
 import click
@@ -34,12 +33,8 @@ def run() -> int:
     except RxAgentsError as error:
         return tell(error)
     except OSError as error:
-        _drop_unwritten_output()
         tell_message(str(error))
         return 1
-    except SystemExit:
-        _drop_unwritten_output()
-        raise
 
 
 def _advice(error: click.ClickException) -> str:
@@ -51,10 +46,3 @@ def _replace_what_cannot_be_encoded() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-def _drop_unwritten_output() -> None:
-    """Keep the interpreter from writing, as it ends, what could not be written before."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)

@@ -81,3 +81,9 @@ def test_an_answer_without_text(ask: Any) -> None:
 def test_control_characters_are_not_shown(ask: Any) -> None:
     done, _ = ask(Reply(["a\x1b]0;title\x07", "\x1b", "[2J\r\n\tb"]))
     assert done.out == "a]0;title[2J\n\tb\n"
+
+
+def test_what_stderr_cannot_encode_is_replaced(run: Any) -> None:
+    done = run("ask", "Hi", "--model", "scripted:", PYTHONIOENCODING="ascii:strict")
+    assert done.status == 0
+    assert "? 15 chunks in" in done.err

@@ -78,19 +78,20 @@ def test_a_write_that_blocks_is_interrupted(stop: StopSignals) -> None:
 
 
 def test_the_work_ends_in_its_own_time(stop: StopSignals) -> None:
-    ended = []
+    steps = []
 
     async def work() -> None:
+        signal.raise_signal(signal.SIGINT)
+        steps.append("goes on to where it waits")
         try:
-            signal.raise_signal(signal.SIGINT)
             await asyncio.Event().wait()
         finally:
             await asyncio.sleep(0)
-            ended.append("closed")
+            steps.append("closes")
 
     with pytest.raises(SystemExit, match="130"):
         stop.run(work())
-    assert ended == ["closed"]
+    assert steps == ["goes on to where it waits", "closes"]
 
 
 def test_a_second_signal_ends_the_process(stop: StopSignals) -> None:

@@ -135,6 +135,7 @@ BAD = {
     "no JSON": b"{oops}",
     "half an object": b'{"choices":[{"delta":{"content":"x"}}',
     "two objects": b"{} {}",
+    "an object over two lines": b'{"choices":\n[{"index":0,"delta":{"content":"x"}}]}',
     "a list": b"[]",
     "a text": b'"x"',
     "null": b"null",
@@ -249,6 +250,9 @@ def shown(chunk: StreamChunk) -> tuple[Any, ...]:
         pytest.param(b"", (b'{"error":', b"}"), b"", id="errors in errors"),
         pytest.param(b'{"error":', (b'{"error":[', b"]}"), b"}", id="lists of errors"),
         pytest.param(b'{"error":', (b"[", b"]"), b"}", id="an error of brackets"),
+        pytest.param(
+            b'{"error":{"message":"No.","code":', (b"[", b"]"), b"}}", id="a code of brackets"
+        ),
         pytest.param(
             b'{"choices":[{"delta":{"content":[',
             (b'{"type":"thinking","thinking":[', b"]}"),

@@ -81,8 +81,11 @@ def test_the_same_answer_however_it_is_framed(stream: bytes) -> None:
 
 @pytest.mark.parametrize("line", [A[6:-2], b"{}", b'"x"', A[6:-2] + b"\n" + B[6:-2]])
 @pytest.mark.parametrize("blank", [b"\n", b"\n\n"])
-def test_a_line_that_is_no_field_is_ignored_in_every_company(line: bytes, blank: bytes) -> None:
-    chunks, _ = decode(A[:-1] + blank[1:] + line + b"\n\n" + B + STOP)
+@pytest.mark.parametrize("quiet", [b"", b"data: \n\n"])
+def test_a_line_that_is_no_field_is_ignored_in_every_company(
+    line: bytes, blank: bytes, quiet: bytes
+) -> None:
+    chunks, _ = decode(A[:-1] + blank[1:] + line + b"\n\n" + quiet + B + STOP)
     assert [chunk.content for chunk in chunks] == ["a", "ab", "ab"]
 
 
