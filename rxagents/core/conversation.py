@@ -124,7 +124,7 @@ def _to_part(part: object) -> Part:
         case {"type": "text", "text": str(text)}:
             return TextPart(text)
         case {"type": "image_url", "image_url": {"url": str(url), **rest}}:
-            return ImagePart(url, detail=str(rest.get("detail", "")))
+            return ImagePart(url, detail=str(rest.get("detail") or ""))
         case {"type": "image_url", "image_url": str(url)}:
             return ImagePart(url)
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__

@@ -11,6 +11,8 @@ from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecode
 MAX_LINE_BYTES = 8 * 1024 * 1024
 """The default limit of one line."""
 
+_JSON_SPACE = b" \t\r\n"
+
 
 class LineFramer:
     """Cuts a byte stream after each LF.
@@ -41,7 +43,7 @@ class LineFramer:
     def flush(self) -> list[bytes]:
         """Return the last line, if no LF closed it."""
         rest, self._pending = b"".join(self._pending), []
-        return [] if self.error is not None or not rest.strip() else [rest.strip()]
+        return [] if self.error is not None or not rest.strip(_JSON_SPACE) else [rest.strip(_JSON_SPACE)]
 
     def _keep(self, data: bytes) -> None:
         if data:
@@ -56,7 +58,7 @@ class LineFramer:
                 self._fail()
                 lines = lines[:position]
                 break
-        return [stripped for line in lines if (stripped := line.strip())]
+        return [stripped for line in lines if (stripped := line.strip(_JSON_SPACE))]
 
     def _fail(self) -> None:
         self._pending = []

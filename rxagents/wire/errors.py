@@ -111,9 +111,9 @@ def _is_text(value: object) -> TypeGuard[str]:
 
 def _status(error: Mapping[str, Any], kinds: tuple[str, ...]) -> int | None:
     for key in ("code", "status", "status_code", "http_status"):
-        status = _STATUS.fullmatch(str(error.get(key))[:4])
-        if status:
-            return int(status[0])
+        value = error.get(key)
+        if isinstance(value, (int, str)) and _STATUS.fullmatch(str(value)[:4]):
+            return int(value)
     return next((_STATUS_OF_KIND[kind] for kind in kinds if kind in _STATUS_OF_KIND), None)
 
 

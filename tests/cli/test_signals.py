@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+import reactivex as rx
 
+from rxagents import StreamChunk
 from rxagents.cli.signals import StopSignals
+from rxagents.cli.streaming import show
 from rxagents.testing import Ending, Reply, ScriptedServer
 
 STALLED = Reply("one two three", cut_after=3, ending=Ending.STALL)
@@ -68,19 +72,20 @@ def test_without_a_stream_it_ends_where_it_is(
 
 
 def test_a_write_that_blocks_is_interrupted(stop: StopSignals) -> None:
-    async def work() -> None:
-        with stop.at_once():
-            signal.raise_signal(signal.SIGTERM)
-            pytest.fail("it still waits for its reader")
+    def write(_: StreamChunk) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        pytest.fail("it still waits for its reader")
 
     with pytest.raises(SystemExit, match="143"):
-        stop.run(work())
+        stop.run(show(rx.of(StreamChunk("Hi")), nullcontext(write), stop))
 
 
 def test_the_work_ends_in_its_own_time(stop: StopSignals) -> None:
     steps = []
 
     async def work() -> None:
+        with stop.at_once():
+            steps.append("writes")
         signal.raise_signal(signal.SIGINT)
         steps.append("goes on to where it waits")
         try:
@@ -91,7 +96,7 @@ def test_the_work_ends_in_its_own_time(stop: StopSignals) -> None:
 
     with pytest.raises(SystemExit, match="130"):
         stop.run(work())
-    assert steps == ["goes on to where it waits", "closes"]
+    assert steps == ["writes", "goes on to where it waits", "closes"]
 
 
 def test_a_second_signal_ends_the_process(stop: StopSignals) -> None:

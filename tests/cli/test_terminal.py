@@ -54,6 +54,19 @@ def rows(text: str) -> list[str]:
     return [row.rstrip() for row in text.splitlines()]
 
 
+def test_white_space_at_the_end_of_a_row_stays_between_words() -> None:
+    assert rows(draw(10, ["four tencharact ", "end"])) == ["four", "tencharact", "end"]
+
+
+def test_a_full_row_is_printed_for_good() -> None:
+    console = Console(file=io.StringIO(), width=10)
+    with drawn(console) as show:
+        show(StreamChunk("four four fo"))
+        assert rows(written(console)) == ["four four"]
+        show(StreamChunk("ur"))
+    assert rows(written(console)) == ["four four", "four"]
+
+
 def test_tabs_become_spaces() -> None:
     assert draw(40, ["if x:\n", "\treturn"]) == "if x:\n    return\n"
 

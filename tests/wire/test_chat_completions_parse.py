@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from msgspec import structs
 
 from rxagents import Response, StreamChunk, Usage
 from rxagents.core.response import ResponseBuilder
@@ -191,53 +190,6 @@ def test_the_finish_is_unified_and_the_providers_word_kept(word: str, unified: s
     assert last.metadata["finish_reason"] == word
 
 
-COUNTS = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
-USAGE = Usage(7, 3, 10, raw=COUNTS)
-
-
-def test_usage_comes_in_an_event_of_its_own() -> None:
-    chunks = decode(event(choice(content="a"), usage=None), STOP, event(usage=COUNTS), DONE)
-    assert [chunk.usage for chunk in chunks] == [None, None, USAGE]
-    assert (chunks[-1].delta, chunks[-1].content) == ("", "a")
-
-
-def test_usage_comes_beside_choices_and_the_last_counts() -> None:
-    early = Usage(7, 1, 8, raw={**COUNTS, "completion_tokens": 1, "total_tokens": 8})
-    chunks = decode(
-        event(choice(content="a"), usage=early.raw),
-        event(choice(content="b"), usage=None),
-        event(choice("stop"), usage=COUNTS),
-        event(usage=None),
-        DONE,
-    )
-    assert [chunk.usage for chunk in chunks] == [early, early, USAGE]
-    assert fold(chunks).usage == USAGE
-
-
-def test_usage_beside_an_empty_choice_is_told() -> None:
-    chunks = decode(STOP, event(choice(content=""), usage=COUNTS), DONE)
-    assert [chunk.usage for chunk in chunks] == [None, USAGE]
-
-
-@pytest.mark.parametrize(
-    ("raw", "usage"),
-    [
-        ({"prompt_tokens": 7}, Usage(7)),
-        ({"prompt_tokens": None, "completion_tokens": 0}, Usage(None, 0)),
-        ({"total_tokens": 5.0}, Usage(total_tokens=5)),
-        ({"completion_tokens_details": {"reasoning_tokens": 4}}, Usage(reasoning_tokens=4)),
-        ({"reasoning_tokens": 4, "completion_tokens_details": None}, Usage(reasoning_tokens=4)),
-        ({"prompt_tokens_details": {"cached_tokens": 2}}, Usage(cached_tokens=2)),
-        ({"prompt_cache_hit_tokens": 2}, Usage(cached_tokens=2)),
-        ({"cached_tokens": 0, "prompt_cache_hit_tokens": 2}, Usage(cached_tokens=0)),
-        ({"prompt_tokens": "many", "prompt_tokens_details": [1]}, Usage()),
-    ],
-)
-def test_counts_are_taken_as_sent_and_never_guessed(raw: dict[str, Any], usage: Usage) -> None:
-    *_, last = decode(STOP, event(usage=raw), DONE)
-    assert last.usage == structs.replace(usage, raw=raw)
-
-
 def test_hundreds_of_chunks_hold_their_own_prefix_of_the_text() -> None:
     words = [f"w{i} " for i in range(600)]
     chunks = decode(*(event(choice(content=word)) for word in words), STOP, DONE)
@@ -246,6 +198,47 @@ def test_hundreds_of_chunks_hold_their_own_prefix_of_the_text() -> None:
     assert [chunk.content for chunk in chunks[:600]] == [
         "".join(words[: i + 1]) for i in range(600)
     ]
+
+
+COUNTS = {"prompt_tokens": 7}
+CALL = {"index": 0, "id": "x", "function": {"name": "add", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        (event(choice(content="b", reasoning_content="hm")), {"reasoning": "hm"}),
+        (event(choice(content="b", reasoning="hm")), {"reasoning": "hm"}),
+        (event(choice(content="b", refusal="no")), {"refusal": "no"}),
+        (event(choice(content="b", tool_calls=[CALL])), {"tool_calls": 1}),
+        (event(choice(content="b", reasoning_details=[{"a": 1}])), {"metadata": "provider_data"}),
+        (event({**choice(content="b"), "logprobs": {"a": 1}}), {"metadata": "logprobs"}),
+        (event(choice("length", content="b")), {"finish_reason": "length"}),
+        (event(choice(content="b"), usage=COUNTS), {"usage": Usage(7, raw=COUNTS)}),
+        (event(choice(index=1, content="b")), {"choice": 1}),
+        (event(choice(content=[{"type": "text", "text": "b"}])), {}),
+    ],
+)
+def test_what_comes_amid_plain_text_is_not_overlooked(odd: bytes, told: dict[str, Any]) -> None:
+    text = event(choice(content="a"))
+    chunk = decode(text, text, odd, text, STOP, DONE)[2]
+    assert chunk.delta == "b"
+    for name, value in told.items():
+        found = getattr(chunk, name)
+        if name == "tool_calls":
+            assert len(found) == value
+        elif name == "metadata":
+            assert value in found
+        else:
+            assert found == value
+
+
+def test_names_that_come_late_are_learned() -> None:
+    body = {"choices": [choice(content="a")]}
+    nameless = b"data: " + json.dumps(body).encode() + b"\n\n"
+    first, second, last = decode(nameless, event(choice(content="b")), nameless, DONE)
+    assert "id" not in first.metadata
+    assert second.metadata == last.metadata == {"id": "c-1", "model": "m-1"}
 
 
 def test_metadata_tells_what_the_events_said() -> None:

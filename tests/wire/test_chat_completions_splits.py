@@ -84,7 +84,7 @@ DIALECTS = st.builds(
 )
 
 
-def render(steps: list[Step], dialect: Dialect) -> bytes:
+def render(steps: list[Step], dialect: Dialect) -> list[bytes]:
     end = dialect.line_end
 
     def event(**body: Any) -> bytes:
@@ -122,7 +122,7 @@ def render(steps: list[Step], dialect: Dialect) -> bytes:
         if dialect.done:
             yield b"data:" + dialect.space + b"[DONE]" + end
 
-    return b"".join(events())
+    return list(events())
 
 
 def pieces(text: str, dialect: Dialect) -> list[str]:
@@ -154,12 +154,14 @@ def fold(chunks: list[StreamChunk], choice: int) -> Response:
 def test_an_answer_reads_as_it_was_written(
     steps: list[Step], dialect: Dialect, cuts: list[int]
 ) -> None:
-    stream = render(steps, dialect)
+    events = render(steps, dialect)
+    stream = b"".join(events)
     places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     chunks = decode([stream])
-    split = decode([stream[a:b] for a, b in pairwise(places)])
-    assert split == chunks
-    assert [chunk.content for chunk in split] == [chunk.content for chunk in chunks]
+    for feeds in (events, [stream[a:b] for a, b in pairwise(places)]):
+        split = decode(feeds)
+        assert split == chunks
+        assert [chunk.content for chunk in split] == [chunk.content for chunk in chunks]
     for number in (0, 1):
         response = fold(chunks, number)
         for key, read in (

@@ -167,7 +167,8 @@ ADD_CALL = calls(part('{"a": 1}', "add", index=0, id="x"))
             [("x", "now", "")], id="no arguments",
         ),
         pytest.param(
-            event(function_call={"name": "add", "arguments": ""})
+            event(content="a") + event(content="b")
+            + event(content="c", function_call={"name": "add", "arguments": ""})
             + event(function_call={"arguments": '{"a"'})
             + event(function_call={"name": None, "arguments": ": 1}"}) + event("function_call"),
             [(None, *ADD)], id="the legacy function_call",

@@ -126,13 +126,14 @@ class Burst:
         return self._decode(_decoder)
 
     def _decode(self, decoder: msgspec.json.Decoder[T]) -> list[T] | None:
-        if not self._lines:
+        # Fewer events than lines: one of these is no data line, or goes on with another.
+        if self._lines.count(b"\n") != self._count - 1:
             return None
         try:
             events = decoder.decode_lines(self._lines)
         except JSON_ERRORS:
             return None
-        # More values than events: one of them stands on a line that is no data line.
+        # More values than events: one of these is no JSON object, but two.
         return events if len(events) == self._count else None
 
 
