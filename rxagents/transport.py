@@ -6,6 +6,7 @@ What it refuses: redirects are not followed, cookies not kept, TLS is always ver
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 
 import aiohttp
@@ -99,10 +100,16 @@ class Transport:
                 provider=self._provider,
                 retryable=False,
             )
+        if isinstance(error, aiohttp.ClientProxyConnectionError):
+            return ConnectError(
+                f"Cannot connect to the proxy {error.host}:{error.port}, which the environment "
+                f"names, for {where} ({_cause(error)}). Check HTTP_PROXY, HTTPS_PROXY, NO_PROXY.",
+                provider=self._provider,
+            )
         if isinstance(error, aiohttp.ClientConnectorError):
             return ConnectError(
-                f"Cannot connect to {where} ({error.strerror or error.os_error}). Check base_url, "
-                "the network, and that the server runs.",
+                f"Cannot connect to {where} ({_cause(error)}). Check base_url, the network, and "
+                "that the server runs.",
                 provider=self._provider,
             )
         if isinstance(error, aiohttp.ClientResponseError):
@@ -190,6 +197,12 @@ class Exchange:
             provider=self._provider,
             retryable=True,
         )
+
+
+def _cause(error: aiohttp.ClientConnectorError) -> str:
+    """Return the system's words: asyncio's own, "Connect call failed", do not say why."""
+    number = error.os_error.errno
+    return os.strerror(number) if number and number > 0 else _words(error.os_error)
 
 
 def _words(error: Exception) -> str:

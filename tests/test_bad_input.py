@@ -132,6 +132,8 @@ def test_a_model_string_without_a_model() -> None:
 def test_an_argument_the_class_does_not_take() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="colour"):
         get_model("openai:m", base_url=HOST, colour="red")
+    with pytest.raises(rxagents.ConfigurationError, match=r"takes no such .*base_url"):
+        get_model("scripted:", base_url=HOST)
 
 
 def test_no_key_names_the_variable() -> None:
@@ -143,8 +145,16 @@ def test_an_unreachable_host() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-        with pytest.raises(rxagents.ConnectError, match="that the server runs"):
+        with pytest.raises(
+            rxagents.ConnectError, match=r"Connection refused.*that the server runs"
+        ):
             asyncio.run(local(base_url=url, max_retries=0).chat("hi"))
+
+
+def test_an_unreachable_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with pytest.raises(rxagents.ConnectError, match=r"proxy 127\.0\.0\.1:1.*NO_PROXY"):
+        asyncio.run(local(base_url="http://llm.example/v1", max_retries=0).chat("hi"))
 
 
 def test_an_unknown_host() -> None:
@@ -176,6 +186,14 @@ class TestKeys:
         assert OpenAI("m", base_url="https://gateway.example/v2")._auth_headers() != {}
         with pytest.raises(rxagents.ConfigurationError, match="needs a key"):
             OpenAI("m", base_url="https://api.openai.com/v1")
+
+    def test_a_broken_host_of_the_environment_does_not_matter_to_another(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OPENAI_BASE_URL", "no url")
+        assert local().base_url.host == "127.0.0.1"
+        with pytest.raises(rxagents.ConfigurationError, match="base_url"):
+            OpenAI("m")
 
     def test_a_key_that_is_passed_goes_where_it_is_passed(self) -> None:
         assert SECRET in str(local(api_key=SECRET)._auth_headers())

@@ -43,7 +43,11 @@ class LineFramer:
     def flush(self) -> list[bytes]:
         """Return the last line, if no LF closed it."""
         rest, self._pending = b"".join(self._pending), []
-        return [] if self.error is not None or not rest.strip(_JSON_SPACE) else [rest.strip(_JSON_SPACE)]
+        return (
+            []
+            if self.error is not None or not rest.strip(_JSON_SPACE)
+            else [rest.strip(_JSON_SPACE)]
+        )
 
     def _keep(self, data: bytes) -> None:
         if data:

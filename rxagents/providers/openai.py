@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Unpack
 
 import aiohttp
+from yarl import URL
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.settings import Settings, SettingsArguments
@@ -56,9 +57,9 @@ class OpenAI(Provider):
         session: aiohttp.ClientSession | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> None:
-        home = checked_url(os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
-        url = home if base_url is None else checked_url(base_url)
-        at_home = url.origin() == home.origin()
+        home = os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
+        url = checked_url(home if base_url is None else base_url)
+        at_home = base_url is None or _is_origin(home, url)
         super().__init__(
             model,
             api_key=_key_of_environment() if api_key is None and at_home else api_key,
@@ -90,6 +91,13 @@ class OpenAI(Provider):
 
     def _parser(self, request_id: str | None) -> ChatCompletionsParser:
         return ChatCompletionsParser(self.name, request_id)
+
+
+def _is_origin(home: str, url: URL) -> bool:
+    try:
+        return checked_url(home).origin() == url.origin()
+    except ConfigurationError:
+        return False
 
 
 def _key_of_environment() -> str | None:

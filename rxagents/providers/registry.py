@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from typing import Any, cast
 
 from rxagents.core.errors import ConfigurationError
@@ -40,8 +41,9 @@ def get_model(model: str, **arguments: Any) -> StreamingLLM:
             + '. Any OpenAI-compatible host is "openai:…" with its base_url.'
         )
     module, _, class_name = _CLASSES[prefix].partition(":")
+    model_class = getattr(importlib.import_module(module), class_name)
     try:
-        made = getattr(importlib.import_module(module), class_name)(name, **arguments)
+        inspect.signature(model_class).bind(name, **arguments)
     except TypeError as error:
-        raise ConfigurationError(f"{class_name} does not take these arguments: {error}.") from error
-    return cast("StreamingLLM", made)
+        raise ConfigurationError(f'"{prefix}:" takes no such arguments: {error}.') from error
+    return cast("StreamingLLM", model_class(name, **arguments))

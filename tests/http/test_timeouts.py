@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -85,6 +86,21 @@ def test_a_slow_reader_is_no_idle_provider(run_async: Any) -> None:
                     await asyncio.sleep(4 * SHORT)
                     rest = [chunk async for chunk in chunks]
                 assert rest[-1].content == "word " * 2999 + "word "
+
+    run_async(check())
+
+
+def test_a_loop_that_was_held_is_no_idle_provider(run_async: Any) -> None:
+    async def check() -> None:
+        reply = Reply("word " * 30, interval=0.005)
+        limits = Timeouts(idle=SHORT)
+        async with ScriptedServer(reply) as server:
+            async with OpenAI("m", base_url=server.url, timeout=limits, max_retries=0) as llm:
+                async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
+                    async for chunk in chunks:
+                        if chunk.index == 3:
+                            time.sleep(4 * SHORT)  # noqa: ASYNC251 - what the test is about
+                    assert chunk.finish_reason == "stop"
 
     run_async(check())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -231,6 +232,27 @@ def test_what_comes_amid_plain_text_is_not_overlooked(odd: bytes, told: dict[str
             assert value in found
         else:
             assert found == value
+
+
+@pytest.mark.parametrize("events_a_read", [1, 10, 100])
+def test_plain_text_costs_a_few_calls_a_read_and_none_a_chunk(events_a_read: int) -> None:
+    parser = ChatCompletionsParser()
+    parser.feed(event(choice(content="a")), 1.0)
+    read = event(choice(content="a")) * events_a_read
+    calls = 0
+
+    def count(frame: object, kind: str, argument: object) -> None:
+        nonlocal calls
+        calls += kind == "call"
+
+    profile = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        chunks = parser.feed(read, 1.0)
+    finally:
+        sys.setprofile(profile)
+    assert len(chunks) == events_a_read
+    assert calls < 20
 
 
 def test_names_that_come_late_are_learned() -> None:
