@@ -111,8 +111,9 @@ class Burst:
         self._lines = b""
         self._count = 0
         if events.startswith(b"data: {") and events.endswith(b"}\n\n"):
-            self._lines = events[6:].replace(_BETWEEN, b"\n")
-            self._count = (len(events) - 6 - len(self._lines)) // (len(_BETWEEN) - 1) + 1
+            lines = events[6:].replace(_BETWEEN, b"\n")
+            self._count = (len(events) - 6 - len(lines)) // (len(_BETWEEN) - 1) + 1
+            self._lines = lines[:-2]
 
     def plain(self) -> list[PlainEvent] | None:
         """Decode events of text and nothing else; `None` where one has more.
