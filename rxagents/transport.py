@@ -6,14 +6,18 @@ What it refuses: redirects are not followed, cookies not kept, TLS is always ver
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
+import urllib.request
 from collections.abc import Mapping
+from typing import TypedDict
 
 import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
 from rxagents.core.errors import (
+    ConfigurationError,
     ConnectError,
     ConnectTimeoutError,
     ProtocolError,
@@ -32,6 +36,11 @@ a chunk of a burst read in one piece of 256 KiB costs about a sixth more."""
 
 LINGER_SECONDS = 0.1
 """How long an answer may take to end after its end marker, for its connection to be kept."""
+
+
+class _Proxy(TypedDict, total=False):
+    proxy: URL
+    proxy_headers: dict[str, str]
 
 
 class Transport:
@@ -74,16 +83,22 @@ class Transport:
                 raise_for_status=False,
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout),
                 read_bufsize=READ_BUFFER_BYTES,
+                **({} if self._session is not None else _proxy_of_environment(url)),
             )
-        except aiohttp.ConnectionTimeoutError as error:
-            raise ConnectTimeoutError(
+        except aiohttp.ConnectionTimeoutError:
+            failure: ProviderError = ConnectTimeoutError(
                 f"No connection to {url.host} within {connect_timeout} s. Check base_url and the "
                 "network, or raise Timeouts.connect.",
                 provider=self._provider,
-            ) from error
+            )
         except (aiohttp.ClientError, OSError) as error:
-            raise self._typed(error, url) from error
-        return Exchange(response, self._provider, self._lingering)
+            failure = self._typed(error, url)
+        except (RuntimeError, ValueError) as error:  # of the caller's session: closed, other auth
+            raise ConfigurationError(f"The session cannot send the request: {error}.") from error
+        else:
+            return Exchange(response, self._provider, self._lingering)
+        # Raised out here, without a cause: aiohttp's errors hold the request with its key.
+        raise failure
 
     async def aclose(self) -> None:
         """Close what the running loop holds: its session and every connection of it."""
@@ -147,15 +162,19 @@ class Exchange:
             TruncatedStreamError: The connection broke, or the body is shorter than announced.
             ProtocolError: The body's encoding is broken.
         """
-        content = self._response.content
+        content, connection = self._response.content, self._response.connection
+        transport = connection.transport if connection is not None else None
+        if transport is not None and transport.is_closing():
+            await asyncio.sleep(0)  # aiohttp would wait on a connection that is about to go
         try:
             return await content.read(READ_BYTES)
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # aiohttp raises before it hands over what it had received by then.
             received = content._read_nowait(-1)  # noqa: SLF001 - there is no public way
-            if received:
-                return received
-            raise self._typed(error) from error
+            failure = self._typed(error)
+        if received:
+            return received
+        raise failure
 
     async def read_head(self, limit: int) -> bytes:
         """Return the beginning of the body, at most `limit` bytes, whatever becomes of the rest."""
@@ -183,7 +202,7 @@ class Exchange:
         self._lingering.discard(self)
         self._response.close()
 
-    def _typed(self, error: aiohttp.ClientError | OSError) -> ProviderError:
+    def _typed(self, error: Exception) -> ProviderError:
         broken = isinstance(error.__cause__, aiohttp.http_exceptions.TransferEncodingError)
         if broken and "Not enough data" not in str(error.__cause__):
             return ProtocolError(
@@ -214,8 +233,34 @@ def _make_session() -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
-        trust_env=True,
     )
+
+
+def _proxy_of_environment(url: URL) -> _Proxy:
+    """Return how to reach `url` by the environment's proxy, if it names one.
+
+    aiohttp's own `trust_env` would read `.netrc` too, and refuse a key beside its password.
+
+    Raises:
+        ConfigurationError: What the environment names is no proxy.
+    """
+    named = urllib.request.getproxies()
+    address = named.get(url.scheme) or named.get("all")
+    if not address or urllib.request.proxy_bypass(url.host or ""):
+        return {}
+    try:
+        proxy = URL(address)
+    except ValueError:
+        proxy = URL()
+    if not proxy.host:
+        raise ConfigurationError(
+            f"The {url.scheme} proxy that the environment names is no URL: write http://host:port."
+        )
+    if proxy.user is None:
+        return {"proxy": proxy}
+    password = f"{proxy.user}:{proxy.password or ''}".encode()
+    headers = {"proxy-authorization": f"Basic {base64.b64encode(password).decode()}"}
+    return {"proxy": proxy.with_user(None), "proxy_headers": headers}
 
 
 async def _close_session(session: aiohttp.ClientSession) -> None:

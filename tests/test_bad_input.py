@@ -198,6 +198,16 @@ class TestKeys:
     def test_a_key_that_is_passed_goes_where_it_is_passed(self) -> None:
         assert SECRET in str(local(api_key=SECRET)._auth_headers())
 
+    @pytest.mark.parametrize("shown", [SECRET, SECRET[:-4], f"a {SECRET} b"])
+    def test_what_a_server_echoes_is_redacted_also_where_it_was_cut(self, shown: str) -> None:
+        for llm in (
+            local(api_key=SECRET),
+            local(headers={"authorization": f"Bearer {SECRET}"}),
+            local(base_url=f"{HOST}?key={SECRET}"),
+        ):
+            redacted = llm._redact(f"said {shown}")
+            assert redacted == "said " + shown.replace(SECRET, "***").replace(SECRET[:-4], "***")
+
     def test_no_repr_shows_a_key(self) -> None:
         url = f"{HOST}?key={SECRET}"
         llm = local(api_key=SECRET, headers={"x-key": SECRET}, base_url=url)

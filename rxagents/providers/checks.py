@@ -63,7 +63,7 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     if not isinstance(headers, Mapping):
         raise ConfigurationError(f"headers must be a dict, not {type(headers).__name__}.")
     for name, value in headers.items():
-        checked_text("A header's name", name)
+        checked_text("A header's name", name, secret=True)
         checked_text(f"The header {name!r}", value, secret=True)
     return {name.lower(): value for name, value in headers.items()}
 

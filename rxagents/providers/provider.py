@@ -142,15 +142,27 @@ class Provider(StreamingModel):
         )
 
     def _redact(self, text: str) -> str:
-        secrets = [self._api_key, *self._extra_headers.values(), *self.base_url.query.values()]
-        for secret in secrets:
-            if secret and len(secret) >= _SHORTEST_SECRET:
-                text = text.replace(secret, "***")
+        values = [*self._extra_headers.values(), *self.base_url.query.values()]
+        words = [word for value in values for word in value.split()]
+        for secret in (self._api_key, *words):
+            if secret is not None and len(secret) >= _SHORTEST_SECRET:
+                text = _without(text, secret)
         return text
 
 
 _SHORTEST_SECRET = 8
 """Shorter header and query values are words, not secrets; hiding them would garble messages."""
+
+
+def _without(text: str, secret: str) -> str:
+    """Return `text` without the secret, also where a quotation cut it off."""
+    pieces = text.split(secret[:_SHORTEST_SECRET])
+    for number, piece in enumerate(pieces[1:], start=1):
+        rest = secret[_SHORTEST_SECRET:]
+        while not piece.startswith(rest):
+            rest = rest[:-1]
+        pieces[number] = piece[len(rest) :]
+    return "***".join(pieces)
 
 
 def _join(base: URL, path: str) -> URL:

@@ -98,6 +98,7 @@ class _Stream:
             try:
                 return await self._attempt()
             except ProviderError as error:
+                _redact(error, self._call)
                 wait = wait_before_retry(error, attempt)
                 if self._delivered or wait is None or attempt >= self._call.max_retries:
                     raise
@@ -153,7 +154,7 @@ class _Stream:
             watchdog.paused = False
             watchdog.note_event()
         if parser.error is not None:
-            raise _redacted(parser.error, self._call)
+            raise parser.error
 
 
 def _is_content(chunk: StreamChunk) -> bool:
@@ -176,7 +177,7 @@ async def _status_error(call: Call, exchange: Exchange) -> ProviderError:
     else:
         said = _said(body) or exchange.reason
     return kind(
-        call.redact(f"{call.provider} answered with status {exchange.status}: {said}")
+        f"{call.provider} answered with status {exchange.status}: {said}"
         + _ADVICE.get(exchange.status, ""),
         provider=call.provider,
         request_id=_request_id(exchange.headers),
@@ -205,10 +206,8 @@ def _said(body: bytes) -> str:
 def _no_stream(call: Call, exchange: Exchange, head: bytes) -> ProviderError:
     kind = exchange.headers.get("content-type", "no content type")
     return ResponseError(
-        call.redact(
-            f"{call.provider} answered with something that is no event stream ({kind}): "
-            f"{_said(head)[:_QUOTED]} Check base_url, and that the model can stream."
-        ),
+        f"{call.provider} answered with something that is no event stream ({kind}): "
+        f"{_said(head)[:_QUOTED]} Check base_url, and that the model can stream.",
         provider=call.provider,
         request_id=_request_id(exchange.headers),
         status=exchange.status,
@@ -225,9 +224,11 @@ def _truncated(call: Call, exchange: Exchange) -> ProviderError:
     )
 
 
-def _redacted(error: ProviderError, call: Call) -> ProviderError:
+def _redact(error: ProviderError, call: Call) -> None:
+    """Take the secrets out of what a server may have echoed."""
     error.args = (call.redact(str(error)),)
-    return error
+    if error.request_id is not None:
+        error.request_id = call.redact(error.request_id)
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:

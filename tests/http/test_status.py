@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -15,6 +16,7 @@ from aioresponses import aioresponses
 
 import rxagents
 from rxagents import OpenAI
+from rxagents.testing import ScriptedServer
 
 BASE = "https://llm.example/v1"
 URL = f"{BASE}/chat/completions"
@@ -177,6 +179,66 @@ def test_a_200_that_is_no_stream_is_quoted(
 def test_a_200_with_nothing_is_truncated(mocked: aioresponses) -> None:
     mocked.post(URL, body=b"")
     assert type(failure()) is rxagents.TruncatedStreamError
+
+
+def test_what_is_raised_holds_no_key_anywhere(mocked: aioresponses) -> None:
+    request = aiohttp.RequestInfo(None, "POST", {"authorization": f"Bearer {KEY}"}, None)  # type: ignore[arg-type]
+    failed = aiohttp.ClientResponseError(request, (), status=400, message=f"bad {KEY}")
+    mocked.post(URL, exception=failed)
+    caught = failure()
+    assert type(caught) is rxagents.ProtocolError
+    chain = [caught, caught.__cause__, caught.__context__]
+    assert KEY not in "".join(f"{error!r} {error} {vars(error)}" for error in chain if error)
+
+
+def test_an_echoed_request_id_is_redacted(mocked: aioresponses) -> None:
+    mocked.post(URL, status=500, headers={"x-request-id": KEY})
+    assert failure().request_id == "***"
+
+
+def test_a_password_in_netrc_does_not_get_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_async: Any
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password something\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    async def check() -> None:
+        async with ScriptedServer("hi") as server:
+            async with OpenAI("m", api_key=KEY, base_url=server.url) as llm:
+                assert (await llm.chat("hello")).content == "hi"
+            assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+    run_async(check())
+
+
+@pytest.mark.parametrize("proxy", ["http://[bad", "nonsense", "http://127.0.0.1:99999"])
+def test_a_proxy_that_is_none_is_refused(
+    mocked: aioresponses, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(rxagents.ConfigurationError, match="proxy"):
+        ask()
+
+
+def test_a_proxys_password_goes_to_the_proxy(
+    mocked: aioresponses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:pass@proxy.example:3128")
+    mocked.post(URL, body=ANSWER)
+    ask()
+    assert str(sent(mocked)["proxy"]) == "http://proxy.example:3128"
+    assert sent(mocked)["proxy_headers"] == {"proxy-authorization": "Basic dXNlcjpwYXNz"}
+
+
+def test_a_session_that_is_closed_is_refused() -> None:
+    async def check() -> None:
+        session = aiohttp.ClientSession()
+        await session.close()
+        with pytest.raises(rxagents.ConfigurationError, match="session"):
+            await OpenAI("m", api_key=KEY, base_url=BASE, session=session).chat("hello")
+
+    asyncio.run(check())
 
 
 def test_long_error_bodies_are_cut(mocked: aioresponses) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import Any
 
@@ -164,6 +165,57 @@ def test_what_came_before_a_cut_is_delivered(run_async: Any) -> None:
         assert recorder.notes == ["one", " two", "error"]
 
     run_async(check())
+
+
+EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
+
+
+async def read_raw(*pieces: bytes) -> tuple[list[str], Exception | None]:
+    """Stream from a server that writes these bytes, one piece a moment, and hangs up."""
+
+    served = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.005)  # so that each arrives by itself
+            writer.close()
+            await writer.wait_closed()
+        served.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with OpenAI("raw", base_url=url, timeout=5, max_retries=0) as llm:
+            recorder = Recorder()
+            recorder.subscribe(llm.chat_stream("hi"))
+            await recorder.over.wait()
+        await served.wait()
+    return recorder.notes[:-1], recorder.error
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+def chunked(body: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(body), body)
+
+
+@pytest.mark.parametrize("position", [1, 20, 40, len(EVENT) - 3])
+def test_a_cut_in_the_middle_of_an_event_is_truncation(position: int, run_async: Any) -> None:
+    cut = (EVENT % b"two")[:position]
+    notes, error = run_async(read_raw(HEAD, chunked(EVENT % b"one"), chunked(cut)))
+    assert notes == ["one"]
+    assert type(error) is rxagents.TruncatedStreamError
+
+
+def test_text_beside_a_broken_encoding_is_delivered_and_nothing_hangs(run_async: Any) -> None:
+    broken = chunked(EVENT % b"two") + b"no size\r\n"
+    notes, error = run_async(read_raw(HEAD, chunked(EVENT % b"one"), broken))
+    assert notes == ["one", "two"]
+    assert isinstance(error, rxagents.ProtocolError | rxagents.TruncatedStreamError)
 
 
 # Rule 4: complete is what the provider calls complete.

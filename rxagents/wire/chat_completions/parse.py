@@ -64,8 +64,12 @@ class ChatCompletionsParser:
 
     def flush(self, timestamp: float) -> list[StreamChunk]:
         """Return what the end of the stream completes: an event without its blank line."""
+        if self.error is not None or self.done:
+            return []
         self._assembler.now = timestamp
         self._parse(self._framer.flush())
+        if isinstance(self.error, StreamDecodeError):
+            self.error = None  # the event at the end is not broken, but cut off
         if self.error is None and not self.done:
             self._assembler.end(done=False)
             if self._error_field and not self.complete:
