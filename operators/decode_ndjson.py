@@ -8,12 +8,14 @@ from typing import Any
 from reactivex import Observable
 
 from rxagents.core.checks import checked_count
+from rxagents.core.limits import DEFAULT_LIMITS
 from rxagents.operators._decoding import decoding
-from rxagents.parsing.ndjson import MAX_LINE_BYTES, NDJSONDecoder
+from rxagents.parsing.ndjson import NDJSONDecoder
 
 
 def decode_ndjson(
-    max_line_bytes: int = MAX_LINE_BYTES,
+    max_line_bytes: int = DEFAULT_LIMITS.event_bytes,
+    max_json_depth: int = DEFAULT_LIMITS.json_depth,
 ) -> Callable[[Observable[bytes]], Observable[Any]]:
     r"""Decode newline-delimited JSON, however the bytes are cut.
 
@@ -30,14 +32,15 @@ def decode_ndjson(
 
     Args:
         max_line_bytes: The longest line, in bytes.
+        max_json_depth: How deeply the objects and arrays of one line may be nested.
 
     Returns:
         An operator from bytes to the JSON values of the lines.
 
     Raises:
-        ConfigurationError: At once, if `max_line_bytes` is not 1 or more.
+        ConfigurationError: At once, if a limit is not 1 or more.
         StreamDecodeError: In the stream, if a line is not JSON.
-        LimitExceededError: In the stream, if a line is longer than that.
+        LimitExceededError: In the stream, if a line is longer or nested more deeply than that.
         ConfigurationError: In the stream, if the source emits anything but bytes.
 
     Example:
@@ -48,4 +51,7 @@ def decode_ndjson(
         <...>
     """
     checked_count("max_line_bytes", max_line_bytes)
-    return decoding("decode_ndjson", lambda: NDJSONDecoder(max_line_bytes), flush=True)
+    checked_count("max_json_depth", max_json_depth)
+    return decoding(
+        "decode_ndjson", lambda: NDJSONDecoder(max_line_bytes, max_json_depth), flush=True
+    )

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from reactivex import Observable
 
 from rxagents.core.checks import checked_count
+from rxagents.core.limits import DEFAULT_LIMITS
 from rxagents.operators._decoding import decoding
-from rxagents.parsing.sse import MAX_EVENT_BYTES, ServerSentEvent, SSEDecoder
+from rxagents.parsing.sse import ServerSentEvent, SSEDecoder
 
 
 def decode_sse(
-    max_event_bytes: int = MAX_EVENT_BYTES,
+    max_event_bytes: int = DEFAULT_LIMITS.event_bytes,
 ) -> Callable[[Observable[bytes]], Observable[ServerSentEvent]]:
     r"""Decode an event stream after the WHATWG standard, however the bytes are cut.
 

@@ -50,6 +50,7 @@ from rxagents.core.events import (
     ToolEnd,
     ToolStart,
 )
+from rxagents.core.limits import Limits
 from rxagents.core.messages import (
     FilePart,
     ImagePart,
@@ -93,6 +94,7 @@ __all__ = [
     "ImagePart",
     "LimitExceededError",
     "LimitReachedError",
+    "Limits",
     "MaxIterationsError",
     "Message",
     "NotFoundError",

@@ -44,6 +44,7 @@ class ProviderError(RxAgentsError):
         status: The HTTP status, or the one an in-stream error stands for; `None` if neither.
         retryable: Whether sending the same request again may help.
         retry_after: Seconds the provider asked to wait; `None` if it did not.
+        failed_attempts: What the attempts before this one failed with, oldest first.
     """
 
     retryable_by_default: ClassVar[bool] = False
@@ -64,6 +65,7 @@ class ProviderError(RxAgentsError):
         self.status = status
         self.retryable = self.retryable_by_default if retryable is None else retryable
         self.retry_after = retry_after
+        self.failed_attempts: tuple[ProviderError, ...] = ()
 
 
 class TransportError(ProviderError):

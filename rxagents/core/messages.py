@@ -9,6 +9,8 @@ import msgspec
 from msgspec import Struct, field
 
 from rxagents.core.errors import ConfigurationError, ToolArgumentsError
+from rxagents.core.json_depth import is_deeper
+from rxagents.core.limits import DEFAULT_LIMITS
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
@@ -90,8 +92,13 @@ class ToolCall(BasePart, frozen=True, tag="tool_call"):
         """Return the arguments as a dict; no text at all is no arguments.
 
         Raises:
-            ToolArgumentsError: The text is not a JSON object.
+            ToolArgumentsError: The text is not a JSON object, or one that is nested too deeply.
         """
+        if is_deeper(self.arguments.encode("utf-8", "replace"), DEFAULT_LIMITS.json_depth):
+            raise ToolArgumentsError(
+                f"The arguments of {self.name!r} are nested more than {DEFAULT_LIMITS.json_depth} "
+                "levels deep. Call it again with flatter ones."
+            )
         try:
             return msgspec.json.decode(self.arguments.strip() or "{}", type=dict[str, Any])
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:

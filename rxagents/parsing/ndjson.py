@@ -7,9 +7,8 @@ from typing import Any
 import msgspec
 
 from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecodeError
-
-MAX_LINE_BYTES = 8 * 1024 * 1024
-"""The default limit of one line."""
+from rxagents.core.json_depth import is_deeper
+from rxagents.core.limits import DEFAULT_LIMITS
 
 _JSON_SPACE = b" \t\r\n"
 
@@ -21,7 +20,7 @@ class LineFramer:
         max_line_bytes: A line longer than this is a `LimitExceededError`.
     """
 
-    def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+    def __init__(self, max_line_bytes: int = DEFAULT_LIMITS.event_bytes) -> None:
         self.error: LimitExceededError | None = None
         self._limit = max_line_bytes
         self._pending: list[bytes] = []
@@ -77,10 +76,16 @@ class NDJSONDecoder:
 
     Args:
         max_line_bytes: A line longer than this is a `LimitExceededError`.
+        max_json_depth: So is a line whose objects and arrays are nested more deeply than this.
     """
 
-    def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+    def __init__(
+        self,
+        max_line_bytes: int = DEFAULT_LIMITS.event_bytes,
+        max_json_depth: int = DEFAULT_LIMITS.json_depth,
+    ) -> None:
         self.error: ProviderError | None = None
+        self._max_json_depth = max_json_depth
         self._framer = LineFramer(max_line_bytes)
 
     def feed(self, data: bytes) -> list[Any]:
@@ -96,6 +101,12 @@ class NDJSONDecoder:
         if self.error is not None:
             return values
         for line in lines:
+            if is_deeper(line, self._max_json_depth):
+                self.error = LimitExceededError(
+                    f"A line of the stream is nested more than {self._max_json_depth} levels "
+                    "deep. If the server means it, raise the limit."
+                )
+                return values
             try:
                 values.append(msgspec.json.decode(line))
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -9,9 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from rxagents.core.errors import LimitExceededError
-
-MAX_EVENT_BYTES = 8 * 1024 * 1024
-"""The default limit of one event. The longest line seen in recorded streams has 462 KB."""
+from rxagents.core.limits import DEFAULT_LIMITS
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -37,7 +35,7 @@ class EventFramer:
         max_event_bytes: An event longer than this is a `LimitExceededError`.
     """
 
-    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+    def __init__(self, max_event_bytes: int = DEFAULT_LIMITS.event_bytes) -> None:
         self.error: LimitExceededError | None = None
         self._limit = max_event_bytes
         self._pending: list[bytes] = []
@@ -171,7 +169,7 @@ class SSEDecoder:
         retry: The reconnection time the stream has set, in milliseconds, or `None`.
     """
 
-    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+    def __init__(self, max_event_bytes: int = DEFAULT_LIMITS.event_bytes) -> None:
         self.retry: int | None = None
         self._framer = EventFramer(max_event_bytes)
         self._last_id = ""

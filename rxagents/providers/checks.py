@@ -8,6 +8,7 @@ import aiohttp
 from yarl import URL
 
 from rxagents.core.errors import ConfigurationError
+from rxagents.core.limits import DEFAULT_LIMITS, Limits
 from rxagents.core.protocols import ToolLike
 from rxagents.core.tools import Tool
 
@@ -110,3 +111,16 @@ def checked_session(session: object) -> aiohttp.ClientSession | None:
             f"session must be an aiohttp.ClientSession, not {type(session).__name__}."
         )
     return session
+
+
+def checked_limits(limits: object) -> Limits:
+    """Return the limits; `None` is the defaults.
+
+    Raises:
+        ConfigurationError: It is not usable.
+    """
+    if limits is None:
+        return DEFAULT_LIMITS
+    if not isinstance(limits, Limits):
+        raise ConfigurationError(f"limits must be rxagents.Limits, not {type(limits).__name__}.")
+    return limits

@@ -10,11 +10,13 @@ import aiohttp
 from yarl import URL
 
 from rxagents.core.errors import ConfigurationError
+from rxagents.core.limits import Limits
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.providers.checks import checked_text, checked_url
 from rxagents.providers.provider import Provider
 from rxagents.providers.timeouts import Timeouts
 from rxagents.wire.chat_completions import ChatCompletionsParser, render_chat
+from rxagents.wire.parser import AnswerInfo
 from rxagents.wire.request import ChatRequest
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -37,6 +39,7 @@ class OpenAI(Provider):
         max_retries: How often to send a request again while nothing has been delivered.
         headers: More headers; they win over the library's own.
         session: An aiohttp session of your own, which is never closed here.
+        limits: How much an answer may hold; `None` for the defaults of `Limits`.
         **settings: Generation settings; a call may override them.
 
     Raises:
@@ -55,6 +58,7 @@ class OpenAI(Provider):
         max_retries: int = 2,
         headers: Mapping[str, str] | None = None,
         session: aiohttp.ClientSession | None = None,
+        limits: Limits | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> None:
         home = os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
@@ -68,6 +72,7 @@ class OpenAI(Provider):
             max_retries=max_retries,
             headers=headers,
             session=session,
+            limits=limits,
             settings=Settings().override(**settings),
         )
         self._account = _account_of_environment() if at_home else {}
@@ -89,8 +94,8 @@ class OpenAI(Provider):
     def _render(self, request: ChatRequest) -> dict[str, object]:
         return render_chat(request, "max_completion_tokens" if self._at_openai else "max_tokens")
 
-    def _parser(self, request_id: str | None) -> ChatCompletionsParser:
-        return ChatCompletionsParser(self.name, request_id)
+    def _parser(self, info: AnswerInfo) -> ChatCompletionsParser:
+        return ChatCompletionsParser(info)
 
 
 def _is_origin(home: str, url: URL) -> bool:

@@ -15,20 +15,23 @@ from rxagents._version import __version__
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.conversation import to_messages
 from rxagents.core.errors import ConfigurationError
+from rxagents.core.limits import Limits
 from rxagents.core.protocols import Messages, ToolLike
 from rxagents.core.settings import Settings, SettingsArguments
+from rxagents.providers.call import Call
 from rxagents.providers.checks import (
     checked_headers,
+    checked_limits,
     checked_retries,
     checked_session,
     checked_text,
     to_tools,
 )
 from rxagents.providers.model import StreamingModel
-from rxagents.providers.stream import Call, chunk_stream
+from rxagents.providers.stream import chunk_stream
 from rxagents.providers.timeouts import Timeouts
 from rxagents.transport import Transport
-from rxagents.wire.parser import WireParser
+from rxagents.wire.parser import AnswerInfo, WireParser
 from rxagents.wire.request import ChatRequest
 
 
@@ -43,6 +46,7 @@ class Provider(StreamingModel):
         max_retries: How often to send a request again while nothing has been delivered.
         headers: More headers; they win over the library's own.
         session: An aiohttp session of your own, which is never closed here.
+        limits: How much an answer may hold; `None` for the defaults of `Limits`.
         settings: Generation settings; a call may override them.
 
     Raises:
@@ -61,11 +65,13 @@ class Provider(StreamingModel):
         max_retries: int,
         headers: Mapping[str, str] | None,
         session: aiohttp.ClientSession | None,
+        limits: Limits | None,
         settings: Settings,
     ) -> None:
         self.model = checked_text("model", model)
         self.base_url = base_url
         self.timeouts = Timeouts.of(timeout)
+        self.limits = checked_limits(limits)
         self.max_retries = checked_retries(max_retries)
         self.settings = settings
         self._api_key = None if api_key is None else checked_text("api_key", api_key, secret=True)
@@ -110,7 +116,7 @@ class Provider(StreamingModel):
         """The request's body, before it is JSON."""
 
     @abstractmethod
-    def _parser(self, request_id: str | None) -> WireParser:
+    def _parser(self, info: AnswerInfo) -> WireParser:
         """A parser for one answer."""
 
     def _call(self, request: ChatRequest) -> Call:
@@ -137,6 +143,7 @@ class Provider(StreamingModel):
             parser=self._parser,
             transport=self._transport,
             timeouts=self.timeouts,
+            limits=self.limits,
             max_retries=self.max_retries,
             redact=self._redact,
         )

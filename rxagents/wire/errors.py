@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
@@ -10,6 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from rxagents.core.errors import ProviderError, ServerError, class_of_status
+from rxagents.core.json_depth import is_deeper
+from rxagents.core.limits import DEFAULT_LIMITS
 
 _STATUS_OF_KIND: dict[str, int] = {
     "invalid_request_error": 400,
@@ -72,6 +75,14 @@ def parse_error(error: object) -> ErrorBody:
     named = (error.get("code"), error.get("type"), error.get("status"))
     kinds = tuple(_valid(kind).lower() for kind in named if isinstance(kind, str) and kind)
     return ErrorBody(_valid(message or _json(error)), kinds, _status(error, kinds))
+
+
+def decode_error(data: bytes) -> object:
+    """Return the JSON of an error's body, or its text where it is no JSON worth decoding."""
+    if not is_deeper(data, DEFAULT_LIMITS.json_depth):
+        with contextlib.suppress(msgspec.MsgspecError, ValueError, RecursionError):
+            return msgspec.json.decode(data)
+    return data.decode("utf-8", "replace").strip()
 
 
 def in_stream_error(error: object, provider: str, request_id: str | None) -> ProviderError:

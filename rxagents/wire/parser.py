@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ProviderError
+from rxagents.core.limits import DEFAULT_LIMITS, Limits
+
+
+class AnswerInfo(Struct, frozen=True):
+    """What is known of an answer before its first event.
+
+    Attributes:
+        provider: The provider's name, for errors.
+        request_id: The provider's id for the request, for errors and metadata; `None` if not sent.
+        limits: How much the answer may hold.
+        metadata: What else the chunks' metadata tell.
+    """
+
+    provider: str = ""
+    request_id: str | None = None
+    limits: Limits = DEFAULT_LIMITS
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def first_metadata(self) -> dict[str, Any]:
+        """Return what the chunks' metadata tell from the first on."""
+        known = {} if self.request_id is None else {"request_id": self.request_id}
+        return {**known, **self.metadata}
 
 
 class WireParser(Protocol):

@@ -10,8 +10,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import rxagents
-from rxagents import LimitExceededError, ProviderError, ServerError, StreamChunk, StreamDecodeError
+from rxagents import (
+    LimitExceededError,
+    Limits,
+    ProviderError,
+    ServerError,
+    StreamChunk,
+    StreamDecodeError,
+)
 from rxagents.wire.chat_completions import ChatCompletionsParser
+from rxagents.wire.parser import AnswerInfo
 
 
 def event(content: str, **fields: Any) -> bytes:
@@ -26,7 +34,7 @@ def data(body: object) -> bytes:
 def decode(
     *feeds: bytes,
 ) -> tuple[list[StreamChunk], ProviderError | None, ChatCompletionsParser]:
-    parser = ChatCompletionsParser("acme", request_id="req-1")
+    parser = ChatCompletionsParser(AnswerInfo("acme", "req-1"))
     chunks = [chunk for piece in feeds for chunk in parser.feed(piece, 1.0)]
     chunks += parser.flush(1.0)
     return chunks, parser.error, parser
@@ -143,9 +151,6 @@ BAD = {
     "cut UTF-8": b'{"choices":[{"delta":{"content":"\xe2\x82"}}]}',
     "choices of a wrong type": b'{"choices":5}',
     "a delta of a wrong type": b'{"choices":[{"delta":"x"}]}',
-    "100,000 brackets": b"[" * 100_000,
-    "100,000 brackets, closed": b"[" * 100_000 + b"]" * 100_000,
-    "100,000 brackets in an unknown key": b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "a number of many digits": b'{"choices":[{"index":' + b"9" * 10_000 + b"}]}",
 }
 
@@ -161,8 +166,31 @@ def test_an_event_that_cannot_be_read_is_a_typed_error_after_those_before_it(
     assert not error.retryable
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"[" * 100_000,
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"choices":[],"error":' + b'{"a":' * 128 + b"1" + b"}" * 128 + b"}",
+    ],
+    ids=["open", "closed", "in an unknown key", "one level too deep"],
+)
+def test_an_event_that_is_nested_too_deeply_is_a_typed_error(payload: bytes) -> None:
+    error = fails(b"data: " + payload + b"\n\n")
+    assert type(error) is LimitExceededError
+    assert "Limits.json_depth" in str(error)
+
+
+def test_brackets_in_text_are_no_nesting() -> None:
+    text = "[{" * 10_000 + '"\\'
+    chunks, error, _ = decode(event(text), event(text, usage={"prompt_tokens": 1}))
+    assert error is None
+    assert chunks[-1].content == text + text
+
+
 def test_an_event_over_the_limit_is_a_typed_error_after_those_before_it() -> None:
-    parser = ChatCompletionsParser("acme", "req-1", max_event_bytes=200)
+    parser = ChatCompletionsParser(AnswerInfo("acme", "req-1", Limits(event_bytes=200)))
     chunks = parser.feed(event("a") + event("b") + event("x" * 200) + event("c"), 1.0)
     assert [chunk.content for chunk in chunks] == ["a", "ab"]
     assert type(parser.error) is LimitExceededError

@@ -11,6 +11,7 @@ import pytest
 from rxagents import Response, StreamChunk, Usage
 from rxagents.core.response import ResponseBuilder
 from rxagents.wire.chat_completions import ChatCompletionsParser
+from rxagents.wire.parser import AnswerInfo
 
 DONE = b"data: [DONE]\n\n"
 
@@ -34,7 +35,7 @@ def decode(*events: bytes) -> list[StreamChunk]:
         [stream[i : i + 1] for i in range(len(stream))],
         [b": hi\n\n" + stream],
     ):
-        parser = ChatCompletionsParser()
+        parser = ChatCompletionsParser(AnswerInfo())
         chunks = [chunk for data in feeds for chunk in parser.feed(data, 1.0)]
         chunks += parser.flush(1.0)
         assert parser.error is None
@@ -236,7 +237,7 @@ def test_what_comes_amid_plain_text_is_not_overlooked(odd: bytes, told: dict[str
 
 @pytest.mark.parametrize("events_a_read", [1, 10, 100])
 def test_plain_text_costs_a_few_calls_a_read_and_none_a_chunk(events_a_read: int) -> None:
-    parser = ChatCompletionsParser()
+    parser = ChatCompletionsParser(AnswerInfo())
     parser.feed(event(choice(content="a")), 1.0)
     read = event(choice(content="a")) * events_a_read
     calls = 0
@@ -264,7 +265,7 @@ def test_names_that_come_late_are_learned() -> None:
 
 
 def test_metadata_tells_what_the_events_said() -> None:
-    parser = ChatCompletionsParser("p", request_id="req-1")
+    parser = ChatCompletionsParser(AnswerInfo("p", "req-1"))
     azure = event(id="", model="", prompt_filter_results=[])
     chunks = parser.feed(
         azure + event(choice(content="a")) + event(choice(content="b")) + STOP, 1.0
@@ -285,7 +286,7 @@ def test_logprobs_stand_in_the_metadata_of_their_own_chunk() -> None:
 
 
 def test_a_chunk_has_the_time_at_which_its_event_was_complete() -> None:
-    parser = ChatCompletionsParser()
+    parser = ChatCompletionsParser(AnswerInfo())
     a, b = event(choice(content="a")), event(choice(content="b"))
     chunks = parser.feed(a + b[:20], 1.5) + parser.feed(b[20:] + STOP[:-2], 2.5)
     chunks += parser.flush(3.5)

@@ -11,6 +11,7 @@ from rxagents import StreamChunk, ToolCall
 from rxagents.core.response import ResponseBuilder
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.wire.chat_completions import ChatCompletionsParser
+from rxagents.wire.parser import AnswerInfo
 
 DONE = b"data: [DONE]\n\n"
 
@@ -37,7 +38,7 @@ def decode(stream: bytes) -> list[StreamChunk]:
     """Decode a stream, whole and byte by byte, and check what holds for all tool calls."""
     texts = []
     for feeds in ([stream[i : i + 1] for i in range(len(stream))], [stream]):
-        parser = ChatCompletionsParser()
+        parser = ChatCompletionsParser(AnswerInfo())
         chunks = [chunk for data in feeds for chunk in parser.feed(data, 1.0)]
         chunks += parser.flush(1.0)
         assert parser.error is None
@@ -295,7 +296,7 @@ def test_arguments_are_valid_text(pieces: list[str], parsed: str) -> None:
 
 def test_ten_thousand_fragments_are_one_call() -> None:
     text = json.dumps({"text": "x" * 9_980})
-    parser = ChatCompletionsParser()
+    parser = ChatCompletionsParser(AnswerInfo())
     stream = calls(part("", "write", index=0, id="x"))
     stream += b"".join(calls(part(letter, index=0)) for letter in text)
     chunks = parser.feed(stream + TOOL_CALLS, 1.0)

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
+from rxagents.core.json_depth import is_any_line_deeper
 from rxagents.core.usage import Usage
 
 T = TypeVar("T")
@@ -118,13 +119,14 @@ class Burst:
     def plain(self) -> list[PlainEvent] | None:
         """Decode events of text and nothing else; `None` where one has more.
 
-        The decoder itself checks what would otherwise take a dozen comparisons an event.
+        The decoder itself checks what would otherwise take a dozen comparisons an event. Whatever
+        else an event has is skipped, not decoded, so that its nesting is not measured.
         """
         return self._decode(_plain_decoder)
 
-    def any(self) -> list[Event] | None:
+    def any(self, json_depth: int) -> list[Event] | None:
         """Decode events; `None` where one must be looked at alone."""
-        return self._decode(_decoder)
+        return None if is_any_line_deeper(self._lines, json_depth) else self._decode(_decoder)
 
     def _decode(self, decoder: msgspec.json.Decoder[T]) -> list[T] | None:
         # Fewer events than lines: one of these is no data line, or goes on with another.

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecodeError
-from rxagents.parsing.sse import MAX_EVENT_BYTES, EventFramer, parse_fields
+from rxagents.core.json_depth import is_deeper
+from rxagents.parsing.sse import EventFramer, parse_fields
 from rxagents.wire.chat_completions.assemble import ChunkAssembler
 from rxagents.wire.chat_completions.events import (
-    JSON_ERRORS,
     Burst,
     Event,
     decode_event,
     is_plain,
 )
-from rxagents.wire.errors import in_stream_error
+from rxagents.wire.errors import decode_error, in_stream_error
+from rxagents.wire.parser import AnswerInfo
 from rxagents.wire.surrogates import SurrogateJoiner
 
 
@@ -23,24 +22,18 @@ class ChatCompletionsParser:
     """Parses one stream of chat-completion chunks; a `WireParser`.
 
     Args:
-        provider: The provider's name, for errors.
-        request_id: The provider's id for the request, for errors and metadata.
-        max_event_bytes: An event longer than this is a `LimitExceededError`.
+        info: What is known of the answer already.
     """
 
-    def __init__(
-        self,
-        provider: str = "openai",
-        request_id: str | None = None,
-        max_event_bytes: int = MAX_EVENT_BYTES,
-    ) -> None:
+    def __init__(self, info: AnswerInfo) -> None:
         self.error: ProviderError | None = None
         self.events = 0
         self.done = False
-        self._provider = provider
-        self._request_id = request_id
-        self._framer = EventFramer(max_event_bytes)
-        self._assembler = ChunkAssembler({"request_id": request_id} if request_id else {})
+        self._provider = info.provider
+        self._request_id = info.request_id
+        self._json_depth = info.limits.json_depth
+        self._framer = EventFramer(info.limits.event_bytes)
+        self._assembler = ChunkAssembler(info.first_metadata())
         self._plain = False
         self._error_field = b""
 
@@ -57,9 +50,7 @@ class ChatCompletionsParser:
         self._assembler.now = timestamp
         self._parse(self._framer.feed(data))
         if self._framer.error is not None and self.error is None:
-            self.error = LimitExceededError(
-                str(self._framer.error), provider=self._provider, request_id=self._request_id
-            )
+            self._exceed(str(self._framer.error))
         return self._taken()
 
     def flush(self, timestamp: float) -> list[StreamChunk]:
@@ -98,7 +89,7 @@ class ChatCompletionsParser:
             self.events += len(plain)
             self._assembler.take_plain(plain)
             return True
-        decoded = burst.any()
+        decoded = burst.any(self._json_depth)
         if decoded is None:
             return False
         for event in decoded:
@@ -126,6 +117,12 @@ class ChatCompletionsParser:
             self._take_payload(payload)
 
     def _take_payload(self, payload: bytes) -> None:
+        if is_deeper(payload, self._json_depth):
+            self._exceed(
+                f"{self._provider} sent an event that is nested more than {self._json_depth} "
+                "levels deep. If the server means it, raise Limits.json_depth."
+            )
+            return
         try:
             event, lenient = decode_event(payload)
         except ValueError as error:
@@ -147,8 +144,9 @@ class ChatCompletionsParser:
             self._assembler.take(event)
 
     def _fail(self, payload: bytes) -> None:
-        try:
-            error: object = msgspec.json.decode(payload)
-        except JSON_ERRORS:
-            error = payload.decode("utf-8", "replace")
-        self.error = in_stream_error(error, self._provider, self._request_id)
+        self.error = in_stream_error(decode_error(payload), self._provider, self._request_id)
+
+    def _exceed(self, message: str) -> None:
+        self.error = LimitExceededError(
+            message, provider=self._provider, request_id=self._request_id
+        )

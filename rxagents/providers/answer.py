@@ -1,0 +1,119 @@
+"""Reads one answer to its end, and emits all that it holds."""
+
+from __future__ import annotations
+
+import time
+
+from rxagents.core.chunks import StreamChunk
+from rxagents.core.errors import LimitExceededError, ProviderError
+from rxagents.providers.call import Call
+from rxagents.providers.failures import no_stream, request_id, truncated
+from rxagents.providers.timeouts import Watchdog
+from rxagents.runtime.source import Emitter
+from rxagents.transport import Exchange
+from rxagents.wire.parser import AnswerInfo
+
+
+class Answer:
+    """The answer to one attempt.
+
+    Args:
+        call: What was sent.
+        exchange: What came back.
+        info: What is known of the answer already.
+        emitter: Takes the chunks.
+        watchdog: Is told of each event.
+
+    Attributes:
+        delivered: Whether the user has seen some of the answer, so that asking again would
+            repeat it.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        exchange: Exchange,
+        info: AnswerInfo,
+        emitter: Emitter[StreamChunk],
+        watchdog: Watchdog,
+    ) -> None:
+        self.delivered = False
+        self._call = call
+        self._exchange = exchange
+        self._emitter = emitter
+        self._watchdog = watchdog
+        self._parser = call.parser(info)
+        self._received = 0
+        self._head = b""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the provider said that it is whole."""
+        return self._parser.complete
+
+    @property
+    def told(self) -> ProviderError | None:
+        """The error that stood in the stream, or that reading it came upon."""
+        return self._parser.error
+
+    async def read(self) -> None:
+        """Emit the chunks; return at the end of a whole answer.
+
+        Raises:
+            ProviderError: The answer is not whole, or there is none.
+        """
+        failure: ProviderError | None = None
+        at_end = False
+        while not (self._parser.done or at_end):
+            try:
+                data = await self._exchange.read()
+            except ProviderError as error:
+                data, failure = b"", error
+            at_end = not data
+            await self._take(data)
+        if not self.complete:
+            raise self.instead() or failure or truncated(self._call, self._exchange)
+
+    def instead(self) -> ProviderError | None:
+        """Return the error that quotes what came in place of events, if anything did."""
+        lines = self._head.splitlines()
+        quoted = b"\n".join(line for line in lines if line and not line.startswith(b":"))
+        if self._parser.events or not quoted.strip():
+            return None
+        return no_stream(self._call, self._exchange, quoted)
+
+    async def _take(self, data: bytes) -> None:
+        parser, now = self._parser, time.time()
+        events, limit = parser.events, self._call.limits.stream_bytes
+        self._received += len(data)
+        if limit is not None and self._received > limit:
+            data = data[: limit - self._received]
+        chunks = parser.feed(data, now) if data else parser.flush(now)
+        if parser.events != events:
+            self._watchdog.note_event()
+        elif events == 0 and len(self._head) < self._call.limits.error_bytes:
+            self._head += data
+        if chunks:
+            await self._emit(chunks)
+        if parser.error is not None:
+            raise parser.error
+        if limit is not None and self._received > limit:
+            raise LimitExceededError(
+                f"The stream from {self._call.provider} is longer than {limit} bytes. What came "
+                "before was delivered; raise Limits.stream_bytes.",
+                provider=self._call.provider,
+                request_id=request_id(self._exchange.headers),
+            )
+
+    async def _emit(self, chunks: list[StreamChunk]) -> None:
+        self.delivered = self.delivered or any(map(_is_content, chunks))
+        self._watchdog.paused = True
+        await self._emitter.emit(chunks)
+        self._watchdog.paused = False
+        self._watchdog.note_event()
+
+
+def _is_content(chunk: StreamChunk) -> bool:
+    return bool(
+        chunk.delta or chunk.reasoning or chunk.refusal or chunk.tool_calls or chunk.finish_reason
+    )

@@ -1,0 +1,41 @@
+"""Nesting, told before anything is decoded."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxagents.core.json_depth import is_any_line_deeper, is_deeper
+
+VALUES = st.recursive(
+    st.none() | st.text(st.sampled_from('[]{}"\\a'), max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("[{"), inner, max_size=3),
+    max_leaves=20,
+)
+
+
+def depth(value: Any) -> int:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
+
+
+@given(VALUES)
+def test_the_depth_of_any_json_is_told(value: Any) -> None:
+    data = json.dumps(value).encode()
+    assert not is_deeper(data, depth(value))
+    assert is_deeper(data, depth(value) - 1) or depth(value) == 0
+
+
+@pytest.mark.parametrize("data", [b"[" * 9, b'{"a":' * 9, b'"' + b"[" * 9, b'["\\"' + b"[" * 9])
+def test_what_is_not_whole_counts_as_far_as_it_goes(data: bytes) -> None:
+    assert is_deeper(data, 8)
+
+
+def test_lines_are_measured_each_by_itself() -> None:
+    assert not is_any_line_deeper(b"[[1]]\n" * 100, 2)
+    assert is_any_line_deeper(b"[[1]]\n" * 100 + b"[[[1]]]\n", 2)
