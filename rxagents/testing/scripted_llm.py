@@ -22,6 +22,7 @@ from rxagents.runtime.loop import running_loop
 from rxagents.testing.chat_completions import DONE, events
 from rxagents.testing.script import Ending, Reply, ReplyLike, to_reply
 from rxagents.wire.chat_completions import ChatCompletionsParser
+from rxagents.wire.parser import AnswerInfo
 
 MODEL = "scripted"
 
@@ -109,7 +110,7 @@ class _Playback:
         self._scheduler = scheduler
         self._bridge = bridge
         self._frames = iter([*events(reply, MODEL, "scripted"), *_end(reply)])
-        self._parser = ChatCompletionsParser(MODEL)
+        self._parser = ChatCompletionsParser(AnswerInfo(MODEL))
         self._timer = SerialDisposable()
         self._chunks: list[StreamChunk] = []
 
