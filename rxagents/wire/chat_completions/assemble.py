@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rxagents.core.chunks import StreamChunk, TextBuffer, ToolCallDelta, set_content
+from rxagents.core.chunks import StreamChunk, ToolCallDelta, set_content
 from rxagents.core.usage import Usage
 from rxagents.wire.chat_completions.events import (
     WIRE,
@@ -16,6 +16,7 @@ from rxagents.wire.chat_completions.events import (
     split_content,
     to_usage,
 )
+from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.surrogates import SurrogateJoiner
 from rxagents.wire.tool_fragments import ToolFragments
 
@@ -27,36 +28,29 @@ _CUT = {"length", "content_filter"}
 class _Answer:
     """What one choice has said so far."""
 
-    __slots__ = ("finished", "text", "tools")
+    __slots__ = ("finished", "tools")
 
     def __init__(self) -> None:
-        self.text = TextBuffer()
         self.tools = ToolFragments()
         self.finished = False
 
 
-class ChunkAssembler:
+class ChunkAssembler(ChunkBuilder):
     """Keeps what the stream has told so far, and makes the chunks.
 
     Args:
         metadata: What is known before the first event.
 
     Attributes:
-        chunks: The chunks made since they were last taken away.
-        now: When the bytes being parsed arrived, in seconds since the epoch.
         named: Whether id and model are known, which all events repeat.
         surrogates: Set once the stream has cut characters in two.
     """
 
     def __init__(self, metadata: dict[str, Any]) -> None:
-        self.chunks: list[StreamChunk] = []
-        self.now = 0.0
+        super().__init__(metadata)
         self.named = False
         self.surrogates: SurrogateJoiner | None = None
         self._answers: dict[int, _Answer] = {}
-        self._usage: Usage | None = None
-        self._metadata = metadata
-        self._index = 0
 
     @property
     def finished(self) -> bool:
@@ -67,12 +61,13 @@ class ChunkAssembler:
     def take_plain(self, events: list[PlainEvent]) -> None:
         """Take in events of text and nothing else: the path that nearly every chunk takes."""
         append, now, number = self.chunks.append, self.now, _NO_CHOICE
-        usage, metadata, index = self._usage, self._metadata, self._index
+        usage, metadata, index = self.usage, self.metadata, self.index
         for event in events:
             choice = event.choices[0]
             if choice.index != number:
                 number = choice.index
-                buffer = self._answer(number).text
+                self._answer(number)
+                buffer = self.text(number)
                 pieces = buffer.pieces
             text = choice.delta.content
             if not text:
@@ -82,7 +77,7 @@ class ChunkAssembler:
             set_content(chunk, (buffer, len(pieces)))
             index += 1
             append(chunk)
-        self._index = index
+        self.index = index
 
     def take(self, event: Event) -> None:
         """Take in an event of any kind."""
@@ -90,33 +85,32 @@ class ChunkAssembler:
             self._learn_names(event)
         usage = None
         if event.usage:
-            usage = self._usage = to_usage(event.usage)
+            usage = self.usage = to_usage(event.usage)
         emitted = len(self.chunks)
         for position, choice in enumerate(event.choices or ()):
             self._take_choice(choice, position, usage)
         if usage is not None and len(self.chunks) == emitted:
-            self._emit(0)
+            self.emit()
 
     def end(self, *, done: bool) -> None:
         """Hand out what was held back; seal the calls of answers that only `[DONE]` finished."""
         for (number, channel), half in self.surrogates.flush() if self.surrogates else ():
             match channel:
                 case "text":
-                    self._emit(number, text=half)
+                    self.emit(half, choice=number)
                 case "reasoning":
-                    self._emit(number, reasoning=half)
+                    self.emit(choice=number, reasoning=half)
                 case "refusal":
-                    self._emit(number, refusal=half)
+                    self.emit(choice=number, refusal=half)
         for number, answer in self._answers.items() if done else ():
             sealed = () if answer.finished else tuple(answer.tools.seal())
             if sealed:
-                self._emit(number, tool_calls=sealed)
+                self.emit(choice=number, tool_calls=sealed)
 
     def _learn_names(self, event: Event) -> None:
         """Note the stream's id and model; Azure's first event (54) has empty ones."""
-        told = {"id": event.id, "model": event.model}
-        self._metadata = {**self._metadata, **{key: text for key, text in told.items() if text}}
-        self.named = "id" in self._metadata and "model" in self._metadata
+        self.learn(id=event.id, model=event.model)
+        self.named = "id" in self.metadata and "model" in self.metadata
 
     def _take_choice(self, choice: Choice, position: int, usage: Usage | None) -> None:
         number = position if choice.index is None else choice.index
@@ -137,8 +131,15 @@ class ChunkAssembler:
             answer.finished = True
             metadata["finish_reason"] = finish
         if text or reasoning or refusal or tool_calls or finish or metadata or usage is not None:
-            finish = _FINISH_REASONS.get(finish, finish)
-            self._emit(number, text, finish, reasoning, refusal, tool_calls, metadata)
+            self.emit(
+                text,
+                choice=number,
+                finish_reason=_FINISH_REASONS.get(finish, finish),
+                reasoning=reasoning,
+                refusal=refusal,
+                tool_calls=tool_calls,
+                metadata=metadata,
+            )
 
     def _answer(self, number: int) -> _Answer:
         answer = self._answers.get(number)
@@ -146,41 +147,11 @@ class ChunkAssembler:
             answer = self._answers[number] = _Answer()
         return answer
 
-    def _emit(
-        self,
-        number: int,
-        text: str = "",
-        finish: str = "",
-        reasoning: str = "",
-        refusal: str = "",
-        tool_calls: tuple[ToolCallDelta, ...] = (),
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        chunk = StreamChunk(
-            text,
-            self._index,
-            number,
-            finish,
-            reasoning,
-            refusal,
-            tool_calls,
-            self._usage,
-            {**self._metadata, **metadata} if metadata else self._metadata,
-            self.now,
-        )
-        buffer = self._answer(number).text
-        buffer.pieces.append(text)
-        set_content(chunk, (buffer, len(buffer.pieces)))
-        self._index += 1
-        self.chunks.append(chunk)
-
     def _reasoning(self, number: int, delta: Delta, thinking: str) -> str:
         text = delta.reasoning_content or delta.reasoning
         if text:
             field = "reasoning_content" if delta.reasoning_content else "reasoning"
-            noted = {WIRE: {"reasoning_field": field}}
-            if self._metadata.get("provider_data") != noted:
-                self._metadata = {**self._metadata, "provider_data": noted}
+            self.learn(provider_data={WIRE: {"reasoning_field": field}})
         return self._whole(number, "reasoning", text or thinking)
 
     def _tool_calls(

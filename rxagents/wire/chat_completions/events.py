@@ -10,13 +10,12 @@ from msgspec import Struct
 
 from rxagents.core.json_depth import is_any_line_deeper
 from rxagents.core.usage import Usage
+from rxagents.wire.sse_parser import JSON_ERRORS
 
 T = TypeVar("T")
 
 WIRE: Final = "chat_completions"
 """The key of this wire in `provider_data`."""
-
-JSON_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class Function(Struct, gc=False):
