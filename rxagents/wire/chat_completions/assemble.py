@@ -50,6 +50,7 @@ class ChunkAssembler(ChunkBuilder):
         super().__init__(metadata)
         self.named = False
         self.surrogates: SurrogateJoiner | None = None
+        self._reasoning_field = ""
         self._answers: dict[int, _Answer] = {}
 
     @property
@@ -151,7 +152,9 @@ class ChunkAssembler(ChunkBuilder):
         text = delta.reasoning_content or delta.reasoning
         if text:
             field = "reasoning_content" if delta.reasoning_content else "reasoning"
-            self.learn(provider_data={WIRE: {"reasoning_field": field}})
+            if field != self._reasoning_field:
+                self._reasoning_field = field
+                self.learn(provider_data={WIRE: {"reasoning_field": field}})
         return self._whole(number, "reasoning", text or thinking)
 
     def _tool_calls(
