@@ -6,8 +6,6 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.messages import (
     FilePart,
@@ -23,6 +21,7 @@ from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.chat_completions.events import WIRE
 from rxagents.wire.request import ChatRequest
+from rxagents.wire.response_format import schema_of
 
 
 def render_chat(request: ChatRequest, max_tokens_field: str = "max_tokens") -> dict[str, Any]:
@@ -152,20 +151,8 @@ def _response_format(response_format: ResponseFormat | None) -> dict[str, Any] |
         return response_format
     if isinstance(response_format, str):
         return {"type": response_format}
-    try:
-        (schema,), components = msgspec.json.schema_components(
-            [response_format], ref_template="#/$defs/{name}"
-        )
-    except TypeError as error:
-        raise ConfigurationError(
-            f"response_format cannot be the type {response_format!r} ({error}): "
-            "use a msgspec.Struct, a dataclass or a TypedDict."
-        ) from error
-    name = response_format.__name__
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": name, "schema": {**schema, "$defs": components}},
-    }
+    name, schema = response_format.__name__, schema_of(response_format)
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema}}
 
 
 def _data_url(media_type: str, data: bytes) -> str:
