@@ -190,6 +190,8 @@ class SSEDecoder:
     def _decode(self, blocks: bytes) -> list[ServerSentEvent]:
         events = []
         for block in blocks.split(b"\n\n"):
+            if not block:
+                continue
             fields = parse_fields(block)
             if fields.id is not None:
                 self._last_id = _text(fields.id)

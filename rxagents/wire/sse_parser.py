@@ -77,6 +77,8 @@ class SSEParser(ABC):
         if not events:
             return
         for block in events.split(b"\n\n"):
+            if not block:
+                continue
             if self.done or self.error is not None:
                 return
             fields = parse_fields(block)

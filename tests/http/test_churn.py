@@ -1,0 +1,60 @@
+"""Ten thousand streams, each disposed at a moment of its own, leave nothing behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+PROGRAM = """
+    import asyncio, gc, os, random
+    import rxagents
+    from rxagents.testing import Reply, ScriptedServer
+
+    TOGETHER = 50
+
+    def resident() -> int:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    async def one_after_another(llm, streams, moments):
+        for _ in range(streams):
+            subscription = llm.chat_stream("hi").subscribe(lambda chunk: None, lambda error: None)
+            await asyncio.sleep(moments.random() * 0.08)
+            subscription.dispose()
+
+    async def churn(server, streams):
+        moments = random.Random(7)
+        async with rxagents.OpenAI("m", base_url=server.url, max_retries=0) as llm:
+            work = [one_after_another(llm, streams // TOGETHER, moments) for _ in range(TOGETHER)]
+            await asyncio.gather(*work)
+        requests = len(server.requests)
+        server.requests.clear()
+        return requests, *await settled()
+
+    async def settled():
+        while len(asyncio.all_tasks()) > tasks:
+            await asyncio.sleep(0.01)
+        gc.collect()
+        return len(os.listdir("/proc/self/fd")), resident()
+
+    async def main():
+        global tasks
+        tasks = len(asyncio.all_tasks())
+        async with ScriptedServer(Reply("word " * 20, interval=0.002)) as server:
+            _, files, before = await churn(server, 5_000)
+            requests, files_after, after = await churn(server, 10_000)
+        print(requests, files_after - files, after - before)
+
+    asyncio.run(main())
+"""
+
+
+def test_ten_thousand_streams_leave_nothing_behind() -> None:
+    command = [sys.executable, "-c", textwrap.dedent(PROGRAM)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    requests, files, memory = map(int, done.stdout.split())
+    assert requests > 5_000  # the others were disposed before they were sent
+    assert files <= 0
+    assert memory < 4 * 2**20

@@ -1,0 +1,82 @@
+"""Every fault over a real socket: one terminal, the right text before it, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from faults import Fault, faults
+from faulty_server import FaultyServer
+from wires import KEY, WIRES, SpokenWire
+
+import rxagents
+from rxagents import StreamChunk, Timeouts
+from rxagents.providers import retry
+
+LIMITS = Timeouts(connect=2, first=0.25, idle=0.25)
+SECONDS = 5
+ELSEWHERE = "http://127.0.0.1:1/elsewhere"
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.001)
+
+
+def _matrix() -> list[Any]:
+    return [
+        pytest.param(wire, fault, id=f"{wire.name}-{fault.name}")
+        for wire in WIRES
+        for fault in faults(wire, ELSEWHERE)
+    ]
+
+
+class Outcome:
+    """What a subscriber sees."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.terminals: list[Exception | None] = []
+        self.over = asyncio.Event()
+
+    def on_next(self, chunk: StreamChunk) -> None:
+        assert not self.terminals
+        self.text += chunk.delta
+
+    def end(self, error: Exception | None = None) -> None:
+        self.terminals.append(error)
+        self.over.set()
+
+
+@pytest.mark.parametrize(("wire", "fault"), _matrix())
+def test_a_fault_ends_as_it_must(wire: SpokenWire, fault: Fault, run_async: Any) -> None:
+    outcome = Outcome()
+
+    async def check() -> None:
+        async with FaultyServer(*fault.acts) as server:
+            settings: dict[str, Any] = {"timeout": LIMITS, "max_retries": 1, **fault.arguments}
+            async with wire.model(server.url, **settings) as llm:
+                stream = llm.chat_stream("hi")
+                stream.subscribe(outcome.on_next, outcome.end, outcome.end)
+                await asyncio.wait_for(outcome.over.wait(), SECONDS)
+            await asyncio.wait_for(server.all_left(), SECONDS)
+            assert len(server.requests) == fault.requests
+            assert not any(b"cookie" in head.lower() for head, _ in server.requests)
+
+    run_async(check())
+    (error,) = outcome.terminals
+    assert outcome.text == fault.text
+    if fault.error is None:
+        assert error is None
+        return
+    assert isinstance(error, fault.error), repr(error)
+    assert isinstance(error, rxagents.ProviderError)
+    assert len(error.failed_attempts) == fault.requests - 1
+    seen = [error, *error.failed_attempts, error.__cause__, error.__context__]
+    assert KEY not in "".join(f"{one!r} {one} {vars(one)}" for one in seen if one is not None)
+
+
+def test_the_matrix_is_wide() -> None:
+    names = [fault.name for fault in faults(WIRES[0], ELSEWHERE)]
+    assert len(names) == len(set(names)) >= 60

@@ -1,0 +1,398 @@
+"""What networks and hostile servers do, each fault with what must come of it."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import Any
+
+from faulty_server import Act, Cue
+from wires import KEY, SpokenWire
+
+import rxagents
+from rxagents import Limits
+
+PAUSE, FIN, RESET, STALL, REPEAT = Cue.PAUSE, Cue.FIN, Cue.RESET, Cue.STALL, Cue.REPEAT
+
+
+@dataclass
+class Fault:
+    """A fault, and what must come of it.
+
+    Attributes:
+        name: What happens.
+        acts: What the server does, a request each; the last repeats.
+        error: What the stream ends with; `None` for completion.
+        text: The text that is delivered before the end.
+        requests: How many requests the server gets, with one retry allowed.
+        arguments: More arguments of the model.
+    """
+
+    name: str
+    acts: Sequence[Act]
+    error: type[Exception] | None = None
+    text: str = ""
+    requests: int = 1
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+def faults(wire: SpokenWire, elsewhere: str) -> Iterator[Fault]:
+    """Return every fault as `wire` has it; `elsewhere` is where redirects point to."""
+    answer = _Answers(wire)
+    yield from _before_an_answer(answer)
+    yield from _statuses(answer)
+    yield from _redirects(elsewhere)
+    yield from _no_streams(answer)
+    yield from _cuts(answer)
+    yield from _ends(answer)
+    yield from _bad_events(answer)
+    yield from _errors_in_the_stream(answer)
+    yield from _encodings(answer)
+    yield from _limits(answer)
+    yield from _connections(answer)
+
+
+class _Answers:
+    """The bytes of answers."""
+
+    def __init__(self, wire: SpokenWire) -> None:
+        self.wire = wire
+        self.kind = b"content-type: " + wire.content_type
+        self.head = head(200, self.kind, b"transfer-encoding: chunked")
+        self.one = chunk(wire.text("one"))
+        self.two = chunk(wire.text(" two"))
+        self.body = (
+            wire.start() + wire.text("one") + wire.text(" two") + wire.finish() + wire.done()
+        )
+        self.good: Act = [self.head + chunk(self.body) + LAST]
+
+    def begun(self, *rest: bytes | Cue) -> list[Act]:
+        """Return an answer whose headers and first word come, and then the rest."""
+        return [[self.head, PAUSE, self.one, PAUSE, *rest]]
+
+    def encoded(self, coding: bytes, body: bytes) -> Act:
+        return [self._coded_head(coding) + chunk(body) + LAST]
+
+    def encoded_begun(self, coding: bytes, *pieces: bytes | Cue) -> Act:
+        steps: list[bytes | Cue] = [self._coded_head(coding)]
+        for piece in pieces:
+            steps += [PAUSE, chunk(piece) if isinstance(piece, bytes) else piece]
+        return steps
+
+    def _coded_head(self, coding: bytes) -> bytes:
+        return head(200, self.kind, b"transfer-encoding: chunked", b"content-encoding: " + coding)
+
+
+LAST = b"0\r\n\r\n"
+
+
+def head(status: int, *headers: bytes) -> bytes:
+    return b"\r\n".join([b"HTTP/1.1 %d Said" % status, *headers, b"", b""])
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def whole(status: int, body: bytes, *headers: bytes) -> Act:
+    return [head(status, b"content-length: %d" % len(body), *headers) + body]
+
+
+def refusal(status: int, *headers: bytes) -> Act:
+    body = b'{"error": {"message": "Not with %s."}}' % KEY.encode()
+    return whole(status, body, b"content-type: application/json", *headers)
+
+
+def _before_an_answer(answer: _Answers) -> Iterator[Fault]:
+    lost, slow = rxagents.TransportError, rxagents.FirstEventTimeoutError
+    no_http = rxagents.ProtocolError
+    yield Fault("closed before an answer", [[FIN]], lost, requests=2)
+    yield Fault("reset before an answer", [[RESET]], lost, requests=2)
+    yield Fault("no answer at all", [[STALL]], slow, requests=2)
+    yield Fault("closed in the status line", [[b"HTTP/1.", PAUSE, FIN]], lost, requests=2)
+    yield Fault("closed in the headers", [[answer.head[:30], PAUSE, FIN]], lost, requests=2)
+    yield Fault("reset in the headers", [[answer.head[:30], PAUSE, RESET]], lost, requests=2)
+    yield Fault("silent in the headers", [[answer.head[:30], STALL]], slow, requests=2)
+    yield Fault("headers without end", [[answer.head[:30], b"1" * 999, REPEAT]], no_http)
+    yield Fault("closed, then well", [[FIN], answer.good], None, "one two", 2)
+    yield Fault("reset, then well", [[RESET], answer.good], None, "one two", 2)
+    yield Fault("silent, then well", [[STALL], answer.good], None, "one two", 2)
+    for name, banner in {
+        "a mail server": b"220 mail ready\r\n",
+        "a shell": b"SSH-2.0-OpenSSH_9.6\r\n",
+        "binary": bytes(range(256)),
+        "TLS": b"\x15\x03\x01\x00\x02\x02\x46",
+        "HTTP 0.9": b"<html>hello</html>\r\n\r\n",
+        "a version that is none": b"HTTP/9.9 200 OK\r\n\r\n",
+        "a status that is none": b"HTTP/1.1 abc OK\r\n\r\n",
+        "a header of 100 KB": b"HTTP/1.1 200 OK\r\nx: " + b"a" * 100_000 + b"\r\n\r\n",
+        "10,000 headers": b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 10_000 + b"\r\n",
+        "two lengths": head(200, b"content-length: 3", b"content-length: 4") + b"abc",
+        "a negative length": head(200, b"content-length: -3") + b"abc",
+        "a length that is none": head(200, b"content-length: x") + b"abc",
+        "a NUL in a header": head(200, b"x: a\0b") + b"abc",
+    }.items():
+        yield Fault(f"in place of HTTP: {name}", [[banner, STALL]], no_http)
+    early = b"HTTP/1.1 100 Continue\r\n\r\n" * 3
+    yield Fault("told to go on first", [[early, PAUSE, *answer.good]], None, "one two")
+
+
+def _statuses(answer: _Answers) -> Iterator[Fault]:
+    for status, kind in {
+        400: rxagents.BadRequestError,
+        401: rxagents.AuthenticationError,
+        402: rxagents.StatusError,
+        403: rxagents.AuthenticationError,
+        404: rxagents.NotFoundError,
+        413: rxagents.PayloadTooLargeError,
+        422: rxagents.BadRequestError,
+        204: rxagents.ResponseError,
+    }.items():
+        yield Fault(f"status {status}", [refusal(status) if status != 204 else [head(204)]], kind)
+    for status, kind in {
+        408: rxagents.StreamTimeoutError,
+        409: rxagents.ConflictError,
+        429: rxagents.RateLimitError,
+        500: rxagents.ServerError,
+        502: rxagents.ServerError,
+        503: rxagents.OverloadedError,
+        529: rxagents.OverloadedError,
+    }.items():
+        yield Fault(f"status {status}", [refusal(status)], kind, requests=2)
+        yield Fault(
+            f"status {status}, then well", [refusal(status), answer.good], None, "one two", 2
+        )
+    busy, failed = rxagents.RateLimitError, rxagents.ServerError
+    date = formatdate(usegmt=True).encode()
+    for header, expected, requests in [
+        (b"x-should-retry: false", failed, 1),
+        (b"retry-after-ms: 3", None, 2),
+        (b"retry-after: 0.003", None, 2),
+        (b"retry-after: " + date, None, 2),
+        (b"retry-after: soon", None, 2),
+        (b"retry-after: -5", None, 2),
+        (b"retry-after: 61", failed, 1),
+    ]:
+        text = "" if expected else "one two"
+        acts = [refusal(500, header), answer.good]
+        yield Fault(f"status 500 with {header.decode()}", acts, expected, text, requests)
+    wanted = [refusal(400, b"x-should-retry: true"), answer.good]
+    yield Fault("status 400 that asks for a retry", wanted, None, "one two", 2)
+    open_head = head(500, b"transfer-encoding: chunked")
+    body = chunk(b"It broke. " * 100)
+    yield Fault("an error body without end", [[open_head + body, REPEAT]], failed, requests=2)
+    yield Fault("an error body that is cut", [[open_head + body, PAUSE, FIN]], failed, requests=2)
+    yield Fault(
+        "an error body that is reset", [[open_head + body, PAUSE, RESET]], failed, requests=2
+    )
+    yield Fault(
+        "an error body badly encoded", [[open_head + b"zzz\r\n", STALL]], failed, requests=2
+    )
+    yield Fault("an error without a body", [whole(429, b"")], busy, requests=2)
+    yield Fault("an error page", [whole(502, b"<h1>Bad gateway</h1>" * 999)], failed, requests=2)
+    packed = gzip.compress(b'{"error": {"message": "No key."}}')
+    named = whole(401, packed, b"content-encoding: gzip")
+    yield Fault("an error that is compressed", [named], rxagents.AuthenticationError)
+    bomb = gzip.compress(b"[" * 20_000_000)
+    yield Fault(
+        "an error that unpacks to 20 MB",
+        [whole(400, bomb, b"content-encoding: gzip")],
+        rxagents.BadRequestError,
+    )
+
+
+def _redirects(elsewhere: str) -> Iterator[Fault]:
+    where = b"location: " + elsewhere.encode()
+    for status in (301, 302, 303, 307, 308):
+        yield Fault(f"redirect {status}", [whole(status, b"", where)], rxagents.RedirectError)
+    lost = whole(307, b"", b"location: http://[")
+    yield Fault("a redirect to nowhere", [lost], rxagents.RedirectError)
+
+
+def _no_streams(answer: _Answers) -> Iterator[Fault]:
+    none = rxagents.ResponseError
+    html, json = b"content-type: text/html", b"content-type: application/json"
+    page = b"<!doctype html><h1>Log in</h1>"
+    said = b'{"error": {"message": "Not today."}}'
+    yield Fault("a page", [whole(200, page, html)], none)
+    yield Fault("a page that calls itself events", [whole(200, page, answer.kind)], none)
+    yield Fault("an error with status 200", [whole(200, said, json)], rxagents.ProviderError)
+    yield Fault("words", [whole(200, b"Service is starting.")], none)
+    waiting: Act = [head(200, html, b"transfer-encoding: chunked") + chunk(page), STALL]
+    yield Fault("a page, held open", [waiting], none)
+    nothing = rxagents.TruncatedStreamError
+    yield Fault("nothing", [whole(200, b"", answer.kind)], nothing)
+    yield Fault("nothing in chunks", [[answer.head + LAST]], nothing)
+    yield Fault("blank lines", [[answer.head + chunk(b"\n\n\n\n") + LAST]], nothing)
+    if answer.wire.comment:
+        comment = chunk(answer.wire.comment)
+        yield Fault("comments", [[answer.head + comment * 9 + LAST]], nothing)
+        slow = rxagents.FirstEventTimeoutError
+        yield Fault("comments for ever", [[answer.head, comment, REPEAT]], slow, requests=2)
+
+
+def _cuts(answer: _Answers) -> Iterator[Fault]:
+    wire, cut = answer.wire, rxagents.TruncatedStreamError
+    event = wire.text("é two")
+    inside = event.index("é".encode()) + 1 if "é".encode() in event else len(event) // 2
+    half = b"%x\r\n" % len(event) + event[:inside]
+    long = head(200, answer.kind, b"content-length: 9999")
+    yield Fault("closed after text", answer.begun(FIN), cut, "one")
+    yield Fault("reset after text", answer.begun(RESET), cut, "one")
+    yield Fault("closed in an event", answer.begun(half, PAUSE, FIN), cut, "one")
+    yield Fault("reset in an event", answer.begun(half, PAUSE, RESET), cut, "one")
+    yield Fault("an event cut by the end", answer.begun(chunk(event[:inside]) + LAST), cut, "one")
+    yield Fault("shorter than announced", [[long + wire.text("one"), PAUSE, FIN]], cut, "one")
+    yield Fault("ended without saying so", answer.begun(LAST), cut, "one")
+    yield Fault("closed after the headers", [[answer.head, PAUSE, FIN]], cut, requests=2)
+    yield Fault("reset after the headers", [[answer.head, PAUSE, RESET]], cut, requests=2)
+    started: Act = [answer.head + chunk(wire.start()), PAUSE, RESET]
+    yield Fault("reset before the text", [started], cut, requests=2)
+    yield Fault("reset before the text, then well", [started, answer.good], None, "one two", 2)
+    idle = rxagents.IdleTimeoutError
+    yield Fault(
+        "silent after the headers",
+        [[answer.head, STALL]],
+        rxagents.FirstEventTimeoutError,
+        requests=2,
+    )
+    yield Fault("silent after text", answer.begun(STALL), idle, "one")
+    yield Fault("silent in an event", answer.begun(half, STALL), idle, "one")
+    if wire.comment:
+        yield Fault("comments after text", answer.begun(chunk(wire.comment), REPEAT), idle, "one")
+    until_close = head(200, answer.kind, b"connection: close") + wire.text("one")
+    yield Fault("until close, cut", [[until_close, PAUSE, FIN]], cut, "one")
+    yield Fault("until close, reset", [[until_close, PAUSE, RESET]], cut, "one")
+
+
+def _ends(answer: _Answers) -> Iterator[Fault]:
+    wire = answer.wire
+    finish, done = chunk(wire.finish()), chunk(wire.done())
+    for name, rest in {
+        "closed after the finish": (finish, PAUSE, FIN),
+        "reset after the finish": (finish, PAUSE, RESET),
+        "silent after the finish": (finish, STALL),
+        "ended after the finish": (finish + LAST,),
+        "held open after the end": (finish + done, STALL),
+        "bad encoding after the end": (finish + done + b"zzz\r\n", STALL),
+        "text after the end": (finish + done + answer.two + LAST,),
+        "no end of the body": (finish + done, PAUSE, FIN),
+        "the last event without its blank line": (chunk(wire.finish().rstrip()) + LAST,),
+    }.items():
+        yield Fault(name, answer.begun(*rest), None, "one")
+    old = b"HTTP/1.0 200 OK\r\n" + answer.kind + b"\r\n\r\n" + answer.body
+    yield Fault("HTTP 1.0", [[old, PAUSE, FIN]], None, "one two")
+    drip: list[bytes | Cue] = [answer.head]
+    for byte in answer.body:
+        drip += [chunk(bytes([byte]))]
+    yield Fault("byte by byte", [[*drip, LAST]], None, "one two")
+    crlf = chunk(answer.body.replace(b"\n", b"\r\n"))
+    yield Fault("CRLF line ends", [[answer.head + crlf + LAST]], None, "one two")
+    marked = chunk(b"\xef\xbb\xbf" + answer.body)
+    yield Fault("a byte order mark", [[answer.head + marked + LAST]], None, "one two")
+
+
+def _bad_events(answer: _Answers) -> Iterator[Fault]:
+    wire, bad = answer.wire, rxagents.StreamDecodeError
+    for name, payload in {
+        "no JSON": b"{oops}",
+        "half of an object": b'{"a": 1',
+        "a list": b"[1, 2]",
+        "a number": b"17",
+        "a NUL": b"\0",
+        "two objects": b"{} {}",
+        "a number of 5,000 digits": b"9" * 5_000,
+    }.items():
+        rest = chunk(wire.raw(payload)) + answer.two + LAST
+        yield Fault(f"an event that is {name}", answer.begun(rest), bad, "one")
+    text = chunk(wire.text("MARK").replace(b"MARK", b"\xff\xfe"))
+    yield Fault("text that is no UTF-8", answer.begun(text + answer.two + LAST), bad, "one")
+    first = [[answer.head + chunk(wire.raw(b"{oops}")) + LAST]]
+    yield Fault("a first event that is no JSON", first, bad)
+
+
+def _errors_in_the_stream(answer: _Answers) -> Iterator[Fault]:
+    wire = answer.wire
+    for name, kind, requests in [
+        ("overloaded", rxagents.OverloadedError, 2),
+        ("rate_limit", rxagents.RateLimitError, 2),
+        ("server", rxagents.ServerError, 1),
+        ("invalid", rxagents.BadRequestError, 1),
+    ]:
+        failed = chunk(wire.error(name)) + LAST
+        first = [answer.head + failed]
+        yield Fault(f"first of all: {name}", [first], kind, requests=requests)
+        begun = [answer.head + chunk(wire.start()) + failed]
+        yield Fault(f"before any text: {name}", [begun], kind, requests=requests)
+        yield Fault(f"after text: {name}", answer.begun(failed), kind, "one")
+    busy = [answer.head + chunk(wire.error("overloaded")) + LAST]
+    yield Fault("overloaded, then well", [busy, answer.good], None, "one two", 2)
+
+
+def _encodings(answer: _Answers) -> Iterator[Fault]:
+    wire, body = answer.wire, answer.body
+    broken, cut = rxagents.ProtocolError, rxagents.TruncatedStreamError
+    yield Fault("a bad chunk size, alone", answer.begun(b"zzz\r\n", STALL), broken, "one")
+    yield Fault(
+        "a bad chunk size, beside text",
+        answer.begun(answer.two + b"zzz\r\n", STALL),
+        broken,
+        "one two",
+    )
+    at_once = answer.head + answer.one + b"zzz\r\n"
+    yield Fault("a bad chunk size, beside the headers", [[at_once, STALL]], broken, "one")
+    yield Fault("a negative chunk size", answer.begun(b"-5\r\nabc", STALL), broken, "one")
+    yield Fault("a huge chunk size", answer.begun(b"f" * 40 + b"\r\n", STALL), broken, "one")
+    unclosed = answer.two[:-2] + b"zz"
+    yield Fault("a chunk without its end", answer.begun(unclosed, STALL), broken, "one two")
+    for coding, packed in {
+        b"gzip": gzip.compress(body),
+        b"x-gzip": gzip.compress(body),
+        b"deflate": zlib.compress(body),
+        b"Deflate": zlib.compress(body)[2:-4],
+        b"identity": body,
+    }.items():
+        acts = [answer.encoded(coding, packed)]
+        yield Fault(f"compressed with {coding.decode()}", acts, None, "one two")
+    packed = gzip.compress(body)
+    two = gzip.compress(body[:99]) + gzip.compress(body[99:])
+    dripped = answer.encoded_begun(b"gzip", *(packed[i : i + 1] for i in range(40)), packed[40:])
+    yield Fault("compressed, byte by byte", [[*dripped, LAST]], None, "one two")
+    yield Fault("compressed twice in a row", [answer.encoded(b"gzip", two)], None, "one two")
+    compressor = zlib.compressobj(wbits=31)
+    begun = compressor.compress(wire.text("one")) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    more = compressor.compress(wire.text(" two")) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    for name, rest, kind, text in [
+        ("compressed, and closed", (FIN,), cut, "one two"),
+        ("compressed, and ended", (b"", PAUSE), cut, "one two"),
+        ("compressed, and silent", (STALL,), rxagents.IdleTimeoutError, "one two"),
+        ("compressed, and broken", (b"\xff" * 99, STALL), rxagents.StreamDecodeError, "one two"),
+    ]:
+        yield Fault(name, [answer.encoded_begun(b"gzip", begun, more, *rest)], kind, text)
+    bad = rxagents.StreamDecodeError
+    yield Fault("compressed only in name", [answer.encoded(b"gzip", body)], bad)
+    yield Fault("compressed in a way not asked for", [answer.encoded(b"br", b"\x0b\x02")], bad)
+    until_close = head(200, answer.kind, b"connection: close", b"content-encoding: gzip")
+    yield Fault("compressed, until close", [[until_close + packed, PAUSE, FIN]], None, "one two")
+
+
+def _limits(answer: _Answers) -> Iterator[Fault]:
+    wire, over = answer.wire, rxagents.LimitExceededError
+    small = {"limits": Limits(event_bytes=1000)}
+    long = chunk(wire.text("x" * 1000))
+    yield Fault("an event over its limit", answer.begun(long, STALL), over, "one", 1, small)
+    line = b"%x\r\n" % 2**30 + b"x" * 1000
+    yield Fault("a line without end", answer.begun(line, REPEAT), over, "one", 1, small)
+    short = {"limits": Limits(stream_bytes=len(wire.text("one")))}
+    rest = answer.two + LAST
+    yield Fault("a stream over its limit", answer.begun(rest), over, "one", 1, short)
+    deep = wire.raw(b'{"a":' * 500 + b"1" + b"}" * 500)
+    yield Fault("JSON nested too deeply", answer.begun(chunk(deep) + LAST), over, "one")
+
+
+def _connections(answer: _Answers) -> Iterator[Fault]:
+    cookie = head(500, b"content-length: 0", b"set-cookie: a=b; path=/")
+    yield Fault("a cookie", [[cookie], answer.good], None, "one two", 2)
