@@ -28,7 +28,7 @@ def test_the_package_exports_these() -> None:
 
 
 def test_operators_exports_these() -> None:
-    names = "accumulate assemble_tool_calls collect decode_ndjson decode_sse text"
+    names = "accumulate assemble_tool_calls collect decode_ndjson decode_sse share_bounded text"
     assert operators.__all__ == names.split()
 
 

@@ -49,6 +49,9 @@ class Exchange:
         self._provider = provider
         self._session = session
         self._lingering = lingering
+        self._coding = response.headers.get("content-encoding", "").strip().lower()
+        if self._coding == "identity":
+            self._coding = ""
         self._decompressor: Decompressor | None = None
         self._closed = self._watch()
 
@@ -61,11 +64,10 @@ class Exchange:
             StreamDecodeError: The body's compression is broken, or was not asked for.
             TransportError: The session was closed.
         """
-        coding = self.headers.get("content-encoding", "identity").strip().lower()
-        if coding in {"identity", ""}:
+        if not self._coding:
             return await self._read()
         try:
-            return await self._read_compressed(coding)
+            return await self._read_compressed()
         except StreamDecodeError as error:
             error.provider = self._provider
             raise
@@ -111,9 +113,9 @@ class Exchange:
             return received
         raise failure
 
-    async def _read_compressed(self, coding: str) -> bytes:
+    async def _read_compressed(self) -> bytes:
         if self._decompressor is None:
-            self._decompressor = Decompressor(coding)
+            self._decompressor = Decompressor(self._coding)
         while not (piece := self._decompressor.take()):
             data = await self._read()
             if not data and not self._decompressor.complete:

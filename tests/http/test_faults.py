@@ -14,7 +14,7 @@ import rxagents
 from rxagents import StreamChunk, Timeouts
 from rxagents.providers import retry
 
-LIMITS = Timeouts(connect=2, first=0.25, idle=0.25)
+LIMITS = Timeouts(connect=2, first=0.3, idle=0.3)
 SECONDS = 5
 ELSEWHERE = "http://127.0.0.1:1/elsewhere"
 

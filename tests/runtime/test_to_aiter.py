@@ -195,3 +195,25 @@ def test_bad_arguments_are_refused_at_once(arguments: dict[str, Any]) -> None:
 def test_only_observables_are_read() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="Observable"):
         to_aiter([1, 2])  # type: ignore[arg-type]  # what the test is about
+
+
+@pytest.mark.parametrize("overflow", rxagents.Overflow)
+def test_under_each_policy_a_reader_that_keeps_up_gets_everything(
+    overflow: rxagents.Overflow, run_async: Any
+) -> None:
+    async def check() -> None:
+        subject: Subject[int] = Subject()
+
+        async def emit() -> None:
+            for number in range(100):
+                subject.on_next(number)
+                await settle()
+            subject.on_completed()
+
+        async with to_aiter(subject, capacity=1, overflow=overflow) as items:
+            emitting = asyncio.create_task(emit())
+            assert [number async for number in items] == list(range(100))
+            await emitting
+            assert items.dropped == 0
+
+    run_async(check())

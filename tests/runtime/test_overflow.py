@@ -1,0 +1,367 @@
+"""The policies of a reader that is slower than its stream."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import groupby
+from typing import Any, Final
+
+import pytest
+import reactivex as rx
+from hypothesis import given
+from hypothesis import strategies as st
+from reactivex.subject import Subject
+
+import rxagents
+from rxagents import (
+    Answer,
+    Complete,
+    ErrorEvent,
+    ErrorInfo,
+    Overflow,
+    StreamChunk,
+    Thought,
+    Token,
+    ToolCallDelta,
+    ToolEnd,
+    ToolStart,
+    Usage,
+    to_aiter,
+)
+from rxagents.core.chunks import TextBuffer, set_content
+from rxagents.runtime.bridge import Gate
+from rxagents.runtime.overflow import Backlog, backlog
+
+HARD_LIMIT: Final = 16_384
+USAGE = Usage(1, 2, 3)
+CALL = ToolCallDelta(0, "call_1", "add")
+
+KEPT: list[Any] = [
+    ToolStart("call_1", "add"),
+    ToolEnd("call_1", "add", "3"),
+    Answer("3"),
+    Complete("3"),
+    ErrorEvent(ErrorInfo("ServerError", "broken")),
+    StreamChunk(tool_calls=(CALL,)),
+    StreamChunk("text", tool_calls=(CALL,)),
+    StreamChunk("text", finish_reason="stop"),
+    StreamChunk(refusal="No."),
+    StreamChunk(usage=USAGE),
+    StreamChunk(metadata={"provider_data": {"wire": {"signature": "s"}}}),
+]
+DROPPABLE: list[Any] = [
+    Token("a"),
+    Thought("hm"),
+    StreamChunk("a"),
+    StreamChunk(reasoning="hm"),
+    StreamChunk("a", usage=USAGE),
+    "a value",
+    None,
+]
+
+
+class Desk:
+    """A backlog without a stream."""
+
+    def __init__(self, overflow: Overflow, capacity: int) -> None:
+        self.gate = Gate()
+        self.errors: list[Exception] = []
+        self.backlog: Backlog[Any] = backlog(overflow, capacity, self.gate, self.fail)
+
+    def fail(self, error: Exception) -> None:
+        self.backlog.ended = True
+        self.errors.append(error)
+
+    def put(self, *items: Any) -> None:
+        for item in items:
+            self.backlog.put(item)
+
+    def take_all(self) -> list[Any]:
+        return [self.backlog.queue.popleft() for _ in range(len(self.backlog.queue))]
+
+
+async def read_after(items: list[Any], overflow: Overflow, capacity: int) -> tuple[list[Any], int]:
+    """Emit all `items` before the reader looks; return what it gets, and what was dropped."""
+    async with to_aiter(rx.from_iterable(items), capacity=capacity, overflow=overflow) as reading:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return [item async for item in reading], reading.dropped
+
+
+# DROP_OLDEST
+
+
+@pytest.mark.parametrize("item", KEPT, ids=repr)
+def test_what_more_than_text_depends_on_is_never_dropped(item: Any) -> None:
+    desk = Desk(Overflow.DROP_OLDEST, 2)
+    desk.put(item, "a", item, item, item, "b")
+    assert desk.take_all() == [item] * 4
+    assert desk.backlog.dropped == 2
+
+
+@pytest.mark.parametrize("item", DROPPABLE, ids=repr)
+def test_text_and_other_values_make_room(item: Any) -> None:
+    desk = Desk(Overflow.DROP_OLDEST, 2)
+    desk.put(item, "second", "third")
+    assert desk.take_all() == ["second", "third"]
+    assert not desk.gate.closed
+
+
+def test_dropping_the_oldest_never_slows_the_source_and_says_how_many(run_async: Any) -> None:
+    async def check() -> None:
+        read, dropped = await read_after(list(range(1000)), Overflow.DROP_OLDEST, 10)
+        assert (read, dropped) == (list(range(990, 1000)), 990)
+
+    run_async(check())
+
+
+def test_what_is_kept_and_what_is_not_stay_in_order() -> None:
+    desk = Desk(Overflow.DROP_OLDEST, 5)
+    desk.put("a", "b", KEPT[0], "c", KEPT[1], "d", KEPT[2])
+    assert desk.take_all() == [KEPT[0], "c", KEPT[1], "d", KEPT[2]]
+
+
+def test_dropping_does_not_look_through_what_must_be_kept() -> None:
+    count = 100_000
+    desk = Desk(Overflow.DROP_OLDEST, count + 10)
+    desk.put(*([KEPT[0]] * count), *range(count))
+    assert desk.backlog.dropped == count - 10
+    assert desk.take_all() == [KEPT[0]] * count + list(range(count - 10, count))
+
+
+def test_what_must_be_kept_may_pass_the_capacity_up_to_a_hard_limit() -> None:
+    desk = Desk(Overflow.DROP_OLDEST, 4)
+    desk.put(*([KEPT[0]] * HARD_LIMIT))
+    assert not desk.errors
+    desk.put(KEPT[1])
+    assert [type(error) for error in desk.errors] == [rxagents.LimitExceededError]
+    assert desk.take_all() == [KEPT[0]] * HARD_LIMIT
+    assert desk.backlog.dropped == 1
+
+
+def test_what_is_not_dropped_comes_before_the_error(run_async: Any) -> None:
+    async def check() -> None:
+        source = rx.concat(rx.from_iterable(range(9)), rx.throw(KeyError("mine")))
+        async with to_aiter(source, capacity=2, overflow=Overflow.DROP_OLDEST) as items:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert [await anext(items), await anext(items)] == [7, 8]
+            with pytest.raises(KeyError):
+                await anext(items)
+
+    run_async(check())
+
+
+# ERROR
+
+
+def test_one_item_too_many_is_an_error_after_those_that_wait(run_async: Any) -> None:
+    async def check() -> None:
+        subject: Subject[int] = Subject()
+        async with to_aiter(subject, capacity=3, overflow=Overflow.ERROR) as items:
+            for number in range(3):
+                subject.on_next(number)
+            assert len(subject.observers) == 1
+            subject.on_next(3)
+            assert not subject.observers  # disposed at once
+            assert [await anext(items) for _ in range(3)] == [0, 1, 2]
+            with pytest.raises(rxagents.LimitExceededError, match="More than 3 items"):
+                await anext(items)
+            assert items.dropped == 1
+
+    run_async(check())
+
+
+def test_a_reader_that_keeps_up_meets_no_error(run_async: Any) -> None:
+    async def check() -> None:
+        subject: Subject[int] = Subject()
+        async with to_aiter(subject, capacity=1, overflow=Overflow.ERROR) as items:
+            for number in range(100):
+                subject.on_next(number)
+                assert await anext(items) == number
+
+    run_async(check())
+
+
+def test_a_source_that_emits_inside_subscribe_is_disposed_too(run_async: Any) -> None:
+    disposed = []
+
+    def source(observer: Any, _: Any) -> Any:
+        for number in range(9):
+            observer.on_next(number)
+        return lambda: disposed.append(True)
+
+    async def check() -> None:
+        async with to_aiter(rx.create(source), capacity=2, overflow=Overflow.ERROR) as items:
+            assert disposed == [True]
+            assert [await anext(items), await anext(items)] == [0, 1]
+            with pytest.raises(rxagents.LimitExceededError):
+                await anext(items)
+            assert items.dropped == 1
+
+    run_async(check())
+
+
+# REDUCE
+
+
+def test_alike_tokens_are_joined_and_bear_the_newest_time() -> None:
+    desk = Desk(Overflow.REDUCE, 2)
+    tokens = [Token(text, "thought", timestamp=float(text)) for text in "12345"]
+    desk.put(*tokens)
+    assert desk.take_all() == [tokens[0], Token("2345", "thought", timestamp=5.0)]
+    assert not desk.gate.closed
+
+
+@pytest.mark.parametrize("field", ["delta", "reasoning"])
+def test_alike_chunks_are_joined_and_keep_their_content(field: str) -> None:
+    buffer, metadata = TextBuffer(), {"model": "m"}
+    buffer.pieces.append("before ")
+    chunks = []
+    for index, text in enumerate("abcd"):
+        chunk = StreamChunk(
+            index=index, usage=USAGE, metadata=metadata, timestamp=index * 1.0, **{field: text}
+        )
+        buffer.pieces.append(chunk.delta)
+        set_content(chunk, (buffer, len(buffer.pieces)))
+        chunks.append(chunk)
+    desk = Desk(Overflow.REDUCE, 1)
+    desk.put(*chunks)
+    (joined,) = desk.take_all()
+    expected = {"index": 3, "usage": USAGE, "metadata": metadata, "timestamp": 3.0}
+    assert joined == StreamChunk(**{field: "abcd"}, **expected)
+    assert joined.content == ("before abcd" if field == "delta" else "before ")
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        (Token("a", "thought"), Token("b", "answer")),
+        (Token("a"), Thought("b")),
+        (Thought("a"), Thought("b")),
+        (Token("a"), StreamChunk("b")),
+        (StreamChunk("a"), StreamChunk("b", choice=1)),
+        (StreamChunk("a"), StreamChunk(reasoning="b")),
+        (StreamChunk("a"), StreamChunk("b", reasoning="c")),
+        (StreamChunk("a"), StreamChunk("b", finish_reason="stop")),
+        (StreamChunk("a", tool_calls=(CALL,)), StreamChunk("b")),
+        (StreamChunk("a"), StreamChunk("b", refusal="c")),
+        (StreamChunk("a", usage=USAGE), StreamChunk("b")),
+        (StreamChunk("a", metadata={"provider_data": {}}), StreamChunk("b")),
+        ("a", "b"),
+    ],
+    ids=repr,
+)
+def test_what_is_not_alike_is_not_joined_and_stops_the_source(older: Any, newer: Any) -> None:
+    desk = Desk(Overflow.REDUCE, 1)
+    desk.put(older, newer)
+    assert desk.gate.closed
+    assert desk.take_all() == [older, newer]
+
+
+def test_a_stream_of_text_is_not_slowed_but_tools_close_the_gate() -> None:
+    desk = Desk(Overflow.REDUCE, 2)
+    desk.put(*map(Token, "abc"))
+    assert not desk.gate.closed
+    assert desk.backlog.queue.popleft().content == "a"
+    desk.put(KEPT[0])
+    assert desk.gate.closed
+
+
+def test_where_reduce_cannot_stop_the_source_it_fails_at_the_hard_limit() -> None:
+    desk = Desk(Overflow.REDUCE, 4)
+    desk.put(*range(HARD_LIMIT + 1))
+    assert [type(error) for error in desk.errors] == [rxagents.LimitExceededError]
+    assert desk.take_all() == list(range(HARD_LIMIT))
+
+
+def test_joining_is_linear() -> None:
+    piece = StreamChunk("x" * 100)
+    desk = Desk(Overflow.REDUCE, 1)
+    for _ in range(200_000):
+        desk.backlog.put(piece)
+    (joined,) = desk.take_all()
+    assert joined.delta == "x" * 100 * 200_000
+
+
+# All of them
+
+ITEMS = st.one_of(
+    st.builds(Token, st.text("ab", max_size=2), st.sampled_from(["thought", "answer"])),
+    st.builds(StreamChunk, st.text("ab", max_size=2), choice=st.integers(0, 1)),
+    st.builds(StreamChunk, reasoning=st.text("xy", max_size=2), choice=st.integers(0, 1)),
+    st.sampled_from(KEPT),
+    st.integers(),
+)
+SCRIPTS = st.lists(st.one_of(ITEMS.map(lambda item: [item]), st.integers(1, 4)), max_size=60)
+
+
+def is_kept(item: Any) -> bool:
+    return any(item is kept for kept in KEPT)
+
+
+def texts(items: list[Any]) -> list[Any]:
+    """Return the items with the neighbouring pieces of one text joined, whatever their fields."""
+
+    def kind(item: Any) -> Any:
+        if isinstance(item, Token):
+            return "token", item.section
+        if isinstance(item, StreamChunk) and not is_kept(item):
+            return "chunk", item.choice, bool(item.delta), bool(item.reasoning)
+        return "other"
+
+    joined: list[Any] = []
+    for key, group in groupby(items, kind):
+        if key == "other":
+            joined += group
+        else:
+            joined.append((key, "".join(getattr(i, "reasoning", "") or text_of(i) for i in group)))
+    return joined
+
+
+def text_of(item: Any) -> str:
+    return str(item.content if isinstance(item, Token) else item.delta)
+
+
+@given(SCRIPTS, st.sampled_from(Overflow), st.integers(1, 5))
+def test_no_policy_breaks_its_laws(script: list[Any], overflow: Overflow, capacity: int) -> None:
+    """An item of the script is emitted; a number of it is how many the reader takes, if any."""
+
+    async def check() -> None:
+        subject: Subject[Any] = Subject()
+        emitted: list[Any] = []
+        read: list[Any] = []
+        waiting = 0
+        async with to_aiter(subject, capacity=capacity, overflow=overflow) as items:
+            for step in script:
+                if isinstance(step, list):
+                    if subject.observers:
+                        emitted += step
+                        subject.on_next(step[0])
+                else:
+                    for _ in range(min(step, waiting)):
+                        read.append(await anext(items))
+                waiting = len(items._queue)
+                if overflow is not Overflow.REDUCE:
+                    assert len(read) + items.dropped + waiting == len(emitted)
+            subject.on_completed()
+            try:
+                async for item in items:
+                    read.append(item)
+            except rxagents.LimitExceededError:
+                assert overflow is Overflow.ERROR
+                assert items.dropped == 1
+            match overflow:
+                case Overflow.BLOCK:
+                    assert read == emitted
+                case Overflow.DROP_OLDEST:
+                    left = iter(emitted)
+                    assert all(any(item is other for other in left) for item in read)
+                    assert list(filter(is_kept, read)) == list(filter(is_kept, emitted))
+                case Overflow.ERROR:
+                    assert read == emitted[: len(emitted) - items.dropped]
+                case Overflow.REDUCE:
+                    assert texts(read) == texts(emitted)
+                    assert items.dropped == 0
+
+    asyncio.run(check())
