@@ -1,7 +1,7 @@
 """Operators for streams of LLM chunks; they compose with reactivex's own.
 
 Framing: `decode_sse`, `decode_ndjson`. Chunks: `text`, `accumulate`, `collect`,
-`assemble_tool_calls`.
+`assemble_tool_calls`. Of any items: `share_bounded`.
 """
 
 from rxagents.operators.accumulate import accumulate
@@ -9,6 +9,7 @@ from rxagents.operators.assemble_tool_calls import assemble_tool_calls
 from rxagents.operators.collect import collect
 from rxagents.operators.decode_ndjson import decode_ndjson
 from rxagents.operators.decode_sse import decode_sse
+from rxagents.operators.share_bounded import share_bounded
 from rxagents.operators.text import text
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "collect",
     "decode_ndjson",
     "decode_sse",
+    "share_bounded",
     "text",
 ]

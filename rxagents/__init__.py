@@ -69,8 +69,9 @@ from rxagents.providers.openai import OpenAI
 from rxagents.providers.registry import get_model
 from rxagents.providers.timeouts import Timeouts
 from rxagents.runtime.from_aiter import from_aiter
+from rxagents.runtime.overflow import Overflow
 from rxagents.runtime.run import run
-from rxagents.runtime.to_aiter import Overflow, to_aiter
+from rxagents.runtime.to_aiter import to_aiter
 
 __all__ = [
     "LLM",

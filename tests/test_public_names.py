@@ -33,7 +33,8 @@ def test_operators_exports_these() -> None:
 
 
 def test_testing_exports_these() -> None:
-    names = "Ending RawReply ReceivedRequest Reply ScriptedLLM ScriptedServer StatusReply"
+    names = """Delivery Ending Framing NoReply RawReply ReceivedRequest Reply ScriptedLLM
+        ScriptedServer StatusReply gzip_bomb"""
     assert testing.__all__ == names.split()
 
 

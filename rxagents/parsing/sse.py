@@ -43,9 +43,12 @@ class EventFramer:
         self._ends_line = False
         self._after_cr = False
         self._head: bytes | None = b""
+        self._between = False
 
     def feed(self, data: bytes) -> bytes:
         """Return the events that `data` completes, each with its blank line, in one piece."""
+        if self._between and self._is_whole(data):
+            return data
         if self.error is not None:
             return b""
         if self._head is not None:
@@ -69,6 +72,7 @@ class EventFramer:
         if len(events) > self._limit:
             events = self._within_limit(events)
         self._pending, self._pending_size = [], 0
+        self._between = cut == len(data) and not self._after_cr and self.error is None
         self._keep(data[cut:])
         return events
 
@@ -78,6 +82,10 @@ class EventFramer:
             self._keep(self._head)
         rest, self._pending, self._head = b"".join(self._pending), [], None
         return b"" if self.error is not None else rest
+
+    def _is_whole(self, data: bytes) -> bool:
+        """Whether `data` needs no work, as most reads: whole events, after whole events."""
+        return data.endswith(b"\n\n") and b"\r" not in data and len(data) <= self._limit
 
     def _strip_bom(self, data: bytes) -> bytes:
         head = (self._head or b"") + data
@@ -99,6 +107,7 @@ class EventFramer:
     def _keep(self, data: bytes) -> None:
         if not data:
             return
+        self._between = False
         self._pending.append(data)
         # Blank lines before an event, and the first half of the one after it, do not count.
         self._pending_size += len(data) if self._pending_size else len(data.lstrip(b"\n"))

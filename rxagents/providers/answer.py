@@ -43,6 +43,7 @@ class Answer:
         self._emitter = emitter
         self._watchdog = watchdog
         self._parser = call.parser(info)
+        self._limit = call.limits.stream_bytes
         self._received = 0
         self._head = b""
 
@@ -70,7 +71,13 @@ class Answer:
             except ProviderError as error:
                 data, failure = b"", error
             at_end = not data
-            await self._take(data)
+            chunks = iter(self._parse(data))
+            while not self._emitter.push(chunks):
+                self._watchdog.paused = True
+                await self._emitter.gate.opened()
+                self._watchdog.paused = False
+                self._watchdog.note_event()
+            self._check()
         if not self.complete:
             raise self.instead() or failure or truncated(self._call, self._exchange)
 
@@ -82,35 +89,35 @@ class Answer:
             return None
         return no_stream(self._call, self._exchange, quoted)
 
-    async def _take(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> list[StreamChunk]:
         parser, now = self._parser, time.time()
-        events, limit = parser.events, self._call.limits.stream_bytes
-        self._received += len(data)
-        if limit is not None and self._received > limit:
-            data = data[: limit - self._received]
+        if self._limit is not None:
+            data = self._within(self._limit, data)
+        events = parser.events
         chunks = parser.feed(data, now) if data else parser.flush(now)
-        if parser.events != events:
+        if parser.events != events or chunks:
             self._watchdog.note_event()
         elif events == 0 and len(self._head) < self._call.limits.error_bytes:
             self._head += data
-        if chunks:
-            await self._emit(chunks)
-        if parser.error is not None:
-            raise parser.error
-        if limit is not None and self._received > limit:
+        if not self.delivered:
+            self.delivered = any(map(_is_content, chunks))
+        return chunks
+
+    def _within(self, limit: int, data: bytes) -> bytes:
+        self._received += len(data)
+        over = self._received - limit
+        return data[:-over] if over > 0 else data
+
+    def _check(self) -> None:
+        if self._parser.error is not None:
+            raise self._parser.error
+        if self._limit is not None and self._received > self._limit:
             raise LimitExceededError(
-                f"The stream from {self._call.provider} is longer than {limit} bytes. What came "
-                "before was delivered; raise Limits.stream_bytes.",
+                f"The stream from {self._call.provider} is longer than {self._limit} bytes. What "
+                "came before was delivered; raise Limits.stream_bytes.",
                 provider=self._call.provider,
                 request_id=request_id(self._exchange.headers),
             )
-
-    async def _emit(self, chunks: list[StreamChunk]) -> None:
-        self.delivered = self.delivered or any(map(_is_content, chunks))
-        self._watchdog.paused = True
-        await self._emitter.emit(chunks)
-        self._watchdog.paused = False
-        self._watchdog.note_event()
 
 
 def _is_content(chunk: StreamChunk) -> bool:

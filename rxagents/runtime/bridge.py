@@ -72,6 +72,7 @@ class Bridge:
         self.scheduler = BridgeScheduler(loop, self)
         self.fail = fail
         self._scopes: set[TaskScope] = set()
+        self._heir: Bridge | None = None
 
     def adopt(self, scope: TaskScope) -> None:
         """Wait for `scope` too when the bridge is closed."""
@@ -80,6 +81,8 @@ class Bridge:
     def release(self, scope: TaskScope) -> None:
         """Forget a scope whose tasks are over."""
         self._scopes.discard(scope)
+        if self._heir is not None:
+            self._heir.release(scope)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -90,15 +93,26 @@ class Bridge:
         finally:
             _current.reset(token)
 
-    async def aclose(self) -> None:
-        """Open the gate, cancel the sources' tasks and wait until they are over.
+    def close(self, heir: Bridge | None = None) -> None:
+        """Open the gate and let go of the owner, at once.
 
         Connections that outlive the subscription keep the context they were made in, and with
-        it this bridge: it lets go of its owner.
+        it this bridge.
+
+        Args:
+            heir: Waits for the sources' tasks in this bridge's place, when it is closed itself.
         """
         self.closed = True
         self.fail = _nobody
         self.gate.open()
+        if heir is not None:
+            self._heir = heir
+            for scope in self._scopes:
+                heir.adopt(scope)
+
+    async def aclose(self) -> None:
+        """Open the gate, cancel the sources' tasks and wait until they are over."""
+        self.close()
         for scope in tuple(self._scopes):
             await scope.aclose()
 

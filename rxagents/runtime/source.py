@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
@@ -30,14 +30,21 @@ class Emitter(Generic[T]):
 
     async def emit(self, items: Iterable[T]) -> None:
         """Emit `items`, each as soon as it is wanted."""
+        rest = iter(items)
+        while not self.push(rest):
+            await self.gate.opened()
+
+    def push(self, items: Iterator[T]) -> bool:
+        """Emit `items` while they are wanted; return whether that was all of them."""
         on_next, gate = self._observer.on_next, self.gate
         try:
             for item in items:
                 on_next(item)
                 if gate.closed:
-                    await gate.opened()
+                    return False
         except Exception as error:
             raise _ConsumerFailedError from error
+        return True
 
 
 Produce: TypeAlias = Callable[[Emitter[T]], Coroutine[Any, Any, None]]

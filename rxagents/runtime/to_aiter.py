@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from enum import StrEnum
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from reactivex import Observable, abc
+from reactivex import Observable
+from reactivex.disposable import SingleAssignmentDisposable
 
 from rxagents.core.checks import checked_count
-from rxagents.core.errors import ConfigurationError, LimitExceededError
+from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.bridge import Bridge
+from rxagents.runtime.overflow import Backlog, Overflow, backlog
 
 T = TypeVar("T")
-
-_UNGATED_LIMIT = 16_384
-"""Items a source that ignores the gate may run ahead. With chunks this is some 10 MiB."""
-
-
-class Overflow(StrEnum):
-    """What happens when the consumer is slower than the stream.
-
-    `BLOCK` stops reading from the provider until the consumer has caught up.
-    """
-
-    BLOCK = "block"
 
 
 def to_aiter(
     source: Observable[T], *, capacity: int = 64, overflow: Overflow = Overflow.BLOCK
-) -> AbstractAsyncContextManager[AsyncIterator[T]]:
+) -> AbstractAsyncContextManager[Reading[T]]:
     """Read an Observable with `async for`, at the reader's own pace.
 
     ::
@@ -46,14 +34,15 @@ def to_aiter(
 
     Args:
         source: What to subscribe to, when the block is entered.
-        capacity: How many items may wait for the reader before the source is stopped.
-        overflow: What happens then.
+        capacity: How many items may wait for the reader before `overflow` sets in.
+        overflow: What happens then: by default the source is stopped.
 
     Returns:
-        An asynchronous context manager of an asynchronous iterator. The iterator raises what
-        the source fails with, after all items that came before; what an operator or callback
-        on the way raised; and `LimitExceededError` when a source that cannot be stopped runs
-        away from the reader.
+        An asynchronous context manager of an asynchronous iterator, whose `dropped` counts the
+        items that it will not give. The iterator raises what the source fails with, after the
+        items that came before; what an operator or callback on the way raised; and
+        `LimitExceededError` when the reader falls further behind than the policy allows, or a
+        source that cannot be stopped runs away from it.
 
     Raises:
         ConfigurationError: An argument is of the wrong type or size.
@@ -63,34 +52,92 @@ def to_aiter(
     checked_count("capacity", capacity)
     if not isinstance(overflow, Overflow):
         raise ConfigurationError(f"overflow must be an rxagents.Overflow, not {overflow!r}.")
-    return _Reading(source, capacity)
+    return _Block(source, capacity, overflow)
 
 
-class _Reading(Generic[T]):
-    """One reading of an Observable: the context manager and its iterator."""
+class Reading(AsyncIterator[T]):
+    """One reading of an Observable, as `to_aiter` gives it."""
 
-    def __init__(self, source: Observable[T], capacity: int) -> None:
+    def __init__(self, capacity: int, overflow: Overflow) -> None:
+        self._bridge = Bridge(asyncio.get_running_loop(), self._end)
+        self._backlog: Backlog[T] = backlog(
+            overflow, capacity, self._bridge.gate, self._fall_behind
+        )
+        self._queue, self._low = self._backlog.queue, self._backlog.low
+        self._gate = self._bridge.gate
+        self._subscription = SingleAssignmentDisposable()
+        self._error: Exception | None = None
+        self._waiting = False
+
+    @property
+    def dropped(self) -> int:
+        """How many items came that the iterator does not give, since they found no room."""
+        return self._backlog.dropped
+
+    def start(self, source: Observable[T]) -> None:
+        """Subscribe to `source`."""
+        with self._bridge.entered():
+            self._subscription.disposable = source.subscribe(
+                self._backlog.put, self._end, self._end, scheduler=self._bridge.scheduler
+            )
+
+    async def aclose(self) -> None:
+        """Dispose the subscription and wait until its tasks are over."""
+        self._queue.clear()
+        self._end()
+        self._subscription.dispose()
+        await self._bridge.aclose()
+
+    async def __anext__(self) -> T:
+        while not self._queue:
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
+            if self._backlog.ended:
+                raise StopAsyncIteration
+            await self._wait()
+        item = self._queue.popleft()
+        if self._gate.closed and len(self._queue) <= self._low:
+            self._gate.open()
+        return item
+
+    async def _wait(self) -> None:
+        if self._waiting:
+            raise ConfigurationError("Two tasks read one to_aiter: give each its own.")
+        self._waiting = True
+        self._backlog.waiter = waiter = asyncio.get_running_loop().create_future()
+        try:
+            await waiter
+        finally:
+            self._waiting = False
+            self._backlog.waiter = None
+
+    def _fall_behind(self, error: Exception) -> None:
+        self._end(error)
+        self._subscription.dispose()
+
+    def _end(self, error: Exception | None = None) -> None:
+        if not self._backlog.ended:
+            self._backlog.ended = True
+            self._error = error
+        self._backlog.wake()
+
+
+class _Block(Generic[T]):
+    """The context manager around a reading."""
+
+    def __init__(self, source: Observable[T], capacity: int, overflow: Overflow) -> None:
         self._source = source
         self._capacity = capacity
-        self._low = capacity // 2
-        self._limit = max(_UNGATED_LIMIT, 4 * capacity)
-        self._items: deque[T] = deque()
-        self._ended = False
-        self._error: Exception | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._bridge: Bridge | None = None
-        self._subscription: abc.DisposableBase | None = None
+        self._overflow = overflow
+        self._reading: Reading[T] | None = None
 
-    async def __aenter__(self) -> AsyncIterator[T]:
-        if self._bridge is not None:
+    async def __aenter__(self) -> Reading[T]:
+        if self._reading is not None:
             raise ConfigurationError("This to_aiter was entered before: make a new one.")
-        bridge = self._bridge = Bridge(asyncio.get_running_loop(), self._on_error)
-        self._gate = bridge.gate
-        with bridge.entered():
-            self._subscription = self._source.subscribe(
-                self._on_next, self._on_error, self._on_completed, scheduler=bridge.scheduler
-            )
-        return self
+        self._reading = Reading(self._capacity, self._overflow)
+        self._reading.start(self._source)
+        return self._reading
 
     async def __aexit__(
         self,
@@ -98,72 +145,5 @@ class _Reading(Generic[T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._items.clear()
-        self._end(None)
-        if self._subscription is not None:
-            self._subscription.dispose()
-        if self._bridge is not None:
-            await self._bridge.aclose()
-
-    def __aiter__(self) -> AsyncIterator[T]:
-        return self
-
-    async def __anext__(self) -> T:
-        while not self._items:
-            if self._error is not None:
-                error, self._error = self._error, None
-                raise error
-            if self._ended:
-                raise StopAsyncIteration
-            await self._wait()
-        item = self._items.popleft()
-        if self._gate.closed and len(self._items) <= self._low:
-            self._gate.open()
-        return item
-
-    async def _wait(self) -> None:
-        if self._waiter is not None:
-            raise ConfigurationError("Two tasks read one to_aiter: give each its own.")
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _on_next(self, item: T) -> None:
-        if self._ended:
-            return
-        self._items.append(item)
-        waiting = len(self._items)
-        if waiting >= self._capacity:
-            self._gate.close()
-            if waiting > self._limit:
-                self._run_away()
-        self._wake()
-
-    def _run_away(self) -> None:
-        self._items.pop()
-        self._end(
-            LimitExceededError(
-                f"{self._limit} items wait for the reader, and the source cannot be stopped: an "
-                "operator on the way lost the demand. Read faster, or raise capacity."
-            )
-        )
-        if self._subscription is not None:
-            self._subscription.dispose()
-
-    def _on_error(self, error: Exception) -> None:
-        self._end(error)
-
-    def _on_completed(self) -> None:
-        self._end(None)
-
-    def _end(self, error: Exception | None) -> None:
-        if not self._ended:
-            self._ended = True
-            self._error = error
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._reading is not None:
+            await self._reading.aclose()

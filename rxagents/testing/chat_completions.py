@@ -11,6 +11,7 @@ from rxagents.core.usage import Usage
 from rxagents.testing.script import Reply, words
 
 DONE = b"data: [DONE]\n\n"
+COMMENT = b": still here\n\n"
 
 
 def events(reply: Reply, model: str, stream_id: str) -> list[bytes]:

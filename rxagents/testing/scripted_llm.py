@@ -20,7 +20,8 @@ from rxagents.providers.model import StreamingModel
 from rxagents.runtime.bridge import Bridge, bridge_of
 from rxagents.runtime.loop import running_loop
 from rxagents.testing.chat_completions import DONE, events
-from rxagents.testing.script import Ending, Reply, ReplyLike, to_reply
+from rxagents.testing.delivery import Ending
+from rxagents.testing.script import Reply, ReplyLike, to_reply
 from rxagents.wire.chat_completions import ChatCompletionsParser
 from rxagents.wire.parser import AnswerInfo
 
@@ -166,7 +167,7 @@ class _Playback:
 
 
 def _checked(reply: Reply) -> Reply:
-    if reply.ending in {Ending.RESET, Ending.STALL}:
+    if not reply.ending.ends_body:
         raise ConfigurationError(
             f"A ScriptedLLM has no connection for the ending {reply.ending.value!r}: use a "
             "ScriptedServer."

@@ -12,8 +12,11 @@ from aiohttp import web
 from msgspec import Struct
 
 from rxagents.core.errors import ConfigurationError
-from rxagents.testing.chat_completions import DONE, events
-from rxagents.testing.script import Ending, RawReply, Reply, StatusReply, to_reply
+from rxagents.testing.chat_completions import COMMENT, DONE, events
+from rxagents.testing.connections import Changes, CountingServer, client_port
+from rxagents.testing.delivery import COMMENT_INTERVAL, Ending
+from rxagents.testing.faults import refuse, send
+from rxagents.testing.script import NoReply, RawReply, Reply, StatusReply, to_reply
 
 
 class ReceivedRequest(Struct, frozen=True):
@@ -25,6 +28,7 @@ class ReceivedRequest(Struct, frozen=True):
         headers: Names in lower case.
         body: The body.
         client_port: The port it came from: the same for requests over one connection.
+        reused: Whether its connection has had a request before.
     """
 
     method: str
@@ -32,13 +36,14 @@ class ReceivedRequest(Struct, frozen=True):
     headers: dict[str, str]
     body: bytes
     client_port: int
+    reused: bool = False
 
     def json(self) -> Any:
         """Return the body, decoded."""
         return msgspec.json.decode(self.body)
 
 
-ServerReply: TypeAlias = str | Reply | StatusReply | RawReply
+ServerReply: TypeAlias = str | Reply | StatusReply | RawReply | NoReply
 Script: TypeAlias = ServerReply | Callable[[ReceivedRequest], ServerReply]
 
 
@@ -53,8 +58,8 @@ class ScriptedServer:
     Each request takes the next reply; the last one repeats.
 
     Args:
-        *replies: What to answer, in order: a `str`, a `Reply`, a `StatusReply`, a `RawReply`,
-            or a function from the request to one of these.
+        *replies: What to answer, in order: a `str`, a `Reply`, a `StatusReply`, a `RawReply`, a
+            `NoReply`, or a function from the request to one of these.
 
     Attributes:
         requests: What has come, in order.
@@ -70,19 +75,32 @@ class ScriptedServer:
             raise ConfigurationError("A ScriptedServer needs a reply: ScriptedServer('Hello').")
         self.requests: list[ReceivedRequest] = []
         self.disconnects = 0
-        self._replies: Sequence[Script] = replies
-        self._runner: web.ServerRunner | None = None
         self.port = 0
-        self._changed = asyncio.Condition()
+        self._replies: Sequence[Script] = replies
+        self._changes = Changes()
+        self._server: CountingServer | None = None
+        self._runner: web.ServerRunner | None = None
+        self._stopping = False
 
     @property
     def url(self) -> str:
         """The base URL to give to the client."""
         return f"http://127.0.0.1:{self.port}/v1"
 
+    @property
+    def connections(self) -> int:
+        """How many connections it has accepted."""
+        return self._server.accepted if self._server else 0
+
+    @property
+    def open_connections(self) -> list[int]:
+        """The client's port of each connection that is open now."""
+        return self._server.ports if self._server else []
+
     async def __aenter__(self) -> Self:
-        server = web.Server(self._answer, handler_cancellation=True, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=0)
+        self._stopping = False
+        self._server = CountingServer(self._answer, self._changes)
+        self._runner = web.ServerRunner(self._server)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
@@ -96,72 +114,72 @@ class ScriptedServer:
         traceback: TracebackType | None,
     ) -> None:
         assert self._runner is not None
+        assert self._server is not None
+        self._stopping = True
+        for site in self._runner.sites:
+            await site.stop()
+        await self._server.stop()
         await self._runner.cleanup()
-
-    async def disconnected(self, count: int = 1) -> None:
-        """Wait until clients have left `count` answers before they were over."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.disconnects >= count)
 
     async def received(self, count: int = 1) -> None:
         """Wait until `count` requests have come."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: len(self.requests) >= count)
+        await self._changes.until(lambda: len(self.requests) >= count)
+
+    async def disconnected(self, count: int = 1) -> None:
+        """Wait until clients have left `count` answers before they were over."""
+        await self._changes.until(lambda: self.disconnects >= count)
+
+    async def connections_closed(self) -> None:
+        """Wait until no connection is open."""
+        await self._changes.until(lambda: not self.open_connections)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        received = ReceivedRequest(
+        received = await self._receive(request)
+        script = self._replies[min(len(self.requests), len(self._replies) - 1)]
+        self.requests.append(received)
+        self._changes.announce()
+        reply = script(received) if callable(script) else script
+        try:
+            return await _reply(request, reply, received)
+        except (asyncio.CancelledError, ConnectionError) as error:
+            if not self._stopping:
+                self.disconnects += 1
+                self._changes.announce()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            return web.Response()  # aiohttp wants one; nobody gets it
+
+    async def _receive(self, request: web.BaseRequest) -> ReceivedRequest:
+        assert self._server is not None
+        reused = self._server.count_request(request) > 1
+        return ReceivedRequest(
             request.method,
             request.path_qs,
             {name.lower(): value for name, value in request.headers.items()},
-            await request.read(),
-            request.transport.get_extra_info("peername")[1] if request.transport else 0,
+            await request.content.read(),
+            client_port(request.transport),
+            reused,
         )
-        script = self._replies[min(len(self.requests), len(self._replies) - 1)]
-        self.requests.append(received)
-        await self._notify()
-        reply = script(received) if callable(script) else script
-        if isinstance(reply, StatusReply):
-            return _status_response(reply)
-        raw = reply if isinstance(reply, RawReply) else _rendered(to_reply(reply), received)
-        try:
-            return await _stream(request, raw)
-        except (asyncio.CancelledError, ConnectionError):
-            self.disconnects += 1
-            await self._notify()
-            raise
 
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+
+async def _reply(
+    request: web.BaseRequest, reply: ServerReply, received: ReceivedRequest
+) -> web.StreamResponse:
+    if isinstance(reply, NoReply):
+        return await refuse(request, reply)
+    if isinstance(reply, StatusReply):
+        return await send(request, reply.raw())
+    raw = reply if isinstance(reply, RawReply) else _rendered(to_reply(reply), received)
+    return await send(request, raw)
 
 
 def _rendered(reply: Reply, request: ReceivedRequest) -> RawReply:
     model = str(request.json().get("model", ""))
     pieces = events(reply, model, "chatcmpl-scripted")
+    delivery = reply.delivery()
     if reply.ending is Ending.COMPLETE and reply.error is None:
         pieces.append(DONE)
-    return RawReply(pieces, delay=reply.delay, interval=reply.interval, ending=reply.ending)
-
-
-def _status_response(reply: StatusReply) -> web.Response:
-    body, kind = reply.body, "text/plain"
-    if isinstance(body, dict):
-        body, kind = msgspec.json.encode(body), "application/json"
-    headers = {"content-type": kind, **{k.lower(): v for k, v in reply.headers.items()}}
-    data = body.encode() if isinstance(body, str) else body
-    return web.Response(status=reply.status, body=data, headers=headers)
-
-
-async def _stream(request: web.BaseRequest, reply: RawReply) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"content-type": reply.content_type, **reply.headers})
-    await asyncio.sleep(reply.delay)
-    await response.prepare(request)
-    for position, piece in enumerate(reply.pieces):
-        if position and reply.interval:
-            await asyncio.sleep(reply.interval)
-        await response.write(piece)
-    if reply.ending is Ending.STALL:
-        await asyncio.Event().wait()
-    elif reply.ending is Ending.RESET and request.transport is not None:
-        request.transport.abort()
-    return response
+    if reply.ending is Ending.COMMENTS:
+        pieces.append(COMMENT)
+        delivery |= {"ending": Ending.ENDLESS, "interval": reply.interval or COMMENT_INTERVAL}
+    return RawReply(pieces, **delivery)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rxagents.core.chunks import StreamChunk, ToolCallDelta, set_content
+from rxagents.core.chunks import StreamChunk, TextBuffer, ToolCallDelta, set_content
 from rxagents.core.usage import Usage
 from rxagents.wire.chat_completions.events import (
     WIRE,
@@ -51,6 +51,7 @@ class ChunkAssembler(ChunkBuilder):
         self.named = False
         self.surrogates: SurrogateJoiner | None = None
         self._reasoning_field = ""
+        self._last = _NO_CHOICE, TextBuffer()
         self._answers: dict[int, _Answer] = {}
 
     @property
@@ -61,8 +62,10 @@ class ChunkAssembler(ChunkBuilder):
 
     def take_plain(self, events: list[PlainEvent]) -> None:
         """Take in events of text and nothing else: the path that nearly every chunk takes."""
-        append, now, number = self.chunks.append, self.now, _NO_CHOICE
+        append, now = self.chunks.append, self.now
         usage, metadata, index = self.usage, self.metadata, self.index
+        number, buffer = self._last
+        pieces = buffer.pieces
         for event in events:
             choice = event.choices[0]
             if choice.index != number:
@@ -70,6 +73,7 @@ class ChunkAssembler(ChunkBuilder):
                 self._answer(number)
                 buffer = self.text(number)
                 pieces = buffer.pieces
+                self._last = number, buffer
             text = choice.delta.content
             if not text:
                 continue

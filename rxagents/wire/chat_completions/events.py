@@ -97,46 +97,49 @@ _decoder = msgspec.json.Decoder(Event)
 _plain_decoder = msgspec.json.Decoder(PlainEvent)
 
 
-class Burst:
-    """The events of one read, to be decoded in one step.
+def to_lines(events: bytes) -> tuple[bytes, int] | None:
+    """Return the events of one read as lines of JSON, to be decoded in one step, and their number.
 
     JSON holds no raw line end, so that nothing but framing is replaced. One decoder call for
     all events of a read costs about two thirds of one call an event.
 
     Args:
         events: Whole events, each with its blank line.
+
+    Returns:
+        `None` where one of them is not a single data line.
     """
+    if not (events.startswith(b"data: {") and events.endswith(b"}\n\n")):
+        return None
+    lines = events[6:].replace(_BETWEEN, b"\n")
+    count = (len(events) - 6 - len(lines)) // (len(_BETWEEN) - 1) + 1
+    # Fewer events than lines: one of these is no data line, or goes on with another.
+    return (lines[:-2], count) if lines.count(b"\n") == count + 1 else None
 
-    def __init__(self, events: bytes) -> None:
-        self._lines = b""
-        self._count = 0
-        if events.startswith(b"data: {") and events.endswith(b"}\n\n"):
-            lines = events[6:].replace(_BETWEEN, b"\n")
-            self._count = (len(events) - 6 - len(lines)) // (len(_BETWEEN) - 1) + 1
-            self._lines = lines[:-2]
 
-    def plain(self) -> list[PlainEvent] | None:
-        """Decode events of text and nothing else; `None` where one has more.
+def decode_plain(lines: bytes, count: int) -> list[PlainEvent] | None:
+    """Decode events of text and nothing else; `None` where one has more.
 
-        The decoder itself checks what would otherwise take a dozen comparisons an event. Whatever
-        else an event has is skipped, not decoded, so that its nesting is not measured.
-        """
-        return self._decode(_plain_decoder)
+    The decoder itself checks what would otherwise take a dozen comparisons an event. Whatever
+    else an event has is skipped, not decoded, so that its nesting is not measured.
+    """
+    return _decode_lines(_plain_decoder, lines, count)
 
-    def any(self, json_depth: int) -> list[Event] | None:
-        """Decode events; `None` where one must be looked at alone."""
-        return None if is_any_line_deeper(self._lines, json_depth) else self._decode(_decoder)
 
-    def _decode(self, decoder: msgspec.json.Decoder[T]) -> list[T] | None:
-        # Fewer events than lines: one of these is no data line, or goes on with another.
-        if self._lines.count(b"\n") != self._count - 1:
-            return None
-        try:
-            events = decoder.decode_lines(self._lines)
-        except JSON_ERRORS:
-            return None
-        # More values than events: one of these is no JSON object, but two.
-        return events if len(events) == self._count else None
+def decode_any(lines: bytes, count: int, json_depth: int) -> list[Event] | None:
+    """Decode events; `None` where one must be looked at alone."""
+    if is_any_line_deeper(lines, json_depth):
+        return None
+    return _decode_lines(_decoder, lines, count)
+
+
+def _decode_lines(decoder: msgspec.json.Decoder[T], lines: bytes, count: int) -> list[T] | None:
+    try:
+        events = decoder.decode_lines(lines)
+    except JSON_ERRORS:
+        return None
+    # More values than events: one of these is no JSON object, but two.
+    return events if len(events) == count else None
 
 
 _BETWEEN = b"\n\ndata: "

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.chat_completions.assemble import ChunkAssembler
-from rxagents.wire.chat_completions.events import Burst, Event, decode_event, is_plain
+from rxagents.wire.chat_completions.events import (
+    Event,
+    decode_any,
+    decode_event,
+    decode_plain,
+    is_plain,
+    to_lines,
+)
 from rxagents.wire.parser import AnswerInfo
 from rxagents.wire.sse_parser import SSEParser
 from rxagents.wire.surrogates import SurrogateJoiner
@@ -44,13 +51,16 @@ class ChatCompletionsParser(SSEParser):
 
     def _take_burst(self, events: bytes) -> bool:
         """Take in many events in one step, if they can be."""
-        burst = Burst(events)
-        plain = burst.plain() if self._plain else None
+        burst = to_lines(events)
+        if burst is None:
+            return False
+        lines, count = burst
+        plain = decode_plain(lines, count) if self._plain else None
         if plain is not None:
-            self.events += len(plain)
+            self.events += count
             self._assembler.take_plain(plain)
             return True
-        decoded = burst.any(self._info.limits.json_depth)
+        decoded = decode_any(lines, count, self._info.limits.json_depth)
         if decoded is None:
             return False
         for event in decoded:

@@ -1,0 +1,365 @@
+"""What waits between a stream and a slower reader, one class a policy."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from enum import StrEnum
+from itertools import count
+from typing import Generic, Protocol, TypeVar, cast, get_args
+
+from msgspec.structs import replace
+
+from rxagents.core.chunks import StreamChunk, set_content
+from rxagents.core.errors import LimitExceededError
+from rxagents.core.events import StreamEvent, Thought, Token
+from rxagents.runtime.bridge import Gate
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+_UNGATED_LIMIT = 16_384
+"""Items a source that ignores the gate may run ahead. With chunks this is some 10 MiB."""
+
+
+class Overflow(StrEnum):
+    """What happens when the reader is slower than the stream, and `capacity` items wait.
+
+    No policy drops a tool, answer or terminal event. Text is lost under `DROP_OLDEST` alone.
+    """
+
+    BLOCK = "block"
+    """The provider is not read until the reader has caught up."""
+    DROP_OLDEST = "drop_oldest"
+    """The stream is never slowed: the oldest item that may be dropped makes room.
+
+    Of the events these are `Token` and `Thought`; of the chunks those with text or reasoning and
+    without fragments of tool calls, a finish reason or a refusal. A dropped chunk's usage is
+    not lost, since all that follow carry it or a newer one. Values of other types may be dropped.
+    """
+    ERROR = "error"
+    """The stream is never slowed, and fails: after the items that wait for the reader comes
+    `LimitExceededError`. One network read may bring a burst, which the capacity has to hold."""
+    REDUCE = "reduce"
+    """No text is lost: the newest item that waits and the next are joined where they are alike.
+
+    Alike are two `Token` events of one section, and two chunks of one choice and the same
+    metadata that carry either nothing but text or nothing but reasoning. But for the text, all
+    fields of the joined item are the newer one's, its timestamp too. Where they are not alike,
+    this is `BLOCK`. What waits is as long as its text, which has no limit of its own.
+    """
+
+
+class Queue(Protocol[T_co]):
+    """As much of a `deque` as a reader needs: it may be empty, and gives the oldest item."""
+
+    def __len__(self) -> int: ...
+
+    def popleft(self) -> T_co:
+        """Take out the oldest item."""
+        ...
+
+    def clear(self) -> None:
+        """Let go of all items."""
+        ...
+
+
+class Backlog(ABC, Generic[T]):
+    """The items that wait for a reader, and the reader that waits for an item.
+
+    At all times the items taken, dropped and waiting are those that were put; `REDUCE` makes
+    one of several. The reader takes from `queue` by itself, and opens a closed gate when no
+    more than `low` items are left.
+
+    Args:
+        capacity: How many may wait before the policy sets in.
+        gate: Stops the source, where the policy wants that.
+        fail: Called with the error when there is no room for an item; ends the stream.
+
+    Attributes:
+        dropped: How many items were put that no reader will get.
+        ended: Whether what is still put comes too late, and is ignored.
+        waiter: Set by a reader that waits; done, and forgotten, when an item comes.
+        low: How many items may wait when a closed gate opens.
+    """
+
+    def __init__(self, capacity: int, gate: Gate, fail: Callable[[Exception], None]) -> None:
+        self.dropped = 0
+        self.ended = False
+        self.waiter: asyncio.Future[None] | None = None
+        self.low = capacity // 2
+        self._capacity = capacity
+        self._limit = max(_UNGATED_LIMIT, 4 * capacity)
+        self._gate = gate
+        self._fail = fail
+
+    @property
+    @abstractmethod
+    def queue(self) -> Queue[T]:
+        """What waits, in the order of the stream."""
+
+    def put(self, item: T) -> None:
+        """Take in the stream's next item."""
+        if self.ended:
+            return
+        self._add(item)
+        if self.waiter is not None:
+            self.wake()
+
+    def wake(self) -> None:
+        """Tell the reader that waits, if one does, to look again."""
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    @abstractmethod
+    def _add(self, item: T) -> None:
+        """Take in an item after the policy."""
+
+    def _refuse(self, reason: str) -> None:
+        self.dropped += 1
+        self._fail(LimitExceededError(reason))
+
+
+class _Blocking(Backlog[T]):
+    """Closes the gate when `capacity` items wait."""
+
+    def __init__(self, capacity: int, gate: Gate, fail: Callable[[Exception], None]) -> None:
+        super().__init__(capacity, gate, fail)
+        self._items: deque[T] = deque()
+
+    @property
+    def queue(self) -> Queue[T]:
+        return self._items
+
+    def _add(self, item: T) -> None:
+        self._items.append(item)
+        waiting = len(self._items)
+        if waiting >= self._capacity:
+            self._gate.close()
+            if waiting > self._limit:
+                self._items.pop()
+                self._refuse(_RUN_AWAY.format(self._limit))
+
+
+class _Failing(Backlog[T]):
+    """Has room for `capacity` items and not for one more."""
+
+    def __init__(self, capacity: int, gate: Gate, fail: Callable[[Exception], None]) -> None:
+        super().__init__(capacity, gate, fail)
+        self._items: deque[T] = deque()
+
+    @property
+    def queue(self) -> Queue[T]:
+        return self._items
+
+    def _add(self, item: T) -> None:
+        if len(self._items) < self._capacity:
+            self._items.append(item)
+        else:
+            self._refuse(
+                f"More than {self._capacity} items wait for the reader. Read faster, raise "
+                "capacity, or choose another overflow than ERROR."
+            )
+
+
+class _DroppingOldest(Backlog[T]):
+    """Drops the oldest item that may be, and never closes the gate."""
+
+    def __init__(self, capacity: int, gate: Gate, fail: Callable[[Exception], None]) -> None:
+        super().__init__(capacity, gate, fail)
+        self._items: _TwoLanes[T] = _TwoLanes()
+
+    @property
+    def queue(self) -> Queue[T]:
+        return self._items
+
+    def _add(self, item: T) -> None:
+        items = self._items
+        items.append(item, kept=not _may_be_dropped(item))
+        if len(items) <= self._capacity:
+            return
+        if items.drop_oldest():
+            self.dropped += 1
+        elif len(items) > self._limit:
+            items.pop_kept()
+            self._refuse(
+                f"{self._limit} items wait for the reader, and none of them may be dropped. Read "
+                "faster, or raise capacity."
+            )
+
+
+class _TwoLanes(Generic[T]):
+    """A queue of items to keep and items that may be dropped, each with its number.
+
+    So the oldest of either is found at once, however many of the other wait before it.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = count()
+        self._kept: deque[tuple[int, T]] = deque()
+        self._droppable: deque[tuple[int, T]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._kept) + len(self._droppable)
+
+    def append(self, item: T, *, kept: bool) -> None:
+        (self._kept if kept else self._droppable).append((next(self._numbers), item))
+
+    def popleft(self) -> T:
+        kept, droppable = self._kept, self._droppable
+        keeps_older = kept and (not droppable or kept[0][0] < droppable[0][0])
+        return (kept if keeps_older else droppable).popleft()[1]
+
+    def drop_oldest(self) -> bool:
+        """Drop the oldest item that may be, if there is one."""
+        if self._droppable:
+            self._droppable.popleft()
+            return True
+        return False
+
+    def pop_kept(self) -> None:
+        """Take back the newest of the items to keep."""
+        self._kept.pop()
+
+    def clear(self) -> None:
+        self._kept.clear()
+        self._droppable.clear()
+
+
+class _Reducing(Backlog[T]):
+    """Joins where it can, and blocks where it cannot."""
+
+    def __init__(self, capacity: int, gate: Gate, fail: Callable[[Exception], None]) -> None:
+        super().__init__(capacity, gate, fail)
+        self._items: _Joining[T] = _Joining()
+
+    @property
+    def queue(self) -> Queue[T]:
+        return self._items
+
+    def _add(self, item: T) -> None:
+        items = self._items
+        if len(items) >= self._capacity and _alike(items[-1], item):
+            items.extend_newest(item)
+            return
+        items.append(item)
+        waiting = len(items)
+        if waiting > self._capacity or (waiting == self._capacity and not _is_text(item)):
+            self._gate.close()
+            if waiting > self._limit:
+                items.pop()
+                self._refuse(_RUN_AWAY.format(self._limit))
+
+
+class _Joining(deque[T]):
+    """A queue whose newest item may grow, at a cost that is linear in its text.
+
+    The newest item stands in the queue as it came. The texts before it, which belong to it, wait
+    apart and are joined once: when another item comes, or the reader takes it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before: list[str] = []
+
+    def extend_newest(self, item: T) -> None:
+        """Make one of the newest item and `item`, which are alike."""
+        self._before.append(_text(self[-1]))
+        self[-1] = item
+
+    def append(self, item: T) -> None:
+        self._join()
+        super().append(item)
+
+    def popleft(self) -> T:
+        if len(self) == 1:
+            self._join()
+        return super().popleft()
+
+    def clear(self) -> None:
+        super().clear()
+        self._before.clear()
+
+    def _join(self) -> None:
+        if self._before:
+            newest = self[-1]
+            self[-1] = cast("T", _with_text(newest, "".join([*self._before, _text(newest)])))
+            self._before.clear()
+
+
+_RUN_AWAY = (
+    "{} items wait for the reader, and the source cannot be stopped: an operator on the way lost "
+    "the demand. Read faster, or raise capacity."
+)
+
+
+def backlog(
+    overflow: Overflow, capacity: int, gate: Gate, fail: Callable[[Exception], None]
+) -> Backlog[T]:
+    """Return an empty backlog with the policy `overflow`; see `Backlog`."""
+    match overflow:
+        case Overflow.BLOCK:
+            return _Blocking(capacity, gate, fail)
+        case Overflow.DROP_OLDEST:
+            return _DroppingOldest(capacity, gate, fail)
+        case Overflow.ERROR:
+            return _Failing(capacity, gate, fail)
+        case Overflow.REDUCE:
+            return _Reducing(capacity, gate, fail)
+
+
+_KEPT = tuple(kind for kind in get_args(StreamEvent) if kind not in (Token, Thought))
+
+
+def _may_be_dropped(item: object) -> bool:
+    if isinstance(item, StreamChunk):
+        told = item.tool_calls or item.finish_reason or item.refusal
+        return not told and (item.delta != "" or item.reasoning != "")
+    return not isinstance(item, _KEPT)
+
+
+def _is_text(item: object) -> bool:
+    """Tell whether `item` carries text of one kind and nothing that ends or interrupts it."""
+    if type(item) is StreamChunk:
+        told = item.tool_calls or item.finish_reason or item.refusal
+        return not told and (item.delta == "") != (item.reasoning == "")
+    return type(item) is Token
+
+
+def _alike(older: object, newer: object) -> bool:
+    """Tell whether two neighbours can be joined with nothing lost and no text out of order."""
+    if type(older) is Token and type(newer) is Token:
+        return older.section == newer.section
+    if type(older) is StreamChunk and type(newer) is StreamChunk:
+        return (
+            older.choice == newer.choice
+            and _is_text(older)
+            and _is_text(newer)
+            and (older.delta == "") == (newer.delta == "")
+            and (older.metadata is newer.metadata or not (older.metadata or newer.metadata))
+            and (older.usage is None or newer.usage is not None)
+        )
+    return False
+
+
+def _text(item: object) -> str:
+    """Return the text of an item that `_is_text`."""
+    if isinstance(item, StreamChunk):
+        return item.delta or item.reasoning
+    return item.content if isinstance(item, Token) else ""
+
+
+def _with_text(item: object, text: str) -> object:
+    """Return a copy of an item that `_is_text`, with another text."""
+    if isinstance(item, Token):
+        return replace(item, content=text)
+    if not isinstance(item, StreamChunk):
+        return item
+    copy = replace(item, delta=text) if item.delta else replace(item, reasoning=text)
+    place = getattr(item, "_text", None)
+    if place is not None:
+        set_content(copy, place)
+    return copy
