@@ -29,6 +29,9 @@ class Answer:
             repeat it.
     """
 
+    __slots__ = ("_at_end", "_call", "_emitter", "_exchange", "_head", "_limit", "_parser",
+                 "_received", "_watchdog", "delivered")  # fmt: skip
+
     def __init__(
         self,
         call: Call,
@@ -46,6 +49,7 @@ class Answer:
         self._limit = call.limits.stream_bytes
         self._received = 0
         self._head = b""
+        self._at_end = False
 
     @property
     def complete(self) -> bool:
@@ -58,28 +62,25 @@ class Answer:
         return self._parser.error
 
     async def read(self) -> None:
-        """Emit the chunks; return at the end of a whole answer.
+        """Emit the chunks; return at the end of a whole answer, and be done with the exchange.
 
         Raises:
             ProviderError: The answer is not whole, or there is none.
         """
-        failure: ProviderError | None = None
-        at_end = False
-        while not (self._parser.done or at_end):
-            try:
-                data = await self._exchange.read()
-            except ProviderError as error:
-                data, failure = b"", error
-            at_end = not data
-            chunks = iter(self._parse(data))
-            while not self._emitter.push(chunks):
-                self._watchdog.paused = True
-                await self._emitter.gate.opened()
-                self._watchdog.paused = False
-                self._watchdog.note_event()
-            self._check()
-        if not self.complete:
-            raise self.instead() or failure or truncated(self._call, self._exchange)
+        exchange, emitter = self._exchange, self._emitter
+        try:
+            while not (self._at_end or self._parser.done):
+                chunks = iter(self._parse(await exchange.read()))
+                while not emitter.push(chunks):
+                    self._watchdog.paused = True
+                    await emitter.gate.opened()
+                    self._watchdog.paused = False
+                    self._watchdog.note_event()
+                self._check()
+        except BaseException:
+            exchange.close()
+            raise
+        exchange.finish()
 
     def instead(self) -> ProviderError | None:
         """Return the error that quotes what came in place of events, if anything did."""
@@ -91,6 +92,7 @@ class Answer:
 
     def _parse(self, data: bytes) -> list[StreamChunk]:
         parser, now = self._parser, time.time()
+        self._at_end = not data
         if self._limit is not None:
             data = self._within(self._limit, data)
         events = parser.events
@@ -118,6 +120,9 @@ class Answer:
                 provider=self._call.provider,
                 request_id=request_id(self._exchange.headers),
             )
+        if self._at_end and not self.complete:
+            failure = self.instead() or self._exchange.failure
+            raise failure or truncated(self._call, self._exchange)
 
 
 def _is_content(chunk: StreamChunk) -> bool:

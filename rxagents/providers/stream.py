@@ -22,8 +22,11 @@ from rxagents.providers.failures import redact, request_id, status_error
 from rxagents.providers.retry import wait_before_retry
 from rxagents.providers.timeouts import Watchdog
 from rxagents.runtime.source import Emitter, task_source
-from rxagents.transport import Exchange, StaleConnectionError
+from rxagents.transport import StaleConnectionError
 from rxagents.wire.parser import AnswerInfo
+
+_CONGESTION = (RateLimitError, OverloadedError)
+"""The only errors inside of a stream after which the same request is sent again."""
 
 
 def chunk_stream(call: Call) -> Observable[StreamChunk]:
@@ -34,96 +37,89 @@ def chunk_stream(call: Call) -> Observable[StreamChunk]:
 class _Stream:
     """One subscription's worth of attempts."""
 
+    __slots__ = ("_answer", "_call", "_emitter", "_failed")
+
     def __init__(self, call: Call, emitter: Emitter[StreamChunk]) -> None:
         self._call = call
         self._emitter = emitter
         self._answer: Answer | None = None
-        self._failed: list[ProviderError] = []
+        self._failed: tuple[ProviderError, ...] = ()
 
     async def run(self) -> None:
         """Stream the answer; a timeout after the finish reason is no failure."""
-        limits = self._call.timeouts
+        call = self._call
         try:
-            try:
-                async with asyncio.timeout(limits.total):
-                    await self._attempts()
-            except TimeoutError:
-                raise TotalTimeoutError(
-                    f"The stream from {self._call.provider} took longer than {limits.total} s in "
-                    "all. Raise Timeouts.total, or set it to None.",
-                    provider=self._call.provider,
-                ) from None
-        except ProviderError as error:
-            complete = self._answer is not None and self._answer.complete
-            if complete and isinstance(error, StreamTimeoutError):
-                return
-            error.failed_attempts = tuple(self._failed)
-            raise
+            async with asyncio.timeout(call.timeouts.total):
+                while True:
+                    try:
+                        with Watchdog(call.timeouts, call.provider) as watchdog:
+                            answer = await self._ask(watchdog)
+                            # Every chunk comes through here, and pays for every await around it.
+                            return await answer.read()
+                    except ProviderError as error:
+                        if isinstance(error, StreamTimeoutError) and self._is_complete():
+                            return None
+                        wait = self._wait_after(error)
+                    await asyncio.sleep(wait)
+        except TimeoutError:
+            if not self._is_complete():
+                raise self._too_long() from None
 
-    async def _attempts(self) -> None:
-        while True:
+    async def _ask(self, watchdog: Watchdog) -> Answer:
+        """Send the request and return its answer, to be read."""
+        call = self._call
+        self._answer = None
+        exchange = await call.transport.post(
+            call.url, call.headers, call.body, call.timeouts.connect
+        )
+        if exchange.status != 200:
+            watchdog.paused = True
             try:
-                return await self._attempt()
-            except ProviderError as error:
-                redact(error, self._call)
-                wait = self._wait_before_next(error)
-                if wait is None:
-                    raise
-                self._failed.append(error.with_traceback(None))
-            await asyncio.sleep(wait)
+                raise await status_error(call, exchange)
+            finally:
+                exchange.close()
+        failed = tuple(map(ErrorInfo.of, self._failed))
+        info = AnswerInfo(
+            call.provider,
+            request_id(exchange.headers),
+            call.limits,
+            {"failed_attempts": failed} if failed else {},
+        )
+        self._answer = Answer(call, exchange, info, self._emitter, watchdog)
+        return self._answer
+
+    def _is_complete(self) -> bool:
+        return self._answer is not None and self._answer.complete
+
+    def _wait_after(self, error: ProviderError) -> float:
+        """Return the seconds to wait before the next attempt; raise where there is none."""
+        if isinstance(error, FirstEventTimeoutError) and self._answer is not None:
+            error = self._answer.instead() or error
+        redact(error, self._call)
+        wait = self._wait_before_next(error)
+        if wait is None:
+            error.failed_attempts = self._failed
+            raise error
+        self._failed += (error.with_traceback(None),)
+        return wait
 
     def _wait_before_next(self, error: ProviderError) -> float | None:
-        """Return the seconds to wait before the next attempt; `None` for no other attempt."""
         answer = self._answer
         if answer is not None and answer.delivered:
             return None
         if answer is not None and answer.told is error and not isinstance(error, _CONGESTION):
             return None
-        failed = len(self._failed)
-        stale = sum(isinstance(before, StaleConnectionError) for before in self._failed)
+        stale = sum(isinstance(failed, StaleConnectionError) for failed in self._failed)
         if isinstance(error, StaleConnectionError) and not stale:
             return 0.0
-        if failed - stale >= self._call.max_retries:
-            return None
-        return wait_before_retry(error, failed - stale)
+        attempt = len(self._failed) - stale
+        return wait_before_retry(error, attempt) if attempt < self._call.max_retries else None
 
-    async def _attempt(self) -> None:
-        call = self._call
-        self._answer = None
-        try:
-            with Watchdog(call.timeouts, call.provider) as watchdog:
-                exchange = await call.transport.post(
-                    call.url, call.headers, call.body, call.timeouts.connect
-                )
-                try:
-                    await self._read(exchange, watchdog)
-                except BaseException:
-                    exchange.close()
-                    raise
-                exchange.finish()
-        except FirstEventTimeoutError:
-            instead = None if self._answer is None else self._answer.instead()
-            if instead is None:
-                raise
-            raise instead from None
-
-    async def _read(self, exchange: Exchange, watchdog: Watchdog) -> None:
-        if exchange.status != 200:
-            watchdog.paused = True
-            raise await status_error(self._call, exchange)
-        info = self._info(exchange)
-        self._answer = Answer(self._call, exchange, info, self._emitter, watchdog)
-        await self._answer.read()
-
-    def _info(self, exchange: Exchange) -> AnswerInfo:
-        failed = tuple(map(ErrorInfo.of, self._failed))
-        return AnswerInfo(
-            self._call.provider,
-            request_id(exchange.headers),
-            self._call.limits,
-            {"failed_attempts": failed} if failed else {},
+    def _too_long(self) -> TotalTimeoutError:
+        error = TotalTimeoutError(
+            f"The stream from {self._call.provider} took longer than {self._call.timeouts.total} s "
+            "in all. Raise Timeouts.total, or set it to None.",
+            provider=self._call.provider,
         )
-
-
-_CONGESTION = (RateLimitError, OverloadedError)
-"""The only errors inside of a stream after which the same request is sent again."""
+        error.failed_attempts = self._failed
+        return error

@@ -1,64 +1,66 @@
-"""The client session."""
+"""The client session, and what it does otherwise than aiohttp's own."""
 
 from __future__ import annotations
 
 import functools
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
 
-class Attempt:
-    """What became of one request on its way out."""
-
-    reused = False
-
-
 def make_session() -> aiohttp.ClientSession:
-    """Return a session with no limit on connections and without cookies.
-
-    Its requests tell an `Attempt`, given as `trace_request_ctx`, what became of them.
-    """
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_reuseconn.append(_note_reuse)
+    """Return a session with no limit on connections and without cookies."""
     return aiohttp.ClientSession(
         connector=_Connector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
-        trace_configs=[trace],
     )
 
 
-async def _note_reuse(
-    _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceConnectionReuseconnParams
-) -> None:
-    context.trace_request_ctx.reused = True
+class StaleConnection(aiohttp.ServerDisconnectedError):
+    """A connection that was kept from an earlier request was lost before a byte of the answer."""
 
 
 class _Protocol(ResponseHandler):
-    """Takes in an answer's headers before its body.
+    """Tells a stale connection, and takes in an answer's headers before its body.
 
     aiohttp's own drops what it has read of an answer when anything in the same packet is broken.
     """
 
-    _in_headers = False
+    __slots__ = ("_answers", "_in_headers", "_silent")
+
+    def __init__(self, loop: Any) -> None:
+        super().__init__(loop)
+        self._answers = 0
+        self._in_headers = False
+        self._silent = False
 
     def set_response_params(self, **params: Any) -> None:
         """Begin an answer."""
-        self._in_headers = True
+        self._answers += 1
+        self._in_headers = self._silent = True
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
         """Take in a packet."""
-        if self._in_headers and (end := data.find(b"\r\n\r\n") + 4) > 3:
-            self._in_headers = False
-            super().data_received(data[:end])
-            data = data[end:]
-            if not data or self.exception() is not None:
-                return
+        if self._in_headers:
+            self._silent = False
+            end = data.find(b"\r\n\r\n") + 4
+            if end > 3:
+                self._in_headers = False
+                super().data_received(data[:end])
+                data = data[end:]
+                if not data or self.exception() is not None:
+                    return
         super().data_received(data)
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """End the answer."""
+        lost = isinstance(exc, (aiohttp.ServerDisconnectedError, OSError))
+        if lost and self._silent and self._answers > 1:
+            exc = StaleConnection()
+        super().set_exception(exc, *cause)
 
 
 class _Connector(aiohttp.TCPConnector):

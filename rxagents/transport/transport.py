@@ -18,10 +18,11 @@ from rxagents.core.errors import (
 )
 from rxagents.parsing.content_encoding import ACCEPTED
 from rxagents.runtime.per_loop import PerLoop
+from rxagents.transport.compressed import CompressedExchange
 from rxagents.transport.exchange import Exchange
 from rxagents.transport.failures import closed_session, words
 from rxagents.transport.proxy import proxy_of_environment
-from rxagents.transport.session import Attempt, make_session
+from rxagents.transport.session import StaleConnection, make_session
 
 READ_BUFFER_BYTES = 64 * 1024
 """aiohttp stops the socket at twice this; its default notices a slow consumer megabytes late."""
@@ -29,9 +30,6 @@ READ_BUFFER_BYTES = 64 * 1024
 
 class StaleConnectionError(TransportError):
     """The server had closed a kept connection before it read the request: send it again at once."""
-
-
-_LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError)
 
 
 class Transport:
@@ -66,7 +64,6 @@ class Transport:
             TransportError: No connection, or no HTTP answer on it.
         """
         session = self._sessions.get() if self._session is None else self._session
-        attempt = Attempt()
         try:
             response = await session.post(
                 url,
@@ -77,7 +74,6 @@ class Transport:
                 raise_for_status=False,
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout),
                 read_bufsize=READ_BUFFER_BYTES,
-                trace_request_ctx=attempt,
                 **({} if self._session is not None else proxy_of_environment(url)),
             )
         except aiohttp.ConnectionTimeoutError:
@@ -89,7 +85,7 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             if session.closed:
                 failure = closed_session(self._provider)
-            elif attempt.reused and isinstance(error, _LOST):
+            elif isinstance(error, StaleConnection):
                 failure = StaleConnectionError(
                     f"{url.authority} closed a connection that was kept from an earlier request. "
                     "Try again.",
@@ -100,9 +96,17 @@ class Transport:
         except (RuntimeError, ValueError) as error:  # of the caller's session: closed, other auth
             raise ConfigurationError(f"The session cannot send the request: {error}.") from error
         else:
-            return Exchange(response, self._provider, session, self._lingering)
+            return self._exchange(response, session)
         # Raised out here, without a cause: aiohttp's errors hold the request with its key.
         raise failure
+
+    def _exchange(
+        self, response: aiohttp.ClientResponse, session: aiohttp.ClientSession
+    ) -> Exchange:
+        coding = response.headers.get("content-encoding", "").strip().lower()
+        if coding in {"", "identity"}:
+            return Exchange(response, self._provider, session, self._lingering)
+        return CompressedExchange(coding, response, self._provider, session, self._lingering)
 
     async def aclose(self) -> None:
         """Close what the running loop holds: its session and every connection of it."""
