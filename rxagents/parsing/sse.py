@@ -35,6 +35,9 @@ class EventFramer:
         max_event_bytes: An event longer than this is a `LimitExceededError`.
     """
 
+    __slots__ = ("_after_cr", "_between", "_ends_line", "_head", "_limit", "_pending",
+                 "_pending_size", "error")  # fmt: skip
+
     def __init__(self, max_event_bytes: int = DEFAULT_LIMITS.event_bytes) -> None:
         self.error: LimitExceededError | None = None
         self._limit = max_event_bytes

@@ -80,6 +80,9 @@ class Watchdog:
         paused: While set, the clock stands still: it is the consumer who takes the time.
     """
 
+    __slots__ = ("_cancelled_before", "_expired", "_last", "_loop", "_provider", "_seen_event",
+                 "_task", "_timeouts", "_timer", "_warned", "paused")  # fmt: skip
+
     def __init__(self, timeouts: Timeouts, provider: str) -> None:
         self.paused = False
         self._timeouts = timeouts

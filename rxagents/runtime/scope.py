@@ -17,6 +17,8 @@ class TaskScope:
         disposed: Set by `dispose`; tells a cancelled task why.
     """
 
+    __slots__ = ("_loop", "_tasks", "disposed")
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.disposed = False
         self._loop = loop

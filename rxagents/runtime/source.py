@@ -24,6 +24,8 @@ class _ConsumerFailedError(BaseException):
 class Emitter(Generic[T]):
     """Hands items to the subscriber; waits while the subscriber has enough."""
 
+    __slots__ = ("_observer", "gate")
+
     def __init__(self, observer: abc.ObserverBase[T], gate: Gate) -> None:
         self.gate = gate
         self._observer = observer

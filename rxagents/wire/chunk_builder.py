@@ -20,7 +20,10 @@ class ChunkBuilder:
         usage: The token counts known so far.
         metadata: What all chunks from here on tell; put a new dict here to change it, since
             chunks share it.
+        index: The number of the next chunk.
     """
+
+    __slots__ = ("_texts", "chunks", "index", "metadata", "now", "usage")
 
     def __init__(self, metadata: dict[str, Any]) -> None:
         self.chunks: list[StreamChunk] = []

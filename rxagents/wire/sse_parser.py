@@ -29,6 +29,8 @@ class SSEParser(ABC):
         builder: Makes the wire's chunks.
     """
 
+    __slots__ = ("_builder", "_framer", "_info", "done", "error", "events")
+
     def __init__(self, info: AnswerInfo, builder: ChunkBuilder) -> None:
         self.error: ProviderError | None = None
         self.events = 0

@@ -46,6 +46,8 @@ class ChunkAssembler(ChunkBuilder):
         surrogates: Set once the stream has cut characters in two.
     """
 
+    __slots__ = ("_answers", "_last", "_reasoning_field", "named", "surrogates")
+
     def __init__(self, metadata: dict[str, Any]) -> None:
         super().__init__(metadata)
         self.named = False

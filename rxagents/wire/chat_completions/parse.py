@@ -24,6 +24,8 @@ class ChatCompletionsParser(SSEParser):
         info: What is known of the answer already.
     """
 
+    __slots__ = ("_assembler", "_error_field", "_plain")
+
     def __init__(self, info: AnswerInfo) -> None:
         self._assembler = ChunkAssembler(info.first_metadata())
         super().__init__(info, self._assembler)
