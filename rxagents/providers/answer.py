@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import time
+from collections.abc import Iterator
+from contextvars import copy_context
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import LimitExceededError, ProviderError
 from rxagents.providers.call import Call
 from rxagents.providers.failures import no_stream, request_id, truncated
 from rxagents.providers.timeouts import Watchdog
-from rxagents.runtime.source import Emitter
+from rxagents.runtime.source import ConsumerFailedError, Emitter
 from rxagents.transport import Exchange
 from rxagents.wire.parser import AnswerInfo
 
@@ -29,8 +33,9 @@ class Answer:
             repeat it.
     """
 
-    __slots__ = ("_at_end", "_call", "_emitter", "_exchange", "_head", "_limit", "_parser",
-                 "_received", "_watchdog", "delivered")  # fmt: skip
+    __slots__ = ("_at_end", "_call", "_chunks", "_context", "_emitter", "_exchange", "_head",
+                 "_held", "_limit", "_over", "_parser", "_received", "_watchdog",
+                 "delivered")  # fmt: skip
 
     def __init__(
         self,
@@ -50,6 +55,10 @@ class Answer:
         self._received = 0
         self._head = b""
         self._at_end = False
+        self._context = copy_context()
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._chunks: Iterator[StreamChunk] = iter(())
+        self._held = False
 
     @property
     def complete(self) -> bool:
@@ -67,20 +76,76 @@ class Answer:
         Raises:
             ProviderError: The answer is not whole, or there is none.
         """
-        exchange, emitter = self._exchange, self._emitter
+        exchange = self._exchange
         try:
-            while not (self._at_end or self._parser.done):
-                chunks = iter(self._parse(await exchange.read()))
-                while not emitter.push(chunks):
-                    self._watchdog.paused = True
-                    await emitter.gate.opened()
-                    self._watchdog.paused = False
-                    self._watchdog.note_event()
-                self._check()
+            if exchange.listen(self._on_data):
+                self._on_data()
+                await self._over
+            else:
+                await self._read_on()
         except BaseException:
             exchange.close()
             raise
         exchange.finish()
+
+    def _on_data(self) -> None:
+        """Emit what has arrived, in the turn of the loop in which it did."""
+        if not self._held:
+            self._held = True
+            self._context.run(self._go_on)
+
+    def _go_on(self, *, at_hand: bool = False) -> None:
+        """Emit until there is no more, or no more is wanted.
+
+        Args:
+            at_hand: Chunks were parsed that have not been emitted.
+        """
+        try:
+            while at_hand or self._parse_next():
+                at_hand = False
+                if not self._emit():
+                    return
+            self._held = False
+        except (Exception, ConsumerFailedError) as error:
+            if not self._over.done():
+                self._over.set_exception(error)
+
+    def _parse_next(self) -> bool:
+        data = self._exchange.read_nowait()
+        if data is None:
+            return False
+        self._chunks = iter(self._parse(data))
+        return True
+
+    def _emit(self) -> bool:
+        """Emit the chunks at hand; return whether what comes next is wanted."""
+        if not self._emitter.push(self._chunks):
+            self._watchdog.paused = True
+            self._emitter.gate.when_open(self._on_demand)
+            return False
+        self._check()
+        if self._is_over() and not self._over.done():
+            self._over.set_result(None)
+        return not self._over.done()
+
+    def _on_demand(self) -> None:
+        """Go on, though not within the reader's own call."""
+        self._over.get_loop().call_soon(self._resume)
+
+    def _resume(self) -> None:
+        if not self._over.done():
+            self._watchdog.paused = False
+            self._watchdog.note_event()
+            self._context.run(functools.partial(self._go_on, at_hand=True))
+
+    async def _read_on(self) -> None:
+        """Read and emit, where the exchange does not tell when there is something to read."""
+        while not self._is_over():
+            await self._emitter.emit(self._parse(await self._exchange.read()))
+            self._check()
+
+    def _is_over(self) -> bool:
+        return self._at_end or self._parser.done
 
     def instead(self) -> ProviderError | None:
         """Return the error that quotes what came in place of events, if anything did."""

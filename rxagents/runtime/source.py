@@ -17,7 +17,7 @@ from rxagents.runtime.scope import TaskScope
 T = TypeVar("T")
 
 
-class _ConsumerFailedError(BaseException):
+class ConsumerFailedError(BaseException):
     """Carries a consumer's exception past the `except Exception` of the source's own code."""
 
 
@@ -45,7 +45,7 @@ class Emitter(Generic[T]):
                 if gate.closed:
                     return False
         except Exception as error:
-            raise _ConsumerFailedError from error
+            raise ConsumerFailedError from error
         return True
 
 
@@ -101,7 +101,7 @@ def _finish(
 ) -> None:
     failure = None if task.cancelled() else task.exception()
     try:
-        if isinstance(failure, _ConsumerFailedError):
+        if isinstance(failure, ConsumerFailedError):
             raise failure.__cause__ or failure
         if scope.disposed:
             if isinstance(failure, Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import aiohttp
 
@@ -32,6 +33,10 @@ class CompressedExchange(Exchange):
         super().__init__(response, provider, session, lingering)
         self._coding = coding
         self._decompressor: Decompressor | None = None
+
+    def listen(self, on_data: Callable[[], object]) -> bool:
+        """Decline: what arrives at once may be very much, and is read piece by piece."""
+        return False
 
     async def read(self) -> bytes:
         """Return the next bytes, decompressed; `failure` may be a `StreamDecodeError` too."""

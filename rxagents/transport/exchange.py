@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDictProxy
 
 from rxagents.core.errors import (
@@ -15,6 +15,7 @@ from rxagents.core.errors import (
     TruncatedStreamError,
 )
 from rxagents.transport.failures import closed_session, words
+from rxagents.transport.session import Connection
 
 READ_BYTES = 32 * 1024
 """The most that is handed on at once, so that what is made of it stays in the processor's cache:
@@ -39,8 +40,8 @@ class Exchange:
         failure: Why the body ended; `None` if it ended as it should, or has not yet.
     """
 
-    __slots__ = ("_closed", "_lingering", "_provider", "_response", "_session", "failure",
-                 "headers", "reason", "status")  # fmt: skip
+    __slots__ = ("_closed", "_connection", "_drained", "_lingering", "_on_data", "_provider",
+                 "_response", "_session", "failure", "headers", "reason", "status")  # fmt: skip
 
     def __init__(
         self,
@@ -57,7 +58,11 @@ class Exchange:
         self._provider = provider
         self._session = session
         self._lingering = lingering
-        self._closed = self._watch()
+        self._drained = False
+        self._on_data: Callable[[], object] | None = None
+        self._connection: Connection | None = None
+        self._closed: asyncio.Future[None] | None = None
+        self._watch()
 
     async def read(self) -> bytes:
         """Return the next bytes as soon as there are any; `b""` at the end.
@@ -66,15 +71,56 @@ class Exchange:
         or the body is shorter than announced, a `ProtocolError` where its encoding is broken,
         and a `TransportError` where the session was closed.
         """
+        try:
+            return await self._response.content.read(READ_BYTES)
+        except _BROKEN as error:
+            return self._received_before(error)
+
+    def read_nowait(self) -> bytes | None:
+        """Return the next bytes as `read` does; `None` if none are there yet."""
+        if self._drained:
+            return None
         content = self._response.content
         try:
-            return await content.read(READ_BYTES)
-        except (aiohttp.ClientError, OSError, RuntimeError, ProviderError) as error:
-            # aiohttp raises before it hands over what it had received by then.
-            received = content._read_nowait(-1)  # noqa: SLF001 - there is no public way
-            if not received:
-                self.failure = self._typed(error)
-            return received
+            data = content.read_nowait(READ_BYTES)
+        except _BROKEN as error:
+            return self._received_before(error)
+        if content.is_eof():
+            return data
+        self._drained = len(data) < READ_BYTES
+        return data or None
+
+    def listen(self, on_data: Callable[[], object]) -> bool:
+        """Call `on_data` whenever there is something to read, or the end.
+
+        It spares each chunk the switch to a task.
+
+        Returns:
+            Whether it will be called: a session of the caller's own does not tell, and a body
+            that is compressed is read piece by piece.
+        """
+        if self._connection is None and not self._response.content.is_eof():
+            return False
+        self._on_data = on_data
+        return True
+
+    def data_arrived(self) -> None:
+        """Tell whoever listens."""
+        self._drained = False
+        if self._on_data is not None:
+            self._on_data()
+
+    def connection_lost(self, _: object = None) -> None:
+        """Make sure that whoever reads hears of it.
+
+        aiohttp does not tell where the body's encoding is broken, or the session closed.
+        """
+        content, connection = self._response.content, self._response.connection
+        if not content.is_eof() and content.exception() is None:
+            protocol = None if connection is None else connection.protocol
+            broken = None if protocol is None else protocol.exception()
+            content.set_exception(self._cause(broken))
+        self.data_arrived()
 
     async def read_head(self, limit: int) -> bytes:
         """Return the beginning of the body, at most `limit` bytes, whatever becomes of the rest."""
@@ -112,44 +158,48 @@ class Exchange:
             retryable=True,
         )
 
-    def _watch(self) -> asyncio.Future[None] | None:
-        """Make sure that whoever reads hears of the connection's end.
-
-        aiohttp does not tell it where the body's encoding is broken, or the session closed.
-        """
-        protocol = self._protocol()
+    def _watch(self) -> None:
+        connection = self._response.connection
+        protocol = None if connection is None else connection.protocol
         if protocol is None:
-            return None
-        closed = protocol.closed
+            return
+        if isinstance(protocol, Connection):
+            self._connection = protocol
+            protocol.listener = self
+            if protocol.transport is None:
+                self.connection_lost()
+            return
+        closed = self._closed = protocol.closed
         if closed is None:
-            self._on_closed()
-            return None
+            self.connection_lost()
+            return
         # The future may hold an exception, which someone has to look at: once a connection.
         closed.remove_done_callback(_look_at)
         closed.add_done_callback(_look_at)
-        closed.add_done_callback(self._on_closed)
-        return closed
+        closed.add_done_callback(self.connection_lost)
 
     def _unwatch(self) -> None:
+        self._on_data = None
+        if self._connection is not None:
+            self._connection.listener = None
+            self._connection = None
         if self._closed is not None:
-            self._closed.remove_done_callback(self._on_closed)
+            self._closed.remove_done_callback(self.connection_lost)
             self._closed = None
 
-    def _protocol(self) -> ResponseHandler | None:
-        connection = self._response.connection
-        return None if connection is None else connection.protocol
+    def _received_before(self, error: Exception) -> bytes:
+        """Return what had arrived before an error: aiohttp raises first."""
+        received = self._response.content._read_nowait(-1)  # noqa: SLF001 - no public way
+        if not received:
+            self.failure = self._typed(error)
+        return received
 
-    def _on_closed(self, _: object = None) -> None:
-        content, protocol = self._response.content, self._protocol()
-        if content.is_eof() or content.exception() is not None:
-            return
-        broken = None if protocol is None else protocol.exception()
-        if isinstance(broken, aiohttp.http.HttpProcessingError):
-            content.set_exception(self._badly_encoded(broken))
-        elif self._session.closed:
-            content.set_exception(closed_session(self._provider))
-        else:
-            content.set_exception(self.truncated("it was closed"))
+    def _cause(self, error: BaseException | None) -> ProviderError:
+        if isinstance(error, aiohttp.http.HttpProcessingError):
+            return self._badly_encoded(error)
+        if self._session.closed:
+            return closed_session(self._provider)
+        return self.truncated("it was closed")
 
     def _typed(self, error: Exception) -> ProviderError:
         if isinstance(error, ProviderError):
@@ -166,6 +216,9 @@ class Exchange:
             provider=self._provider,
             retryable=False,
         )
+
+
+_BROKEN = (aiohttp.ClientError, OSError, RuntimeError, ProviderError)
 
 
 def _look_at(closed: asyncio.Future[None]) -> None:

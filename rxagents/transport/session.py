@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import typing
 from typing import Any
 
 import aiohttp
@@ -22,16 +23,31 @@ class StaleConnection(aiohttp.ServerDisconnectedError):
     """A connection that was kept from an earlier request was lost before a byte of the answer."""
 
 
-class _Protocol(ResponseHandler):
-    """Tells a stale connection, and takes in an answer's headers before its body.
+class Listener(typing.Protocol):
+    """Is told of what happens to a connection, as soon as it does."""
 
-    aiohttp's own drops what it has read of an answer when anything in the same packet is broken.
+    def data_arrived(self) -> None:
+        """Something of the body is there to read, or its end."""
+
+    def connection_lost(self) -> None:
+        """The connection is gone."""
+
+
+class Connection(ResponseHandler):
+    """The protocol of a connection: tells a listener, and tells when it is stale.
+
+    It also takes in an answer's headers before its body: aiohttp's own drops what it has read
+    of an answer when anything in the same packet is broken.
+
+    Attributes:
+        listener: Who is told; `None` for nobody.
     """
 
-    __slots__ = ("_answers", "_in_headers", "_silent")
+    __slots__ = ("_answers", "_in_headers", "_silent", "listener")
 
     def __init__(self, loop: Any) -> None:
         super().__init__(loop)
+        self.listener: Listener | None = None
         self._answers = 0
         self._in_headers = False
         self._silent = False
@@ -54,6 +70,14 @@ class _Protocol(ResponseHandler):
                 if not data or self.exception() is not None:
                     return
         super().data_received(data)
+        if data and self.listener is not None:  # without data it is the reader who asks for more
+            self.listener.data_arrived()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Take in the end of the connection."""
+        super().connection_lost(exc)
+        if self.listener is not None:
+            self.listener.connection_lost()
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         """End the answer."""
@@ -68,5 +92,5 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit=limit)
-        protocol: type[ResponseHandler] = _Protocol
+        protocol: type[ResponseHandler] = Connection
         self._factory = functools.partial(protocol, loop=self._loop)
