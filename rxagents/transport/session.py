@@ -79,6 +79,11 @@ class Connection(ResponseHandler):
         if self.listener is not None:
             self.listener.connection_lost()
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Go on where reading was stopped; aiohttp's own does so after every read."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         """End the answer."""
         lost = isinstance(exc, (aiohttp.ServerDisconnectedError, OSError))
