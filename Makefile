@@ -27,6 +27,7 @@ cover:
 bench:
 	pip install -e '.[benchmarks]'
 	python benchmarks/chunk_throughput.py
+	python benchmarks/live_streams.py
 
 build-check:
 	pytest tests/test_packaging.py

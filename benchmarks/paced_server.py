@@ -1,0 +1,160 @@
+"""A server in a process of its own that streams to many at once, each at a steady pace.
+
+    python benchmarks/paced_server.py --rate 20
+
+prints its base URL. `POST {url}/chat/completions` answers with an endless stream of chat-completion
+chunks, so many a second; the client ends it. Each chunk's text says when it was sent, so that
+whoever reads it on this machine can tell how long it was on its way. The server does as little as
+it can, so that what is measured is the client: HTTP is written by hand, and every frame is ready
+but for its text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+TEXT_FORMAT = b"%016.6f %012.6f %08d"
+TEXT_LENGTH = len(TEXT_FORMAT % (0.0, 0.0, 0))
+SENT_AT = slice(0, 16)
+"""Where a text has the time of sending, by `time.monotonic`, which all processes share on Linux."""
+SERVER_CPU = slice(17, 29)
+"""Where it has the CPU time that the server had used by then."""
+NUMBER = slice(30, 38)
+"""Where it has its number in its stream, from 0."""
+
+MARKER = b'"delta":{"content":"'
+"""What stands before a text, and nowhere else."""
+
+_SLOT_SECONDS = 0.001
+_BACKLOG = 4096
+_HEAD = (
+    b"HTTP/1.1 200 OK\r\n"
+    b"content-type: text/event-stream; charset=utf-8\r\n"
+    b"cache-control: no-cache\r\n"
+    b"x-request-id: req_0123456789abcdef0123456789abcdef\r\n"
+    b"transfer-encoding: chunked\r\n\r\n"
+)
+
+
+def _frame(delta: dict[str, str | None]) -> bytes:
+    """Return an event as OpenAI sends it, as one chunk of the HTTP body."""
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
+    event = {
+        "id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
+        "object": "chat.completion.chunk",
+        "created": 1741569952,
+        "model": "gpt-4.1-2025-04-14",
+        "service_tier": "default",
+        "system_fingerprint": "fp_44709d6fcb",
+        "choices": [choice],
+        "usage": None,
+        "obfuscation": "fYkxq",
+    }
+    framed = f"data: {json.dumps(event, separators=(',', ':'))}\n\n".encode()
+    return b"%x\r\n%s\r\n" % (len(framed), framed)
+
+
+_FIRST_FRAME = _frame({"role": "assistant", "content": "", "refusal": None})
+_BEFORE_TEXT, _, _AFTER_TEXT = _frame({"content": "~" * TEXT_LENGTH}).partition(b"~" * TEXT_LENGTH)
+
+
+class _Stream(asyncio.Protocol):
+    """One connection: it waits for a request's head, and streams until the client goes."""
+
+    def __init__(self, pacer: _Pacer) -> None:
+        self._pacer = pacer
+        self._head = b""
+        self._number = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport), "it is a TCP connection"
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if b"\r\n\r\n" in self._head:
+            return
+        self._head += data
+        if b"\r\n\r\n" in self._head:
+            self._transport.write(_HEAD + _FIRST_FRAME)
+            self._pacer.add(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._pacer.remove(self)
+
+    def send(self, server_cpu: float) -> None:
+        """Send the next chunk."""
+        text = TEXT_FORMAT % (time.monotonic(), server_cpu, self._number)
+        self._transport.write(_BEFORE_TEXT + text + _AFTER_TEXT)
+        self._number += 1
+
+
+class _Pacer:
+    """Sends every stream's next chunk once a period, the streams spread over the period."""
+
+    def __init__(self, rate: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._slots: list[set[_Stream]] = [set() for _ in range(round(1 / rate / _SLOT_SECONDS))]
+        self._position = 0
+        self._next = self._loop.time()
+        self._tick()
+
+    def add(self, stream: _Stream) -> None:
+        """Stream to it, in the slot that has the fewest."""
+        min(self._slots, key=len).add(stream)
+
+    def remove(self, stream: _Stream) -> None:
+        """Stream to it no more."""
+        for slot in self._slots:
+            slot.discard(stream)
+
+    def _tick(self) -> None:
+        """Serve all slots that are due; after a pause, these are several."""
+        server_cpu = time.process_time()
+        while self._next <= self._loop.time():
+            for stream in self._slots[self._position]:
+                stream.send(server_cpu)
+            self._position = (self._position + 1) % len(self._slots)
+            self._next += _SLOT_SECONDS
+        self._loop.call_at(self._next, self._tick)
+
+
+async def _serve(rate: float) -> None:
+    loop = asyncio.get_running_loop()
+    pacer = _Pacer(rate)
+    server = await loop.create_server(lambda: _Stream(pacer), "127.0.0.1", 0, backlog=_BACKLOG)
+    async with server:
+        host, port = server.sockets[0].getsockname()
+        print(f"http://{host}:{port}/v1", flush=True)
+        await loop.run_in_executor(None, sys.stdin.read)
+
+
+def pin(position: int) -> None:
+    """Keep this process on one core, by its position among those that it may use."""
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[position % len(cores)]})
+
+
+@contextmanager
+def paced_server(rate: float) -> Iterator[str]:
+    """Run the server on the second core; it stops when its standard input closes."""
+    command = [sys.executable, __file__, "--rate", str(rate)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
+        yield process.stdout.readline().strip()
+        process.stdin.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--rate", type=float, default=20.0, help="chunks a second, each stream")
+    pin(1)
+    asyncio.run(_serve(parser.parse_args().rate))
