@@ -141,7 +141,12 @@ class Answer:
     async def _read_on(self) -> None:
         """Read and emit, where the exchange does not tell when there is something to read."""
         while not self._is_over():
-            await self._emitter.emit(self._parse(await self._exchange.read()))
+            self._chunks = iter(self._parse(await self._exchange.read()))
+            while not self._emitter.push(self._chunks):
+                self._watchdog.paused = True
+                await self._emitter.gate.opened()
+                self._watchdog.paused = False
+                self._watchdog.note_event()
             self._check()
 
     def _is_over(self) -> bool:

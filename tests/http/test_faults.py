@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import aiohttp
 import pytest
 from faults import Fault, faults
 from faulty_server import FaultyServer
@@ -24,10 +25,10 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.001)
 
 
-def _matrix() -> list[Any]:
+def _matrix(wires: list[SpokenWire] = WIRES) -> list[Any]:
     return [
         pytest.param(wire, fault, id=f"{wire.name}-{fault.name}")
-        for wire in WIRES
+        for wire in wires
         for fault in faults(wire, ELSEWHERE)
     ]
 
@@ -51,20 +52,34 @@ class Outcome:
 
 @pytest.mark.parametrize(("wire", "fault"), _matrix())
 def test_a_fault_ends_as_it_must(wire: SpokenWire, fault: Fault, run_async: Any) -> None:
+    run_async(check(wire, fault))
+
+
+@pytest.mark.parametrize(("wire", "fault"), _matrix(WIRES[:1]))
+def test_so_it_does_over_a_session_of_the_callers_own(
+    wire: SpokenWire, fault: Fault, run_async: Any
+) -> None:
+    async def check_with_session() -> None:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+            await check(wire, fault, session=session)
+
+    if not fault.ours_alone:
+        run_async(check_with_session())
+
+
+async def check(wire: SpokenWire, fault: Fault, **arguments: Any) -> None:
     outcome = Outcome()
-
-    async def check() -> None:
-        async with FaultyServer(*fault.acts) as server:
-            settings: dict[str, Any] = {"timeout": LIMITS, "max_retries": 1, **fault.arguments}
-            async with wire.model(server.url, **settings) as llm:
-                stream = llm.chat_stream("hi")
-                stream.subscribe(outcome.on_next, outcome.end, outcome.end)
-                await asyncio.wait_for(outcome.over.wait(), SECONDS)
-            await asyncio.wait_for(server.all_left(), SECONDS)
-            assert len(server.requests) == fault.requests
-            assert not any(b"cookie" in head.lower() for head, _ in server.requests)
-
-    run_async(check())
+    async with FaultyServer(*fault.acts) as server:
+        arguments |= {"timeout": LIMITS, "max_retries": 1, **fault.arguments}
+        async with wire.model(server.url, **arguments) as llm:
+            stream = llm.chat_stream("hi")
+            stream.subscribe(outcome.on_next, outcome.end, outcome.end)
+            await asyncio.wait_for(outcome.over.wait(), SECONDS)
+        if "session" in arguments:
+            await arguments["session"].close()
+        await asyncio.wait_for(server.all_left(), SECONDS)
+        assert len(server.requests) == fault.requests
+        assert not any(b"cookie" in head.lower() for head, _ in server.requests)
     (error,) = outcome.terminals
     assert outcome.text == fault.text
     if fault.error is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -81,6 +82,27 @@ def test_a_failure_is_the_chunks_before_it_and_then_one_error(run_async: Any) ->
         assert isinstance(recorder.error, rxagents.ServerError)
 
     run_async(check())
+
+
+def test_subscribers_run_in_the_context_in_which_they_subscribed(run_async: Any) -> None:
+    name: ContextVar[str] = ContextVar("name", default="nobody")
+    seen: list[str] = []
+
+    async def subscribe_as(llm: OpenAI, who: str) -> None:
+        name.set(who)
+        recorder = Recorder()
+        named = llm.chat_stream("hi").pipe(rx_ops.do_action(lambda _: seen.append(name.get())))
+        recorder.subscribe(named)
+        await recorder.over.wait()
+
+    async def check() -> None:
+        async with ScriptedServer(Reply("a b", interval=0.001)) as server, model(server) as llm:
+            for who in ("first", "second"):  # over one connection
+                await asyncio.create_task(subscribe_as(llm, who))
+            assert server.connections == 1
+
+    run_async(check())
+    assert seen == ["first"] * 3 + ["second"] * 3
 
 
 # Rule 2: cold, independent, silent inside `subscribe`.

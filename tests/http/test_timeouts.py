@@ -7,6 +7,7 @@ import socket
 import time
 from typing import Any
 
+import aiohttp
 import pytest
 
 import rxagents
@@ -81,6 +82,21 @@ def test_a_slow_reader_is_no_idle_provider(run_async: Any) -> None:
         reply = Reply("word " * 3000)
         async with ScriptedServer(reply) as server:
             async with OpenAI("m", base_url=server.url, timeout=Timeouts(idle=SHORT)) as llm:
+                async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=4) as chunks:
+                    await anext(chunks)
+                    await asyncio.sleep(4 * SHORT)
+                    rest = [chunk async for chunk in chunks]
+                assert rest[-1].content == "word " * 2999 + "word "
+
+    run_async(check())
+
+
+def test_nor_is_one_over_a_session_of_the_callers_own(run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer(Reply("word " * 3000)) as server:
+            async with aiohttp.ClientSession() as session:
+                limits = Timeouts(idle=SHORT)
+                llm = OpenAI("m", base_url=server.url, timeout=limits, session=session)
                 async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=4) as chunks:
                     await anext(chunks)
                     await asyncio.sleep(4 * SHORT)
