@@ -50,8 +50,9 @@ class EventFramer:
 
     def feed(self, data: bytes) -> bytes:
         """Return the events that `data` completes, each with its blank line, in one piece."""
-        if self._between and self._is_whole(data):
-            return data
+        whole = self._between and data.endswith(b"\n\n")
+        if whole and b"\r" not in data and len(data) <= self._limit:
+            return data  # as most reads: whole events, after whole events
         if self.error is not None:
             return b""
         if self._head is not None:
@@ -85,10 +86,6 @@ class EventFramer:
             self._keep(self._head)
         rest, self._pending, self._head = b"".join(self._pending), [], None
         return b"" if self.error is not None else rest
-
-    def _is_whole(self, data: bytes) -> bool:
-        """Whether `data` needs no work, as most reads: whole events, after whole events."""
-        return data.endswith(b"\n\n") and b"\r" not in data and len(data) <= self._limit
 
     def _strip_bom(self, data: bytes) -> bytes:
         head = (self._head or b"") + data
