@@ -191,7 +191,7 @@ class Answer:
                 request_id=request_id(self._exchange.headers),
             )
         if self._at_end and not self.complete:
-            failure = self.instead() or self._exchange.failure
+            failure = self._exchange.failure or self.instead()
             raise failure or truncated(self._call, self._exchange)
 
 

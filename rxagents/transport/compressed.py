@@ -28,7 +28,7 @@ class CompressedExchange(Exchange):
         response: aiohttp.ClientResponse,
         provider: str,
         session: aiohttp.ClientSession,
-        lingering: set[Exchange],
+        lingering: dict[Exchange, asyncio.AbstractEventLoop],
     ) -> None:
         super().__init__(response, provider, session, lingering)
         self._coding = coding

@@ -48,7 +48,7 @@ class Exchange:
         response: aiohttp.ClientResponse,
         provider: str,
         session: aiohttp.ClientSession,
-        lingering: set[Exchange],
+        lingering: dict[Exchange, asyncio.AbstractEventLoop],
     ) -> None:
         self.status: int = response.status
         self.reason: str = response.reason or ""
@@ -138,16 +138,19 @@ class Exchange:
         if content.is_eof():
             self._response.release()
             return
-        self._lingering.add(self)
-        timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.close)
+        loop = self._lingering[self] = asyncio.get_running_loop()
+        timer = loop.call_later(LINGER_SECONDS, self.close)
         content.on_eof(timer.cancel)
-        content.on_eof(lambda: self._lingering.discard(self))
+        content.on_eof(self._linger_no_more)
 
     def close(self) -> None:
         """Close the connection at once."""
         self._unwatch()
-        self._lingering.discard(self)
+        self._linger_no_more()
         self._response.close()
+
+    def _linger_no_more(self) -> None:
+        self._lingering.pop(self, None)
 
     def truncated(self, why: str) -> TruncatedStreamError:
         """Return the error of a body that broke off."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 
@@ -45,7 +46,7 @@ class Transport:
         self._provider = provider
         self._session = session
         self._sessions = PerLoop(make_session, _close_session)
-        self._lingering: set[Exchange] = set()
+        self._lingering: dict[Exchange, asyncio.AbstractEventLoop] = {}
 
     async def post(
         self, url: URL, headers: Mapping[str, str], body: bytes, connect_timeout: float | None
@@ -110,8 +111,10 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close what the running loop holds: its session and every connection of it."""
-        for exchange in tuple(self._lingering):
-            exchange.close()
+        here = asyncio.get_running_loop()
+        for exchange, loop in tuple(self._lingering.items()):
+            if loop is here:
+                exchange.close()
         await self._sessions.aclose()
 
     def _typed(self, error: aiohttp.ClientError | OSError, url: URL) -> ProviderError:
@@ -141,8 +144,10 @@ class Transport:
                 provider=self._provider,
                 retryable=False,
             )
+        lost = isinstance(error, aiohttp.ServerDisconnectedError)
+        why = "the server closed it" if lost else words(error)
         return TransportError(
-            f"The connection to {where} broke before an answer ({words(error)}). Try again.",
+            f"The connection to {where} broke before an answer ({why}). Try again.",
             provider=self._provider,
         )
 

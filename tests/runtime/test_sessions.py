@@ -13,7 +13,7 @@ from aiohttp import ClientSession
 import rxagents
 from rxagents import OpenAI
 from rxagents import operators as ops
-from rxagents.testing import ScriptedServer
+from rxagents.testing import Ending, RawReply, ScriptedServer
 
 
 @pytest.fixture
@@ -103,3 +103,16 @@ def test_one_model_serves_one_loop_after_another(sessions: list[ClientSession]) 
     asyncio.run(turn())
     asyncio.run(turn())
     assert [session.closed for session in sessions] == [True, True]
+
+
+def test_aclose_leaves_what_another_loop_holds_alone(run_async: Any) -> None:
+    done = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n'
+
+    async def check() -> None:
+        async with ScriptedServer(RawReply([done], ending=Ending.STALL)) as server:
+            async with OpenAI("m", base_url=server.url) as llm:
+                await llm.chat("hi")  # its connection may still serve the next turn, for a moment
+                await asyncio.to_thread(asyncio.run, llm.aclose(), debug=True)
+                assert len(server.open_connections) == 1
+
+    run_async(check())

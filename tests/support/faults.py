@@ -249,6 +249,8 @@ def _cuts(answer: _Answers) -> Iterator[Fault]:
     yield Fault("an event cut by the end", answer.begun(chunk(event[:inside]) + LAST), cut, "one")
     yield Fault("shorter than announced", [[long + wire.text("one"), PAUSE, FIN]], cut, "one")
     yield Fault("ended without saying so", answer.begun(LAST), cut, "one")
+    first = answer.head + b"%x\r\n" % len(event) + event[:5]
+    yield Fault("closed in the first event", [[first, PAUSE, FIN]], cut, requests=2)
     yield Fault("closed after the headers", [[answer.head, PAUSE, FIN]], cut, requests=2)
     yield Fault("reset after the headers", [[answer.head, PAUSE, RESET]], cut, requests=2)
     started: Act = [answer.head + chunk(wire.start()), PAUSE, RESET]
