@@ -15,8 +15,16 @@ PROGRAM = """
 
     async def one_after_another(llm, streams, moments):
         for _ in range(streams):
-            subscription = llm.chat_stream("hi").subscribe(lambda chunk: None, lambda error: None)
-            await asyncio.sleep(moments.random() * 0.08)
+            wanted = moments.choice([0, moments.randrange(1, 15)])  # 0: some turns of the loop, wherever it is then
+            seen = asyncio.Event()
+            subscription = llm.chat_stream("hi").subscribe(
+                lambda chunk: seen.set() if chunk.index == wanted else None
+            )
+            if wanted:
+                await seen.wait()
+            else:
+                for _ in range(moments.randrange(40)):
+                    await asyncio.sleep(0)
             subscription.dispose()
 
     async def churn(server, streams):
@@ -51,6 +59,6 @@ def test_ten_thousand_streams_leave_nothing_behind() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     requests, files, blocks = map(int, done.stdout.split())
-    assert requests > 5_000  # the others were disposed before they were sent
+    assert requests > 4_500  # the others were disposed before they were sent
     assert files <= 0
     assert blocks < 2_000  # of memory; a thing that each stream left would be 10,000
