@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 import aiohttp
@@ -124,3 +125,21 @@ def checked_limits(limits: object) -> Limits:
     if not isinstance(limits, Limits):
         raise ConfigurationError(f"limits must be rxagents.Limits, not {type(limits).__name__}.")
     return limits
+
+
+def is_origin(home: str, url: URL) -> bool:
+    """Whether `url` is at the scheme, host and port of `home`."""
+    try:
+        return checked_url(home).origin() == url.origin()
+    except ConfigurationError:
+        return False
+
+
+def key_of_environment(name: str) -> str | None:
+    """Return the key in the environment variable `name`; `None` if there is none.
+
+    Raises:
+        ConfigurationError: It is not usable.
+    """
+    key = os.environ.get(name, "").strip()
+    return checked_text(name, key, secret=True) if key else None

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import ClassVar, Unpack
 
 import aiohttp
-from yarl import URL
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.limits import Limits
 from rxagents.core.settings import Settings, SettingsArguments
-from rxagents.providers.checks import checked_text, checked_url
+from rxagents.providers.checks import checked_text, checked_url, is_origin, key_of_environment
 from rxagents.providers.provider import Provider
 from rxagents.providers.timeouts import Timeouts
 from rxagents.wire.chat_completions import ChatCompletionsParser, render_chat
@@ -63,10 +62,12 @@ class OpenAI(Provider):
     ) -> None:
         home = os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
         url = checked_url(home if base_url is None else base_url)
-        at_home = base_url is None or _is_origin(home, url)
+        at_home = base_url is None or is_origin(home, url)
         super().__init__(
             model,
-            api_key=_key_of_environment() if api_key is None and at_home else api_key,
+            api_key=key_of_environment("OPENAI_API_KEY")
+            if api_key is None and at_home
+            else api_key,
             base_url=url,
             timeout=timeout,
             max_retries=max_retries,
@@ -96,18 +97,6 @@ class OpenAI(Provider):
 
     def _parser(self, info: AnswerInfo) -> ChatCompletionsParser:
         return ChatCompletionsParser(info)
-
-
-def _is_origin(home: str, url: URL) -> bool:
-    try:
-        return checked_url(home).origin() == url.origin()
-    except ConfigurationError:
-        return False
-
-
-def _key_of_environment() -> str | None:
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
-    return checked_text("OPENAI_API_KEY", key, secret=True) if key else None
 
 
 def _account_of_environment() -> dict[str, str]:

@@ -1,0 +1,106 @@
+"""Anthropic's Messages API, and every host that is compatible with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import ClassVar, Unpack
+
+import aiohttp
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.limits import Limits
+from rxagents.core.settings import Settings, SettingsArguments
+from rxagents.providers.checks import checked_text, checked_url, is_origin, key_of_environment
+from rxagents.providers.provider import Provider
+from rxagents.providers.timeouts import Timeouts
+from rxagents.wire.anthropic import AnthropicParser, render_messages
+from rxagents.wire.anthropic.render import CURRENT_VERSION
+from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.request import ChatRequest
+
+DEFAULT_BASE_URL = "https://api.anthropic.com"
+
+
+class Anthropic(Provider):
+    """A model at Anthropic, or at any host that speaks its Messages API.
+
+    Args:
+        model: The model's name.
+        api_key: The key; by default `ANTHROPIC_API_KEY`, or `ANTHROPIC_AUTH_TOKEN` as a bearer
+            token, which go to Anthropic or to `ANTHROPIC_BASE_URL`, and never to a `base_url`
+            given here that is another host.
+        base_url: By default `ANTHROPIC_BASE_URL`, or Anthropic's own. A query in it is kept.
+        api_version: The header `anthropic-version`. Many compatible hosts know only
+            `"2023-06-01"`, which also takes `temperature`, `top_p` and `top_k`.
+        timeout: `Timeouts`, or seconds for the first event and for each further one.
+        max_retries: How often to send a request again while nothing has been delivered.
+        headers: More headers; they win over the library's own.
+        session: An aiohttp session of your own, which is never closed here.
+        limits: How much an answer may hold; `None` for the defaults of `Limits`.
+        **settings: Generation settings; a call may override them. `max_tokens` is 4096 unless
+            set.
+
+    Raises:
+        ConfigurationError: An argument is not usable, or Anthropic's own host lacks a key.
+    """
+
+    name: ClassVar[str] = "anthropic"
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        api_version: str = CURRENT_VERSION,
+        timeout: Timeouts | float | None = None,
+        max_retries: int = 2,
+        headers: Mapping[str, str] | None = None,
+        session: aiohttp.ClientSession | None = None,
+        limits: Limits | None = None,
+        **settings: Unpack[SettingsArguments],
+    ) -> None:
+        home = os.environ.get("ANTHROPIC_BASE_URL") or DEFAULT_BASE_URL
+        url = checked_url(home if base_url is None else base_url)
+        at_home = base_url is None or is_origin(home, url)
+        token = None
+        if api_key is None and at_home:
+            api_key = key_of_environment("ANTHROPIC_API_KEY")
+            token = key_of_environment("ANTHROPIC_AUTH_TOKEN") if api_key is None else None
+        super().__init__(
+            model,
+            api_key=api_key or token,
+            base_url=url,
+            timeout=timeout,
+            max_retries=max_retries,
+            headers=headers,
+            session=session,
+            limits=limits,
+            settings=Settings().override(**settings),
+        )
+        self.api_version = checked_text("api_version", api_version)
+        self._is_token = token is not None
+        if self._api_key is None and is_origin(DEFAULT_BASE_URL, url):
+            raise ConfigurationError(
+                "Anthropic needs a key: set ANTHROPIC_API_KEY, or pass api_key. For another host "
+                "pass its base_url."
+            )
+
+    @property
+    def _path(self) -> str:
+        return "v1/messages"
+
+    def _auth_headers(self) -> dict[str, str]:
+        version = {"anthropic-version": self.api_version}
+        if self._api_key is None:
+            return version
+        if self._is_token:
+            return {**version, "authorization": f"Bearer {self._api_key}"}
+        return {**version, "x-api-key": self._api_key}
+
+    def _render(self, request: ChatRequest) -> dict[str, object]:
+        return render_messages(request, self.api_version)
+
+    def _parser(self, info: AnswerInfo) -> AnthropicParser:
+        return AnthropicParser(info)

@@ -1,0 +1,67 @@
+"""The wire's own objects: only the fields that are read."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from rxagents.core.usage import Usage
+
+WIRE: Final = "anthropic"
+"""The key of this wire in `provider_data`."""
+
+
+class Delta(Struct, gc=False):
+    """What an event adds to a block, or to the message."""
+
+    type: str = ""
+    text: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    partial_json: str | None = None
+    citation: Any = None
+    stop_reason: str | None = None
+    stop_sequence: str | None = None
+
+
+class StartedMessage(Struct, gc=False):
+    """What the first event tells of the message."""
+
+    id: str | None = None
+    model: str | None = None
+    usage: dict[str, Any] | None = None
+
+
+class Event(Struct, gc=False):
+    """One event of the stream, of any type; the blocks' starts are kept as they are."""
+
+    type: str = ""
+    index: int | None = 0
+    delta: Delta | None = None
+    content_block: dict[str, Any] | None = None
+    message: StartedMessage | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+    request_id: str | None = None
+
+
+decoder = msgspec.json.Decoder(Event)
+
+
+def to_usage(raw: dict[str, Any]) -> Usage:
+    """Unify token counts. Tokens read from the cache are not among the input tokens here."""
+    details = raw.get("output_tokens_details")
+    return Usage(
+        input_tokens=_count(raw, "input_tokens"),
+        output_tokens=_count(raw, "output_tokens"),
+        reasoning_tokens=_count(details, "thinking_tokens"),
+        cached_tokens=_count(raw, "cache_read_input_tokens"),
+        raw=raw,
+    )
+
+
+def _count(counts: object, key: str) -> int | None:
+    value = counts.get(key) if isinstance(counts, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,146 @@
+"""From bytes to chunks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rxagents.core.chunks import ToolCallDelta
+from rxagents.parsing.sse import EventFields
+from rxagents.wire.anthropic.blocks import Block
+from rxagents.wire.anthropic.events import WIRE, Delta, Event, decoder, to_usage
+from rxagents.wire.chunk_builder import ChunkBuilder
+from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.sse_parser import SSEParser
+
+FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+
+
+class AnthropicParser(SSEParser):
+    """Parses one stream of a message.
+
+    Args:
+        info: What is known of the answer already.
+    """
+
+    __slots__ = ("_blocks", "_calls", "_chunks", "_finished", "_usage")
+
+    def __init__(self, info: AnswerInfo) -> None:
+        self._chunks = ChunkBuilder(info.first_metadata())
+        super().__init__(info, self._chunks)
+        self._blocks: dict[int, Block] = {}
+        self._calls = 0
+        self._finished = False
+        self._usage: dict[str, Any] = {}
+
+    @property
+    def complete(self) -> bool:
+        """The answer is whole: `message_stop` came, or a stop reason."""
+        return self.done or self._finished
+
+    def _end(self) -> None:
+        """Nothing is held back."""
+
+    def _take(self, fields: EventFields, payload: bytes) -> None:
+        event = self._decode(decoder, payload) if payload else None
+        if event is None:
+            return
+        match event.type:
+            case "content_block_delta":
+                self._add(event.index or 0, event.delta or _NOTHING)
+            case "content_block_start":
+                self._start(event.index or 0, event.content_block or {})
+            case "content_block_stop":
+                self._stop(event.index or 0)
+            case "message_start":
+                self._begin(event)
+            case "message_delta":
+                self._finish(event)
+            case "message_stop":
+                self.done = True
+            case "error":
+                self._fail(event.error or payload)
+                if self.error is not None and self.error.request_id is None:
+                    self.error.request_id = event.request_id
+
+    def _begin(self, event: Event) -> None:
+        if event.message is not None:
+            self._chunks.learn(id=event.message.id, model=event.message.model)
+            self._count(event.message.usage)
+
+    def _start(self, index: int, content: dict[str, Any]) -> None:
+        block = self._blocks[index] = Block(content)
+        if block.type == "tool_use":
+            block.call = self._calls
+            self._calls += 1
+            started = ToolCallDelta(block.call, str(content.get("id") or ""), block.name)
+            self._chunks.emit(tool_calls=(started,))
+        elif block.type == "text" and block.text:
+            self._chunks.emit(block.text)
+        elif block.type == "thinking" and block.text:
+            self._chunks.emit(reasoning=block.text)
+
+    def _add(self, index: int, delta: Delta) -> None:
+        block = self._blocks.get(index)
+        if block is None:
+            block = self._blocks[index] = Block({"type": _BLOCK_OF_DELTA.get(delta.type, "")})
+        if delta.text:
+            block.pieces.append(delta.text)
+            self._chunks.emit(delta.text)
+        elif delta.thinking:
+            block.pieces.append(delta.thinking)
+            self._chunks.emit(reasoning=delta.thinking)
+        elif delta.partial_json:
+            block.pieces.append(delta.partial_json)
+            if block.call is not None:
+                fragment = ToolCallDelta(block.call, arguments=delta.partial_json)
+                self._chunks.emit(tool_calls=(fragment,))
+        elif delta.signature:
+            block.signature += delta.signature
+        elif delta.citation is not None:
+            block.citations.append(delta.citation)
+            self._chunks.emit(metadata={"citations": [delta.citation]})
+
+    def _stop(self, index: int) -> None:
+        block = self._blocks.get(index)
+        if block is None or block.stopped:
+            return
+        block.stopped = True
+        if block.call is not None and block.is_whole():
+            arguments = block.late_arguments()
+            seal = ToolCallDelta(block.call, arguments=arguments, sealed=True)
+            self._chunks.emit(tool_calls=(seal,))
+
+    def _finish(self, event: Event) -> None:
+        delta = event.delta or _NOTHING
+        self._count(event.usage)
+        reason = delta.stop_reason or ""
+        if not reason:
+            if event.usage:
+                self._chunks.emit()
+            return
+        self._finished = True
+        metadata: dict[str, Any] = {"finish_reason": reason}
+        if delta.stop_sequence:
+            metadata["stop_sequence"] = delta.stop_sequence
+        blocks = [block for _, block in sorted(self._blocks.items())]
+        if any(block.goes_back for block in blocks):
+            metadata["provider_data"] = {WIRE: {"blocks": [block.memory() for block in blocks]}}
+        self._chunks.emit(finish_reason=FINISH_REASONS.get(reason, reason), metadata=metadata)
+
+    def _count(self, usage: dict[str, Any] | None) -> None:
+        """Take in counts, which are cumulative; a later event may leave some of them out."""
+        if usage:
+            told = {name: count for name, count in usage.items() if count is not None}
+            self._usage = {**self._usage, **told}
+            self._chunks.usage = to_usage(self._usage)
+
+
+_NOTHING = Delta()
+_BLOCK_OF_DELTA = {"text_delta": "text", "thinking_delta": "thinking"}

@@ -1,0 +1,216 @@
+"""From a conversation to the request's body."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.messages import (
+    FilePart,
+    ImagePart,
+    Message,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
+from rxagents.core.settings import ResponseFormat, Settings
+from rxagents.core.tools import Tool
+from rxagents.wire.anthropic.events import WIRE
+from rxagents.wire.request import ChatRequest
+from rxagents.wire.response_format import schema_of
+
+CURRENT_VERSION = "2026-10-21"
+OLDER_VERSION = "2023-06-01"
+DEFAULT_MAX_TOKENS = 4096
+"""The API wants a limit, and has no default of its own."""
+
+_SAMPLING = ("temperature", "top_p", "top_k")
+
+
+def render_messages(request: ChatRequest, version: str = CURRENT_VERSION) -> dict[str, Any]:
+    """Return the body of `POST {base}/v1/messages`.
+
+    Args:
+        request: What to ask.
+        version: The version of the API; the current one refuses `temperature`, `top_p` and
+            `top_k`.
+
+    Returns:
+        The body. `Settings.extra_body` wins over the rest; a `None` in it removes the field.
+
+    Raises:
+        ConfigurationError: The API, or this version of it, cannot do what is asked.
+    """
+    settings = request.settings
+    if settings.seed is not None:
+        raise ConfigurationError("Anthropic's API has no seed: leave the setting out.")
+    body: dict[str, Any] = {
+        "model": request.model,
+        "max_tokens": settings.max_tokens or DEFAULT_MAX_TOKENS,
+        "stream": True,
+        "system": _system(request.messages) or None,
+        "messages": _turns(request.messages),
+        "tools": [_tool(tool) for tool in request.tools] or None,
+        "tool_choice": _tool_choice(settings, request.tools),
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "stop_sequences": list(settings.stop) if settings.stop else None,
+        "output_config": _output_config(settings.response_format),
+    }
+    body.update(settings.extra_body or {})
+    body = {name: value for name, value in body.items() if value is not None}
+    refused = [name for name in _SAMPLING if name in body]
+    if refused and version == CURRENT_VERSION:
+        raise ConfigurationError(
+            f"Version {version} of Anthropic's API refuses {' and '.join(refused)}: leave them "
+            f'out, or use Anthropic(api_version="{OLDER_VERSION}").'
+        )
+    return body
+
+
+def _system(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+    return [
+        _content(part) for message in messages if message.role == "system" for part in message.parts
+    ]
+
+
+def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+    """Return turns that alternate; the results of tools stand first in the user's."""
+    turns: list[dict[str, Any]] = []
+    for message in messages:
+        if message.role == "system":
+            continue
+        role = "assistant" if message.role == "assistant" else "user"
+        content = list(_assistant(message) if role == "assistant" else map(_content, message.parts))
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += content
+        elif content:
+            turns.append({"role": role, "content": content})
+    for turn in turns:
+        turn["content"].sort(key=lambda block: block["type"] != "tool_result")
+    return turns
+
+
+def _content(part: Part) -> dict[str, Any]:
+    return {**_block(part), **part.provider_data.get(WIRE, {})}
+
+
+def _block(part: Part) -> dict[str, Any]:
+    match part:
+        case TextPart():
+            return {"type": "text", "text": part.text}
+        case ImagePart(url=url) if url and not url.startswith("data:"):
+            return {"type": "image", "source": {"type": "url", "url": url}}
+        case ImagePart(url=url) if url:
+            kind, _, data = url.removeprefix("data:").partition(";base64,")
+            source = {"type": "base64", "media_type": kind, "data": data}
+            return {"type": "image", "source": source}
+        case ImagePart():
+            return {"type": "image", "source": _base64(part.media_type, part.data)}
+        case FilePart(file_id=file_id) if file_id:
+            return {"type": "document", "source": {"type": "file", "file_id": file_id}}
+        case FilePart():
+            title = {"title": part.filename} if part.filename else {}
+            source = _base64(part.media_type, part.data)
+            return {"type": "document", "source": source, **title}
+        case ToolCall():
+            return {"type": "tool_use", "id": part.id, "name": part.name, "input": part.parse()}
+        case ToolResult():
+            failed = {"is_error": True} if part.is_error else {}
+            result = {"type": "tool_result", "tool_use_id": part.call_id}
+            return {**result, "content": part.content, **failed}
+        case ReasoningPart():
+            return {"type": "thinking", "thinking": part.text}
+
+
+def _assistant(message: Message) -> Iterator[dict[str, Any]]:
+    """Return an answer's blocks, as they came where that is known.
+
+    Thinking without its signature is refused by the API: it comes from another provider, or was
+    written by hand, and is left out.
+    """
+    known = message.provider_data.get(WIRE, {}).get("blocks")
+    if known and _fits(message, known):
+        yield from _as_it_came(message, known)
+        return
+    for part in message.parts:
+        signed = part.provider_data.get(WIRE, {}).get("signature")
+        empty = isinstance(part, TextPart) and not part.text
+        if not empty and (signed or not isinstance(part, ReasoningPart)):
+            yield _content(part)
+
+
+def _fits(message: Message, blocks: list[dict[str, Any]]) -> bool:
+    """Whether the message still has the text and the calls that it came with."""
+    length = sum(block["length"] for block in blocks if block["type"] == "text")
+    calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
+    return length == len(message.text) and calls == [call.id for call in message.tool_calls]
+
+
+def _as_it_came(message: Message, blocks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    text, calls = message.text, iter(message.tool_calls)
+    for block in blocks:
+        match block:
+            case {"type": "text", "length": int(length), **more}:
+                if length:
+                    yield {"type": "text", "text": text[:length], **more}
+                text = text[length:]
+            case {"type": "tool_use"}:
+                yield _content(next(calls))
+            case _:
+                yield block
+
+
+def _base64(media_type: str, data: bytes) -> dict[str, Any]:
+    return {
+        "type": "base64",
+        "media_type": media_type,
+        "data": base64.b64encode(data).decode(),
+    }
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    definition: dict[str, Any] = {"name": tool.name, "input_schema": tool.parameters}
+    if tool.description:
+        definition["description"] = tool.description
+    if tool.strict is not None:
+        definition["strict"] = tool.strict
+    return definition
+
+
+def _tool_choice(settings: Settings, tools: tuple[Tool, ...]) -> dict[str, Any] | None:
+    one_by_one = settings.parallel_tool_calls is False and bool(tools)
+    alone = {"disable_parallel_tool_use": True} if one_by_one else {}
+    match settings.tool_choice:
+        case None:
+            return {"type": "auto", **alone} if alone else None
+        case "none":
+            return {"type": "none"}
+        case "auto":
+            return {"type": "auto", **alone}
+        case "required":
+            return {"type": "any", **alone}
+        case name if name in {tool.name for tool in tools}:
+            return {"type": "tool", "name": name, **alone}
+        case name:
+            raise ConfigurationError(
+                f"tool_choice names {name!r}, which is not among the tools: "
+                "use 'auto', 'none', 'required' or the name of a tool that is sent."
+            )
+
+
+def _output_config(response_format: ResponseFormat | None) -> dict[str, Any] | None:
+    if response_format is None or response_format == "text":
+        return None
+    if isinstance(response_format, str):
+        raise ConfigurationError(
+            f"Anthropic's API has no response_format {response_format!r}: give a type or a JSON "
+            'schema as {"type": "json_schema", "schema": …}.'
+        )
+    if isinstance(response_format, dict):
+        return {"format": response_format}
+    return {"format": {"type": "json_schema", "schema": schema_of(response_format)}}
