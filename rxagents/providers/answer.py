@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextvars import copy_context
 
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import LimitExceededError, ProviderError
+from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecodeError
 from rxagents.providers.call import Call
 from rxagents.providers.failures import no_stream, request_id, truncated
 from rxagents.providers.timeouts import Watchdog
@@ -175,6 +175,11 @@ class Answer:
             self.delivered = any(map(_is_content, chunks))
         return chunks
 
+    def _unreadable(self) -> ProviderError | None:
+        """Return the error of a body that was never a stream, where framing does not tell."""
+        is_decoding = isinstance(self._parser.error, StreamDecodeError)
+        return self.instead() if is_decoding else None
+
     def _within(self, limit: int, data: bytes) -> bytes:
         self._received += len(data)
         over = self._received - limit
@@ -182,7 +187,7 @@ class Answer:
 
     def _check(self) -> None:
         if self._parser.error is not None:
-            raise self._parser.error
+            raise self._unreadable() or self._parser.error
         if self._limit is not None and self._received > self._limit:
             raise LimitExceededError(
                 f"The stream from {self._call.provider} is longer than {self._limit} bytes. What "

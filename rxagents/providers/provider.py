@@ -91,7 +91,7 @@ class Provider(StreamingModel):
             to_tools(tools),
             self.settings.override(**settings),
         )
-        return chunk_stream(self._call(request))
+        return chunk_stream(self._call_of(self._path, self._render(request)))
 
     async def aclose(self) -> None:
         """Close the running loop's session; the next request makes a new one."""
@@ -107,6 +107,16 @@ class Provider(StreamingModel):
     def _path(self) -> str:
         """The path of the call, below the base URL."""
 
+    @property
+    def _query(self) -> dict[str, str]:
+        """What the URL asks for, beside what stands in the base URL."""
+        return {}
+
+    @property
+    def _accept(self) -> str:
+        """The content type of a stream."""
+        return "text/event-stream"
+
     @abstractmethod
     def _auth_headers(self) -> dict[str, str]:
         """The headers that carry the key."""
@@ -119,9 +129,9 @@ class Provider(StreamingModel):
     def _parser(self, info: AnswerInfo) -> WireParser:
         """A parser for one answer."""
 
-    def _call(self, request: ChatRequest) -> Call:
+    def _call_of(self, path: str, content: object) -> Call:
         try:
-            body = msgspec.json.encode(self._render(request))
+            body = msgspec.json.encode(content)
         except (TypeError, ValueError, RecursionError) as error:
             if isinstance(error, ConfigurationError):
                 raise
@@ -131,13 +141,13 @@ class Provider(StreamingModel):
             ) from error
         own = {
             "content-type": "application/json",
-            "accept": "text/event-stream",
+            "accept": self._accept,
             "user-agent": f"rxagents/{__version__}",
             **self._auth_headers(),
         }
         return Call(
             provider=self.name,
-            url=_join(self.base_url, self._path),
+            url=_join(self.base_url, path).update_query(self._query),
             headers={**own, **self._extra_headers},
             body=body,
             parser=self._parser,

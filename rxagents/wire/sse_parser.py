@@ -2,67 +2,28 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any, TypeVar
+from abc import abstractmethod
 
-import msgspec
-
-from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecodeError
-from rxagents.core.json_depth import is_deeper
+from rxagents.core.errors import LimitExceededError
 from rxagents.parsing.sse import EventFields, EventFramer, parse_fields
 from rxagents.wire.chunk_builder import ChunkBuilder
-from rxagents.wire.errors import decode_error, in_stream_error
+from rxagents.wire.framed_parser import FramedParser
 from rxagents.wire.parser import AnswerInfo
 
-T = TypeVar("T")
 
-JSON_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What decoding JSON may raise."""
-
-
-class SSEParser(ABC):
-    """Cuts an event stream into events and hands each to the wire; a `WireParser`.
+class SSEParser(FramedParser):
+    """Cuts an event stream into events and hands each to the wire.
 
     Args:
         info: What is known of the answer already.
         builder: Makes the wire's chunks.
     """
 
-    __slots__ = ("_builder", "_framer", "_info", "done", "error", "events")
+    __slots__ = ("_framer",)
 
     def __init__(self, info: AnswerInfo, builder: ChunkBuilder) -> None:
-        self.error: ProviderError | None = None
-        self.events = 0
-        self.done = False
-        self._info = info
-        self._builder = builder
+        super().__init__(info, builder)
         self._framer = EventFramer(info.limits.event_bytes)
-
-    @property
-    @abstractmethod
-    def complete(self) -> bool:
-        """Whether the answer is whole: the provider said so, or gave a finish reason."""
-
-    def feed(self, data: bytes, timestamp: float) -> list[StreamChunk]:
-        """Return the chunks that `data` completes."""
-        self._builder.now = timestamp
-        self._parse(self._framer.feed(data))
-        if self._framer.error is not None and self.error is None:
-            self._exceed(str(self._framer.error))
-        return self._builder.drain()
-
-    def flush(self, timestamp: float) -> list[StreamChunk]:
-        """Return what the end of the stream completes: an event without its blank line."""
-        if self.error is not None or self.done:
-            return []
-        self._builder.now = timestamp
-        self._parse(self._framer.flush())
-        if isinstance(self.error, StreamDecodeError):
-            self.error = None  # the event at the end is not broken, but cut off
-        if self.error is None and not self.done:
-            self._end()
-        return self._builder.drain()
 
     @abstractmethod
     def _take(self, fields: EventFields, payload: bytes) -> None:
@@ -71,13 +32,14 @@ class SSEParser(ABC):
         An event without data is left out, unless it has a field `error`.
         """
 
-    @abstractmethod
-    def _end(self) -> None:
-        """Take in the end of a stream that did not announce it."""
+    def _take_data(self, data: bytes) -> LimitExceededError | None:
+        self._parse(self._framer.feed(data))
+        return self._framer.error
+
+    def _take_rest(self) -> None:
+        self._parse(self._framer.flush())
 
     def _parse(self, events: bytes) -> None:
-        if not events:
-            return
         for block in events.split(b"\n\n"):
             if not block:
                 continue
@@ -88,42 +50,3 @@ class SSEParser(ABC):
             self.events += bool(payload)
             if payload or fields.error:
                 self._take(fields, payload)
-
-    def _decode(self, decoder: msgspec.json.Decoder[T], payload: bytes) -> T | None:
-        """Decode an event; on failure note the error and return `None`."""
-        if self._is_too_deep(payload):
-            return None
-        try:
-            return decoder.decode(payload)
-        except JSON_ERRORS as error:
-            self._fail_to_decode(payload, error)
-            return None
-
-    def _is_too_deep(self, payload: bytes) -> bool:
-        depth = self._info.limits.json_depth
-        if not is_deeper(payload, depth):
-            return False
-        self._exceed(
-            f"{self._info.provider} sent an event that is nested more than {depth} levels deep. "
-            "If the server means it, raise Limits.json_depth."
-        )
-        return True
-
-    def _fail_to_decode(self, payload: bytes, error: Exception) -> None:
-        self.error = StreamDecodeError(
-            f"{self._info.provider} sent an event that cannot be read ({error}): "
-            f"{payload[:200]!r}. Check that base_url is that of the right API.",
-            provider=self._info.provider,
-            request_id=self._info.request_id,
-        )
-
-    def _fail(self, error: Any) -> None:
-        """Note an error that the provider sent in the stream: bytes, or decoded JSON."""
-        if isinstance(error, bytes):
-            error = decode_error(error)
-        self.error = in_stream_error(error, self._info.provider, self._info.request_id)
-
-    def _exceed(self, message: str) -> None:
-        self.error = LimitExceededError(
-            message, provider=self._info.provider, request_id=self._info.request_id
-        )

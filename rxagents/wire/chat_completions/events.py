@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from rxagents.core.json_depth import is_any_line_deeper
 from rxagents.core.usage import Usage
-from rxagents.wire.sse_parser import JSON_ERRORS
+from rxagents.wire.framed_parser import JSON_ERRORS
 
 T = TypeVar("T")
 

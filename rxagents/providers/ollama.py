@@ -1,0 +1,128 @@
+"""Models that Ollama serves, by its own API."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar, Unpack
+
+import aiohttp
+from reactivex import Observable
+from yarl import URL
+
+from rxagents.core.chunks import StreamChunk
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.limits import Limits
+from rxagents.core.settings import Settings, SettingsArguments
+from rxagents.providers.checks import checked_url, is_origin, key_of_environment
+from rxagents.providers.provider import Provider
+from rxagents.providers.stream import chunk_stream
+from rxagents.providers.timeouts import Timeouts
+from rxagents.wire.ollama import OllamaParser, render_chat, render_generate
+from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.request import ChatRequest
+
+DEFAULT_PORT = 11434
+
+
+class Ollama(Provider):
+    """A model that Ollama serves, here or elsewhere.
+
+    Args:
+        model: The model's name, as `ollama list` shows it.
+        api_key: The key, which only hosted servers want; by default `OLLAMA_API_KEY`, which goes
+            to `OLLAMA_HOST` or this machine, and never to a `base_url` given here that is
+            another host.
+        base_url: By default `OLLAMA_HOST`, where a bare host means HTTP and port 11434, or this
+            machine.
+        timeout: `Timeouts`, or seconds for the first event and for each further one. A model
+            that has to be loaded first takes its time.
+        max_retries: How often to send a request again while nothing has been delivered.
+        headers: More headers; they win over the library's own.
+        session: An aiohttp session of your own, which is never closed here.
+        limits: How much an answer may hold; `None` for the defaults of `Limits`.
+        **settings: Generation settings; a call may override them.
+
+    Raises:
+        ConfigurationError: An argument is not usable.
+    """
+
+    name: ClassVar[str] = "ollama"
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: Timeouts | float | None = None,
+        max_retries: int = 2,
+        headers: Mapping[str, str] | None = None,
+        session: aiohttp.ClientSession | None = None,
+        limits: Limits | None = None,
+        **settings: Unpack[SettingsArguments],
+    ) -> None:
+        home = host_url(os.environ.get("OLLAMA_HOST", ""))
+        url = checked_url(home if base_url is None else base_url)
+        if api_key is None and (base_url is None or is_origin(home, url)):
+            api_key = key_of_environment("OLLAMA_API_KEY")
+        super().__init__(
+            model,
+            api_key=api_key,
+            base_url=url,
+            timeout=timeout,
+            max_retries=max_retries,
+            headers=headers,
+            session=session,
+            limits=limits,
+            settings=Settings().override(**settings),
+        )
+
+    def complete_stream(
+        self, prompt: str, **settings: Unpack[SettingsArguments]
+    ) -> Observable[StreamChunk]:
+        """Continue a text, by `/api/generate`."""
+        if not isinstance(prompt, str):
+            raise ConfigurationError(f"A prompt must be a str, not {type(prompt).__name__}.")
+        body = render_generate(self.model, prompt, self.settings.override(**settings))
+        return chunk_stream(self._call_of("api/generate", body))
+
+    @property
+    def _path(self) -> str:
+        return "api/chat"
+
+    @property
+    def _accept(self) -> str:
+        return "application/x-ndjson"
+
+    def _auth_headers(self) -> dict[str, str]:
+        return {} if self._api_key is None else {"authorization": f"Bearer {self._api_key}"}
+
+    def _render(self, request: ChatRequest) -> dict[str, Any]:
+        return render_chat(request)
+
+    def _parser(self, info: AnswerInfo) -> OllamaParser:
+        return OllamaParser(info)
+
+
+def host_url(host: str) -> str:
+    """Return the URL that a value of `OLLAMA_HOST` stands for.
+
+    As Ollama's own client reads it: a bare host means HTTP and port 11434, and the address that
+    a server listens on everywhere, 0.0.0.0, means this machine.
+
+    Raises:
+        ConfigurationError: It is no host.
+    """
+    text = host.strip().strip("\"'").strip()
+    scheme, _, rest = text.rpartition("://")
+    if ":" in rest and rest.count(":") > 1 and not rest.startswith("["):
+        rest = f"[{rest}]"  # an IPv6 address without its brackets
+    if rest.startswith(":"):
+        rest = f"127.0.0.1{rest}"
+    url = checked_url(f"{scheme or 'http'}://{rest or '127.0.0.1'}")
+    if url.explicit_port is None and not scheme:
+        url = url.with_port(DEFAULT_PORT)
+    if url.host == "0.0.0.0":
+        url = URL(str(url).replace("0.0.0.0", "127.0.0.1", 1))
+    return str(url)

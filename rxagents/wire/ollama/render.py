@@ -1,0 +1,141 @@
+"""From a conversation to the request's body."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.messages import ImagePart, Message, ReasoningPart, TextPart, ToolCall, ToolResult
+from rxagents.core.settings import ResponseFormat, Settings
+from rxagents.core.tools import Tool
+from rxagents.wire.request import ChatRequest
+from rxagents.wire.response_format import schema_of
+
+
+def render_chat(request: ChatRequest) -> dict[str, Any]:
+    """Return the body of `POST {host}/api/chat`.
+
+    Returns:
+        The body. `Settings.extra_body` wins over the rest; a `None` in it removes the field.
+
+    Raises:
+        ConfigurationError: The API cannot do what is asked.
+    """
+    settings = request.settings
+    names = {
+        part.id: part.name
+        for message in request.messages
+        for part in message.parts
+        if isinstance(part, ToolCall)
+    }
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": [line for message in request.messages for line in _message(message, names)],
+        "stream": True,
+        "tools": _tools(settings, request.tools) or None,
+        **_common(settings),
+    }
+    return _with_extra(body, settings)
+
+
+def render_generate(model: str, prompt: str, settings: Settings) -> dict[str, Any]:
+    """Return the body of `POST {host}/api/generate`; as `render_chat`."""
+    body = {"model": model, "prompt": prompt, "stream": True, **_common(settings)}
+    _tools(settings, ())
+    return _with_extra(body, settings)
+
+
+def _common(settings: Settings) -> dict[str, Any]:
+    options = {
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "num_predict": settings.max_tokens,
+        "stop": list(settings.stop) if settings.stop else None,
+        "seed": settings.seed,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    return {"options": given or None, "format": _format(settings.response_format)}
+
+
+def _with_extra(body: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    extra = dict(settings.extra_body or {})
+    if isinstance(extra.get("options"), dict):
+        extra["options"] = {**(body["options"] or {}), **extra["options"]}
+    return {name: value for name, value in {**body, **extra}.items() if value is not None}
+
+
+def _message(message: Message, names: dict[str, str]) -> Iterator[dict[str, Any]]:
+    if message.role == "tool":
+        for part in message.parts:
+            if isinstance(part, ToolResult):
+                name = part.name or names.get(part.call_id, "")
+                yield {"role": "tool", "content": part.content, "tool_name": name}
+        return
+    line: dict[str, Any] = {"role": message.role, "content": message.text}
+    images = [_image(part) for part in message.parts if isinstance(part, ImagePart)]
+    if images:
+        line["images"] = images
+    if message.tool_calls:
+        line["tool_calls"] = [_call(call) for call in message.tool_calls]
+        thinking = "".join(p.text for p in message.parts if isinstance(p, ReasoningPart))
+        if thinking:
+            line["thinking"] = thinking
+    _refuse_others(message)
+    yield line
+
+
+def _refuse_others(message: Message) -> None:
+    for part in message.parts:
+        if not isinstance(part, (TextPart, ImagePart, ReasoningPart, ToolCall)):
+            raise ConfigurationError(
+                f"Ollama's API cannot send a {type(part).__name__}: put its text into the message."
+            )
+
+
+def _image(part: ImagePart) -> str:
+    if part.data:
+        return base64.b64encode(part.data).decode()
+    if part.url.startswith("data:") and ";base64," in part.url:
+        return part.url.partition(";base64,")[2]
+    raise ConfigurationError("Ollama's API fetches no images: give ImagePart data in place of url.")
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {"function": {"name": call.name, "arguments": call.parse()}}
+
+
+def _tools(settings: Settings, tools: tuple[Tool, ...]) -> list[dict[str, Any]]:
+    """Return the tools; those that may not be called are not sent."""
+    if settings.tool_choice not in {None, "auto", "none"}:
+        raise ConfigurationError(
+            f"Ollama's API has no tool_choice {settings.tool_choice!r}: use 'auto' or 'none'."
+        )
+    if settings.parallel_tool_calls is False:
+        raise ConfigurationError(
+            "Ollama's API cannot turn parallel_tool_calls off: leave the setting out."
+        )
+    return [] if settings.tool_choice == "none" else [_tool(tool) for tool in tools]
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+    }
+    return {"type": "function", "function": function}
+
+
+def _format(response_format: ResponseFormat | None) -> str | dict[str, Any] | None:
+    if response_format is None or response_format == "text":
+        return None
+    if isinstance(response_format, str):
+        if response_format in {"json", "json_object"}:
+            return "json"
+        raise ConfigurationError(
+            f"Ollama's API has no response_format {response_format!r}: use 'json_object', a JSON "
+            "schema or a type."
+        )
+    return response_format if isinstance(response_format, dict) else schema_of(response_format)
