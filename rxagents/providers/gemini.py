@@ -1,0 +1,95 @@
+"""Google's Gemini models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Unpack
+from urllib.parse import quote
+
+import aiohttp
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.limits import Limits
+from rxagents.core.settings import Settings, SettingsArguments
+from rxagents.providers.checks import checked_url, is_origin, key_of_environment
+from rxagents.providers.provider import Provider
+from rxagents.providers.timeouts import Timeouts
+from rxagents.wire.gemini import GeminiParser, render_contents
+from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.request import ChatRequest
+
+DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
+
+
+class Gemini(Provider):
+    """A Gemini model.
+
+    Args:
+        model: The model's name, with or without `models/` before it.
+        api_key: The key; by default `GOOGLE_API_KEY` or else `GEMINI_API_KEY`, which go to
+            Google, and never to a `base_url` given here that is another host.
+        base_url: By default Google's own. A query in it is kept.
+        timeout: `Timeouts`, or seconds for the first event and for each further one.
+        max_retries: How often to send a request again while nothing has been delivered.
+        headers: More headers; they win over the library's own.
+        session: An aiohttp session of your own, which is never closed here.
+        limits: How much an answer may hold; `None` for the defaults of `Limits`.
+        **settings: Generation settings; a call may override them.
+
+    Raises:
+        ConfigurationError: An argument is not usable, or Google's own host lacks a key.
+    """
+
+    name: ClassVar[str] = "gemini"
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout: Timeouts | float | None = None,
+        max_retries: int = 2,
+        headers: Mapping[str, str] | None = None,
+        session: aiohttp.ClientSession | None = None,
+        limits: Limits | None = None,
+        **settings: Unpack[SettingsArguments],
+    ) -> None:
+        url = checked_url(DEFAULT_BASE_URL if base_url is None else base_url)
+        at_home = is_origin(DEFAULT_BASE_URL, url)
+        if api_key is None and at_home:
+            api_key = key_of_environment("GOOGLE_API_KEY") or key_of_environment("GEMINI_API_KEY")
+        super().__init__(
+            model,
+            api_key=api_key,
+            base_url=url,
+            timeout=timeout,
+            max_retries=max_retries,
+            headers=headers,
+            session=session,
+            limits=limits,
+            settings=Settings().override(**settings),
+        )
+        if self._api_key is None and at_home:
+            raise ConfigurationError(
+                "Gemini needs a key: set GOOGLE_API_KEY or GEMINI_API_KEY, or pass api_key. For "
+                "another host pass its base_url."
+            )
+
+    @property
+    def _path(self) -> str:
+        model = quote(self.model.removeprefix("models/"), safe="")
+        return f"v1beta/models/{model}:streamGenerateContent"
+
+    @property
+    def _query(self) -> dict[str, str]:
+        return {"alt": "sse"}
+
+    def _auth_headers(self) -> dict[str, str]:
+        return {} if self._api_key is None else {"x-goog-api-key": self._api_key}
+
+    def _render(self, request: ChatRequest) -> dict[str, Any]:
+        return render_contents(request)
+
+    def _parser(self, info: AnswerInfo) -> GeminiParser:
+        return GeminiParser(info)

@@ -1,0 +1,76 @@
+"""The wire's own objects: only the fields that are read."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct, field
+
+from rxagents.core.usage import Usage
+
+WIRE: Final = "gemini"
+"""The key of this wire in `provider_data`."""
+
+
+class FunctionCall(Struct, gc=False):
+    """A call, whole."""
+
+    name: str = ""
+    args: dict[str, Any] | None = None
+    id: str | None = None
+
+
+class Content(Struct, gc=False):
+    """A piece of an answer; parts are kept as they are, since many kinds must go back."""
+
+    parts: list[dict[str, Any]] | None = None
+
+
+class Candidate(Struct, gc=False):
+    """One of the answers."""
+
+    content: Content | None = None
+    finish_reason: str | None = field(name="finishReason", default=None)
+    index: int | None = 0
+    grounding: Any = field(name="groundingMetadata", default=None)
+    citations: Any = field(name="citationMetadata", default=None)
+    safety: Any = field(name="safetyRatings", default=None)
+    finish_message: str | None = field(name="finishMessage", default=None)
+
+
+class PromptFeedback(Struct, gc=False):
+    """What is wrong with the prompt."""
+
+    block_reason: str | None = field(name="blockReason", default=None)
+
+
+class Event(Struct, gc=False):
+    """One event of the stream."""
+
+    candidates: list[Candidate] | None = None
+    feedback: PromptFeedback | None = field(name="promptFeedback", default=None)
+    usage: dict[str, Any] | None = field(name="usageMetadata", default=None)
+    model: str | None = field(name="modelVersion", default=None)
+    id: str | None = field(name="responseId", default=None)
+    error: Any = None
+
+
+decoder = msgspec.json.Decoder(Event)
+
+
+def to_usage(raw: dict[str, Any]) -> Usage:
+    """Unify token counts; thinking is not among the output tokens here."""
+    return Usage(
+        input_tokens=_count(raw, "promptTokenCount"),
+        output_tokens=_count(raw, "candidatesTokenCount"),
+        total_tokens=_count(raw, "totalTokenCount"),
+        reasoning_tokens=_count(raw, "thoughtsTokenCount"),
+        cached_tokens=_count(raw, "cachedContentTokenCount"),
+        raw=raw,
+    )
+
+
+def _count(counts: dict[str, Any], key: str) -> int | None:
+    value = counts.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

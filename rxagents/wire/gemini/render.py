@@ -1,0 +1,210 @@
+"""From a conversation to the request's body."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.messages import (
+    FilePart,
+    ImagePart,
+    Message,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
+from rxagents.core.settings import ResponseFormat, Settings
+from rxagents.core.tools import Tool
+from rxagents.wire.gemini.events import WIRE
+from rxagents.wire.request import ChatRequest
+from rxagents.wire.response_format import schema_of
+
+
+def render_contents(request: ChatRequest) -> dict[str, Any]:
+    """Return the body of `POST {base}/v1beta/models/{model}:streamGenerateContent`.
+
+    Returns:
+        The body. `Settings.extra_body` wins over the rest, except that its `generationConfig`
+        is added to the one rendered; a `None` in it removes the field.
+
+    Raises:
+        ConfigurationError: The API cannot do what is asked.
+    """
+    settings = request.settings
+    if settings.parallel_tool_calls is False:
+        raise ConfigurationError(
+            "Gemini's API cannot turn parallel_tool_calls off: leave the setting out."
+        )
+    tools = [{"functionDeclarations": [_tool(tool) for tool in request.tools]}]
+    body: dict[str, Any] = {
+        "systemInstruction": _system(request.messages),
+        "contents": _contents(request.messages),
+        "tools": tools if request.tools else None,
+        "toolConfig": _tool_config(settings, request.tools),
+        "generationConfig": _generation_config(settings) or None,
+    }
+    extra = dict(settings.extra_body or {})
+    if isinstance(extra.get("generationConfig"), dict):
+        extra["generationConfig"] = {
+            **(body["generationConfig"] or {}),
+            **extra["generationConfig"],
+        }
+    return {name: value for name, value in {**body, **extra}.items() if value is not None}
+
+
+def _system(messages: tuple[Message, ...]) -> dict[str, Any] | None:
+    parts = [{"text": message.text} for message in messages if message.role == "system"]
+    return {"parts": parts} if parts else None
+
+
+def _contents(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+    """Return the turns; the results of parallel calls are one turn."""
+    names = {
+        part.id: part.name
+        for message in messages
+        for part in message.parts
+        if isinstance(part, ToolCall)
+    }
+    contents: list[dict[str, Any]] = []
+    for message in messages:
+        if message.role == "system":
+            continue
+        role = "model" if message.role == "assistant" else "user"
+        if role == "model":
+            parts = list(_model_parts(message))
+        else:
+            parts = [_part(part, names) for part in message.parts]
+        if contents and contents[-1]["role"] == role:
+            contents[-1]["parts"] += parts
+        elif parts:
+            contents.append({"role": role, "parts": parts})
+    return contents
+
+
+def _part(part: Part, names: dict[str, str]) -> dict[str, Any]:
+    match part:
+        case TextPart():
+            return {"text": part.text}
+        case ImagePart(url=url) if url.startswith("data:"):
+            kind, _, data = url.removeprefix("data:").partition(";base64,")
+            return {"inlineData": {"mimeType": kind, "data": data}}
+        case ImagePart(url=url) if url:
+            told = {"mimeType": part.media_type} if part.media_type else {}
+            return {"fileData": {"fileUri": url, **told}}
+        case ImagePart():
+            return {"inlineData": _inline(part.media_type, part.data)}
+        case FilePart(file_id=file_id) if file_id:
+            return {"fileData": {"fileUri": file_id, "mimeType": part.media_type}}
+        case FilePart():
+            return {"inlineData": _inline(part.media_type, part.data)}
+        case ToolResult():
+            name = part.name or names.get(part.call_id, "")
+            if not name:
+                raise ConfigurationError(
+                    f"Gemini's API wants the tool's name with its result: give the result of call "
+                    f"{part.call_id!r} a name, or send the call before it."
+                )
+            key = "error" if part.is_error else "result"
+            response = {"name": name, "response": {key: part.content}}
+            return {"functionResponse": {"id": part.call_id, **response}}
+        case ToolCall():
+            call = {"id": part.id, "name": part.name, "args": part.parse()}
+            signature = part.provider_data.get(WIRE, {})
+            return {"functionCall": call, **signature}
+        case ReasoningPart():
+            return {"text": part.text, "thought": True}
+
+
+def _inline(media_type: str, data: bytes) -> dict[str, str]:
+    return {"mimeType": media_type, "data": base64.b64encode(data).decode()}
+
+
+def _model_parts(message: Message) -> Iterator[dict[str, Any]]:
+    """Return an answer's parts, as they came where that is known; thinking is not sent back."""
+    known = message.provider_data.get(WIRE, {}).get("parts")
+    if known and _fits(message, known):
+        yield from _as_it_came(message, known)
+        return
+    for part in message.parts:
+        empty = isinstance(part, TextPart) and not part.text
+        if not empty and not isinstance(part, ReasoningPart):
+            yield _part(part, {})
+
+
+def _fits(message: Message, parts: list[dict[str, Any]]) -> bool:
+    """Whether the message still has the text and the calls that it came with."""
+    length = sum(part["length"] for part in parts if "length" in part and not part.get("thought"))
+    calls = [part["functionCall"].get("name") for part in parts if "functionCall" in part]
+    return length == len(message.text) and calls == [call.name for call in message.tool_calls]
+
+
+def _as_it_came(message: Message, parts: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    text, calls = message.text, iter(message.tool_calls)
+    for part in parts:
+        match part:
+            case {"thought": True}:
+                continue
+            case {"length": int(length), **more}:
+                if length or more:
+                    yield {"text": text[:length], **more}
+                text = text[length:]
+            case {"functionCall": _, **more}:
+                yield {**_part(next(calls), {}), **more}
+            case _:
+                yield part
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    if tool.strict:
+        raise ConfigurationError(
+            f"Gemini's API cannot enforce the schema of tool {tool.name!r}: leave strict out."
+        )
+    definition: dict[str, Any] = {"name": tool.name, "description": tool.description}
+    if tool.parameters.get("properties"):
+        definition["parametersJsonSchema"] = tool.parameters
+    return definition
+
+
+def _tool_config(settings: Settings, tools: tuple[Tool, ...]) -> dict[str, Any] | None:
+    choice = settings.tool_choice
+    if choice is None:
+        return None
+    modes = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+    if choice in modes:
+        return {"functionCallingConfig": {"mode": modes[choice]}}
+    if choice not in {tool.name for tool in tools}:
+        raise ConfigurationError(
+            f"tool_choice names {choice!r}, which is not among the tools: "
+            "use 'auto', 'none', 'required' or the name of a tool that is sent."
+        )
+    return {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [choice]}}
+
+
+def _generation_config(settings: Settings) -> dict[str, Any]:
+    config = {
+        "temperature": settings.temperature,
+        "topP": settings.top_p,
+        "maxOutputTokens": settings.max_tokens,
+        "stopSequences": list(settings.stop) if settings.stop else None,
+        "seed": settings.seed,
+        **_format(settings.response_format),
+    }
+    return {name: value for name, value in config.items() if value is not None}
+
+
+def _format(response_format: ResponseFormat | None) -> dict[str, Any]:
+    if response_format is None or response_format == "text":
+        return {}
+    if isinstance(response_format, str):
+        if response_format in {"json", "json_object"}:
+            return {"responseMimeType": "application/json"}
+        raise ConfigurationError(
+            f"Gemini's API has no response_format {response_format!r}: use 'json_object', a JSON "
+            "schema or a type."
+        )
+    schema = response_format if isinstance(response_format, dict) else schema_of(response_format)
+    return {"responseMimeType": "application/json", "responseJsonSchema": schema}
