@@ -65,7 +65,11 @@ from rxagents.core.response import Response
 from rxagents.core.settings import Settings
 from rxagents.core.tools import Tool
 from rxagents.core.usage import Usage
+from rxagents.providers.anthropic import Anthropic
+from rxagents.providers.gemini import Gemini
+from rxagents.providers.ollama import Ollama
 from rxagents.providers.openai import OpenAI
+from rxagents.providers.openai_responses import OpenAIResponses
 from rxagents.providers.registry import get_model
 from rxagents.providers.timeouts import Timeouts
 from rxagents.runtime.from_aiter import from_aiter
@@ -79,6 +83,7 @@ __all__ = [
     "AgentError",
     "AgentResult",
     "Answer",
+    "Anthropic",
     "AuthenticationError",
     "BadRequestError",
     "Complete",
@@ -91,6 +96,7 @@ __all__ = [
     "EventType",
     "FilePart",
     "FirstEventTimeoutError",
+    "Gemini",
     "IdleTimeoutError",
     "ImagePart",
     "LimitExceededError",
@@ -99,7 +105,9 @@ __all__ = [
     "MaxIterationsError",
     "Message",
     "NotFoundError",
+    "Ollama",
     "OpenAI",
+    "OpenAIResponses",
     "OutputError",
     "Overflow",
     "OverloadedError",

@@ -12,7 +12,7 @@ NAMES = """
     Agent AgentError AgentResult Answer AuthenticationError BadRequestError Complete
     ConfigurationError ConflictError ConnectError ConnectTimeoutError ErrorEvent ErrorInfo
     EventType FilePart FirstEventTimeoutError IdleTimeoutError ImagePart LimitExceededError
-    LimitReachedError Limits MaxIterationsError Message NotFoundError OpenAI OutputError Overflow
+    LimitReachedError Limits Anthropic Gemini Ollama OpenAIResponses MaxIterationsError Message NotFoundError OpenAI OutputError Overflow
     OverloadedError PayloadTooLargeError ProtocolError ProviderError RateLimitError ReasoningPart
     RedirectError Response ResponseError RxAgentsError ServerError Settings StatusError
     StreamCancelledError StreamChunk StreamDecodeError StreamEvent StreamTimeoutError

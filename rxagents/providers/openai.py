@@ -15,7 +15,7 @@ from rxagents.providers.checks import checked_text, checked_url, is_origin, key_
 from rxagents.providers.provider import Provider
 from rxagents.providers.timeouts import Timeouts
 from rxagents.wire.chat_completions import ChatCompletionsParser, render_chat
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import AnswerInfo, WireParser
 from rxagents.wire.request import ChatRequest
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -95,7 +95,7 @@ class OpenAI(Provider):
     def _render(self, request: ChatRequest) -> dict[str, object]:
         return render_chat(request, "max_completion_tokens" if self._at_openai else "max_tokens")
 
-    def _parser(self, info: AnswerInfo) -> ChatCompletionsParser:
+    def _parser(self, info: AnswerInfo) -> WireParser:
         return ChatCompletionsParser(info)
 
 

@@ -11,6 +11,10 @@ from rxagents.core.protocols import StreamingLLM
 
 _CLASSES = {
     "openai": "rxagents.providers.openai:OpenAI",
+    "openai-responses": "rxagents.providers.openai_responses:OpenAIResponses",
+    "anthropic": "rxagents.providers.anthropic:Anthropic",
+    "gemini": "rxagents.providers.gemini:Gemini",
+    "ollama": "rxagents.providers.ollama:Ollama",
     "scripted": "rxagents.testing.scripted_llm:ScriptedLLM",
 }
 """Where each prefix's class stands; imported when first asked for."""

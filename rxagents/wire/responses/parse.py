@@ -1,0 +1,214 @@
+"""From bytes to chunks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rxagents.core.chunks import ToolCallDelta
+from rxagents.parsing.sse import EventFields
+from rxagents.wire.chunk_builder import ChunkBuilder
+from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.responses.events import WIRE, Event, decoder, to_usage
+from rxagents.wire.sse_parser import SSEParser
+
+_INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"}
+
+
+class _Call:
+    """A function call of the answer."""
+
+    __slots__ = ("index", "length", "sealed")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.length = 0
+        self.sealed = False
+
+
+class ResponsesParser(SSEParser):
+    """Parses one stream of a response.
+
+    A text comes in deltas, once more whole when it is done, and again in the item and in the
+    response that hold it; hosts leave out one or the other. What is emitted of each text is
+    counted, and only what is new is told.
+
+    Args:
+        info: What is known of the answer already.
+    """
+
+    __slots__ = ("_calls", "_chunks", "_items", "_told")
+
+    def __init__(self, info: AnswerInfo) -> None:
+        self._chunks = ChunkBuilder(info.first_metadata())
+        super().__init__(info, self._chunks)
+        self._calls: dict[int, _Call] = {}
+        self._items: dict[int, dict[str, Any]] = {}
+        self._told: dict[tuple[int, int, str], int] = {}
+
+    @property
+    def complete(self) -> bool:
+        """The answer is whole: the response is completed, or told to be incomplete."""
+        return self.done
+
+    def _end(self) -> None:
+        """Nothing is held back."""
+
+    def _take(self, fields: EventFields, payload: bytes) -> None:
+        if payload == b"[DONE]":
+            self.done = True
+        event = self._decode(decoder, payload) if payload and not self.done else None
+        if event is None:
+            return
+        match event.type.removeprefix("response."):
+            case "output_text.delta":
+                self._add(event, event.content_index, "text", event.delta)
+            case "reasoning_summary_text.delta":
+                self._add(event, event.summary_index, "summary", event.delta)
+            case "reasoning_text.delta":
+                self._add(event, event.content_index, "reasoning", event.delta)
+            case "refusal.delta":
+                self._add(event, event.content_index, "refusal", event.delta)
+            case "function_call_arguments.delta":
+                self._add_arguments(event.output_index, event.delta or "")
+            case "output_text.done":
+                self._reconcile(event.output_index, event.content_index, "text", event.text)
+            case "refusal.done":
+                self._reconcile(event.output_index, event.content_index, "refusal", event.refusal)
+            case "output_text.annotation.added":
+                self._chunks.emit(metadata={"annotations": [event.annotation]})
+            case "output_item.added":
+                self._start(event.output_index, event.item or {})
+            case "output_item.done":
+                self._stop(event.output_index, event.item or {})
+            case "created":
+                self._learn(event.response or {})
+            case "completed" | "incomplete":
+                self._finish(event.response or {})
+            case "failed":
+                self._fail((event.response or {}).get("error") or payload)
+            case "error":
+                self._fail(event.error or {"message": event.message, "code": event.code})
+
+    def _learn(self, response: dict[str, Any]) -> None:
+        self._chunks.learn(id=response.get("id"), model=response.get("model"))
+
+    def _add(self, event: Event, part: int, kind: str, delta: str | None) -> None:
+        if delta:
+            key = event.output_index, part, kind
+            self._told[key] = self._told.get(key, 0) + len(delta)
+            self._emit(kind, delta)
+
+    def _reconcile(self, index: int, part: int, kind: str, text: object) -> None:
+        """Tell what a whole text has beyond its deltas."""
+        key = index, part, kind
+        told = self._told.get(key, 0)
+        if isinstance(text, str) and len(text) > told:
+            self._told[key] = len(text)
+            self._emit(kind, text[told:])
+
+    def _emit(self, kind: str, text: str) -> None:
+        match kind:
+            case "text":
+                self._chunks.emit(text)
+            case "refusal":
+                self._chunks.emit(refusal=text)
+            case _:
+                self._chunks.emit(reasoning=text)
+
+    def _start(self, index: int, item: dict[str, Any]) -> None:
+        if item.get("type") == "function_call":
+            self._call(index, item)
+
+    def _call(self, index: int, item: dict[str, Any]) -> _Call:
+        """Return the call at `index`; tell it where it is new."""
+        call = self._calls.get(index)
+        if call is None:
+            call = self._calls[index] = _Call(len(self._calls))
+            arguments = _text(item.get("arguments"))
+            call.length = len(arguments)
+            started = ToolCallDelta(
+                call.index, _text(item.get("call_id")), _text(item.get("name")), arguments
+            )
+            self._chunks.emit(tool_calls=(started,))
+        return call
+
+    def _add_arguments(self, index: int, arguments: str) -> None:
+        call = self._call(index, {})
+        if arguments:
+            call.length += len(arguments)
+            self._chunks.emit(tool_calls=(ToolCallDelta(call.index, arguments=arguments),))
+
+    def _stop(self, index: int, item: dict[str, Any]) -> None:
+        self._items[index] = item
+        match item.get("type"):
+            case "message":
+                for part, content in enumerate(_parts(item, "content")):
+                    self._reconcile(index, part, "text", content.get("text"))
+                    self._reconcile(index, part, "refusal", content.get("refusal"))
+            case "reasoning":
+                for kind, field in (("summary", "summary"), ("reasoning", "content")):
+                    for part, content in enumerate(_parts(item, field)):
+                        self._reconcile(index, part, kind, content.get("text"))
+            case "function_call":
+                self._seal(self._call(index, item), item)
+            case _:
+                self._chunks.emit(metadata={"items": [item]})
+
+    def _seal(self, call: _Call, item: dict[str, Any]) -> None:
+        arguments = _text(item.get("arguments"))
+        whole = item.get("status") != "incomplete" and _is_json(arguments)
+        if whole and not call.sealed:
+            call.sealed = True
+            rest = arguments[call.length :]
+            seal = ToolCallDelta(call.index, arguments=rest, sealed=True)
+            self._chunks.emit(tool_calls=(seal,))
+
+    def _finish(self, response: dict[str, Any]) -> None:
+        self._learn(response)
+        for index, item in enumerate(_parts(response, "output")):
+            if index not in self._items:
+                self._stop(index, item)
+        usage = response.get("usage")
+        if isinstance(usage, dict):
+            self._chunks.usage = to_usage(usage)
+        details = response.get("incomplete_details")
+        reason = _text(details.get("reason")) if isinstance(details, dict) else ""
+        word = reason or _text(response.get("status")) or "completed"
+        metadata: dict[str, Any] = {"finish_reason": word}
+        items = [item for _, item in sorted(self._items.items())]
+        if any(item.get("type") not in {"message", "function_call"} for item in items):
+            metadata["provider_data"] = {WIRE: {"items": [_memory(item) for item in items]}}
+        finish = _INCOMPLETE.get(word, word)
+        if finish == "completed":
+            finish = "tool_calls" if self._calls else "stop"
+        self._chunks.emit(finish_reason=finish, metadata=metadata)
+        self.done = True
+
+
+def _parts(holder: dict[str, Any], field: str) -> list[dict[str, Any]]:
+    parts = holder.get(field)
+    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text or "{}", type=msgspec.Raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _memory(item: dict[str, Any]) -> dict[str, Any]:
+    """Return what is needed to send an item back; texts and calls are in the message anyway."""
+    if item.get("type") == "message":
+        parts = _parts(item, "content")
+        return {"type": "message", "length": sum(len(_text(part.get("text"))) for part in parts)}
+    if item.get("type") == "function_call":
+        return {"type": "function_call", "call_id": item.get("call_id")}
+    return {name: value for name, value in item.items() if name != "status"}

@@ -1,0 +1,172 @@
+"""From a conversation to the request's body."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.messages import (
+    FilePart,
+    ImagePart,
+    Message,
+    Part,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
+from rxagents.core.settings import ResponseFormat, Settings
+from rxagents.core.tools import Tool
+from rxagents.wire.request import ChatRequest
+from rxagents.wire.response_format import schema_of
+from rxagents.wire.responses.events import WIRE
+
+
+def render_response(request: ChatRequest) -> dict[str, Any]:
+    """Return the body of `POST {base}/responses`.
+
+    Nothing is stored at the provider: the whole conversation is sent each time, and reasoning
+    comes encrypted so that it can be sent back. System messages stay where they stand in the
+    conversation, since `instructions` would move them to its beginning.
+
+    Returns:
+        The body. `Settings.extra_body` wins over the rest; a `None` in it removes the field.
+
+    Raises:
+        ConfigurationError: The API cannot do what is asked.
+    """
+    settings = request.settings
+    for name in ("stop", "seed"):
+        if getattr(settings, name) is not None:
+            raise ConfigurationError(
+                f"The Responses API has no {name}: leave the setting out, or use the chat "
+                "completions of OpenAI(…)."
+            )
+    body: dict[str, Any] = {
+        "model": request.model,
+        "input": [item for message in request.messages for item in _items(message)],
+        "stream": True,
+        "store": False,
+        "include": ["reasoning.encrypted_content"],
+        "tools": [_tool(tool) for tool in request.tools] or None,
+        "tool_choice": _tool_choice(settings, request.tools),
+        "parallel_tool_calls": settings.parallel_tool_calls,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "max_output_tokens": settings.max_tokens,
+        "text": _text_format(settings.response_format),
+    }
+    body.update(settings.extra_body or {})
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _items(message: Message) -> Iterator[dict[str, Any]]:
+    match message.role:
+        case "system":
+            yield {"role": "system", "content": message.text}
+        case "user":
+            yield {"role": "user", "content": [_input(part) for part in message.parts]}
+        case "assistant":
+            yield from _assistant(message)
+        case "tool":
+            for part in message.parts:
+                if isinstance(part, ToolResult):
+                    yield {
+                        "type": "function_call_output",
+                        "call_id": part.call_id,
+                        "output": part.content,
+                    }
+
+
+def _input(part: Part) -> dict[str, Any]:
+    match part:
+        case TextPart():
+            return {"type": "input_text", "text": part.text}
+        case ImagePart():
+            url = part.url or _data_url(part.media_type, part.data)
+            detail = {"detail": part.detail} if part.detail else {}
+            return {"type": "input_image", "image_url": url, **detail}
+        case FilePart(file_id=file_id) if file_id:
+            return {"type": "input_file", "file_id": file_id}
+        case FilePart():
+            data = _data_url(part.media_type, part.data)
+            return {"type": "input_file", "filename": part.filename, "file_data": data}
+    raise ConfigurationError(f"A user message cannot hold a {type(part).__name__}.")
+
+
+def _assistant(message: Message) -> Iterator[dict[str, Any]]:
+    """Return an answer's items, as they came where that is known; foreign thinking is left out."""
+    known = message.provider_data.get(WIRE, {}).get("items")
+    if known and _fits(message, known):
+        yield from _as_it_came(message, known)
+        return
+    if message.text:
+        yield {"role": "assistant", "content": message.text}
+    yield from map(_call, message.tool_calls)
+
+
+def _fits(message: Message, items: list[dict[str, Any]]) -> bool:
+    """Whether the message still has the text and the calls that it came with."""
+    length = sum(item["length"] for item in items if item["type"] == "message")
+    calls = [item["call_id"] for item in items if item["type"] == "function_call"]
+    return length == len(message.text) and calls == [call.id for call in message.tool_calls]
+
+
+def _as_it_came(message: Message, items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    text, calls = message.text, iter(message.tool_calls)
+    for item in items:
+        match item:
+            case {"type": "message", "length": int(length)}:
+                if length:
+                    yield {"role": "assistant", "content": text[:length]}
+                text = text[length:]
+            case {"type": "function_call"}:
+                yield _call(next(calls))
+            case {"type": "reasoning"} if not _is_readable(item):
+                """Only its id is known, and the provider has kept nothing of that name."""
+            case _:
+                yield item
+
+
+def _is_readable(reasoning: dict[str, Any]) -> bool:
+    return bool(reasoning.get("encrypted_content") or reasoning.get("content"))
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    arguments = call.arguments or "{}"
+    return {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    """Return a tool; `strict` is told always, since this API would enforce any schema without."""
+    definition = {"type": "function", "name": tool.name, "parameters": tool.parameters}
+    described = {"description": tool.description} if tool.description else {}
+    return {**definition, **described, "strict": bool(tool.strict)}
+
+
+def _tool_choice(settings: Settings, tools: tuple[Tool, ...]) -> str | dict[str, Any] | None:
+    choice = settings.tool_choice
+    if choice is None or choice in {"auto", "none", "required"}:
+        return choice
+    if choice not in {tool.name for tool in tools}:
+        raise ConfigurationError(
+            f"tool_choice names {choice!r}, which is not among the tools: "
+            "use 'auto', 'none', 'required' or the name of a tool that is sent."
+        )
+    return {"type": "function", "name": choice}
+
+
+def _text_format(response_format: ResponseFormat | None) -> dict[str, Any] | None:
+    if response_format is None:
+        return None
+    if isinstance(response_format, dict):
+        return {"format": response_format}
+    if isinstance(response_format, str):
+        return {"format": {"type": response_format}}
+    name, schema = response_format.__name__, schema_of(response_format)
+    return {"format": {"type": "json_schema", "name": name, "schema": schema}}
+
+
+def _data_url(media_type: str, data: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
