@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 from rxagents import Usage
 from rxagents.testing import RawReply, ReceivedRequest, Reply, ScriptedServer
-from rxagents.testing.chat_completions import DONE, events
+from rxagents.testing.chat_completions import END, events
 
 _WORDS = ("The", " quick", " brown", " fox", " jumps", " over", " the", " lazy", " dog", ".\n")
 
@@ -28,7 +28,7 @@ def body(chunks: int, burst: int) -> tuple[bytes, ...]:
     """Return the answer's bytes, `burst` events a piece."""
     text = tuple(_WORDS[number % len(_WORDS)] for number in range(chunks))
     usage = Usage(input_tokens=9, output_tokens=chunks, total_tokens=chunks + 9)
-    framed = [*events(Reply(text, usage=usage), "replay", "chatcmpl-replay-0123456789"), DONE]
+    framed = [*events(Reply(text, usage=usage), "replay", "chatcmpl-replay-0123456789"), END]
     return tuple(b"".join(framed[i : i + burst]) for i in range(0, len(framed), burst))
 
 

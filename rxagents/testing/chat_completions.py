@@ -10,7 +10,8 @@ import msgspec
 from rxagents.core.usage import Usage
 from rxagents.testing.script import Reply, words
 
-DONE = b"data: [DONE]\n\n"
+CONTENT_TYPE = "text/event-stream"
+END = b"data: [DONE]\n\n"
 COMMENT = b": still here\n\n"
 
 
@@ -19,6 +20,11 @@ def events(reply: Reply, model: str, stream_id: str) -> list[bytes]:
     common = {"id": stream_id, "object": "chat.completion.chunk", "created": 0, "model": model}
     framed = [_framed({**common, **body}) for body in _bodies(reply)]
     return framed if reply.cut_after is None else framed[: reply.cut_after]
+
+
+def error_body(status: int, message: str) -> dict[str, Any]:
+    """Return an error as the provider writes it."""
+    return {"error": {"message": message, "type": "error", "code": status}}
 
 
 def _bodies(reply: Reply) -> Iterator[dict[str, Any]]:
@@ -36,7 +42,7 @@ def _bodies(reply: Reply) -> Iterator[dict[str, Any]]:
             piece = call.arguments[start : start + _ARGUMENT_PIECE]
             yield _tool_call({"index": index, "function": {"arguments": piece}})
     if reply.error is not None:
-        yield {"error": {"message": str(reply.error), "code": reply.error.status}}
+        yield error_body(reply.error.status or 500, str(reply.error))
         return
     yield _choice({}, reply.finish())
     if reply.usage is not None:

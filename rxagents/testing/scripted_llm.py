@@ -19,7 +19,7 @@ from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.providers.model import StreamingModel
 from rxagents.runtime.bridge import Bridge, bridge_of
 from rxagents.runtime.loop import running_loop
-from rxagents.testing.chat_completions import DONE, events
+from rxagents.testing.chat_completions import END, events
 from rxagents.testing.delivery import Ending
 from rxagents.testing.script import Reply, ReplyLike, to_reply
 from rxagents.wire.chat_completions import ChatCompletionsParser
@@ -176,4 +176,4 @@ def _checked(reply: Reply) -> Reply:
 
 
 def _end(reply: Reply) -> list[bytes]:
-    return [DONE] if reply.ending is Ending.COMPLETE and reply.error is None else []
+    return [END] if reply.ending is Ending.COMPLETE and reply.error is None else []

@@ -12,11 +12,11 @@ from aiohttp import web
 from msgspec import Struct
 
 from rxagents.core.errors import ConfigurationError
-from rxagents.testing.chat_completions import COMMENT, DONE, events
 from rxagents.testing.connections import Changes, CountingServer, client_port
 from rxagents.testing.delivery import COMMENT_INTERVAL, Ending
 from rxagents.testing.faults import refuse, send
 from rxagents.testing.script import NoReply, RawReply, Reply, StatusReply, to_reply
+from rxagents.testing.wires import wire_of
 
 
 class ReceivedRequest(Struct, frozen=True):
@@ -48,7 +48,9 @@ Script: TypeAlias = ServerReply | Callable[[ReceivedRequest], ServerReply]
 
 
 class ScriptedServer:
-    """Speaks OpenAI's chat completions from a script, on a free port of 127.0.0.1.
+    """Speaks every provider's wire from a script, on a free port of 127.0.0.1.
+
+    The path of a request tells its wire.
 
     ::
 
@@ -60,6 +62,8 @@ class ScriptedServer:
     Args:
         *replies: What to answer, in order: a `str`, a `Reply`, a `StatusReply`, a `RawReply`, a
             `NoReply`, or a function from the request to one of these.
+        strict: Answer a request that the provider would refuse, such as one with a tool's result
+            that no call came before, with status 400 as the provider does.
 
     Attributes:
         requests: What has come, in order.
@@ -70,13 +74,14 @@ class ScriptedServer:
         ConfigurationError: There is no reply.
     """
 
-    def __init__(self, *replies: Script) -> None:
+    def __init__(self, *replies: Script, strict: bool = False) -> None:
         if not replies:
             raise ConfigurationError("A ScriptedServer needs a reply: ScriptedServer('Hello').")
         self.requests: list[ReceivedRequest] = []
         self.disconnects = 0
         self.port = 0
         self._replies: Sequence[Script] = replies
+        self._strict = strict
         self._changes = Changes()
         self._server: CountingServer | None = None
         self._runner: web.ServerRunner | None = None
@@ -84,7 +89,7 @@ class ScriptedServer:
 
     @property
     def url(self) -> str:
-        """The base URL to give to the client."""
+        """The base URL to give to the client, whichever provider it is for."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     @property
@@ -140,7 +145,7 @@ class ScriptedServer:
         self._changes.announce()
         reply = script(received) if callable(script) else script
         try:
-            return await _reply(request, reply, received)
+            return await self._send(request, reply, received)
         except (asyncio.CancelledError, ConnectionError) as error:
             if not self._stopping:
                 self.disconnects += 1
@@ -148,6 +153,18 @@ class ScriptedServer:
             if isinstance(error, asyncio.CancelledError):
                 raise
             return web.Response()  # aiohttp wants one; nobody gets it
+
+    async def _send(
+        self, request: web.BaseRequest, reply: ServerReply, received: ReceivedRequest
+    ) -> web.StreamResponse:
+        match reply:
+            case NoReply():
+                return await refuse(request, reply)
+            case StatusReply():
+                return await send(request, reply.raw())
+            case RawReply():
+                return await send(request, reply)
+        return await send(request, _rendered(to_reply(reply), received, strict=self._strict))
 
     async def _receive(self, request: web.BaseRequest) -> ReceivedRequest:
         assert self._server is not None
@@ -162,24 +179,19 @@ class ScriptedServer:
         )
 
 
-async def _reply(
-    request: web.BaseRequest, reply: ServerReply, received: ReceivedRequest
-) -> web.StreamResponse:
-    if isinstance(reply, NoReply):
-        return await refuse(request, reply)
-    if isinstance(reply, StatusReply):
-        return await send(request, reply.raw())
-    raw = reply if isinstance(reply, RawReply) else _rendered(to_reply(reply), received)
-    return await send(request, raw)
-
-
-def _rendered(reply: Reply, request: ReceivedRequest) -> RawReply:
-    model = str(request.json().get("model", ""))
-    pieces = events(reply, model, "chatcmpl-scripted")
+def _rendered(reply: Reply, request: ReceivedRequest, *, strict: bool) -> RawReply:
+    wire = wire_of(request.path)
+    try:
+        body = request.json()
+        if strict:
+            wire.check(body)
+    except (msgspec.DecodeError, ValueError) as error:
+        return StatusReply(400, wire.error_body(400, f"The request is refused: {error}.")).raw()
+    pieces = wire.events(reply, str(body.get("model", "")), "scripted-1")
     delivery = reply.delivery()
-    if reply.ending is Ending.COMPLETE and reply.error is None:
-        pieces.append(DONE)
+    if reply.ending is Ending.COMPLETE and reply.error is None and wire.end:
+        pieces.append(wire.end)
     if reply.ending is Ending.COMMENTS:
-        pieces.append(COMMENT)
+        pieces.append(wire.comment)
         delivery |= {"ending": Ending.ENDLESS, "interval": reply.interval or COMMENT_INTERVAL}
-    return RawReply(pieces, **delivery)
+    return RawReply(pieces, wire.content_type, **delivery)

@@ -6,8 +6,9 @@ import json
 from abc import ABC, abstractmethod
 from typing import Any
 
-from rxagents import OpenAI
+from rxagents import Anthropic, Gemini, Ollama, OpenAI, OpenAIResponses
 from rxagents.providers.provider import Provider
+from rxagents.testing import ScriptedServer
 
 KEY = "sk-secret-0123456789abcdef"
 
@@ -18,11 +19,21 @@ class SpokenWire(ABC):
     Attributes:
         content_type: What a proper answer has.
         comment: Bytes that say nothing, over and over; empty where the wire has none.
+        ends_itself: Whether the last event says that nothing follows.
+        tells_kinds: Whether an error in the stream says of what kind it is.
+        is_sse: Whether the stream is one of server-sent events.
     """
 
     name: str
     content_type = b"text/event-stream"
     comment = b": still here\n\n"
+    ends_itself = True
+    tells_kinds = True
+    is_sse = True
+
+    def url_of(self, server: ScriptedServer) -> str:
+        """Return the base URL for this wire's provider."""
+        return f"http://127.0.0.1:{server.port}"
 
     @abstractmethod
     def model(self, url: str, **arguments: Any) -> Provider: ...
@@ -88,4 +99,145 @@ class ChatCompletions(SpokenWire):
         return self.raw(json.dumps(body).encode())
 
 
-WIRES: list[SpokenWire] = [ChatCompletions()]
+class AnthropicMessages(SpokenWire):
+    name = "anthropic"
+
+    def model(self, url: str, **arguments: Any) -> Provider:
+        return Anthropic("m", api_key=KEY, base_url=url, **arguments)
+
+    def start(self) -> bytes:
+        message = {"id": "msg_1", "model": "m", "content": [], "usage": {"input_tokens": 1}}
+        return self._event("message_start", message=message)
+
+    def text(self, text: str) -> bytes:
+        return self._event(
+            "content_block_delta", index=0, delta={"type": "text_delta", "text": text}
+        )
+
+    def finish(self) -> bytes:
+        return self._event("message_delta", delta={"stop_reason": "end_turn"}, usage={})
+
+    def done(self) -> bytes:
+        return self._event("message_stop")
+
+    def error(self, kind: str) -> bytes:
+        words = {
+            "overloaded": "overloaded_error",
+            "rate_limit": "rate_limit_error",
+            "server": "api_error",
+            "invalid": "invalid_request_error",
+        }
+        return self._event("error", error={"type": words[kind], "message": f"No: {KEY}"})
+
+    def raw(self, payload: bytes) -> bytes:
+        return b"data: " + payload + b"\n\n"
+
+    def _event(self, kind: str, **fields: Any) -> bytes:
+        return b"event: " + kind.encode() + b"\n" + self.raw(_json({"type": kind, **fields}))
+
+
+class GeminiContent(SpokenWire):
+    name = "gemini"
+    ends_itself = False
+
+    def model(self, url: str, **arguments: Any) -> Provider:
+        return Gemini("m", api_key=KEY, base_url=url, **arguments)
+
+    def start(self) -> bytes:
+        return self.raw(_json({"usageMetadata": {"promptTokenCount": 1}, "modelVersion": "m"}))
+
+    def text(self, text: str) -> bytes:
+        return self._candidate({"content": {"parts": [{"text": text}]}})
+
+    def finish(self) -> bytes:
+        return self._candidate({"finishReason": "STOP"})
+
+    def done(self) -> bytes:
+        return b""
+
+    def error(self, kind: str) -> bytes:
+        codes = {"overloaded": 503, "rate_limit": 429, "server": 500, "invalid": 400}
+        return self.raw(_json({"error": {"code": codes[kind], "message": f"No: {KEY}"}}))
+
+    def raw(self, payload: bytes) -> bytes:
+        return b"data: " + payload + b"\n\n"
+
+    def _candidate(self, candidate: dict[str, Any]) -> bytes:
+        return self.raw(_json({"candidates": [candidate]}))
+
+
+class OllamaChat(SpokenWire):
+    name = "ollama"
+    content_type = b"application/x-ndjson"
+    comment = b"\n"
+    tells_kinds = False
+    is_sse = False
+
+    def model(self, url: str, **arguments: Any) -> Provider:
+        return Ollama("m", api_key=KEY, base_url=url, **arguments)
+
+    def start(self) -> bytes:
+        return self.raw(_json({"model": "m", "message": {"content": ""}, "done": False}))
+
+    def text(self, text: str) -> bytes:
+        return self.raw(_json({"message": {"content": text}, "done": False}))
+
+    def finish(self) -> bytes:
+        return self.raw(_json({"message": {"content": ""}, "done": True, "done_reason": "stop"}))
+
+    def done(self) -> bytes:
+        return b""
+
+    def error(self, kind: str) -> bytes:
+        return self.raw(_json({"error": f"{kind}: {KEY}"}))
+
+    def raw(self, payload: bytes) -> bytes:
+        return payload + b"\n"
+
+
+class Responses(SpokenWire):
+    name = "openai responses"
+
+    def model(self, url: str, **arguments: Any) -> Provider:
+        return OpenAIResponses("m", api_key=KEY, base_url=url, **arguments)
+
+    def start(self) -> bytes:
+        return self._event("response.created", response={"id": "resp_1", "model": "m"})
+
+    def text(self, text: str) -> bytes:
+        return self._event("response.output_text.delta", delta=text, output_index=0)
+
+    def finish(self) -> bytes:
+        response = {"id": "resp_1", "status": "completed", "output": []}
+        return self._event("response.completed", response=response)
+
+    def done(self) -> bytes:
+        return b""
+
+    def error(self, kind: str) -> bytes:
+        codes = {
+            "overloaded": "overloaded",
+            "rate_limit": "rate_limit_exceeded",
+            "server": "server_error",
+            "invalid": "invalid_prompt",
+        }
+        return self._event("error", code=codes[kind], message=f"No: {KEY}")
+
+    def raw(self, payload: bytes) -> bytes:
+        return b"data: " + payload + b"\n\n"
+
+    def _event(self, kind: str, **fields: Any) -> bytes:
+        return b"event: " + kind.encode() + b"\n" + self.raw(_json({"type": kind, **fields}))
+
+
+def _json(body: object) -> bytes:
+    return json.dumps(body).encode()
+
+
+WIRES: list[SpokenWire] = [
+    ChatCompletions(),
+    AnthropicMessages(),
+    GeminiContent(),
+    OllamaChat(),
+    Responses(),
+]

@@ -1,0 +1,70 @@
+"""What Gemini's streamGenerateContent accepts."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from rxagents.testing.requests.strict import Strict, converted, refuse_if
+
+
+class _Call(Strict):
+    name: str
+    args: dict[str, Any] | None = None
+    id: str | None = None
+
+
+class _Response(Strict):
+    name: str
+    response: dict[str, Any]
+    id: str | None = None
+
+
+class _Part(Strict):
+    text: str | None = None
+    thought: bool | None = None
+    thoughtSignature: str | None = None  # noqa: N815 - the wire's own names
+    functionCall: _Call | None = None  # noqa: N815
+    functionResponse: _Response | None = None  # noqa: N815
+    inlineData: dict[str, str] | None = None  # noqa: N815
+    fileData: dict[str, str] | None = None  # noqa: N815
+    executableCode: dict[str, Any] | None = None  # noqa: N815
+    codeExecutionResult: dict[str, Any] | None = None  # noqa: N815
+
+
+class _Content(Strict):
+    role: Literal["user", "model"]
+    parts: list[_Part]
+
+
+class _Instruction(Strict):
+    parts: list[_Part]
+
+
+class _Request(Strict):
+    contents: list[_Content]
+    systemInstruction: _Instruction | None = None  # noqa: N815
+    tools: tuple[dict[str, Any], ...] = ()
+    toolConfig: dict[str, Any] | None = None  # noqa: N815
+    generationConfig: dict[str, Any] | None = None  # noqa: N815
+    safetySettings: tuple[dict[str, Any], ...] = ()  # noqa: N815
+    cachedContent: str | None = None  # noqa: N815
+
+
+def check(body: object) -> None:
+    """Refuse what the API would refuse.
+
+    Raises:
+        ValueError: It is no request.
+    """
+    request = converted(body, _Request)
+    refuse_if(not request.contents, "contents must not be empty")
+    refuse_if(request.contents[0].role != "user", "the first turn must be the user's")
+    calls: list[str] = []
+    for content in request.contents:
+        refuse_if(not content.parts, "a turn must have parts")
+        results = [part.functionResponse.name for part in content.parts if part.functionResponse]
+        told = sorted(results) == sorted(calls)
+        refuse_if(not told, f"the results {results} do not answer the calls {calls} before them")
+        calls = [part.functionCall.name for part in content.parts if part.functionCall]
+        refuse_if(bool(calls) and content.role != "model", "calls are the model's")
+    refuse_if(bool(calls), "the last turn calls functions, and nothing answers them")

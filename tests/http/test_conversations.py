@@ -1,0 +1,105 @@
+"""One conversation over every wire: asked, answered with tools, and answered again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from wires import WIRES, SpokenWire
+
+import rxagents
+from rxagents import ImagePart, Message, TextPart, ToolCall, Usage
+from rxagents.testing import Reply, ScriptedServer
+
+TOOL = {
+    "name": "weather",
+    "description": "Tells the weather.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+CALLS = [
+    ToolCall("call_1", "weather", '{"city":"Oslo"}'),
+    ToolCall("call_2", "weather", '{"city":"Rome"}'),
+]
+FIRST = Reply(
+    "Let me look.",
+    reasoning="Two cities, two calls.",
+    tool_calls=CALLS,
+    usage=Usage(5, 6, 11),
+)
+SECOND = Reply("Oslo is cold.", usage=Usage(7, 8, 15))
+PICTURE = ImagePart(data=b"\x89PNG", media_type="image/png")
+
+each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
+
+
+def question() -> list[Message]:
+    return [
+        Message.system("Be brief."),
+        Message("user", (TextPart("Weather in both?"), PICTURE)),
+    ]
+
+
+@each_wire
+def test_tools_are_called_in_parallel_answered_and_the_answer_comes(
+    wire: SpokenWire, run_async: Any
+) -> None:
+    async def check() -> None:
+        async with ScriptedServer(FIRST, SECOND, strict=True) as server:
+            async with wire.model(wire.url_of(server)) as llm:
+                conversation = question()
+                first = await llm.chat(conversation, tools=[TOOL])
+                assert first.finish_reason == "tool_calls"
+                assert (first.content, first.reasoning) == ("Let me look.", FIRST.reasoning)
+                assert [call.parse() for call in first.tool_calls] == [
+                    {"city": "Oslo"},
+                    {"city": "Rome"},
+                ]
+                assert first.usage is not None
+                assert first.usage.input_tokens == 5
+                conversation.append(first.message)
+                conversation += [Message.tool(call.id, "cold") for call in first.tool_calls]
+                second = await llm.chat(conversation, tools=[TOOL])
+            assert (second.content, second.finish_reason) == ("Oslo is cold.", "stop")
+
+    run_async(check())
+
+
+@each_wire
+def test_an_answer_of_another_wire_can_be_sent_on(wire: SpokenWire, run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer(FIRST, strict=True) as server:
+            for other in WIRES:
+                async with other.model(other.url_of(server)) as llm:
+                    first = await llm.chat("Weather in both?", tools=[TOOL])
+                results = [Message.tool(call.id, "cold") for call in first.tool_calls]
+                conversation = [Message.user("Weather in both?"), first.message, *results]
+                async with wire.model(wire.url_of(server)) as llm:
+                    await llm.chat(conversation, tools=[TOOL])
+
+    run_async(check())
+
+
+@each_wire
+def test_a_request_that_the_provider_would_refuse_is_refused(
+    wire: SpokenWire, run_async: Any
+) -> None:
+    async def check() -> None:
+        async with ScriptedServer("x", strict=True) as server:
+            async with wire.model(wire.url_of(server)) as llm:
+                with pytest.raises(rxagents.BadRequestError, match="The request is refused"):
+                    await llm.chat([Message.user("hi"), Message.tool("call_9", "cold", name="f")])
+
+    run_async(check())
+
+
+@each_wire
+def test_a_prompt_is_completed(wire: SpokenWire, run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer("a time.", strict=True) as server:
+            async with wire.model(wire.url_of(server), max_tokens=5, stop="END") as llm:
+                if wire.name == "openai responses":
+                    llm = wire.model(wire.url_of(server), max_tokens=5)
+                assert (await llm.complete("Once upon")).content == "a time."
+                await llm.aclose()
+
+    run_async(check())
