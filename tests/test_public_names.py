@@ -8,17 +8,17 @@ import rxagents
 from rxagents import operators, testing
 
 NAMES = """
-    LLM __version__ from_aiter get_model run to_aiter
-    Agent AgentError AgentResult Answer AuthenticationError BadRequestError Complete
+    Agent AgentError AgentResult Answer Anthropic AuthenticationError BadRequestError Complete
     ConfigurationError ConflictError ConnectError ConnectTimeoutError ErrorEvent ErrorInfo
-    EventType FilePart FirstEventTimeoutError IdleTimeoutError ImagePart LimitExceededError
-    LimitReachedError Limits Anthropic Gemini Ollama OpenAIResponses MaxIterationsError Message NotFoundError OpenAI OutputError Overflow
-    OverloadedError PayloadTooLargeError ProtocolError ProviderError RateLimitError ReasoningPart
-    RedirectError Response ResponseError RxAgentsError ServerError Settings StatusError
-    StreamCancelledError StreamChunk StreamDecodeError StreamEvent StreamTimeoutError
-    StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool ToolArgumentsError ToolCall
-    ToolCallDelta ToolEnd ToolError ToolNotFoundError ToolResult ToolStart ToolTimeoutError
-    TotalTimeoutError TransportError TruncatedStreamError Usage
+    EventType FilePart FirstEventTimeoutError Gemini IdleTimeoutError ImagePart LLM
+    LimitExceededError LimitReachedError Limits MaxIterationsError Message NotFoundError Ollama
+    OpenAI OpenAIResponses OutputError Overflow OverloadedError PayloadTooLargeError
+    ProtocolError ProviderError RateLimitError ReasoningPart RedirectError Response
+    ResponseError RxAgentsError ServerError Settings StatusError StreamCancelledError
+    StreamChunk StreamDecodeError StreamEvent StreamTimeoutError StreamingAgent StreamingLLM
+    TextPart Thought Timeouts Token Tool ToolArgumentsError ToolCall ToolCallDelta ToolEnd
+    ToolError ToolNotFoundError ToolResult ToolStart ToolTimeoutError TotalTimeoutError
+    TransportError TruncatedStreamError Usage __version__ from_aiter get_model run to_aiter
 """
 
 

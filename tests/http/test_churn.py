@@ -15,7 +15,8 @@ PROGRAM = """
 
     async def one_after_another(llm, streams, moments):
         for _ in range(streams):
-            wanted = moments.choice([0, moments.randrange(1, 15)])  # 0: some turns of the loop, wherever it is then
+            # Half of them after so many chunks, half after some turns, wherever they are then.
+            wanted = moments.choice([0, moments.randrange(1, 15)])
             seen = asyncio.Event()
             subscription = llm.chat_stream("hi").subscribe(
                 lambda chunk: seen.set() if chunk.index == wanted else None

@@ -96,7 +96,8 @@ def head(status: int, *headers: bytes) -> bytes:
 
 
 def chunk(data: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(data), data)
+    """Return a chunk of a chunked body; an empty one would end it, and is none."""
+    return data and b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def whole(status: int, body: bytes, *headers: bytes) -> Act:
@@ -282,11 +283,14 @@ def _ends(answer: _Answers) -> Iterator[Fault]:
         "ended after the finish": (finish + LAST,),
         "held open after the end": (finish + done, STALL),
         "bad encoding after the end": (finish + done + b"zzz\r\n", STALL),
-        "text after the end": (finish + done + answer.two + LAST,),
         "no end of the body": (finish + done, PAUSE, FIN),
         "the last event without its blank line": (chunk(wire.finish().rstrip()) + LAST,),
     }.items():
         yield Fault(name, answer.begun(*rest), None, "one")
+    if wire.ends_itself:
+        yield Fault(
+            "text after the end", answer.begun(finish + done + answer.two + LAST), None, "one"
+        )
     old = b"HTTP/1.0 200 OK\r\n" + answer.kind + b"\r\n\r\n" + answer.body
     yield Fault("HTTP 1.0", [[old, PAUSE, FIN]], None, "one two")
     drip: list[bytes | Cue] = [answer.head]
@@ -295,8 +299,9 @@ def _ends(answer: _Answers) -> Iterator[Fault]:
     yield Fault("byte by byte", [[*drip, LAST]], None, "one two")
     crlf = chunk(answer.body.replace(b"\n", b"\r\n"))
     yield Fault("CRLF line ends", [[answer.head + crlf + LAST]], None, "one two")
-    marked = chunk(b"\xef\xbb\xbf" + answer.body)
-    yield Fault("a byte order mark", [[answer.head + marked + LAST]], None, "one two")
+    if wire.is_sse:
+        marked = chunk(b"\xef\xbb\xbf" + answer.body)
+        yield Fault("a byte order mark", [[answer.head + marked + LAST]], None, "one two")
 
 
 def _bad_events(answer: _Answers) -> Iterator[Fault]:
@@ -315,7 +320,8 @@ def _bad_events(answer: _Answers) -> Iterator[Fault]:
     text = chunk(wire.text("MARK").replace(b"MARK", b"\xff\xfe"))
     yield Fault("text that is no UTF-8", answer.begun(text + answer.two + LAST), bad, "one")
     first = [[answer.head + chunk(wire.raw(b"{oops}")) + LAST]]
-    yield Fault("a first event that is no JSON", first, bad)
+    instead = bad if wire.is_sse else rxagents.ResponseError
+    yield Fault("a first event that is no JSON", first, instead)
 
 
 def _errors_in_the_stream(answer: _Answers) -> Iterator[Fault]:
@@ -326,14 +332,17 @@ def _errors_in_the_stream(answer: _Answers) -> Iterator[Fault]:
         ("server", rxagents.ServerError, 1),
         ("invalid", rxagents.BadRequestError, 1),
     ]:
+        if not wire.tells_kinds:
+            kind, requests = rxagents.ServerError, 1
         failed = chunk(wire.error(name)) + LAST
         first = [answer.head + failed]
         yield Fault(f"first of all: {name}", [first], kind, requests=requests)
         begun = [answer.head + chunk(wire.start()) + failed]
         yield Fault(f"before any text: {name}", [begun], kind, requests=requests)
         yield Fault(f"after text: {name}", answer.begun(failed), kind, "one")
-    busy = [answer.head + chunk(wire.error("overloaded")) + LAST]
-    yield Fault("overloaded, then well", [busy, answer.good], None, "one two", 2)
+    if wire.tells_kinds:
+        busy = [answer.head + chunk(wire.error("overloaded")) + LAST]
+        yield Fault("overloaded, then well", [busy, answer.good], None, "one two", 2)
 
 
 def _encodings(answer: _Answers) -> Iterator[Fault]:
@@ -373,11 +382,12 @@ def _encodings(answer: _Answers) -> Iterator[Fault]:
     more = compressor.compress(wire.text(" two")) + compressor.flush(zlib.Z_SYNC_FLUSH)
     for name, rest, kind, text in [
         ("compressed, and closed", (FIN,), cut, "one two"),
-        ("compressed, and ended", (b"", PAUSE), cut, "one two"),
         ("compressed, and silent", (STALL,), rxagents.IdleTimeoutError, "one two"),
         ("compressed, and broken", (b"\xff" * 99, STALL), rxagents.StreamDecodeError, "one two"),
     ]:
         yield Fault(name, [answer.encoded_begun(b"gzip", begun, more, *rest)], kind, text)
+    ended = [*answer.encoded_begun(b"gzip", begun, more), LAST]
+    yield Fault("compressed, and ended", [ended], cut, "one two")
     bad = rxagents.StreamDecodeError
     yield Fault("compressed only in name", [answer.encoded(b"gzip", body)], bad)
     yield Fault("compressed in a way not asked for", [answer.encoded(b"br", b"\x0b\x02")], bad)
