@@ -57,10 +57,22 @@ async def status_error(call: Call, exchange: Exchange) -> ProviderError:
 
 
 def no_stream(call: Call, exchange: Exchange, head: bytes) -> ProviderError:
-    """Return the error of a 200 that begins with `head` in place of events."""
+    """Return the error of a 200 that begins with `head` in place of events.
+
+    Some hosts send an error as plain JSON with status 200, and name its status inside.
+    """
+    body = parse_error(decode_error(head))
+    if body.names_status and body.status is not None:
+        return class_of_status(body.status)(
+            f"{call.provider} answered with an error in place of a stream: "
+            f"{body.message[:_LONGEST_MESSAGE]}{_ADVICE.get(body.status, '')}",
+            provider=call.provider,
+            request_id=request_id(exchange.headers),
+            status=body.status,
+        )
     kind = exchange.headers.get("content-type", "no content type")
     return ResponseError(
-        f"{call.provider} answered with something that is no event stream ({kind}): "
+        f"{call.provider} answered with something that is no stream of it ({kind}): "
         f"{_said(head)[:_LONGEST_QUOTE]} Check base_url, and that the model can stream.",
         provider=call.provider,
         request_id=request_id(exchange.headers),

@@ -58,7 +58,7 @@ def _bodies(reply: Reply, model: str, stream_id: str) -> Iterator[dict[str, Any]
         yield error_body(reply.error.status or 500, str(reply.error))
         return
     finish = reply.finish()
-    totals = {"output_tokens": usage.output_tokens if usage else 0}
+    totals = {"output_tokens": usage.output_tokens} if usage else {}
     if usage is not None and usage.cached_tokens is not None:
         totals["cache_read_input_tokens"] = usage.cached_tokens
     delta = {"stop_reason": _STOP_REASONS.get(finish, finish), "stop_sequence": None}

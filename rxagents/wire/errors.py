@@ -51,11 +51,13 @@ class ErrorBody(Struct, frozen=True):
         message: The provider's sentence.
         kinds: Its types and codes, in lower case.
         status: The status it names, or the one its kinds stand for; `None` if neither.
+        names_status: Whether it names the status itself.
     """
 
     message: str
     kinds: tuple[str, ...] = ()
     status: int | None = None
+    names_status: bool = False
 
 
 def parse_error(error: object) -> ErrorBody:
@@ -74,7 +76,9 @@ def parse_error(error: object) -> ErrorBody:
     message = next((text for key in _MESSAGE_KEYS if _is_text(text := error.get(key))), None)
     named = (error.get("code"), error.get("type"), error.get("status"))
     kinds = tuple(_valid(kind).lower() for kind in named if isinstance(kind, str) and kind)
-    return ErrorBody(_valid(message or _json(error)), kinds, _status(error, kinds))
+    named_status = _named_status(error)
+    status = named_status or _status_of(kinds)
+    return ErrorBody(_valid(message or _json(error)), kinds, status, named_status is not None)
 
 
 def decode_error(data: bytes) -> object:
@@ -120,11 +124,15 @@ def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value)
 
 
-def _status(error: Mapping[str, Any], kinds: tuple[str, ...]) -> int | None:
+def _named_status(error: Mapping[str, Any]) -> int | None:
     for key in ("code", "status", "status_code", "http_status"):
         value = error.get(key)
         if isinstance(value, (int, str)) and _STATUS.fullmatch(str(value)[:4]):
             return int(value)
+    return None
+
+
+def _status_of(kinds: tuple[str, ...]) -> int | None:
     return next((_STATUS_OF_KIND[kind] for kind in kinds if kind in _STATUS_OF_KIND), None)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +30,9 @@ FIRST = Reply(
 )
 SECOND = Reply("Oslo is cold.", usage=Usage(7, 8, 15))
 PICTURE = ImagePart(data=b"\x89PNG", media_type="image/png")
+
+GOLDEN = Path(__file__).parent / "golden"
+"""Request bodies as the API references have them, one a wire; read them before you change one."""
 
 each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 
@@ -60,6 +65,11 @@ def test_tools_are_called_in_parallel_answered_and_the_answer_comes(
                 conversation += [Message.tool(call.id, "cold") for call in first.tool_calls]
                 second = await llm.chat(conversation, tools=[TOOL])
             assert (second.content, second.finish_reason) == ("Oslo is cold.", "stop")
+            text = server.requests[1].body.decode()
+            for number, call in enumerate(first.tool_calls):
+                text = text.replace(call.id, f"call_{number + 1}")  # where the wire has no ids
+            golden = GOLDEN / f"{wire.name.replace(' ', '_')}.json"
+            assert json.loads(text) == json.loads(golden.read_text())
 
     run_async(check())
 

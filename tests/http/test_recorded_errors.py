@@ -1,0 +1,78 @@
+"""Recorded error bodies of real hosts have the right class, and leak nothing.
+
+The recordings are not part of the project: `RXAGENTS_RECORDINGS` names their folder.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded import FOLDER, READERS, needs_recordings
+
+import rxagents
+from rxagents.core.errors import class_of_status
+from rxagents.testing import ScriptedServer, StatusReply
+
+KEY = "sk-secret-0123456789abcdef"
+_HOP_BY_HOP = {"content-length", "content-encoding", "transfer-encoding", "connection"}
+
+
+def _errors() -> list[Any]:
+    if not FOLDER:
+        return [pytest.param({}, marks=needs_recordings)]
+    manifest = json.loads((Path(FOLDER) / "manifest.json").read_text())
+    return [
+        pytest.param(entry, id=entry["file"])
+        for entry in manifest
+        if entry.get("error_body") and _is_error(entry)
+    ]
+
+
+def _is_error(entry: dict[str, Any]) -> bool:
+    """Whether it is one: a stream with neither status nor error stands among them."""
+    body = (Path(FOLDER) / entry["file"]).read_bytes()
+    return entry["status"] is not None or _message(body) is not None
+
+
+@pytest.mark.parametrize("recording", _errors())
+def test_a_recorded_error_is_typed(recording: dict[str, Any], run_async: Any) -> None:
+    body = (Path(FOLDER) / recording["file"]).read_bytes()
+    kept = {k: v for k, v in recording["headers"].items() if k.lower() not in _HOP_BY_HOP}
+    status = recording["status"]
+    error = _message(body)
+
+    async def fail() -> rxagents.ProviderError:
+        reply = StatusReply(status or 200, body, kept)
+        async with ScriptedServer(reply) as server:
+            make = READERS[recording["provider"]].model
+            url = f"http://127.0.0.1:{server.port}"
+            async with make("m", api_key=KEY, base_url=url, max_retries=0) as llm:
+                with pytest.raises(rxagents.ProviderError) as caught:
+                    await llm.chat("my secret prompt")
+                return caught.value
+
+    caught = run_async(fail())
+    expected = status or json.loads(body)["error"]["code"]
+    assert type(caught) is class_of_status(expected)
+    assert caught.status == expected
+    assert error is None or error[:200] in str(caught)
+    lower = {name.lower(): value for name, value in recording["headers"].items()}
+    assert caught.request_id == (lower.get("x-request-id") or lower.get("request-id"))
+    shown = f"{caught!r} {caught} {vars(caught)}"
+    assert KEY not in shown
+    assert "my secret prompt" not in shown
+
+
+def _message(body: bytes) -> str | None:
+    """Return the provider's sentence, where it is in the usual place."""
+    try:
+        error = json.loads(body)
+    except ValueError:
+        return None
+    error = error[0] if isinstance(error, list) else error
+    error = error.get("error", error)
+    message = error if isinstance(error, str) else error.get("message")
+    return message if isinstance(message, str) else None
