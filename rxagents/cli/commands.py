@@ -11,10 +11,13 @@ from rxagents._version import __version__
 from rxagents.cli.asking import Question, show_answer
 from rxagents.cli.demo import show_demo
 from rxagents.cli.failures import tell
+from rxagents.cli.listing import names_of
 from rxagents.cli.meter import Meter
+from rxagents.cli.pieces import printable
 from rxagents.cli.signals import StopSignals
 from rxagents.cli.views import json_lines, text_view
 from rxagents.core.errors import RxAgentsError
+from rxagents.providers.registry import PROVIDERS
 
 
 @click.group(invoke_without_command=True)
@@ -63,6 +66,23 @@ def ask(stop: StopSignals, /, as_json: bool, **options: Any) -> int:
         return tell(error, as_json=as_json)
     if not as_json:
         _print_summary(meter)
+    return 0
+
+
+@cli.command()
+@click.option(
+    "--provider", type=click.Choice(PROVIDERS), required=True, help="Whose models to list."
+)
+@click.option("--base-url", metavar="URL", help="Another host that speaks the same API.")
+@click.pass_obj
+def models(stop: StopSignals, /, provider: str, base_url: str | None) -> int:
+    """List the models that a provider offers, one a line."""
+    try:
+        names = stop.run(names_of(provider, base_url))
+    except RxAgentsError as error:
+        return tell(error)
+    for name in names:
+        click.echo(printable(name))
     return 0
 
 

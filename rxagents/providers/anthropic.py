@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import ClassVar, Unpack
+from typing import Any, ClassVar, Unpack
 
 import aiohttp
 
@@ -90,6 +90,14 @@ class Anthropic(Provider):
     @property
     def _path(self) -> str:
         return "v1/messages"
+
+    @property
+    def _models_path(self) -> str:
+        return "v1/models"
+
+    def _next_page(self, body: dict[str, Any]) -> dict[str, str] | None:
+        more = body.get("has_more") and body.get("last_id")
+        return {"after_id": str(body["last_id"])} if more else None
 
     def _auth_headers(self) -> dict[str, str]:
         version = {"anthropic-version": self.api_version}

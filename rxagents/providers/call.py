@@ -20,7 +20,7 @@ class Call(Struct, frozen=True):
         provider: The provider's name.
         url: Where to.
         headers: All of them.
-        body: The rendered request.
+        body: The rendered request; `None` for a GET.
         parser: Makes the parser of an answer.
         transport: What to send it with.
         timeouts: How long it may take.
@@ -32,7 +32,7 @@ class Call(Struct, frozen=True):
     provider: str
     url: URL
     headers: dict[str, str]
-    body: bytes
+    body: bytes | None
     parser: Callable[[AnswerInfo], WireParser]
     transport: Transport
     timeouts: Timeouts

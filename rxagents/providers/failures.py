@@ -16,7 +16,7 @@ from rxagents.core.errors import (
 from rxagents.providers.call import Call
 from rxagents.providers.retry import asked_retry, asked_wait
 from rxagents.transport import Exchange
-from rxagents.wire.errors import decode_error, parse_error
+from rxagents.wire.errors import decode_body, parse_error
 
 _LONGEST_MESSAGE = 2000
 """How many characters of a provider's own sentence are passed on."""
@@ -61,7 +61,7 @@ def no_stream(call: Call, exchange: Exchange, head: bytes) -> ProviderError:
 
     Some hosts send an error as plain JSON with status 200, and name its status inside.
     """
-    body = parse_error(decode_error(head))
+    body = parse_error(decode_body(head))
     if body.names_status and body.status is not None:
         return class_of_status(body.status)(
             f"{call.provider} answered with an error in place of a stream: "
@@ -112,7 +112,7 @@ def _redirected(location: str) -> str:
 
 def _said(body: bytes) -> str:
     """Return the provider's sentence, or the beginning of a body that holds none."""
-    error = decode_error(body)
+    error = decode_body(body)
     if isinstance(error, str):
         return error[:_LONGEST_QUOTE]
     return parse_error(error).message[:_LONGEST_MESSAGE]

@@ -85,6 +85,21 @@ class Gemini(Provider):
     def _query(self) -> dict[str, str]:
         return {"alt": "sse"}
 
+    @property
+    def _models_path(self) -> str:
+        return "v1beta/models"
+
+    @property
+    def _model_list(self) -> tuple[str, str]:
+        return "models", "name"
+
+    def _model_names(self, body: dict[str, Any]) -> list[str]:
+        return [name.removeprefix("models/") for name in super()._model_names(body)]
+
+    def _next_page(self, body: dict[str, Any]) -> dict[str, str] | None:
+        token = body.get("nextPageToken")
+        return {"pageToken": str(token)} if token else None
+
     def _auth_headers(self) -> dict[str, str]:
         return {} if self._api_key is None else {"x-goog-api-key": self._api_key}
 

@@ -95,6 +95,14 @@ class Ollama(Provider):
     def _accept(self) -> str:
         return "application/x-ndjson"
 
+    @property
+    def _models_path(self) -> str:
+        return "api/tags"
+
+    @property
+    def _model_list(self) -> tuple[str, str]:
+        return "models", "name"
+
     def _auth_headers(self) -> dict[str, str]:
         return {} if self._api_key is None else {"authorization": f"Bearer {self._api_key}"}
 

@@ -88,6 +88,10 @@ class OpenAI(Provider):
     def _path(self) -> str:
         return "chat/completions"
 
+    @property
+    def _models_path(self) -> str:
+        return "models"
+
     def _auth_headers(self) -> dict[str, str]:
         key = {} if self._api_key is None else {"authorization": f"Bearer {self._api_key}"}
         return {**self._account, **key}

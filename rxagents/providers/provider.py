@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Unpack
+from typing import Any, ClassVar, Unpack
 
 import aiohttp
 import msgspec
@@ -27,6 +27,7 @@ from rxagents.providers.checks import (
     checked_text,
     to_tools,
 )
+from rxagents.providers.fetch import fetch_json
 from rxagents.providers.model import StreamingModel
 from rxagents.providers.stream import chunk_stream
 from rxagents.providers.timeouts import Timeouts
@@ -93,6 +94,20 @@ class Provider(StreamingModel):
         )
         return chunk_stream(self._call_of(self._path, self._render(request)))
 
+    async def list_models(self) -> list[str]:
+        """Return the names of the models that the host offers, in its order.
+
+        Raises:
+            ProviderError: The host refuses, or has no such list.
+        """
+        names: list[str] = []
+        page: dict[str, str] | None = {}
+        while page is not None:
+            body = await fetch_json(self._call_of(self._models_path, None, page))
+            names += self._model_names(body)
+            page = self._next_page(body)
+        return names
+
     async def aclose(self) -> None:
         """Close the running loop's session; the next request makes a new one."""
         await self._transport.aclose()
@@ -106,6 +121,26 @@ class Provider(StreamingModel):
     @abstractmethod
     def _path(self) -> str:
         """The path of the call, below the base URL."""
+
+    @property
+    @abstractmethod
+    def _models_path(self) -> str:
+        """The path of the list of models, below the base URL."""
+
+    @property
+    def _model_list(self) -> tuple[str, str]:
+        """The field of the list of models, and of the name in each."""
+        return "data", "id"
+
+    def _model_names(self, body: dict[str, Any]) -> list[str]:
+        field, name = self._model_list
+        models = body.get(field)
+        listed = models if isinstance(models, list) else []
+        return [str(model[name]) for model in listed if isinstance(model, dict) and name in model]
+
+    def _next_page(self, body: dict[str, Any]) -> dict[str, str] | None:
+        """What the URL asks for to get the next page; `None` if this was the last."""
+        return None
 
     @property
     def _query(self) -> dict[str, str]:
@@ -129,9 +164,10 @@ class Provider(StreamingModel):
     def _parser(self, info: AnswerInfo) -> WireParser:
         """A parser for one answer."""
 
-    def _call_of(self, path: str, content: object) -> Call:
+    def _call_of(self, path: str, content: object, query: Mapping[str, str] | None = None) -> Call:
+        """Return a call; without content it is a GET."""
         try:
-            body = msgspec.json.encode(content)
+            body = None if content is None else msgspec.json.encode(content)
         except (TypeError, ValueError, RecursionError) as error:
             if isinstance(error, ConfigurationError):
                 raise
@@ -141,13 +177,13 @@ class Provider(StreamingModel):
             ) from error
         own = {
             "content-type": "application/json",
-            "accept": self._accept,
+            "accept": "application/json" if content is None else self._accept,
             "user-agent": f"rxagents/{__version__}",
             **self._auth_headers(),
         }
         return Call(
             provider=self.name,
-            url=_join(self.base_url, path).update_query(self._query),
+            url=_join(self.base_url, path).update_query(self._query if query is None else query),
             headers={**own, **self._extra_headers},
             body=body,
             parser=self._parser,

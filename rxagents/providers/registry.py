@@ -19,6 +19,9 @@ _CLASSES = {
 }
 """Where each prefix's class stands; imported when first asked for."""
 
+PROVIDERS = tuple(prefix for prefix in _CLASSES if prefix != "scripted")
+"""The prefixes of those that are asked over the network."""
+
 
 def get_model(model: str, **arguments: Any) -> StreamingLLM:
     """Return the model that a string such as `"openai:gpt-5-mini"` names.

@@ -69,7 +69,7 @@ class _Stream:
         """Send the request and return its answer, to be read."""
         call = self._call
         self._answer = None
-        exchange = await call.transport.post(
+        exchange = await call.transport.send(
             call.url, call.headers, call.body, call.timeouts.connect
         )
         if exchange.status != 200:

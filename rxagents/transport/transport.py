@@ -48,15 +48,19 @@ class Transport:
         self._sessions = PerLoop(make_session, _close_session)
         self._lingering: dict[Exchange, asyncio.AbstractEventLoop] = {}
 
-    async def post(
-        self, url: URL, headers: Mapping[str, str], body: bytes, connect_timeout: float | None
+    async def send(
+        self,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        connect_timeout: float | None,
     ) -> Exchange:
         """Send a request and wait for the answer's status and headers.
 
         Args:
             url: Where to.
             headers: All of them.
-            body: The request's body.
+            body: What to POST; `None` for a GET.
             connect_timeout: Seconds for name lookup, connection and TLS; `None` for no limit.
 
         Raises:
@@ -66,7 +70,8 @@ class Transport:
         """
         session = self._sessions.get() if self._session is None else self._session
         try:
-            response = await session.post(
+            response = await session.request(
+                "GET" if body is None else "POST",
                 url,
                 data=body,
                 headers={"accept-encoding": ACCEPTED, **headers},

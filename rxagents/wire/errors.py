@@ -81,8 +81,8 @@ def parse_error(error: object) -> ErrorBody:
     return ErrorBody(_valid(message or _json(error)), kinds, status, named_status is not None)
 
 
-def decode_error(data: bytes) -> object:
-    """Return the JSON of an error's body, or its text where it is no JSON worth decoding."""
+def decode_body(data: bytes) -> object:
+    """Return the JSON of a body, or its text where it is no JSON worth decoding."""
     if not is_deeper(data, DEFAULT_LIMITS.json_depth):
         with contextlib.suppress(msgspec.MsgspecError, ValueError, RecursionError):
             return msgspec.json.decode(data)

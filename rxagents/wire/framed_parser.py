@@ -11,7 +11,7 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecodeError
 from rxagents.core.json_depth import is_deeper
 from rxagents.wire.chunk_builder import ChunkBuilder
-from rxagents.wire.errors import decode_error, in_stream_error
+from rxagents.wire.errors import decode_body, in_stream_error
 from rxagents.wire.parser import AnswerInfo
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ class FramedParser(ABC):
     def _fail(self, error: Any) -> None:
         """Note an error that the provider sent in the stream: bytes, or decoded JSON."""
         if isinstance(error, bytes):
-            error = decode_error(error)
+            error = decode_body(error)
         self.error = in_stream_error(error, self._info.provider, self._info.request_id)
 
     def _exceed(self, message: str) -> None:
