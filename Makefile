@@ -28,6 +28,7 @@ bench:
 	pip install -e '.[benchmarks]'
 	python benchmarks/chunk_throughput.py
 	python benchmarks/live_streams.py
+	python benchmarks/wire_throughput.py
 
 build-check:
 	pytest tests/test_packaging.py

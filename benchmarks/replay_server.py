@@ -2,8 +2,8 @@
 
     python benchmarks/replay_server.py --burst 16
 
-prints its base URL. `POST {url}/chat/completions` with the header `x-chunks: 20000` answers with
-so many chunks of text, then finish, usage and `[DONE]`.
+prints its base URL. A request on any provider's path, with the header `x-chunks: 20000`, is
+answered with so many chunks of text, then finish and usage, as that provider's wire has them.
 """
 
 from __future__ import annotations
@@ -18,23 +18,27 @@ from contextlib import contextmanager
 
 from rxagents import Usage
 from rxagents.testing import RawReply, ReceivedRequest, Reply, ScriptedServer
-from rxagents.testing.chat_completions import END, events
+from rxagents.testing.wires import wire_of
 
 _WORDS = ("The", " quick", " brown", " fox", " jumps", " over", " the", " lazy", " dog", ".\n")
 
 
 @functools.cache
-def body(chunks: int, burst: int) -> tuple[bytes, ...]:
-    """Return the answer's bytes, `burst` events a piece."""
+def body(path: str, chunks: int, burst: int) -> tuple[bytes, ...]:
+    """Return the bytes of an answer at `path`, `burst` events a piece."""
+    wire = wire_of(path)
     text = tuple(_WORDS[number % len(_WORDS)] for number in range(chunks))
     usage = Usage(input_tokens=9, output_tokens=chunks, total_tokens=chunks + 9)
-    framed = [*events(Reply(text, usage=usage), "replay", "chatcmpl-replay-0123456789"), END]
+    framed = wire.events(Reply(text, usage=usage), "replay", "chatcmpl-replay-0123456789")
+    framed.append(wire.end)
     return tuple(b"".join(framed[i : i + burst]) for i in range(0, len(framed), burst))
 
 
 async def _serve(burst: int) -> None:
     def answer(request: ReceivedRequest) -> RawReply:
-        return RawReply(body(int(request.headers.get("x-chunks", "1000")), burst))
+        chunks = int(request.headers.get("x-chunks", "1000"))
+        kind = wire_of(request.path).content_type
+        return RawReply(body(request.path, chunks, burst), kind)
 
     async with ScriptedServer(answer) as server:
         print(server.url, flush=True)
