@@ -1,0 +1,160 @@
+"""What only Anthropic's wire has."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import rxagents
+from rxagents import Message, Response, StreamChunk, Tool
+from rxagents.core.response import ResponseBuilder
+from rxagents.wire.anthropic import AnthropicParser, render_messages
+from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.request import ChatRequest
+
+
+def event(kind: str, **fields: Any) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
+
+
+def start(index: int, **block: Any) -> bytes:
+    return event("content_block_start", index=index, content_block=block)
+
+
+def delta(index: int, kind: str, **fields: Any) -> bytes:
+    return event("content_block_delta", index=index, delta={"type": kind, **fields})
+
+
+def stop(index: int) -> bytes:
+    return event("content_block_stop", index=index)
+
+
+def finish(reason: str, **usage: int) -> bytes:
+    return event("message_delta", delta={"stop_reason": reason}, usage=usage)
+
+
+END = event("message_stop")
+
+
+def parse(*events: bytes) -> tuple[list[StreamChunk], AnthropicParser]:
+    parser = AnthropicParser(AnswerInfo("anthropic"))
+    return parser.feed(b"".join(events), 1.0), parser
+
+
+def fold(chunks: list[StreamChunk]) -> Response:
+    builder = ResponseBuilder()
+    for chunk in chunks:
+        builder.add(chunk)
+    return builder.response()
+
+
+def sent_back(response: Response) -> list[dict[str, Any]]:
+    results = [Message.tool(call.id, "ok") for call in response.tool_calls]
+    conversation = (Message.user("hi"), response.message, *results)
+    body = render_messages(ChatRequest("m", conversation, (Tool(name="f"),)))
+    content: list[dict[str, Any]] = body["messages"][1]["content"]
+    return content
+
+
+def test_what_must_go_back_goes_back_in_its_place() -> None:
+    searched = {"type": "web_search_tool_result", "tool_use_id": "s", "content": [{"url": "u"}]}
+    chunks, _ = parse(
+        start(0, type="thinking", thinking="", signature=""),
+        delta(0, "thinking_delta", thinking="Hm."),
+        delta(0, "signature_delta", signature="sig"),
+        stop(0),
+        start(1, type="redacted_thinking", data="xyz"),
+        stop(1),
+        start(2, type="server_tool_use", id="s", name="web_search", input={}),
+        delta(2, "input_json_delta", partial_json='{"q":"a"}'),
+        stop(2),
+        start(3, **searched),
+        stop(3),
+        start(4, type="text", text=""),
+        delta(4, "text_delta", text="So."),
+        delta(4, "citations_delta", citation={"url": "u"}),
+        stop(4),
+        start(5, type="tool_use", id="t", name="f", input={}),
+        delta(5, "input_json_delta", partial_json='{"a":1}'),
+        stop(5),
+        finish("tool_use"),
+        END,
+    )
+    response = fold(chunks)
+    assert (response.content, response.reasoning) == ("So.", "Hm.")
+    assert [call.arguments for call in response.tool_calls] == ['{"a":1}']
+    assert sent_back(response) == [
+        {"type": "thinking", "thinking": "Hm.", "signature": "sig"},
+        {"type": "redacted_thinking", "data": "xyz"},
+        {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"q": "a"}},
+        searched,
+        {"type": "text", "text": "So.", "citations": [{"url": "u"}]},
+        {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
+    ]
+
+
+def test_thinking_without_its_signature_is_left_out() -> None:
+    foreign = Message("assistant", (rxagents.ReasoningPart("Hm."), rxagents.TextPart("So.")))
+    body = render_messages(ChatRequest("m", (Message.user("hi"), foreign, Message.user("go"))))
+    assert body["messages"][1]["content"] == [{"type": "text", "text": "So."}]
+
+
+def test_usage_is_cumulative_and_keeps_what_later_events_leave_out() -> None:
+    usage = {"input_tokens": 9, "cache_read_input_tokens": 4, "output_tokens": 1}
+    chunks, _ = parse(
+        event("message_start", message={"id": "msg", "model": "m", "usage": usage}),
+        delta(0, "text_delta", text="x"),
+        finish("end_turn", output_tokens=7),
+        END,
+    )
+    last = chunks[-1].usage
+    assert last is not None
+    assert (last.input_tokens, last.output_tokens, last.cached_tokens) == (9, 7, 4)
+    assert last.total_tokens is None
+    assert chunks[-1].metadata["id"] == "msg"
+
+
+def test_a_call_that_the_limit_of_tokens_cut_is_not_sealed() -> None:
+    chunks, parser = parse(
+        start(0, type="tool_use", id="t", name="f", input={}),
+        delta(0, "input_json_delta", partial_json='{"a":'),
+        stop(0),
+        finish("max_tokens"),
+        END,
+    )
+    assert parser.complete
+    assert not any(delta.sealed for chunk in chunks for delta in chunk.tool_calls)
+    assert chunks[-1].finish_reason == "length"
+
+
+def test_arguments_that_came_with_the_start_are_told() -> None:
+    chunks, _ = parse(start(0, type="tool_use", id="t", name="f", input={"a": 1}), stop(0))
+    deltas = [delta for chunk in chunks for delta in chunk.tool_calls]
+    assert "".join(delta.arguments for delta in deltas) == '{"a":1}'
+
+
+def test_an_error_after_the_start_is_typed_with_its_request_id() -> None:
+    error = {"type": "overloaded_error", "message": "Overloaded"}
+    _, parser = parse(
+        event("message_start", message={"id": "msg"}),
+        event("ping"),
+        event("error", error=error, request_id="req_1"),
+    )
+    assert isinstance(parser.error, rxagents.OverloadedError)
+    assert (parser.error.status, parser.error.request_id) == (529, "req_1")
+
+
+def test_blocks_may_interleave() -> None:
+    chunks, _ = parse(
+        start(0, type="tool_use", id="a", name="f", input={}),
+        start(1, type="tool_use", id="b", name="g", input={}),
+        delta(1, "input_json_delta", partial_json='{"b":'),
+        delta(0, "input_json_delta", partial_json='{"a":'),
+        delta(1, "input_json_delta", partial_json="2}"),
+        delta(0, "input_json_delta", partial_json="1}"),
+        stop(1),
+        stop(0),
+        finish("tool_use"),
+    )
+    calls = fold(chunks).tool_calls
+    assert [(call.name, call.arguments) for call in calls] == [("f", '{"a":1}'), ("g", '{"b":2}')]

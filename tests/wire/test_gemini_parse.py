@@ -1,0 +1,101 @@
+"""What only Gemini's wire has."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import rxagents
+from rxagents import Message, Response, StreamChunk, Tool
+from rxagents.core.response import ResponseBuilder
+from rxagents.wire.gemini import GeminiParser, render_contents
+from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.request import ChatRequest
+
+
+def event(*parts: dict[str, Any], finish: str = "", **more: Any) -> bytes:
+    candidate: dict[str, Any] = {"content": {"role": "model", "parts": list(parts)}, "index": 0}
+    if finish:
+        candidate["finishReason"] = finish
+    return f"data: {json.dumps({'candidates': [candidate], **more})}\r\n\r\n".encode()
+
+
+def parse(*events: bytes) -> tuple[list[StreamChunk], GeminiParser]:
+    parser = GeminiParser(AnswerInfo("gemini"))
+    chunks = parser.feed(b"".join(events), 1.0)
+    return chunks + parser.flush(1.0), parser
+
+
+def fold(chunks: list[StreamChunk]) -> Response:
+    builder = ResponseBuilder()
+    for chunk in chunks:
+        builder.add(chunk)
+    return builder.response()
+
+
+def test_signatures_go_back_on_the_parts_they_came_with() -> None:
+    call = {"name": "f", "args": {"a": 1}}
+    chunks, _ = parse(
+        event({"text": "Hm.", "thought": True}),
+        event({"text": "One "}),
+        event({"text": "two."}),
+        event({"text": "", "thoughtSignature": "s1"}),
+        event({"functionCall": call, "thoughtSignature": "s2"}, finish="STOP"),
+    )
+    response = fold(chunks)
+    assert (response.content, response.reasoning) == ("One two.", "Hm.")
+    assert response.finish_reason == "tool_calls"
+    (made,) = response.tool_calls
+    conversation = (Message.user("hi"), response.message, Message.tool(made.id, "ok"))
+    body = render_contents(ChatRequest("m", conversation, (Tool(name="f"),)))
+    assert body["contents"][1]["parts"] == [
+        {"text": "One two."},
+        {"text": "", "thoughtSignature": "s1"},
+        {"functionCall": {"id": made.id, **call}, "thoughtSignature": "s2"},
+    ]
+
+
+@pytest.mark.parametrize("reason", ["SAFETY", "PROHIBITED_CONTENT", "OTHER"])
+def test_a_blocked_prompt_completes_as_filtered(reason: str) -> None:
+    payload = {"promptFeedback": {"blockReason": reason}, "usageMetadata": {"promptTokenCount": 3}}
+    chunks, parser = parse(f"data: {json.dumps(payload)}\n\n".encode())
+    assert parser.complete
+    assert chunks[-1].finish_reason == "content_filter"
+    assert chunks[-1].metadata["finish_reason"] == reason
+    assert chunks[-1].usage is not None
+
+
+def test_every_candidate_must_finish() -> None:
+    both = {
+        "candidates": [
+            {"index": 0, "content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"},
+            {"index": 1, "content": {"parts": [{"text": "b"}]}},
+        ]
+    }
+    chunks, parser = parse(f"data: {json.dumps(both)}\n\n".encode())
+    assert [(chunk.choice, chunk.content) for chunk in chunks] == [(0, "a"), (1, "b")]
+    assert not parser.complete
+
+
+def test_several_parts_are_one_chunk_and_strange_ones_are_kept() -> None:
+    strange = {"executableCode": {"language": "PYTHON", "code": "1"}}
+    chunks, _ = parse(
+        event({"text": "a"}, strange, {"text": "b"}, finish="MALFORMED_FUNCTION_CALL")
+    )
+    (chunk,) = chunks
+    assert (chunk.delta, chunk.metadata["parts"]) == ("ab", [strange])
+    assert chunk.finish_reason == "MALFORMED_FUNCTION_CALL"
+
+
+def test_an_error_as_an_event_is_typed_by_its_code() -> None:
+    error = {"error": {"code": 429, "message": "Slow.", "status": "RESOURCE_EXHAUSTED"}}
+    _, parser = parse(f"data: {json.dumps(error)}\n\n".encode())
+    assert isinstance(parser.error, rxagents.RateLimitError)
+
+
+def test_ids_are_kept_where_the_host_sends_them() -> None:
+    chunks, _ = parse(event({"functionCall": {"id": "c1", "name": "f"}}, finish="STOP"))
+    (call,) = fold(chunks).tool_calls
+    assert (call.id, call.parse()) == ("c1", {})

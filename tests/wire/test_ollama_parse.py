@@ -1,0 +1,89 @@
+"""What only Ollama's wire has."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import rxagents
+from rxagents import Limits, StreamChunk
+from rxagents.wire.ollama import OllamaParser
+from rxagents.wire.parser import AnswerInfo
+
+
+def line(**fields: Any) -> bytes:
+    return json.dumps({"model": "m", **fields}).encode() + b"\n"
+
+
+def said(text: str, **fields: Any) -> bytes:
+    return line(message={"role": "assistant", "content": text, **fields}, done=False)
+
+
+def parse(*lines: bytes, limits: Limits | None = None) -> tuple[list[StreamChunk], OllamaParser]:
+    parser = OllamaParser(AnswerInfo("ollama", limits=limits or Limits()))
+    chunks = parser.feed(b"".join(lines), 1.0)
+    return chunks + parser.flush(1.0), parser
+
+
+def test_done_ends_the_stream_at_once() -> None:
+    chunks, parser = parse(said("a"), line(done=True, done_reason="stop"), said("b"))
+    assert parser.done
+    assert [chunk.content for chunk in chunks] == ["a", "a"]
+
+
+@pytest.mark.parametrize("reason", ["load", "unload"])
+def test_an_answer_that_only_loads_the_model_has_its_own_word(reason: str) -> None:
+    chunks, parser = parse(line(message={"content": ""}, done=True, done_reason=reason))
+    assert parser.complete
+    assert chunks[-1].finish_reason == reason
+
+
+def test_blank_lines_crlf_and_a_last_line_without_its_end() -> None:
+    last = line(done=True, prompt_eval_count=3, eval_count=4, total_duration=5).rstrip()
+    chunks, parser = parse(b"\n\r\n", said("a").replace(b"\n", b"\r\n"), last)
+    assert parser.complete
+    usage = chunks[-1].usage
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (3, 4, None)
+    assert usage.raw == {"prompt_eval_count": 3, "eval_count": 4, "total_duration": 5}
+
+
+def test_calls_without_ids_get_different_ones() -> None:
+    call = {"function": {"name": "f", "arguments": {"a": 1}}}
+    chunks, _ = parse(said("", tool_calls=[call, call]), line(done=True, done_reason="stop"))
+    first, second = chunks[0].tool_calls
+    assert first.id != second.id
+    assert (first.arguments, first.sealed, second.index) == ('{"a":1}', True, 1)
+    assert chunks[-1].finish_reason == "tool_calls"
+
+
+def test_an_error_line_is_a_failure_after_what_came_before() -> None:
+    chunks, parser = parse(said("a"), line(error="model runner has stopped"))
+    assert [chunk.content for chunk in chunks] == ["a"]
+    assert isinstance(parser.error, rxagents.ServerError)
+    assert "model runner has stopped" in str(parser.error)
+
+
+@pytest.mark.parametrize("bad", [b"<html>\n", b'{"foo": 1}\n', b"[1]\n", b"null\n"])
+def test_a_line_that_is_no_part_of_an_answer_is_a_typed_error(bad: bytes) -> None:
+    chunks, parser = parse(said("a"), bad)
+    assert [chunk.content for chunk in chunks] == ["a"]
+    assert isinstance(parser.error, rxagents.StreamDecodeError)
+
+
+def test_limits_are_kept() -> None:
+    _, long = parse(said("x" * 100), limits=Limits(event_bytes=80))
+    _, deep = parse(b'{"message":' * 9 + b"1" + b"}" * 9 + b"\n", limits=Limits(json_depth=8))
+    assert isinstance(long.error, rxagents.LimitExceededError)
+    assert isinstance(deep.error, rxagents.LimitExceededError)
+
+
+def test_lines_of_generate_are_read_too() -> None:
+    chunks, parser = parse(
+        line(response="a", thinking="", done=False),
+        line(response="", done=True, done_reason="length"),
+    )
+    assert parser.complete
+    assert (chunks[0].delta, chunks[-1].finish_reason) == ("a", "length")

@@ -1,0 +1,158 @@
+"""What only OpenAI's Responses API has."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import rxagents
+from rxagents import Message, Response, StreamChunk
+from rxagents.core.response import ResponseBuilder
+from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.request import ChatRequest
+from rxagents.wire.responses import ResponsesParser, render_response
+
+
+def event(kind: str, **fields: Any) -> bytes:
+    return f"data: {json.dumps({'type': f'response.{kind}', **fields})}\n\n".encode()
+
+
+def text_delta(text: str, index: int = 0) -> bytes:
+    return event("output_text.delta", delta=text, output_index=index, content_index=0)
+
+
+def message(text: str) -> dict[str, Any]:
+    return {"type": "message", "id": "m1", "content": [{"type": "output_text", "text": text}]}
+
+
+def completed(*output: dict[str, Any], **more: Any) -> bytes:
+    return event("completed", response={"status": "completed", "output": list(output), **more})
+
+
+CALL = {"type": "function_call", "id": "fc", "call_id": "c1", "name": "f", "arguments": ""}
+WHOLE_CALL = {**CALL, "arguments": '{"a":1}', "status": "completed"}
+
+
+def parse(*events: bytes) -> tuple[list[StreamChunk], ResponsesParser]:
+    parser = ResponsesParser(AnswerInfo("openai-responses"))
+    chunks = parser.feed(b"".join(events), 1.0)
+    return chunks + parser.flush(1.0), parser
+
+
+def fold(chunks: list[StreamChunk]) -> Response:
+    builder = ResponseBuilder()
+    for chunk in chunks:
+        builder.add(chunk)
+    return builder.response()
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [text_delta("one "), text_delta("two"), completed(message("one two"))],
+        [text_delta("one "), event("output_text.done", text="one two", output_index=0)],
+        [event("output_item.done", item=message("one two"), output_index=0)],
+        [completed(message("one two"))],
+        [
+            text_delta("one two"),
+            event("output_text.done", text="one two", output_index=0),
+            event("output_item.done", item=message("one two"), output_index=0),
+            completed(message("one two")),
+        ],
+    ],
+    ids=["deltas", "the rest when done", "the item alone", "the response alone", "all of them"],
+)
+def test_a_text_is_told_once_however_it_comes(events: list[bytes]) -> None:
+    chunks, parser = parse(*events)
+    assert parser.error is None
+    assert fold(chunks).content == "one two"
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [
+            event("output_item.added", item=CALL, output_index=0),
+            event("function_call_arguments.delta", delta='{"a":', output_index=0),
+            event("function_call_arguments.delta", delta="1}", output_index=0),
+            event("function_call_arguments.done", arguments='{"a":1}', output_index=0),
+            event("output_item.done", item=WHOLE_CALL, output_index=0),
+        ],
+        [
+            event("output_item.added", item=CALL, output_index=0),
+            event("output_item.done", item=WHOLE_CALL, output_index=0),
+        ],
+        [event("output_item.done", item=WHOLE_CALL, output_index=0)],
+        [completed(WHOLE_CALL)],
+    ],
+    ids=["deltas", "no deltas", "the item alone", "the response alone"],
+)
+def test_a_call_is_started_and_sealed_once_however_it_comes(events: list[bytes]) -> None:
+    chunks, parser = parse(*events, completed(WHOLE_CALL))
+    deltas = [delta for chunk in chunks for delta in chunk.tool_calls]
+    assert sum(delta.sealed for delta in deltas) == 1
+    assert [delta.id for delta in deltas if delta.id] == ["c1"]
+    (call,) = fold(chunks).tool_calls
+    assert (call.name, call.arguments) == ("f", '{"a":1}')
+    assert parser.complete
+    assert chunks[-1].finish_reason == "tool_calls"
+
+
+def test_an_incomplete_call_is_not_sealed() -> None:
+    cut = {**CALL, "arguments": '{"a":', "status": "incomplete"}
+    details = {"reason": "max_output_tokens"}
+    response = {"status": "incomplete", "incomplete_details": details, "output": [cut]}
+    chunks, parser = parse(
+        event("output_item.added", item=CALL, output_index=0),
+        event("incomplete", response=response),
+    )
+    assert parser.complete
+    assert not any(delta.sealed for chunk in chunks for delta in chunk.tool_calls)
+    assert chunks[-1].finish_reason == "length"
+    assert chunks[-1].metadata["finish_reason"] == "max_output_tokens"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        event("failed", response={"error": {"code": "rate_limit_exceeded", "message": "Slow."}}),
+        b'data: {"type":"error","code":"rate_limit_exceeded","message":"Slow."}\n\n',
+        b'data: {"type":"error","error":{"code":"rate_limit_exceeded","message":"Slow."}}\n\n',
+    ],
+    ids=["failed", "flat", "nested"],
+)
+def test_a_failure_is_typed_by_its_code(failure: bytes) -> None:
+    chunks, parser = parse(text_delta("a"), failure)
+    assert fold(chunks).content == "a"
+    assert isinstance(parser.error, rxagents.RateLimitError)
+    assert "Slow." in str(parser.error)
+
+
+def test_hosted_tools_are_metadata_and_go_back() -> None:
+    search = {"type": "web_search_call", "id": "ws", "status": "completed", "action": {"q": 1}}
+    thought = {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "xyz"}
+    unreadable = {"type": "reasoning", "id": "rs2", "summary": []}
+    chunks, _ = parse(completed(thought, search, unreadable, message("So."), WHOLE_CALL))
+    assert any(chunk.metadata.get("items") == [search] for chunk in chunks)
+    request = ChatRequest("m", (Message.user("hi"), fold(chunks).message))
+    assert render_response(request)["input"][1:] == [
+        thought,
+        {"type": "web_search_call", "id": "ws", "action": {"q": 1}},
+        {"role": "assistant", "content": "So."},
+        {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"a":1}'},
+    ]
+
+
+def test_thinking_refusals_and_annotations() -> None:
+    chunks, _ = parse(
+        event("reasoning_summary_text.delta", delta="Hm.", output_index=0, summary_index=0),
+        event("reasoning_text.delta", delta="Raw.", output_index=0, content_index=0),
+        event("refusal.delta", delta="No.", output_index=1, content_index=0),
+        event("output_text.annotation.added", annotation={"url": "u"}, output_index=1),
+        completed(),
+    )
+    response = fold(chunks)
+    assert (response.reasoning, response.refusal) == ("Hm.Raw.", "No.")
+    assert any(chunk.metadata.get("annotations") == [{"url": "u"}] for chunk in chunks)
