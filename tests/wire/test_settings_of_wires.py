@@ -159,3 +159,11 @@ def test_anthropics_turns_alternate_and_results_come_first() -> None:
     body = render_messages(request(Message.user("a"), Message.user("b"), said, Message.user("c")))
     assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "user"]
     assert [block["text"] for block in body["messages"][0]["content"]] == ["a", "b"]
+
+
+def test_citations_on_the_users_text_need_the_older_version() -> None:
+    cited = TextPart("x", provider_data={"anthropic": {"citations": [{"url": "u"}]}})
+    asked = request(Message("user", (cited,)))
+    with pytest.raises(ConfigurationError, match="citations.*2023-06-01"):
+        render_messages(asked)
+    assert older(asked)["messages"][0]["content"][0]["citations"] == [{"url": "u"}]

@@ -64,12 +64,20 @@ def render_messages(request: ChatRequest, version: str = CURRENT_VERSION) -> dic
     body.update(settings.extra_body or {})
     body = {name: value for name, value in body.items() if value is not None}
     refused = [name for name in _SAMPLING if name in body]
+    if any("citations" in block for block in _user_texts(body["messages"])):
+        refused.append("citations on the user's text")
     if refused and version == CURRENT_VERSION:
         raise ConfigurationError(
             f"Version {version} of Anthropic's API refuses {' and '.join(refused)}: leave them "
             f'out, or use Anthropic(api_version="{OLDER_VERSION}").'
         )
     return body
+
+
+def _user_texts(turns: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for turn in turns:
+        if turn["role"] == "user" and isinstance(turn["content"], list):
+            yield from (block for block in turn["content"] if block.get("type") == "text")
 
 
 def _system(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
