@@ -20,6 +20,18 @@ KEY = "sk-secret-0123456789abcdef"
 _HOP_BY_HOP = {"content-length", "content-encoding", "transfer-encoding", "connection"}
 
 
+def _message(body: bytes) -> str | None:
+    """Return the provider's sentence, where it is in the usual place."""
+    try:
+        error = json.loads(body)
+    except ValueError:
+        return None
+    error = error[0] if isinstance(error, list) else error
+    error = error.get("error", error)
+    message = error if isinstance(error, str) else error.get("message")
+    return message if isinstance(message, str) else None
+
+
 def _errors() -> list[Any]:
     if not FOLDER:
         return [pytest.param({}, marks=needs_recordings)]
@@ -64,15 +76,3 @@ def test_a_recorded_error_is_typed(recording: dict[str, Any], run_async: Any) ->
     shown = f"{caught!r} {caught} {vars(caught)}"
     assert KEY not in shown
     assert "my secret prompt" not in shown
-
-
-def _message(body: bytes) -> str | None:
-    """Return the provider's sentence, where it is in the usual place."""
-    try:
-        error = json.loads(body)
-    except ValueError:
-        return None
-    error = error[0] if isinstance(error, list) else error
-    error = error.get("error", error)
-    message = error if isinstance(error, str) else error.get("message")
-    return message if isinstance(message, str) else None

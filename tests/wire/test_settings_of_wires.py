@@ -164,6 +164,6 @@ def test_anthropics_turns_alternate_and_results_come_first() -> None:
 def test_citations_on_the_users_text_need_the_older_version() -> None:
     cited = TextPart("x", provider_data={"anthropic": {"citations": [{"url": "u"}]}})
     asked = request(Message("user", (cited,)))
-    with pytest.raises(ConfigurationError, match="citations.*2023-06-01"):
+    with pytest.raises(ConfigurationError, match=r"citations.*2023-06-01"):
         render_messages(asked)
     assert older(asked)["messages"][0]["content"][0]["citations"] == [{"url": "u"}]
