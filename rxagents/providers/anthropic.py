@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
-import aiohttp
-
 from rxagents.core.errors import ConfigurationError
-from rxagents.core.limits import Limits
-from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.providers.checks import checked_text, checked_url, is_origin, key_of_environment
-from rxagents.providers.provider import Provider
-from rxagents.providers.timeouts import Timeouts
+from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.wire.anthropic import AnthropicParser, render_messages
 from rxagents.wire.anthropic.render import CURRENT_VERSION
 from rxagents.wire.parser import AnswerInfo
@@ -33,13 +27,8 @@ class Anthropic(Provider):
         base_url: By default `ANTHROPIC_BASE_URL`, or Anthropic's own. A query in it is kept.
         api_version: The header `anthropic-version`. Many compatible hosts know only
             `"2023-06-01"`, which also takes `temperature`, `top_p` and `top_k`.
-        timeout: `Timeouts`, or seconds for the first event and for each further one.
-        max_retries: How often to send a request again while nothing has been delivered.
-        headers: More headers; they win over the library's own.
-        session: An aiohttp session of your own, which is never closed here.
-        limits: How much an answer may hold; `None` for the defaults of `Limits`.
-        **settings: Generation settings; a call may override them. `max_tokens` is 4096 unless
-            set.
+        **options: `ProviderOptions`, and generation settings, which a call may override.
+            `max_tokens` is 4096 unless set.
 
     Raises:
         ConfigurationError: An argument is not usable, or Anthropic's own host lacks a key.
@@ -54,12 +43,7 @@ class Anthropic(Provider):
         api_key: str | None = None,
         base_url: str | None = None,
         api_version: str = CURRENT_VERSION,
-        timeout: Timeouts | float | None = None,
-        max_retries: int = 2,
-        headers: Mapping[str, str] | None = None,
-        session: aiohttp.ClientSession | None = None,
-        limits: Limits | None = None,
-        **settings: Unpack[SettingsArguments],
+        **options: Unpack[ProviderOptions],
     ) -> None:
         home = os.environ.get("ANTHROPIC_BASE_URL") or DEFAULT_BASE_URL
         url = checked_url(home if base_url is None else base_url)
@@ -68,17 +52,7 @@ class Anthropic(Provider):
         if api_key is None and at_home:
             api_key = key_of_environment("ANTHROPIC_API_KEY")
             token = key_of_environment("ANTHROPIC_AUTH_TOKEN") if api_key is None else None
-        super().__init__(
-            model,
-            api_key=api_key or token,
-            base_url=url,
-            timeout=timeout,
-            max_retries=max_retries,
-            headers=headers,
-            session=session,
-            limits=limits,
-            settings=Settings().override(**settings),
-        )
+        super().__init__(model, api_key=api_key or token, base_url=url, **options)
         self.api_version = checked_text("api_version", api_version)
         self._is_token = token is not None
         if self._api_key is None and is_origin(DEFAULT_BASE_URL, url):

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 from urllib.parse import quote
 
-import aiohttp
-
 from rxagents.core.errors import ConfigurationError
-from rxagents.core.limits import Limits
-from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.providers.checks import checked_url, is_origin, key_of_environment
-from rxagents.providers.provider import Provider
-from rxagents.providers.timeouts import Timeouts
+from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.wire.gemini import GeminiParser, render_contents
 from rxagents.wire.parser import AnswerInfo
 from rxagents.wire.request import ChatRequest
@@ -29,12 +23,7 @@ class Gemini(Provider):
         api_key: The key; by default `GOOGLE_API_KEY` or else `GEMINI_API_KEY`, which go to
             Google, and never to a `base_url` given here that is another host.
         base_url: By default Google's own. A query in it is kept.
-        timeout: `Timeouts`, or seconds for the first event and for each further one.
-        max_retries: How often to send a request again while nothing has been delivered.
-        headers: More headers; they win over the library's own.
-        session: An aiohttp session of your own, which is never closed here.
-        limits: How much an answer may hold; `None` for the defaults of `Limits`.
-        **settings: Generation settings; a call may override them.
+        **options: `ProviderOptions`, and generation settings, which a call may override.
 
     Raises:
         ConfigurationError: An argument is not usable, or Google's own host lacks a key.
@@ -48,28 +37,13 @@ class Gemini(Provider):
         *,
         api_key: str | None = None,
         base_url: str | None = None,
-        timeout: Timeouts | float | None = None,
-        max_retries: int = 2,
-        headers: Mapping[str, str] | None = None,
-        session: aiohttp.ClientSession | None = None,
-        limits: Limits | None = None,
-        **settings: Unpack[SettingsArguments],
+        **options: Unpack[ProviderOptions],
     ) -> None:
         url = checked_url(DEFAULT_BASE_URL if base_url is None else base_url)
         at_home = is_origin(DEFAULT_BASE_URL, url)
         if api_key is None and at_home:
             api_key = key_of_environment("GOOGLE_API_KEY") or key_of_environment("GEMINI_API_KEY")
-        super().__init__(
-            model,
-            api_key=api_key,
-            base_url=url,
-            timeout=timeout,
-            max_retries=max_retries,
-            headers=headers,
-            session=session,
-            limits=limits,
-            settings=Settings().override(**settings),
-        )
+        super().__init__(model, api_key=api_key, base_url=url, **options)
         if self._api_key is None and at_home:
             raise ConfigurationError(
                 "Gemini needs a key: set GOOGLE_API_KEY or GEMINI_API_KEY, or pass api_key. For "

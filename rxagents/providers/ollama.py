@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
-import aiohttp
 from reactivex import Observable
 from yarl import URL
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError
-from rxagents.core.limits import Limits
-from rxagents.core.settings import Settings, SettingsArguments
+from rxagents.core.settings import SettingsArguments
 from rxagents.providers.checks import checked_url, is_origin, key_of_environment
-from rxagents.providers.provider import Provider
+from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.providers.stream import chunk_stream
-from rxagents.providers.timeouts import Timeouts
 from rxagents.wire.ollama import OllamaParser, render_chat, render_generate
 from rxagents.wire.parser import AnswerInfo
 from rxagents.wire.request import ChatRequest
@@ -35,13 +31,7 @@ class Ollama(Provider):
             another host.
         base_url: By default `OLLAMA_HOST`, where a bare host means HTTP and port 11434, or this
             machine.
-        timeout: `Timeouts`, or seconds for the first event and for each further one. A model
-            that has to be loaded first takes its time.
-        max_retries: How often to send a request again while nothing has been delivered.
-        headers: More headers; they win over the library's own.
-        session: An aiohttp session of your own, which is never closed here.
-        limits: How much an answer may hold; `None` for the defaults of `Limits`.
-        **settings: Generation settings; a call may override them.
+        **options: `ProviderOptions`, and generation settings, which a call may override.
 
     Raises:
         ConfigurationError: An argument is not usable.
@@ -55,28 +45,13 @@ class Ollama(Provider):
         *,
         api_key: str | None = None,
         base_url: str | None = None,
-        timeout: Timeouts | float | None = None,
-        max_retries: int = 2,
-        headers: Mapping[str, str] | None = None,
-        session: aiohttp.ClientSession | None = None,
-        limits: Limits | None = None,
-        **settings: Unpack[SettingsArguments],
+        **options: Unpack[ProviderOptions],
     ) -> None:
         home = host_url(os.environ.get("OLLAMA_HOST", ""))
         url = checked_url(home if base_url is None else base_url)
         if api_key is None and (base_url is None or is_origin(home, url)):
             api_key = key_of_environment("OLLAMA_API_KEY")
-        super().__init__(
-            model,
-            api_key=api_key,
-            base_url=url,
-            timeout=timeout,
-            max_retries=max_retries,
-            headers=headers,
-            session=session,
-            limits=limits,
-            settings=Settings().override(**settings),
-        )
+        super().__init__(model, api_key=api_key, base_url=url, **options)
 
     def complete_stream(
         self, prompt: str, **settings: Unpack[SettingsArguments]

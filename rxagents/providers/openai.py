@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import ClassVar, Unpack
 
-import aiohttp
-
 from rxagents.core.errors import ConfigurationError
-from rxagents.core.limits import Limits
-from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.providers.checks import checked_text, checked_url, is_origin, key_of_environment
-from rxagents.providers.provider import Provider
-from rxagents.providers.timeouts import Timeouts
+from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.wire.chat_completions import ChatCompletionsParser, render_chat
 from rxagents.wire.parser import AnswerInfo, WireParser
 from rxagents.wire.request import ChatRequest
@@ -34,12 +28,7 @@ class OpenAI(Provider):
         api_key: The key; by default `OPENAI_API_KEY`, which goes to OpenAI or to
             `OPENAI_BASE_URL`, and never to a `base_url` given here that is another host.
         base_url: By default `OPENAI_BASE_URL`, or OpenAI's own. A query in it is kept.
-        timeout: `Timeouts`, or seconds for the first event and for each further one.
-        max_retries: How often to send a request again while nothing has been delivered.
-        headers: More headers; they win over the library's own.
-        session: An aiohttp session of your own, which is never closed here.
-        limits: How much an answer may hold; `None` for the defaults of `Limits`.
-        **settings: Generation settings; a call may override them.
+        **options: `ProviderOptions`, and generation settings, which a call may override.
 
     Raises:
         ConfigurationError: An argument is not usable, or OpenAI's own host lacks a key.
@@ -53,29 +42,14 @@ class OpenAI(Provider):
         *,
         api_key: str | None = None,
         base_url: str | None = None,
-        timeout: Timeouts | float | None = None,
-        max_retries: int = 2,
-        headers: Mapping[str, str] | None = None,
-        session: aiohttp.ClientSession | None = None,
-        limits: Limits | None = None,
-        **settings: Unpack[SettingsArguments],
+        **options: Unpack[ProviderOptions],
     ) -> None:
         home = os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
         url = checked_url(home if base_url is None else base_url)
         at_home = base_url is None or is_origin(home, url)
-        super().__init__(
-            model,
-            api_key=key_of_environment("OPENAI_API_KEY")
-            if api_key is None and at_home
-            else api_key,
-            base_url=url,
-            timeout=timeout,
-            max_retries=max_retries,
-            headers=headers,
-            session=session,
-            limits=limits,
-            settings=Settings().override(**settings),
-        )
+        if api_key is None and at_home:
+            api_key = key_of_environment("OPENAI_API_KEY")
+        super().__init__(model, api_key=api_key, base_url=url, **options)
         self._account = _account_of_environment() if at_home else {}
         self._at_openai = url.host == checked_url(DEFAULT_BASE_URL).host
         if self._at_openai and self._api_key is None:

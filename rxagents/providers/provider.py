@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar, Unpack, cast
 
 import aiohttp
 import msgspec
@@ -36,6 +36,25 @@ from rxagents.wire.parser import AnswerInfo, WireParser
 from rxagents.wire.request import ChatRequest
 
 
+class ProviderOptions(SettingsArguments, total=False):
+    """What every provider takes beside its model, key and host.
+
+    Attributes:
+        timeout: `Timeouts`, or seconds for the first event and for each further one.
+        max_retries: How often to send a request again while nothing has been delivered; 2 by
+            default.
+        headers: More headers; they win over the library's own.
+        session: An aiohttp session of your own, which is never closed here.
+        limits: How much an answer may hold; `None` for the defaults of `Limits`.
+    """
+
+    timeout: Timeouts | float | None
+    max_retries: int
+    headers: Mapping[str, str] | None
+    session: aiohttp.ClientSession | None
+    limits: Limits | None
+
+
 class Provider(StreamingModel):
     """A model at a provider; a `StreamingLLM`.
 
@@ -43,12 +62,7 @@ class Provider(StreamingModel):
         model: The model's name, as the provider has it.
         api_key: The key; `None` sends none.
         base_url: The API's URL, to which paths are added; a query in it is kept.
-        timeout: `Timeouts`, or seconds for the first event and for each further one.
-        max_retries: How often to send a request again while nothing has been delivered.
-        headers: More headers; they win over the library's own.
-        session: An aiohttp session of your own, which is never closed here.
-        limits: How much an answer may hold; `None` for the defaults of `Limits`.
-        settings: Generation settings; a call may override them.
+        **options: `ProviderOptions`, and generation settings, which a call may override.
 
     Raises:
         ConfigurationError: An argument is not usable.
@@ -62,22 +76,17 @@ class Provider(StreamingModel):
         *,
         api_key: str | None,
         base_url: URL,
-        timeout: Timeouts | float | None,
-        max_retries: int,
-        headers: Mapping[str, str] | None,
-        session: aiohttp.ClientSession | None,
-        limits: Limits | None,
-        settings: Settings,
+        **options: Unpack[ProviderOptions],
     ) -> None:
         self.model = checked_text("model", model)
         self.base_url = base_url
-        self.timeouts = Timeouts.of(timeout)
-        self.limits = checked_limits(limits)
-        self.max_retries = checked_retries(max_retries)
-        self.settings = settings
+        self.timeouts = Timeouts.of(options.pop("timeout", None))
+        self.max_retries = checked_retries(options.pop("max_retries", 2))
+        self.limits = checked_limits(options.pop("limits", None))
         self._api_key = None if api_key is None else checked_text("api_key", api_key, secret=True)
-        self._extra_headers = checked_headers(headers or {})
-        self._transport = Transport(self.name, checked_session(session))
+        self._extra_headers = checked_headers(options.pop("headers", None) or {})
+        self._transport = Transport(self.name, checked_session(options.pop("session", None)))
+        self.settings = Settings().override(**cast("SettingsArguments", options))
 
     def chat_stream(
         self,

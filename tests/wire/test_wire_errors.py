@@ -8,7 +8,7 @@ import pytest
 
 import rxagents
 from rxagents.core.errors import class_of_status
-from rxagents.wire.errors import ErrorBody, in_stream_error, parse_error
+from rxagents.wire.errors import in_stream_error, parse_error
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,24 @@ from rxagents.wire.errors import ErrorBody, in_stream_error, parse_error
 def test_an_error_is_read(
     body: object, message: str, kinds: tuple[str, ...], status: int | None
 ) -> None:
-    assert parse_error(body) == ErrorBody(message, kinds, status)
+    read = parse_error(body)
+    assert (read.message, read.kinds, read.status) == (message, kinds, status)
+
+
+@pytest.mark.parametrize(
+    ("body", "names_it"),
+    [
+        ({"error": {"code": 404, "message": "None such."}}, True),
+        ({"message": "Bad.", "status_code": "422"}, True),
+        ({"error": {"type": "not_found_error", "message": "None such."}}, False),
+        ({"code": 200, "message": "Bad."}, False),
+        ("Bad.", False),
+    ],
+)
+def test_a_status_that_the_error_names_is_told_from_one_that_its_kind_stands_for(
+    body: object, names_it: bool
+) -> None:
+    assert parse_error(body).names_status is names_it
 
 
 @pytest.mark.parametrize(
