@@ -13,11 +13,11 @@ NAMES = """
     EventType FilePart FirstEventTimeoutError Gemini IdleTimeoutError ImagePart LLM
     LimitExceededError LimitReachedError Limits MaxIterationsError Message NotFoundError Ollama
     OpenAI OpenAIResponses OutputError Overflow OverloadedError PayloadTooLargeError
-    ProtocolError ProviderError RateLimitError ReasoningPart RedirectError Response
+    ProtocolError ProviderError RateLimitError Reasoning ReasoningPart RedirectError Reset Response
     ResponseError RxAgentsError ServerError Settings StatusError StreamCancelledError
     StreamChunk StreamDecodeError StreamEvent StreamTimeoutError StreamingAgent StreamingLLM
     TextPart Thought Timeouts Token Tool ToolArgumentsError ToolCall ToolCallDelta ToolEnd
-    ToolError ToolNotFoundError ToolResult ToolStart ToolTimeoutError TotalTimeoutError
+    ToolError ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError
     TransportError TruncatedStreamError Usage __version__ from_aiter get_model run to_aiter
 """
 

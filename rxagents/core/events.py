@@ -22,10 +22,13 @@ class EventType(StrEnum):
     """The kinds of events."""
 
     TOKEN = "token"
+    REASONING = "reasoning"
     THOUGHT = "thought"
     TOOL_START = "tool_start"
+    TOOL_PROGRESS = "tool_progress"
     TOOL_END = "tool_end"
     ANSWER = "answer"
+    RESET = "reset"
     COMPLETE = "complete"
     ERROR = "error"
 
@@ -98,6 +101,18 @@ class Token(_Told, frozen=True, tag="token"):
     timestamp: float = field(default_factory=time.time)
 
 
+class Reasoning(_Told, frozen=True, tag="reasoning"):
+    """New thinking text, from a model that thinks apart from its answer.
+
+    Attributes:
+        content: The text.
+    """
+
+    type: ClassVar[EventType] = EventType.REASONING
+    content: str
+    timestamp: float = field(default_factory=time.time)
+
+
 class Thought(_Told, frozen=True, tag="thought"):
     """A whole thought."""
 
@@ -125,6 +140,22 @@ class ToolStart(_Told, frozen=True, tag="tool_start"):
     def content(self) -> str:
         """The tool's name."""
         return self.name
+
+
+class ToolProgress(_Told, frozen=True, tag="tool_progress"):
+    """A tool tells how far it is.
+
+    Attributes:
+        call_id: The id of the call.
+        name: The tool's name.
+        content: What it tells; what is no `str` is rendered as JSON.
+    """
+
+    type: ClassVar[EventType] = EventType.TOOL_PROGRESS
+    call_id: str
+    name: str
+    content: str
+    timestamp: float = field(default_factory=time.time)
 
 
 class ToolEnd(_Event, frozen=True, tag="tool_end"):
@@ -158,6 +189,28 @@ class Answer(_Told, frozen=True, tag="answer"):
     type: ClassVar[EventType] = EventType.ANSWER
     content: str
     timestamp: float = field(default_factory=time.time)
+
+
+class Reset(_Event, frozen=True, tag="reset"):
+    """What came before this event is void: the stream starts again.
+
+    Attributes:
+        error: What it failed with.
+    """
+
+    type: ClassVar[EventType] = EventType.RESET
+    error: ErrorInfo
+    timestamp: float = field(default_factory=time.time)
+
+    @classmethod
+    def of(cls, error: Exception) -> Reset:
+        """Tell that `error` made the stream start again."""
+        return cls(ErrorInfo.of(error))
+
+    @property
+    def content(self) -> str:
+        """The error's message."""
+        return self.error.message
 
 
 class Complete(_Told, frozen=True, tag="complete"):
@@ -194,4 +247,15 @@ class ErrorEvent(_Event, frozen=True, tag="error"):
         return self.error.message
 
 
-StreamEvent: TypeAlias = Token | Thought | ToolStart | ToolEnd | Answer | Complete | ErrorEvent
+StreamEvent: TypeAlias = (
+    Token
+    | Reasoning
+    | Thought
+    | ToolStart
+    | ToolProgress
+    | ToolEnd
+    | Answer
+    | Reset
+    | Complete
+    | ErrorEvent
+)

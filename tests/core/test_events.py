@@ -17,10 +17,13 @@ from rxagents import (
     ErrorInfo,
     EventType,
     RateLimitError,
+    Reasoning,
+    Reset,
     StreamEvent,
     Thought,
     Token,
     ToolEnd,
+    ToolProgress,
     ToolStart,
     Usage,
 )
@@ -29,17 +32,20 @@ INFO = ErrorInfo("RateLimitError", "Too fast.", "openai", 429, "req-1", retryabl
 USAGE = Usage(10, 20, 30, 5, None, raw={"prompt_tokens": 10, "details": {"x": [1]}})
 EVENTS: dict[str, StreamEvent] = {
     "token": Token("Hel", "thought", 1.5),
+    "reasoning": Reasoning("Let me see.", 1.5),
     "thought": Thought("I need a tool.", 1.5),
     "tool_start": ToolStart("call_1", "add", {"a": 1, "b": [None, "é"]}, 1.5),
+    "tool_progress": ToolProgress("call_1", "add", "half", 1.5),
     "tool_end": ToolEnd("call_1", "add", "3", INFO, 0.25, 1.5),
     "answer": Answer("It is 3.", 1.5),
+    "reset": Reset(INFO, 1.5),
     "complete": Complete("It is 3.", USAGE, 2, "stop", 1.5),
     "error": ErrorEvent(INFO, 1.5),
 }
 each_kind = pytest.mark.parametrize("kind", EVENTS)
 
 
-def test_the_seven_kinds_have_their_names() -> None:
+def test_the_kinds_have_their_names() -> None:
     assert list(EVENTS) == [kind.value for kind in EventType]
     assert isinstance(EventType.TOOL_START, str)
     assert f"{EventType.TOKEN}" == "token"
@@ -68,18 +74,21 @@ def test_an_event_survives_a_round_trip(codec: Any, kind: str) -> None:
     ("kind", "content", "data"),
     [
         ("token", "Hel", {"section": "thought"}),
+        ("reasoning", "Let me see.", {}),
         ("thought", "I need a tool.", {}),
         (
             "tool_start",
             "add",
             {"call_id": "call_1", "name": "add", "arguments": {"a": 1, "b": [None, "é"]}},
         ),
+        ("tool_progress", "half", {"call_id": "call_1", "name": "add"}),
         (
             "tool_end",
             "3",
             {"call_id": "call_1", "name": "add", "result": "3", "duration": 0.25},
         ),
         ("answer", "It is 3.", {}),
+        ("reset", "Too fast.", {}),
         (
             "complete",
             "It is 3.",
@@ -92,7 +101,7 @@ def test_the_common_face(kind: str, content: str, data: dict[str, object]) -> No
     event = EVENTS[kind]
     assert event.content == content
     assert event.data == data
-    assert event.error == (INFO if kind in {"tool_end", "error"} else None)
+    assert event.error == (INFO if kind in {"tool_end", "reset", "error"} else None)
     assert event.timestamp == 1.5
     assert msgspec.json.decode(msgspec.json.encode(event.data)) == data
 
@@ -111,6 +120,11 @@ def test_an_event_knows_when_it_was_made() -> None:
 
 def test_defaults_are_not_shared() -> None:
     assert ToolStart("c", "n").arguments is not ToolStart("c", "n").arguments
+
+
+def test_a_reset_tells_what_made_the_stream_start_again() -> None:
+    error = RateLimitError("Too fast.", provider="openai", status=429, request_id="req-1")
+    assert Reset.of(error).error == INFO
 
 
 def test_events_can_be_matched() -> None:
