@@ -42,6 +42,7 @@ class ToolFragments:
     def __init__(self) -> None:
         self._calls: list[_Call] = []
         self._by_wire_index: dict[int, _Call] = {}
+        self._by_id: dict[str, _Call] = {}
 
     def add(
         self,
@@ -73,9 +74,11 @@ class ToolFragments:
             "" if call.name else name,
             text,
         )
-        if delta == ToolCallDelta(call.index):
+        if delta == ToolCallDelta(call.index) or (call.sealed and not text.strip()):
             return deltas
-        call.id = call.id or call_id
+        if call_id and not call.id:
+            call.id = call_id
+            self._by_id.setdefault(call_id, call)
         call.name = call.name or name
         call.arguments.append(text)
         deltas.append(delta)
@@ -89,18 +92,15 @@ class ToolFragments:
         if wire_index is not None:
             call = self._by_wire_index.get(wire_index)
         elif call_id:
-            call = self._with_id(call_id)
+            call = self._by_id.get(call_id)
         else:
             call = self._calls[-1] if self._calls and not name else None
         if call is None:
             return None
         if call_id and call.id and call_id != call.id:
-            return self._with_id(call_id)
+            return self._by_id.get(call_id)
         other_name = name and call.name and name != call.name and not call_id
         return None if other_name else call
-
-    def _with_id(self, call_id: str) -> _Call | None:
-        return next((call for call in self._calls if call.id == call_id), None)
 
 
 def _seal(call: _Call) -> ToolCallDelta:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -302,3 +303,21 @@ def test_ten_thousand_fragments_are_one_call() -> None:
     chunks = parser.feed(stream + TOOL_CALLS, 1.0)
     ((_, call),) = sealed(chunks)
     assert call.arguments == text
+
+
+def test_space_after_the_seal_is_left_out() -> None:
+    sub = calls(part('{"b": 2}', "sub", index=1, id="y"))
+    chunks = decode(ADD_CALL + sub + calls(part("\n", index=0)) + TOOL_CALLS)
+    assert [call for _, call in sealed(chunks)] == [ToolCall("x", *ADD), ToolCall("y", *SUB)]
+
+
+def test_many_calls_without_an_index_are_linear() -> None:
+    times = []
+    for count in (4_000, 16_000):
+        stream = b"".join(calls(part("{}", "add", id=f"call-{i}")) for i in range(count))
+        start = time.process_time()
+        parser = ChatCompletionsParser(AnswerInfo())
+        chunks = parser.feed(stream, 1.0)
+        times.append(time.process_time() - start)
+        assert len({delta.index for chunk in chunks for delta in chunk.tool_calls}) == count
+    assert times[1] < 10 * times[0]
