@@ -7,7 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from rxagents import ConfigurationError, FilePart, ImagePart, Message, Settings, TextPart, Tool
+from rxagents import (
+    ConfigurationError,
+    FilePart,
+    ImagePart,
+    Message,
+    Settings,
+    TextPart,
+    Tool,
+    ToolCall,
+)
 from rxagents.wire.anthropic import render_messages
 from rxagents.wire.anthropic.render import OLDER_VERSION
 from rxagents.wire.gemini import render_contents
@@ -167,3 +176,18 @@ def test_citations_on_the_users_text_need_the_older_version() -> None:
     with pytest.raises(ConfigurationError, match=r"citations.*2023-06-01"):
         render_messages(asked)
     assert older(asked)["messages"][0]["content"][0]["citations"] == [{"url": "u"}]
+
+
+@pytest.mark.parametrize(
+    ("render", "path"),
+    [
+        (render_messages, "messages.1.content.0.input"),
+        (render_contents, "contents.1.parts.0.functionCall.args"),
+        (render_chat, "messages.1.tool_calls.0.function.arguments"),
+    ],
+)
+def test_a_call_whose_arguments_are_no_object_goes_back(render: Any, path: str) -> None:
+    called = Message.assistant(ToolCall("c", "f", '{"a": '))
+    refused = Message.tool("c", "The arguments are no JSON object.", name="f", is_error=True)
+    body = render(request(Message.user("hi"), called, refused))
+    assert at(body, path) == {"invalid_json": '{"a": '}

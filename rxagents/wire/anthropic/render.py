@@ -20,6 +20,7 @@ from rxagents.core.messages import (
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.anthropic.events import WIRE
+from rxagents.wire.arguments import arguments_of
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
 
@@ -99,7 +100,7 @@ def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
         elif content:
             turns.append({"role": role, "content": content})
     for turn in turns:
-        turn["content"].sort(key=lambda block: block["type"] != "tool_result")
+        turn["content"].sort(key=lambda block: block.get("type") != "tool_result")
     return turns
 
 
@@ -126,7 +127,8 @@ def _block(part: Part) -> dict[str, Any]:
             source = _base64(part.media_type, part.data)
             return {"type": "document", "source": source, **title}
         case ToolCall():
-            return {"type": "tool_use", "id": part.id, "name": part.name, "input": part.parse()}
+            call = {"id": part.id, "name": part.name, "input": arguments_of(part)}
+            return {"type": "tool_use", **call}
         case ToolResult():
             failed = {"is_error": True} if part.is_error else {}
             result = {"type": "tool_result", "tool_use_id": part.call_id}
@@ -154,8 +156,8 @@ def _assistant(message: Message) -> Iterator[dict[str, Any]]:
 
 def _fits(message: Message, blocks: list[dict[str, Any]]) -> bool:
     """Whether the message still has the text and the calls that it came with."""
-    length = sum(block["length"] for block in blocks if block["type"] == "text")
-    calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
+    length = sum(block["length"] for block in blocks if block.get("type") == "text")
+    calls = [block["id"] for block in blocks if block.get("type") == "tool_use"]
     return length == len(message.text) and calls == [call.id for call in message.tool_calls]
 
 

@@ -19,6 +19,7 @@ from rxagents.core.messages import (
 )
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
+from rxagents.wire.arguments import arguments_of
 from rxagents.wire.gemini.events import WIRE
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
@@ -112,7 +113,7 @@ def _part(part: Part, names: dict[str, str]) -> dict[str, Any]:
             response = {"name": name, "response": {key: part.content}}
             return {"functionResponse": {"id": part.call_id, **response}}
         case ToolCall():
-            call = {"id": part.id, "name": part.name, "args": part.parse()}
+            call = {"id": part.id, "name": part.name, "args": arguments_of(part)}
             signature = part.provider_data.get(WIRE, {})
             return {"functionCall": call, **signature}
         case ReasoningPart():
@@ -138,8 +139,13 @@ def _model_parts(message: Message) -> Iterator[dict[str, Any]]:
 def _fits(message: Message, parts: list[dict[str, Any]]) -> bool:
     """Whether the message still has the text and the calls that it came with."""
     length = sum(part["length"] for part in parts if "length" in part and not part.get("thought"))
-    calls = [part["functionCall"].get("name") for part in parts if "functionCall" in part]
+    calls = [call.get("name") for part in parts if (call := _call_in(part)) is not None]
     return length == len(message.text) and calls == [call.name for call in message.tool_calls]
+
+
+def _call_in(part: dict[str, Any]) -> dict[str, Any] | None:
+    call = part.get("functionCall")
+    return call if isinstance(call, dict) else None
 
 
 def _as_it_came(message: Message, parts: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -152,7 +158,7 @@ def _as_it_came(message: Message, parts: list[dict[str, Any]]) -> Iterator[dict[
                 if length or more:
                     yield {"text": text[:length], **more}
                 text = text[length:]
-            case {"functionCall": _, **more}:
+            case {"functionCall": dict(), **more}:
                 yield {**_part(next(calls), {}), **more}
             case _:
                 yield part

@@ -10,6 +10,7 @@ from rxagents.core.errors import ConfigurationError
 from rxagents.core.messages import ImagePart, Message, ReasoningPart, TextPart, ToolCall, ToolResult
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
+from rxagents.wire.arguments import arguments_of
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
 
@@ -103,7 +104,7 @@ def _image(part: ImagePart) -> str:
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
-    return {"function": {"name": call.name, "arguments": call.parse()}}
+    return {"function": {"name": call.name, "arguments": arguments_of(call)}}
 
 
 def _tools(settings: Settings, tools: tuple[Tool, ...]) -> list[dict[str, Any]]:

@@ -108,8 +108,8 @@ def _assistant(message: Message) -> Iterator[dict[str, Any]]:
 
 def _fits(message: Message, items: list[dict[str, Any]]) -> bool:
     """Whether the message still has the text and the calls that it came with."""
-    length = sum(item["length"] for item in items if item["type"] == "message")
-    calls = [item["call_id"] for item in items if item["type"] == "function_call"]
+    length = sum(item["length"] for item in items if item.get("type") == "message")
+    calls = [item["call_id"] for item in items if item.get("type") == "function_call"]
     return length == len(message.text) and calls == [call.id for call in message.tool_calls]
 
 
