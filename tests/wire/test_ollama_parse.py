@@ -87,3 +87,25 @@ def test_lines_of_generate_are_read_too() -> None:
     )
     assert parser.complete
     assert (chunks[0].delta, chunks[-1].finish_reason) == ("a", "length")
+
+
+def test_what_is_null_or_left_out_is_passed_over() -> None:
+    call = {"function": {"name": None, "arguments": None}}
+    chunks, parser = parse(
+        line(done=False),
+        line(message={"content": "a", "tool_calls": [None, {}, call]}, done=None),
+        line(done=True),
+    )
+    assert parser.error is None
+    assert parser.complete
+    assert [chunk.content for chunk in chunks] == ["a", "a"]
+    assert [delta.arguments for delta in chunks[0].tool_calls] == ["{}", "{}"]
+
+
+@pytest.mark.parametrize("junk", [b'"\xff"', b"9" * 5000])
+def test_a_last_line_with_a_field_that_cannot_be_read_is_a_typed_error(junk: bytes) -> None:
+    last = line(done=True, eval_count=3).replace(b'"m"', b'"m","novel":' + junk)
+    chunks, parser = parse(said("a"), last)
+    assert [chunk.content for chunk in chunks] == ["a"]
+    assert isinstance(parser.error, rxagents.StreamDecodeError)
+    assert not parser.complete

@@ -16,14 +16,14 @@ WIRE: Final = "ollama"
 class Function(Struct, gc=False):
     """A called function; some models' templates make a text of the arguments."""
 
-    name: str = ""
+    name: str | None = None
     arguments: dict[str, Any] | str | None = None
 
 
 class Call(Struct, gc=False):
     """A tool call, whole; newer versions send an id."""
 
-    function: Function
+    function: Function | None = None
     id: str | None = None
 
 
@@ -32,7 +32,7 @@ class ChatMessage(Struct, gc=False):
 
     content: str | None = None
     thinking: str | None = None
-    tool_calls: list[Call] | None = None
+    tool_calls: list[Call | None] | None = None
 
 
 class Line(Struct, gc=False):
@@ -42,7 +42,7 @@ class Line(Struct, gc=False):
     message: ChatMessage | None = None
     response: str | None = None
     thinking: str | None = None
-    done: bool = False
+    done: bool | None = None
     done_reason: str | None = None
     prompt_eval_count: int | None = None
     eval_count: int | None = None
@@ -50,12 +50,12 @@ class Line(Struct, gc=False):
 
 
 decoder = msgspec.json.Decoder(Line)
+fields_decoder = msgspec.json.Decoder(dict[str, Any])
 
 _COUNTED = ("_count", "_duration")
 
 
-def to_usage(line: Line, payload: bytes) -> Usage:
+def to_usage(line: Line, fields: dict[str, Any]) -> Usage:
     """Return the counts of the last line; `raw` has its durations too, in nanoseconds."""
-    fields: dict[str, Any] = msgspec.json.decode(payload)
     raw = {name: value for name, value in fields.items() if name.endswith(_COUNTED)}
     return Usage(input_tokens=line.prompt_eval_count, output_tokens=line.eval_count, raw=raw)

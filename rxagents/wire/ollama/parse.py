@@ -12,7 +12,7 @@ from rxagents.core.errors import LimitExceededError
 from rxagents.parsing.ndjson import LineFramer
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.framed_parser import FramedParser
-from rxagents.wire.ollama.events import Call, Line, decoder, to_usage
+from rxagents.wire.ollama.events import Call, Function, Line, decoder, fields_decoder, to_usage
 from rxagents.wire.parser import AnswerInfo
 
 
@@ -69,7 +69,7 @@ class OllamaParser(FramedParser):
         text = (message.content if message else line.response) or ""
         thinking = (message.thinking if message else line.thinking) or ""
         calls = (message.tool_calls if message else None) or ()
-        deltas = tuple(self._call(call) for call in calls)
+        deltas = tuple(self._call(call) for call in calls if call is not None)
         if line.done:
             self._finish(line, payload, text, thinking, deltas)
         elif text or thinking or deltas:
@@ -83,9 +83,12 @@ class OllamaParser(FramedParser):
         thinking: str,
         deltas: tuple[ToolCallDelta, ...],
     ) -> None:
-        self.done = True
         if line.prompt_eval_count is not None or line.eval_count is not None:
-            self._chunks.usage = to_usage(line, payload)
+            fields = self._decode(fields_decoder, payload)
+            if fields is None:
+                return
+            self._chunks.usage = to_usage(line, fields)
+        self.done = True
         reason = line.done_reason or "stop"
         called = self._calls and reason == "stop"
         self._chunks.emit(
@@ -100,18 +103,22 @@ class OllamaParser(FramedParser):
         """Return a call, which is always whole; older versions send no id: it gets one."""
         index = self._calls
         self._calls += 1
-        name = call.id or f"call_{uuid.uuid4().hex}"
-        return ToolCallDelta(
-            index, name, call.function.name, _text(call.function.arguments), sealed=True
-        )
+        call_id = call.id or f"call_{uuid.uuid4().hex}"
+        function = call.function or _NO_FUNCTION
+        arguments = _text(function.arguments)
+        return ToolCallDelta(index, call_id, function.name or "", arguments, sealed=True)
 
 
 def _is_event(line: Line) -> bool:
     """Whether this is a line of the stream, and not of something else that is JSON."""
-    return bool(line.error or line.done or line.message is not None or line.response is not None)
+    told = (line.done, line.message, line.response)
+    return bool(line.error) or any(field is not None for field in told)
 
 
 def _text(arguments: dict[str, Any] | str | None) -> str:
     if isinstance(arguments, str):
         return arguments
     return msgspec.json.encode(arguments or {}).decode()
+
+
+_NO_FUNCTION = Function()
