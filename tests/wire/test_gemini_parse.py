@@ -99,3 +99,44 @@ def test_ids_are_kept_where_the_host_sends_them() -> None:
     chunks, _ = parse(event({"functionCall": {"id": "c1", "name": "f"}}, finish="STOP"))
     (call,) = fold(chunks).tool_calls
     assert (call.id, call.parse()) == ("c1", {})
+
+
+def test_an_answer_that_finishes_with_every_event_goes_back_once() -> None:
+    chunks, _ = parse(
+        event({"text": "One ", "thoughtSignature": "s1"}, finish="STOP"),
+        event({"text": "two."}, finish="STOP"),
+    )
+    response = fold(chunks)
+    body = render_contents(ChatRequest("m", (Message.user("hi"), response.message)))
+    assert body["contents"][1]["parts"] == [
+        {"text": "One ", "thoughtSignature": "s1"},
+        {"text": "two."},
+    ]
+
+
+def test_usage_after_the_finish_is_told() -> None:
+    counts = json.dumps({"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4}})
+    chunks, _ = parse(event({"text": "a"}, finish="STOP"), f"data: {counts}\n\n".encode())
+    usage = fold(chunks).usage
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens) == (3, 4)
+
+
+def test_what_is_null_is_passed_over() -> None:
+    nulls = {"candidates": [None, {"content": {"parts": [None, {"text": "a"}]}}]}
+    chunks, parser = parse(f"data: {json.dumps(nulls)}\n\n".encode())
+    assert parser.error is None
+    assert [chunk.content for chunk in chunks] == ["a"]
+
+
+def test_an_error_may_name_its_kind_alone() -> None:
+    _, parser = parse(b'data: {"error":{"status":"RESOURCE_EXHAUSTED","message":"Slow."}}\n\n')
+    assert isinstance(parser.error, rxagents.RateLimitError)
+
+
+def test_a_call_that_is_no_object_does_not_hinder_the_next_turn() -> None:
+    chunks, _ = parse(event({"functionCall": "f"}, {"text": "a"}, finish="STOP"))
+    response = fold(chunks)
+    assert response.tool_calls == ()
+    body = render_contents(ChatRequest("m", (Message.user("hi"), response.message)))
+    assert {"text": "a"} in body["contents"][1]["parts"]

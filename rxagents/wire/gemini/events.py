@@ -24,7 +24,7 @@ class FunctionCall(Struct, gc=False):
 class Content(Struct, gc=False):
     """A piece of an answer; parts are kept as they are, since many kinds must go back."""
 
-    parts: list[dict[str, Any]] | None = None
+    parts: list[dict[str, Any] | None] | None = None
 
 
 class Candidate(Struct, gc=False):
@@ -48,7 +48,7 @@ class PromptFeedback(Struct, gc=False):
 class Event(Struct, gc=False):
     """One event of the stream."""
 
-    candidates: list[Candidate] | None = None
+    candidates: list[Candidate | None] | None = None
     feedback: PromptFeedback | None = field(name="promptFeedback", default=None)
     usage: dict[str, Any] | None = field(name="usageMetadata", default=None)
     model: str | None = field(name="modelVersion", default=None)

@@ -80,12 +80,16 @@ class GeminiParser(SSEParser):
 
     @property
     def complete(self) -> bool:
-        """Every candidate gave its finish reason, or the prompt was blocked."""
+        """Every candidate gave its finish reason, or the prompt was blocked.
+
+        The wire has no end marker, but some hosts that are compatible send `[DONE]`.
+        """
         answers = self._answers.values()
-        return self._blocked or (bool(answers) and all(answer.finished for answer in answers))
+        finished = bool(answers) and all(answer.finished for answer in answers)
+        return self.done or self._blocked or finished
 
     def _end(self) -> None:
-        """Nothing is held back; the wire has no end marker."""
+        """Nothing is held back."""
 
     def _take(self, fields: EventFields, payload: bytes) -> None:
         event = self._decode(decoder, payload) if payload else None
@@ -98,19 +102,23 @@ class GeminiParser(SSEParser):
             self._chunks.learn(model=event.model, id=event.id)
         if event.usage:
             self._chunks.usage = to_usage(event.usage)
-        for candidate in event.candidates or ():
+        emitted = self._chunks.index
+        for candidate in filter(None, event.candidates or ()):
             self._take_candidate(candidate)
         if event.feedback is not None and event.feedback.block_reason:
             self._blocked = True
             metadata = {"finish_reason": event.feedback.block_reason}
             self._chunks.emit(finish_reason="content_filter", metadata=metadata)
+        if event.usage and self.complete and self._chunks.index == emitted:
+            self._chunks.emit()
 
     def _take_candidate(self, candidate: Candidate) -> None:
         number = candidate.index or 0
         answer = self._answers.setdefault(number, _Answer())
         text, thinking, metadata = "", "", _told(candidate)
         deltas: list[ToolCallDelta] = []
-        for part in candidate.content.parts or () if candidate.content else ():
+        parts = candidate.content.parts if candidate.content else None
+        for part in filter(None, parts or ()):
             answer.remember(part)
             match part:
                 case {"text": str(piece), "thought": True}:
@@ -127,6 +135,7 @@ class GeminiParser(SSEParser):
             metadata["finish_reason"] = finish
             if answer.unusual:
                 metadata["provider_data"] = {WIRE: {"parts": answer.parts}}
+                answer.parts = []  # some models finish with every event, and each tells its own
         unified = FINISH_REASONS.get(finish, finish)
         if text or thinking or deltas or finish or metadata:
             self._chunks.emit(
