@@ -20,9 +20,11 @@ _STATUS_OF_KIND: dict[str, int] = {
     "context_length_exceeded": 400,
     "invalid_prompt": 400,
     "authentication_error": 401,
+    "unauthenticated": 401,
     "invalid_api_key": 401,
     "permission_error": 403,
     "permission_denied": 403,
+    "invalid_argument": 400,
     "not_found_error": 404,
     "model_not_found": 404,
     "timeout": 408,
@@ -32,16 +34,18 @@ _STATUS_OF_KIND: dict[str, int] = {
     "rate_limit_exceeded": 429,
     "insufficient_quota": 429,
     "too_many_requests": 429,
+    "resource_exhausted": 429,
     "api_error": 500,
     "internal_error": 500,
     "internal_server_error": 500,
     "server_error": 500,
     "service_unavailable": 503,
+    "unavailable": 503,
     "overloaded": 529,
     "overloaded_error": 529,
 }
-"""The status an in-stream error stands for, by its type or code: the words of the OpenAI and
-Anthropic API references, with the variants that compatible hosts write."""
+"""The status an in-stream error stands for, by its type or code: the words of the OpenAI,
+Anthropic and Gemini API references, with the variants that compatible hosts write."""
 
 
 class ErrorBody(Struct, frozen=True):
@@ -89,11 +93,19 @@ def decode_body(data: bytes) -> object:
     return data.decode("utf-8", "replace").strip()
 
 
+def is_error_body(body: object) -> bool:
+    """Whether decoded JSON is an error that stands by itself."""
+    body = body[0] if isinstance(body, list) and body else body
+    return isinstance(body, Mapping) and bool(body.get("error"))
+
+
 def in_stream_error(error: object, provider: str, request_id: str | None) -> ProviderError:
     """Return the error that an error inside a stream with status 200 stands for.
 
     Where it names nothing known it is a `ServerError`: the provider failed while it answered.
     """
+    if request_id is None and isinstance(error, Mapping) and _is_text(error.get("request_id")):
+        request_id = _valid(error["request_id"])
     body = parse_error(error)
     kind = class_of_status(body.status) if body.status else ServerError
     return kind(

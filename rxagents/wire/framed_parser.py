@@ -75,14 +75,23 @@ class FramedParser(ABC):
         """Take in the end of a stream that did not announce it."""
 
     def _decode(self, decoder: msgspec.json.Decoder[T], payload: bytes) -> T | None:
-        """Decode an event; on failure note the error and return `None`."""
+        """Decode an event; on failure note the error, unless it is not ours to read.
+
+        Returns:
+            `None` where there is nothing to take in.
+        """
         if self._is_too_deep(payload):
             return None
         try:
             return decoder.decode(payload)
         except JSON_ERRORS as error:
-            self._fail_to_decode(payload, error)
+            if not self._is_unknown(payload):
+                self._fail_to_decode(payload, error)
             return None
+
+    def _is_unknown(self, payload: bytes) -> bool:
+        """Whether an event that cannot be read is of a kind that is passed over anyway."""
+        return False
 
     def _is_too_deep(self, payload: bytes) -> bool:
         depth = self._info.limits.json_depth

@@ -7,12 +7,16 @@ from abc import abstractmethod
 from rxagents.core.errors import LimitExceededError
 from rxagents.parsing.sse import EventFields, EventFramer, parse_fields
 from rxagents.wire.chunk_builder import ChunkBuilder
+from rxagents.wire.errors import decode_body, is_error_body
 from rxagents.wire.framed_parser import FramedParser
 from rxagents.wire.parser import AnswerInfo
 
 
 class SSEParser(FramedParser):
     """Cuts an event stream into events and hands each to the wire.
+
+    What all these wires may have is taken in here: `[DONE]`, which ends a stream at once, events
+    named `error`, and an error written as plain JSON between the events.
 
     Args:
         info: What is known of the answer already.
@@ -48,5 +52,18 @@ class SSEParser(FramedParser):
             fields = parse_fields(block)
             payload = b"\n".join(fields.data).strip()
             self.events += bool(payload)
-            if payload or fields.error:
+            if payload == b"[DONE]":
+                self.done = True
+                self._end()
+            elif payload and fields.event == b"error":
+                self._fail(payload)
+            elif payload or fields.error:
                 self._take(fields, payload)
+            elif self.events and block.lstrip().startswith((b"{", b"[")):
+                self._take_bare(block)
+
+    def _take_bare(self, block: bytes) -> None:
+        """Take in JSON that is no data: Gemini's errors may come so, and proxies' do."""
+        body = decode_body(block)
+        if is_error_body(body):
+            self._fail(body)

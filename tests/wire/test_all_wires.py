@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +13,15 @@ from hypothesis import strategies as st
 from wires import WIRES as SPOKEN
 from wires import SpokenWire
 
-from rxagents import StreamChunk, ToolCall, Usage
+from rxagents import (
+    OverloadedError,
+    ProviderError,
+    ServerError,
+    StreamChunk,
+    StreamDecodeError,
+    ToolCall,
+    Usage,
+)
 from rxagents.core.response import ResponseBuilder
 from rxagents.testing import Reply
 from rxagents.testing.wires import WIRES, ServedWire
@@ -151,12 +161,143 @@ def test_finish_reasons_are_unified_and_their_own_word_is_kept(
     assert chunks[-1].metadata["finish_reason"]
 
 
-@pytest.mark.parametrize("wire", SPOKEN, ids=lambda wire: wire.name)
+JUNK = st.sampled_from(
+    [
+        *[None, True, 5, 1.5, 10**400, "", "\ud83d", "9" * 5000, [], [None], [5], {}],
+        *[{"type": None}, {"type": "text", "text": {}}, {"error": [{}]}, [{"name": 5, "args": 5}]],
+    ]
+)
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Return what holds each part of decoded JSON, and the key or the position there."""
+    keys: Any = range(len(value)) if isinstance(value, list) else value
+    for key in keys if isinstance(value, list | dict) else ():
+        yield value, key
+        yield from places(value[key])
+
+
+@each_wire
+@settings(deadline=None, max_examples=200)
+@given(number=st.integers(0), place=st.integers(0), junk=JUNK)
+def test_nothing_that_stands_in_an_event_raises(
+    wire: ServedWire, number: int, place: int, junk: Any
+) -> None:
+    reply = Reply("a", reasoning="b", tool_calls=[ToolCall("c", "f", "{}")], usage=Usage(1, 2))
+    sent = [event for event in wire.events(reply, "m", "id") if b"{" in event]
+    number %= len(sent)
+    opening, brace, rest = sent[number].partition(b"{")
+    body = json.loads(brace + rest)
+    holders = list(places(body))
+    holder, key = holders[place % len(holders)]
+    holder[key] = junk
+    sent[number] = opening + json.dumps(body).encode() + rest[len(rest.rstrip()) :]
+    chunks, parser = parse(wire, b"".join(sent))
+    for chunk in chunks:
+        (chunk.content + chunk.reasoning + chunk.refusal).encode()
+    assert parser.error is None or isinstance(parser.error, ProviderError)
+    str(parser.error).encode()
+
+
+SSE = [wire for wire in SPOKEN if wire.is_sse]
+each_sse_wire = pytest.mark.parametrize("wire", SSE, ids=lambda wire: wire.name)
+
+
+def read(wire: SpokenWire, *events: bytes) -> tuple[str, WireParser]:
+    """Return the text of a stream, and its parser; however its bytes are cut."""
+    body, seen = b"".join(events), []
+    for pieces in ([body], [body[i : i + 1] for i in range(len(body))]):
+        parser: WireParser = wire.model("http://localhost")._parser(AnswerInfo("acme"))
+        chunks = [chunk for piece in pieces for chunk in parser.feed(piece, 1.0)]
+        chunks += parser.flush(1.0)
+        seen.append(("".join(chunk.delta for chunk in chunks), parser))
+    (text, _), (same, _) = seen
+    assert text == same
+    return seen[0]
+
+
+@each_sse_wire
+@pytest.mark.parametrize(
+    ("payload", "kind"),
+    [
+        (b"The engine is gone.", ServerError),
+        (b'{"error":{"type":"overloaded_error","message":"The engine is gone."}}', OverloadedError),
+        (b'{"code":503,"message":"The engine is gone."}', OverloadedError),
+    ],
+    ids=["words", "JSON", "flat JSON"],
+)
+def test_an_event_named_error_is_one(
+    wire: SpokenWire, payload: bytes, kind: type[ProviderError]
+) -> None:
+    text, parser = read(wire, wire.text("a"), b"event: error\n", wire.raw(payload), wire.text("b"))
+    assert text == "a"
+    assert type(parser.error) is kind
+    assert "The engine is gone." in str(parser.error)
+
+
+BARE = {"error": {"code": 503, "message": "The engine is gone.", "status": "UNAVAILABLE"}}
+
+
+@each_sse_wire
+@pytest.mark.parametrize("end", [b"", b"\n\n"], ids=["at the end", "closed"])
+@pytest.mark.parametrize(
+    "written",
+    [json.dumps(BARE), json.dumps(BARE, indent=2), json.dumps([BARE], indent=2)],
+    ids=["in one line", "in many lines", "in a list"],
+)
+def test_an_error_that_is_plain_json_between_the_events_is_one(
+    wire: SpokenWire, written: str, end: bytes
+) -> None:
+    text, parser = read(wire, wire.text("a"), written.encode() + end)
+    assert text == "a"
+    assert type(parser.error) is OverloadedError
+    assert "The engine is gone." in str(parser.error)
+
+
+@each_sse_wire
+@pytest.mark.parametrize(
+    "bare", [b"{}\n\n", b'{"error":null}\n\n', b"[]\n\n", b"[5]\n\n", b"{\n\n"]
+)
+def test_other_lines_that_are_no_fields_are_passed_over(wire: SpokenWire, bare: bytes) -> None:
+    text, parser = read(wire, wire.text("a"), bare, wire.text("b"), wire.finish(), wire.done())
+    assert (text, parser.error, parser.complete) == ("ab", None, True)
+
+
+@each_sse_wire
+def test_done_ends_every_stream_of_events(wire: SpokenWire) -> None:
+    text, parser = read(wire, wire.text("a"), b"data: [DONE] \n\n", wire.text("b"))
+    assert (text, parser.error, parser.done, parser.complete) == ("a", None, True, True)
+
+
+@each_sse_wire
 @pytest.mark.parametrize("payload", [b'{"type":"novel","x":[1]}', b'{"a":{"b":null}}'])
 def test_an_event_of_an_unknown_kind_is_passed_over(wire: SpokenWire, payload: bytes) -> None:
-    parser: WireParser = wire.model("http://localhost")._parser(AnswerInfo("acme"))
-    if not wire.is_sse:
-        return  # a line that is no part of an answer is no line of this wire
-    chunks = parser.feed(wire.text("a") + wire.raw(payload) + wire.text("b"), 1.0)
-    assert parser.error is None
-    assert [chunk.content for chunk in chunks] == ["a", "ab"]
+    text, parser = read(wire, wire.text("a"), wire.raw(payload), wire.text("b"))
+    assert (text, parser.error) == ("ab", None)
+
+
+TYPED = [wire for wire in SSE if wire.name in {"anthropic", "openai responses"}]
+
+
+@pytest.mark.parametrize("wire", TYPED, ids=lambda wire: wire.name)
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("delta", 5),
+        ("index", "x"),
+        ("output_index", "x"),
+        ("message", 5),
+        ("response", "x"),
+        ("text", {}),
+        ("usage", []),
+        ("item", "x"),
+    ],
+)
+def test_an_event_of_an_unknown_type_may_hold_anything(
+    wire: SpokenWire, field: str, value: object
+) -> None:
+    novel = json.dumps({"type": "response.novel.delta", field: value}).encode()
+    text, parser = read(wire, wire.text("a"), wire.raw(novel), wire.text("b"))
+    assert (text, parser.error) == ("ab", None)
+    _, parser = read(wire, wire.text("a"), wire.raw(novel[:-1]))
+    assert type(parser.error) is StreamDecodeError

@@ -158,3 +158,53 @@ def test_blocks_may_interleave() -> None:
     )
     calls = fold(chunks).tool_calls
     assert [(call.name, call.arguments) for call in calls] == [("f", '{"a":1}'), ("g", '{"b":2}')]
+
+
+def test_what_a_delta_of_an_unknown_type_holds_is_no_text() -> None:
+    chunks, parser = parse(
+        delta(0, "text_delta", text="a"),
+        delta(0, "novel_delta", text="b"),
+        delta(0, "novel_delta", text=["c"]),
+        delta(0, "text_delta", text="d"),
+    )
+    assert parser.error is None
+    assert fold(chunks).content == "ad"
+
+
+def test_a_known_delta_that_cannot_be_read_is_a_typed_error() -> None:
+    _, parser = parse(delta(0, "text_delta", text=["c"]))
+    assert isinstance(parser.error, rxagents.StreamDecodeError)
+
+
+def test_a_call_that_no_event_closed_is_sealed_by_the_finish() -> None:
+    chunks, _ = parse(
+        start(0, type="tool_use", id="a", name="f", input={"x": 1}),
+        start(1, type="tool_use", id="b", name="g", input={}),
+        delta(1, "input_json_delta", partial_json='{"y":2}'),
+        start(2, type="tool_use", id="c", name="h", input={}),
+        delta(2, "input_json_delta", partial_json='{"z":'),
+        finish("tool_use"),
+    )
+    deltas = [delta for chunk in chunks for delta in chunk.tool_calls]
+    assert [delta.index for delta in deltas if delta.sealed] == [0, 1]
+    assert [call.arguments for call in fold(chunks).tool_calls] == ['{"x":1}', '{"y":2}', '{"z":']
+
+
+def test_a_second_finish_only_tells_the_usage() -> None:
+    chunks, _ = parse(
+        start(0, type="thinking", thinking="Hm.", signature="sig"),
+        delta(1, "text_delta", text="So."),
+        finish("end_turn", output_tokens=1),
+        finish("end_turn", output_tokens=5),
+        END,
+    )
+    response = fold(chunks)
+    assert [chunk.finish_reason for chunk in chunks if chunk.finish_reason] == ["stop"]
+    assert response.usage is not None
+    assert response.usage.output_tokens == 5
+    assert sent_back(response)[0] == {"type": "thinking", "thinking": "Hm.", "signature": "sig"}
+
+
+def test_a_block_without_a_type_does_not_hinder_the_next_turn() -> None:
+    chunks, _ = parse(start(0), delta(1, "text_delta", text="So."), finish("end_turn"), END)
+    assert {"type": "text", "text": "So."} in sent_back(fold(chunks))

@@ -297,3 +297,26 @@ def test_nesting_of_any_depth_raises_nothing(
         chunks, error, _ = decode(event("a") + b"data: " + payload + b"\n\n")
         assert chunks[0].content == "a"
         assert error is None or isinstance(error, ProviderError)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"object": "error", "message": "Busy.", "type": "ServiceUnavailableError", "code": 503},
+        {"object": "error", "error": {"message": "Busy.", "code": 503}},
+        {"choices": [{"delta": {}, "finish_reason": "error", "error": {
+            "code": 503, "message": "Busy."}}]},
+    ],
+    ids=["flat", "flat and not", "in a choice"],
+)  # fmt: skip
+def test_an_error_may_stand_in_other_places(body: object) -> None:
+    error = fails(data(body))
+    assert type(error) is rxagents.OverloadedError
+    assert "Busy." in str(error)
+
+
+def test_nulls_in_lists_are_passed_over() -> None:
+    nulls = {"choices": [None, {"delta": {"content": "a", "tool_calls": [None]}}]}
+    chunks, error, _ = decode(data(nulls), event("b"), data({"choices": [None]}), event("c"))
+    assert error is None
+    assert [chunk.delta for chunk in chunks] == ["a", "b", "c"]

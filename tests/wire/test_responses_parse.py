@@ -156,3 +156,64 @@ def test_thinking_refusals_and_annotations() -> None:
     response = fold(chunks)
     assert (response.reasoning, response.refusal) == ("Hm.Raw.", "No.")
     assert any(chunk.metadata.get("annotations") == [{"url": "u"}] for chunk in chunks)
+
+
+def arguments_done(arguments: str) -> bytes:
+    return event("function_call_arguments.done", arguments=arguments, output_index=0)
+
+
+def test_a_call_is_sealed_when_its_arguments_are_done() -> None:
+    added = event("output_item.added", item=CALL, output_index=0)
+    chunks, _ = parse(added, arguments_done('{"a":1}'))
+    assert [(d.arguments, d.sealed) for d in chunks[-1].tool_calls] == [('{"a":1}', True)]
+    cut, _ = parse(added, arguments_done('{"a":'))
+    empty, _ = parse(added, arguments_done(""))
+    assert not any(d.sealed for chunk in cut + empty for d in chunk.tool_calls)
+
+
+def test_a_call_is_not_sealed_before_its_name_is_known() -> None:
+    chunks, _ = parse(
+        event("function_call_arguments.delta", delta='{"a":1}', output_index=0),
+        arguments_done('{"a":1}'),
+        event("output_item.done", item={**WHOLE_CALL, "call_id": None}, output_index=0),
+    )
+    (call,) = fold(chunks).tool_calls
+    assert (call.name, call.arguments) == ("f", '{"a":1}')
+    (seal,) = [d for chunk in chunks for d in chunk.tool_calls if d.sealed]
+    assert (seal.name, seal.id) == ("f", call.id)
+    assert seal.id.startswith("call_")
+
+
+def test_thinking_is_told_once_however_it_comes() -> None:
+    chunks, _ = parse(
+        event("reasoning_summary_text.delta", delta="H", output_index=0, summary_index=1),
+        event("reasoning_summary_text.done", text="Hm.", output_index=0, summary_index=1),
+        event("reasoning_text.done", text="Raw.", output_index=0, content_index=0),
+    )
+    assert fold(chunks).reasoning == "Hm.Raw."
+
+
+@pytest.mark.parametrize("index", [1, None], ids=["shifted", "null"])
+def test_what_has_been_told_is_known_by_its_id(index: int | None) -> None:
+    part = None if index is None else 0
+    chunks, parser = parse(
+        event("output_text.delta", delta="a", output_index=index, content_index=part),
+        event("output_text.done", text="a", output_index=index, content_index=part),
+        event("output_item.done", item=message("a"), output_index=index),
+        completed(message("a")),
+    )
+    assert parser.error is None
+    assert fold(chunks).content == "a"
+
+
+def test_a_failure_without_a_reason_does_not_show_the_response() -> None:
+    _, parser = parse(event("failed", response={"error": None, "instructions": "secret"}))
+    assert isinstance(parser.error, rxagents.ServerError)
+    assert "secret" not in str(parser.error)
+
+
+def test_an_item_of_an_odd_type_does_not_hinder_the_next_turn() -> None:
+    chunks, parser = parse(completed({"type": []}, {}, message("So.")))
+    assert parser.complete
+    request = ChatRequest("m", (Message.user("hi"), fold(chunks).message))
+    assert {"role": "assistant", "content": "So."} in render_response(request)["input"]

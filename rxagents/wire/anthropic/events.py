@@ -8,15 +8,30 @@ import msgspec
 from msgspec import Struct
 
 from rxagents.core.usage import Usage
+from rxagents.wire.framed_parser import JSON_ERRORS
 
 WIRE: Final = "anthropic"
 """The key of this wire in `provider_data`."""
+
+EVENTS = {
+    "message_start",
+    "message_delta",
+    "message_stop",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "error",
+}
+"""The types of events that are read: others are passed over, whatever stands in them."""
+
+DELTAS = {"text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta"}
+"""The types of deltas that are read; so with these."""
 
 
 class Delta(Struct, gc=False):
     """What an event adds to a block, or to the message."""
 
-    type: str = ""
+    type: str | None = None
     text: str | None = None
     thinking: str | None = None
     signature: str | None = None
@@ -37,17 +52,33 @@ class StartedMessage(Struct, gc=False):
 class Event(Struct, gc=False):
     """One event of the stream, of any type; the blocks' starts are kept as they are."""
 
-    type: str = ""
+    type: str | None = None
     index: int | None = 0
     delta: Delta | None = None
     content_block: dict[str, Any] | None = None
     message: StartedMessage | None = None
     usage: dict[str, Any] | None = None
-    error: Any = None
-    request_id: str | None = None
+
+
+class _Types(Struct):
+    type: Any = None
+    delta: Any = None
 
 
 decoder = msgspec.json.Decoder(Event)
+_types_decoder = msgspec.json.Decoder(_Types)
+
+
+def is_unknown(payload: bytes) -> bool:
+    """Whether an event, or what it adds to a block, is of a type that is not read."""
+    try:
+        types = _types_decoder.decode(payload)
+    except JSON_ERRORS:
+        return False
+    match types:
+        case _Types(type="content_block_delta", delta={"type": str(kind)}):
+            return kind not in DELTAS
+    return isinstance(types.type, str) and types.type not in EVENTS
 
 
 def to_usage(raw: dict[str, Any]) -> Usage:

@@ -7,7 +7,15 @@ from typing import Any
 from rxagents.core.chunks import ToolCallDelta
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.anthropic.blocks import Block
-from rxagents.wire.anthropic.events import WIRE, Delta, Event, decoder, to_usage
+from rxagents.wire.anthropic.events import (
+    DELTAS,
+    WIRE,
+    Delta,
+    Event,
+    decoder,
+    is_unknown,
+    to_usage,
+)
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.parser import AnswerInfo
 from rxagents.wire.sse_parser import SSEParser
@@ -20,6 +28,8 @@ FINISH_REASONS = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
+_CUT = {"length", "content_filter"}
+"""Finish reasons of answers whose last tool call may lack its end."""
 
 
 class AnthropicParser(SSEParser):
@@ -47,6 +57,9 @@ class AnthropicParser(SSEParser):
     def _end(self) -> None:
         """Nothing is held back."""
 
+    def _is_unknown(self, payload: bytes) -> bool:
+        return is_unknown(payload)
+
     def _take(self, fields: EventFields, payload: bytes) -> None:
         event = self._decode(decoder, payload) if payload else None
         if event is None:
@@ -65,9 +78,7 @@ class AnthropicParser(SSEParser):
             case "message_stop":
                 self.done = True
             case "error":
-                self._fail(event.error or payload)
-                if self.error is not None and self.error.request_id is None:
-                    self.error.request_id = event.request_id
+                self._fail(payload)
 
     def _begin(self, event: Event) -> None:
         if event.message is not None:
@@ -87,9 +98,12 @@ class AnthropicParser(SSEParser):
             self._chunks.emit(reasoning=block.text)
 
     def _add(self, index: int, delta: Delta) -> None:
+        kind = delta.type or ""
+        if kind and kind not in DELTAS:
+            return
         block = self._blocks.get(index)
         if block is None:
-            block = self._blocks[index] = Block({"type": _BLOCK_OF_DELTA.get(delta.type, "")})
+            block = self._blocks[index] = Block({"type": _BLOCK_OF_DELTA.get(kind, "")})
         if delta.text:
             block.pieces.append(delta.text)
             self._chunks.emit(delta.text)
@@ -121,18 +135,21 @@ class AnthropicParser(SSEParser):
         delta = event.delta or _NOTHING
         self._count(event.usage)
         reason = delta.stop_reason or ""
-        if not reason:
+        if not reason or self._finished:
             if event.usage:
                 self._chunks.emit()
             return
         self._finished = True
+        finish = FINISH_REASONS.get(reason, reason)
+        for index in () if finish in _CUT else sorted(self._blocks):
+            self._stop(index)
         metadata: dict[str, Any] = {"finish_reason": reason}
         if delta.stop_sequence:
             metadata["stop_sequence"] = delta.stop_sequence
         blocks = [block for _, block in sorted(self._blocks.items())]
         if any(block.goes_back for block in blocks):
             metadata["provider_data"] = {WIRE: {"blocks": [block.memory() for block in blocks]}}
-        self._chunks.emit(finish_reason=FINISH_REASONS.get(reason, reason), metadata=metadata)
+        self._chunks.emit(finish_reason=finish, metadata=metadata)
 
     def _count(self, usage: dict[str, Any] | None) -> None:
         """Take in counts, which are cumulative; a later event may leave some of them out."""

@@ -95,7 +95,8 @@ class ChunkAssembler(ChunkBuilder):
             usage = self.usage = to_usage(event.usage)
         emitted = len(self.chunks)
         for position, choice in enumerate(event.choices or ()):
-            self._take_choice(choice, position, usage)
+            if choice is not None:
+                self._take_choice(choice, position, usage)
         if usage is not None and len(self.chunks) == emitted:
             self.emit()
 
@@ -167,7 +168,7 @@ class ChunkAssembler(ChunkBuilder):
         self, number: int, answer: _Answer, delta: Delta, finish: str
     ) -> tuple[ToolCallDelta, ...]:
         deltas: list[ToolCallDelta] = []
-        for call in delta.tool_calls or ():
+        for call in filter(None, delta.tool_calls or ()):
             function = call.function or _NO_FUNCTION
             arguments = function.arguments
             if isinstance(arguments, str):

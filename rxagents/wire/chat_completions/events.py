@@ -40,7 +40,7 @@ class Delta(Struct, gc=False):
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
-    tool_calls: list[ToolCallFragment] | None = None
+    tool_calls: list[ToolCallFragment | None] | None = None
     function_call: Function | None = None
     reasoning_details: list[Any] | None = None
 
@@ -51,17 +51,28 @@ class Choice(Struct, gc=False):
     delta: Delta | None = None
     index: int | None = 0
     finish_reason: str | None = None
-    logprobs: dict[str, Any] | None = None
+    logprobs: Any = None
+    error: Any = None
 
 
 class Event(Struct, gc=False):
-    """One event of the stream."""
+    """One event of the stream; what servers send as an error may stand in it at three places."""
 
-    choices: list[Choice] | None = None
+    choices: list[Choice | None] | None = None
     usage: dict[str, Any] | None = None
     error: Any = None
     id: Any = None
     model: Any = None
+    object: Any = None
+    message: Any = None
+    type: Any = None
+    code: Any = None
+
+    def told_error(self) -> Any:
+        """Return the error that the event tells, or something false."""
+        if self.object == "error":
+            return self.error or {"message": self.message, "type": self.type, "code": self.code}
+        return self.error or next((c.error for c in self.choices or () if c and c.error), None)
 
 
 class PlainDelta(Struct, gc=False):
@@ -83,6 +94,7 @@ class PlainChoice(Struct, gc=False):
     index: int = 0
     finish_reason: None = None
     logprobs: None = None
+    error: None = None
 
 
 class PlainEvent(Struct, gc=False):
@@ -143,13 +155,14 @@ def _decode_lines(decoder: msgspec.json.Decoder[T], lines: bytes, count: int) ->
 
 
 _BETWEEN = b"\n\ndata: "
+_NO_CHOICE = Choice()
 
 
 def is_plain(event: Event) -> bool:
     """Whether the events that follow are likely to be text and nothing else."""
     if event.usage is not None or event.choices is None or len(event.choices) != 1:
         return False
-    choice = event.choices[0]
+    choice = event.choices[0] or _NO_CHOICE
     return choice.delta == Delta(choice.delta.content if choice.delta else None)
 
 

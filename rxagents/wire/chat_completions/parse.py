@@ -41,7 +41,7 @@ class ChatCompletionsParser(SSEParser):
         return self.done or self._assembler.finished
 
     def _end(self) -> None:
-        self._assembler.end(done=False)
+        self._assembler.end(done=self.done)
         if self._error_field and not self.complete:
             self._fail(self._error_field)
 
@@ -75,14 +75,7 @@ class ChatCompletionsParser(SSEParser):
 
     def _take(self, fields: EventFields, payload: bytes) -> None:
         self._error_field = fields.error or self._error_field
-        if not payload:
-            return
-        if payload == b"[DONE]":
-            self.done = True
-            self._assembler.end(done=True)
-        elif fields.event == b"error":
-            self._fail(payload)
-        elif not self._is_too_deep(payload):
+        if payload and not self._is_too_deep(payload):
             self._take_payload(payload)
 
     def _take_payload(self, payload: bytes) -> None:
@@ -96,7 +89,8 @@ class ChatCompletionsParser(SSEParser):
         self._take_event(event)
 
     def _take_event(self, event: Event) -> None:
-        if event.error:
-            self._fail(event.error)
+        error = event.told_error()
+        if error:
+            self._fail(error)
         else:
             self._assembler.take(event)

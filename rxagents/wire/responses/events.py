@@ -8,31 +8,66 @@ import msgspec
 from msgspec import Struct
 
 from rxagents.core.usage import Usage
+from rxagents.wire.framed_parser import JSON_ERRORS
 
 WIRE: Final = "openai-responses"
 """The key of this wire in `provider_data`."""
 
 
+EVENTS = {
+    "created",
+    "completed",
+    "incomplete",
+    "failed",
+    "error",
+    "output_item.added",
+    "output_item.done",
+    "output_text.delta",
+    "output_text.done",
+    "output_text.annotation.added",
+    "refusal.delta",
+    "refusal.done",
+    "reasoning_text.delta",
+    "reasoning_text.done",
+    "reasoning_summary_text.delta",
+    "reasoning_summary_text.done",
+    "function_call_arguments.delta",
+    "function_call_arguments.done",
+}
+"""The types of events that are read: others are passed over, whatever stands in them."""
+
+
 class Event(Struct, gc=False):
     """One event of the stream, of any type; whole items and responses are kept as they are."""
 
-    type: str = ""
+    type: str | None = None
     delta: str | None = None
     text: str | None = None
     refusal: str | None = None
     arguments: str | None = None
-    output_index: int = 0
-    content_index: int = 0
-    summary_index: int = 0
+    output_index: int | None = 0
+    content_index: int | None = 0
+    summary_index: int | None = 0
     item: dict[str, Any] | None = None
     response: dict[str, Any] | None = None
     annotation: Any = None
-    code: Any = None
-    message: str | None = None
-    error: Any = None
+
+
+class _Type(Struct):
+    type: Any = None
 
 
 decoder = msgspec.json.Decoder(Event)
+_type_decoder = msgspec.json.Decoder(_Type)
+
+
+def is_unknown(payload: bytes) -> bool:
+    """Whether an event is of a type that is not read."""
+    try:
+        kind = _type_decoder.decode(payload).type
+    except JSON_ERRORS:
+        return False
+    return isinstance(kind, str) and kind.removeprefix("response.") not in EVENTS
 
 
 def to_usage(raw: dict[str, Any]) -> Usage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import msgspec
@@ -10,21 +11,31 @@ from rxagents.core.chunks import ToolCallDelta
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.parser import AnswerInfo
-from rxagents.wire.responses.events import WIRE, Event, decoder, to_usage
+from rxagents.wire.responses.events import WIRE, decoder, is_unknown, to_usage
 from rxagents.wire.sse_parser import SSEParser
 
 _INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"}
+_NO_REASON = "it does not say why"
 
 
 class _Call:
     """A function call of the answer."""
 
-    __slots__ = ("index", "length", "sealed")
+    __slots__ = ("id", "index", "length", "name", "sealed")
 
     def __init__(self, index: int) -> None:
         self.index = index
+        self.id = ""
+        self.name = ""
         self.length = 0
         self.sealed = False
+
+    def learn(self, item: dict[str, Any]) -> tuple[str, str]:
+        """Return what the item tells of id and name, where that is not known yet."""
+        new_id = "" if self.id else _text(item.get("call_id"))
+        new_name = "" if self.name else _text(item.get("name"))
+        self.id, self.name = self.id or new_id, self.name or new_name
+        return new_id, new_name
 
 
 class ResponsesParser(SSEParser):
@@ -55,48 +66,57 @@ class ResponsesParser(SSEParser):
     def _end(self) -> None:
         """Nothing is held back."""
 
+    def _is_unknown(self, payload: bytes) -> bool:
+        return is_unknown(payload)
+
     def _take(self, fields: EventFields, payload: bytes) -> None:
-        if payload == b"[DONE]":
-            self.done = True
-        event = self._decode(decoder, payload) if payload and not self.done else None
-        if event is None:
+        event = self._decode(decoder, payload) if payload else None
+        if event is None or event.type is None:
             return
+        index = event.output_index or 0
+        part = event.content_index or event.summary_index or 0  # an event has one of them
         match event.type.removeprefix("response."):
             case "output_text.delta":
-                self._add(event, event.content_index, "text", event.delta)
+                self._add(index, part, "text", event.delta)
             case "reasoning_summary_text.delta":
-                self._add(event, event.summary_index, "summary", event.delta)
+                self._add(index, part, "summary", event.delta)
             case "reasoning_text.delta":
-                self._add(event, event.content_index, "reasoning", event.delta)
+                self._add(index, part, "reasoning", event.delta)
             case "refusal.delta":
-                self._add(event, event.content_index, "refusal", event.delta)
+                self._add(index, part, "refusal", event.delta)
             case "function_call_arguments.delta":
-                self._add_arguments(event.output_index, event.delta or "")
+                self._add_arguments(index, event.delta or "")
             case "output_text.done":
-                self._reconcile(event.output_index, event.content_index, "text", event.text)
+                self._reconcile(index, part, "text", event.text)
+            case "reasoning_summary_text.done":
+                self._reconcile(index, part, "summary", event.text)
+            case "reasoning_text.done":
+                self._reconcile(index, part, "reasoning", event.text)
             case "refusal.done":
-                self._reconcile(event.output_index, event.content_index, "refusal", event.refusal)
+                self._reconcile(index, part, "refusal", event.refusal)
+            case "function_call_arguments.done" if event.arguments:
+                self._seal(self._call(index, {}), {"arguments": event.arguments})
             case "output_text.annotation.added":
                 self._chunks.emit(metadata={"annotations": [event.annotation]})
             case "output_item.added":
-                self._start(event.output_index, event.item or {})
+                self._start(index, event.item or {})
             case "output_item.done":
-                self._stop(event.output_index, event.item or {})
+                self._stop(index, event.item or {})
             case "created":
                 self._learn(event.response or {})
             case "completed" | "incomplete":
                 self._finish(event.response or {})
             case "failed":
-                self._fail((event.response or {}).get("error") or payload)
+                self._fail((event.response or {}).get("error") or _NO_REASON)
             case "error":
-                self._fail(event.error or {"message": event.message, "code": event.code})
+                self._fail(payload)
 
     def _learn(self, response: dict[str, Any]) -> None:
         self._chunks.learn(id=response.get("id"), model=response.get("model"))
 
-    def _add(self, event: Event, part: int, kind: str, delta: str | None) -> None:
+    def _add(self, index: int, part: int, kind: str, delta: str | None) -> None:
         if delta:
-            key = event.output_index, part, kind
+            key = index, part, kind
             self._told[key] = self._told.get(key, 0) + len(delta)
             self._emit(kind, delta)
 
@@ -128,9 +148,7 @@ class ResponsesParser(SSEParser):
             call = self._calls[index] = _Call(len(self._calls))
             arguments = _text(item.get("arguments"))
             call.length = len(arguments)
-            started = ToolCallDelta(
-                call.index, _text(item.get("call_id")), _text(item.get("name")), arguments
-            )
+            started = ToolCallDelta(call.index, *call.learn(item), arguments)
             self._chunks.emit(tool_calls=(started,))
         return call
 
@@ -159,16 +177,20 @@ class ResponsesParser(SSEParser):
     def _seal(self, call: _Call, item: dict[str, Any]) -> None:
         arguments = _text(item.get("arguments"))
         whole = item.get("status") != "incomplete" and _is_json(arguments)
-        if whole and not call.sealed:
+        told_id, name = call.learn(item)
+        if whole and call.name and not call.sealed:
             call.sealed = True
+            made_id = "" if call.id else f"call_{uuid.uuid4().hex}"
             rest = arguments[call.length :]
-            seal = ToolCallDelta(call.index, arguments=rest, sealed=True)
+            seal = ToolCallDelta(call.index, told_id or made_id, name, rest, sealed=True)
             self._chunks.emit(tool_calls=(seal,))
 
     def _finish(self, response: dict[str, Any]) -> None:
         self._learn(response)
+        told = {_text(item.get("id")) for item in self._items.values()} - {""}
         for index, item in enumerate(_parts(response, "output")):
-            if index not in self._items:
+            # Some hosts count otherwise here than in their events: what was told has its id.
+            if index not in self._items and _text(item.get("id")) not in told:
                 self._stop(index, item)
         usage = response.get("usage")
         if isinstance(usage, dict):
@@ -178,7 +200,7 @@ class ResponsesParser(SSEParser):
         word = reason or _text(response.get("status")) or "completed"
         metadata: dict[str, Any] = {"finish_reason": word}
         items = [item for _, item in sorted(self._items.items())]
-        if any(item.get("type") not in {"message", "function_call"} for item in items):
+        if any(item.get("type") not in ("message", "function_call") for item in items):
             metadata["provider_data"] = {WIRE: {"items": [_memory(item) for item in items]}}
         finish = _INCOMPLETE.get(word, word)
         if finish == "completed":
