@@ -343,6 +343,16 @@ def _errors_in_the_stream(answer: _Answers) -> Iterator[Fault]:
     if wire.tells_kinds:
         busy = [answer.head + chunk(wire.error("overloaded")) + LAST]
         yield Fault("overloaded, then well", [busy, answer.good], None, "one two", 2)
+    if wire.is_sse:
+        plain = b'{\n  "error": {\n    "code": 503,\n    "message": "No."\n  }\n}\n'
+        for name, error in {
+            "plain JSON": plain,
+            "an event of that name": b"event: error\ndata: " + plain.replace(b"\n", b"") + b"\n\n",
+        }.items():
+            failed, kind = chunk(error) + LAST, rxagents.OverloadedError
+            yield Fault(f"an error that is {name}", answer.begun(failed), kind, "one")
+            begun = [answer.head + chunk(wire.start()) + failed]
+            yield Fault(f"{name}, then well", [begun, answer.good], None, "one two", 2)
 
 
 def _encodings(answer: _Answers) -> Iterator[Fault]:
