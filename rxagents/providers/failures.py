@@ -25,16 +25,17 @@ _LONGEST_QUOTE = 500
 """How many characters of a body that holds no sentence are quoted."""
 
 _ADVICE = {
-    401: " Check the API key.",
-    403: " Check what the API key is allowed to do.",
-    404: " Check the model's name and base_url.",
-    429: " Slow down, or check the account's quota.",
+    401: "Check the API key.",
+    403: "Check what the API key is allowed to do.",
+    404: "Check the model's name and base_url.",
+    429: "Slow down, or check the account's quota.",
 }
 
 
 async def status_error(call: Call, exchange: Exchange) -> ProviderError:
     """Return the error of an answer whose status is not 200."""
     body = await exchange.read_head(call.limits.error_bytes)
+    asked = asked_wait(exchange.headers)
     kind = class_of_status(exchange.status)
     if exchange.status < 300:
         kind = ResponseError
@@ -46,13 +47,13 @@ async def status_error(call: Call, exchange: Exchange) -> ProviderError:
     else:
         said = _said(body) or exchange.reason
     return kind(
-        f"{call.provider} answered with status {exchange.status}: {said}"
-        + _ADVICE.get(exchange.status, ""),
+        f"{call.provider} answered with status {exchange.status}: "
+        + _advised(said, exchange.status),
         provider=call.provider,
         request_id=request_id(exchange.headers),
         status=exchange.status,
         retryable=asked_retry(exchange.headers),
-        retry_after=asked_wait(exchange.headers),
+        retry_after=parse_error(decode_body(body)).retry_after if asked is None else asked,
     )
 
 
@@ -65,10 +66,11 @@ def no_stream(call: Call, exchange: Exchange, head: bytes) -> ProviderError:
     if body.names_status and body.status is not None:
         return class_of_status(body.status)(
             f"{call.provider} answered with an error in place of a stream: "
-            f"{body.message[:_LONGEST_MESSAGE]}{_ADVICE.get(body.status, '')}",
+            + _advised(body.message[:_LONGEST_MESSAGE], body.status),
             provider=call.provider,
             request_id=request_id(exchange.headers),
             status=body.status,
+            retry_after=body.retry_after,
         )
     kind = exchange.headers.get("content-type", "no content type")
     return ResponseError(
@@ -101,6 +103,13 @@ def redact(error: ProviderError, call: Call) -> None:
     error.args = (call.redact(str(error)),)
     if error.request_id is not None:
         error.request_id = call.redact(error.request_id)
+
+
+def _advised(said: str, status: int) -> str:
+    """Return the provider's sentence, and what to do where the status tells."""
+    if status not in _ADVICE:
+        return said
+    return f"{said if said.endswith(('.', '!', '?')) else f'{said}.'} {_ADVICE[status]}"
 
 
 def _redirected(location: str) -> str:

@@ -56,12 +56,14 @@ class ErrorBody(Struct, frozen=True):
         kinds: Its types and codes, in lower case.
         status: The status it names, or the one its kinds stand for; `None` if neither.
         names_status: Whether it names the status itself.
+        retry_after: Seconds it asks to wait, which Google writes into the body.
     """
 
     message: str
     kinds: tuple[str, ...] = ()
     status: int | None = None
     names_status: bool = False
+    retry_after: float | None = None
 
 
 def parse_error(error: object) -> ErrorBody:
@@ -82,7 +84,13 @@ def parse_error(error: object) -> ErrorBody:
     kinds = tuple(_valid(kind).lower() for kind in named if isinstance(kind, str) and kind)
     named_status = _named_status(error)
     status = named_status or _status_of(kinds)
-    return ErrorBody(_valid(message or _json(error)), kinds, status, named_status is not None)
+    return ErrorBody(
+        _valid(message or _json(error)),
+        kinds,
+        status,
+        named_status is not None,
+        _asked_wait(error.get("details")),
+    )
 
 
 def decode_body(data: bytes) -> object:
@@ -113,6 +121,7 @@ def in_stream_error(error: object, provider: str, request_id: str | None) -> Pro
         provider=provider,
         request_id=request_id,
         status=body.status,
+        retry_after=body.retry_after,
     )
 
 
@@ -149,6 +158,18 @@ def _status_of(kinds: tuple[str, ...]) -> int | None:
 
 
 _STATUS = re.compile("[45][0-9][0-9]")
+
+
+def _asked_wait(details: object) -> float | None:
+    """Return the seconds that a `google.rpc.RetryInfo` among the details asks to wait."""
+    for detail in details if isinstance(details, list) else ():
+        match detail:
+            case {"retryDelay": str(delay)} if _SECONDS.fullmatch(delay):
+                return float(delay.removesuffix("s"))
+    return None
+
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?s")
 
 
 def _json(value: object) -> str:

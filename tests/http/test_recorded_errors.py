@@ -6,6 +6,7 @@ The recordings are not part of the project: `RXAGENTS_RECORDINGS` names their fo
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,13 @@ def _message(body: bytes) -> str | None:
     error = error.get("error", error)
     message = error if isinstance(error, str) else error.get("message")
     return message if isinstance(message, str) else None
+
+
+def _asked_wait(header: str | None, body: bytes) -> float | None:
+    """Return the seconds in the header, or else in Google's way in the body."""
+    delay = re.search(rb'"retryDelay": "(\d+)s"', body)
+    seconds = header or (delay and delay[1])
+    return None if seconds is None else float(seconds)
 
 
 def _errors() -> list[Any]:
@@ -73,6 +81,7 @@ def test_a_recorded_error_is_typed(recording: dict[str, Any], run_async: Any) ->
     assert error is None or error[:200] in str(caught)
     lower = {name.lower(): value for name, value in recording["headers"].items()}
     assert caught.request_id == (lower.get("x-request-id") or lower.get("request-id"))
+    assert caught.retry_after == _asked_wait(lower.get("retry-after"), body)
     shown = f"{caught!r} {caught} {vars(caught)}"
     assert KEY not in shown
     assert "my secret prompt" not in shown

@@ -117,6 +117,21 @@ def test_retry_after_is_read(
     assert failure().retry_after == seconds
 
 
+@pytest.mark.parametrize("header", ["7", None])
+def test_a_wait_in_the_body_is_read_where_no_header_tells(
+    mocked: aioresponses, header: str | None
+) -> None:
+    headers = {} if header is None else {"retry-after": header}
+    payload = {"error": {"message": "Slow.", "details": [{"retryDelay": "48s"}]}}
+    mocked.post(URL, status=429, headers=headers, payload=payload)
+    assert failure().retry_after == (48 if header is None else 7)
+
+
+def test_advice_is_a_sentence_of_its_own(mocked: aioresponses) -> None:
+    mocked.post(URL, status=404, payload={"error": {"message": "No such model"}})
+    assert "No such model. Check the model's name" in str(failure())
+
+
 @pytest.mark.parametrize(("word", "retryable"), [("true", True), ("false", False), ("maybe", True)])
 def test_x_should_retry_wins_over_the_status(
     mocked: aioresponses, word: str, retryable: bool

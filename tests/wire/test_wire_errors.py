@@ -143,6 +143,21 @@ def test_an_error_in_a_stream_has_the_class_of_its_kind(key: str, kind: str, nam
     assert str(error) == "acme failed in the middle of the stream: It broke."
 
 
+@pytest.mark.parametrize(
+    ("details", "seconds"),
+    [
+        ([{"@type": "google.rpc.Help", "links": []}, {"retryDelay": "48s"}], 48.0),
+        ([{"retryDelay": "0.5s"}], 0.5),
+        ([{"retryDelay": "soon"}, {"retryDelay": 5}, 5], None),
+        ([{"retryDelay": "9" * 5_000 + "s"}], None),
+        ({"retryDelay": "48s"}, None),
+    ],
+)
+def test_a_wait_that_the_body_asks_for_is_read(details: object, seconds: float | None) -> None:
+    error = in_stream_error({"error": {"code": 429, "details": details}}, "acme", None)
+    assert error.retry_after == seconds
+
+
 @pytest.mark.parametrize("code", [400, "400", 403, 404, 408, 409, 413, 422, 429, "503", 529, 599])
 def test_an_error_in_a_stream_has_the_class_of_its_status(code: Any) -> None:
     error = in_stream_error({"message": "It broke.", "code": code}, "acme", None)
