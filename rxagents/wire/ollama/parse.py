@@ -68,8 +68,8 @@ class OllamaParser(FramedParser):
         message = line.message
         text = (message.content if message else line.response) or ""
         thinking = (message.thinking if message else line.thinking) or ""
-        calls = (message.tool_calls if message else None) or ()
-        deltas = tuple(self._call(call) for call in calls if call is not None)
+        calls = message.tool_calls if message else None
+        deltas = tuple(map(self._call, filter(None, calls))) if calls else ()
         if line.done:
             self._finish(line, payload, text, thinking, deltas)
         elif text or thinking or deltas:
@@ -111,8 +111,8 @@ class OllamaParser(FramedParser):
 
 def _is_event(line: Line) -> bool:
     """Whether this is a line of the stream, and not of something else that is JSON."""
-    told = (line.done, line.message, line.response)
-    return bool(line.error) or any(field is not None for field in told)
+    told = line.message is not None or line.response is not None or line.done is not None
+    return told or bool(line.error)
 
 
 def _text(arguments: dict[str, Any] | str | None) -> str:
