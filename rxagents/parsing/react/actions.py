@@ -1,0 +1,189 @@
+"""Reads actions and their inputs, in text that comes in pieces, up to a whole call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rxagents.parsing.react.arguments import NOTHING, from_call, from_text
+from rxagents.parsing.react.brackets import Brackets
+from rxagents.parsing.react.literals import read_object
+
+_NAME = re.compile(r"[`\"'*]*+([\w.-]++)[`\"'*.]*+\s*+")
+_FENCE = re.compile(r"`{3,}+[\w-]*+\s*+")
+_HEAD_END = re.compile(r"[(\[\n]")
+
+
+class _Reader:
+    """What actions and inputs have in common.
+
+    Attributes:
+        name: The tool's name; empty as long as there is none.
+        arguments: The arguments of the call, once it is whole.
+    """
+
+    __slots__ = ("_brackets", "_fragments", "arguments", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.arguments: dict[str, Any] | None = None
+        self._brackets: Brackets | None = None
+        self._fragments: list[str] = []
+
+    @property
+    def is_half(self) -> bool:
+        """Whether a bracket is still open."""
+        return self._brackets is not None and self.arguments is None
+
+    @property
+    def is_in_block(self) -> bool:
+        """Whether a triple-quoted string is open, in which labels are text."""
+        return self._brackets is not None and self._brackets.is_in_block
+
+    def _take(self, text: str) -> str:
+        """Return all that was kept, and `text`; keep nothing."""
+        self._fragments.append(text)
+        whole = "".join(self._fragments)
+        self._fragments.clear()
+        return whole
+
+
+class ActionReader(_Reader):
+    """Reads what follows `Action:`.
+
+    Args:
+        parameters: The names of each tool's parameters.
+    """
+
+    __slots__ = ("_is_head", "_opener", "_parameters")
+
+    def __init__(self, parameters: Mapping[str, Sequence[str]]) -> None:
+        super().__init__("")
+        self._parameters = parameters
+        self._opener = ""
+        self._is_head = True
+
+    @property
+    def parameters(self) -> Sequence[str]:
+        """The names of the tool's parameters, as far as they are known."""
+        return self._parameters.get(self.name, ())
+
+    def feed(self, text: str) -> int:
+        """Return where in `text` the call is whole, or -1."""
+        start = self._read_head(text) if self._is_head else 0
+        if self._brackets is None:
+            return -1
+        end = self._brackets.feed(text[start:])
+        if end < 0:
+            return -1
+        self.arguments = self._read_arguments(self._brackets)
+        return start + end
+
+    def close(self) -> dict[str, Any] | None:
+        """Return the arguments of a call that is whole now that nothing follows."""
+        if self._is_head:
+            self._end_head(self._take(""), "\n")
+        return {} if self.name and self._brackets is None else None
+
+    def _read_head(self, text: str) -> int:
+        """Read up to the tool's name, and return where what follows it starts."""
+        start = 0
+        for match in _HEAD_END.finditer(text):
+            self._end_head(self._take(text[start : match.start()]), match[0])
+            start = match.end()
+            if not self._is_head:
+                return start
+        self._fragments.append(text[start:])
+        return len(text)
+
+    def _end_head(self, head: str, mark: str) -> None:
+        head = head.strip()
+        if mark == "\n" and (not head or _FENCE.fullmatch(head)):
+            return
+        self._is_head = False
+        match = _NAME.fullmatch(head)
+        if match is None or match[1].lower() in NOTHING:
+            return
+        self.name = match[1].rstrip(".")
+        if self.name and mark != "\n":
+            self._opener = mark
+            self._brackets = Brackets(mark)
+
+    def _read_arguments(self, brackets: Brackets) -> dict[str, Any]:
+        if self._opener == "[":
+            return from_text(brackets.text, self.parameters)
+        return from_call(brackets.text, brackets.commas, self.parameters)
+
+
+class InputReader(_Reader):
+    """Reads what follows `Action Input:`.
+
+    Args:
+        name: The tool's name.
+        parameters: The names of its parameters.
+    """
+
+    __slots__ = ("_is_fenced", "_is_start", "_parameters")
+
+    def __init__(self, name: str, parameters: Sequence[str]) -> None:
+        super().__init__(name)
+        self._parameters = parameters
+        self._is_start = True
+        self._is_fenced = False
+
+    def feed(self, text: str) -> int:
+        """Return where in `text` the call is whole, or -1."""
+        start = self._read_start(text) if self._is_start else 0
+        if self._brackets is not None:
+            return self._read_object(self._brackets, text, start)
+        if start < len(text):
+            self._fragments.append(text[start:])
+        return -1
+
+    def close(self) -> dict[str, Any] | None:
+        """Return the arguments of a call that is whole now that nothing follows."""
+        if self._brackets is not None:
+            return None
+        text = self._take("").strip()
+        return from_text(text.removesuffix("```") if self._is_fenced else text, self._parameters)
+
+    def _read_start(self, text: str) -> int:
+        """Read blanks, a fence and an opening brace; return where what follows them starts."""
+        at = 0 if self._is_fenced else self._read_fence(text)
+        rest = text[at:].lstrip()
+        if not rest or not self._is_start:
+            return at
+        self._is_start = False
+        start = len(text) - len(rest)
+        if rest[0] == "{":
+            self._brackets = Brackets("{")
+            start += 1
+        return start
+
+    def _read_fence(self, text: str) -> int:
+        """Read the line of a fence; return where it ends."""
+        at = 0 if self._fragments else len(text) - len(text.lstrip())
+        if not self._fragments and text[at : at + 1] != "`":
+            return at
+        newline = text.find("\n", at)
+        if newline < 0:
+            self._fragments.append(text[at:])
+            return len(text)
+        line = self._take(text[at:newline])
+        self._is_fenced = _FENCE.fullmatch(line) is not None
+        if not self._is_fenced:
+            self._is_start = False
+            self._fragments.append(line)
+        return newline
+
+    def _read_object(self, brackets: Brackets, text: str, start: int) -> int:
+        end = brackets.feed(text[start:])
+        if end < 0:
+            return -1
+        self.arguments = read_object("{" + brackets.text + "}")
+        if self.arguments is not None:
+            return start + end
+        self._brackets = None
+        self._fragments = ["{", brackets.text, "}", text[start + end :]]
+        return -1

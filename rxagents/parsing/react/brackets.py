@@ -1,0 +1,102 @@
+"""Finds where a bracket closes, in text that comes in pieces."""
+
+from __future__ import annotations
+
+import re
+
+from rxagents.core.limits import DEFAULT_LIMITS
+from rxagents.parsing.react.quoting import body_end, quote_at
+
+_MAX_DEPTH = DEFAULT_LIMITS.json_depth
+_CLOSERS = {"(": ")", "[": "]", "{": "}"}
+_NESTED = re.compile(r"""(?<!\w)["']|[()\[\]{},]""")
+"""A quote after a letter is an apostrophe."""
+_SQUARE = re.compile(r"[\[\]]")
+
+
+class Brackets:
+    """What stands between a bracket and its closing one.
+
+    Between square brackets stands plain text; between others, strings and more brackets do.
+
+    What is nested more deeply than JSON may be never closes.
+
+    Args:
+        opener: The opening bracket.
+
+    Attributes:
+        commas: Where in `text` commas stand that are in no string and no other brackets.
+    """
+
+    __slots__ = ("_at", "_carry", "_closers", "_fragments", "_mark", "_offset", "_quote", "commas")
+
+    def __init__(self, opener: str) -> None:
+        self.commas: list[int] = []
+        self._mark = _SQUARE if opener == "[" else _NESTED
+        self._closers = _CLOSERS[opener]
+        self._quote = ""
+        self._fragments: list[str] = []
+        # The text that is not yet read, from `_at` on, and the character before it.
+        self._carry = ""
+        self._at = 0
+        self._offset = 0
+
+    @property
+    def text(self) -> str:
+        """What was fed, without the closing bracket."""
+        return "".join(self._fragments)
+
+    @property
+    def is_in_block(self) -> bool:
+        """Whether a triple-quoted string is open."""
+        return len(self._quote) > 1
+
+    def feed(self, text: str) -> int:
+        """Return where in `text` the bracket has been closed, or -1."""
+        if len(self._closers) > _MAX_DEPTH:
+            return -1
+        data, at = self._carry + text, self._at
+        while 0 < len(self._closers) <= _MAX_DEPTH and at < len(data):
+            read = self._read_string(data, at) if self._quote else self._read_plain(data, at)
+            if read == at:
+                break
+            at = read
+        if not self._closers:
+            end = at - len(self._carry)
+            self._fragments.append(text[: end - 1])
+            return end
+        self._fragments.append(text)
+        self._keep(data, at)
+        return -1
+
+    def _keep(self, data: str, at: int) -> None:
+        kept = max(at - 1, 0)
+        self._carry, self._at = data[kept:], at - kept
+        self._offset += kept
+
+    def _read_string(self, data: str, at: int) -> int:
+        end = body_end(data, at, self._quote)
+        if data.startswith(self._quote, end):
+            end += len(self._quote)
+            self._quote = ""
+        return end
+
+    def _read_plain(self, data: str, at: int) -> int:
+        match = self._mark.search(data, at)
+        if match is None:
+            return len(data)
+        mark, start = match[0], match.start()
+        if mark in "\"'":
+            self._quote = quote_at(data, start)
+            return start + len(self._quote)
+        if mark == ",":
+            self._separate(self._offset + start)
+        elif mark in _CLOSERS:
+            self._closers += _CLOSERS[mark]
+        elif mark in self._closers:
+            self._closers = self._closers[: self._closers.rfind(mark)]
+        return match.end()
+
+    def _separate(self, at: int) -> None:
+        if len(self._closers) == 1:
+            self.commas.append(at)

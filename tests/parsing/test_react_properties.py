@@ -1,0 +1,181 @@
+"""The ReAct parser under every split of any text, and its cost for hostile ones."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from rxagents.core.events import Answer, Thought, Token
+from rxagents.core.messages import ToolCall
+from rxagents.parsing.react import ReActParser, Step
+
+PARAMETERS = {"f": ["a", "b"], "g-h": []}
+
+FRAGMENTS = st.sampled_from(
+    ["Thought:", "**Action:**", "Action", "Action:", "Action Input:", "Observation:", "Answer:",
+     "Final Answer:", "Fin", " Thought", "\n", "\n\n", " ", "\t", "**", "*", ":", "f", "g-h", "f(",
+     "f[", "(", ")", "[", "]", "{", "}", ",", "=", "a=", '"', "'", '"""', "'''", "\\", '\\"', "1",
+     "true", "None", "```json\n", "```", "`", '{"a": 1}', "word", "é😀", ".", "\u2028", "\ud800"]
+)  # fmt: skip
+TEXTS = st.lists(FRAGMENTS | st.text(max_size=3), max_size=25).map("".join)
+
+
+def run(feeds: Iterable[str]) -> tuple[list[Any], bool]:
+    """Return the steps with adjacent tokens joined and without ids, and `done`."""
+    parser = ReActParser(PARAMETERS)
+    steps = [step for text in feeds for step in parser.feed(text, 0.0)] + parser.flush(0.0)
+    return joined(steps), parser.done
+
+
+def joined(steps: list[Step]) -> list[Any]:
+    found: list[Any] = []
+    for step in steps:
+        if isinstance(step, ToolCall):
+            found.append((step.name, step.arguments))
+        elif isinstance(step, Token) and found and found[-1][0] == f"{step.section} token":
+            found[-1] = (found[-1][0], found[-1][1] + step.content)
+        elif isinstance(step, Token):
+            found.append((f"{step.section} token", step.content))
+        else:
+            found.append((step.type, step.content))
+    return found
+
+
+@settings(deadline=None)
+@given(TEXTS, st.data())
+@example('Action: f("""\nThought: """, b="")\n**Answer:** x', None)
+@example('**Thought:** x\nAction: f\nAction Input: ```json\n{"a": "\\""}\n```\nThought: y', None)
+@example("**Thought:*", None)
+@example("The answer: 1\nThe answer: 2\n", None)
+@example("Action: f(it's, b=it's)", None)
+@example("Action: f\nAction Input: `x`\n{}", None)
+def test_every_split_gives_the_same_steps(text: str, data: st.DataObject | None) -> None:
+    expected = run([text])
+    assert run(text) == expected
+    for cut in range(len(text)):
+        assert run([text[:cut], text[cut:]]) == expected
+    if data is not None:
+        size = data.draw(st.integers(2, 7))
+        assert run(text[i : i + size] for i in range(0, len(text), size)) == expected
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_the_tokens_of_a_section_are_its_text(text: str) -> None:
+    parser = ReActParser(PARAMETERS)
+    tokens: dict[str, str] = {"thought": "", "answer": ""}
+    for step in [step for c in text for step in parser.feed(c, 0.0)] + parser.flush(0.0):
+        if isinstance(step, Token) and step.section != "action":
+            tokens[step.section] += step.content
+        elif isinstance(step, Thought | Answer):
+            assert tokens[step.type] == step.content == step.content.strip() != ""
+            tokens[step.type] = ""
+        elif isinstance(step, ToolCall):
+            assert isinstance(step.parse(), dict)
+    assert tokens == {"thought": "", "answer": ""}
+
+
+WORDS = st.text('ab,:()[]{}"=\n \\é', max_size=12)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(-1e9, 1e9) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=5,
+)
+ARGUMENTS = st.dictionaries(st.sampled_from(["a", "b-c", "d_1"]), VALUES)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(WORDS, ARGUMENTS, st.sampled_from(["named", "object", "input"]))),
+    WORDS,
+)
+def test_what_was_written_is_what_is_read(
+    turns: list[tuple[str, dict[str, Any], str]], last: str
+) -> None:
+    text = ""
+    expected: list[tuple[str, Any]] = []
+    for thought, arguments, form in turns:
+        text += f"Thought: {thought}\nAction: {written(arguments, form)}\n"
+        expected += [("thought", thought.strip())] if thought.strip() else []
+        expected += [("g-h", arguments)]
+    steps = [step for step in run(text + f"Thought: {last}")[0] if not step[0].endswith(" token")]
+    found = [(kind, json.loads(what) if kind == "g-h" else what) for kind, what in steps]
+    assert found == expected + ([("thought", last.strip())] if last.strip() else [])
+
+
+def written(arguments: dict[str, Any], form: str) -> str:
+    if form == "input":
+        return f"g-h\nAction Input: {json.dumps(arguments, indent=1)}"
+    if form == "object":
+        return f"g-h({json.dumps(arguments)})"
+    named = [f"{name}={json.dumps(value)}" for name, value in arguments.items()]
+    return f"g-h({', '.join(named)})"
+
+
+HOSTILE = {
+    "blanks": ("", " ", ""),
+    "newlines": ("", "\n", ""),
+    "blank lines": ("Thought: a", " \n", ""),
+    "parentheses": ("Action: f(", "(", ""),
+    "brackets": ("Action: f[", "[", ""),
+    "braces": ("Action: f\nAction Input: ", "{", ""),
+    "closers": ("Action: f(", "(}", ""),
+    "quotes": ("Action: f(", '"', ""),
+    "spaced quotes": ("Action: f(", " '", ")"),
+    "backslashes": ('Action: f("', "\\", ""),
+    "quotes in a block": ('Action: f("""', '""a', '""")'),
+    "labels in a block": ('Action: f("""', "\nThought: ", '""")'),
+    "commas": ("Action: f(", ",", ")"),
+    "named values": ("Action: f(", "a=1,", ")"),
+    "strings in a list": ("Action: f([", '"a",', "])"),
+    "fields": ("Action: f\nAction Input: {", '"a":1,', "}"),
+    "digits": ("Action: f(", "9", ")"),
+    "objects that are none": ("Action: f\nAction Input: ", "{}x{", ""),
+    "fences": ("Action: f\nAction Input: ", "```\n", ""),
+    "fenced actions": ("Action: ", "```\n", ""),
+    "backticks": ("Action: f\nAction Input: ", "`", ""),
+    "a long name": ("Action: ", "a", ""),
+    "actions": ("", "Action: f(1)\n", ""),
+    "labels on a line": ("", "Action:", ""),
+    "labels on lines": ("", "Action:\n", ""),
+    "half labels": ("", "Actio\n", ""),
+    "half labels with emphasis": ("", "**Action\n", ""),
+    "emphasis": ("", "*", ""),
+    "a label without its colon": ("Thought", " ", ""),
+}
+
+
+def seconds_per_character(case: str, length: int, *, is_whole: bool) -> float:
+    start, middle, end = HOSTILE[case]
+    text = start + middle * (length // len(middle)) + end
+    feeds, times = [text] if is_whole else list(text), []
+    for _ in range(2):
+        parser = ReActParser(PARAMETERS)
+        begin = time.process_time()
+        for feed in feeds:
+            parser.feed(feed, 0.0)
+        parser.flush(0.0)
+        times.append(time.process_time() - begin)
+    return min(times) / length
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_go_fault_the_text_is_not_scanned_again_and_again(case: str) -> None:
+    """The original scanned all its text at every token. Quadratic would be a ratio of 16."""
+    for is_whole, length in ((True, 400_000), (False, 40_000)):
+        large = seconds_per_character(case, length, is_whole=is_whole)
+        small = seconds_per_character(case, length // 16, is_whole=is_whole)
+        assert large < 5 * small
+
+
+@pytest.mark.parametrize("case", ["blanks", "parentheses", "a long name", "braces", "backticks"])
+def test_what_is_kept_is_not_copied_at_every_feed(case: str) -> None:
+    """A copy is fast, so that it takes a longer text to tell."""
+    large = seconds_per_character(case, 600_000, is_whole=False)
+    assert large < 5 * seconds_per_character(case, 20_000, is_whole=False)
