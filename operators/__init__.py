@@ -1,23 +1,80 @@
-"""Operators for streams of LLM chunks; they compose with reactivex's own.
+"""Operators for the streams of models and agents; they compose with reactivex's own.
 
-Framing: `decode_sse`, `decode_ndjson`. Chunks: `text`, `accumulate`, `collect`,
-`assemble_tool_calls`. Of any items: `share_bounded`.
+Framing: `decode_sse`, `decode_ndjson`.
+Chunks: `text`, `reasoning`, `accumulate`, `collect`, `assemble_tool_calls`, `total_usage`,
+    `stop_at`.
+Text: `partial_json`, `partial_object`, `split_sentences`.
+Agents: `scan_steps`, `filter_actions`, `run_tools`, `of_type`.
+Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_backoff`,
+    `fallback_to`, `hedge`.
+Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`.
+Guarding and watching: `guard_window`, `tap_safely`, `measure`, `record`, `from_recording`.
 """
 
 from rxagents.operators.accumulate import accumulate
 from rxagents.operators.assemble_tool_calls import assemble_tool_calls
+from rxagents.operators.coalesce import coalesce
 from rxagents.operators.collect import collect
 from rxagents.operators.decode_ndjson import decode_ndjson
 from rxagents.operators.decode_sse import decode_sse
+from rxagents.operators.fallback_to import fallback_to
+from rxagents.operators.filter_actions import filter_actions
+from rxagents.operators.from_recording import from_recording
+from rxagents.operators.guard_window import guard_window
+from rxagents.operators.hedge import hedge
+from rxagents.operators.map_async import map_async
+from rxagents.operators.measure import measure
+from rxagents.operators.of_type import of_type
+from rxagents.operators.partial_json import partial_json
+from rxagents.operators.partial_object import partial_object
+from rxagents.operators.reasoning import reasoning
+from rxagents.operators.record import record
+from rxagents.operators.replay_bounded import replay_bounded
+from rxagents.operators.retry_with_backoff import retry_with_backoff
+from rxagents.operators.run_tools import run_tools
+from rxagents.operators.scan_steps import scan_steps
 from rxagents.operators.share_bounded import share_bounded
+from rxagents.operators.smooth import smooth
+from rxagents.operators.split_sentences import split_sentences
+from rxagents.operators.stop_at import stop_at
+from rxagents.operators.tap_safely import tap_safely
 from rxagents.operators.text import text
+from rxagents.operators.timeout_first import timeout_first
+from rxagents.operators.timeout_idle import timeout_idle
+from rxagents.operators.timeout_total import timeout_total
+from rxagents.operators.total_usage import total_usage
 
 __all__ = [
     "accumulate",
     "assemble_tool_calls",
+    "coalesce",
     "collect",
     "decode_ndjson",
     "decode_sse",
+    "fallback_to",
+    "filter_actions",
+    "from_recording",
+    "guard_window",
+    "hedge",
+    "map_async",
+    "measure",
+    "of_type",
+    "partial_json",
+    "partial_object",
+    "reasoning",
+    "record",
+    "replay_bounded",
+    "retry_with_backoff",
+    "run_tools",
+    "scan_steps",
     "share_bounded",
+    "smooth",
+    "split_sentences",
+    "stop_at",
+    "tap_safely",
     "text",
+    "timeout_first",
+    "timeout_idle",
+    "timeout_total",
+    "total_usage",
 ]

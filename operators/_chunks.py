@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Literal
+
+from reactivex import Observable, abc
+
+from rxagents.core.checks import checked_choice
+from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError
 
 
@@ -11,3 +19,32 @@ def not_a_chunk(name: str, item: object) -> ConfigurationError:
         f"{name} takes the StreamChunks of a model's stream, not {type(item).__name__}: put it "
         "before operators that make something else of them."
     )
+
+
+def pieces_of(
+    field: Literal["delta", "reasoning"], name: str, choice: int
+) -> Callable[[Observable[StreamChunk]], Observable[str]]:
+    """Return the operator `name`, which emits what `field` brings of one choice."""
+    checked_choice(choice)
+    piece_of: Callable[[StreamChunk], str] = attrgetter(field)
+
+    def operator(source: Observable[StreamChunk]) -> Observable[str]:
+        def subscribe(
+            observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            def on_next(chunk: StreamChunk) -> None:
+                try:
+                    piece = piece_of(chunk) if chunk.choice == choice else ""
+                except AttributeError:
+                    observer.on_error(not_a_chunk(name, chunk))
+                    return
+                if piece:
+                    observer.on_next(piece)
+
+            return source.subscribe(
+                on_next, observer.on_error, observer.on_completed, scheduler=scheduler
+            )
+
+        return Observable(subscribe)
+
+    return operator

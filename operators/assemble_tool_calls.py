@@ -18,6 +18,8 @@ def assemble_tool_calls(
 ) -> Callable[[Observable[StreamChunk]], Observable[ToolCall]]:
     """Emit each tool call when it is sealed; a call that was cut off is never emitted.
 
+    A chunk that is a reset drops the calls that are not sealed yet.
+
     .. marble::
         --(add)--({"a":)--(1})--(sealed)--|
         [ assemble_tool_calls() ]
@@ -56,11 +58,15 @@ def assemble_tool_calls(
             assembler = ToolCallAssembler()
 
             def on_next(chunk: StreamChunk) -> None:
+                nonlocal assembler
                 try:
                     deltas = chunk.tool_calls if chunk.choice == choice else ()
+                    is_reset = "reset" in chunk.metadata
                 except AttributeError:
                     observer.on_error(not_a_chunk("assemble_tool_calls", chunk))
                     return
+                if is_reset:
+                    assembler = ToolCallAssembler()
                 for delta in deltas:
                     call = assembler.add(delta)
                     if call is not None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reactivex import Observable, compose
-from reactivex import operators as ops
+from reactivex import Observable
 
-from rxagents.core.checks import checked_choice
 from rxagents.core.chunks import StreamChunk
-from rxagents.operators._chunks import not_a_chunk
+from rxagents.operators._chunks import pieces_of
 
 
 def text(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[str]]:
@@ -42,15 +40,4 @@ def text(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[str]
         lo
         <...>
     """
-    checked_choice(choice)
-
-    def delta(chunk: StreamChunk) -> str:
-        try:
-            return chunk.delta if chunk.choice == choice else ""
-        except AttributeError:
-            raise not_a_chunk("text", chunk) from None
-
-    def is_text(delta: str) -> bool:
-        return delta != ""
-
-    return compose(ops.map(delta), ops.filter(is_text))
+    return pieces_of("delta", "text", choice)

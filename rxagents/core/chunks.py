@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from rxagents.core.events import ErrorInfo
 from rxagents.core.usage import Usage
 
 
@@ -80,6 +81,7 @@ class StreamChunk(_LazyContent, Struct, frozen=True, gc=False):
         usage: Token counts; `None` until known.
         metadata: `model`, `id`, `request_id`, the provider's own `finish_reason`, and what
             else it tells. Chunks of a stream share one dict while nothing changes: read only.
+            In a chunk that takes back what came before it, `reset` is the reason.
         timestamp: When the bytes arrived, in seconds since the epoch.
     """
 
@@ -93,6 +95,18 @@ class StreamChunk(_LazyContent, Struct, frozen=True, gc=False):
     usage: Usage | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     timestamp: float = 0.0
+
+    @classmethod
+    def reset(cls, error: Exception) -> StreamChunk:
+        """Return the chunk that takes back all before it: `error` made the stream start again."""
+        return cls(metadata={"reset": ErrorInfo.of(error)})
+
+    @property
+    def has_content(self) -> bool:
+        """Whether the chunk brings some of the answer, and not only what goes around it."""
+        return bool(
+            self.delta or self.reasoning or self.refusal or self.tool_calls or self.finish_reason
+        )
 
     @property
     def content(self) -> str:
@@ -111,3 +125,21 @@ class StreamChunk(_LazyContent, Struct, frozen=True, gc=False):
 set_content = _LazyContent._text.__set__  # type: ignore[attr-defined,misc]  # noqa: SLF001
 """`set_content(chunk, (buffer, count))` ties a frozen chunk to its text, once, by the slot's
 descriptor: mypy sees the annotation, not the descriptor that `__slots__` makes of it."""
+
+
+class TextBuffers:
+    """Ties chunks that were made anew, such as parts of others, to the text before them."""
+
+    __slots__ = ("_buffers",)
+
+    def __init__(self) -> None:
+        self._buffers: dict[int, TextBuffer] = {}
+
+    def tie(self, chunk: StreamChunk) -> StreamChunk:
+        """Return `chunk`, whose `content` is now the text of all chunks of its choice so far."""
+        buffer = self._buffers.get(chunk.choice)
+        if buffer is None:
+            buffer = self._buffers[chunk.choice] = TextBuffer()
+        buffer.pieces.append(chunk.delta)
+        set_content(chunk, (buffer, len(buffer.pieces)))
+        return chunk

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, TypeAlias
 
 from msgspec import Struct, field, to_builtins
 
-from rxagents.core.errors import ProviderError
+from rxagents.core import errors
+from rxagents.core.errors import ProviderError, RxAgentsError
 from rxagents.core.usage import Usage
 
 
@@ -61,6 +62,21 @@ class ErrorInfo(Struct, frozen=True):
                 kind, message, error.provider, error.status, error.request_id, error.retryable
             )
         return cls(kind, message)
+
+    def exception(self) -> RxAgentsError:
+        """Return an exception that says the same, of the same class if it is the library's."""
+        known = vars(errors).get(self.kind)
+        if not (isinstance(known, type) and issubclass(known, RxAgentsError)):
+            return RxAgentsError(f"{self.kind}: {self.message}")
+        if not issubclass(known, ProviderError):
+            return known(self.message)
+        return known(
+            self.message,
+            provider=self.provider,
+            status=self.status,
+            request_id=self.request_id,
+            retryable=self.retryable,
+        )
 
 
 class _Event(Struct, frozen=True, tag_field="type"):

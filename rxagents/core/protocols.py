@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, Unpack, runtime_checkable
 
 from msgspec import Struct
@@ -14,11 +14,10 @@ from rxagents.core.events import StreamEvent
 from rxagents.core.messages import Message
 from rxagents.core.response import Response
 from rxagents.core.settings import SettingsArguments
-from rxagents.core.tools import Tool
+from rxagents.core.tools import ToolLike
 from rxagents.core.usage import Usage
 
 Messages: TypeAlias = MessageLike | Sequence[MessageLike]
-ToolLike: TypeAlias = Tool | Mapping[str, Any]
 
 
 class AgentResult(Struct, frozen=True):

@@ -97,12 +97,17 @@ class Response:
 class ResponseBuilder:
     """Folds the chunks of one choice; a snapshot at any time costs the same, and stays as it was.
 
+    A chunk that is a reset takes back all before it, whichever choice is folded.
+
     Args:
         choice: Which choice of the stream to fold.
     """
 
     def __init__(self, choice: int = 0) -> None:
         self._choice = choice
+        self._clear()
+
+    def _clear(self) -> None:
         self.content = TextBuffer()
         self.reasoning = TextBuffer()
         self.refusal = TextBuffer()
@@ -118,6 +123,8 @@ class ResponseBuilder:
         if chunk.usage is not None:
             self.usage = chunk.usage
         if chunk.choice != self._choice:
+            if "reset" in chunk.metadata:
+                self._clear()
             return
         if chunk.delta:
             self.content.pieces.append(chunk.delta)
@@ -137,6 +144,9 @@ class ResponseBuilder:
         return Response(self)
 
     def _take_metadata(self, metadata: dict[str, Any]) -> None:
+        if "reset" in metadata:
+            self._clear()
+            return
         self._last_metadata = metadata
         self.metadata = {**self.metadata, **metadata}
         for wire, data in metadata.get("provider_data", {}).items():

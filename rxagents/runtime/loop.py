@@ -1,8 +1,9 @@
-"""The running event loop, or an error that says what to do."""
+"""The running event loop, or what to do without one."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from rxagents.core.errors import ConfigurationError
 
@@ -20,3 +21,16 @@ def running_loop() -> asyncio.AbstractEventLoop:
             "There is no running event loop to stream on. In a plain script use "
             "rxagents.run(observable), or subscribe inside a coroutine that asyncio.run runs."
         ) from None
+
+
+def report(error: Exception, message: str) -> None:
+    """Tell of an exception that harms nobody and that nobody awaits.
+
+    The loop's exception handler is told; without a loop, the logger `rxagents`.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        logging.getLogger("rxagents").warning(message, exc_info=error)
+    else:
+        loop.call_exception_handler({"message": message, "exception": error})

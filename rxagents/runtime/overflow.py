@@ -8,13 +8,12 @@ from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
 from itertools import count
-from typing import Generic, Protocol, TypeVar, cast, get_args
+from typing import Generic, Protocol, TypeVar, get_args
 
-from msgspec.structs import replace
-
-from rxagents.core.chunks import StreamChunk, set_content
+from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import LimitExceededError
-from rxagents.core.events import StreamEvent, Thought, Token
+from rxagents.core.events import Reasoning, StreamEvent, Thought, Token
+from rxagents.core.joining import are_alike, is_text, text_of, with_text
 from rxagents.runtime.bridge import Gate
 
 T = TypeVar("T")
@@ -35,9 +34,10 @@ class Overflow(StrEnum):
     DROP_OLDEST = "drop_oldest"
     """The stream is never slowed: the oldest item that may be dropped makes room.
 
-    Of the events these are `Token` and `Thought`; of the chunks those with text or reasoning and
-    without fragments of tool calls, a finish reason or a refusal. A dropped chunk's usage is
-    not lost, since all that follow carry it or a newer one. Values of other types may be dropped.
+    Of the events these are `Token`, `Reasoning` and `Thought`; of the chunks those with text or
+    reasoning and without fragments of tool calls, a finish reason or a refusal. A dropped
+    chunk's usage is not lost, since all that follow carry it or a newer one. Values of other
+    types may be dropped.
     """
     ERROR = "error"
     """The stream is never slowed, and fails: after the items that wait for the reader comes
@@ -45,10 +45,11 @@ class Overflow(StrEnum):
     REDUCE = "reduce"
     """No text is lost: the newest item that waits and the next are joined where they are alike.
 
-    Alike are two `Token` events of one section, and two chunks of one choice and the same
-    metadata that carry either nothing but text or nothing but reasoning. But for the text, all
-    fields of the joined item are the newer one's, its timestamp too. Where they are not alike,
-    this is `BLOCK`. What waits is as long as its text, which has no limit of its own.
+    Alike are two `Token` events of one section, two `Reasoning` events, and two chunks of one
+    choice and the same metadata that carry either nothing but text or nothing but reasoning. But
+    for the text, all fields of the joined item are the newer one's, its timestamp too. Where they
+    are not alike, this is `BLOCK`. What waits is as long as its text, which has no limit of its
+    own.
     """
 
 
@@ -242,12 +243,12 @@ class _Reducing(Backlog[T]):
 
     def _add(self, item: T) -> None:
         items = self._items
-        if len(items) >= self._capacity and _alike(items[-1], item):
+        if len(items) >= self._capacity and _may_join(items[-1], item):
             items.extend_newest(item)
             return
         items.append(item)
         waiting = len(items)
-        if waiting > self._capacity or (waiting == self._capacity and not _is_text(item)):
+        if waiting > self._capacity or (waiting == self._capacity and not _is_token(item)):
             self._gate.close()
             if waiting > self._limit:
                 items.pop()
@@ -267,7 +268,7 @@ class _Joining(deque[T]):
 
     def extend_newest(self, item: T) -> None:
         """Make one of the newest item and `item`, which are alike."""
-        self._before.append(_text(self[-1]))
+        self._before.append(text_of(self[-1]))
         self[-1] = item
 
     def append(self, item: T) -> None:
@@ -286,7 +287,7 @@ class _Joining(deque[T]):
     def _join(self) -> None:
         if self._before:
             newest = self[-1]
-            self[-1] = cast("T", _with_text(newest, "".join([*self._before, _text(newest)])))
+            self[-1] = with_text(newest, "".join([*self._before, text_of(newest)]))
             self._before.clear()
 
 
@@ -311,7 +312,17 @@ def backlog(
             return _Reducing(capacity, gate, fail)
 
 
-_KEPT = tuple(kind for kind in get_args(StreamEvent) if kind not in (Token, Thought))
+def _may_join(older: object, newer: object) -> bool:
+    return _is_token(older) and _is_token(newer) and are_alike(older, newer)
+
+
+def _is_token(item: object) -> bool:
+    """A `str` may be a value of any kind, such as a sentence, whose neighbour stands by itself."""
+    return type(item) is not str and is_text(item)
+
+
+_DROPPABLE = (Token, Reasoning, Thought)
+_KEPT = tuple(kind for kind in get_args(StreamEvent) if kind not in _DROPPABLE)
 
 
 def _may_be_dropped(item: object) -> bool:
@@ -319,47 +330,3 @@ def _may_be_dropped(item: object) -> bool:
         told = item.tool_calls or item.finish_reason or item.refusal
         return not told and (item.delta != "" or item.reasoning != "")
     return not isinstance(item, _KEPT)
-
-
-def _is_text(item: object) -> bool:
-    """Tell whether `item` carries text of one kind and nothing that ends or interrupts it."""
-    if type(item) is StreamChunk:
-        told = item.tool_calls or item.finish_reason or item.refusal
-        return not told and (item.delta == "") != (item.reasoning == "")
-    return type(item) is Token
-
-
-def _alike(older: object, newer: object) -> bool:
-    """Tell whether two neighbours can be joined with nothing lost and no text out of order."""
-    if type(older) is Token and type(newer) is Token:
-        return older.section == newer.section
-    if type(older) is StreamChunk and type(newer) is StreamChunk:
-        return (
-            older.choice == newer.choice
-            and _is_text(older)
-            and _is_text(newer)
-            and (older.delta == "") == (newer.delta == "")
-            and (older.metadata is newer.metadata or not (older.metadata or newer.metadata))
-            and (older.usage is None or newer.usage is not None)
-        )
-    return False
-
-
-def _text(item: object) -> str:
-    """Return the text of an item that `_is_text`."""
-    if isinstance(item, StreamChunk):
-        return item.delta or item.reasoning
-    return item.content if isinstance(item, Token) else ""
-
-
-def _with_text(item: object, text: str) -> object:
-    """Return a copy of an item that `_is_text`, with another text."""
-    if isinstance(item, Token):
-        return replace(item, content=text)
-    if not isinstance(item, StreamChunk):
-        return item
-    copy = replace(item, delta=text) if item.delta else replace(item, reasoning=text)
-    place = getattr(item, "_text", None)
-    if place is not None:
-        set_content(copy, place)
-    return copy

@@ -1,0 +1,167 @@
+"""A recorded stream, played again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+from rxagents.core.chunks import StreamChunk
+from rxagents.core.errors import ConfigurationError, StreamDecodeError, TruncatedStreamError
+from rxagents.core.recording import ChunkRestorer, RecordedLine
+from rxagents.runtime.timed_scope import TimedScope, timed
+
+T = TypeVar("T")
+
+
+def from_recording(
+    path: str | PathLike[str], type: type[T], *, speed: float = 1.0
+) -> Observable[T]:
+    """Play what `record` wrote, with its timing and its end.
+
+    .. marble::
+        [ from_recording("answer.jsonl", StreamChunk) ]
+        --1--2--3--|
+        [ from_recording("answer.jsonl", StreamChunk, speed=3) ]
+        -123|
+
+    Emits when: the recorded time of an item has come, in the time of the loop or of a virtual
+        scheduler.
+    Backpressures when: downstream does; the times after it stay what they were.
+    Completes when: the recorded stream did.
+
+    Args:
+        path: The file.
+        type: What the items are, such as `StreamChunk`, `StreamEvent` or `object`.
+        speed: How many times faster than recorded; `math.inf` for as fast as they are wanted.
+
+    Returns:
+        A cold Observable; each subscription plays the file from its beginning.
+
+    Raises:
+        ConfigurationError: At once, if an argument is of the wrong type or size; in the stream,
+            if the file cannot be read.
+        StreamDecodeError: In the stream, if a line cannot be read.
+        TruncatedStreamError: In the stream, if the recording has no end: the stream was disposed.
+        RxAgentsError: In the stream, what the recorded stream failed with.
+
+    Example:
+        >>> import reactivex as rx, rxagents, tempfile
+        >>> from rxagents import operators as ops
+        >>> path = tempfile.mkdtemp() + "/letters.jsonl"
+        >>> rxagents.run(rx.of("a", "b").pipe(ops.record(path)))
+        'b'
+        >>> rxagents.run(ops.from_recording(path, str, speed=2), print)
+        a
+        b
+        'b'
+    """
+    if not isinstance(path, (str, PathLike)):
+        raise ConfigurationError("from_recording plays a file: give it the path.")
+    if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not speed > 0:
+        raise ConfigurationError(f"speed must be a number above 0, not {speed!r}.")
+    try:
+        decoder = msgspec.json.Decoder(RecordedLine[type])  # type: ignore[valid-type]  # a type at run time
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"Items cannot be read as {type!r}: {error}.") from error
+
+    def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
+        try:
+            file = Path(path).open("rb")  # noqa: SIM115  # held by the scope
+        except (OSError, ValueError) as error:
+            observer.on_error(_unreadable(error))
+            return
+        scope.hold(Disposable(file.close))
+        _Player(observer, scope, _lines(file, decoder, str(path)), speed).start()
+
+    return timed(subscribe)
+
+
+def _unreadable(error: Exception) -> ConfigurationError:
+    return ConfigurationError(f"The recording cannot be read: {error}.")
+
+
+def _lines(
+    file: Iterator[bytes], decoder: msgspec.json.Decoder[RecordedLine[T]], path: str
+) -> Iterator[RecordedLine[T]]:
+    restorer = ChunkRestorer()
+    for number, line in enumerate(file, start=1):
+        try:
+            yield _decoded(line, decoder, restorer)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise StreamDecodeError(
+                f"Line {number} of the recording {path} cannot be read: {error}. Check that it was "
+                "written by record, and the type of the items."
+            ) from error
+    raise TruncatedStreamError(
+        f"The recording {path} has no end: the stream was disposed, or the program stopped."
+    )
+
+
+def _decoded(
+    line: bytes, decoder: msgspec.json.Decoder[RecordedLine[T]], restorer: ChunkRestorer
+) -> RecordedLine[T]:
+    recorded = decoder.decode(line)
+    if isinstance(recorded.item, StreamChunk):
+        restorer.restore(recorded.item)
+    elif recorded.item is msgspec.UNSET and not recorded.completed and recorded.error is None:
+        raise ValueError("it has neither an item nor an end")
+    return recorded
+
+
+class _Player(Generic[T]):
+    """Emits each line when it is due; those that are due together without a timer between."""
+
+    def __init__(
+        self,
+        observer: abc.ObserverBase[T],
+        scope: TimedScope,
+        lines: Iterator[RecordedLine[T]],
+        speed: float,
+    ) -> None:
+        self._observer = observer
+        self._scope = scope
+        self._lines = lines
+        self._speed = speed
+        self._start = scope.now()
+        self._next: RecordedLine[T] | None = None
+        self._timer = scope.timer(self._play)
+
+    def start(self) -> None:
+        """Begin, though not within the subscription."""
+        self._timer.start(0)
+
+    def _play(self) -> None:
+        while not self._scope.is_disposed:
+            if self._scope.gate.closed:
+                self._scope.gate.when_open(self.start)
+                return
+            try:
+                line = self._next or next(self._lines)
+            except (StreamDecodeError, TruncatedStreamError) as error:
+                self._observer.on_error(error)
+                return
+            except (OSError, ValueError) as error:  # the disk's, or disposed from another thread
+                self._observer.on_error(_unreadable(error))
+                return
+            early = self._start + line.at / self._speed - self._scope.now()
+            if early > 0:
+                self._next = line
+                self._timer.start(early)
+                return
+            self._next = None
+            self._emit(line)
+
+    def _emit(self, line: RecordedLine[T]) -> None:
+        if line.completed:
+            self._observer.on_completed()
+        elif line.error is not None:
+            self._observer.on_error(line.error.exception())
+        elif not isinstance(line.item, msgspec.UnsetType):
+            self._observer.on_next(line.item)

@@ -1,0 +1,140 @@
+"""When the items of a stream come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, get_args
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+from rxagents.core.checks import checked_function
+from rxagents.core.chunks import StreamChunk
+from rxagents.core.events import Complete, Reasoning, StreamEvent, Token
+from rxagents.core.measurement import Measurement
+from rxagents.runtime.loop import report as report_failure
+from rxagents.runtime.timed_scope import TimedScope, timed
+
+T = TypeVar("T")
+
+
+def measure(report: Callable[[Measurement], object]) -> Callable[[Observable[T]], Observable[T]]:
+    """Measure the time to the first token, the rate and the gaps, and report them at the end.
+
+    .. marble::
+        -----1--2--3--|
+        [ measure(print) ]
+        -----1--2--3--|
+
+    Emits when: the source emits.
+    Backpressures when: downstream does; the gaps that this makes are measured as any others.
+    Completes when: the source completes.
+
+    Args:
+        report: Called once a subscription with its `Measurement`: when the stream has ended,
+            failed or was disposed. What it raises is reported as with `tap_safely`.
+
+    Returns:
+        An operator that leaves the items as they are.
+
+    Raises:
+        ConfigurationError: At once, if `report` is not a function. The source's errors pass.
+
+    Example:
+        >>> import reactivex as rx, rxagents
+        >>> from rxagents import operators as ops
+        >>> measured = rx.of("a", "b").pipe(ops.measure(lambda told: print(told.items, "items")))
+        >>> rxagents.run(measured, print)
+        a
+        b
+        2 items
+        'b'
+    """
+    checked_function("report", report)
+
+    def measure_(source: Observable[T]) -> Observable[T]:
+        def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
+            meter = _Meter(scope.now, report)
+            on_next_, add = observer.on_next, meter.add
+
+            def on_next(item: T) -> None:
+                add(item)
+                on_next_(item)
+
+            def on_error(error: Exception) -> None:
+                meter.end()
+                observer.on_error(error)
+
+            def on_completed() -> None:
+                meter.end()
+                observer.on_completed()
+
+            scope.hold(Disposable(meter.end))
+            scope.subscribe(source, on_next, on_error, on_completed)
+
+        return timed(subscribe)
+
+    return measure_
+
+
+class _Meter:
+    """Notes what comes, at a cost that is the same for each item."""
+
+    def __init__(self, now: Callable[[], float], report: Callable[[Measurement], object]) -> None:
+        self._now = now
+        self._report: Callable[[Measurement], object] | None = report
+        self._start = now()
+        self._first: float | None = None
+        self._last = self._start
+        self._items = 0
+        self._longest_gap = 0.0
+        self._told: StreamChunk | Complete | None = None
+        self._finish_reason = ""
+
+    def add(self, item: object) -> None:
+        """Take in an item, at the moment it comes."""
+        if isinstance(item, (StreamChunk, Complete)):
+            if item.usage is not None:
+                self._told = item
+            self._finish_reason = item.finish_reason or self._finish_reason
+        if not _brings_text(item):
+            return
+        now = self._now()
+        if self._first is None:
+            self._first = now
+        elif now - self._last > self._longest_gap:
+            self._longest_gap = now - self._last
+        self._last = now
+        self._items += 1
+
+    def end(self) -> None:
+        """Report, once."""
+        report, self._report = self._report, None
+        if report is None:
+            return
+        try:
+            report(self._measurement())
+        except Exception as error:
+            report_failure(error, "The report of measure raised")
+
+    def _measurement(self) -> Measurement:
+        start = self._start
+        return Measurement(
+            None if self._first is None else self._first - start,
+            self._last - start,
+            self._now() - start,
+            self._items,
+            self._longest_gap,
+            None if self._told is None else self._told.usage,
+            self._finish_reason,
+        )
+
+
+_WITHOUT_TEXT = tuple(kind for kind in get_args(StreamEvent) if kind not in (Token, Reasoning))
+
+
+def _brings_text(item: object) -> bool:
+    """Tell whether `item` is new text or a fragment of a call; what repeats or ends it is not."""
+    if isinstance(item, StreamChunk):
+        return bool(item.delta or item.reasoning or item.refusal or item.tool_calls)
+    return not isinstance(item, _WITHOUT_TEXT)

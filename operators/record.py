@@ -1,0 +1,135 @@
+"""A stream, written down as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO, Generic, TypeVar
+
+import msgspec
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.events import ErrorInfo
+from rxagents.core.recording import RecordedLine
+from rxagents.runtime.loop import report
+from rxagents.runtime.timed_scope import TimedScope, timed
+
+T = TypeVar("T")
+
+_BUFFER_BYTES = 65_536
+"""Written at a time, so that not every item costs a call of the system."""
+
+
+def record(path: str | PathLike[str]) -> Callable[[Observable[T]], Observable[T]]:
+    """Write the stream to a file: a line of JSON an item, with the time it came.
+
+    `from_recording` plays it again. Each subscription writes the file anew. What cannot be
+    written ends the recording and is reported as with `tap_safely`; the stream goes on.
+
+    .. marble::
+        --1--2--3--|
+        [ record("answer.jsonl") ]
+        --1--2--3--|
+
+    Emits when: the source emits.
+    Backpressures when: downstream does.
+    Completes when: the source completes.
+
+    Args:
+        path: The file; its folder must be there. It holds the items as they are, also what is
+            confidential in them.
+
+    Returns:
+        An operator that leaves the items as they are; they must be what msgspec can encode, as
+        chunks and events are.
+
+    Raises:
+        ConfigurationError: At once, if `path` is not a path; in the stream, if the file cannot
+            be opened. The source's errors pass.
+
+    Example:
+        >>> import reactivex as rx, rxagents, tempfile
+        >>> from rxagents import operators as ops
+        >>> path = tempfile.mkdtemp() + "/numbers.jsonl"
+        >>> rxagents.run(rx.of(1, 2).pipe(ops.record(path)))
+        2
+        >>> rxagents.run(ops.from_recording(path, int), print)
+        1
+        2
+        2
+    """
+    if not isinstance(path, (str, PathLike)):
+        raise ConfigurationError(f"record writes to a path, not to a {type(path).__name__}.")
+
+    def record_(source: Observable[T]) -> Observable[T]:
+        def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
+            try:
+                file = Path(path).open("wb", buffering=_BUFFER_BYTES)  # noqa: SIM115  # closed by the recorder
+            except (OSError, ValueError) as error:
+                observer.on_error(ConfigurationError(f"The recording cannot be written: {error}."))
+                return
+            recorder = _Recorder[T](file, scope.now)
+            write, on_next_ = recorder.item, observer.on_next
+
+            def on_next(item: T) -> None:
+                write(item)
+                on_next_(item)
+
+            def on_error(error: Exception) -> None:
+                recorder.end(error)
+                observer.on_error(error)
+
+            def on_completed() -> None:
+                recorder.end()
+                observer.on_completed()
+
+            scope.hold(Disposable(recorder.close))
+            scope.subscribe(source, on_next, on_error, on_completed)
+
+        return timed(subscribe)
+
+    return record_
+
+
+class _Recorder(Generic[T]):
+    """The file, until it is closed."""
+
+    def __init__(self, file: BinaryIO, now: Callable[[], float]) -> None:
+        self._file: BinaryIO | None = file
+        self._now = now
+        self._start = now()
+        self._encode = msgspec.json.Encoder().encode
+
+    def item(self, item: T) -> None:
+        """Write an item."""
+        self._write(RecordedLine(self._now() - self._start, item))
+
+    def end(self, error: Exception | None = None) -> None:
+        """Write how the stream ended, and close."""
+        info = None if error is None else ErrorInfo.of(error)
+        self._write(RecordedLine(self._now() - self._start, completed=info is None, error=info))
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; a stream that was disposed has no end in it."""
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                file.close()
+            except Exception as error:
+                report(error, "A recording is not whole")
+
+    def _write(self, line: RecordedLine[T]) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(self._encode(line) + b"\n")
+        except Exception as error:
+            report(error, "A recording was given up")
+            with suppress(Exception):
+                self._file.close()
+            self._file = None

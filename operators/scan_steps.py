@@ -1,0 +1,96 @@
+"""The steps of a ReAct agent, read from a model's text as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from reactivex import Observable, abc
+
+from rxagents.core.chunks import StreamChunk
+from rxagents.core.events import Answer, Reasoning, Reset, Thought, Token
+from rxagents.core.messages import ToolCall
+from rxagents.core.tools import Tool
+from rxagents.operators._chunks import not_a_chunk
+from rxagents.parsing.react import ReActParser
+
+Step: TypeAlias = Token | Reasoning | Thought | ToolCall | Answer | Reset
+
+
+def scan_steps(
+    tools: Iterable[Tool] = (),
+) -> Callable[[Observable[StreamChunk]], Observable[Step]]:
+    r"""Read thoughts, actions and the answer from text in the ReAct protocol.
+
+    Each piece of text is a `Token` of its section at once, `"thought"`, `"action"` or
+    `"answer"`; a `Thought` comes when it is whole, a `ToolCall` when its last bracket has come,
+    an `Answer` at the end. Whatever follows an observation that the model made up is not read,
+    and the source is disposed there. Linear in the text, however it is cut.
+
+    .. marble::
+        --(Thought: I add)--(Action: add(1,)--( 2))--|
+        [ scan_steps() ]
+        ----(I add)-----------(I add.)---(add)-------|
+
+    Emits when: text comes, and when it completes a step.
+    Backpressures when: downstream does.
+    Completes when: the source completes, or the model makes an observation up.
+
+    Args:
+        tools: For arguments that the model writes without their names: `add(1, 2)`.
+
+    Returns:
+        An operator from chunks to steps: `Token`, `Thought`, `ToolCall`, `Answer`; `Reasoning`
+        for the model's own thinking; `Reset` where the stream started again.
+
+    Raises:
+        ConfigurationError: At once, if `tools` holds something else; in the stream, if the source
+            emits anything but chunks. The source's errors pass; half a step is not emitted then.
+
+    Example:
+        >>> import reactivex as rx
+        >>> from rxagents import StreamChunk, operators as ops
+        >>> chunks = rx.of(StreamChunk("Thought: Easy.\nAnswer: "), StreamChunk("It is 3."))
+        >>> steps = chunks.pipe(ops.scan_steps())
+        >>> steps.subscribe(lambda step: print(type(step).__name__, step.content))
+        Token Easy.
+        Thought Easy.
+        Token It is 3.
+        Answer It is 3.
+        <...>
+    """
+    parameters = {tool.name: tuple(tool.parameters.get("properties", ())) for tool in tools}
+
+    def scan_steps_(source: Observable[StreamChunk]) -> Observable[Step]:
+        def subscribe(
+            observer: abc.ObserverBase[Step], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            parser, timestamp = ReActParser(parameters), 0.0
+
+            def on_next(chunk: StreamChunk) -> None:
+                nonlocal parser, timestamp
+                if type(chunk) is not StreamChunk:
+                    observer.on_error(not_a_chunk("scan_steps", chunk))
+                    return
+                timestamp = chunk.timestamp
+                if chunk.reasoning:
+                    observer.on_next(Reasoning(chunk.reasoning, timestamp))
+                if chunk.delta and chunk.choice == 0:
+                    for step in parser.feed(chunk.delta, timestamp):
+                        observer.on_next(step)
+                    if parser.done:
+                        observer.on_completed()
+                elif "reset" in chunk.metadata:
+                    parser = ReActParser(parameters)
+                    observer.on_next(Reset(chunk.metadata["reset"]))
+
+            def on_completed() -> None:
+                for step in parser.flush(timestamp):
+                    observer.on_next(step)
+                observer.on_completed()
+
+            return source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler)
+
+        return Observable(subscribe)
+
+    return scan_steps_

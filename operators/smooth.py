@@ -1,0 +1,128 @@
+"""Text at an even pace, for people who read it as it comes."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from reactivex import Observable, abc
+
+from rxagents.core.checks import checked_seconds
+from rxagents.core.joining import Cutter, only_text_of
+from rxagents.runtime.timed_scope import TimedScope, timed
+
+T = TypeVar("T")
+
+_WORD = re.compile(r"\s*\S+|\s+")
+
+
+def smooth(
+    interval: float = 0.02, *, longest_lag: float = 1.0
+) -> Callable[[Observable[T]], Observable[T]]:
+    """Emit text word by word at an even pace, whatever bursts it comes in.
+
+    Cut into words are texts (`str`), `Token` and `Reasoning` events, and chunks that carry
+    nothing but text or nothing but reasoning. Everything else keeps its place between them. When
+    more waits than `longest_lag` seconds can show at that pace, several words go at a time.
+
+    .. marble::
+        --(a b c)--------d--|
+        [ smooth(3) ]
+        --a--b--c--------d--|
+
+    Emits when: text waits and `interval` seconds have passed since the last.
+    Backpressures when: downstream does.
+    Completes when: the source has completed and nothing waits any more.
+
+    Args:
+        interval: Seconds between words.
+        longest_lag: About how many seconds behind the source a word may be.
+
+    Returns:
+        An operator that cuts items, and keeps their type. The `index` and `content` of chunks are
+        those of the stream that comes out.
+
+    Raises:
+        ConfigurationError: At once, if an argument is not a number above 0. The source's errors
+            pass at once, after all the text that waits.
+
+    Example:
+        >>> import reactivex as rx, rxagents
+        >>> from rxagents import operators as ops
+        >>> rxagents.run(rx.of("one two", " three").pipe(ops.smooth(0.001)), print)
+        one
+         two
+         three
+        ' three'
+    """
+    checked_seconds("interval", interval)
+    checked_seconds("longest_lag", longest_lag)
+    most = max(1, round(longest_lag / interval))
+
+    def smooth_(source: Observable[T]) -> Observable[T]:
+        def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
+            pacer = _Pacer(observer, scope, interval, most)
+            scope.subscribe(source, pacer.on_next, pacer.on_error, pacer.on_completed)
+
+        return timed(subscribe)
+
+    return smooth_
+
+
+class _Pacer(Generic[T]):
+    """What waits to be shown, and when the next of it is."""
+
+    def __init__(
+        self, observer: abc.ObserverBase[T], scope: TimedScope, interval: float, most: int
+    ) -> None:
+        self._observer = observer
+        self._gate = scope.gate
+        self._interval = interval
+        self._most = most
+        self._words: deque[tuple[T, bool]] = deque()
+        self._cutter = Cutter()
+        self._timer = scope.timer(self._show)
+        self._is_busy = False
+        self._completed = False
+
+    def on_next(self, item: T) -> None:
+        text = only_text_of(item)
+        if text:
+            words = self._cutter.cut(item, _WORD.findall(text))
+            self._words.extend((word, True) for word in words)
+        else:
+            self._words.append((self._cutter.keep(item), False))
+        if not (self._is_busy or self._timer.is_pending):
+            self._show()
+
+    def on_error(self, error: Exception) -> None:
+        self._timer.stop()
+        while self._words:
+            self._observer.on_next(self._words.popleft()[0])
+        self._observer.on_error(error)
+
+    def on_completed(self) -> None:
+        self._completed = True
+        self._complete_when_done()
+
+    def _show(self) -> None:
+        """Show the next words and what stands before them; wait only after a word."""
+        self._is_busy = True  # what comes while a word is shown, or nothing is wanted, waits
+        count, shown = -(-len(self._words) // self._most), 0
+        while self._words and (shown < count or not self._words[0][1]):
+            if self._gate.closed:
+                self._gate.when_open(lambda: self._timer.start(0))
+                return
+            item, is_word = self._words.popleft()
+            shown += is_word
+            self._observer.on_next(item)
+        self._is_busy = False
+        if shown:
+            self._timer.start(self._interval)
+        self._complete_when_done()
+
+    def _complete_when_done(self) -> None:
+        if self._completed and not self._words and not self._is_busy:
+            self._observer.on_completed()

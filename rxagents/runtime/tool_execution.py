@@ -1,0 +1,170 @@
+"""Runs a tool for a model's call."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from typing import TypeAlias
+
+import reactivex
+from msgspec import UNSET
+from reactivex import Observable, abc
+from reactivex import operators as rx_ops
+from reactivex.scheduler.eventloop import AsyncIOScheduler
+
+from rxagents.core.errors import ToolArgumentsError, ToolTimeoutError
+from rxagents.core.events import ErrorInfo, ToolEnd, ToolProgress
+from rxagents.core.messages import ToolCall
+from rxagents.core.tool_context import ToolContext
+from rxagents.core.tools import Tool
+from rxagents.runtime.from_aiter import from_aiter
+from rxagents.runtime.loop import running_loop
+from rxagents.runtime.timed_scope import TimedScope, timed
+from rxagents.runtime.tool_items import items_of
+from rxagents.runtime.tool_text import error_info, error_text, text_of
+
+ToolEvent: TypeAlias = ToolProgress | ToolEnd
+
+
+def execute(tool: Tool, call: ToolCall) -> Observable[ToolEvent]:
+    """Make a cold Observable of one call of a tool.
+
+    A subscription converts the arguments and calls the function: an asynchronous one as a task,
+    any other on a daemon thread, except that one annotated to return an Observable is called on
+    the loop. An Observable is subscribed to with the subscriber's scheduler. Of several items
+    all but the last are progress, and each is told once the next has come; the last one is the
+    result. What is no `str` becomes JSON.
+
+    Disposed, it cancels the task, discards what the thread will give, and sets
+    `ToolContext.cancelled`.
+
+    Args:
+        tool: What to run.
+        call: The model's call.
+
+    Returns:
+        An Observable of `ToolProgress`, and of one `ToolEnd` as its last item. Whatever goes
+        wrong with the tool does not fail the stream: it is the end's `error`, and the end's
+        `result` is a text that tells the model.
+    """
+
+    def begin(_: abc.SchedulerBase) -> Observable[ToolEvent]:
+        execution = _Execution(tool, call)
+        return timed(execution.start).pipe(rx_ops.finally_action(execution.abandon))
+
+    return reactivex.defer(begin)
+
+
+class _Execution:
+    """One subscription: the attempts, and what they give."""
+
+    def __init__(self, tool: Tool, call: ToolCall) -> None:
+        self._tool = tool
+        self._call = call
+        self._attempts = 0
+        self._context: ToolContext | None = None
+        self._latest: object = UNSET
+
+    def start(self, observer: abc.ObserverBase[ToolEvent], scope: TimedScope) -> None:
+        """Make the first attempt, in a moment."""
+        self._observer = observer
+        self._scope = scope
+        self._started = scope.now()
+        self._limit = scope.timer(self._expire)
+        self._next = scope.timer(self._attempt)
+        self._next.start(0)
+
+    def abandon(self) -> None:
+        """Tell a function that is at work that nobody wants its result."""
+        if self._context is not None:
+            self._context.cancelled = True
+
+    def _attempt(self) -> None:
+        self._attempts += 1
+        self._context = ToolContext(self._call.id, self._tool.name, self._attempts)
+        try:
+            call = self._tool.bind(self._call.parse(), self._context)
+        except Exception as error:
+            self._end_with(error)
+            return
+        if self._tool.timeout is not None:
+            self._limit.start(self._tool.timeout)
+        if _is_called_on_the_loop(self._tool):
+            self._follow(reactivex.defer(lambda _: call()))
+        else:
+            self._follow(from_aiter(partial(items_of, self._tool.name, call)))
+
+    def _follow(self, items: Observable[object]) -> None:
+        self._running = self._scope.subscribe(
+            _on_the_loop(items), self._take, self._fail, self._complete
+        )
+
+    def _take(self, item: object) -> None:
+        self._tell_progress()
+        self._latest = item
+
+    def _tell_progress(self) -> None:
+        """Tell the latest item, which is not the result."""
+        latest, self._latest = self._latest, UNSET
+        if latest is not UNSET:
+            self._observer.on_next(ToolProgress(self._call.id, self._tool.name, text_of(latest)))
+
+    def _complete(self) -> None:
+        latest, self._latest = self._latest, UNSET
+        if isinstance(latest, Observable):
+            self._follow(latest)
+        else:
+            self._end(text_of(None if latest is UNSET else latest), None)
+
+    def _fail(self, error: Exception) -> None:
+        if self._scope.is_disposed:  # what the subscriber raised, on its way through the source
+            raise error
+        if self._attempts > self._tool.retries or isinstance(error, ToolArgumentsError):
+            self._end_with(error)
+            return
+        self._tell_progress()
+        self._limit.stop()
+        self._next.start(0)
+
+    def _expire(self) -> None:
+        self.abandon()
+        self._running.dispose()
+        self._end_with(
+            ToolTimeoutError(
+                f"The tool {self._tool.name!r} took longer than its {self._tool.timeout:g} "
+                "seconds. Ask it for less, or go on without it."
+            )
+        )
+
+    def _end_with(self, error: Exception) -> None:
+        self._tell_progress()
+        self._end(error_text(error), error_info(error))
+
+    def _end(self, result: str, error: ErrorInfo | None) -> None:
+        self._context = None
+        self._limit.stop()
+        duration = self._scope.now() - self._started
+        self._observer.on_next(
+            ToolEnd(self._call.id, self._tool.name, result, error, duration=duration)
+        )
+        self._observer.on_completed()
+
+
+def _on_the_loop(items: Observable[object]) -> Observable[object]:
+    """Give `items` the loop's scheduler where the subscriber has none.
+
+    Those of reactivex would else keep time on threads of their own.
+    """
+
+    def subscribe(
+        observer: abc.ObserverBase[object], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        chosen = scheduler or AsyncIOScheduler(running_loop())
+        return items.subscribe(observer, scheduler=chosen)
+
+    return Observable(subscribe)
+
+
+def _is_called_on_the_loop(tool: Tool) -> bool:
+    returns_observable = tool.signature is not None and tool.signature.returns_observable
+    return returns_observable and not inspect.iscoroutinefunction(tool.function)

@@ -1,0 +1,86 @@
+"""What the function of a tool gives, item by item, whatever its kind."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+
+from reactivex import Observable
+
+from rxagents.runtime.tool_thread import ToolThread
+
+
+class _End:
+    """Stands for the end of an iterator, and holds what a generator returned."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+async def items_of(name: str, call: partial[Any]) -> AsyncGenerator[object, None]:
+    """Call a tool's function, and yield its progress and, last, its result.
+
+    Asynchronous functions and iterators run here, the others on a thread. An Observable is
+    yielded as it is.
+
+    Args:
+        name: The tool's name.
+        call: Calls the function, whose kind decides.
+    """
+    asynchronous = inspect.iscoroutinefunction(call.func) or inspect.isasyncgenfunction(call.func)
+    async with aclosing(_awaited(call()) if asynchronous else _on_thread(name, call)) as items:
+        async for item in items:
+            yield item
+
+
+async def _awaited(result: object) -> AsyncGenerator[object, None]:
+    if isinstance(result, Awaitable) and not isinstance(result, Observable):
+        result = await result
+    if not isinstance(result, AsyncIterable):
+        yield result
+        return
+    iterator = aiter(result)
+    try:
+        async for item in iterator:
+            yield item
+    finally:
+        close = getattr(iterator, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _on_thread(name: str, call: Callable[[], Any]) -> AsyncGenerator[object, None]:
+    thread = ToolThread(f"rxagents tool {name}")
+    try:
+        result = await thread.run(call)
+        items = _steps(result, thread) if isinstance(result, Iterator) else _awaited(result)
+        async with aclosing(items):
+            async for item in items:
+                yield item
+    finally:
+        thread.close()
+
+
+async def _steps(iterator: Iterator[object], thread: ToolThread) -> AsyncGenerator[object, None]:
+    """Yield the items of `iterator`, each when it is wanted, and what a generator returns."""
+    try:
+        while not isinstance(item := await thread.run(partial(_next, iterator)), _End):
+            yield item
+        if item.value is not None:
+            yield item.value
+    finally:
+        thread.run(getattr(iterator, "close", _no_close))
+
+
+def _next(iterator: Iterator[object]) -> object:
+    try:
+        return next(iterator)
+    except StopIteration as end:
+        return _End(end.value)
+
+
+def _no_close() -> None:
+    """Stand for the method of an iterator that has none."""
