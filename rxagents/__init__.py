@@ -1,6 +1,10 @@
 """Reactive streams for LLM agents: every provider stream is an Observable."""
 
 from rxagents._version import __version__
+from rxagents.agents.conversational import ConversationalAgent
+from rxagents.agents.function import FunctionAgent
+from rxagents.agents.memory import Memory
+from rxagents.agents.react import ReActAgent, ReActStep
 from rxagents.core.chunks import StreamChunk, ToolCallDelta
 from rxagents.core.errors import (
     AgentError,
@@ -66,7 +70,8 @@ from rxagents.core.messages import (
 from rxagents.core.protocols import LLM, Agent, AgentResult, StreamingAgent, StreamingLLM
 from rxagents.core.response import Response
 from rxagents.core.settings import Settings
-from rxagents.core.tools import Tool
+from rxagents.core.tool_context import ToolContext
+from rxagents.core.tools import Tool, tool
 from rxagents.core.usage import Usage
 from rxagents.providers.anthropic import Anthropic
 from rxagents.providers.gemini import Gemini
@@ -94,11 +99,13 @@ __all__ = [
     "ConflictError",
     "ConnectError",
     "ConnectTimeoutError",
+    "ConversationalAgent",
     "ErrorEvent",
     "ErrorInfo",
     "EventType",
     "FilePart",
     "FirstEventTimeoutError",
+    "FunctionAgent",
     "Gemini",
     "IdleTimeoutError",
     "ImagePart",
@@ -106,6 +113,7 @@ __all__ = [
     "LimitReachedError",
     "Limits",
     "MaxIterationsError",
+    "Memory",
     "Message",
     "NotFoundError",
     "Ollama",
@@ -118,6 +126,8 @@ __all__ = [
     "ProtocolError",
     "ProviderError",
     "RateLimitError",
+    "ReActAgent",
+    "ReActStep",
     "Reasoning",
     "ReasoningPart",
     "RedirectError",
@@ -143,6 +153,7 @@ __all__ = [
     "ToolArgumentsError",
     "ToolCall",
     "ToolCallDelta",
+    "ToolContext",
     "ToolEnd",
     "ToolError",
     "ToolNotFoundError",
@@ -159,4 +170,5 @@ __all__ = [
     "get_model",
     "run",
     "to_aiter",
+    "tool",
 ]

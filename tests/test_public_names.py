@@ -9,16 +9,17 @@ from rxagents import operators, testing
 
 NAMES = """
     Agent AgentError AgentResult Answer Anthropic AuthenticationError BadRequestError Complete
-    ConfigurationError ConflictError ConnectError ConnectTimeoutError ErrorEvent ErrorInfo
-    EventType FilePart FirstEventTimeoutError Gemini IdleTimeoutError ImagePart LLM
-    LimitExceededError LimitReachedError Limits MaxIterationsError Message NotFoundError Ollama
+    ConfigurationError ConflictError ConnectError ConnectTimeoutError ConversationalAgent ErrorEvent ErrorInfo
+    EventType FilePart FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart LLM
+    LimitExceededError LimitReachedError Limits MaxIterationsError Memory Message NotFoundError Ollama
     OpenAI OpenAIResponses OutputError Overflow OverloadedError PayloadTooLargeError
-    ProtocolError ProviderError RateLimitError Reasoning ReasoningPart RedirectError Reset Response
+    ProtocolError ProviderError RateLimitError ReActAgent ReActStep Reasoning ReasoningPart RedirectError Reset Response
     ResponseError RxAgentsError ServerError Settings StatusError StreamCancelledError
     StreamChunk StreamDecodeError StreamEvent StreamTimeoutError StreamingAgent StreamingLLM
-    TextPart Thought Timeouts Token Tool ToolArgumentsError ToolCall ToolCallDelta ToolEnd
-    ToolError ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError
-    TransportError TruncatedStreamError Usage __version__ from_aiter get_model run to_aiter
+    TextPart Thought Timeouts Token Tool ToolArgumentsError ToolCall ToolCallDelta ToolContext
+    ToolEnd ToolError ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError
+    TotalTimeoutError TransportError TruncatedStreamError Usage __version__ from_aiter get_model
+    run to_aiter tool
 """
 
 

@@ -172,7 +172,7 @@ class Answer:
         elif events == 0 and len(self._head) < self._call.limits.error_bytes:
             self._head += data
         if not self.delivered:
-            self.delivered = any(map(_is_content, chunks))
+            self.delivered = any(chunk.has_content for chunk in chunks)
         return chunks
 
     def _unreadable(self) -> ProviderError | None:
@@ -198,9 +198,3 @@ class Answer:
         if self._at_end and not self.complete:
             failure = self._exchange.failure or self.instead()
             raise failure or truncated(self._call, self._exchange)
-
-
-def _is_content(chunk: StreamChunk) -> bool:
-    return bool(
-        chunk.delta or chunk.reasoning or chunk.refusal or chunk.tool_calls or chunk.finish_reason
-    )

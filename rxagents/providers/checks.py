@@ -3,39 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import aiohttp
 from yarl import URL
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.limits import DEFAULT_LIMITS, Limits
-from rxagents.core.protocols import ToolLike
-from rxagents.core.tools import Tool
-
-
-def to_tools(tools: Sequence[ToolLike] | None) -> tuple[Tool, ...]:
-    """Read the tools of a call; their names must differ.
-
-    Raises:
-        ConfigurationError: It is not usable.
-    """
-    if isinstance(tools, (str, bytes, Tool, Mapping)) or not isinstance(tools, Sequence | None):
-        raise ConfigurationError(f"tools must be a sequence of tools, not {type(tools).__name__}.")
-    read = tuple(_to_tool(tool) for tool in tools or ())
-    names = [tool.name for tool in read]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise ConfigurationError(f"Two tools are called {sorted(twice)}: names must differ.")
-    return read
-
-
-def _to_tool(tool: ToolLike) -> Tool:
-    if isinstance(tool, Tool):
-        return tool
-    if isinstance(tool, Mapping):
-        return Tool.from_dict(tool)
-    raise ConfigurationError(f"A tool must be a Tool or a dict, not {type(tool).__name__}.")
 
 
 def checked_text(name: str, text: object, *, secret: bool = False) -> str:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Self, Unpack
+from typing import ClassVar, Self, Unpack
 
 from reactivex import Observable
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError
-from rxagents.core.protocols import Messages, ToolLike
+from rxagents.core.protocols import Messages
 from rxagents.core.response import Response
 from rxagents.core.settings import SettingsArguments
+from rxagents.core.tools import ToolLike
 from rxagents.operators import collect
 from rxagents.runtime.last_value import last_value
 
 
 class StreamingModel(ABC):
-    """A `StreamingLLM` made of one method, `chat_stream`."""
+    """A `StreamingLLM` made of one method, `chat_stream`.
+
+    Attributes:
+        takes_stop: Whether the API has stop sequences.
+    """
+
+    takes_stop: ClassVar[bool] = True
 
     @abstractmethod
     def chat_stream(

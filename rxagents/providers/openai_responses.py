@@ -17,6 +17,7 @@ class OpenAIResponses(OpenAI):
     """
 
     name: ClassVar[str] = "openai-responses"
+    takes_stop: ClassVar[bool] = False
 
     @property
     def _path(self) -> str:

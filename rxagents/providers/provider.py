@@ -16,8 +16,9 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.conversation import to_messages
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.limits import Limits
-from rxagents.core.protocols import Messages, ToolLike
+from rxagents.core.protocols import Messages
 from rxagents.core.settings import Settings, SettingsArguments
+from rxagents.core.tools import ToolLike, to_tools
 from rxagents.providers.call import Call
 from rxagents.providers.checks import (
     checked_headers,
@@ -25,7 +26,6 @@ from rxagents.providers.checks import (
     checked_retries,
     checked_session,
     checked_text,
-    to_tools,
 )
 from rxagents.providers.fetch import fetch_json
 from rxagents.providers.model import StreamingModel

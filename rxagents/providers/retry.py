@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+from rxagents.core.backoff import asked_or, backoff
 from rxagents.core.errors import ProviderError
-
-FIRST_WAIT_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 8.0
-LONGEST_ASKED_WAIT_SECONDS = 60.0
-"""The vendors' SDKs wait by these figures; a provider that asks for more raises at once."""
 
 
 def wait_before_retry(error: ProviderError, attempt: int) -> float | None:
@@ -22,12 +17,7 @@ def wait_before_retry(error: ProviderError, attempt: int) -> float | None:
         error: Why the attempt failed.
         attempt: How many attempts failed before this one.
     """
-    if not error.retryable:
-        return None
-    if error.retry_after is not None:
-        return error.retry_after if error.retry_after <= LONGEST_ASKED_WAIT_SECONDS else None
-    wait = min(FIRST_WAIT_SECONDS * 2.0**attempt, LONGEST_WAIT_SECONDS)
-    return wait * (1 - 0.25 * random.random())
+    return asked_or(backoff(attempt), error) if error.retryable else None
 
 
 def asked_wait(headers: Mapping[str, str]) -> float | None:

@@ -1,0 +1,1 @@
+"""Agents: each one a pipe of operators over a model's stream."""

@@ -1,0 +1,54 @@
+"""An agent for models that call tools by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rxagents.agents.agent import BaseAgent
+from rxagents.agents.run import Turn
+from rxagents.agents.turns import Events, accumulated, to_events
+from rxagents.core.errors import OutputError
+from rxagents.core.events import Answer
+from rxagents.core.messages import Message
+
+
+class FunctionAgent(BaseAgent):
+    """Lets the model call tools until it answers.
+
+    Each tool starts as soon as its call is whole, while the model goes on to write. A tool that
+    fails or is unknown becomes a result that the model sees. What tools return is text that
+    others may have written: a model may follow instructions in it.
+
+    See `BaseAgent` for the arguments.
+    """
+
+    def _turn(self, turn: Turn) -> Events:
+        run = turn.run
+        chunks = self._llm.chat_stream(run.messages, run.tools, **self._settings)
+        return chunks.pipe(
+            accumulated(turn),
+            self._run_tools(run.tools),
+            to_events(turn, conclude),
+        )
+
+
+def conclude(turn: Turn) -> Iterator[Answer]:
+    """Take over the model's message and the tools' results; without calls it is the answer.
+
+    Raises:
+        OutputError: A call was cut off, and can neither run nor be sent back.
+    """
+    run, response = turn.run, turn.end()
+    run.messages.append(response.message)
+    for call in response.tool_calls:
+        end = turn.results.get(call.id)
+        if end is None:
+            raise OutputError(
+                f"The model's answer ended in the middle of its call of {call.name!r} (finish "
+                f"reason {response.finish_reason!r}). Raise max_tokens."
+            )
+        failed = end.error is not None
+        run.messages.append(Message.tool(call.id, end.result, name=call.name, is_error=failed))
+    if not response.tool_calls:
+        run.output = response.content or response.refusal
+        yield Answer(run.output)
