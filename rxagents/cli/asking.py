@@ -6,14 +6,28 @@ import sys
 from contextlib import aclosing
 
 from msgspec import Struct
+from reactivex import Observable
 
-from rxagents.cli.meter import Meter
+from rxagents.agents.function import FunctionAgent
+from rxagents.agents.react import ReActAgent
+from rxagents.cli.pieces import Item
 from rxagents.cli.signals import StopSignals
 from rxagents.cli.streaming import show
 from rxagents.cli.views import View
 from rxagents.core.errors import ConfigurationError
+from rxagents.core.measurement import Measurement
 from rxagents.core.messages import Message
+from rxagents.core.protocols import StreamingLLM
+from rxagents.core.settings import SettingsArguments
+from rxagents.core.tools import Tool
 from rxagents.providers.registry import get_model
+from rxagents.tools import calculator, current_time, http_request
+
+AGENTS: dict[str, type[FunctionAgent] | type[ReActAgent]] = {
+    "function": FunctionAgent,
+    "react": ReActAgent,
+}
+TOOLS: dict[str, Tool] = {tool.name: tool for tool in (calculator, current_time, http_request)}
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -26,6 +40,8 @@ class Question(Struct, frozen=True, kw_only=True):
         system: The system prompt.
         max_tokens: At most so many tokens of answer.
         temperature: 0 or more.
+        agent: The kind of agent that works on it; `None` for the model alone.
+        tools: The names of its tools.
     """
 
     prompt: str
@@ -34,6 +50,25 @@ class Question(Struct, frozen=True, kw_only=True):
     system: str | None
     max_tokens: int | None
     temperature: float | None
+    agent: str | None
+    tools: tuple[str, ...]
+
+    def stream(self, llm: StreamingLLM, messages: list[Message]) -> Observable[Item]:
+        """Return the model's answer to `messages`, or the agent's run.
+
+        Raises:
+            ConfigurationError: There are tools and no agent to use them, or a setting is refused.
+        """
+        if self.tools and self.agent is None:
+            raise ConfigurationError("Tools need an agent: pass --agent function or react.")
+        settings: SettingsArguments = {
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+        }
+        if self.agent is None:
+            return llm.chat_stream(messages, **settings)
+        tools = [TOOLS[name] for name in self.tools]
+        return AGENTS[self.agent](llm, tools, **settings).run_stream(messages)
 
     def messages(self) -> list[Message]:
         """Return the conversation; reads stdin if need be.
@@ -50,7 +85,7 @@ class Question(Struct, frozen=True, kw_only=True):
 
 async def show_answer(
     question: Question, messages: list[Message], view: View, stop: StopSignals
-) -> Meter:
+) -> Measurement:
     """Ask, and show the answer.
 
     Args:
@@ -69,10 +104,7 @@ async def show_answer(
         raise ConfigurationError("No model: pass --model openai:gpt-5-mini, or set RXAGENTS_MODEL.")
     arguments = {} if question.base_url is None else {"base_url": question.base_url}
     async with aclosing(get_model(question.model, **arguments)) as llm:
-        stream = llm.chat_stream(
-            messages, max_tokens=question.max_tokens, temperature=question.temperature
-        )
-        return await show(stream, view, stop)
+        return await show(question.stream(llm, messages), view, stop)
 
 
 def _read_stdin() -> str:

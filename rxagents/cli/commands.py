@@ -8,15 +8,16 @@ import click
 from rich.console import Console
 
 from rxagents._version import __version__
-from rxagents.cli.asking import Question, show_answer
-from rxagents.cli.demo import show_demo
+from rxagents.cli.asking import AGENTS, TOOLS, Question, show_answer
+from rxagents.cli.demo import TASK, show_demo
 from rxagents.cli.failures import tell
 from rxagents.cli.listing import names_of
-from rxagents.cli.meter import Meter
 from rxagents.cli.pieces import printable
 from rxagents.cli.signals import StopSignals
+from rxagents.cli.summary import summary
 from rxagents.cli.views import json_lines, text_view
 from rxagents.core.errors import RxAgentsError
+from rxagents.core.measurement import Measurement
 from rxagents.providers.registry import PROVIDERS
 
 
@@ -33,7 +34,8 @@ def cli(context: click.Context) -> int:
 @cli.command()
 @click.pass_obj
 def demo(stop: StopSignals) -> int:
-    """Stream a scripted answer over real HTTP; no key, no network."""
+    """Show an agent that thinks and calculates, over real HTTP; no key, no network."""
+    Console(stderr=True).print(f"Task: {TASK}\n", style="bold")
     _print_summary(stop.run(show_demo(text_view(), stop)))
     return 0
 
@@ -51,7 +53,15 @@ def demo(stop: StopSignals) -> int:
 @click.option("--system", metavar="TEXT", help="The system prompt.")
 @click.option("--max-tokens", type=int, metavar="N", help="At most so many tokens of answer.")
 @click.option("--temperature", type=float, metavar="X", help="0 or more.")
-@click.option("--json", "as_json", is_flag=True, help="Print each chunk as a line of JSON.")
+@click.option("--agent", type=click.Choice(AGENTS), help="Let the model work with tools.")
+@click.option(
+    "--tool",
+    "tools",
+    type=click.Choice(TOOLS),
+    multiple=True,
+    help="A tool for the agent; may be given again.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print each item as a line of JSON.")
 @click.pass_obj
 def ask(stop: StopSignals, /, as_json: bool, **options: Any) -> int:
     """Stream a model's answer to PROMPT (- for what stdin holds).
@@ -61,11 +71,11 @@ def ask(stop: StopSignals, /, as_json: bool, **options: Any) -> int:
     question = Question(**options)
     view = json_lines() if as_json else text_view()
     try:
-        meter = stop.run(show_answer(question, question.messages(), view, stop))
+        measured = stop.run(show_answer(question, question.messages(), view, stop))
     except RxAgentsError as error:
         return tell(error, as_json=as_json)
     if not as_json:
-        _print_summary(meter)
+        _print_summary(measured)
     return 0
 
 
@@ -86,7 +96,7 @@ def models(stop: StopSignals, /, provider: str, base_url: str | None) -> int:
     return 0
 
 
-def _print_summary(meter: Meter) -> None:
+def _print_summary(measured: Measurement) -> None:
     console = Console(stderr=True)
     console.print()
-    console.print(meter.summary())
+    console.print(summary(measured))

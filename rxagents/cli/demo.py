@@ -1,41 +1,43 @@
-"""The demonstration: a scripted answer, over real HTTP."""
+"""The demonstration: a scripted model that thinks and calculates, over real HTTP."""
 
 from __future__ import annotations
 
 import aiohttp
 
-from rxagents.cli.meter import Meter
+from rxagents.agents.react import ReActAgent
 from rxagents.cli.signals import StopSignals
 from rxagents.cli.streaming import show
 from rxagents.cli.views import View
+from rxagents.core.measurement import Measurement
 from rxagents.core.usage import Usage
 from rxagents.providers.openai import OpenAI
 from rxagents.testing import Reply, ScriptedServer
+from rxagents.tools import calculator
 
-_PROMPT = "What is rxagents?"
+TASK = "How many seconds does a leap year have?"
 
-_TEXT = """\
-rxagents turns every LLM stream into an Observable, and every agent into a composition of \
-operators. Each token that you see has just come over HTTP, through a parser that does not mind \
-how the bytes are cut.
+_THINK = """\
+Thought: A leap year has 366 days of 24 hours, each with 60 minutes of 60 seconds. I do not \
+multiply that in my head.
+Action: calculator(expression="366 * 24 * 60 * 60")"""
 
-Subscribe, and the request is sent. Dispose, and the connection is closed within milliseconds. \
-A slow reader slows the socket, not the memory. A stream that is cut short is an error, never a \
-success, and no error ever shows your key.
-"""
+_ANSWER = """\
+Thought: That is the number.
+Answer: A leap year has 31,622,400 seconds.
 
-_REPLY = Reply(
-    _TEXT,
-    usage=Usage(
-        input_tokens=12, output_tokens=len(_TEXT.split()), total_tokens=12 + len(_TEXT.split())
-    ),
-    delay=0.2,
-    interval=0.02,
-)
+What you have just seen is one Observable. The model's text came over HTTP, token by token; an \
+operator read the thought and the action from it while it came, another ran the tool. Dispose the \
+subscription, and request and tool are cancelled within milliseconds."""
 
 
-async def show_demo(view: View, stop: StopSignals) -> Meter:
-    """Show the scripted answer.
+def _reply(text: str, tokens: int) -> Reply:
+    count = len(text.split())
+    usage = Usage(input_tokens=tokens, output_tokens=count, total_tokens=tokens + count)
+    return Reply(text, usage=usage, delay=0.2, interval=0.02)
+
+
+async def show_demo(view: View, stop: StopSignals) -> Measurement:
+    """Show a run of a ReAct agent.
 
     Args:
         view: What to show it with.
@@ -45,8 +47,8 @@ async def show_demo(view: View, stop: StopSignals) -> Meter:
         What was measured.
     """
     async with (
-        ScriptedServer(_REPLY) as server,
+        ScriptedServer(_reply(_THINK, 180), _reply(_ANSWER, 240)) as server,
         aiohttp.ClientSession() as session,  # the model's own would honour the user's proxy
     ):
         llm = OpenAI("demo", api_key="demo", base_url=server.url, session=session)
-        return await show(llm.chat_stream(_PROMPT), view, stop)
+        return await show(ReActAgent(llm, [calculator]).run_stream(TASK), view, stop)

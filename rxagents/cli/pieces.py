@@ -1,12 +1,17 @@
-"""What of a chunk is for people to read."""
+"""What of a stream is for people to read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+
+import msgspec
 
 from rxagents.core.chunks import StreamChunk
+from rxagents.core.events import Reasoning, Reset, StreamEvent, Thought, Token, ToolEnd, ToolStart
+
+Item: TypeAlias = StreamChunk | StreamEvent
 
 _HIDDEN = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
 """Control characters: in a terminal they could do more than show text."""
@@ -19,6 +24,18 @@ class Kind(StrEnum):
     TEXT = "text"
     REFUSAL = "refusal"
     TOOL_CALL = "tool_call"
+    TOOL_START = "tool_start"
+    TOOL_RESULT = "tool_result"
+    TOOL_FAILURE = "tool_failure"
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether it is not the answer, but on the way to it."""
+        return self not in {Kind.TEXT, Kind.REFUSAL, Kind.TOOL_CALL}
+
+
+_RESULTS = {Kind.TOOL_RESULT, Kind.TOOL_FAILURE}
+_SECTIONS = {"thought": Kind.REASONING, "refusal": Kind.REFUSAL}
 
 
 class Piece(NamedTuple):
@@ -34,20 +51,25 @@ class Piece(NamedTuple):
 
 
 class Sections:
-    """Cuts chunks into pieces, with a blank line where the kind of output changes."""
+    """Cuts chunks and events into pieces, apart from each other where the kind changes."""
 
     def __init__(self) -> None:
-        self._open: tuple[Kind, int] | None = None
+        self._open: tuple[Kind, object] | None = None
+        self._thoughts = 0
 
-    def pieces(self, chunk: StreamChunk) -> Iterator[Piece]:
-        """Yield the pieces of `chunk`; those of a stream, joined, are what to show."""
-        for kind, number, text in _parts(chunk):
+    def pieces(self, item: Item) -> Iterator[Piece]:
+        """Yield the pieces of `item`; those of a stream, joined, are what to show."""
+        self._thoughts += isinstance(item, Thought)
+        for kind, part, text in _parts(item):
             shown = printable(text)
             if not shown:
                 continue
-            if self._open is not None and self._open != (kind, number):
-                yield Piece(self._open[0], "\n\n")
-            self._open = kind, number
+            section = self._thoughts, part
+            if self._open is not None and self._open != (kind, section):
+                before, _ = self._open
+                belongs = before is Kind.TOOL_START and kind in _RESULTS
+                yield Piece(before, "\n" if belongs else "\n\n")
+            self._open = kind, section
             yield Piece(kind, shown)
 
 
@@ -56,7 +78,28 @@ def printable(text: str) -> str:
     return text.translate(_HIDDEN)
 
 
-def _parts(chunk: StreamChunk) -> Iterator[tuple[Kind, int, str]]:
+def _parts(item: Item) -> Iterator[tuple[Kind, object, str]]:
+    """Yield what is shown of an item: its kind, which of that kind it is, and the text."""
+    match item:
+        case StreamChunk():
+            yield from _parts_of_chunk(item)
+        case Token(section="action"):
+            return  # the tool's start says the same
+        case Token():
+            yield _SECTIONS.get(item.section, Kind.TEXT), item.section, item.content
+        case Reasoning():
+            yield Kind.REASONING, "", item.content
+        case Reset():
+            yield Kind.REASONING, item, f"(what came so far is void: {item.content})"
+        case ToolStart():
+            arguments = msgspec.json.encode(item.arguments).decode()
+            yield Kind.TOOL_START, item.call_id, f"{item.name} {arguments}"
+        case ToolEnd():
+            kind = Kind.TOOL_RESULT if item.error is None else Kind.TOOL_FAILURE
+            yield kind, item.call_id, item.result
+
+
+def _parts_of_chunk(chunk: StreamChunk) -> Iterator[tuple[Kind, object, str]]:
     yield Kind.REASONING, 0, chunk.reasoning
     yield Kind.TEXT, 0, chunk.delta
     yield Kind.REFUSAL, 0, chunk.refusal

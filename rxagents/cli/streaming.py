@@ -1,18 +1,18 @@
-"""From a model to the screen: where the commands subscribe."""
+"""From a model or an agent to the screen: where the commands subscribe."""
 
 from __future__ import annotations
 
 from reactivex import Observable
-from reactivex import operators as ops
 
-from rxagents.cli.meter import Meter
+from rxagents.cli.pieces import Item
 from rxagents.cli.signals import StopSignals
 from rxagents.cli.views import View
-from rxagents.core.chunks import StreamChunk
+from rxagents.core.measurement import Measurement
+from rxagents.operators.measure import measure
 from rxagents.runtime.to_aiter import to_aiter
 
 
-async def show(stream: Observable[StreamChunk], view: View, stop: StopSignals) -> Meter:
+async def show(stream: Observable[Item], view: View, stop: StopSignals) -> Measurement:
     """Show a stream as it comes.
 
     Args:
@@ -26,10 +26,10 @@ async def show(stream: Observable[StreamChunk], view: View, stop: StopSignals) -
     Raises:
         RxAgentsError: The stream failed; what came before was shown.
     """
-    meter = Meter()
-    with view as show_chunk:
-        async with to_aiter(stream.pipe(ops.do_action(meter.add))) as chunks:
-            async for chunk in chunks:
+    measured: list[Measurement] = []
+    with view as show_item:
+        async with to_aiter(stream.pipe(measure(measured.append))) as items:
+            async for item in items:
                 with stop.at_once():
-                    show_chunk(chunk)
-    return meter
+                    show_item(item)
+    return measured[0]

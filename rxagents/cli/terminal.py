@@ -11,15 +11,22 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from rxagents.cli.pieces import Kind, Sections
-from rxagents.core.chunks import StreamChunk
+from rxagents.cli.pieces import Item, Kind, Sections
 
-_STYLES = {Kind.REASONING: "dim", Kind.TEXT: "", Kind.REFUSAL: "red", Kind.TOOL_CALL: "cyan"}
+_STYLES = {
+    Kind.REASONING: "dim",
+    Kind.TEXT: "",
+    Kind.REFUSAL: "red",
+    Kind.TOOL_CALL: "cyan",
+    Kind.TOOL_START: "cyan",
+    Kind.TOOL_RESULT: "green",
+    Kind.TOOL_FAILURE: "red",
+}
 
 
 @contextmanager
-def drawn(console: Console) -> Iterator[Callable[[StreamChunk], None]]:
-    """Draw the chunks on `console`."""
+def drawn(console: Console) -> Iterator[Callable[[Item], None]]:
+    """Draw the items on `console`."""
     screen = _Screen(console)
     try:
         with Live(screen, console=console, transient=True, refresh_per_second=20):
@@ -42,9 +49,9 @@ class _Screen:
         self._started = time.monotonic()
         self._spinner = Spinner("dots", style="dim")
 
-    def show(self, chunk: StreamChunk) -> None:
+    def show(self, item: Item) -> None:
         row = self._row.copy()
-        for kind, text in self._sections.pieces(chunk):
+        for kind, text in self._sections.pieces(item):
             row.append(text.replace("\t", "    "), _STYLES[kind])
         *lines, row = row.split("\n", allow_blank=True)
         full, self._row = self._cut(row)

@@ -10,13 +10,12 @@ import click
 import msgspec
 from rich.console import Console
 
-from rxagents.cli.pieces import Kind, Sections
+from rxagents.cli.pieces import Item, Kind, Sections
 from rxagents.cli.terminal import drawn
-from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import RxAgentsError
 
-View: TypeAlias = AbstractContextManager[Callable[[StreamChunk], None]]
-"""Opened for one stream; shows each chunk it is called with."""
+View: TypeAlias = AbstractContextManager[Callable[[Item], None]]
+"""Opened for one stream; shows each item it is called with."""
 
 
 def text_view() -> View:
@@ -27,19 +26,19 @@ def text_view() -> View:
 
 
 @contextmanager
-def plain() -> Iterator[Callable[[StreamChunk], None]]:
-    """Write the answer to stdout as it comes, and reasoning to stderr."""
+def plain() -> Iterator[Callable[[Item], None]]:
+    """Write the answer to stdout as it comes, and what leads to it to stderr."""
     sections = Sections()
     kind, text = Kind.TEXT, "\n"
 
-    def show(chunk: StreamChunk) -> None:
+    def show(item: Item) -> None:
         nonlocal kind, text
-        for kind, text in sections.pieces(chunk):
-            click.echo(text, nl=False, err=kind is Kind.REASONING)
+        for kind, text in sections.pieces(item):
+            click.echo(text, nl=False, err=kind.is_aside)
 
     def end_line() -> None:
         if not text.endswith("\n"):
-            click.echo(err=kind is Kind.REASONING)
+            click.echo(err=kind.is_aside)
 
     try:
         yield show
@@ -50,11 +49,11 @@ def plain() -> Iterator[Callable[[StreamChunk], None]]:
 
 
 @contextmanager
-def json_lines() -> Iterator[Callable[[StreamChunk], None]]:
-    """Write each chunk to stdout as a line of JSON."""
+def json_lines() -> Iterator[Callable[[Item], None]]:
+    """Write each item to stdout as a line of JSON."""
     encoder = msgspec.json.Encoder()
 
-    def show(chunk: StreamChunk) -> None:
-        click.echo(encoder.encode(chunk))
+    def show(item: Item) -> None:
+        click.echo(encoder.encode(item))
 
     yield show

@@ -10,18 +10,19 @@ from typing import Any
 def test_the_answer_is_plain_text(run: Any) -> None:
     done = run("demo", FORCE_COLOR="1")
     assert done.status == 0
-    assert done.out.startswith("rxagents turns every LLM stream into an Observable")
-    assert done.out.endswith("shows your key.\n")
+    assert done.out.startswith("A leap year has 31,622,400 seconds.\n\nWhat you have just seen")
+    assert done.out.endswith("within milliseconds.\n")
     assert "\x1b" not in done.out
 
 
-def test_the_summary_goes_to_stderr(run: Any) -> None:
-    done = run("demo")
-    words = len(done.out.split())
-    assert re.fullmatch(
-        rf"\nfirst token after [\d.]+ m?s · {words} tokens in [\d.]+ s · \d+ tokens/s\n"
-        rf"usage: 12 input, {words} output, {words + 12} total\n",
-        done.err,
+def test_what_leads_to_the_answer_and_the_summary_go_to_stderr(run: Any) -> None:
+    aside = run("demo", NO_COLOR="1").err
+    assert aside.startswith("Task: How many seconds does a leap year have?\n\nA leap year has 366")
+    assert 'calculator {"expression":"366 * 24 * 60 * 60"}\n31622400\n\nThat is' in aside
+    assert re.search(
+        r"\nfirst token after [\d.]+ m?s · 90 tokens in [\d.]+ s · \d+ tokens/s\n"
+        r"usage: 420 input, 90 output, 510 total\n\Z",
+        aside,
     )
 
 
@@ -33,10 +34,10 @@ def test_it_needs_no_network(run: Any) -> None:
 def test_tokens_come_before_the_end(start: Any, run_async: Any) -> None:
     async def check() -> None:
         process = await start("demo")
-        assert await process.stdout.readexactly(8) == b"rxagents"
+        assert await process.stdout.readexactly(6) == b"A leap"
         assert process.returncode is None
         rest, _ = await process.communicate()
-        assert rest.startswith(b" turns")
+        assert rest.startswith(b" year")
 
     run_async(check())
 
@@ -46,7 +47,7 @@ def test_a_reader_that_leaves_gets_no_traceback(program: list[str]) -> None:
     with subprocess.Popen([*program, "demo"], stdout=pipe, stderr=pipe) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert process.stdout.read(8) == b"rxagents"
+        assert process.stdout.read(6) == b"A leap"
         process.stdout.close()
-        assert process.stderr.read() == b""
+        assert process.stderr.read().endswith(b"That is the number.\n\n")
     assert process.returncode == 1

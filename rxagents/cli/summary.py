@@ -1,0 +1,51 @@
+"""What was measured of a stream, in two lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from rxagents.cli.pieces import printable
+from rxagents.core.measurement import Measurement
+from rxagents.core.usage import Usage
+
+
+def summary(measured: Measurement) -> Text:
+    """Return the times, and below them the cost."""
+    dot = Text.assemble((" · ", "dim"))
+    return Text("\n").join([dot.join(_times(measured)), dot.join(_cost(measured))])
+
+
+def _times(measured: Measurement) -> Iterator[Text]:
+    if measured.first is None:
+        yield Text("no text", "dim")
+        return
+    tokens = None if measured.usage is None else measured.usage.output_tokens
+    count, unit = (measured.items, "chunks") if tokens is None else (tokens, "tokens")
+    yield Text(f"first token after {_seconds(measured.first)}", "dim")
+    yield Text(f"{count} {unit} in {_seconds(measured.last)}", "dim")
+    if measured.last > 0:
+        yield Text(f"{count / measured.last:.0f} {unit}/s", "bold green")
+
+
+def _cost(measured: Measurement) -> Iterator[Text]:
+    counts = [] if measured.usage is None else _counts(measured.usage)
+    yield Text("usage: " + (", ".join(counts) or "not reported"), "dim")
+    if measured.finish_reason not in {"", "stop"}:
+        yield Text(f"finish reason: {printable(measured.finish_reason)}", "yellow")
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _counts(usage: Usage) -> list[str]:
+    counts = {
+        "input": usage.input_tokens,
+        "cached": usage.cached_tokens,
+        "output": usage.output_tokens,
+        "reasoning": usage.reasoning_tokens,
+        "total": usage.total_tokens,
+    }
+    return [f"{count} {name}" for name, count in counts.items() if count is not None]
