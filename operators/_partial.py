@@ -7,7 +7,8 @@ from collections.abc import Callable
 from reactivex import Observable, abc
 
 from rxagents.operators._texts import not_a_text
-from rxagents.parsing.partial_json import PartialJson, PartialJsonParser
+from rxagents.parsing.json_snapshots import PartialJson
+from rxagents.parsing.partial_json import PartialJsonParser
 
 
 def snapshots(name: str) -> Callable[[Observable[str]], Observable[PartialJson]]:

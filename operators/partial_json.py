@@ -7,7 +7,7 @@ from collections.abc import Callable
 from reactivex import Observable
 
 from rxagents.operators._partial import snapshots
-from rxagents.parsing.partial_json import PartialJson
+from rxagents.parsing.json_snapshots import PartialJson
 
 
 def partial_json() -> Callable[[Observable[str]], Observable[PartialJson]]:

@@ -11,8 +11,7 @@ from reactivex import operators as ops
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.operators._partial import snapshots
-from rxagents.parsing.partial_json import PartialJson
-from rxagents.parsing.partial_object import PartialObject
+from rxagents.parsing.json_snapshots import PartialJson, PartialObject
 
 T = TypeVar("T")
 
