@@ -13,7 +13,6 @@ from wires import KEY, WIRES, SpokenWire
 
 import rxagents
 from rxagents import StreamChunk, Timeouts
-from rxagents.providers import retry
 
 LIMITS = Timeouts(connect=2, first=0.3, idle=0.3)
 SECONDS = 5
@@ -22,7 +21,7 @@ ELSEWHERE = "http://127.0.0.1:1/elsewhere"
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr("rxagents.providers.retry.backoff", lambda attempt: 0.001)
 
 
 def _matrix(wires: list[SpokenWire] = WIRES) -> list[Any]:

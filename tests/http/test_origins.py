@@ -11,7 +11,6 @@ from faulty_server import Act, Cue, FaultyServer
 from wires import KEY, WIRES, SpokenWire
 
 import rxagents
-from rxagents.providers import retry
 
 each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 
@@ -77,7 +76,7 @@ def test_a_kept_connection_that_is_stale_is_no_failed_attempt(
 def test_a_server_that_always_hangs_up_is_asked_no_more_than_allowed(
     wire: SpokenWire, run_async: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr("rxagents.providers.retry.backoff", lambda attempt: 0.001)
 
     async def check() -> None:
         async with FaultyServer([answer(wire, "first")], [Cue.FIN]) as server:
@@ -95,7 +94,7 @@ def test_a_server_that_always_hangs_up_is_asked_no_more_than_allowed(
 def test_failed_attempts_are_told_in_the_metadata(
     wire: SpokenWire, run_async: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr("rxagents.providers.retry.backoff", lambda attempt: 0.001)
     refused = whole(
         429, b'{"error": {"message": "Not so fast."}}', b"x-request-id: r1", b"connection: close"
     )
