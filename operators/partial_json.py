@@ -21,9 +21,9 @@ def partial_json() -> Callable[[Observable[str]], Observable[PartialJson]]:
     text alone is no answer: nothing would tell it from the words around it.
 
     .. marble::
-        --{"a":--[1, 2--, 3]--}--------|
+        --({"a":)--([1, 2)--------(, 3]})------------|
         [ partial_json() ]
-        --{}-----[1]----[1, 2, 3]--(complete)--|
+        --({})-----({"a": [1]})---({"a": [1, 2, 3]})-|
 
     Emits when: the value may have changed, once a piece at most, and when it is complete.
     Backpressures when: downstream does.

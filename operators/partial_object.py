@@ -29,9 +29,9 @@ def partial_object(type: Any) -> Callable[[Observable[str]], Observable[PartialO
     value is the whole answer. As to the text around the answer, see `partial_json`.
 
     .. marble::
-        --{"a": 1--, "b": "x--y"}------|
+        --({"a": 1,)--------( "b": "x)---(y"})-----|
         [ partial_object(Pair) ]
-        --None-----Pair(1, x)--Pair(1, xy)--|
+        --(None)------------(Pair 1 x)---(Pair 1 xy)-|
 
     Emits when: the value may have changed, once a piece at most, and when it is complete.
     Backpressures when: downstream does.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from reactivex import Observable, abc
@@ -10,7 +10,7 @@ from reactivex import Observable, abc
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.events import Answer, Reasoning, Reset, Thought, Token
 from rxagents.core.messages import ToolCall
-from rxagents.core.tools import Tool
+from rxagents.core.tools import ToolLike, to_tools
 from rxagents.operators._chunks import not_a_chunk
 from rxagents.parsing.react import ReActParser
 
@@ -18,19 +18,20 @@ Step: TypeAlias = Token | Reasoning | Thought | ToolCall | Answer | Reset
 
 
 def scan_steps(
-    tools: Iterable[Tool] = (),
+    tools: Sequence[ToolLike] = (),
 ) -> Callable[[Observable[StreamChunk]], Observable[Step]]:
     r"""Read thoughts, actions and the answer from text in the ReAct protocol.
 
     Each piece of text is a `Token` of its section at once, `"thought"`, `"action"` or
     `"answer"`; a `Thought` comes when it is whole, a `ToolCall` when its last bracket has come,
-    an `Answer` at the end. Whatever follows an observation that the model made up is not read,
+    an `Answer` at the end. A refusal is no part of the protocol, and is a `Token` of its own
+    section. Whatever follows an observation that the model made up is not read,
     and the source is disposed there. Linear in the text, however it is cut.
 
     .. marble::
-        --(Thought: I add)--(Action: add(1,)--( 2))--|
+        --(Thought: Easy.)-----(Answer: It is 3.)--------|
         [ scan_steps() ]
-        ----(I add)-----------(I add.)---(add)-------|
+        --(Easy.)--------------(It is 3.)--------(Answer)|
 
     Emits when: text comes, and when it completes a step.
     Backpressures when: downstream does.
@@ -59,7 +60,9 @@ def scan_steps(
         Answer It is 3.
         <...>
     """
-    parameters = {tool.name: tuple(tool.parameters.get("properties", ())) for tool in tools}
+    parameters = {
+        tool.name: tuple(tool.parameters.get("properties", ())) for tool in to_tools(tools)
+    }
 
     def scan_steps_(source: Observable[StreamChunk]) -> Observable[Step]:
         def subscribe(
@@ -73,16 +76,21 @@ def scan_steps(
                     observer.on_error(not_a_chunk("scan_steps", chunk))
                     return
                 timestamp = chunk.timestamp
-                if chunk.reasoning:
-                    observer.on_next(Reasoning(chunk.reasoning, timestamp))
-                if chunk.delta and chunk.choice == 0:
-                    for step in parser.feed(chunk.delta, timestamp):
-                        observer.on_next(step)
-                    if parser.done:
-                        observer.on_completed()
-                elif "reset" in chunk.metadata:
+                if "reset" in chunk.metadata:
                     parser = ReActParser(parameters)
                     observer.on_next(Reset(chunk.metadata["reset"]))
+                elif chunk.choice == 0:
+                    read(chunk)
+
+            def read(chunk: StreamChunk) -> None:
+                if chunk.reasoning:
+                    observer.on_next(Reasoning(chunk.reasoning, timestamp))
+                for step in parser.feed(chunk.delta, timestamp) if chunk.delta else ():
+                    observer.on_next(step)
+                if chunk.refusal:
+                    observer.on_next(Token(chunk.refusal, "refusal", timestamp))
+                if parser.done:
+                    observer.on_completed()
 
             def on_completed() -> None:
                 for step in parser.flush(timestamp):

@@ -20,9 +20,9 @@ def split_sentences() -> Callable[[Observable[str]], Observable[str]]:
     even where a sentence does end there.
 
     .. marble::
-        --Hi!--_How--_are you?--_Fine.--|
+        --(Hi!)--( How)---( are you?)--( Fine.)----------|
         [ split_sentences() ]
-        -------Hi!_-------------How are you?_--(Fine.|)
+        ---------(Hi! )----------------(How are you? )---(Fine.)|
 
     Emits when: the next sentence begins; the last one when the source completes or fails.
     Backpressures when: downstream does; no more than one sentence is kept.

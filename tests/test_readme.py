@@ -1,4 +1,4 @@
-"""What the README and the examples show runs, as it stands there."""
+"""What the README, the docs and the examples show runs, as it stands there."""
 
 from __future__ import annotations
 
@@ -9,20 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from draw_marbles import picture
+from offline import answer
 
-from rxagents import Usage
-from rxagents.testing import Reply, ScriptedServer
+from rxagents import operators
+from rxagents.testing import ScriptedServer
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+DOCS = sorted((ROOT / "docs").glob("*.md"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
-async def run_offline(*arguments: str) -> str:
+def blocks(page: str) -> list[str]:
+    """Return the programs that stand in a page."""
+    return re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+
+async def run_offline(*arguments: str, typed: str = "") -> str:
     """Run Python with the environment of a user whose OpenAI is a scripted server."""
-    reply = Reply("Hello from the script. " * 5, usage=Usage(1, 2, 3))
-    async with ScriptedServer(reply) as server:
+    async with ScriptedServer(answer) as server:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-X",
@@ -32,22 +38,44 @@ async def run_offline(*arguments: str) -> str:
             *arguments,
             env={"OPENAI_API_KEY": "any", "OPENAI_BASE_URL": server.url},
             cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        output, errors = await process.communicate()
+        output, errors = await process.communicate(typed.encode())
         assert (process.returncode, errors.decode()) == (0, "")
         return output.decode()
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+@pytest.mark.parametrize("block", blocks(README), ids=range(len(blocks(README))))
 def test_a_block_of_the_readme_runs(block: str, run_async: Any) -> None:
     assert run_async(run_offline("-c", block)).strip()
 
 
+@pytest.mark.parametrize("page", DOCS, ids=lambda path: path.name)
+def test_the_blocks_of_a_page_run_one_after_the_other(page: Path, run_async: Any) -> None:
+    program = "\n".join(blocks(page.read_text()))
+    if program:
+        assert run_async(run_offline("-c", program)).strip()
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_runs(example: Path, run_async: Any) -> None:
-    assert run_async(run_offline(str(example))).strip()
+    assert run_async(run_offline(str(example), typed="Hi\nMy name is Ada.\n")).strip()
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_is_short(example: Path) -> None:
+    assert len(example.read_text().splitlines()) < 60
+
+
+@pytest.mark.parametrize("name", operators.__all__)
+def test_the_docs_have_the_operator_and_its_picture_as_its_docstring_draws_it(name: str) -> None:
+    page = (ROOT / "docs" / "operators.md").read_text()
+    assert f"[`{name}`](#{name})" in page
+    assert f"### {name}\n" in page
+    assert f"![{name}](marbles/{name}.svg)" in page
+    assert (ROOT / "docs" / "marbles" / f"{name}.svg").read_text() == picture(name)
 
 
 def test_the_first_screen_holds_the_two_commands() -> None:

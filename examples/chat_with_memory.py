@@ -1,0 +1,40 @@
+"""A chat in the terminal that streams its answers and remembers what was said; an empty line ends.
+
+RXAGENTS_MODEL=anthropic:claude-sonnet-4-5 python examples/chat_with_memory.py
+"""
+
+import os
+
+import rxagents
+from rxagents import Memory, StreamEvent, Token
+from rxagents.testing import Reply, ScriptedLLM
+
+MODEL = os.environ.get("RXAGENTS_MODEL")
+SCRIPT = (
+    Reply("Hello! Tell me something to remember.", interval=0.03),
+    Reply("I keep it in mind.", interval=0.03),
+)
+
+
+def show(event: StreamEvent) -> None:
+    """Print the answer as it comes."""
+    if isinstance(event, Token):
+        print(event.content, end="", flush=True)
+
+
+def read() -> str:
+    """Return a line of the user's; empty at the end of the input."""
+    try:
+        return input("> ").strip()
+    except EOFError:
+        return ""
+
+
+if __name__ == "__main__":
+    llm = rxagents.get_model(MODEL) if MODEL else ScriptedLLM(*SCRIPT)
+    memory = Memory("summarize", max_tokens=2000)
+    agent = rxagents.ConversationalAgent(llm, memory=memory, system_prompt="Be friendly and brief.")
+    while line := read():
+        rxagents.run(agent.run_stream(line), on_next=show)
+        print()
+    print(f"({len(memory.conversation('default').exchanges)} exchanges kept)")

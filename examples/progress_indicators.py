@@ -1,0 +1,59 @@
+"""A live view of an agent in the terminal: what each tool is at, and the answer as it grows.
+
+RXAGENTS_MODEL=openai:gpt-5-mini python examples/progress_indicators.py
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+from rich.live import Live
+from rich.table import Table
+
+import rxagents
+from rxagents import StreamEvent, Token, ToolCall, ToolEnd, ToolProgress, ToolStart
+from rxagents.testing import Reply, ScriptedLLM
+
+CITIES = ("Oslo", "Rome", "Lima")
+CALLS = [ToolCall(f"call_{city}", "measure", f'{{"city": "{city}"}}') for city in CITIES]
+SCRIPT = (Reply(tool_calls=CALLS), Reply("It is warmest in Lima.", interval=0.05))
+
+
+@rxagents.tool
+async def measure(city: str) -> AsyncIterator[str]:
+    """Measure the temperature in a city."""
+    for step in ("asking the station", "waiting", "reading the answer"):
+        yield step
+        await asyncio.sleep(0.05 * len(city))
+    yield f"{len(city) + sum(map(ord, city)) % 20} degrees"
+
+
+class View:
+    """One row a tool, and one for the answer."""
+
+    def __init__(self, live: Live) -> None:
+        self.live, self.rows = live, dict[str, tuple[str, str]]()
+
+    def show(self, event: StreamEvent) -> None:
+        """Take in an event, and draw all rows."""
+        match event:
+            case ToolStart(call_id=row, arguments=arguments):
+                self.rows[row] = str(arguments["city"]), "[cyan]starting"
+            case ToolProgress(call_id=row, content=text):
+                self.rows[row] = self.rows[row][0], f"[yellow]{text}"
+            case ToolEnd(call_id=row, result=text):
+                self.rows[row] = self.rows[row][0], f"[green]{text}"
+            case Token(content=text):
+                self.rows["answer"] = "answer", self.rows.get("answer", ("", ""))[1] + text
+        table = Table.grid(padding=(0, 2))
+        for name, text in self.rows.values():
+            table.add_row(name, text)
+        self.live.update(table)
+
+
+if __name__ == "__main__":
+    name = os.environ.get("RXAGENTS_MODEL")
+    llm = rxagents.get_model(name) if name else ScriptedLLM(*SCRIPT)
+    agent = rxagents.FunctionAgent(llm, tools=[measure])
+    with Live() as live:
+        rxagents.run(agent.run_stream(f"Where is it warmest: {CITIES}?"), View(live).show)
