@@ -34,7 +34,8 @@ class LineFramer:
         lines: list[bytes] = []
         if newline:
             self._pending.append(whole)
-            lines = self._within_limit(b"".join(self._pending).split(b"\n"))
+            joined = b"".join(self._pending).strip(b"\n")
+            lines = self._within_limit(joined.split(b"\n")) if joined else []
             self._pending, self._pending_size = [], 0
         self._keep(rest)
         return lines
