@@ -93,7 +93,7 @@ def test_bad_messages(messages: Any) -> None:
     ("tools", "words"),
     [
         ("search", "sequence"),
-        ([7], "Tool or a dict"),
+        ([7], "a Tool, a dict or a function"),
         ([{"description": "x"}], "needs a name"),
         ([{"name": "no spaces"}], "cannot be called"),
         ([{"name": "a"}, {"name": "a"}], "names must differ"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -51,7 +52,7 @@ def checked_seconds(name: str, value: object, *, zero: bool = False) -> float:
     """
     seconds = math.nan
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = float(value)
+        seconds = float(value) if value <= sys.float_info.max else math.inf
     if math.isfinite(seconds) and (seconds > 0 or (zero and seconds == 0)):
         return seconds
     least = "0 or more" if zero else "more than 0"

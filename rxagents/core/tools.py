@@ -128,7 +128,17 @@ ToolLike: TypeAlias = Tool | Mapping[str, Any] | Callable[..., Any]
 
 
 @overload
-def tool(function: Callable[..., Any], /) -> Tool: ...
+def tool(
+    function: Callable[..., Any],
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    timeout: float | None = None,
+    retries: int = 0,
+    strict: bool | None = None,
+    requires_approval: bool = False,
+) -> Tool: ...
 
 
 @overload
@@ -172,7 +182,7 @@ def tool(
     which may also set bounds. A parameter annotated `ToolContext` is filled in.
 
     Args:
-        function: The function; left out where there are other arguments.
+        function: The function; left out in a decorator with other arguments.
         name: The tool's name; the function's by default.
         description: What the model reads; the docstring's text by default.
         timeout: How many seconds one attempt may take.

@@ -27,7 +27,16 @@ class Deadline:
         expire: What to do then.
     """
 
-    __slots__ = ("_expire", "_gate", "_is_watching", "_late", "_now", "_seconds", "_since", "_timer")
+    __slots__ = (
+        "_expire",
+        "_gate",
+        "_is_watching",
+        "_late",
+        "_now",
+        "_seconds",
+        "_since",
+        "_timer",
+    )
 
     def __init__(self, scope: TimedScope, seconds: float, expire: Callable[[], None]) -> None:
         self._gate = scope.gate

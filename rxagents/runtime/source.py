@@ -22,12 +22,18 @@ class ConsumerFailedError(BaseException):
 
 
 class Emitter(Generic[T]):
-    """Hands items to the subscriber; waits while the subscriber has enough."""
+    """Hands items to the subscriber; waits while the subscriber has enough.
 
-    __slots__ = ("_observer", "gate")
+    Attributes:
+        gate: Closed while it has.
+        failure: What the subscriber raised.
+    """
+
+    __slots__ = ("_observer", "failure", "gate")
 
     def __init__(self, observer: abc.ObserverBase[T], gate: Gate) -> None:
         self.gate = gate
+        self.failure: Exception | None = None
         self._observer = observer
 
     async def emit(self, items: Iterable[T]) -> None:
@@ -45,6 +51,7 @@ class Emitter(Generic[T]):
                 if gate.closed:
                     return False
         except Exception as error:
+            self.failure = error
             raise ConsumerFailedError from error
         return True
 
@@ -78,14 +85,15 @@ def task_source(produce: Produce[T]) -> Observable[T]:
             return Disposable()
         bridge = bridge_of(scheduler)
         scope = TaskScope(loop)
-        task = scope.start(produce(Emitter(observer, bridge.gate if bridge else Gate())))
+        emitter = Emitter(observer, bridge.gate if bridge else Gate())
+        task = scope.start(produce(emitter))
         if bridge is not None:
             bridge.adopt(scope)
 
         def finish(task: asyncio.Task[None]) -> None:
             if bridge is not None:
                 bridge.release(scope)
-            _finish(task, observer, scope, _reporter(loop, bridge))
+            _finish(task, emitter, observer, scope, _reporter(loop, bridge))
 
         task.add_done_callback(finish)
         return Disposable(scope.dispose)
@@ -97,12 +105,16 @@ Report: TypeAlias = Callable[[Exception, str], None]
 
 
 def _finish(
-    task: asyncio.Task[None], observer: abc.ObserverBase[Any], scope: TaskScope, report: Report
+    task: asyncio.Task[None],
+    emitter: Emitter[Any],
+    observer: abc.ObserverBase[Any],
+    scope: TaskScope,
+    report: Report,
 ) -> None:
     failure = None if task.cancelled() else task.exception()
     try:
-        if isinstance(failure, ConsumerFailedError):
-            raise failure.__cause__ or failure
+        if emitter.failure is not None:
+            raise emitter.failure  # also where what the source held was cancelled after it
         if scope.disposed:
             if isinstance(failure, Exception):
                 report(failure, "A stream failed after it was disposed")

@@ -74,11 +74,11 @@ class TimedScope:
         What `on_next` raises is reported here and does not go on to the source: disposing a
         source that is about to tell of it would make it silent.
         """
-        subscription = SerialDisposable()
-        self._held.add(subscription)
+        held, subscription = self._held, SerialDisposable()
+        held.add(subscription)
 
         def take(item: T) -> None:
-            if self.is_disposed:
+            if held.is_disposed:
                 return  # one that emits inside of `subscribe` cannot be stopped
             try:
                 on_next(item)
@@ -86,12 +86,12 @@ class TimedScope:
                 self._fail(error)
 
         def fail(error: Exception) -> None:
-            self._held.remove(subscription)
-            if not self.is_disposed:
+            held.remove(subscription)
+            if not held.is_disposed:
                 on_error(error)
 
         def complete() -> None:
-            if not self.is_disposed:
+            if not held.is_disposed:
                 on_completed()
 
         subscription.disposable = source.subscribe(take, fail, complete, scheduler=self.scheduler)

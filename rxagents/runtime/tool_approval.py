@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-from reactivex import Observable
+import reactivex
+from reactivex import Observable, abc
+from reactivex import operators as rx_ops
 
 from rxagents.core.errors import ToolError
 from rxagents.core.events import ErrorInfo, ToolEnd, ToolProgress
 from rxagents.core.messages import ToolCall
 from rxagents.core.tools import Tool
 from rxagents.runtime.source import Emitter, task_source
-from rxagents.runtime.to_aiter import to_aiter
+from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution import execute
 
 Approve: TypeAlias = Callable[[ToolCall], bool] | Callable[[ToolCall], Awaitable[bool]]
 """Tells whether a call may run; it may ask a person, and take its time."""
+
+Verdict: TypeAlias = bool | Exception
+"""What came of asking; only `True` lets a tool run."""
 
 
 def execute_if_approved(
@@ -28,32 +33,58 @@ def execute_if_approved(
     Args:
         tool: What to run; most tools require no approval.
         call: The model's call.
-        approve: Whom to ask; `None` refuses.
+        approve: Whom to ask, once for each subscription; `None` refuses.
     """
     if not tool.requires_approval:
         return execute(tool, call)
 
-    async def produce(emitter: Emitter[ToolProgress | ToolEnd]) -> None:
-        try:
-            approved = approve is not None and await _ask(approve, call)
-        except Exception as error:
-            await emitter.emit((_refused(call, f"it could not be approved: {error}"),))
-            return
-        if not approved:
-            await emitter.emit((_refused(call, "it was not approved"),))
-            return
-        async with to_aiter(execute(tool, call)) as events:
-            async for event in events:
-                await emitter.emit((event,))
+    def subscribe(observer: abc.ObserverBase[ToolProgress | ToolEnd], scope: TimedScope) -> None:
+        def ask() -> None:
+            scope.subscribe(_verdict(approve, call), decide, observer.on_error, lambda: None)
+
+        def decide(verdict: Verdict) -> None:
+            if verdict is True:
+                scope.subscribe(
+                    execute(tool, call),
+                    observer.on_next,
+                    observer.on_error,
+                    observer.on_completed,
+                )
+            else:
+                observer.on_next(_refused(call, verdict))
+                observer.on_completed()
+
+        scope.timer(ask).start(0)
+
+    return timed(subscribe)
+
+
+def _verdict(approve: Approve | None, call: ToolCall) -> Observable[Verdict]:
+    """Ask; what goes wrong is a verdict too."""
+
+    def ask(_: abc.SchedulerBase) -> Observable[bool]:
+        if approve is None:
+            return reactivex.just(False)
+        if inspect.iscoroutinefunction(approve):
+            return _awaited(lambda: approve(call))
+        verdict = approve(call)
+        if inspect.isawaitable(verdict):
+            return _awaited(lambda: verdict)
+        return reactivex.just(verdict)
+
+    verdict = cast("Observable[Verdict]", reactivex.defer(ask))
+    return verdict.pipe(rx_ops.catch(lambda error, _: reactivex.just(error)))
+
+
+def _awaited(make: Callable[[], Awaitable[bool]]) -> Observable[bool]:
+    async def produce(emitter: Emitter[bool]) -> None:
+        await emitter.emit((await make(),))
 
     return task_source(produce)
 
 
-async def _ask(approve: Approve, call: ToolCall) -> bool:
-    verdict = approve(call)
-    return (await verdict if inspect.isawaitable(verdict) else verdict) is True
-
-
-def _refused(call: ToolCall, reason: str) -> ToolEnd:
+def _refused(call: ToolCall, verdict: Verdict) -> ToolEnd:
+    failed = isinstance(verdict, Exception)
+    reason = f"it could not be approved: {verdict}" if failed else "it was not approved"
     error = ToolError(f"The tool {call.name!r} did not run: {reason}. Go on without it.")
     return ToolEnd(call.id, call.name, f"Error: {error}", ErrorInfo.of(error))

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import reactivex
 from msgspec import UNSET
 from reactivex import Observable, abc
-from reactivex import operators as rx_ops
+from reactivex.disposable import Disposable
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from rxagents.core.errors import ToolArgumentsError, ToolTimeoutError
@@ -48,33 +48,39 @@ def execute(tool: Tool, call: ToolCall) -> Observable[ToolEvent]:
         `result` is a text that tells the model.
     """
 
-    def begin(_: abc.SchedulerBase) -> Observable[ToolEvent]:
-        execution = _Execution(tool, call)
-        return timed(execution.start).pipe(rx_ops.finally_action(execution.abandon))
+    def subscribe(observer: abc.ObserverBase[ToolEvent], scope: TimedScope) -> None:
+        _Execution(tool, call, observer, scope).start()
 
-    return reactivex.defer(begin)
+    return timed(subscribe)
 
 
 class _Execution:
     """One subscription: the attempts, and what they give."""
 
-    def __init__(self, tool: Tool, call: ToolCall) -> None:
+    def __init__(
+        self,
+        tool: Tool,
+        call: ToolCall,
+        observer: abc.ObserverBase[ToolEvent],
+        scope: TimedScope,
+    ) -> None:
         self._tool = tool
         self._call = call
-        self._attempts = 0
-        self._context: ToolContext | None = None
-        self._latest: object = UNSET
-
-    def start(self, observer: abc.ObserverBase[ToolEvent], scope: TimedScope) -> None:
-        """Make the first attempt, in a moment."""
         self._observer = observer
         self._scope = scope
         self._started = scope.now()
         self._limit = scope.timer(self._expire)
         self._next = scope.timer(self._attempt)
+        self._attempts = 0
+        self._context: ToolContext | None = None
+        self._latest: object = UNSET
+
+    def start(self) -> None:
+        """Make the first attempt, in a moment."""
+        self._scope.hold(Disposable(self._abandon))
         self._next.start(0)
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Tell a function that is at work that nobody wants its result."""
         if self._context is not None:
             self._context.cancelled = True
@@ -95,9 +101,7 @@ class _Execution:
             self._follow(from_aiter(partial(items_of, self._tool.name, call)))
 
     def _follow(self, items: Observable[object]) -> None:
-        self._running = self._scope.subscribe(
-            _on_the_loop(items), self._take, self._fail, self._complete
-        )
+        self._scope.subscribe(_on_the_loop(items), self._take, self._fail, self._complete)
 
     def _take(self, item: object) -> None:
         self._tell_progress()
@@ -117,8 +121,6 @@ class _Execution:
             self._end(text_of(None if latest is UNSET else latest), None)
 
     def _fail(self, error: Exception) -> None:
-        if self._scope.is_disposed:  # what the subscriber raised, on its way through the source
-            raise error
         if self._attempts > self._tool.retries or isinstance(error, ToolArgumentsError):
             self._end_with(error)
             return
@@ -127,8 +129,7 @@ class _Execution:
         self._next.start(0)
 
     def _expire(self) -> None:
-        self.abandon()
-        self._running.dispose()
+        self._abandon()
         self._end_with(
             ToolTimeoutError(
                 f"The tool {self._tool.name!r} took longer than its {self._tool.timeout:g} "

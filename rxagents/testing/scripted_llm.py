@@ -14,8 +14,9 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.conversation import to_messages
 from rxagents.core.errors import ConfigurationError, TruncatedStreamError
 from rxagents.core.messages import Message
-from rxagents.core.protocols import Messages, ToolLike
+from rxagents.core.protocols import Messages
 from rxagents.core.settings import Settings, SettingsArguments
+from rxagents.core.tools import ToolLike
 from rxagents.providers.model import StreamingModel
 from rxagents.runtime.bridge import Bridge, bridge_of
 from rxagents.runtime.loop import running_loop

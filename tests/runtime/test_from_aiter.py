@@ -121,3 +121,28 @@ def test_a_maker_of_something_else_fails_the_stream(run_async: Any) -> None:
         assert isinstance(error, rxagents.ConfigurationError)
 
     run_async(check())
+
+
+def test_what_a_consumer_raises_after_it_disposed_is_still_reported(
+    run_async: Any, loop_errors: list[dict[str, Any]]
+) -> None:
+    async def check() -> None:
+        closed = asyncio.Event()
+
+        async def numbers() -> AsyncIterator[int]:
+            try:
+                yield 1
+            finally:
+                await asyncio.sleep(0)  # the cancellation comes here
+                closed.set()
+
+        def leave_and_raise(_: int) -> None:
+            subscription.dispose()
+            raise ValueError("the consumer's own")
+
+        subscription = rxagents.from_aiter(numbers).subscribe(leave_and_raise)
+        while not loop_errors:
+            await asyncio.sleep(0)
+        assert str(loop_errors.pop()["exception"]) == "the consumer's own"
+
+    run_async(check())

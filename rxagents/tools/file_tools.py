@@ -1,0 +1,190 @@
+"""Files for models: the texts below one folder, and nothing else."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import os
+import stat
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from rxagents.core.checks import checked_count
+from rxagents.core.errors import ToolError
+from rxagents.core.tools import Tool, tool
+from rxagents.tools.contained_folder import ContainedFolder, parts_of
+
+_LISTED = 1000
+"""How many names of a folder are told."""
+
+
+class FileInfo(Struct, frozen=True):
+    """What is known of a file.
+
+    Attributes:
+        path: As it was asked for.
+        type: `"file"`, `"folder"`, or `"other"` for links and devices, which cannot be used.
+        size: In bytes.
+        modified: When it was changed, as ISO 8601 in UTC.
+    """
+
+    path: str
+    type: str
+    size: int
+    modified: str
+
+
+def file_tools(
+    folder: str | os.PathLike[str], writable: bool = False, *, max_bytes: int = 256 * 1024
+) -> list[Tool]:
+    """Make tools for the text files below a folder.
+
+    No path leads out of the folder: `..`, absolute paths and links are refused, also those that
+    somebody puts there while a tool is at work. A hard link is a file like any other.
+
+    Args:
+        folder: The folder; it must exist.
+        writable: Whether there are tools that change files.
+        max_bytes: How much of a file is read, and how large one may become.
+
+    Returns:
+        `read_file`, `list_files`, `file_exists` and `file_info`; with `writable` also
+        `write_file`, `append_file` and `delete_file`.
+
+    Raises:
+        ConfigurationError: There is no such folder, or the system cannot contain paths.
+    """
+    files = _Files(ContainedFolder(folder), checked_count("max_bytes", max_bytes))
+    made = [tool(files.read_file), tool(files.list_files)]
+    made += [tool(files.file_exists), tool(files.file_info)]
+    if writable:
+        made += [tool(files.write_file), tool(files.append_file), tool(files.delete_file)]
+    return made
+
+
+class _Files:
+    """The functions of the tools; their docstrings are written for the model."""
+
+    def __init__(self, folder: ContainedFolder, max_bytes: int) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+
+    def read_file(self, path: str) -> str:
+        """Return the text of a file.
+
+        Args:
+            path: Relative to the folder, such as "notes/today.txt".
+        """
+        with self._folder.opened(path, os.O_RDONLY) as file:
+            data = _read(file, self._max_bytes + 1)
+        cut = len(data) > self._max_bytes
+        try:
+            text = codecs.getincrementaldecoder("utf-8")().decode(
+                data[: self._max_bytes], final=not cut
+            )
+        except UnicodeDecodeError:
+            raise ToolError(f"{path!r} is not text in UTF-8. Use another.") from None
+        note = f"\n(Cut here: the file is longer than {self._max_bytes} bytes.)"
+        return text + note if cut else text
+
+    def list_files(self, path: str = ".") -> list[str]:
+        """List the names in a folder; those of folders end with a slash.
+
+        Args:
+            path: The folder; "." is the top one.
+        """
+        with self._folder.folder(path) as folder:
+            names = sorted(_listed(entry) for entry in os.scandir(folder))
+        more = len(names) - _LISTED
+        return [*names[:_LISTED], f"(and {more} more)"] if more > 0 else names
+
+    def file_exists(self, path: str) -> bool:
+        """Tell whether there is a file or folder.
+
+        Args:
+            path: Relative to the folder.
+        """
+        parts_of(path)  # one that is not allowed is an error, and not merely missing
+        try:
+            return self.file_info(path).type != "other"
+        except ToolError:
+            return False
+
+    def file_info(self, path: str) -> FileInfo:
+        """Tell the type, the size and the time of the last change of a file or folder.
+
+        Args:
+            path: Relative to the folder.
+        """
+        with self._folder.parent(path) as (folder, name):
+            known = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        modified = datetime.fromtimestamp(known.st_mtime, UTC).isoformat(timespec="seconds")
+        return FileInfo(path, _type(known.st_mode), known.st_size, modified)
+
+    def write_file(self, path: str, content: str) -> str:
+        """Write a text file; one that exists is replaced, and missing folders are made.
+
+        Args:
+            path: Relative to the folder.
+            content: The whole text.
+        """
+        data = self._encoded(content, 0)
+        with self._folder.opened(path, os.O_WRONLY, create=True) as file:
+            os.ftruncate(file, 0)
+            _write(file, data)
+        return f"Wrote {len(data)} bytes to {path}."
+
+    def append_file(self, path: str, content: str) -> str:
+        """Add text to the end of a file, which is made if it is missing.
+
+        Args:
+            path: Relative to the folder.
+            content: The text to add.
+        """
+        with self._folder.opened(path, os.O_WRONLY | os.O_APPEND, create=True) as file:
+            data = self._encoded(content, os.fstat(file).st_size)
+            _write(file, data)
+        return f"Added {len(data)} bytes to {path}."
+
+    def delete_file(self, path: str) -> str:
+        """Delete a file.
+
+        Args:
+            path: Relative to the folder.
+        """
+        with self._folder.parent(path) as (folder, name):
+            if _type(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode) != "file":
+                raise OSError(errno.ENXIO, "")
+            os.unlink(name, dir_fd=folder)
+        return f"Deleted {path}."
+
+    def _encoded(self, content: str, before: int) -> bytes:
+        data = content.encode("utf-8", "replace")
+        if before + len(data) > self._max_bytes:
+            raise ToolError(
+                f"The file would have more than {self._max_bytes} bytes. Write less, or another."
+            )
+        return data
+
+
+def _read(file: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size and (more := os.read(file, size - len(data))):
+        data += more
+    return data
+
+
+def _write(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+
+
+def _listed(entry: os.DirEntry[str]) -> str:
+    return f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
+
+
+def _type(mode: int) -> str:
+    if stat.S_ISREG(mode):
+        return "file"
+    return "folder" if stat.S_ISDIR(mode) else "other"

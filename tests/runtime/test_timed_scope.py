@@ -1,0 +1,316 @@
+"""The time, timers and sources of one subscription; and patience with a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import reactivex as rx
+from observing import Seen, in_thread, pending
+from reactivex import abc
+from reactivex.scheduler import CurrentThreadScheduler, HistoricalScheduler, NewThreadScheduler
+from reactivex.subject import Subject
+from reactivex.testing import TestScheduler
+from supervised import run_supervised, supervised_loop
+
+from rxagents import ConfigurationError, from_aiter, to_aiter
+from rxagents.runtime.bridge import Bridge
+from rxagents.runtime.deadline import Deadline
+from rxagents.runtime.timed_scope import TimedScope, timed
+
+
+def broken() -> None:
+    raise KeyError("mine")
+
+
+def ignore(_: object = None) -> None: ...
+
+
+# Whose time it is.
+
+
+@pytest.mark.parametrize("scheduler", [None, CurrentThreadScheduler(), NewThreadScheduler()])
+def test_time_is_the_running_loops_whatever_other_scheduler_there_is(
+    scheduler: abc.SchedulerBase | None,
+) -> None:
+    async def check() -> None:
+        scope = TimedScope(scheduler)
+        threads: list[int] = []
+        scope.timer(lambda: threads.append(threading.get_ident())).start(7)
+        await asyncio.sleep(6.9)
+        assert scope.now() == pytest.approx(6.9)
+        assert threads == []
+        await asyncio.sleep(0.2)
+        assert threads == [threading.get_ident()]
+        assert scope.scheduler is scheduler
+
+    run_supervised(check())
+
+
+@pytest.mark.parametrize("scheduler", [None, CurrentThreadScheduler()])
+def test_without_a_loop_there_is_no_time(scheduler: abc.SchedulerBase | None) -> None:
+    with pytest.raises(ConfigurationError, match=r"rxagents\.run"):
+        TimedScope(scheduler)
+
+
+@pytest.mark.parametrize("make", [TestScheduler, HistoricalScheduler])
+def test_virtual_time_is_exact(make: Callable[[], Any]) -> None:
+    scheduler = make()
+    scope = TimedScope(scheduler)
+    start, times = scope.now(), list[float]()
+    for seconds in (0.3, 0.1, 0.25, 5):
+        scope.timer(lambda: times.append(scope.now() - start)).start(seconds)
+    scheduler.start()
+    assert times == pytest.approx([0.1, 0.25, 0.3, 5], abs=1e-6)
+
+
+# Timers.
+
+
+def test_a_timer_acts_once_at_the_last_time_that_was_asked_for() -> None:
+    scheduler = TestScheduler()
+    scope = TimedScope(scheduler)
+    times: list[float] = []
+    timer = scope.timer(lambda: times.append(scope.now()))
+    for seconds in (5, 50, 20):
+        timer.start(seconds)
+    assert timer.is_pending
+    scheduler.start()
+    assert times == [20]
+    assert not timer.is_pending
+
+
+def test_a_timer_that_was_stopped_does_not_act_and_can_be_started_again() -> None:
+    scheduler = TestScheduler()
+    scope = TimedScope(scheduler)
+    times: list[float] = []
+    timer = scope.timer(lambda: times.append(scope.now()))
+    timer.start(5)
+    timer.stop()
+    assert not timer.is_pending
+    assert not pending(scheduler)
+    timer.start(7)
+    scheduler.start()
+    assert times == [7]
+
+
+@pytest.mark.parametrize("virtual", [True, False])
+def test_after_dispose_no_timer_acts_or_is_left(virtual: bool) -> None:
+    async def check() -> None:
+        scheduler = TestScheduler()
+        scope = TimedScope(scheduler if virtual else None)
+        acted: list[int] = []
+        timer = scope.timer(lambda: acted.append(1))
+        timer.start(5)
+        scope.schedule(5, lambda: acted.append(2))
+        for _ in range(2):
+            scope.dispose()
+        timer.start(1)
+        scope.timer(lambda: acted.append(3)).start(1)
+        scheduler.start()
+        await asyncio.sleep(20)
+        assert acted == []
+        assert scope.is_disposed
+
+    run_supervised(check())
+
+
+def test_dispose_from_another_thread_wins_over_a_timer_that_is_due() -> None:
+    """It cancels the timer on the loop's thread, which may be about to run it."""
+
+    async def check() -> None:
+        loop = supervised_loop()
+        scope = TimedScope(None)
+        acted: list[int] = []
+        scope.timer(lambda: acted.append(1)).start(5)
+        in_thread(scope.dispose)
+        loop.hold(10)
+        await asyncio.sleep(1)
+        assert acted == []
+
+    run_supervised(check())
+
+
+# What is raised.
+
+
+def test_what_a_timers_action_raises_ends_the_scope_and_is_reported_once() -> None:
+    errors: list[Exception] = []
+
+    async def check() -> None:
+        scope = TimedScope(None)
+        later: list[int] = []
+        scope.timer(broken).start(5)
+        scope.timer(lambda: later.append(1)).start(6)
+        await asyncio.sleep(20)
+        assert scope.is_disposed
+        assert later == []
+
+    run_supervised(check(), errors)
+    assert [type(error) for error in errors] == [KeyError]
+
+
+def test_with_a_bridge_it_is_raised_to_who_awaits_and_not_reported_too() -> None:
+    def subscribe(_: abc.ObserverBase[int], scope: TimedScope) -> None:
+        scope.timer(broken).start(5)
+
+    async def check() -> None:
+        async with to_aiter(timed(subscribe)) as items:
+            with pytest.raises(KeyError):
+                await anext(items)
+
+    run_supervised(check())
+
+
+def test_when_the_awaiting_code_has_left_it_is_reported_to_the_loop() -> None:
+    errors: list[Exception] = []
+
+    async def check() -> None:
+        bridge = Bridge(asyncio.get_running_loop(), ignore)
+        scope = TimedScope(bridge.scheduler)
+        scope.timer(broken).start(5)
+        bridge.close()
+        await asyncio.sleep(20)
+
+    run_supervised(check(), errors)
+    assert [type(error) for error in errors] == [KeyError]
+
+
+def test_in_virtual_time_it_is_raised_and_ends_the_scope() -> None:
+    scheduler = TestScheduler()
+    scope = TimedScope(scheduler)
+    scope.timer(broken).start(5)
+    with pytest.raises(KeyError):
+        scheduler.start()
+    assert scope.is_disposed
+
+
+def test_what_on_next_raises_ends_all_sources_and_timers_of_the_scope() -> None:
+    scheduler = TestScheduler()
+    scope = TimedScope(scheduler)
+    sources: list[Subject[int]] = [Subject(), Subject()]
+    for source in sources:
+        scope.subscribe(source, lambda _: broken(), ignore, ignore)
+    scope.timer(ignore).start(5)
+    with pytest.raises(KeyError):
+        sources[0].on_next(1)
+    assert [source.observers for source in sources] == [[], []]
+    assert not pending(scheduler)
+
+
+def test_a_subscription_that_fails_to_begin_leaves_no_timer() -> None:
+    def subscribe(_: abc.ObserverBase[int], scope: TimedScope) -> None:
+        scope.timer(broken).start(5)
+        raise OSError("no")
+
+    async def check() -> None:
+        seen = Seen(timed(subscribe))
+        await asyncio.sleep(20)
+        assert [type(note) for note in seen.notes] == [OSError]
+
+    run_supervised(check())
+
+
+# Sources.
+
+
+def test_a_source_that_fails_is_let_go_of() -> None:
+    scheduler = TestScheduler()
+    scope = TimedScope(scheduler)
+    failures: list[Exception] = []
+    for _ in range(100):
+        scope.subscribe(rx.throw(OSError()), ignore, failures.append, ignore)
+    assert len(scope._held) == 100
+    scheduler.start()
+    assert len(failures) == 100
+    assert len(scope._held) == 0
+
+
+def test_the_scopes_end_ends_what_it_holds() -> None:
+    async def check() -> None:
+        scope = TimedScope(None)
+        closed: list[str] = []
+        scope.hold(rx.disposable.Disposable(lambda: closed.append("held")))
+
+        async def stall() -> Any:
+            try:
+                await asyncio.Event().wait()
+                yield
+            finally:
+                closed.append("source")
+
+        scope.subscribe(from_aiter(stall), ignore, ignore, ignore)
+        await asyncio.sleep(1)
+        scope.dispose()
+        await asyncio.sleep(1)
+        assert closed == ["held", "source"]
+
+    run_supervised(check())
+
+
+# Deadline.
+
+
+def test_a_deadline_expires_once_and_exactly() -> None:
+    scheduler = TestScheduler()
+    scope = TimedScope(scheduler)
+    times: list[float] = []
+    deadline = Deadline(scope, 0.3, lambda: times.append(scope.now()))
+    deadline.start()
+    for time in (0.1, 0.2, 0.4):
+        scheduler.schedule_absolute(time, lambda *_: deadline.note())
+    scheduler.start()
+    assert times == pytest.approx([0.7], abs=1e-6)
+
+
+def test_a_deadline_that_was_stopped_does_not_expire() -> None:
+    scheduler = TestScheduler()
+    times: list[int] = []
+    deadline = Deadline(TimedScope(scheduler), 5, lambda: times.append(1))
+    deadline.start()
+    deadline.stop()
+    scheduler.start()
+    assert times == []
+
+
+@pytest.mark.parametrize(
+    ("held", "noted", "expired"),
+    [
+        (0.0, None, 5),
+        (20.0, None, 24.05),  # a grace for what waits to be read, and no more
+        (20.0, 24.03, 29.03),
+    ],
+)
+def test_a_loop_that_was_held_gets_its_grace(
+    held: float, noted: float | None, expired: float
+) -> None:
+    async def check() -> None:
+        loop = supervised_loop()
+        times: list[float] = []
+        deadline = Deadline(TimedScope(None), 5, lambda: times.append(loop.time()))
+        deadline.start()
+        loop.call_later(4, loop.hold, held)
+        if noted is not None:
+            loop.call_later(noted, deadline.note)
+        await asyncio.sleep(100)
+        assert times == [pytest.approx(expired)]
+
+    run_supervised(check())
+
+
+def test_a_loop_that_is_held_again_gets_it_again() -> None:
+    async def check() -> None:
+        loop = supervised_loop()
+        times: list[float] = []
+        deadline = Deadline(TimedScope(None), 5, lambda: times.append(loop.time()))
+        deadline.start()
+        for start in (4, 28):
+            loop.call_later(start, loop.hold, 20)
+            loop.call_later(start + 20.03, deadline.note)
+        await asyncio.sleep(100)
+        assert times == [pytest.approx(53.03)]
+
+    run_supervised(check())

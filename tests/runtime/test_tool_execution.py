@@ -1,0 +1,676 @@
+"""What a tool's call tells, whatever kind of function it is, and what dispose does to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+import reactivex
+from reactivex import Observable, abc
+from reactivex import operators as rx_ops
+from reactivex.disposable import Disposable
+from reactivex.testing import TestScheduler
+
+import rxagents
+from rxagents import (
+    StreamEvent,
+    Tool,
+    ToolArgumentsError,
+    ToolCall,
+    ToolContext,
+    ToolEnd,
+    ToolError,
+    ToolProgress,
+    tool,
+)
+from rxagents.runtime.tool_execution import execute
+from rxagents.runtime.tool_text import text_of
+
+USER: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
+
+
+def call_of(made: Tool, arguments: str = "") -> ToolCall:
+    return ToolCall("call_1", made.name, arguments)
+
+
+async def events_of(made: Tool, arguments: str = "") -> list[Any]:
+    """Run a tool to its end; nothing may be told inside subscribe, nor on another thread."""
+    events: list[Any] = []
+    over = asyncio.get_running_loop().create_future()
+    threads: set[int] = set()
+
+    def take(event: Any) -> None:
+        threads.add(threading.get_ident())
+        events.append(event)
+
+    execute(made, call_of(made, arguments)).subscribe(
+        take, over.set_exception, lambda: over.set_result(None)
+    )
+    assert events == []
+    await over
+    assert threads == {threading.get_ident()}
+    return events
+
+
+async def end_of(made: Tool, arguments: str = "") -> ToolEnd:
+    end = (await events_of(made, arguments))[-1]
+    assert isinstance(end, ToolEnd)
+    return end
+
+
+@tool
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@tool
+async def add_later(a: int, b: int) -> int:
+    await asyncio.sleep(0)
+    return a + b
+
+
+def count_up() -> Iterator[int]:
+    yield from (1, 2, 3)
+
+
+def count_and_return() -> Iterator[int]:
+    yield from (1, 2)
+    return 3  # type: ignore[return-value]  # what the test is about
+
+
+async def count_async() -> AsyncIterator[int]:
+    for number in (1, 2, 3):
+        yield number
+
+
+async def give_iterator() -> AsyncIterator[int]:
+    return count_async()
+
+
+def give_iterator_from_thread() -> AsyncIterator[int]:
+    return count_async()
+
+
+def observe() -> Observable[int]:
+    return reactivex.of(1, 2, 3)
+
+
+async def observe_later() -> Observable[int]:
+    return reactivex.of(1, 2, 3)
+
+
+def emit_at_once(observer: abc.ObserverBase[int], _: Any = None) -> abc.DisposableBase:
+    for number in (1, 2, 3):
+        observer.on_next(number)
+    observer.on_completed()
+    return Disposable()
+
+
+def fail_at_once(observer: abc.ObserverBase[int], _: Any = None) -> abc.DisposableBase:
+    observer.on_error(KeyError("mine"))
+    return Disposable()
+
+
+def observe_at_once() -> Observable[int]:
+    return reactivex.create(emit_at_once)
+
+
+def observe_time() -> Observable[int]:
+    return reactivex.interval(0.001).pipe(rx_ops.skip(1), rx_ops.take(3))
+
+
+def observe_unannounced():  # type: ignore[no-untyped-def]  # what the test is about
+    return reactivex.of(1, 2, 3)
+
+
+def call_coroutine() -> Any:
+    return add_later(1, 2)
+
+
+@pytest.mark.parametrize("made", [add, add_later, tool(call_coroutine)], ids=lambda made: made.name)
+def test_a_result_is_one_event(made: Tool, run_async: Any) -> None:
+    arguments = "" if made.name == "call_coroutine" else '{"a": "1", "b": 2}'
+    (end,) = run_async(events_of(made, arguments))
+    assert (end.call_id, end.name, end.result, end.error) == ("call_1", made.name, "3", None)
+    assert 0 < end.duration < 5
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        count_up,
+        count_and_return,
+        count_async,
+        give_iterator,
+        give_iterator_from_thread,
+        observe,
+        observe_at_once,
+        observe_later,
+        observe_time,
+        observe_unannounced,
+    ],
+)
+def test_all_items_but_the_last_are_progress(function: Callable[..., Any], run_async: Any) -> None:
+    *progress, end = run_async(events_of(tool(function)))
+    assert [(type(event), event.content) for event in progress] == [
+        (ToolProgress, "1"),
+        (ToolProgress, "2"),
+    ]
+    assert (end.result, end.error) == ("3", None)
+
+
+@pytest.mark.parametrize("function", [lambda: iter(()), lambda: reactivex.empty(), lambda: None])
+def test_no_item_is_null(function: Callable[..., Any], run_async: Any) -> None:
+    assert run_async(end_of(Tool(name="nothing", function=function))).result == "null"
+
+
+def test_it_is_cold_and_each_subscription_is_a_call(run_async: Any) -> None:
+    calls: list[int] = []
+
+    async def check() -> None:
+        stream = execute(made, call_of(made))
+        await asyncio.sleep(0)
+        assert calls == []
+        for _ in range(2):
+            await stream
+
+    made = tool(name="note")(lambda: calls.append(1))
+    run_async(check())
+    assert calls == [1, 1]
+
+
+class Broken:
+    def __str__(self) -> str:
+        raise KeyError("no text")
+
+
+def endless_list() -> list[Any]:
+    inside: list[Any] = []
+    inside.append(inside)
+    return inside
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("plain", "plain"),
+        (None, "null"),
+        ({"a": [1, 2.5, True]}, '{"a":[1,2.5,true]}'),
+        (ToolCall("1", "f", "{}"), None),
+        (2**80, str(2**80)),
+        ({"when": complex(1, 2)}, '{"when":"(1+2j)"}'),
+        (Broken(), "(a Broken, which does not print)"),
+        (endless_list(), "[[...]]"),
+        ("half \ud800 a character", "half ? a character"),
+    ],
+)
+def test_any_result_becomes_a_text(value: object, text: str | None) -> None:
+    shown = text_of(value)
+    assert shown == (text or msgspec.json.encode(value).decode())
+    end = ToolEnd("1", "f", shown)
+    assert msgspec.json.decode(msgspec.json.encode(end), type=StreamEvent) == end
+
+
+def fail_sync() -> None:
+    raise KeyError("mine")
+
+
+async def fail_async() -> None:
+    raise KeyError("mine")
+
+
+def fail_observed() -> Observable[int]:
+    return reactivex.throw(KeyError("mine"))
+
+
+def fail_before_observable() -> Observable[int]:
+    raise KeyError("mine")
+
+
+@pytest.mark.parametrize("function", [fail_sync, fail_async, fail_observed, fail_before_observable])
+def test_an_exception_is_an_end_with_an_error(function: Callable[..., Any], run_async: Any) -> None:
+    (end,) = run_async(events_of(tool(function)))
+    assert end.result == "Error: KeyError: 'mine'"
+    assert (end.error.kind, end.error.message) == ("KeyError", "'mine'")
+
+
+def test_what_came_before_an_exception_is_progress(run_async: Any) -> None:
+    @tool
+    def half() -> Iterator[str]:
+        yield "half"
+        raise ToolError("Ask for less.")
+
+    progress, end = run_async(events_of(half))
+    assert progress.content == "half"
+    assert (end.result, end.error.kind) == ("Error: Ask for less.", "ToolError")
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration])
+def test_a_tool_on_a_thread_cannot_end_the_program(
+    kind: type[BaseException], run_async: Any
+) -> None:
+    def leave() -> None:
+        raise kind
+
+    end = run_async(end_of(tool(leave)))
+    assert end.error.kind == "ToolError"
+    assert kind.__name__ in end.result
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise KeyError("no text")
+
+
+def test_an_exception_that_does_not_print_is_told_too(run_async: Any) -> None:
+    def mute() -> None:
+        raise MuteError
+
+    end = run_async(end_of(tool(mute)))
+    assert end.error.kind == "MuteError"
+    assert "does not print" in end.result
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ('{"a": 1', "not a JSON object"),
+        ("[1]", "not a JSON object"),
+        ('{"a": 1}', "'b' is missing"),
+        ('{"a": 1, "b": 2, "c": 3}', "no argument 'c'"),
+        ("[" * 1000, "nested more than"),
+    ],
+)
+def test_bad_arguments_are_told_to_the_model(arguments: str, words: str, run_async: Any) -> None:
+    end = run_async(end_of(add, arguments))
+    assert end.error.kind == "ToolArgumentsError"
+    assert end.result.startswith("Error: ")
+    assert words in end.result
+
+
+def test_a_tool_that_is_only_announced_ends_with_an_error(run_async: Any) -> None:
+    end = run_async(end_of(Tool(name="remote")))
+    assert (end.error.kind, "'remote' cannot be run here" in end.result) == ("ToolError", True)
+
+
+def test_it_is_called_again_after_an_exception(run_async: Any) -> None:
+    @tool(retries=2)
+    def third_time(context: ToolContext) -> str:
+        if context.attempt < 3:
+            raise KeyError(context.attempt)
+        return f"attempt {context.attempt} of {context.call_id} {context.name}"
+
+    assert run_async(end_of(third_time)).result == "attempt 3 of call_1 third_time"
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"), [(KeyError("x"), 3), (ToolError("x"), 3), (ToolArgumentsError("x"), 1)]
+)
+def test_it_is_called_so_often_and_never_after_bad_arguments(
+    error: Exception, attempts: int, run_async: Any
+) -> None:
+    calls = 0
+
+    @tool(retries=2)
+    def fail(number: int = 1) -> None:
+        nonlocal calls
+        calls += 1
+        raise error
+
+    assert run_async(end_of(fail)).error.kind == type(error).__name__
+    assert calls == attempts
+    assert run_async(end_of(fail, '{"number": "x"}')).error.kind == "ToolArgumentsError"
+    assert calls == attempts
+
+
+def test_many_attempts_do_not_recurse(run_async: Any) -> None:
+    @tool(retries=3000)
+    def never() -> Observable[int]:
+        return reactivex.create(fail_at_once)
+
+    assert run_async(end_of(never)).error.kind == "KeyError"
+
+
+def test_an_async_tool_that_takes_too_long_is_cancelled(run_async: Any) -> None:
+    cancelled = asyncio.Event()
+
+    @tool(timeout=0.01, retries=5)
+    async def wait() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async def check() -> None:
+        end = await end_of(wait)
+        assert end.error is not None
+        assert (end.error.kind, "0.01 seconds" in end.result) == ("ToolTimeoutError", True)
+        await cancelled.wait()
+
+    run_async(check())
+
+
+def test_a_thread_that_takes_too_long_is_told(run_async: Any) -> None:
+    contexts: list[ToolContext] = []
+    release, left = threading.Event(), threading.Event()
+
+    @tool(timeout=0.01)
+    def hang(context: ToolContext) -> None:
+        contexts.append(context)
+        release.wait(10)
+        left.set()
+
+    assert run_async(end_of(hang)).error.kind == "ToolTimeoutError"
+    assert contexts[0].cancelled
+    release.set()
+    assert left.wait(10)
+
+
+def test_a_context_is_not_cancelled_by_the_end(run_async: Any) -> None:
+    contexts: list[ToolContext] = []
+
+    @tool(retries=1)
+    def keep(context: ToolContext) -> Iterator[int]:
+        contexts.append(context)
+        yield 1
+        if context.attempt == 1:
+            raise KeyError("x")
+
+    assert run_async(end_of(keep)).result == "1"
+    assert [context.cancelled for context in contexts] == [False, False]
+
+
+def test_dispose_cancels_an_async_tool(run_async: Any) -> None:
+    async def check() -> None:
+        started, cancelled = asyncio.Event(), asyncio.Event()
+
+        @tool
+        async def wait() -> None:
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+
+        events: list[Any] = []
+        subscription = execute(wait, call_of(wait)).subscribe(events.append)
+        await started.wait()
+        subscription.dispose()
+        subscription.dispose()
+        await cancelled.wait()
+        assert events == []
+
+    run_async(check())
+
+
+@pytest.mark.parametrize("from_thread", [False, True])
+def test_dispose_tells_a_thread_and_discards_its_result(from_thread: bool, run_async: Any) -> None:
+    async def check() -> None:
+        started, seen = asyncio.Event(), threading.Event()
+        loop = asyncio.get_running_loop()
+
+        @tool
+        def poll(context: ToolContext) -> str:
+            loop.call_soon_threadsafe(started.set)
+            deadline = time.monotonic() + 10
+            while not context.cancelled and time.monotonic() < deadline:
+                time.sleep(0.001)  # what such a tool does
+            seen.set()
+            return "too late"
+
+        events: list[Any] = []
+        subscription = execute(poll, call_of(poll)).subscribe(
+            events.append, events.append, lambda: events.append("completed")
+        )
+        await started.wait()
+        if from_thread:
+            await asyncio.to_thread(subscription.dispose)
+        else:
+            subscription.dispose()
+        assert await asyncio.to_thread(seen.wait, 10)
+        await asyncio.sleep(0.01)
+        assert events == []
+
+    run_async(check())
+
+
+def test_dispose_closes_a_generator_on_its_thread(run_async: Any) -> None:
+    async def check() -> None:
+        closed = threading.Event()
+        threads: list[int] = []
+
+        def numbers() -> Iterator[int]:
+            threads.append(threading.get_ident())
+            try:
+                while True:
+                    yield 1
+            finally:
+                threads.append(threading.get_ident())
+                closed.set()
+
+        held = numbers()  # so that it is not closed for want of references
+
+        @tool
+        def endless() -> Iterator[int]:
+            return held
+
+        await execute(endless, call_of(endless)).pipe(rx_ops.take(2))
+        assert await asyncio.to_thread(closed.wait, 10)
+        assert threads[0] == threads[1] != threading.get_ident()
+
+    run_async(check())
+
+
+def test_dispose_reaches_an_observable_and_its_context(run_async: Any) -> None:
+    contexts: list[ToolContext] = []
+    disposed: list[str] = []
+
+    @tool
+    def endless(context: ToolContext) -> Observable[int]:
+        contexts.append(context)
+        return reactivex.interval(0.001).pipe(
+            rx_ops.finally_action(lambda: disposed.append("source"))
+        )
+
+    async def check() -> None:
+        await execute(endless, call_of(endless)).pipe(rx_ops.take(2))
+
+    run_async(check())
+    assert (contexts[0].cancelled, disposed) == (True, ["source"])
+
+
+@pytest.mark.parametrize("function", [add, add_later, tool(observe)], ids=lambda made: made.name)
+def test_dispose_at_once_calls_nothing(function: Tool, run_async: Any) -> None:
+    async def check() -> None:
+        events: list[Any] = []
+        execute(function, call_of(function, '{"a": 1, "b": 2}')).subscribe(events.append).dispose()
+        await asyncio.sleep(0.01)
+        assert events == []
+
+    run_async(check())
+
+
+def test_a_slow_reader_slows_a_generator(run_async: Any) -> None:
+    made_items = 0
+
+    @tool
+    def eager() -> Iterator[int]:
+        nonlocal made_items
+        while True:
+            made_items += 1
+            yield made_items
+
+    async def check() -> None:
+        stream = execute(eager, call_of(eager))
+        async with rxagents.to_aiter(stream, capacity=4) as events:
+            await anext(events)
+            await asyncio.sleep(0.05)
+            assert made_items < 20
+
+    run_async(check())
+
+
+def play(made: Tool) -> list[tuple[float, Any]]:
+    """Run a tool in virtual time, and return what it told at which time; `None` is the end."""
+    messages: list[Any] = TestScheduler().start(lambda: execute(made, call_of(made))).messages
+    return [(note.time, getattr(note.value, "value", None)) for note in messages]
+
+
+def test_observables_keep_virtual_time() -> None:
+    @tool(timeout=100)
+    def tick() -> Observable[int]:
+        return reactivex.interval(10).pipe(rx_ops.take(3))
+
+    (first, event), (second, _), (third, end), completed = play(tick)
+    assert (first, second, third, completed) == (220, 230, 230, (230, None))
+    assert (event.content, end.result, end.duration) == ("0", "2", 30)
+
+
+def test_the_limit_keeps_virtual_time_and_holds_for_each_attempt() -> None:
+    @tool(timeout=50, retries=1)
+    def slow_then_hung(context: ToolContext) -> Observable[float]:
+        if context.attempt == 1:
+            return reactivex.timer(40).pipe(rx_ops.map(lambda _: 1 / 0))
+        return reactivex.never()
+
+    (time_of_end, end), completed = play(slow_then_hung)
+    assert (time_of_end, completed) == (290, (290, None))
+    assert end.error.kind == "ToolTimeoutError"
+
+
+def test_without_a_loop_and_virtual_time_it_says_what_to_do() -> None:
+    errors: list[Exception] = []
+    execute(add, call_of(add)).subscribe(on_error=errors.append)
+    assert isinstance(errors[0], rxagents.ConfigurationError)
+    assert "rxagents.run" in str(errors[0])
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_the_subscribers_context_variables_are_seen(asynchronous: bool, run_async: Any) -> None:
+    async def later() -> str:
+        return USER.get()
+
+    async def check() -> None:
+        made = tool(later) if asynchronous else tool(name="now")(lambda: USER.get())
+        USER.set("alice")
+        stream = execute(made, call_of(made))
+        ends: list[Any] = []
+        over = asyncio.Event()
+        stream.subscribe(ends.append, on_completed=over.set)
+        USER.set("bob")
+        await over.wait()
+        assert ends[0].result == "alice"
+
+    run_async(check())
+
+
+class ConsumerError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    "function",
+    [count_up, count_async, observe, observe_at_once, observe_later, observe_unannounced],
+)
+@pytest.mark.parametrize("fails_at", [ToolProgress, ToolEnd])
+def test_what_a_consumer_raises_ends_it_and_is_reported_once(
+    function: Callable[..., Any],
+    fails_at: type[object],
+    run_async: Any,
+    loop_errors: list[dict[str, Any]],
+) -> None:
+    notes: list[Any] = []
+
+    def consume(event: Any) -> None:
+        notes.append(type(event))
+        if isinstance(event, fails_at):
+            raise ConsumerError
+
+    async def check() -> None:
+        made = tool(function)
+        execute(made, call_of(made)).subscribe(
+            consume, notes.append, lambda: notes.append("completed")
+        )
+        await asyncio.sleep(0.05)
+
+    run_async(check())
+    assert [type(context["exception"]) for context in loop_errors] == [ConsumerError]
+    loop_errors.clear()
+    assert notes[-1] is fails_at
+    assert notes.count(fails_at) == 1
+
+
+def test_run_raises_what_a_consumer_raises() -> None:
+    def consume(_: Any) -> None:
+        raise ConsumerError
+
+    for function in (count_up, count_async, observe, observe_at_once):
+        made = tool(function)
+        with pytest.raises(ConsumerError):
+            rxagents.run(execute(made, call_of(made)), consume)
+
+
+def test_nothing_is_kept_of_a_call_that_is_over(run_async: Any) -> None:
+    class Result(str):
+        __slots__ = ("__weakref__",)
+
+    kept: list[weakref.ref[Result]] = []
+
+    async def check() -> None:
+        def make() -> Any:
+            result = Result("text")
+            kept.append(weakref.ref(result))
+            return result
+
+        made = tool(make)
+        assert (await events_of(made))[-1].result == "text"
+
+    run_async(check())
+    gc.collect()
+    assert kept[0]() is None
+
+
+def test_threads_end_with_their_calls(run_async: Any) -> None:
+    async def check() -> None:
+        await asyncio.gather(*(events_of(tool(count_up)) for _ in range(20)))
+
+    run_async(check())
+    deadline = time.monotonic() + 10
+    while any("rxagents tool" in thread.name for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)  # threads have no event for their end
+
+
+@pytest.mark.parametrize("result", ["time.sleep(60)", "(time.sleep(60) for _ in range(3))"])
+def test_a_tool_that_hangs_does_not_keep_the_interpreter_from_exiting(result: str) -> None:
+    program = f"""
+        import asyncio, time, rxagents
+        from rxagents.runtime.tool_execution import execute
+
+        @rxagents.tool(timeout=0.05)
+        def hang():
+            return {result}
+
+        end = rxagents.run(execute(hang, rxagents.ToolCall("1", "hang")))
+        print(end.error.kind)
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("ToolTimeoutError\n", "", 0)

@@ -1,0 +1,211 @@
+"""What the tests of agents share: two kinds of agents, runs that are watched, tools that wait."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from reactivex import Observable
+from wires import WIRES, SpokenWire
+
+from rxagents import FunctionAgent, ReActAgent, StreamEvent, Tool, ToolCall, tool
+from rxagents.providers.provider import Provider
+from rxagents.testing import Reply, ScriptedServer
+
+each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
+
+
+class AgentKind(ABC):
+    """One of the agents that do not remember, and how a model talks to it.
+
+    Attributes:
+        name: For the tests' ids.
+        make: Makes the agent.
+    """
+
+    name: str
+    make: Callable[..., Any]
+
+    def calls(self, *calls: tuple[str, dict[str, Any]], **fields: Any) -> Reply:
+        """Return a model's turn that calls tools."""
+        return self.raw_calls(*((name, json.dumps(given)) for name, given in calls), **fields)
+
+    @abstractmethod
+    def raw_calls(self, *calls: tuple[str, str], **fields: Any) -> Reply:
+        """Return a model's turn that calls tools with arguments as they are written."""
+
+    @abstractmethod
+    def answers(self, text: str, **fields: Any) -> Reply:
+        """Return a model's turn that answers."""
+
+
+class Function(AgentKind):
+    name = "function"
+    make = FunctionAgent
+
+    def raw_calls(self, *calls: tuple[str, str], **fields: Any) -> Reply:
+        made = [ToolCall(f"call_{n}", *call) for n, call in enumerate(calls)]
+        return Reply(**fields, tool_calls=made)
+
+    def answers(self, text: str, **fields: Any) -> Reply:
+        return Reply(text, **fields)
+
+
+class ReAct(AgentKind):
+    name = "react"
+    make = ReActAgent
+
+    def raw_calls(self, *calls: tuple[str, str], **fields: Any) -> Reply:
+        thought = fields.pop("text", "I need a tool.")
+        lines = [f"Action: {name}({arguments})\n" for name, arguments in calls]
+        return Reply(f"Thought: {thought}\n" + "".join(lines), **fields)
+
+    def answers(self, text: str, **fields: Any) -> Reply:
+        return Reply(f"Thought: I know.\nAnswer: {text}", **fields)
+
+
+AGENTS: list[AgentKind] = [Function(), ReAct()]
+each_agent = pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
+
+
+@asynccontextmanager
+async def served(
+    wire: SpokenWire, *replies: Any, strict: bool = True, **arguments: Any
+) -> AsyncIterator[tuple[ScriptedServer, Provider]]:
+    """Serve replies to a model of a wire; its requests must be what the provider accepts."""
+    async with ScriptedServer(*replies, strict=strict) as server:
+        arguments = {"max_retries": 0, **arguments}
+        async with wire.model(wire.url_of(server), **arguments) as llm:
+            yield server, llm
+
+
+class RunSeen:
+    """A subscriber to a run, which can be waited for.
+
+    Args:
+        stream: The run.
+        on_event: Called with each event once it is noted.
+
+    Attributes:
+        events: What came.
+        error: What it failed with.
+        completed: Whether it completed.
+        over: Set at the end.
+    """
+
+    def __init__(
+        self,
+        stream: Observable[StreamEvent],
+        on_event: Callable[[StreamEvent], object] | None = None,
+    ) -> None:
+        self.events: list[StreamEvent] = []
+        self.error: Exception | None = None
+        self.completed = False
+        self.over = asyncio.Event()
+        self._on_event = on_event
+        self._news = asyncio.Event()
+        self.subscription = stream.subscribe(self._take, self._fail, self._complete)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of the events, each row of the same one told once."""
+        kinds = [str(event.type) for event in self.events]
+        return [kind for n, kind in enumerate(kinds) if n == 0 or kinds[n - 1] != kind]
+
+    def all(self, kind: type) -> list[Any]:
+        """Return the events of a kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def saw(self, kind: type, count: int = 1) -> None:
+        """Wait for events of a kind."""
+        while len(self.all(kind)) < count:
+            assert not self.over.is_set(), f"the run is over: {self.events} {self.error}"
+            await self._news.wait()
+
+    def dispose(self) -> None:
+        self.subscription.dispose()
+
+    def _take(self, event: StreamEvent) -> None:
+        assert not self.over.is_set(), "nothing comes after the end"
+        self.events.append(event)
+        self._news.set()
+        self._news = asyncio.Event()
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def _fail(self, error: Exception) -> None:
+        self.error = error
+        self._end()
+
+    def _complete(self) -> None:
+        self.completed = True
+        self._end()
+
+    def _end(self) -> None:
+        assert not self.over.is_set(), "there is one end"
+        self.over.set()
+        self._news.set()
+
+
+async def seen_to_end(stream: Observable[StreamEvent]) -> RunSeen:
+    """Subscribe, and wait for the end."""
+    seen = RunSeen(stream)
+    await seen.over.wait()
+    return seen
+
+
+class HeldTool:
+    """A tool, `held`, that runs until it is released or cancelled.
+
+    Attributes:
+        running: Set while it runs.
+        cancelled: Set when it was cancelled.
+        release: Set it to let the tool give `done`.
+    """
+
+    def __init__(self) -> None:
+        self.running = asyncio.Event()
+        self.cancelled = asyncio.Event()
+        self.release = asyncio.Event()
+        self.tool: Tool = tool(name="held")(self._held)
+
+    async def _held(self) -> str:
+        self.running.set()
+        try:
+            await self.release.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return "done"
+
+
+class Calls:
+    """Counts the calls of its tools.
+
+    Attributes:
+        made: The names and arguments, in order.
+    """
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, dict[str, Any]]] = []
+
+    def weather(self) -> Tool:
+        """Return a tool that knows the weather."""
+
+        @tool
+        async def weather(city: str, days: int = 1) -> str:
+            """Tell the weather.
+
+            Args:
+                city: Where.
+                days: For how many days.
+            """
+            self.made.append(("weather", {"city": city, "days": days}))
+            return f"{city} is cold"
+
+        return weather

@@ -1,0 +1,35 @@
+"""The time, in the zone that the model asks for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rxagents import ToolError
+from rxagents.tools import current_time
+
+
+@pytest.mark.parametrize(
+    ("timezone", "offset"),
+    [("UTC", 0), ("utc", 0), ("Asia/Tokyo", 9), ("Etc/GMT+5", -5), ("Asia/Kolkata", 5.5)],
+)
+def test_it_is_now_with_the_zones_offset(timezone: str, offset: float) -> None:
+    told = datetime.fromisoformat(current_time(timezone))
+    assert told.utcoffset() == timedelta(hours=offset)
+    assert abs(told - datetime.now(UTC)) < timedelta(seconds=10)
+
+
+def test_utc_is_the_default() -> None:
+    assert current_time().endswith("+00:00")
+    assert current_time.parameters["properties"]["timezone"]["default"] == "UTC"
+
+
+@pytest.mark.parametrize(
+    "timezone",
+    ["", "Nowhere", "../../etc/passwd", "/etc/passwd", "Europe", "a\0b", "\ud800", "x" * 5000, "."],
+)
+def test_an_unknown_zone_is_told(timezone: str) -> None:
+    with pytest.raises(ToolError, match=r"no time zone .* Use an IANA name") as failure:
+        current_time(timezone)
+    assert len(str(failure.value)) < 300

@@ -1,0 +1,462 @@
+"""The HTTP tool: what it returns, and where it does not go."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import re
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from rxagents import ConfigurationError, Tool, ToolArgumentsError, ToolContext, ToolError
+from rxagents.tools import http_request, http_request_tool
+from rxagents.tools.public_addresses import is_public
+
+OPEN = http_request_tool(allow_private=True)
+KEY = "sk-the-key"
+
+REFUSED = re.compile("not an address of the public internet|cannot be a host|no host")
+"""Some spellings of addresses do not even get as far as the check: aiohttp refuses them."""
+
+# The tool has the name of its module, and hides it.
+_module = importlib.import_module("rxagents.tools.http_request")
+
+
+class Site:
+    """A server on the loopback address that answers from a table of paths.
+
+    Attributes:
+        requests: The heads and bodies it was sent.
+        connections: How many connections were made.
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[str, bytes] = {}
+        self.requests: list[str] = []
+        self.connections = 0
+        self.asked = asyncio.Event()
+        self.port = 0
+
+    def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
+        return f"http://{host}:{self.port}{path}"
+
+    def answer(
+        self, path: str, body: bytes | str, *, status: str = "200 OK", **headers: str
+    ) -> None:
+        data = body.encode() if isinstance(body, str) else body
+        headers.setdefault("content_type", "text/plain")
+        lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        head = "\r\n".join([f"HTTP/1.1 {status}", *lines, f"content-length: {len(data)}", "", ""])
+        self.answers[path] = head.encode() + data
+
+    def redirect(self, path: str, location: str, status: str = "302 Found") -> None:
+        self.answer(path, "", status=status, location=location)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = head.lower().partition("content-length: ")[2].partition("\r")[0]
+            body = await reader.readexactly(int(length or 0))
+            self.requests.append(head + body.decode())
+            self.asked.set()
+            answer = self.answers.get(head.split(" ")[1], b"HTTP/1.1 404 Not Found\r\n\r\n")
+            if answer == b"hang":
+                await reader.read()
+            writer.write(answer)
+            await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def a_site() -> AsyncIterator[Site]:
+    site = Site()
+    server = await asyncio.start_server(site.serve, "127.0.0.1", 0)
+    site.port = server.sockets[0].getsockname()[1]
+    try:
+        yield site
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def ask(made: Tool, **arguments: Any) -> str:
+    text = await made.bind(arguments, ToolContext("1", "http_request"))()
+    assert isinstance(text, str)
+    return text
+
+
+async def refusal(made: Tool, **arguments: Any) -> str:
+    with pytest.raises(ToolError) as failure:
+        await ask(made, **arguments)
+    assert failure.value.__cause__ is None
+    assert KEY not in str(failure.value)
+    return str(failure.value)
+
+
+def with_site(check: Callable[[Site], Any], run_async: Any) -> None:
+    async def run() -> None:
+        async with a_site() as site:
+            await check(site)
+
+    run_async(run())
+
+
+def test_status_url_type_and_text_are_returned(run_async: Any) -> None:
+    async def check(site: Site) -> None:
+        site.answer("/a?b=c", '{"ok": true}', content_type="application/json")
+        site.answer("/gone", "Gone for good", status="410 Gone")
+        assert await ask(OPEN, url=site.url("/a?b=c")) == (
+            f"HTTP 200 OK\nURL: {site.url('/a?b=c')}\nContent-Type: application/json\n"
+            '\n{"ok": true}'
+        )
+        gone = await ask(OPEN, url=site.url("/gone"))
+        assert gone.startswith("HTTP 410 Gone\n")
+        assert gone.endswith("\n\nGone for good")
+
+    with_site(check, run_async)
+
+
+def test_method_headers_and_body_are_sent(run_async: Any) -> None:
+    async def check(site: Site) -> None:
+        site.answer("/", "made", status="201 Created")
+        headers = {"Content-Type": "application/json", "X-Key": KEY}
+        await ask(OPEN, url=site.url(), method="PUT", headers=headers, body='{"a": "ü"}')
+        (request,) = site.requests
+        assert request.startswith("PUT / HTTP/1.1\r\n")
+        assert f"x-key: {KEY}\r\n" in request.lower()
+        assert request.lower().count("content-type") == 1
+        assert request.endswith('\r\n\r\n{"a": "ü"}')
+
+    with_site(check, run_async)
+
+
+def test_nothing_of_the_machine_is_sent(
+    run_async: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+    async def check(site: Site) -> None:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        site.answer("/", "", set_cookie="a=b")
+        await ask(OPEN, url=site.url())
+        await ask(OPEN, url=site.url())
+        assert not any("cookie" in r.lower() or "authorization" in r.lower() for r in site.requests)
+        assert len(site.requests) == 2
+
+    with_site(check, run_async)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "shown"),
+    [
+        ("grüß".encode(), "text/html", "grüß"),
+        ("grüß".encode("latin-1"), "text/html; charset=iso-8859-1", "grüß"),
+        (b"\xff\xfea", "text/plain; charset=none-such", "\ufffd\ufffda"),
+        (b"xn--80ak6aa92e", "text/plain; charset=punycode", "xn--80ak6aa92e"),
+        (b"<a/>", "application/rss+xml", "<a/>"),
+        (b"\x89PNG", "image/png", "(The body is not text, and not shown.)"),
+        (b"\x00\x01", "application/octet-stream", "(The body is not text, and not shown.)"),
+    ],
+)
+def test_only_text_is_shown(body: bytes, kind: str, shown: str, run_async: Any) -> None:
+    async def check(site: Site) -> None:
+        site.answer("/", body, content_type=kind)
+        assert (await ask(OPEN, url=site.url())).partition("\n\n")[2] == shown
+
+    with_site(check, run_async)
+
+
+def test_a_long_body_is_cut_and_that_is_said(run_async: Any) -> None:
+    async def check(site: Site) -> None:
+        small = http_request_tool(allow_private=True, max_bytes=10)
+        site.answer("/", "0123456789")
+        site.answer("/long", "0123456789" * 100_000)
+        assert (await ask(small, url=site.url())).endswith("\n\n0123456789")
+        assert (await ask(small, url=site.url("/long"))).endswith(
+            "\n\n0123456789\n(Cut here: the body is longer than 10 bytes.)"
+        )
+
+    with_site(check, run_async)
+
+
+def test_time_is_limited(run_async: Any) -> None:
+    async def check(site: Site) -> None:
+        site.answers["/"] = b"hang"
+        quick = http_request_tool(allow_private=True, timeout=0.05)
+        assert "did not answer within 0.05 seconds" in await refusal(quick, url=site.url())
+
+    with_site(check, run_async)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0x7f.1"),
+        *("0.0.0.0", "0", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"),
+        *("[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[::127.0.0.1]", "[fe80::1]", "[fd00:ec2::254]"),
+        *("169.254.169.254", "100.100.100.200", "10.0.0.1", "192.168.0.1", "224.0.0.1"),
+    ],
+)
+def test_addresses_that_are_not_public_are_not_connected_to(host: str, run_async: Any) -> None:
+    async def check(site: Site) -> None:
+        said = await refusal(http_request, url=site.url(host=host))
+        assert REFUSED.search(said), said
+        assert site.connections == 0
+
+    with_site(check, run_async)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "127.255.255.254", "0.0.0.0", "10.1.2.3", "172.16.0.1", "172.31.255.255"),
+        *("192.168.1.1", "169.254.169.254", "100.64.0.1", "100.100.100.200", "192.0.0.192"),
+        *("224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "198.18.0.1"),
+        *("192.0.2.1", "198.51.100.1", "203.0.113.1", "168.63.129.16", "192.88.99.1"),
+        *("::", "::1", "fe80::1", "fe80::1%eth0", "fec0::1", "fc00::1", "fd00:ec2::254", "ff02::1"),
+        *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:a9fe:a9fe", "64:ff9b::7f00:1"),
+        *("64:ff9b::a9fe:a9fe", "64:ff9b:1::808:808", "2002:7f00:1::", "2002:808:808::"),
+        *("2001:0:7f00:1::", "2001:db8::1", "::127.0.0.1", "::8.8.8.8", "100::1", "3fff::1"),
+        *("5f00::1", "localhost", "2130706433", "0177.0.0.1", "", "127.1"),
+    ],
+)
+def test_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["8.8.8.8", "1.1.1.1", "172.32.0.1", "100.63.255.255", "100.128.0.1", "192.0.1.1", "223.5.5.5",
+     "2606:4700::1111", "2a00:1450::1", "::ffff:8.8.8.8", "64:ff9b::808:808"],
+)  # fmt: skip
+def test_public(address: str) -> None:
+    assert is_public(address)
+
+
+def test_the_address_that_is_checked_is_the_one_that_is_connected_to(
+    run_async: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that changes its mind, as in DNS rebinding, gains nothing."""
+
+    async def check(site: Site) -> None:
+        lookups: list[Any] = []
+
+        def rebinding(host: Any, port: Any, *_: Any, **__: Any) -> list[Any]:
+            lookups.append(host)
+            address = "203.0.113.7" if len(lookups) == 1 else "127.0.0.1"
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, site.port))]
+
+        monkeypatch.setattr(_module, "is_public", lambda address: address == "203.0.113.7")
+        monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+        site.answer("/", "reached")
+        quick = http_request_tool(timeout=0.3)
+        assert "reached" not in await refusal(quick, url=site.url(host="rebinding.example"))
+        assert "public internet" in await refusal(quick, url=site.url(host="rebinding.example"))
+        assert site.connections == 0
+
+    with_site(check, run_async)
+
+
+def test_a_redirect_to_another_address_is_checked_too(
+    run_async: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_module, "is_public", lambda address: address == "127.0.0.1")
+
+    async def check(site: Site) -> None:
+        for host in ("127.0.0.2", "2130706434", "[::ffff:127.0.0.2]"):
+            site.redirect("/", site.url(host=host))
+            assert REFUSED.search(await refusal(http_request, url=site.url()))
+        assert all("127.0.0.1" in request for request in site.requests)
+
+    with_site(check, run_async)
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("file:///etc/passwd", "must begin with http"),
+        ("ftp://example.com/", "must begin with http"),
+        ("gopher://127.0.0.1/", "must begin with http"),
+        ("//example.com/", "must begin with http"),
+        ("example.com", "must begin with http"),
+        ("http:///path", "name a host|not valid"),
+        ("", "must begin with http"),
+        (f"http://user:{KEY}@example.com/", "must not hold a user name or password"),
+        ("http://user@example.com/", "must not hold a user name or password"),
+        ("http://example.com:99999/", "not valid"),
+        ("http://[::1/", "not valid"),
+        ("http://exa mple.com/", "not valid|no host"),
+        ("http://a\r\nb/", "not valid|no host"),
+    ],
+)
+def test_urls_that_are_not_usable_are_refused(url: str, sentence: str, run_async: Any) -> None:
+    said = run_async(refusal(http_request, url=url))
+    assert any(part in said for part in sentence.split("|")), said
+
+
+@pytest.mark.parametrize(
+    "location", ["file:///etc/passwd", "gopher://127.0.0.1/", "http://me:pw@127.0.0.1/", "http://["]
+)
+def test_redirects_are_held_to_the_same_rules(location: str, run_async: Any) -> None:
+    async def check(site: Site) -> None:
+        site.redirect("/", location)
+        await refusal(OPEN, url=site.url())
+        assert len(site.requests) == 1
+
+    with_site(check, run_async)
+
+
+def test_redirects_are_followed_up_to_five_times(run_async: Any) -> None:
+    async def check(site: Site) -> None:
+        for number in range(6):
+            site.redirect(f"/{number}", f"{number + 1}")
+        site.answer("/6", "there")
+        assert (await ask(OPEN, url=site.url("/1"))).endswith("there")
+        assert "more than 5 times" in await refusal(OPEN, url=site.url("/0"))
+
+    with_site(check, run_async)
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "then", "body"),
+    [
+        ("301 Moved", "POST", "GET", False),
+        ("302 Found", "POST", "GET", False),
+        ("303 See Other", "PUT", "GET", False),
+        ("303 See Other", "HEAD", "HEAD", False),
+        ("302 Found", "PUT", "PUT", True),
+        ("307 Temporary Redirect", "POST", "POST", True),
+        ("308 Permanent Redirect", "POST", "POST", True),
+    ],
+)
+def test_a_redirect_changes_the_method_as_browsers_do(
+    status: str, method: str, then: str, body: bool, run_async: Any
+) -> None:
+    async def check(site: Site) -> None:
+        site.redirect("/", "/new", status)
+        site.answer("/new", "")
+        sent = None if method == "HEAD" else "text"
+        await ask(OPEN, url=site.url(), method=method, body=sent)
+        assert site.requests[1].startswith(f"{then} /new ")
+        assert site.requests[1].endswith("\r\n\r\ntext") == body
+
+    with_site(check, run_async)
+
+
+def test_keys_and_bodies_stay_with_their_origin(run_async: Any) -> None:
+    async def check(site: Site) -> None:
+        async with a_site() as other:
+            other.answer("/", "there")
+            headers = {"Authorization": KEY, "X-Api-Key": KEY, "Cookie": KEY, "Accept": "a/b"}
+            site.redirect("/same", "/")
+            site.answer("/", "here")
+            await ask(OPEN, url=site.url("/same"), headers=headers)
+            assert site.requests[1].count(KEY) == 3
+            site.redirect("/away", other.url(), "307 Temporary Redirect")
+            assert (await ask(OPEN, url=site.url("/away"), headers=headers)).endswith("there")
+            assert KEY not in other.requests[0]
+            assert "accept: a/b" in other.requests[0].lower()
+            said = await refusal(OPEN, url=site.url("/away"), method="POST", body=KEY)
+            assert "send the request there" in said
+            assert len(other.requests) == 1
+
+    with_site(check, run_async)
+
+
+def test_only_allowed_hosts_are_asked(run_async: Any) -> None:
+    async def check(site: Site) -> None:
+        narrow = http_request_tool(allowed_hosts=["127.0.0.1"], allow_private=True)
+        site.answer("/", "here")
+        site.redirect("/away", site.url(host="localhost"))
+        assert (await ask(narrow, url=site.url())).endswith("here")
+        for url in (site.url(host="localhost"), site.url("/away"), "http://example.com/"):
+            assert "is not allowed. Use one of 127.0.0.1" in await refusal(narrow, url=url)
+
+    with_site(check, run_async)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "internal"},
+        {"content-length": "5"},
+        {"Transfer-Encoding": "chunked"},
+        {"Proxy-Authorization": KEY},
+        {"X-Key": f"{KEY}\r\nHost: internal"},
+        {"X\r\nHost": KEY},
+    ],
+)
+def test_headers_that_would_change_the_connection_are_refused(
+    headers: dict[str, str], run_async: Any
+) -> None:
+    async def check(site: Site) -> None:
+        said = await refusal(OPEN, url=site.url(), headers=headers)
+        assert "cannot be set" in said or "line ends" in said
+        assert site.requests == []
+
+    with_site(check, run_async)
+
+
+def test_methods_are_those_of_the_schema(run_async: Any) -> None:
+    assert "DELETE" in http_request.parameters["properties"]["method"]["enum"]
+    with pytest.raises(ToolArgumentsError, match="TRACE"):
+        run_async(ask(http_request, url="http://example.com", method="TRACE"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (b"", "no whole answer"),
+        (b"not HTTP at all\r\n\r\n", "no whole answer"),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\nhalf",
+            "no whole",
+        ),
+        (b"HTTP/1.1 200 OK\r\nx: " + b"a" * 100_000 + b"\r\n\r\n", "no whole answer"),
+    ],
+)
+def test_a_broken_answer_is_told(answer: bytes, sentence: str, run_async: Any) -> None:
+    async def check(site: Site) -> None:
+        site.answers["/?key=" + KEY] = answer
+        said = await refusal(OPEN, url=site.url(f"/?key={KEY}"), headers={"x": KEY})
+        assert sentence in said
+
+    with_site(check, run_async)
+
+
+def test_no_connection_is_told_without_the_url(run_async: Any) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        said = run_async(refusal(OPEN, url=f"http://127.0.0.1:{port}/?key={KEY}"))
+    assert said.startswith(f"Cannot connect to 127.0.0.1:{port}.")
+
+
+def test_dispose_closes_the_connection(run_async: Any) -> None:
+    async def check(site: Site) -> None:
+        site.answers["/"] = b"hang"
+        task = asyncio.ensure_future(ask(OPEN, url=site.url()))
+        await site.asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with_site(check, run_async)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"allowed_hosts": "example.com"}, {"allowed_hosts": 5}, {"timeout": 0}, {"max_bytes": 0}],
+)
+def test_bad_options_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        http_request_tool(**options)
