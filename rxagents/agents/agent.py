@@ -69,11 +69,15 @@ class BaseAgent(ABC):
         system_prompt: str | None = None,
         **options: Unpack[AgentOptions],
     ) -> None:
-        if not isinstance(llm, StreamingLLM):
+        if not callable(getattr(llm, "chat_stream", None)):
             raise ConfigurationError(
                 f"An agent needs a model that streams, with chat_stream; {type(llm).__name__} has "
                 "none."
             )
+        unknown = set(options) - AgentOptions.__optional_keys__
+        if unknown:
+            known = ", ".join(sorted(AgentOptions.__optional_keys__))
+            raise ConfigurationError(f"An agent takes no {sorted(unknown)}: use {known}.")
         self._llm = llm
         self._tools = to_tools(tools)
         self._system = () if system_prompt is None else (Message.system(system_prompt),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Unpack
 
 import reactivex as rx
@@ -10,9 +10,10 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import AgentOptions
+from rxagents.agents.exchanges import Exchange, text_of
 from rxagents.agents.function import FunctionAgent
 from rxagents.agents.limits import RunLimits
-from rxagents.agents.memory import Exchange, Memory, text_of
+from rxagents.agents.memory import Memory, Recollection
 from rxagents.agents.run import Run
 from rxagents.agents.turns import Events, run_turns
 from rxagents.core.conversation import to_messages
@@ -30,8 +31,11 @@ class ConversationalAgent(FunctionAgent):
     """A `FunctionAgent` that remembers what was said before.
 
     Each conversation has an id of its own. Its runs go one after the other, in the order in
-    which they were subscribed to; those of different conversations go side by side. A run that
-    fails or is disposed leaves the memory as it was.
+    which they were subscribed to; those of different conversations go side by side. The time in
+    which a run waits for another does not count for its `max_seconds`.
+
+    A run is remembered when its `Complete` comes. One that fails, is disposed, or has no answer
+    (the text is empty, or a content filter withheld it) leaves the memory as it was.
 
     Args:
         llm: The model.
@@ -65,42 +69,113 @@ class ConversationalAgent(FunctionAgent):
         self, task: Messages, conversation_id: str = "default"
     ) -> Observable[StreamEvent]:
         """Answer in a conversation, event by event; see `BaseAgent.run_stream`."""
-        messages = to_messages(task)
-        return rx.defer(lambda _: self._events(self._begin_in(conversation_id, messages)))
+        messages, name = to_messages(task), _checked_id(conversation_id)
+        return rx.defer(lambda _: self._events(self._begin_in(name, messages)))
 
     async def run(self, task: Messages, conversation_id: str = "default") -> AgentResult:
         """Answer in a conversation; see `BaseAgent.run`."""
-        return await self._result(self._begin_in(conversation_id, to_messages(task)))
+        return await self._result(self._begin_in(_checked_id(conversation_id), to_messages(task)))
 
-    def _begin_in(self, conversation_id: str, messages: tuple[Message, ...]) -> _ConversationRun:
-        return _ConversationRun(
-            self._system, messages, self._tools, self._limits, self.memory, conversation_id
-        )
+    def _begin_in(self, conversation_id: str, new: tuple[Message, ...]) -> _ConversationRun:
+        return _ConversationRun(conversation_id, new, self._tools, self._limits)
 
     def _events(self, run: Run) -> Events:
         assert isinstance(run, _ConversationRun), "this agent begins no others"
 
-        def remember_and_answer(_: object) -> Events:
-            too_much = run.recall()
-            return run_turns(run, self._turn, self._summarized(run, too_much))
+        def remember(event: StreamEvent) -> None:
+            if isinstance(event, Complete) and run.has_answer:
+                self.memory.remember(run.recalled, run.exchange, run.summary)
 
-        return self.memory.queue.queued(run.conversation_id, rx.defer(remember_and_answer))
+        first = rx.defer(lambda _: self._recall(run))
+        events = run_turns(run, self._turn, first).pipe(rx_ops.do_action(remember))
+        return self.memory.queue.queued(run.conversation_id, events)
 
-    def _summarized(self, run: _ConversationRun, exchanges: Sequence[Exchange]) -> Events | None:
-        """Let the model sum up what the run has no room for; no event tells of it."""
-        if not exchanges:
-            return None
-        said = "\n\n".join(f"{m.role}: {text_of(m)}" for turn in exchanges for m in turn)
-        request = [
-            Message.system(_SUMMARIZE),
-            Message.user(f"Summary so far: {run.summary or 'none'}\n\n{said}"),
-        ]
-
-        def taken(response: Response) -> Events:
-            run.take_summary(response)
+    def _recall(self, run: _ConversationRun) -> Events:
+        """Begin with what is remembered; let the model sum up what there is no room for."""
+        recalled = self.memory.recall(run.conversation_id, run.new)
+        summary = recalled.conversation.summary
+        if not recalled.outgrown:
+            run.begin(self._system, recalled, summary)
             return rx.empty()
 
-        return self._llm.chat_stream(request).pipe(collect(), rx_ops.flat_map(taken))
+        def summed_up(response: Response) -> Events:
+            run.usage = add_usage(run.usage, response.usage)
+            run.begin(self._system, recalled, _checked_summary(response))
+            return rx.empty()
+
+        request = _summary_request(summary, recalled.outgrown)
+        return self._llm.chat_stream(request).pipe(collect(), rx_ops.flat_map(summed_up))
+
+
+class _ConversationRun(Run):
+    """A run that begins with what is remembered.
+
+    Attributes:
+        conversation_id: Whose.
+        new: What the user says.
+        recalled: What it has begun with.
+        summary: What was said before that.
+    """
+
+    recalled: Recollection
+
+    def __init__(
+        self,
+        conversation_id: str,
+        new: tuple[Message, ...],
+        tools: tuple[Tool, ...],
+        limits: RunLimits,
+    ) -> None:
+        super().__init__((), tools, limits)
+        self.conversation_id = conversation_id
+        self.new = new
+        self.summary = ""
+        self._shown = 0
+
+    def begin(self, system: Iterable[Message], recalled: Recollection, summary: str) -> None:
+        """Take over what the model is to be shown.
+
+        The summary is a user's message, and no instruction: others may have written what it
+        sums up.
+        """
+        self.recalled, self.summary = recalled, summary
+        told = f"Summary of our conversation so far:\n{summary}"
+        self.messages = [
+            *system,
+            *((Message.user(told),) if summary else ()),
+            *(message for exchange in recalled.shown for message in exchange),
+        ]
+        self._shown = len(self.messages)
+        self.messages += self.new
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is one that can be sent back.
+
+        A question that a content filter has stopped would stop all later runs too.
+        """
+        return bool(self.output) and self.finish_reason != "content_filter"
+
+    @property
+    def exchange(self) -> Exchange:
+        """The new messages, and what came of them."""
+        return tuple(self.messages[self._shown :])
+
+
+def _checked_id(conversation_id: str) -> str:
+    if not isinstance(conversation_id, str):
+        raise ConfigurationError(
+            f"conversation_id must be a str, not {type(conversation_id).__name__}."
+        )
+    return conversation_id
+
+
+def _summary_request(summary: str, exchanges: Iterable[Exchange]) -> list[Message]:
+    said = "\n\n".join(f"{m.role}: {text_of(m)}" for exchange in exchanges for m in exchange)
+    return [
+        Message.system(_SUMMARIZE),
+        Message.user(f"Summary so far: {summary or 'none'}\n\n{said}"),
+    ]
 
 
 _SUMMARIZE = (
@@ -110,65 +185,10 @@ _SUMMARIZE = (
 )
 
 
-class _ConversationRun(Run):
-    """A run that begins with what is remembered, and is remembered when it has gone well."""
-
-    def __init__(
-        self,
-        system: tuple[Message, ...],
-        new: tuple[Message, ...],
-        tools: tuple[Tool, ...],
-        limits: RunLimits,
-        memory: Memory,
-        conversation_id: str,
-    ) -> None:
-        super().__init__((), tools, limits)
-        self.conversation_id = conversation_id
-        self.summary = ""
-        self._memory = memory
-        self._system = system
-        self._new = new
-        self._past: Sequence[Exchange] = ()
-        self._shown = 0
-        self._summarized = 0
-
-    def recall(self) -> Sequence[Exchange]:
-        """Begin with what is remembered; return the exchanges that are to be summed up."""
-        stored = self._memory.conversation(self.conversation_id)
-        self.summary = stored.summary
-        self._past = self._memory.shown(stored.exchanges, self._new)
-        if self._memory.strategy == "summarize":
-            self._summarized = len(stored.exchanges) - len(self._past)
-        self._show()
-        return stored.exchanges[: self._summarized]
-
-    def take_summary(self, response: Response) -> None:
-        """Put the summary before what is shown.
-
-        Raises:
-            OutputError: There is none.
-        """
-        if not response.content.strip():
-            raise OutputError(
-                "The model was asked to sum up the conversation, and wrote nothing. Try again, or "
-                "use another strategy."
-            )
-        self.summary = response.content
-        self.usage = add_usage(self.usage, response.usage)
-        self._show()
-
-    def _show(self) -> None:
-        summary = f"Summary of the conversation so far:\n{self.summary}"
-        self.messages = [
-            *self._system,
-            *((Message.system(summary),) if self.summary else ()),
-            *(message for exchange in self._past for message in exchange),
-            *self._new,
-        ]
-        self._shown = len(self.messages)
-
-    def complete(self) -> Complete:
-        """Remember the exchange."""
-        exchange = (*self._new, *self.messages[self._shown :])
-        self._memory.add(self.conversation_id, exchange, self.summary, self._summarized)
-        return super().complete()
+def _checked_summary(response: Response) -> str:
+    if response.finish_reason == "content_filter" or not response.content.strip():
+        raise OutputError(
+            "The model was asked to sum up the conversation, and gave no summary (finish reason "
+            f"{response.finish_reason!r}). Try again, or use another strategy."
+        )
+    return response.content

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reactivex import operators as rx_ops
+
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.run import Turn
-from rxagents.agents.turns import Events, accumulated, to_events
+from rxagents.agents.turns import Events, to_events
 from rxagents.core.errors import OutputError
 from rxagents.core.events import Answer
 from rxagents.core.messages import Message
@@ -26,7 +28,7 @@ class FunctionAgent(BaseAgent):
         run = turn.run
         chunks = self._llm.chat_stream(run.messages, run.tools, **self._settings)
         return chunks.pipe(
-            accumulated(turn),
+            rx_ops.do_action(turn.accumulate),
             self._run_tools(run.tools),
             to_events(turn, conclude),
         )

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from threading import Lock
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from threading import RLock
 from typing import TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
+from reactivex.scheduler import VirtualTimeScheduler
 
-from rxagents.runtime.timed_scope import TimedScope, Timer, timed
+from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
 
 
 class RunQueue:
-    """One run at a time for each key, in the order of their subscriptions."""
+    """One run at a time for each key, in the order of their subscriptions.
+
+    Runs of one key may be on several loops, each on a thread of its own.
+    """
 
     def __init__(self) -> None:
-        self._lock = Lock()  # a subscription may be disposed from any thread
+        self._lock = RLock()
         self._tickets: dict[str, deque[_Ticket]] = {}
 
     def queued(self, key: str, source: Observable[T]) -> Observable[T]:
@@ -29,7 +36,7 @@ class RunQueue:
             def begin() -> None:
                 scope.subscribe(source, observer.on_next, observer.on_error, observer.on_completed)
 
-            ticket = _Ticket(scope.timer(begin))
+            ticket = _Ticket(scope, begin)
             scope.hold(Disposable(lambda: self._leave(key, ticket)))
             self._enter(key, ticket)
 
@@ -37,51 +44,52 @@ class RunQueue:
 
     def _enter(self, key: str, ticket: _Ticket) -> None:
         with self._lock:
-            tickets = self._tickets.setdefault(key, deque())
-            while tickets and tickets[0].is_lost:
-                tickets.popleft()
-            tickets.append(ticket)
-            first = tickets[0]
-        if first is ticket:
-            ticket.call()
+            self._tickets.setdefault(key, deque()).append(ticket)
+            self._call_first(key)
 
     def _leave(self, key: str, ticket: _Ticket) -> None:
         with self._lock:
-            tickets = self._tickets.get(key, deque())
-            was_first = bool(tickets) and tickets[0] is ticket
-            if ticket in tickets:
-                tickets.remove(ticket)
-            while tickets and tickets[0].is_lost:
-                tickets.popleft()
-            following = tickets[0] if tickets and was_first else None
-            if not tickets:
-                self._tickets.pop(key, None)
-        if following is not None:
-            following.call()
+            with suppress(ValueError):
+                self._tickets.get(key, deque()).remove(ticket)
+            self._call_first(key)
+
+    def _call_first(self, key: str) -> None:
+        """Let the first run begin; those whose loop has ended are no longer in the way."""
+        tickets = self._tickets.get(key, deque())
+        while tickets and not tickets[0].call():
+            tickets.popleft()
+        if not tickets:
+            self._tickets.pop(key, None)
 
 
 class _Ticket:
     """A run's place in the queue."""
 
-    def __init__(self, start: Timer) -> None:
-        self._start = start
-        self._loop = _loop()
+    def __init__(self, scope: TimedScope, begin: Callable[[], None]) -> None:
+        is_virtual = isinstance(scope.scheduler, VirtualTimeScheduler)
+        self._loop = None if is_virtual else asyncio.get_running_loop()
+        self._context = copy_context()  # the run shall not see what belongs to the one before it
+        self._start = scope.timer(begin)
+        self._is_called = False
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether the loop of the run has ended, and the run with it, without a word."""
-        return self._loop is not None and self._loop.is_closed()
+    def call(self) -> bool:
+        """Let the run begin, on its own loop, if it has not yet; return whether it still can.
 
-    def call(self) -> None:
-        """Let the run begin, on its own loop."""
+        A loop that has ended took its runs with it, without a word.
+        """
+        if self._loop is not None and self._loop.is_closed():
+            return False
+        if not self._is_called:
+            self._is_called = True
+            return self._begin()
+        return True
+
+    def _begin(self) -> bool:
         if self._loop is None:
             self._start.start(0)
-        else:
-            self._loop.call_soon_threadsafe(self._start.start, 0)
-
-
-def _loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None  # time is virtual
+            return True
+        try:
+            self._loop.call_soon_threadsafe(self._start.start, 0, context=self._context)
+        except RuntimeError:  # it was closed just now
+            return False
+        return True

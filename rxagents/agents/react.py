@@ -7,15 +7,18 @@ from typing import Unpack
 
 import msgspec
 from msgspec import Struct
+from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import AgentOptions, BaseAgent
 from rxagents.agents.run import Run, Turn
-from rxagents.agents.turns import Events, accumulated, to_events
-from rxagents.core.events import Thought, ToolStart
+from rxagents.agents.turns import Events, to_events
+from rxagents.core.events import Answer, Thought, ToolStart
 from rxagents.core.messages import Message
 from rxagents.core.protocols import StreamingLLM
+from rxagents.core.response import Response
 from rxagents.core.tools import Tool, ToolLike
 from rxagents.operators.scan_steps import scan_steps
+from rxagents.parsing.react.labels import Label, LabelKind, LabelScanner
 
 STOP = "\nObservation:"
 """Where the model has to wait for the tool."""
@@ -51,8 +54,8 @@ class ReActAgent(BaseAgent):
         llm: The model.
         tools: `rxagents.tool`s, or functions.
         system_prompt: What the model is told before the protocol.
-        send_stop: Ask the provider to stop before an observation; `None` for wherever the
-            provider takes stop sequences. The agent stops there in any case.
+        send_stop: Ask the provider to stop before an observation; `None` for models whose
+            `takes_stop` is true. The agent stops there in any case.
         **options: `AgentOptions`, and generation settings.
 
     Raises:
@@ -69,7 +72,7 @@ class ReActAgent(BaseAgent):
         **options: Unpack[AgentOptions],
     ) -> None:
         super().__init__(llm, tools, system_prompt=system_prompt, **options)
-        takes_stop = getattr(llm, "takes_stop", True) if send_stop is None else send_stop
+        takes_stop = getattr(llm, "takes_stop", False) if send_stop is None else send_stop
         if takes_stop:
             given = self._settings.get("stop") or ()
             stops = [given] if isinstance(given, str) else list(given)
@@ -84,22 +87,29 @@ class ReActAgent(BaseAgent):
         run = turn.run
         chunks = self._llm.chat_stream(run.messages, **self._settings)
         return chunks.pipe(
-            accumulated(turn),
+            rx_ops.do_action(turn.accumulate),
             scan_steps(run.tools),
             self._run_tools(run.tools),
             to_events(turn, conclude),
         )
 
 
-def conclude(turn: Turn) -> tuple[()]:
-    """Take over what the model wrote, and tell it what it observes, unless it has answered."""
+def conclude(turn: Turn) -> Iterator[Answer]:
+    """Take over what the model wrote, and tell it what it observes, unless it has answered.
+
+    A refusal is an answer, and so is what the provider's filter leaves: asking again would
+    bring the same.
+    """
     run, response = turn.run, turn.end()
-    run.messages.append(Message.assistant(_written(turn) or response.content or "(nothing)"))
+    is_refused = bool(response.refusal) or response.finish_reason == "content_filter"
+    if is_refused and turn.answer is None and not turn.calls:
+        turn.answer = response.refusal
+        yield Answer(turn.answer)
+    run.messages.append(Message.assistant(_written(turn, response)))
     run.trace += _steps(turn)
     run.output = turn.answer
     if turn.answer is None:
         run.messages.append(Message.user(_observed(turn)))
-    return ()
 
 
 def protocol(tools: tuple[Tool, ...]) -> str:
@@ -135,8 +145,10 @@ def _described(tool: Tool) -> str:
     return f"{tool.name}: {tool.description}\n  {schema}"
 
 
-def _written(turn: Turn) -> str:
+def _written(turn: Turn, response: Response) -> str:
     """Return the turn in the protocol's own form, and nothing that was made up after it."""
+    if turn.answer is None and not turn.calls:
+        return _up_to_observation(response.content) or "(nothing)"
     lines = [
         f"Thought: {step.content}"
         if isinstance(step, Thought)
@@ -144,6 +156,17 @@ def _written(turn: Turn) -> str:
         for step in turn.steps
     ]
     return "\n".join(lines if turn.answer is None else [*lines, f"Answer: {turn.answer}"])
+
+
+def _up_to_observation(text: str) -> str:
+    """Return what the model may write of `text`, as it stands there."""
+    scanner = LabelScanner()
+    read: list[str] = []
+    for piece in (*scanner.feed(text), *scanner.flush()):
+        if isinstance(piece, Label) and piece.kind is LabelKind.OBSERVATION:
+            break
+        read.append(piece.text if isinstance(piece, Label) else piece)
+    return "".join(read).strip()
 
 
 def _observed(turn: Turn) -> str:
@@ -162,6 +185,6 @@ def _steps(turn: Turn) -> Iterator[ReActStep]:
             thought = ""
         else:
             thought = f"{thought}\n{step.content}" if thought else step.content
-    if thought or not turn.steps:
-        done = turn.answer is not None or turn.calls
-        yield ReActStep(thought, observation="" if done else _CORRECTION)
+    is_corrected = turn.answer is None and not turn.calls
+    if thought or is_corrected:
+        yield ReActStep(thought, observation=_CORRECTION if is_corrected else "")

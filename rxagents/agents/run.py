@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rxagents.agents.limits import RunLimits
-from rxagents.core.errors import LimitReachedError, MaxIterationsError
+from rxagents.core.chunks import StreamChunk
+from rxagents.core.errors import ConfigurationError, LimitReachedError, MaxIterationsError
 from rxagents.core.events import (
     Answer,
     Complete,
@@ -108,7 +109,6 @@ class Turn:
 
     Attributes:
         run: The run that it belongs to.
-        accumulate: Takes in a chunk of the model's answer.
         steps: The thoughts, and the calls that have started, in their order.
         results: How the calls ended, by their ids.
         answer: What the text protocol marks as the answer; `None` if nothing.
@@ -120,12 +120,23 @@ class Turn:
         self.results: dict[str, ToolEnd] = {}
         self.answer: str | None = None
         self._response = ResponseBuilder()
-        self.accumulate = self._response.add
 
     @property
     def calls(self) -> list[ToolStart]:
         """The calls that have started, in their order."""
         return [step for step in self.steps if isinstance(step, ToolStart)]
+
+    def accumulate(self, chunk: StreamChunk) -> None:
+        """Take in some of the model's answer.
+
+        Raises:
+            ConfigurationError: It is no chunk.
+        """
+        if type(chunk) is not StreamChunk:
+            raise ConfigurationError(
+                f"An agent's model must stream StreamChunks, not {type(chunk).__name__}."
+            )
+        self._response.add(chunk)
 
     def note(self, event: StreamEvent) -> None:
         """Take in an event.

@@ -42,28 +42,6 @@ def run_turns(run: Run, turn: Callable[[Turn], Events], first: Events | None = N
     return _with_error_event(_timed(rx.concat_with_iterable(turns()), run.limits.seconds))
 
 
-def accumulated(turn: Turn) -> Callable[[Observable[StreamChunk]], Observable[StreamChunk]]:
-    """Fold the chunks into the turn's response as they pass."""
-
-    def accumulated_(source: Observable[StreamChunk]) -> Observable[StreamChunk]:
-        def subscribe(
-            observer: abc.ObserverBase[StreamChunk], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            accumulate, emit = turn.accumulate, observer.on_next
-
-            def on_next(chunk: StreamChunk) -> None:
-                accumulate(chunk)
-                emit(chunk)
-
-            return source.subscribe(
-                on_next, observer.on_error, observer.on_completed, scheduler=scheduler
-            )
-
-        return Observable(subscribe)
-
-    return accumulated_
-
-
 def to_events(
     turn: Turn, conclude: Callable[[Turn], Iterable[StreamEvent]]
 ) -> Callable[[Observable[StreamChunk | StreamEvent]], Events]:
@@ -88,7 +66,7 @@ def to_events(
                     emit(item)
                 elif not isinstance(item, StreamChunk):
                     emit_noted(item)
-                elif item.delta and not item.reasoning and item.choice == 0:
+                elif item.delta and not (item.reasoning or item.refusal or item.choice):
                     emit(Token(item.delta, "", item.timestamp))
                 else:
                     for event in _events_of(item):
@@ -122,11 +100,13 @@ def to_events(
 def _events_of(chunk: StreamChunk) -> Iterator[StreamEvent]:
     if "reset" in chunk.metadata:
         yield Reset(chunk.metadata["reset"])
-    if chunk.reasoning:
-        yield Reasoning(chunk.reasoning, chunk.timestamp)
-    for text, section in ((chunk.delta, ""), (chunk.refusal, "refusal")):
-        if text and chunk.choice == 0:
-            yield Token(text, section, chunk.timestamp)
+    elif chunk.choice == 0:
+        if chunk.reasoning:
+            yield Reasoning(chunk.reasoning, chunk.timestamp)
+        if chunk.delta:
+            yield Token(chunk.delta, "", chunk.timestamp)
+        if chunk.refusal:
+            yield Token(chunk.refusal, "refusal", chunk.timestamp)
 
 
 def _timed(source: Events, seconds: float | None) -> Events:

@@ -1,0 +1,121 @@
+"""Exchanges: what of a conversation is shown or left out as a whole."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import TypeAlias
+
+from rxagents.core.messages import Message, ToolCall, ToolResult
+
+Exchange: TypeAlias = tuple[Message, ...]
+"""What the user said, and all that came of it: calls, results, the answer. No provider takes a
+tool's result without its call."""
+
+
+class KeptExchange:
+    """An exchange in memory; what is counted of it is counted once, and only where it is needed.
+
+    Args:
+        messages: The exchange.
+        count_tokens: Counts the tokens of a text.
+    """
+
+    def __init__(self, messages: Exchange, count_tokens: Callable[[str], int]) -> None:
+        self.messages = messages
+        self._count_tokens = count_tokens
+
+    @cached_property
+    def tokens(self) -> int:
+        """How many tokens its messages have."""
+        return sum(self._count_tokens(text_of(message)) for message in self.messages)
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The words in it."""
+        return words_of(self.messages)
+
+
+class Room:
+    """What is left of the limits."""
+
+    def __init__(self, messages: float, tokens: float) -> None:
+        self._messages = messages
+        self._tokens = tokens
+
+    def take(self, exchange: KeptExchange) -> bool:
+        """Take an exchange in, if it fits."""
+        messages = self._messages - len(exchange.messages)
+        if messages < 0:
+            return False
+        tokens = self._tokens - (exchange.tokens if self._tokens < math.inf else 0)
+        if tokens < 0:
+            return False
+        self._messages, self._tokens = messages, tokens
+        return True
+
+
+def newest_that_fit(exchanges: Sequence[KeptExchange], room: Room) -> int:
+    """Return how many of the newest exchanges there is room for."""
+    for count, exchange in enumerate(reversed(exchanges)):
+        if not room.take(exchange):
+            return count
+    return len(exchanges)
+
+
+def most_relevant(
+    exchanges: Sequence[KeptExchange], new: Iterable[Message], room: Room
+) -> list[KeptExchange]:
+    """Return the exchanges that have most to do with the new messages and fit, in their order."""
+    chosen = [number for number in _by_relevance(exchanges, new) if room.take(exchanges[number])]
+    return [exchanges[number] for number in sorted(chosen)]
+
+
+def _by_relevance(exchanges: Sequence[KeptExchange], new: Iterable[Message]) -> list[int]:
+    """Return the numbers of the exchanges, the most relevant first."""
+    newest = len(exchanges) - 1
+    rarity: dict[str, float] = {}
+    for word in words_of(new):
+        held_by = sum(word in exchange.words for exchange in exchanges)
+        if held_by:
+            rarity[word] = math.log(len(exchanges) / held_by)
+
+    def relevance(number: int) -> tuple[bool, bool, float, int]:
+        shared = rarity.keys() & exchanges[number].words
+        score = math.fsum(rarity[word] for word in shared)  # the same in whatever order
+        return number == newest, number == 0, score, number
+
+    return sorted(range(len(exchanges)), key=relevance, reverse=True)
+
+
+def text_of(message: Message) -> str:
+    """Return what a message says, with its calls and results; no images, files or reasoning."""
+    said = [message.text]
+    for part in message.parts:
+        if isinstance(part, ToolCall):
+            said.append(f"{part.name} {part.arguments}")
+        elif isinstance(part, ToolResult):
+            said.append(part.content)
+    return "\n".join(filter(None, said))
+
+
+_WORD = re.compile(r"\w+")
+
+
+def words_of(messages: Iterable[Message]) -> frozenset[str]:
+    """Return the words of messages, in any case."""
+    return frozenset(_WORD.findall("\n".join(map(text_of, messages)).casefold()))
+
+
+def is_whole(exchange: Exchange) -> bool:
+    """Whether there is something in it, and each call has its result and each result its call."""
+    calls = [call.id for message in exchange for call in message.tool_calls]
+    results = [
+        part.call_id
+        for message in exchange
+        for part in message.parts
+        if isinstance(part, ToolResult)
+    ]
+    return bool(exchange) and sorted(calls) == sorted(results)

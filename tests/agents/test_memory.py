@@ -1,0 +1,230 @@
+"""What each strategy shows of a conversation, and why."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from remembering import WHO, exchange, exchange_with_tool, remember, shown
+
+import rxagents
+from rxagents import ImagePart, Memory, Message, ReasoningPart
+from rxagents.agents.memory import StoredConversation, estimated_tokens
+
+MANY = 10_000
+
+
+def test_an_unknown_conversation_is_empty() -> None:
+    assert Memory().conversation("who") == StoredConversation((), "")
+    assert shown(Memory()) == []
+
+
+def test_all_shows_everything_in_its_order() -> None:
+    memory = Memory()
+    remember(memory, "one", exchange_with_tool("two"), "three")
+    assert shown(memory) == ["one", "two", "three"]
+
+
+def test_conversations_are_apart() -> None:
+    memory = Memory()
+    remember(memory, "one")
+    assert memory.recall("other", ()).shown == []
+    assert memory.conversation(WHO).exchanges == (exchange("one"),)
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(1, []), (2, ["four"]), (3, ["four"]), (4, ["three", "four"]), (5, ["three", "four"])],
+)
+def test_window_shows_the_newest_whole_exchanges_within_its_messages(
+    limit: int, expected: list[str]
+) -> None:
+    memory = Memory("window", max_messages=limit)
+    remember(memory, "one", "two", "three", "four")
+    assert shown(memory) == expected
+
+
+def test_window_counts_the_calls_and_results_of_an_exchange_and_never_parts_them() -> None:
+    for limit, expected in [(5, ["after"]), (6, ["tool", "after"])]:
+        memory = Memory("window", max_messages=limit)
+        remember(memory, "before", exchange_with_tool("tool"), "after")
+        assert shown(memory) == expected
+
+
+def test_window_stops_at_the_first_exchange_that_does_not_fit_and_leaves_no_gap() -> None:
+    memory = Memory("window", max_messages=4)
+    remember(memory, "small", exchange_with_tool("large"), "newest")
+    assert shown(memory) == ["newest"]
+
+
+def test_window_keeps_within_its_tokens() -> None:
+    for limit, expected in [(2, []), (3, ["b" * 8]), (5, ["b" * 8]), (6, ["a" * 8, "b" * 8])]:
+        memory = Memory("window", max_tokens=limit)
+        remember(memory, exchange("a" * 8, "x"), exchange("b" * 8, "x"))
+        assert shown(memory) == expected
+
+
+def test_the_stricter_of_two_limits_holds() -> None:
+    few_messages = Memory("window", max_messages=2, max_tokens=1000)
+    few_tokens = Memory("window", max_messages=1000, max_tokens=2)
+    for memory in (few_messages, few_tokens):
+        remember(memory, "one", "two")
+        assert shown(memory) == ["two"]
+
+
+def test_the_go_original_dropped_the_newest_message_at_small_limits_and_ours_counts_it_apart() -> (
+    None
+):
+    for strategy in ("window", "summarize", "selective"):
+        memory = Memory(strategy, max_messages=1, max_tokens=1)
+        remember(memory, "one", "two")
+        new = (Message.user("a new message, longer than any limit"),)
+        assert memory.recall(WHO, new).shown == []  # the agent adds the new one by itself
+
+
+def test_one_token_for_four_characters_is_the_estimate() -> None:
+    assert [estimated_tokens("a" * length) for length in (0, 1, 4, 5)] == [0, 1, 1, 2]
+
+
+def test_a_custom_counter_sees_what_was_said_called_and_returned_once() -> None:
+    counted: list[str] = []
+
+    def count(text: str) -> int:
+        counted.append(text)
+        return len(text.split())
+
+    memory = Memory("window", max_tokens=10, count_tokens=count)
+    remember(memory, exchange_with_tool("how is it there"))
+    assert shown(memory) == []  # 4 + 3 + 1 + 3 words
+    assert shown(memory) == []
+    assert counted == ["how is it there", 'weather {"city": "Oslo"}', "cold", "It is cold."]
+
+
+def test_images_and_reasoning_are_not_counted() -> None:
+    memory = Memory("window", max_tokens=2)
+    picture = ImagePart(data=b"x" * 1000, media_type="image/png")
+    answer = Message.assistant(ReasoningPart("thinking " * 100), "yes")
+    remember(memory, (Message.user("this", picture), answer))
+    assert shown(memory) == ["this"]
+
+
+def test_nothing_is_counted_where_no_limit_asks_for_it() -> None:
+    def count(text: str) -> int:
+        raise AssertionError(text)
+
+    for memory in (
+        Memory(count_tokens=count),
+        Memory("window", max_messages=9, count_tokens=count),
+    ):
+        remember(memory, "one", "two")
+        assert shown(memory) == ["one", "two"]
+
+
+def test_summarize_shows_everything_while_it_fits() -> None:
+    memory = Memory("summarize", max_messages=4)
+    remember(memory, "one", "two")
+    assert memory.recall(WHO, ()).outgrown == []
+    assert shown(memory) == ["one", "two"]
+
+
+def test_summarize_keeps_what_fits_in_half_of_its_limits_and_hands_over_the_rest() -> None:
+    memory = Memory("summarize", max_messages=4)
+    remember(memory, "one", "two")
+    memory.remember(memory.recall(WHO, ()), exchange("three"), "")
+    recalled = memory.recall(WHO, ())
+    assert recalled.outgrown == [exchange("one"), exchange("two")]
+    assert recalled.shown == [exchange("three")]
+
+
+def test_what_is_summed_up_leaves_memory_when_the_run_goes_well_and_not_before() -> None:
+    memory = Memory("summarize", max_messages=2)
+    remember(memory, "one")
+    memory.remember(memory.recall(WHO, ()), exchange("two"), "")
+    before = memory.export(WHO)
+    recalled = memory.recall(WHO, ())
+    assert memory.export(WHO) == before
+    memory.remember(recalled, exchange("three"), "They said one and two.")
+    assert memory.conversation(WHO) == StoredConversation(
+        (exchange("three"),), "They said one and two."
+    )
+
+
+def test_what_is_forgotten_stays_so_though_a_run_of_it_goes_on() -> None:
+    memory = Memory()
+    remember(memory, "secret")
+    recalled = memory.recall(WHO, ())
+    memory.forget(WHO)
+    memory.remember(recalled, exchange("what was it?", "secret"), "the secret")
+    assert memory.conversation(WHO) == StoredConversation((), "")
+    memory.forget("unknown")
+
+
+def test_a_run_that_goes_on_takes_nothing_from_a_conversation_that_was_loaded_meanwhile() -> None:
+    memory = Memory("summarize", max_messages=2)
+    remember(memory, "one", "two")
+    other = Memory()
+    remember(other, "a", "b")
+    recalled = memory.recall(WHO, ())
+    memory.load(WHO, other.export(WHO))
+    memory.remember(recalled, exchange("three"), "one and two")
+    assert memory.export(WHO) == other.export(WHO)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"strategy": "everything"}, "strategy must be one of 'all'"),
+        ({"strategy": None}, "strategy must be one of"),
+        ({"strategy": ["all"]}, "strategy must be one of"),
+        ({"strategy": "all", "max_messages": 3}, "takes no limit"),
+        ({"strategy": "all", "max_tokens": 3}, "takes no limit"),
+        ({"strategy": "window"}, "need max_messages or max_tokens"),
+        ({"strategy": "summarize"}, "need max_messages or max_tokens"),
+        ({"strategy": "selective"}, "need max_messages or max_tokens"),
+        ({"strategy": "window", "max_messages": 0}, "max_messages must be a whole number"),
+        ({"strategy": "window", "max_messages": True}, "max_messages must be a whole number"),
+        ({"strategy": "window", "max_messages": 2.5}, "max_messages must be a whole number"),
+        ({"strategy": "window", "max_tokens": -1}, "max_tokens must be a whole number"),
+        ({"strategy": "window", "max_tokens": "9"}, "max_tokens must be a whole number"),
+        ({"count_tokens": 4}, "count_tokens must be a function"),
+    ],
+)
+def test_a_bad_argument_is_refused_at_once(arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(rxagents.ConfigurationError, match=words):
+        Memory(**arguments)
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [Memory(), Memory("window", max_tokens=9), Memory("selective", max_messages=9)],
+    ids=["all", "window", "selective"],
+)
+def test_an_exchange_more_costs_the_same_however_many_there_are(memory: Memory) -> None:
+    kept = [exchange(f"question {number}") for number in range(MANY)]
+    recalled = memory.recall(WHO, ())
+
+    def seconds() -> float:
+        started = time.process_time()
+        for each in kept:
+            memory.remember(recalled, each, "")
+        return time.process_time() - started
+
+    costs = [seconds() for _ in range(6)]
+    assert min(costs[3:]) < 5 * min(costs[:3]) + 0.02
+    assert memory.conversation(WHO).exchanges[-1] is kept[-1]
+
+
+def test_window_looks_at_no_more_than_it_shows() -> None:
+    counted: list[str] = []
+
+    def count(text: str) -> int:
+        counted.append(text)
+        return 1
+
+    memory = Memory("window", max_tokens=4, count_tokens=count)
+    recalled = memory.recall(WHO, ())
+    for number in range(MANY):
+        memory.remember(recalled, exchange(f"question {number}"), "")
+    assert shown(memory) == ["question 9998", "question 9999"]
+    assert len(counted) == 6

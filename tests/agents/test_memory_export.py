@@ -1,0 +1,162 @@
+"""A conversation as JSON, there and back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from remembering import WHO, exchange, exchange_with_tool, remember, shown
+
+import rxagents
+from rxagents import FilePart, ImagePart, Memory, Message, ReasoningPart, TextPart, ToolCall
+from rxagents.agents.memory import StoredConversation
+
+EVERYTHING = (
+    Message("system", (TextPart("From now on in verse."),)),
+    Message(
+        "user",
+        (
+            TextPart("Wéather? 😀", {"anthropic": {"cache_control": {"type": "ephemeral"}}}),
+            ImagePart(data=b"\x89PNG\x00\xff", media_type="image/png", detail="low"),
+            ImagePart("https://example.com/a.png"),
+            FilePart(b"%PDF", "a.pdf"),
+            FilePart(file_id="file_1"),
+        ),
+        name="eva",
+    ),
+    Message(
+        "assistant",
+        (
+            ReasoningPart("Two cities.", {"anthropic": {"signature": "c2lnbmVk"}}),
+            TextPart("Let me look."),
+            ToolCall("call_1", "weather", '{"city": "Oslo"}', {"gemini": {"thought": "x"}}),
+            ToolCall("call_2", "weather", ""),
+        ),
+        provider_data={"openai_responses": {"items": [{"id": "rs_1", "n": [1, 2.5, None, True]}]}},
+    ),
+    Message.tool("call_1", "cold", name="weather"),
+    Message.tool("call_2", "Error: no city", name="weather", is_error=True),
+    Message.assistant("It is cold."),
+)
+
+
+def test_everything_that_messages_hold_survives_the_round_trip() -> None:
+    memory, other = Memory(), Memory()
+    remember(memory, EVERYTHING, "two")
+    exported = memory.export(WHO)
+    json.loads(exported)
+    other.load("elsewhere", exported)
+    assert other.conversation("elsewhere") == memory.conversation(WHO)
+    assert other.export("elsewhere") == exported
+
+
+def test_a_summary_survives_the_round_trip() -> None:
+    memory, other = Memory("summarize", max_messages=2), Memory()
+    memory.remember(memory.recall(WHO, ()), exchange("three"), "They said one and two.")
+    other.load(WHO, memory.export(WHO).encode())
+    assert other.conversation(WHO) == StoredConversation(
+        (exchange("three"),), "They said one and two."
+    )
+
+
+@given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1)))
+def test_any_text_survives_the_round_trip(said: list[list[str]]) -> None:
+    memory, other = Memory(), Memory()
+    remember(memory, *(tuple(map(Message.user, texts)) for texts in said))
+    other.load(WHO, memory.export(WHO))
+    assert other.conversation(WHO) == memory.conversation(WHO)
+
+
+def test_loading_replaces_what_was_known_and_goes_on_from_there() -> None:
+    memory, other = Memory("window", max_messages=4), Memory()
+    remember(other, "a", "b")
+    remember(memory, "old")
+    memory.load(WHO, other.export(WHO))
+    remember(memory, "c")
+    assert shown(memory) == ["b", "c"]
+    assert shown(other) == ["a", "b"]
+
+
+def test_an_unknown_conversation_is_exported_as_an_empty_one() -> None:
+    memory = Memory()
+    remember(memory, "one")
+    memory.load(WHO, memory.export("unknown"))
+    assert shown(memory) == []
+
+
+CALL = {"type": "tool_call", "id": "call_1", "name": "f"}
+RESULT = {"type": "tool_result", "call_id": "call_1", "content": "x"}
+DEEP = '{"a":' * 5_000 + "1" + "}" * 5_000
+
+
+def stored(*messages: Any, **others: Any) -> str:
+    return json.dumps({"exchanges": [list(messages)], "summary": "", **others})
+
+
+def message(role: str, *parts: Any) -> dict[str, Any]:
+    return {"role": role, "parts": list(parts)}
+
+
+@pytest.mark.parametrize(
+    "exported",
+    [
+        "",
+        "no JSON",
+        "null",
+        "[]",
+        "{}",
+        '{"exchanges": []}',
+        '{"messages": [], "exchanges": [], "summary": ""}',
+        '{"exchanges": [], "summary": 7}',
+        '{"exchanges": [], "summary": ""} and more',
+        stored(),
+        stored("hello"),
+        stored(message("robot", {"type": "text", "text": "x"})),
+        stored(message("user", {"type": "song"})),
+        stored(message("user", {"type": "image"})),
+        stored(message("user", CALL)),
+        stored(message("assistant", CALL)),
+        stored(message("tool", RESULT)),
+        stored(message("assistant", CALL), message("tool", {**RESULT, "call_id": "call_2"})),
+        f'{{"exchanges": [], "summary": "", "x": {DEEP}}}',
+        f'{{"exchanges": [], "summary": {DEEP}}}',
+        b"\xff\xfe",
+        "\ud800",
+        None,
+        7,
+        ["x"],
+    ],
+)
+def test_what_was_not_exported_is_refused_and_nothing_is_lost(exported: Any) -> None:
+    memory = Memory()
+    remember(memory, exchange_with_tool("one"))
+    before = memory.export(WHO)
+    with pytest.raises(rxagents.ConfigurationError, match="This is no exported conversation"):
+        memory.load(WHO, exported)
+    assert memory.export(WHO) == before
+
+
+@pytest.mark.parametrize(("depth", "is_taken"), [(120, True), (300, False)])
+def test_what_a_wire_may_send_is_not_nested_too_deeply(depth: int, is_taken: bool) -> None:
+    nested: Any = 1
+    for _ in range(depth):
+        nested = [nested]
+    memory = Memory()
+    remember(memory, (Message("user", (TextPart("x", {"gemini": {"a": nested}}),)),))
+    exported = memory.export(WHO)
+    if is_taken:
+        memory.load(WHO, exported)
+        assert memory.export(WHO) == exported
+    else:
+        with pytest.raises(rxagents.ConfigurationError, match="nested too deeply"):
+            memory.load(WHO, exported)
+
+
+def test_an_exported_conversation_with_calls_is_not_refused() -> None:
+    calls = stored(message("assistant", CALL), message("tool", RESULT))
+    memory = Memory()
+    memory.load(WHO, calls)
+    assert len(memory.conversation(WHO).exchanges) == 1

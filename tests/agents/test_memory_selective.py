@@ -1,0 +1,145 @@
+"""What `selective` shows, and what holds of every strategy whatever was said."""
+
+from __future__ import annotations
+
+import time
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from remembering import WHO, exchange, exchange_with_tool, remember, shown
+
+from rxagents import Memory, Message
+from rxagents.agents.exchanges import Exchange, text_of
+from rxagents.agents.memory import Strategy
+
+
+def test_all_that_fits_is_shown_in_its_order() -> None:
+    memory = Memory("selective", max_messages=6)
+    remember(memory, "one", "two", "three")
+    assert shown(memory, "three two") == ["one", "two", "three"]
+
+
+def test_the_newest_exchange_comes_first_and_then_the_first() -> None:
+    for limit, expected in [(2, ["and d"]), (4, ["a", "and d"])]:
+        memory = Memory("selective", max_messages=limit)
+        remember(memory, "a", "b", "c", "and d")
+        assert shown(memory, "b b c c") == expected
+
+
+def test_then_those_that_share_words_with_the_new_message() -> None:
+    memory = Memory("selective", max_messages=6)
+    remember(memory, "hello", "the cat", "the dog", "the bird", "bye")
+    assert shown(memory, "and the Dog?") == ["hello", "the dog", "bye"]
+
+
+def test_one_rare_word_counts_more_than_four_that_many_exchanges_hold() -> None:
+    memory = Memory("selective", max_messages=6)
+    common = [f"is it so that {number}" for number in range(8)]
+    remember(memory, "hello", "Kilimanjaro", *common, "bye")
+    assert shown(memory, "is it so that Kilimanjaro") == ["hello", "Kilimanjaro", "bye"]
+
+
+def test_of_equally_rare_words_two_count_more_than_one() -> None:
+    memory = Memory("selective", max_messages=6)
+    remember(memory, "hello", "red cat", "cat", "red", "bye")
+    assert shown(memory, "the red cat") == ["hello", "red cat", "bye"]
+
+
+def test_where_the_words_decide_nothing_the_newer_is_shown() -> None:
+    memory = Memory("selective", max_messages=6)
+    remember(memory, "a", "cat b", "cat c", "cat d", "e")
+    assert shown(memory, "cat") == ["a", "cat d", "e"]
+    assert shown(memory, "nothing of it") == ["a", "cat d", "e"]
+
+
+def test_the_order_stays_whatever_is_more_relevant() -> None:
+    for words in permutations(["cat", "dog", "bird"]):
+        memory = Memory("selective", max_messages=8)
+        remember(memory, "first", *words, "last")
+        expected = [word for word in words if word != "bird"]
+        assert shown(memory, "cat dog") == ["first", *expected, "last"]
+
+
+def test_what_is_too_large_makes_way_for_what_fits() -> None:
+    memory = Memory("selective", max_messages=6)
+    remember(memory, "first", exchange_with_tool("cat"), "dog", "last")
+    assert shown(memory, "cat cat dog") == ["first", "dog", "last"]
+
+
+def test_calls_and_results_tell_what_an_exchange_is_about() -> None:
+    memory = Memory("selective", max_messages=8)
+    remember(memory, "first", exchange_with_tool("tell me"), "other", "last")
+    assert shown(memory, "Oslo") == ["first", "tell me", "last"]
+
+
+def test_the_limit_of_tokens_holds_for_what_is_selected() -> None:
+    memory = Memory("selective", max_tokens=4, count_tokens=lambda text: len(text.split()))
+    remember(memory, exchange("one two three", "four"), exchange("cat", "x"), exchange("dog", "x"))
+    assert shown(memory, "cat") == ["cat", "dog"]
+
+
+def test_words_in_any_script_and_case_are_told_apart() -> None:
+    memory = Memory("selective", max_messages=6)
+    remember(memory, "a", "STRASSE", "Привет", "b", "c")
+    assert shown(memory, "straße") == ["a", "STRASSE", "c"]
+    assert shown(memory, "привет!") == ["a", "Привет", "c"]
+
+
+def test_ten_thousand_exchanges_are_looked_through_without_reading_them_again() -> None:
+    memory = Memory("selective", max_messages=6)
+    recalled = memory.recall(WHO, ())
+    for number in range(10_000):
+        memory.remember(recalled, exchange(f"question {number} " + "of many words " * 20), "")
+
+    def seconds() -> float:
+        started = time.process_time()
+        assert "question 77 " in shown(memory, "question 77?")[1]
+        return time.process_time() - started
+
+    first, again = seconds(), min(seconds() for _ in range(3))
+    assert again < first / 2
+
+
+WORDS = st.lists(
+    st.sampled_from(["the", "cat", "dog", "bird", "of", "in", "Oslo"]), max_size=5
+).map(" ".join)
+EXCHANGES = st.lists(
+    WORDS.map(lambda text: exchange(text, text)) | WORDS.map(exchange_with_tool), max_size=8
+)
+
+
+def count(text: str) -> int:
+    return len(text.split())
+
+
+@pytest.mark.parametrize("strategy", ["window", "summarize", "selective"])
+@given(
+    exchanges=EXCHANGES,
+    new=WORDS,
+    messages=st.none() | st.integers(1, 12),
+    tokens=st.integers(1, 30),
+)
+def test_limits_hold_and_whole_exchanges_are_shown_in_their_order(
+    strategy: Strategy, exchanges: list[Exchange], new: str, messages: int | None, tokens: int
+) -> None:
+    memory = Memory(strategy, max_messages=messages, max_tokens=tokens, count_tokens=count)
+    recalled = memory.recall(WHO, ())
+    for each in exchanges:
+        memory.remember(recalled, each, "")
+    recalled = memory.recall(WHO, (Message.user(new),))
+    flat = [message for each in recalled.shown for message in each]
+    assert messages is None or len(flat) <= messages
+    assert sum(count(text_of(message)) for message in flat) <= tokens
+    numbers = [_number_of(each, exchanges) for each in recalled.shown]
+    assert numbers == sorted(set(numbers))
+    if strategy != "selective":
+        assert numbers == list(range(len(exchanges) - len(numbers), len(exchanges)))
+    if strategy == "summarize":
+        assert [*recalled.outgrown, *recalled.shown] == exchanges
+    assert list(memory.conversation(WHO).exchanges) == exchanges
+
+
+def _number_of(one: Exchange, exchanges: list[Exchange]) -> int:
+    return next(number for number, each in enumerate(exchanges) if each is one)

@@ -1,0 +1,171 @@
+"""Consumers that raise, threads, and plain scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from agent_runs import (
+    AgentKind,
+    Calls,
+    RunSeen,
+    each_agent,
+    each_wire,
+    seen_to_end,
+    served,
+)
+from reactivex import operators as rx_ops
+from wires import SpokenWire
+
+import rxagents
+from rxagents import (
+    Answer,
+    Complete,
+    ConfigurationError,
+    ErrorEvent,
+    Reset,
+    StreamEvent,
+    Token,
+    ToolEnd,
+    ToolStart,
+)
+from rxagents import operators as ops
+from rxagents.testing import Reply, ScriptedLLM, StatusReply
+
+
+async def assert_silent(seen: RunSeen) -> None:
+    """Nothing comes any more, and nothing had ended."""
+    count = len(seen.events)
+    seen.dispose()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(seen.events) == count
+    assert (seen.error, seen.completed) == (None, False)
+
+
+# Consumers that raise.
+
+
+@each_agent
+@each_wire
+@pytest.mark.parametrize("kind", [Token, ToolStart, ToolEnd, Answer, Complete])
+def test_what_a_consumer_raises_ends_the_run_and_is_reported_once(
+    agent: AgentKind,
+    wire: SpokenWire,
+    kind: type[StreamEvent],
+    run_async: Any,
+    loop_errors: list[dict[str, Any]],
+) -> None:
+    async def check() -> None:
+        calls = Calls()
+        raised = asyncio.Event()
+
+        def fail(event: StreamEvent) -> None:
+            if isinstance(event, kind):
+                raised.set()
+                raise KeyError("mine")
+
+        turns = agent.calls(("weather", {"city": "Oslo"}), text="Hm."), agent.answers("Cold.")
+        async with served(wire, *turns) as (_, llm):
+            run = agent.make(llm, [calls.weather()]).run_stream("hi")
+            seen = RunSeen(run.pipe(rx_ops.retry(3)), fail)
+            await raised.wait()
+            await assert_silent(seen)
+            assert isinstance(seen.events[-1], kind)
+            assert len(calls.made) == (0 if kind in {Token, ToolStart} else 1)
+
+    run_async(check())
+    assert [type(context["exception"]) for context in loop_errors] == [KeyError]
+    loop_errors.clear()
+
+
+@each_agent
+def test_what_a_consumer_raises_at_the_error_event_is_reported_once(
+    agent: AgentKind, run_async: Any, loop_errors: list[dict[str, Any]]
+) -> None:
+    async def check() -> None:
+        def fail(event: StreamEvent) -> None:
+            if isinstance(event, ErrorEvent):
+                raised.set()
+                raise KeyError("mine")
+
+        raised = asyncio.Event()
+        llm = ScriptedLLM(Reply("Hm", error=rxagents.ServerError("broken", status=500)))
+        seen = RunSeen(agent.make(llm).run_stream("hi"), fail)
+        await raised.wait()
+        await assert_silent(seen)
+
+    run_async(check())
+    assert [type(context["exception"]) for context in loop_errors] == [KeyError]
+    loop_errors.clear()
+
+
+# Where there is no loop, and the threads.
+
+
+@each_agent
+def test_outside_of_a_loop_the_error_names_run(agent: AgentKind) -> None:
+    run = agent.make(ScriptedLLM("x")).run_stream("hi")
+    errors: list[Exception] = []
+    run.subscribe(on_error=errors.append)
+    (error,) = errors
+    assert isinstance(error, ConfigurationError)
+    assert "rxagents.run" in str(error)
+    with pytest.raises(ConfigurationError, match=r"rxagents\.run"):
+        run.subscribe(lambda _: None)
+
+
+@each_agent
+def test_a_plain_script_runs_an_agent(agent: AgentKind) -> None:
+    calls = Calls()
+    llm = ScriptedLLM(agent.calls(("weather", {"city": "Oslo"})), agent.answers("Cold."))
+    events: list[StreamEvent] = []
+    last = rxagents.run(agent.make(llm, [calls.weather()]).run_stream("hi"), events.append)
+    assert isinstance(last, Complete)
+    assert last is events[-1]
+
+
+@each_agent
+@each_wire
+def test_everything_is_told_on_the_loops_thread_and_nothing_inside_subscribe(
+    agent: AgentKind, wire: SpokenWire, run_async: Any
+) -> None:
+    @rxagents.tool
+    def on_a_thread() -> str:
+        assert threading.current_thread() is not threading.main_thread()
+        return "done"
+
+    async def check() -> None:
+        turns = agent.calls(("on_a_thread", {})), agent.answers("Done.")
+        threads: set[int] = set()
+        async with served(wire, *turns) as (_, llm):
+            run = agent.make(llm, [on_a_thread]).run_stream("hi")
+            seen = RunSeen(run, lambda _: threads.add(threading.get_ident()))
+            assert seen.events == []
+            await seen.over.wait()
+        assert seen.error is None
+        assert [end.error for end in seen.all(ToolEnd)] == [None]
+        assert threads == {threading.get_ident()}
+
+    run_async(check())
+
+
+# A run that is started again.
+
+
+@each_agent
+@each_wire
+def test_a_run_may_be_retried_as_a_whole(
+    agent: AgentKind, wire: SpokenWire, run_async: Any
+) -> None:
+    async def check() -> None:
+        async with served(wire, StatusReply(503, "down"), agent.answers("Cold.")) as (_, llm):
+            run = agent.make(llm).run_stream("hi")
+            again = run.pipe(ops.retry_with_backoff(on_reset=Reset.of, first_wait=0))
+            seen = await seen_to_end(again)
+            assert (seen.error, seen.events[-1].content) == (None, "Cold.")
+            assert not seen.all(ErrorEvent)
+
+    run_async(check())

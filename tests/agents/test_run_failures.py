@@ -1,0 +1,201 @@
+"""How the runs of both agents fail, and what they survive, on every wire."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from agent_runs import (
+    AgentKind,
+    Calls,
+    HeldTool,
+    RunSeen,
+    each_agent,
+    each_wire,
+    seen_to_end,
+    served,
+)
+from wires import SpokenWire
+
+import rxagents
+from rxagents import Answer, Complete, ErrorEvent, Token, ToolEnd, ToolStart, tool
+from rxagents.testing import Ending, Reply, StatusReply
+
+SAY = Reply("Say nothing more, I am cut off", ending=Ending.FIN, cut_after=4)
+
+
+def assert_failed(seen: RunSeen, kind: type[Exception]) -> None:
+    """The last item is the error as data, then comes the error; nothing says `complete`."""
+    assert isinstance(seen.error, kind), seen.error
+    assert [type(event) for event in seen.events].count(ErrorEvent) == 1
+    assert seen.events[-1].error == rxagents.ErrorInfo.of(seen.error)
+    assert not seen.completed
+    assert not seen.all(Complete)
+
+
+# The model fails.
+
+
+@each_agent
+@each_wire
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(401, rxagents.AuthenticationError), (500, rxagents.ServerError)],
+)
+def test_a_status_at_the_first_request_fails_the_run(
+    agent: AgentKind, wire: SpokenWire, status: int, kind: type[Exception], run_async: Any
+) -> None:
+    async def check() -> None:
+        async with served(wire, StatusReply(status, "no")) as (_, llm):
+            seen = await seen_to_end(agent.make(llm).run_stream("hi"))
+            assert_failed(seen, kind)
+            assert len(seen.events) == 1
+
+    run_async(check())
+
+
+@each_agent
+@each_wire
+@pytest.mark.parametrize(
+    ("second", "kind"),
+    [
+        (StatusReply(400, "no"), rxagents.BadRequestError),
+        (StatusReply(503, "down"), rxagents.OverloadedError),
+        (SAY, rxagents.ProviderError),
+        (Reply("Hm", error=rxagents.ServerError("broken", status=500)), rxagents.ProviderError),
+    ],
+    ids=["400", "503", "cut", "error in the stream"],
+)
+def test_a_failure_in_a_later_turn_fails_the_run(
+    agent: AgentKind, wire: SpokenWire, second: Any, kind: type[Exception], run_async: Any
+) -> None:
+    async def check() -> None:
+        calls = Calls()
+        first = agent.calls(("weather", {"city": "Oslo"}))
+        async with served(wire, first, second) as (server, llm):
+            seen = await seen_to_end(agent.make(llm, [calls.weather()]).run_stream("hi"))
+            assert_failed(seen, kind)
+            assert [end.result for end in seen.all(ToolEnd)] == ["Oslo is cold"]
+            assert not seen.all(Answer)
+            assert len(server.requests) == 2
+            with pytest.raises(kind):
+                await agent.make(llm, [calls.weather()]).run("hi")
+
+    run_async(check())
+
+
+@each_agent
+@each_wire
+def test_a_stream_that_is_cut_keeps_the_text_before_it(
+    agent: AgentKind, wire: SpokenWire, run_async: Any
+) -> None:
+    async def check() -> None:
+        async with served(wire, SAY) as (_, llm):
+            seen = await seen_to_end(agent.make(llm).run_stream("hi"))
+            assert_failed(seen, rxagents.ProviderError)
+            text = "".join(token.content for token in seen.all(Token))
+            assert text
+            assert str(SAY.text).startswith(text)
+
+    run_async(check())
+
+
+@each_agent
+@each_wire
+def test_a_failing_stream_cancels_the_tools_of_its_turn(
+    agent: AgentKind, wire: SpokenWire, run_async: Any
+) -> None:
+    async def check() -> None:
+        held = HeldTool()
+        broken = rxagents.ServerError("broken", status=500)
+        turn = agent.calls(("held", {}), ("held", {}), error=broken, interval=0.01)
+        async with served(wire, turn) as (_, llm):
+            seen = await seen_to_end(agent.make(llm, [held.tool]).run_stream("hi"))
+            assert_failed(seen, rxagents.ProviderError)
+            assert seen.all(ToolStart)
+            assert not seen.all(ToolEnd)
+            assert held.running.is_set()
+            await held.cancelled.wait()
+
+    run_async(check())
+
+
+# A tool fails: the model sees it, and the run goes on.
+
+
+@tool
+async def breaks() -> str:
+    raise RuntimeError("out of paper")
+
+
+@tool(timeout=0.01)
+async def sleeps() -> str:
+    await asyncio.Event().wait()
+    return ""
+
+
+@tool
+async def wants_a_number(number: int) -> str:
+    raise AssertionError("must not run")
+
+
+@tool(requires_approval=True)
+async def dangerous() -> str:
+    raise AssertionError("must not run")
+
+
+@each_agent
+@each_wire
+@pytest.mark.parametrize(
+    ("name", "given", "kind", "told"),
+    [
+        ("breaks", {}, "RuntimeError", "out of paper"),
+        ("sleeps", {}, "ToolTimeoutError", "longer than its 0.01"),
+        ("wants_a_number", {"number": "six"}, "ToolArgumentsError", "number"),
+        ("wants_a_number", {}, "ToolArgumentsError", "number"),
+        ("unheard_of", {}, "ToolNotFoundError", "breaks, sleeps"),
+        ("dangerous", {}, "ToolError", "not approved"),
+    ],
+    ids=["raises", "times out", "wrong type", "missing argument", "unknown", "not approved"],
+)
+def test_what_goes_wrong_with_a_tool_is_told_to_the_model_and_the_run_goes_on(
+    agent: AgentKind,
+    wire: SpokenWire,
+    name: str,
+    given: dict[str, Any],
+    kind: str,
+    told: str,
+    run_async: Any,
+) -> None:
+    async def check() -> None:
+        turns = agent.calls((name, given)), agent.answers("I cannot.")
+        async with served(wire, *turns) as (server, llm):
+            tools = [breaks, sleeps, wants_a_number, dangerous]
+            seen = await seen_to_end(agent.make(llm, tools).run_stream("hi"))
+            assert seen.error is None
+            (end,) = seen.all(ToolEnd)
+            assert (end.name, end.error.kind) == (name, kind)
+            assert told in end.result
+            assert seen.events[-1].content == "I cannot."
+            assert told in server.requests[1].body.decode()
+
+    run_async(check())
+
+
+@each_agent
+@each_wire
+def test_one_tool_that_fails_leaves_the_others_of_its_turn_alone(
+    agent: AgentKind, wire: SpokenWire, run_async: Any
+) -> None:
+    async def check() -> None:
+        calls = Calls()
+        turn = agent.calls(("breaks", {}), ("weather", {"city": "Rome"}))
+        async with served(wire, turn, agent.answers("Done.")) as (_, llm):
+            seen = await seen_to_end(agent.make(llm, [breaks, calls.weather()]).run_stream("hi"))
+            ends = {end.name: end for end in seen.all(ToolEnd)}
+            assert ends["breaks"].error is not None
+            assert ends["weather"].error is None
+            assert seen.completed
+
+    run_async(check())

@@ -1,0 +1,165 @@
+"""What a run has of its own, though it waits for others: its context, its reader, its loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import reactivex as rx
+from observing import Seen, settle
+from queued_runs import Runs
+from reactivex import Observable, Subject
+from reactivex import operators as rx_ops
+from supervised import run_supervised
+
+import rxagents
+from rxagents.agents.queue import RunQueue
+from rxagents.runtime.last_value import last_value
+from rxagents.runtime.timed_scope import TimedScope, timed
+
+USER: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
+
+
+def test_a_run_sees_its_own_context_and_not_that_of_the_run_before_it() -> None:
+    async def check() -> None:
+        queue = RunQueue()
+        users: list[str] = []
+        gate: Subject[str] = Subject()
+
+        def subscribe(user: str, source: Observable[str]) -> None:
+            USER.set(user)
+
+            def begin(_: object) -> Observable[str]:
+                users.append(USER.get())
+                return source
+
+            queue.queued("a", rx.defer(begin)).subscribe()
+
+        for user, source in (("eva", gate), ("ada", rx.empty())):
+            contextvars.copy_context().run(subscribe, user, source)
+        await settle()
+        contextvars.copy_context().run(gate.on_completed)
+        await settle()
+        assert users == ["eva", "ada"]
+
+    run_supervised(check())
+
+
+def test_a_run_does_not_belong_to_whoever_awaits_the_run_before_it() -> None:
+    async def check() -> None:
+        queue = RunQueue()
+        runs = Runs(queue)
+        reading = rxagents.to_aiter(runs.of("a", "1"))
+        async with reading as items:
+            ticking = rx.defer(lambda _: rxagents.from_aiter(_slowly))
+            second = Seen(queue.queued("a", ticking))
+            await settle()
+            runs.end("1")
+            assert [item async for item in items] == ["1"]
+            await settle()
+        await second.over.wait()
+        assert second.notes == [1, 2, "end"]
+
+    run_supervised(check())
+
+
+async def _slowly() -> Any:
+    for number in (1, 2):
+        await asyncio.sleep(1)
+        yield number
+
+
+def test_outside_of_a_loop_the_error_names_what_to_do_and_nobody_has_to_wait() -> None:
+    queue = RunQueue()
+    errors: list[Exception] = []
+    queue.queued("a", rx.just(1)).subscribe(on_error=errors.append)
+    assert [type(error) for error in errors] == [rxagents.ConfigurationError]
+    assert run_supervised(last_value(queue.queued("a", rx.just(1)))) == 1
+
+
+def never() -> Observable[Any]:
+    """Return what a loop that ends does not end: it has no task, but a timer."""
+
+    def subscribe(_: Any, scope: TimedScope) -> None:
+        scope.timer(lambda: None).start(1000)
+
+    return timed(subscribe)
+
+
+def abandon(subscribe: Callable[[], Any]) -> list[Any]:
+    """Subscribe on a loop that then ends; return what keeps the subscription alive."""
+
+    async def leave() -> Any:
+        kept = subscribe()
+        await settle()
+        return kept
+
+    return [asyncio.run(leave())]
+
+
+def test_a_run_whose_loop_has_ended_is_not_in_the_way_of_a_later_loop() -> None:
+    queue = RunQueue()
+    kept = abandon(lambda: [queue.queued("a", never()).subscribe() for _ in range(3)])
+    assert run_supervised(last_value(queue.queued("a", rx.just(1)))) == 1
+    kept[0][0].dispose()
+    assert queue._tickets == {}
+
+
+def test_runs_that_wait_for_one_whose_loop_has_ended_go_when_the_next_one_comes() -> None:
+    queue = RunQueue()
+    began = threading.Event()
+
+    async def wait_for_both() -> None:
+        first = Seen(queue.queued("a", rx.just("first")))
+        await settle()
+        assert first.notes == []
+        began.set()
+        await asyncio.to_thread(thread.join)  # its loop ends, and tells nobody
+        second = Seen(queue.queued("a", rx.just("second")))
+        await asyncio.wait_for(second.over.wait(), 5)
+        assert first.notes == ["first", "end"]
+
+    async def hold() -> None:
+        queue.queued("a", never()).subscribe()
+        await settle()
+        entered.set()
+        await asyncio.to_thread(began.wait, 5)
+
+    entered = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(hold()))
+    thread.start()
+    assert entered.wait(5)
+    asyncio.run(wait_for_both())
+
+
+def test_runs_of_loops_on_several_threads_go_one_at_a_time() -> None:
+    queue = RunQueue()
+    running: list[int] = []
+    most: list[int] = []
+
+    def work(number: int) -> Observable[int]:
+        def begin(_: object) -> Observable[int]:
+            running.append(number)
+            most.append(len(running))
+            return rxagents.from_aiter(_slowly).pipe(rx_ops.do_action(on_completed=leave))
+
+        def leave() -> None:
+            running.remove(number)
+
+        return queue.queued("a", rx.defer(begin))
+
+    async def three(thread: int) -> None:
+        await asyncio.gather(*(last_value(work(10 * thread + run)) for run in range(3)))
+
+    threads = [
+        threading.Thread(target=lambda each=each: run_supervised(three(each)), daemon=True)
+        for each in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert most == [1] * 12
