@@ -85,7 +85,7 @@ class _Race(Generic[T]):
     def start(self, source: Observable[T], after: float) -> None:
         """Let `source` run, and `after` seconds later the other, if nobody has won by then."""
         self._enter(self._first, source)
-        if self._other is not None and not self.is_won:
+        if self._other is not None:
             self._timer.start(after)
 
     def win(self, winner: _Runner[T]) -> None:

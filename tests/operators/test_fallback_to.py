@@ -1,0 +1,222 @@
+"""A stream that failed, replaced by another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import reactivex as rx
+from observing import Seen
+from reactivex import Observable
+from reactivex.subject import Subject
+from reactivex.testing import ReactiveTest, TestScheduler
+from supervised import run_supervised
+
+from rxagents import (
+    ErrorEvent,
+    StreamCancelledError,
+    StreamChunk,
+    Token,
+    from_aiter,
+    to_aiter,
+)
+from rxagents import operators as ops
+from rxagents.core.events import ErrorInfo
+
+on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
+on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
+
+DOWN, WORSE = OSError("down"), OSError("worse")
+ERROR = ErrorEvent(ErrorInfo.of(DOWN))
+
+
+class Pair:
+    """A source and what it falls back to, both cold."""
+
+    def __init__(self, source: list[Any], other: list[Any]) -> None:
+        self.scheduler = TestScheduler()
+        self.source = self.scheduler.create_cold_observable(*source)
+        self.other = self.scheduler.create_cold_observable(*other)
+
+    def run(self, disposed: float = 1000, **arguments: Any) -> list[Any]:
+        observer: Any = self.scheduler.start(
+            lambda: self.source.pipe(ops.fallback_to(self.other, **arguments)), disposed=disposed
+        )
+        messages: list[Any] = observer.messages
+        return messages
+
+
+OTHER = [on_next(10, "b"), on_completed(20)]
+
+
+def test_the_other_follows_at_once_when_the_source_fails_before_content() -> None:
+    pair = Pair([on_next(5, StreamChunk()), on_error(30, DOWN)], OTHER)
+    assert pair.run() == [on_next(205, StreamChunk()), on_next(240, "b"), on_completed(250)]
+    assert pair.source.subscriptions == [subscribe(200, 230)]
+    assert pair.other.subscriptions == [subscribe(230, 250)]
+
+
+def test_the_other_is_not_asked_when_the_source_completes() -> None:
+    pair = Pair([on_next(5, "a"), on_completed(30)], OTHER)
+    assert pair.run() == [on_next(205, "a"), on_completed(230)]
+    assert pair.other.subscriptions == []
+
+
+def test_the_others_error_is_the_streams_when_both_fail() -> None:
+    assert Pair([on_error(5, DOWN)], [on_error(5, WORSE)]).run() == [on_error(210, WORSE)]
+
+
+def test_after_content_it_fails_unless_it_can_say_so() -> None:
+    source = [on_next(5, "a"), on_error(30, DOWN)]
+    pair = Pair(source, OTHER)
+    assert pair.run() == [on_next(205, "a"), on_error(230, DOWN)]
+    assert pair.other.subscriptions == []
+    assert Pair(source, OTHER).run(on_reset=lambda error: ("reset", error)) == [
+        on_next(205, "a"),
+        on_next(230, ("reset", DOWN)),
+        on_next(240, "b"),
+        on_completed(250),
+    ]
+
+
+def test_fallback_if_decides_by_the_error() -> None:
+    asked: list[Exception] = []
+
+    def ask(error: Exception) -> bool:
+        asked.append(error)
+        return len(asked) > 1
+
+    assert Pair([on_error(5, DOWN)], OTHER).run(fallback_if=ask) == [on_error(205, DOWN)]
+    assert Pair([on_error(5, WORSE)], OTHER).run(fallback_if=ask)[-1] == on_completed(225)
+    assert asked == [DOWN, WORSE]
+
+
+@pytest.mark.parametrize("name", ["on_reset", "fallback_if"])
+def test_what_a_callback_raises_is_the_streams_error(name: str) -> None:
+    def broken(_: Exception) -> Any:
+        raise KeyError("mine")
+
+    arguments: dict[str, Any] = {"on_reset": lambda _: "reset", name: broken}
+    pair = Pair([on_next(5, "a"), on_error(30, DOWN)], OTHER)
+    first, last = pair.run(**arguments)
+    assert (first, last.time) == (on_next(205, "a"), 230)
+    assert type(last.value.exception) is KeyError
+    assert pair.other.subscriptions == []
+
+
+def test_an_error_event_is_seen_only_when_it_is_the_end() -> None:
+    failing = [on_next(1, ERROR), on_error(5, DOWN)]
+    assert Pair(failing, OTHER).run() == [on_next(215, "b"), on_completed(225)]
+    assert Pair(failing, failing).run() == [on_next(210, ERROR), on_error(210, DOWN)]
+    assert Pair([on_next(1, Token("x", timestamp=1)), *failing], OTHER).run() == [
+        on_next(201, Token("x", timestamp=1)),
+        on_next(205, ERROR),
+        on_error(205, DOWN),
+    ]
+
+
+@pytest.mark.parametrize("disposed", [201, 230, 235, 245])
+def test_dispose_closes_whichever_runs(disposed: float) -> None:
+    pair = Pair([on_error(30, DOWN)], [on_next(10, "b")])
+    assert pair.run(disposed) == ([on_next(240, "b")] if disposed > 240 else [])
+    last = (pair.other if disposed > 230 else pair.source).subscriptions
+    assert [one.unsubscribe for one in last] == [disposed]
+
+
+def test_who_disposes_at_the_reset_does_not_start_the_other() -> None:
+    started: list[bool] = []
+
+    def other(_: Any) -> Observable[str]:
+        started.append(True)
+        return rx.of("b")
+
+    source: Subject[str] = Subject()
+    seen: list[str] = []
+
+    def take(item: str) -> None:
+        seen.append(item)
+        if item == "reset":
+            subscription.dispose()
+
+    operator = ops.fallback_to(rx.defer(other), on_reset=lambda _: "reset")
+    subscription = source.pipe(operator).subscribe(take)
+    source.on_next("a")
+    source.on_error(DOWN)
+    assert (seen, started) == (["a", "reset"], [])
+
+
+def test_a_consumer_that_raises_is_no_failure_of_a_source_that_emits_inside_subscribe() -> None:
+    """By reactivex's rules it lands in `on_error`; it must not start the other."""
+    seen: list[Any] = []
+
+    def take(item: str) -> None:
+        seen.append(item)
+        raise KeyError("mine")
+
+    operator = ops.fallback_to(rx.of("b"), on_reset=lambda _: "reset")
+    rx.of("a").pipe(operator).subscribe(take, lambda error: seen.append(type(error)))
+    assert seen == ["a", KeyError]
+
+
+def test_it_needs_no_loop_and_sources_that_fail_at_once_compose() -> None:
+    seen: list[str] = []
+    fail: Observable[str] = rx.throw(DOWN)
+    stream = fail
+    for _ in range(20):
+        stream = stream.pipe(ops.fallback_to(fail))
+    stream.pipe(ops.fallback_to(rx.of("up"))).subscribe(seen.append)
+    assert seen == ["up"]
+
+
+class Numbers:
+    """Counts up; knows how far it came."""
+
+    def __init__(self) -> None:
+        self.made = self.closed = 0
+
+    async def __call__(self) -> AsyncIterator[int]:
+        try:
+            while True:
+                self.made += 1
+                yield self.made
+        finally:
+            self.closed += 1
+
+
+def test_a_slow_reader_slows_the_other_too() -> None:
+    numbers = Numbers()
+
+    async def check() -> None:
+        stream = rx.throw(DOWN).pipe(ops.fallback_to(from_aiter(numbers)))
+        async with to_aiter(stream, capacity=4) as items:
+            assert await anext(items) == 1
+            await asyncio.sleep(1)
+            assert numbers.made <= 6
+        assert numbers.closed == 1
+
+    run_supervised(check())
+
+
+def test_nothing_is_started_at_the_end_of_the_loop() -> None:
+    """There tasks are cancelled from outside, and a new one would be left behind."""
+    started: list[bool] = []
+    seen: list[Seen] = []
+
+    def other(_: Any) -> Observable[int]:
+        started.append(True)
+        return rx.of(0)
+
+    async def stall() -> AsyncIterator[int]:
+        await asyncio.Event().wait()
+        yield 0
+
+    async def leave() -> None:
+        operator = ops.fallback_to(rx.defer(other), fallback_if=lambda _: True)
+        seen.append(Seen(from_aiter(stall).pipe(operator)))
+        await asyncio.sleep(0)
+
+    asyncio.run(leave())
+    assert [type(note) for note in seen[0].notes] == [StreamCancelledError]
+    assert started == []

@@ -1,0 +1,295 @@
+"""Two streams for one answer: the first that has something to say is heard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import reactivex as rx
+from hypothesis import given
+from hypothesis import strategies as st
+from observing import Seen, in_thread, pending
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+from reactivex.subject import Subject
+from reactivex.testing import ReactiveTest, TestScheduler
+from supervised import run_supervised
+
+from rxagents import ErrorEvent, StreamCancelledError, StreamChunk, from_aiter, to_aiter
+from rxagents import operators as ops
+from rxagents.core.events import ErrorInfo
+
+on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
+on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
+
+DOWN, WORSE = OSError("down"), OSError("worse")
+ERROR = ErrorEvent(ErrorInfo.of(DOWN))
+START = StreamChunk(metadata={"model": "m"})
+
+UP: Observable[Any] = rx.of(START, "up")
+FAIL: Observable[Any] = rx.concat(rx.of(START), rx.throw(DOWN))
+NEVER: Observable[Any] = rx.never()
+
+
+class Pair:
+    """Two cold streams, the second asked for after 50 seconds."""
+
+    def __init__(self, first: list[Any], other: list[Any]) -> None:
+        self.scheduler = TestScheduler()
+        self.first = self.scheduler.create_cold_observable(*first)
+        self.other = self.scheduler.create_cold_observable(*other)
+
+    def run(self, disposed: float = 1000, after: float = 50) -> list[Any]:
+        observer: Any = self.scheduler.start(
+            lambda: self.first.pipe(ops.hedge(self.other, after=after)), disposed=disposed
+        )
+        assert not pending(self.scheduler) or disposed < 1000
+        messages: list[Any] = observer.messages
+        return messages
+
+
+def test_a_first_that_begins_in_time_runs_alone() -> None:
+    pair = Pair([on_next(49, "a"), on_completed(500)], [on_next(1, "b")])
+    assert pair.run() == [on_next(249, "a"), on_completed(700)]
+    assert pair.other.subscriptions == []
+
+
+@pytest.mark.parametrize("first", [[on_next(10, "a")], None], ids=["later", "inside subscribe"])
+def test_a_race_that_is_over_has_no_timer(first: list[Any] | None) -> None:
+    scheduler = TestScheduler()
+    winner = scheduler.create_cold_observable(*first) if first else rx.concat(UP, NEVER)
+    winner.pipe(ops.hedge(rx.of("b"), after=50)).subscribe(scheduler=scheduler)
+    scheduler.advance_to(20)
+    assert not pending(scheduler)
+
+
+def test_the_other_is_asked_after_a_while_and_wins_with_its_first_content() -> None:
+    pair = Pair(
+        [on_next(100, "a")],
+        [on_next(10, START), on_next(20, "b"), on_next(30, "c"), on_completed(40)],
+    )
+    assert pair.run() == [
+        on_next(270, START),
+        on_next(270, "b"),
+        on_next(280, "c"),
+        on_completed(290),
+    ]
+    assert pair.first.subscriptions == [subscribe(200, 270)]
+    assert pair.other.subscriptions == [subscribe(250, 290)]
+
+
+def test_the_first_may_still_win_and_closes_the_other() -> None:
+    pair = Pair(
+        [on_next(5, START), on_next(60, "a"), on_completed(90)],
+        [on_next(5, START), on_next(20, "b")],
+    )
+    assert pair.run() == [on_next(260, START), on_next(260, "a"), on_completed(290)]
+    assert pair.other.subscriptions == [subscribe(250, 260)]
+
+
+def test_what_only_goes_around_an_answer_does_not_win() -> None:
+    pair = Pair([on_next(count, START) for count in range(1, 200, 10)], [on_next(5, "b")])
+    assert pair.run() == [on_next(255, "b")]
+    assert pair.first.subscriptions == [subscribe(200, 255)]
+
+
+def test_after_no_time_both_are_asked_at_once() -> None:
+    pair = Pair([on_next(20, "a")], [on_next(10, "b"), on_completed(30)])
+    assert pair.run(after=0) == [on_next(210, "b"), on_completed(230)]
+
+
+def test_an_early_failure_asks_the_other_at_once() -> None:
+    pair = Pair([on_next(4, START), on_error(5, DOWN)], [on_next(10, "b"), on_completed(20)])
+    assert pair.run() == [on_next(215, "b"), on_completed(225)]
+    assert pair.other.subscriptions == [subscribe(205, 225)]
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "end"),
+    [(5, 10, 215), (60, 5, 260), (60, 20, 270)],
+    ids=["first, then other", "other, then first", "first while other runs"],
+)
+def test_when_both_fail_it_is_the_firsts_failure(first: int, other: int, end: int) -> None:
+    pair = Pair(
+        [on_next(1, START), on_next(2, ERROR), on_error(first, DOWN)],
+        [on_next(1, START), on_error(other, WORSE)],
+    )
+    assert pair.run() == [on_next(end, START), on_next(end, ERROR), on_error(end, DOWN)]
+
+
+def test_the_winners_later_failure_passes_and_asks_nobody() -> None:
+    pair = Pair([on_next(10, "a"), on_next(20, ERROR), on_error(30, DOWN)], [on_next(1, "b")])
+    assert pair.run() == [on_next(210, "a"), on_next(220, ERROR), on_error(230, DOWN)]
+    assert pair.other.subscriptions == []
+
+
+def test_a_completion_without_content_wins_too() -> None:
+    pair = Pair([on_next(10, START), on_completed(20)], [on_next(1, "b")])
+    assert pair.run() == [on_next(220, START), on_completed(220)]
+    assert pair.other.subscriptions == []
+
+
+@pytest.mark.parametrize("disposed", [210, 250, 255, 265])
+def test_dispose_closes_both(disposed: int) -> None:
+    pair = Pair([], [on_next(10, "b")])
+    assert pair.run(disposed) == ([on_next(260, "b")] if disposed > 260 else [])
+    assert pair.first.subscriptions == [subscribe(200, min(disposed, 260))]
+    assert pair.other.subscriptions == ([subscribe(250, disposed)] if disposed > 250 else [])
+    assert not pending(pair.scheduler)
+
+
+def test_dispose_from_another_thread_closes_both() -> None:
+    closed: list[str] = []
+
+    def stall(name: str) -> Observable[str]:
+        async def items() -> AsyncIterator[str]:
+            try:
+                await asyncio.Event().wait()
+                yield name
+            finally:
+                closed.append(name)
+
+        return from_aiter(items)
+
+    async def check() -> None:
+        seen = Seen(stall("first").pipe(ops.hedge(stall("other"), after=5)))
+        await asyncio.sleep(10)
+        in_thread(seen.subscription.dispose)
+        await asyncio.sleep(1)
+        assert sorted(closed) == ["first", "other"]
+        assert seen.notes == []
+
+    run_supervised(check())
+
+
+# Sources that emit inside `subscribe`.
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "notes"),
+    [
+        (UP, NEVER, [START, "up", "end"]),
+        (UP, UP, [START, "up", "end"]),
+        (NEVER, UP, [START, "up", "end"]),
+        (FAIL, UP, [START, "up", "end"]),
+        (FAIL, FAIL, [START, DOWN]),
+        (rx.throw(WORSE), FAIL, [WORSE]),
+        (rx.empty(), UP, ["end"]),
+        (FAIL, rx.empty(), ["end"]),
+        (NEVER, rx.empty(), ["end"]),
+    ],
+)
+@pytest.mark.parametrize("after", [0, 5])
+def test_sources_that_emit_at_once_on_either_side(
+    first: Observable[Any], other: Observable[Any], after: float, notes: list[Any]
+) -> None:
+    async def check() -> None:
+        seen = Seen(first.pipe(ops.hedge(other, after=after)))
+        await seen.over.wait()
+        assert seen.notes == notes
+
+    run_supervised(check())
+
+
+@pytest.mark.parametrize("rest", ["item", "error", "end"])
+def test_one_that_loses_while_it_subscribes_is_heard_no_more(rest: str) -> None:
+    subject: Subject[str] = Subject()
+    closed: list[bool] = []
+
+    def lose(observer: abc.ObserverBase[str], _: Any = None) -> abc.DisposableBase:
+        subject.on_next("first")
+        {
+            "item": lambda: observer.on_next("other"),
+            "error": lambda: observer.on_error(DOWN),
+            "end": observer.on_completed,
+        }[rest]()
+        return Disposable(lambda: closed.append(True))
+
+    scheduler = TestScheduler()
+    seen: list[Any] = []
+    operator = ops.hedge(rx.create(lose), after=5)
+    subject.pipe(operator).subscribe(
+        seen.append, seen.append, lambda: seen.append("end"), scheduler=scheduler
+    )
+    scheduler.start()
+    subject.on_next("second")
+    assert seen == ["first", "second"]
+    assert closed == [True]
+
+
+# Backpressure, and the end of the loop.
+
+
+def test_a_slow_reader_slows_the_winner() -> None:
+    made: list[int] = []
+
+    async def numbers() -> AsyncIterator[int]:
+        for number in range(10_000):
+            made.append(number)
+            yield number
+
+    async def check() -> None:
+        stream = NEVER.pipe(ops.hedge(from_aiter(numbers), after=5))
+        async with to_aiter(stream, capacity=4) as items:
+            assert await anext(items) == 0
+            await asyncio.sleep(1)
+            assert len(made) <= 6
+
+    run_supervised(check())
+
+
+def test_nothing_is_started_at_the_end_of_the_loop() -> None:
+    started: list[bool] = []
+    seen: list[Seen] = []
+
+    def other(_: Any) -> Observable[int]:
+        started.append(True)
+        return rx.of(0)
+
+    async def stall() -> AsyncIterator[int]:
+        await asyncio.Event().wait()
+        yield 0
+
+    async def leave() -> None:
+        seen.append(Seen(from_aiter(stall).pipe(ops.hedge(rx.defer(other), after=60))))
+        await asyncio.sleep(0)
+
+    asyncio.run(leave())
+    assert [type(note) for note in seen[0].notes] == [StreamCancelledError]
+    assert started == []
+
+
+scripts = st.lists(st.tuples(st.integers(1, 60), st.sampled_from("stec")), max_size=6)
+
+
+@given(first=scripts, other=scripts, after=st.integers(0, 100))
+def test_what_is_told_is_one_stream_whole_and_in_order(
+    first: list[tuple[int, str]], other: list[tuple[int, str]], after: int
+) -> None:
+    """`s` goes around an answer, `t` is text, `e` an error, `c` the end."""
+    pair = Pair(_script("a", first), _script("b", other))
+    messages = pair.run(after=after)
+    items = [message.value.value for message in messages if message.value.kind == "N"]
+    told = {str(item.metadata["of"]) for item in items}
+    assert len(told) <= 1
+    if told:
+        script = first if told == {"a"} else other
+        kinds = "".join(kind for _, kind in script)
+        kinds = kinds[: min((i for i, kind in enumerate(kinds) if kind in "ec"), default=99)]
+        assert [item.index for item in items] == list(range(len(kinds)))
+    ends = [message.value.kind for message in messages if message.value.kind != "N"]
+    assert len(ends) <= 1
+    if ends == ["E"] and "t" not in [item.delta for item in items]:
+        assert str(messages[-1].value.exception) == "a"
+
+
+def _script(name: str, script: list[tuple[int, str]]) -> list[Any]:
+    time, notes = 0, list[Any]()
+    for index, (delay, kind) in enumerate(script):
+        time += delay
+        chunk = StreamChunk("t" if kind == "t" else "", index, metadata={"of": name})
+        ends = {"e": on_error(time, OSError(name)), "c": on_completed(time)}
+        notes.append(ends.get(kind, on_next(time, chunk)))
+    return notes

@@ -1,0 +1,426 @@
+"""A stream that failed, started again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import reactivex as rx
+from hypothesis import given
+from hypothesis import strategies as st
+from observing import Seen, pending, settle
+from reactivex import Observable
+from reactivex.subject import Subject
+from reactivex.testing import ReactiveTest, TestScheduler
+from supervised import run_supervised
+
+import rxagents
+from rxagents import (
+    AuthenticationError,
+    ConfigurationError,
+    ErrorEvent,
+    OverloadedError,
+    RateLimitError,
+    Reset,
+    StreamChunk,
+    Token,
+    ToolCallDelta,
+)
+from rxagents import operators as ops
+from rxagents.core.events import ErrorInfo
+
+on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
+on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
+
+DOWN = OSError("down")
+
+
+class Attempts:
+    """Cold sources, one a subscription; knows when each was subscribed to."""
+
+    def __init__(self, scheduler: TestScheduler, *scripts: list[Any]) -> None:
+        self.starts: list[float] = []
+        self.sources = [scheduler.create_cold_observable(*script) for script in scripts]
+        self._scheduler = scheduler
+
+    def stream(self) -> Observable[Any]:
+        def next_attempt(_: Any) -> Observable[Any]:
+            self.starts.append(self._scheduler.to_seconds(self._scheduler.now))
+            return self.sources[min(len(self.starts), len(self.sources)) - 1]
+
+        return rx.defer(next_attempt)
+
+
+def retried(
+    scheduler: TestScheduler, attempts: Attempts, disposed: float = 1000, **arguments: Any
+) -> list[Any]:
+    given = {"first_wait": 10, "longest_wait": 1000, "jitter": 0, **arguments}
+    observer: Any = scheduler.start(
+        lambda: attempts.stream().pipe(ops.retry_with_backoff(**given)), disposed=disposed
+    )
+    assert not pending(scheduler)
+    messages: list[Any] = observer.messages
+    return messages
+
+
+# How often, and when.
+
+
+def test_the_waits_double_up_to_the_longest_and_then_the_last_error_is_told() -> None:
+    scheduler = TestScheduler()
+    errors = [OSError(str(number)) for number in range(6)]
+    attempts = Attempts(scheduler, *[[on_error(1, error)] for error in errors])
+    (last,) = retried(scheduler, attempts, max_retries=5, longest_wait=50)
+    assert attempts.starts == [200, 211, 232, 273, 324, 375]
+    assert (last.time, last.value.exception) == (376, errors[-1])
+
+
+def test_a_failed_attempt_is_closed_before_the_next_one_begins() -> None:
+    scheduler = TestScheduler()
+    attempts = Attempts(scheduler, [on_error(5, DOWN)], [on_next(1, "up"), on_completed(2)])
+    assert retried(scheduler, attempts) == [on_next(216, "up"), on_completed(217)]
+    assert [source.subscriptions for source in attempts.sources] == [
+        [subscribe(200, 205)],
+        [subscribe(215, 217)],
+    ]
+
+
+def test_without_retries_the_error_passes() -> None:
+    scheduler = TestScheduler()
+    attempts = Attempts(scheduler, [on_error(5, DOWN)])
+    assert retried(scheduler, attempts, max_retries=0) == [on_error(205, DOWN)]
+
+
+@pytest.mark.parametrize(("jitter", "least"), [(0.0, 100), (0.25, 75), (1.0, 0)])
+def test_the_jitter_shortens_a_wait_at_random(jitter: float, least: float) -> None:
+    waits = []
+    for _ in range(50):
+        scheduler = TestScheduler()
+        attempts = Attempts(scheduler, [on_error(1, DOWN)], [on_completed(1)])
+        retried(scheduler, attempts, first_wait=100, jitter=jitter)
+        waits.append(attempts.starts[1] - 201)
+    assert least <= min(waits) <= max(waits) <= 100
+    assert (len(set(waits)) > 1) == (jitter > 0)
+
+
+@pytest.mark.parametrize(("asked", "start"), [(0, 201), (7, 208), (60, 261)])
+def test_the_wait_that_the_provider_asks_for_is_kept(asked: float, start: int) -> None:
+    scheduler = TestScheduler()
+    busy = RateLimitError("busy", retry_after=asked)
+    attempts = Attempts(scheduler, [on_error(1, busy)], [on_completed(1)])
+    assert retried(scheduler, attempts) == [on_completed(start + 1)]
+
+
+def test_a_provider_that_asks_for_more_than_a_minute_is_given_up_on() -> None:
+    scheduler = TestScheduler()
+    busy = RateLimitError("busy", retry_after=60.5)
+    assert retried(scheduler, Attempts(scheduler, [on_error(1, busy)])) == [on_error(201, busy)]
+
+
+@pytest.mark.parametrize("disposed", [200.5, 204, 205, 210, 216])
+def test_dispose_at_any_time_ends_it(disposed: float) -> None:
+    scheduler = TestScheduler()
+    attempts = Attempts(scheduler, [on_error(5, DOWN)], [on_next(2, "up")])
+    assert retried(scheduler, attempts, disposed) == []
+    assert attempts.starts == ([200, 215] if disposed > 215 else [200])
+
+
+# After which errors.
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (OverloadedError("x"), True),
+        (rxagents.ConnectError("x"), True),
+        (rxagents.TruncatedStreamError("x"), True),
+        (rxagents.IdleTimeoutError("x"), True),
+        (rxagents.FirstEventTimeoutError("x"), True),
+        (rxagents.ServerError("x", retryable=False), False),
+        (rxagents.TotalTimeoutError("x"), False),
+        (AuthenticationError("x"), False),
+        (rxagents.BadRequestError("x"), False),
+        (ConfigurationError("x"), False),
+        (rxagents.StreamCancelledError("x"), False),
+        (rxagents.MaxIterationsError("x"), False),
+        (DOWN, True),
+        (ValueError("x"), True),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_by_default_it_starts_again_after_what_may_pass(error: Exception, again: bool) -> None:
+    scheduler = TestScheduler()
+    attempts = Attempts(scheduler, [on_error(1, error)], [on_completed(1)])
+    last = retried(scheduler, attempts)[-1]
+    assert last.value.kind == ("C" if again else "E")
+    assert len(attempts.starts) == (2 if again else 1)
+
+
+def test_retry_if_has_the_last_word_and_is_asked_of_each_error() -> None:
+    scheduler = TestScheduler()
+    first, second = AuthenticationError("1"), AuthenticationError("2")
+    attempts = Attempts(scheduler, [on_error(1, first)], [on_error(1, second)])
+    asked: list[Exception] = []
+
+    def ask(error: Exception) -> bool:
+        asked.append(error)
+        return error is first
+
+    (last,) = retried(scheduler, attempts, retry_if=ask)
+    assert asked == [first, second]
+    assert last.value.exception is second
+
+
+def test_what_retry_if_raises_is_the_streams_error() -> None:
+    scheduler = TestScheduler()
+    attempts = Attempts(scheduler, [on_error(1, DOWN)])
+
+    def ask(_: Exception) -> bool:
+        raise KeyError("mine")
+
+    (last,) = retried(scheduler, attempts, retry_if=ask)
+    assert type(last.value.exception) is KeyError
+
+
+# After content.
+
+
+def test_after_content_it_fails_unless_it_can_say_so() -> None:
+    scheduler = TestScheduler()
+    attempts = Attempts(scheduler, [on_next(1, "a"), on_error(5, DOWN)])
+    assert retried(scheduler, attempts) == [on_next(201, "a"), on_error(205, DOWN)]
+    assert attempts.starts == [200]
+
+
+def test_a_reset_stands_before_the_new_start_and_comes_at_once() -> None:
+    scheduler = TestScheduler()
+    attempts = Attempts(
+        scheduler,
+        [on_next(1, "a"), on_error(5, DOWN)],
+        [on_error(1, DOWN)],  # nothing came: there is nothing to take back
+        [on_next(1, "b"), on_completed(2)],
+    )
+    assert retried(scheduler, attempts, on_reset=lambda error: ("reset", error)) == [
+        on_next(201, "a"),
+        on_next(205, ("reset", DOWN)),
+        on_next(237, "b"),
+        on_completed(238),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("item", "is_content"),
+    [
+        (StreamChunk(), False),
+        (StreamChunk(metadata={"model": "m"}), False),
+        (StreamChunk("x"), True),
+        (StreamChunk(reasoning="x"), True),
+        (StreamChunk(refusal="x"), True),
+        (StreamChunk(tool_calls=(ToolCallDelta(0),)), True),
+        (StreamChunk(finish_reason="stop"), True),
+        (Token("x"), True),
+        (None, True),
+        ("", True),
+    ],
+)
+def test_what_only_goes_around_an_answer_is_no_content(item: Any, is_content: bool) -> None:
+    scheduler = TestScheduler()
+    attempts = Attempts(scheduler, [on_next(1, item), on_error(5, DOWN)], [on_completed(1)])
+    last = retried(scheduler, attempts)[-1]
+    assert last.value.kind == ("E" if is_content else "C")
+
+
+@pytest.mark.parametrize("on_reset", [StreamChunk.reset, Reset.of])
+def test_the_librarys_resets_tell_the_error(on_reset: Callable[[Exception], Any]) -> None:
+    scheduler = TestScheduler()
+    busy = OverloadedError("busy", status=503)
+    attempts = Attempts(scheduler, [on_next(1, "a"), on_error(5, busy)], [on_completed(1)])
+    reset = retried(scheduler, attempts, on_reset=on_reset)[1].value.value
+    info = reset.error if isinstance(reset, Reset) else reset.metadata["reset"]
+    assert info == ErrorInfo.of(busy)
+    assert isinstance(reset, Reset) or not reset.has_content
+
+
+def test_what_on_reset_raises_is_the_streams_error() -> None:
+    scheduler = TestScheduler()
+    attempts = Attempts(scheduler, [on_next(1, "a"), on_error(5, DOWN)])
+
+    def reset(_: Exception) -> str:
+        raise KeyError("mine")
+
+    messages = retried(scheduler, attempts, on_reset=reset)
+    assert [message.value.kind for message in messages] == ["N", "E"]
+    assert type(messages[-1].value.exception) is KeyError
+
+
+def test_who_disposes_at_the_reset_sees_no_new_start() -> None:
+    scheduler = TestScheduler()
+    source: Subject[str] = Subject()
+    seen: list[str] = []
+
+    def take(item: str) -> None:
+        seen.append(item)
+        if item == "reset":
+            subscription.dispose()
+
+    operator = ops.retry_with_backoff(on_reset=lambda _: "reset")
+    subscription = source.pipe(operator).subscribe(take, scheduler=scheduler)
+    source.on_next("a")
+    source.on_error(DOWN)
+    assert seen == ["a", "reset"]
+    assert not pending(scheduler)
+
+
+def test_a_consumer_that_raises_at_the_reset_is_reported_once_and_nothing_starts_again() -> None:
+    errors: list[Exception] = []
+    started = 0
+
+    async def items() -> Any:
+        nonlocal started
+        started += 1
+        yield "a"
+        raise DOWN
+
+    def take(item: str) -> None:
+        if item == "reset":
+            raise KeyError("mine")
+
+    async def check() -> None:
+        operator = ops.retry_with_backoff(on_reset=lambda _: "reset")
+        rxagents.from_aiter(items).pipe(operator).subscribe(take)
+        await asyncio.sleep(100)
+        assert ([type(error) for error in errors], started) == ([KeyError], 1)
+
+    run_supervised(check(), errors)
+
+
+# The error event.
+
+ERROR = ErrorEvent(ErrorInfo.of(DOWN))
+
+
+def test_an_error_event_is_not_seen_when_the_stream_recovers() -> None:
+    scheduler = TestScheduler()
+    attempts = Attempts(
+        scheduler, [on_next(1, ERROR), on_error(5, DOWN)], [on_next(1, "up"), on_completed(2)]
+    )
+    assert retried(scheduler, attempts) == [on_next(216, "up"), on_completed(217)]
+
+
+def test_an_error_event_comes_just_before_its_error_when_it_does_not() -> None:
+    scheduler = TestScheduler()
+    attempts = Attempts(scheduler, [on_next(1, "a"), on_next(2, ERROR), on_error(5, DOWN)])
+    assert retried(scheduler, attempts) == [
+        on_next(201, "a"),
+        on_next(205, ERROR),
+        on_error(205, DOWN),
+    ]
+
+
+def test_error_events_that_were_none_keep_their_place() -> None:
+    scheduler = TestScheduler()
+    script = [on_next(1, ERROR), on_next(2, ERROR), on_next(3, "b"), on_next(4, ERROR)]
+    attempts = Attempts(scheduler, [*script, on_completed(9)])
+    assert [(note.time, note.value.value) for note in retried(scheduler, attempts)[:-1]] == [
+        (202, ERROR),
+        (203, ERROR),
+        (203, "b"),
+        (209, ERROR),
+    ]
+
+
+# Many turns.
+
+
+def test_ten_thousand_sources_that_fail_at_once_do_not_recurse_nor_pile_up() -> None:
+    count = 0
+
+    def fail(_: Any) -> Observable[str]:
+        nonlocal count
+        count += 1
+        return rx.throw(DOWN) if count <= 10_000 else rx.of("up")
+
+    async def check() -> None:
+        seen = Seen(rx.defer(fail).pipe(ops.retry_with_backoff(10_000, first_wait=0)))
+        await seen.over.wait()
+        assert seen.notes == ["up", "end"]
+
+    run_supervised(check())
+    scheduler, count = TestScheduler(), 0
+    observer: Any = scheduler.start(
+        lambda: rx.defer(fail).pipe(ops.retry_with_backoff(10_000, first_wait=0)), disposed=1e6
+    )
+    assert [message.value.kind for message in observer.messages] == ["N", "C"]
+
+
+def test_a_scope_forgets_the_attempts_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rxagents.runtime import timed_scope
+
+    scopes: list[timed_scope.TimedScope] = []
+
+    class Watched(timed_scope.TimedScope):
+        def __init__(self, scheduler: Any) -> None:
+            super().__init__(scheduler)
+            scopes.append(self)
+
+    monkeypatch.setattr(timed_scope, "TimedScope", Watched)
+
+    async def check() -> None:
+        source: Observable[str] = rx.throw(DOWN)
+        seen = Seen(source.pipe(ops.retry_with_backoff(200, first_wait=0)))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(scopes[0]._held) <= 3
+        await seen.over.wait()
+        await settle()
+
+    run_supervised(check())
+
+
+scripts = st.lists(st.sampled_from("tsE"), max_size=6).map("".join)
+
+
+@given(
+    scripts=st.lists(scripts, min_size=1, max_size=5),
+    resets=st.booleans(),
+    retries=st.integers(0, 4),
+)
+def test_the_text_after_the_last_reset_is_that_of_one_attempt(
+    scripts: list[str], resets: bool, retries: int
+) -> None:
+    """`t` is text, `s` a chunk around it, `E` an error event; all attempts but the last fail."""
+    scheduler = TestScheduler()
+    endings = [on_error(20, DOWN)] * (len(scripts) - 1) + [on_completed(20)]
+    attempts = Attempts(
+        scheduler,
+        *[[*_items(n, script), endings[n]] for n, script in enumerate(scripts)],
+    )
+    arguments: dict[str, Any] = {"on_reset": StreamChunk.reset} if resets else {}
+    messages = retried(scheduler, attempts, max_retries=retries, first_wait=1, **arguments)
+
+    kinds = "".join(message.value.kind for message in messages)
+    assert kinds.lstrip("N") in {"E", "C"}
+    started = scripts[: len(attempts.starts)]
+    assert len(started) <= retries + 1
+    items = [message.value.value for message in messages[:-1]]
+    parts: list[list[str]] = [[]]
+    for item in items:
+        if isinstance(item, StreamChunk) and "reset" in item.metadata:
+            parts.append([])
+        elif isinstance(item, StreamChunk) and item.delta:
+            parts[-1].append(item.delta)
+    texts = [[f"{n}.{i}" for i, kind in enumerate(s) if kind == "t"] for n, s in enumerate(started)]
+    assert [part for part in parts if part] == [text for text in texts if text]
+    assert parts[-1] == texts[-1]
+    void = sum(script.endswith("E") for script in started[:-1])
+    assert items.count(ERROR) == sum(script.count("E") for script in started) - void
+
+
+def _items(number: int, script: str) -> list[Any]:
+    kinds: dict[str, Any] = {"s": StreamChunk(), "E": ERROR}
+    return [
+        on_next(1 + i, kinds.get(kind, StreamChunk(f"{number}.{i}")))
+        for i, kind in enumerate(script)
+    ]

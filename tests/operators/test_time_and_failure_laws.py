@@ -1,0 +1,517 @@
+"""What holds for every operator of time and failure, in virtual time and on a loop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import weakref
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import reactivex as rx
+from hypothesis import given
+from hypothesis import strategies as st
+from observing import Seen, in_thread, pending, settle
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+from reactivex.subject import Subject
+from reactivex.testing import ReactiveTest, TestScheduler
+from supervised import run_supervised, supervised_loop
+
+from rxagents import ConfigurationError, from_aiter, run, to_aiter
+from rxagents import operators as ops
+
+on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
+on_completed = ReactiveTest.on_completed
+subscribe: Any = ReactiveTest.subscribe  # at times that may be fractions
+
+Operator = Callable[[Observable[Any]], Observable[Any]]
+
+
+def never() -> Observable[Any]:
+    return rx.never()
+
+
+TIMED: dict[str, Callable[[], Operator]] = {
+    "timeout_first": lambda: ops.timeout_first(500),
+    "timeout_idle": lambda: ops.timeout_idle(500),
+    "timeout_total": lambda: ops.timeout_total(500),
+    "retry_with_backoff": lambda: ops.retry_with_backoff(),
+    "hedge": lambda: ops.hedge(never(), after=500),
+}
+ALL = {**TIMED, "fallback_to": lambda: ops.fallback_to(never())}
+each_timed = pytest.mark.parametrize("make", TIMED.values(), ids=TIMED)
+each_operator = pytest.mark.parametrize("make", ALL.values(), ids=ALL)
+
+
+def start(scheduler: TestScheduler, piped: Observable[Any], disposed: float = 1000) -> list[Any]:
+    observer: Any = scheduler.start(lambda: piped, disposed=disposed)
+    messages: list[Any] = observer.messages
+    return messages
+
+
+# Marbles.
+
+
+@each_operator
+def test_items_and_the_completion_pass_and_no_timer_stays(make: Callable[[], Operator]) -> None:
+    scheduler = TestScheduler()
+    notes: list[Any] = [on_next(210, "a"), on_next(220, None), on_next(230, "c"), on_completed(240)]
+    source = scheduler.create_hot_observable(*notes)
+    left: list[Any] = []
+    scheduler.schedule_absolute(241, lambda *_: left.extend(pending(scheduler)))
+    assert start(scheduler, source.pipe(make())) == notes
+    assert source.subscriptions == [subscribe(200, 240)]
+    assert len(left) == 1  # the end of the test
+
+
+@each_operator
+def test_an_error_after_content_passes_as_it_is_and_at_once(make: Callable[[], Operator]) -> None:
+    failure = OSError("the wire is cut")
+    scheduler = TestScheduler()
+    source = scheduler.create_hot_observable(on_next(210, "a"), on_error(220, failure))
+    *before, last = start(scheduler, source.pipe(make()))
+    assert before == [on_next(210, "a")]
+    assert last.time == 220
+    assert last.value.exception is failure
+    assert source.subscriptions == [subscribe(200, 220)]
+    assert not pending(scheduler)
+
+
+@each_operator
+def test_an_empty_source_completes(make: Callable[[], Operator]) -> None:
+    scheduler = TestScheduler()
+    source: Any = scheduler.create_hot_observable(on_completed(210))
+    assert start(scheduler, source.pipe(make())) == [on_completed(210)]
+    assert source.subscriptions == [subscribe(200, 210)]
+
+
+@each_operator
+@pytest.mark.parametrize("disposed", [200.5, 210, 215, 235])
+def test_dispose_unsubscribes_and_stops_the_timers(
+    make: Callable[[], Operator], disposed: float
+) -> None:
+    scheduler = TestScheduler()
+    source = scheduler.create_hot_observable(on_next(210, "a"), on_next(220, "b"))
+    messages = start(scheduler, source.pipe(make()), disposed)
+    assert messages == [
+        on_next(time, item) for time, item in ((210, "a"), (220, "b")) if time <= disposed
+    ]
+    assert source.subscriptions == [subscribe(200, disposed)]
+    assert not pending(scheduler)
+
+
+@each_operator
+def test_subscriptions_share_nothing(make: Callable[[], Operator]) -> None:
+    scheduler = TestScheduler()
+    source = scheduler.create_cold_observable(on_next(10, "a"), on_next(30, "b"), on_completed(40))
+    piped = source.pipe(make())
+    observers = [scheduler.create_observer() for _ in range(3)]
+    for time, observer in zip((200, 215, 500), observers, strict=True):
+        scheduler.schedule_absolute(
+            time, lambda *_, o=observer: piped.subscribe(o, scheduler=scheduler)
+        )
+    scheduler.start()
+    for time, observer in zip((200, 215, 500), observers, strict=True):
+        assert observer.messages == [
+            on_next(time + 10, "a"),
+            on_next(time + 30, "b"),
+            on_completed(time + 40),
+        ]
+
+
+@each_operator
+def test_the_scheduler_of_the_subscriber_reaches_the_source(make: Callable[[], Operator]) -> None:
+    found: list[abc.SchedulerBase | None] = []
+
+    def source(
+        _: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        found.append(scheduler)
+        return Disposable()
+
+    wanted = TestScheduler()
+    Observable(source).pipe(make()).subscribe(scheduler=wanted).dispose()
+    assert found == [wanted]
+    assert not pending(wanted)
+
+
+moments = st.integers(1, 40)
+scripts = st.lists(st.tuples(moments, st.sampled_from("nec")), max_size=8)
+
+
+@each_operator
+@given(script=scripts, disposed=st.integers(201, 600))
+def test_the_grammar_holds_and_dispose_is_silence(
+    make: Callable[[], Operator], script: list[tuple[int, str]], disposed: int
+) -> None:
+    """Also where a source goes on after its end, which hot ones do."""
+    scheduler = TestScheduler()
+    time, notes = 200, []
+    for delay, kind in script:
+        time += delay
+        note = {"n": on_next(time, time), "e": on_error(time, OSError()), "c": on_completed(time)}
+        notes.append(note[kind])
+    source: Any = scheduler.create_hot_observable(*notes)
+    messages = start(scheduler, source.pipe(make()), disposed)
+    kinds = "".join(message.value.kind for message in messages)
+    assert kinds.rstrip("EC").strip("N") == ""
+    assert len(kinds.lstrip("N")) <= 1
+    assert all(message.time <= disposed for message in messages)
+    assert not pending(scheduler)
+
+
+# The loop.
+
+
+@each_timed
+def test_without_a_loop_the_error_names_run(make: Callable[[], Operator]) -> None:
+    errors: list[Exception] = []
+    rx.of(1).pipe(make()).subscribe(on_error=errors.append)
+    assert [type(error) for error in errors] == [ConfigurationError]
+    assert "rxagents.run" in str(errors[0])
+    with pytest.raises(ConfigurationError, match=r"rxagents\.run"):
+        rx.of(1).pipe(make()).subscribe()
+
+
+class Counting:
+    """Counts up on the loop; closing it takes a while."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.started = self.closed = 0
+
+    async def __call__(self) -> AsyncIterator[int]:
+        self.started += 1
+        try:
+            for number in range(self.limit):
+                await asyncio.sleep(0)
+                yield number
+        finally:
+            await asyncio.sleep(0.001)
+            self.closed += 1
+
+
+@each_operator
+def test_a_plain_subscriber_is_told_on_the_loops_thread(make: Callable[[], Operator]) -> None:
+    async def check() -> None:
+        seen = Seen(from_aiter(Counting(3)).pipe(make()))
+        assert seen.notes == []
+        await seen.over.wait()
+        assert seen.notes == [0, 1, 2, "end"]
+        assert seen.threads == {threading.get_ident()}
+
+    run_supervised(check())
+
+
+@each_operator
+def test_dispose_from_another_thread_closes_all_of_it(make: Callable[[], Operator]) -> None:
+    counting = Counting(1_000_000)
+
+    async def check() -> None:
+        seen = Seen(from_aiter(counting).pipe(make()))
+        await settle()
+        for _ in range(2):
+            in_thread(seen.subscription.dispose)
+        count = len(seen.notes)
+        await asyncio.sleep(1000)
+        assert len(seen.notes) == count > 0
+        assert counting.closed == 1
+
+    run_supervised(check())
+
+
+@each_timed
+def test_timers_are_cancelled_on_the_loops_thread(make: Callable[[], Operator]) -> None:
+    """A loop's own structures are no other thread's: uvloop's timers are C."""
+    threads: list[int] = []
+
+    class Watched:
+        def __init__(self, timer: asyncio.TimerHandle) -> None:
+            self._timer = timer
+
+        def cancel(self) -> None:
+            threads.append(threading.get_ident())
+            self._timer.cancel()
+
+    async def check() -> None:
+        loop = supervised_loop()
+        call_later: Any = loop.call_later
+        loop.call_later = lambda *call: Watched(call_later(*call))  # type: ignore[assignment, method-assign]
+        seen = Seen(rx.concat(rx.of(1), never()).pipe(make()))
+        count = len(threads)
+        in_thread(seen.subscription.dispose)
+        assert len(threads) == count
+        await settle()
+        assert set(threads) <= {threading.get_ident()}
+
+    run_supervised(check())
+
+
+@each_timed
+def test_dispose_after_the_loop_is_closed_does_not_raise(make: Callable[[], Operator]) -> None:
+    async def check() -> abc.DisposableBase:
+        return never().pipe(make()).subscribe()
+
+    asyncio.run(check()).dispose()
+
+
+@each_operator
+def test_when_it_is_over_it_holds_nothing(make: Callable[[], Operator]) -> None:
+    class Holder:
+        def take(self, _: Any) -> None: ...
+
+    async def check() -> None:
+        holder = Holder()
+        gone = weakref.ref(holder)
+        from_aiter(Counting(3)).pipe(make()).subscribe(holder.take)
+        del holder
+        await asyncio.sleep(1)
+        gc.collect()
+        assert gone() is None
+
+    run_supervised(check())
+
+
+# Consumers that do more than look.
+
+
+@each_operator
+def test_dispose_within_on_next_is_the_end(make: Callable[[], Operator]) -> None:
+    scheduler = TestScheduler()
+    source = scheduler.create_hot_observable(on_next(210, "a"), on_next(220, "b"))
+    seen: list[Any] = []
+
+    def take(item: str) -> None:
+        seen.append(item)
+        subscription.dispose()
+
+    subscription = source.pipe(make()).subscribe(take, seen.append, scheduler=scheduler)
+    scheduler.start()
+    assert seen == ["a"]
+    assert source.subscriptions == [subscribe(0, 210)]
+    assert not pending(scheduler)
+
+
+@each_operator
+def test_one_who_subscribes_within_on_next_has_a_stream_of_its_own(
+    make: Callable[[], Operator],
+) -> None:
+    async def check() -> None:
+        counting = Counting(3)
+        piped = from_aiter(counting).pipe(make())
+        inner: list[Seen] = []
+        outer = Seen(piped.pipe(rx.operators.do_action(lambda _: inner.append(Seen(piped)))))
+        await outer.over.wait()
+        for seen in inner:
+            await seen.over.wait()
+        assert [seen.notes for seen in [outer, *inner]] == [[0, 1, 2, "end"]] * 4
+        assert counting.closed == 4
+
+    run_supervised(check())
+
+
+def broken(_: object) -> None:
+    raise KeyError("mine")
+
+
+@each_operator
+def test_what_a_consumer_raises_is_reported_once_and_ends_the_stream(
+    make: Callable[[], Operator],
+) -> None:
+    """Closing the source takes a while: being disposed meanwhile must not make it forget."""
+    counting, errors, ends = Counting(100), list[Exception](), list[Any]()
+
+    async def check() -> None:
+        piped = from_aiter(counting).pipe(make())
+        piped.subscribe(broken, ends.append, lambda: ends.append("end"))
+        await asyncio.sleep(2000)
+        assert [type(error) for error in errors] == [KeyError]
+        assert ends == []
+        assert (counting.started, counting.closed) == (1, 1)
+
+    run_supervised(check(), errors)
+
+
+@each_operator
+def test_what_a_consumer_raises_is_raised_to_who_awaits(make: Callable[[], Operator]) -> None:
+    counting = Counting(100)
+
+    def consumed(_: abc.ObserverBase[int], scheduler: Any = None) -> abc.DisposableBase:
+        return from_aiter(counting).pipe(make()).subscribe(broken, scheduler=scheduler)
+
+    async def check() -> None:
+        async with to_aiter(Observable(consumed)) as items:
+            with pytest.raises(KeyError):
+                await anext(items)
+        assert counting.closed == 1
+
+    run_supervised(check())
+    with pytest.raises(KeyError):
+        run(Observable(consumed))
+    with pytest.raises(KeyError):
+        run(from_aiter(counting).pipe(make()), broken)
+    assert counting.started == counting.closed == 3
+
+
+@each_timed
+def test_a_consumer_that_raises_closes_all_branches_above(make: Callable[[], Operator]) -> None:
+    """Reactivex's `merge` would go on with its other branch."""
+    errors: list[Exception] = []
+
+    async def check() -> None:
+        both = Counting(100), Counting(100)
+        rx.merge(*map(from_aiter, both)).pipe(make()).subscribe(broken)
+        await asyncio.sleep(1)
+        assert [one.closed for one in both] == [1, 1]
+        assert [type(error) for error in errors] == [KeyError]
+
+    run_supervised(check(), errors)
+
+
+@each_timed
+@pytest.mark.parametrize("end", ["error", "end"])
+def test_a_source_that_emits_inside_subscribe_is_muted_by_a_consumer_that_raises(
+    make: Callable[[], Operator], end: str
+) -> None:
+    errors, calls = list[Exception](), list[Any]()
+
+    def take(item: Any) -> None:
+        calls.append(item)
+        raise KeyError("mine")
+
+    def emit(observer: abc.ObserverBase[int], _: Any = None) -> abc.DisposableBase:
+        observer.on_next(1)
+        observer.on_next(2)
+        if end == "error":
+            observer.on_error(OSError("cut"))
+        else:
+            observer.on_completed()
+        return Disposable()
+
+    async def check() -> None:
+        piped = rx.create(emit).pipe(make())
+        piped.subscribe(take, calls.append, lambda: calls.append("end"))
+        await asyncio.sleep(2000)
+        assert calls == [1]
+        assert [type(error) for error in errors] == [KeyError]
+
+    run_supervised(check(), errors)
+
+
+@each_timed
+def test_in_virtual_time_what_a_consumer_raises_is_raised(make: Callable[[], Operator]) -> None:
+    scheduler = TestScheduler()
+    source = scheduler.create_hot_observable(on_next(210, "a"), on_next(220, "b"))
+    source.pipe(make()).subscribe(broken, scheduler=scheduler)
+    with pytest.raises(KeyError):
+        scheduler.start()
+    assert source.subscriptions == [subscribe(0, 210)]
+    due = {scheduler.to_seconds(item.duetime) for item in pending(scheduler)}
+    assert due == {220, 1000}  # the source's, and the end of the test
+
+
+@each_operator
+def test_a_consumer_that_raises_at_the_end_is_reported_once(make: Callable[[], Operator]) -> None:
+    errors: list[Exception] = []
+
+    async def check() -> None:
+        from_aiter(Counting(1)).pipe(make()).subscribe(on_completed=lambda: broken(None))
+        await asyncio.sleep(2000)
+        assert [type(error) for error in errors] == [KeyError]
+
+    run_supervised(check(), errors)
+
+
+@each_operator
+def test_an_error_that_nobody_takes_leaves_no_timer(make: Callable[[], Operator]) -> None:
+    async def check() -> None:
+        subject: Subject[int] = Subject()
+        subject.pipe(make()).subscribe()
+        subject.on_next(1)
+        with pytest.raises(OSError, match="cut"):
+            subject.on_error(OSError("cut"))
+        with pytest.raises(OSError, match="cut"):
+            rx.of(1).pipe(rx.operators.concat(rx.throw(OSError("cut"))), make()).subscribe()
+
+    run_supervised(check())
+
+
+@pytest.mark.parametrize("make", [ops.timeout_first, ops.timeout_idle, ops.timeout_total])
+def test_a_source_is_closed_before_its_timeout_is_told(make: Callable[[float], Operator]) -> None:
+    """Whoever starts again in `on_error` has one request at a time."""
+    order: list[str] = []
+
+    def source(_: abc.ObserverBase[int], __: Any = None) -> abc.DisposableBase:
+        return Disposable(lambda: order.append("closed"))
+
+    stream: Observable[Any] = Observable(source)
+    scheduler = TestScheduler()
+    begun = stream if make is not ops.timeout_idle else rx.merge(rx.of(1), stream)
+    begun.pipe(make(5)).subscribe(on_error=lambda _: order.append("told"), scheduler=scheduler)
+    scheduler.start()
+    assert order == ["closed", "told"]
+
+
+# Arguments.
+
+NO_SECONDS = [-1, -0.1, float("nan"), float("inf"), "1", True, None, [1]]
+
+
+@pytest.mark.parametrize("make", [ops.timeout_first, ops.timeout_idle, ops.timeout_total])
+@pytest.mark.parametrize("seconds", [0, *NO_SECONDS], ids=repr)
+def test_a_timeout_that_is_none_is_refused_at_once(
+    make: Callable[[Any], Operator], seconds: object
+) -> None:
+    with pytest.raises(ConfigurationError, match="seconds must be"):
+        make(seconds)
+
+
+@pytest.mark.parametrize("name", ["first_wait", "longest_wait"])
+@pytest.mark.parametrize("seconds", NO_SECONDS, ids=repr)
+def test_a_wait_that_is_none_is_refused_at_once(name: str, seconds: Any) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        ops.retry_with_backoff(**{name: seconds})
+
+
+@pytest.mark.parametrize("seconds", NO_SECONDS, ids=repr)
+def test_a_hedge_after_no_time_is_refused_at_once(seconds: Any) -> None:
+    with pytest.raises(ConfigurationError, match="after"):
+        ops.hedge(never(), after=seconds)
+
+
+@pytest.mark.parametrize("retries", [-1, 1.0, "1", True, None])
+def test_a_number_of_retries_that_is_none_is_refused_at_once(retries: Any) -> None:
+    with pytest.raises(ConfigurationError, match="max_retries"):
+        ops.retry_with_backoff(retries)
+
+
+@pytest.mark.parametrize("jitter", [-0.1, 1.1, float("nan"), "0", True, None])
+def test_a_jitter_that_is_no_fraction_is_refused_at_once(jitter: Any) -> None:
+    with pytest.raises(ConfigurationError, match="jitter"):
+        ops.retry_with_backoff(jitter=jitter)
+
+
+@pytest.mark.parametrize("function", [1, "reset", True])
+def test_what_cannot_be_called_is_refused_at_once(function: Any) -> None:
+    makers: dict[str, Callable[[], Any]] = {
+        "on_reset": lambda: ops.retry_with_backoff(on_reset=function),
+        "retry_if": lambda: ops.retry_with_backoff(retry_if=function),
+        "on_reset ": lambda: ops.fallback_to(never(), on_reset=function),
+        "fallback_if": lambda: ops.fallback_to(never(), fallback_if=function),
+    }
+    for name, make in makers.items():
+        with pytest.raises(ConfigurationError, match=name.strip()):
+            make()
+    with pytest.raises(ConfigurationError, match="retry_if"):
+        ops.retry_with_backoff(retry_if=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("other", [None, "llm", never, [never()]], ids=str)
+def test_another_stream_that_is_none_is_refused_at_once(other: Any) -> None:
+    with pytest.raises(ConfigurationError, match="other must be an Observable"):
+        ops.hedge(other, after=1)
+    with pytest.raises(ConfigurationError, match="other must be an Observable"):
+        ops.fallback_to(other)
