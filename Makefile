@@ -29,6 +29,8 @@ bench:
 	python benchmarks/chunk_throughput.py
 	python benchmarks/live_streams.py
 	python benchmarks/wire_throughput.py
+	python benchmarks/agents.py
+	python benchmarks/operators.py
 
 build-check:
 	pytest tests/test_packaging.py

@@ -3,7 +3,8 @@
     python benchmarks/replay_server.py --burst 16
 
 prints its base URL. A request on any provider's path, with the header `x-chunks: 20000`, is
-answered with so many chunks of text, then finish and usage, as that provider's wire has them.
+answered with so many chunks of text, then finish and usage, as that provider's wire has them. The
+header `x-begin: Answer:` puts one more before them.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ _WORDS = ("The", " quick", " brown", " fox", " jumps", " over", " the", " lazy",
 
 
 @functools.cache
-def body(path: str, chunks: int, burst: int) -> tuple[bytes, ...]:
+def body(path: str, chunks: int, burst: int, begin: str) -> tuple[bytes, ...]:
     """Return the bytes of an answer at `path`, `burst` events a piece."""
     wire = wire_of(path)
-    text = tuple(_WORDS[number % len(_WORDS)] for number in range(chunks))
+    words = (_WORDS[number % len(_WORDS)] for number in range(chunks))
+    text = (begin, *words) if begin else tuple(words)
     usage = Usage(input_tokens=9, output_tokens=chunks, total_tokens=chunks + 9)
     framed = wire.events(Reply(text, usage=usage), "replay", "chatcmpl-replay-0123456789")
     framed.append(wire.end)
@@ -38,7 +40,8 @@ async def _serve(burst: int) -> None:
     def answer(request: ReceivedRequest) -> RawReply:
         chunks = int(request.headers.get("x-chunks", "1000"))
         kind = wire_of(request.path).content_type
-        return RawReply(body(request.path, chunks, burst), kind)
+        begin = request.headers.get("x-begin", "")
+        return RawReply(body(request.path, chunks, burst, begin), kind)
 
     async with ScriptedServer(answer) as server:
         print(server.url, flush=True)
