@@ -30,6 +30,7 @@ bench:
 	python benchmarks/live_streams.py
 	python benchmarks/wire_throughput.py
 	python benchmarks/agents.py
+	python benchmarks/start_and_stop.py
 	python benchmarks/operators.py
 
 build-check:

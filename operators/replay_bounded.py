@@ -6,29 +6,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from msgspec import Struct
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxagents.core.checks import checked_count
 from rxagents.core.errors import LimitExceededError
+from rxagents.core.replayed import Replayed
 from rxagents.operators._sharing import WhenAbandoned, is_cancelled
 from rxagents.operators.share_bounded import share_bounded
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
-
-
-class Replayed(Struct, Generic[T], frozen=True):
-    """An item with its number.
-
-    Attributes:
-        id: Counted from 1, and never used again: an event id as server-sent events have it.
-        item: The source's item.
-    """
-
-    id: int
-    item: T
 
 
 def replay_bounded(

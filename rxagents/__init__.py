@@ -1,10 +1,11 @@
 """Reactive streams for LLM agents: every provider stream is an Observable."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from rxagents._version import __version__
-from rxagents.agents.conversational import ConversationalAgent
-from rxagents.agents.function import FunctionAgent
-from rxagents.agents.memory import Memory
-from rxagents.agents.react import ReActAgent, ReActStep
 from rxagents.core.chunks import StreamChunk, ToolCallDelta
 from rxagents.core.errors import (
     AgentError,
@@ -58,6 +59,7 @@ from rxagents.core.events import (
     ToolStart,
 )
 from rxagents.core.limits import Limits
+from rxagents.core.measurement import Measurement
 from rxagents.core.messages import (
     FilePart,
     ImagePart,
@@ -68,11 +70,13 @@ from rxagents.core.messages import (
     ToolResult,
 )
 from rxagents.core.protocols import LLM, Agent, AgentResult, StreamingAgent, StreamingLLM
+from rxagents.core.replayed import Replayed
 from rxagents.core.response import Response
 from rxagents.core.settings import Settings
 from rxagents.core.tool_context import ToolContext
 from rxagents.core.tools import Tool, tool
 from rxagents.core.usage import Usage
+from rxagents.parsing.json_snapshots import PartialJson, PartialObject
 from rxagents.providers.anthropic import Anthropic
 from rxagents.providers.gemini import Gemini
 from rxagents.providers.ollama import Ollama
@@ -84,6 +88,13 @@ from rxagents.runtime.from_aiter import from_aiter
 from rxagents.runtime.overflow import Overflow
 from rxagents.runtime.run import run
 from rxagents.runtime.to_aiter import to_aiter
+
+if TYPE_CHECKING:
+    from rxagents import operators as operators
+    from rxagents.agents.conversational import ConversationalAgent
+    from rxagents.agents.function import FunctionAgent
+    from rxagents.agents.memory import Memory
+    from rxagents.agents.react import ReActAgent, ReActStep
 
 __all__ = [
     "LLM",
@@ -113,6 +124,7 @@ __all__ = [
     "LimitReachedError",
     "Limits",
     "MaxIterationsError",
+    "Measurement",
     "Memory",
     "Message",
     "NotFoundError",
@@ -122,6 +134,8 @@ __all__ = [
     "OutputError",
     "Overflow",
     "OverloadedError",
+    "PartialJson",
+    "PartialObject",
     "PayloadTooLargeError",
     "ProtocolError",
     "ProviderError",
@@ -131,6 +145,7 @@ __all__ = [
     "Reasoning",
     "ReasoningPart",
     "RedirectError",
+    "Replayed",
     "Reset",
     "Response",
     "ResponseError",
@@ -172,3 +187,20 @@ __all__ = [
     "to_aiter",
     "tool",
 ]
+
+_LATER = {
+    "ConversationalAgent": "rxagents.agents.conversational",
+    "FunctionAgent": "rxagents.agents.function",
+    "Memory": "rxagents.agents.memory",
+    "ReActAgent": "rxagents.agents.react",
+    "ReActStep": "rxagents.agents.react",
+}
+"""Imported when first asked for, as the operators are: who only streams does not wait for them."""
+
+
+def __getattr__(name: str) -> object:
+    if name == "operators":
+        return importlib.import_module("rxagents.operators")
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'rxagents' has no attribute {name!r}")

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
+
+import pytest
 
 import rxagents
 from rxagents import operators, testing
 
 NAMES = """
     Agent AgentError AgentResult Answer Anthropic AuthenticationError BadRequestError Complete
-    ConfigurationError ConflictError ConnectError ConnectTimeoutError ConversationalAgent ErrorEvent ErrorInfo
-    EventType FilePart FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart LLM
-    LimitExceededError LimitReachedError Limits MaxIterationsError Memory Message NotFoundError Ollama
-    OpenAI OpenAIResponses OutputError Overflow OverloadedError PayloadTooLargeError
-    ProtocolError ProviderError RateLimitError ReActAgent ReActStep Reasoning ReasoningPart RedirectError Reset Response
-    ResponseError RxAgentsError ServerError Settings StatusError StreamCancelledError
-    StreamChunk StreamDecodeError StreamEvent StreamTimeoutError StreamingAgent StreamingLLM
-    TextPart Thought Timeouts Token Tool ToolArgumentsError ToolCall ToolCallDelta ToolContext
-    ToolEnd ToolError ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError
-    TotalTimeoutError TransportError TruncatedStreamError Usage __version__ from_aiter get_model
-    run to_aiter tool
+    ConfigurationError ConflictError ConnectError ConnectTimeoutError ConversationalAgent
+    ErrorEvent ErrorInfo EventType FilePart FirstEventTimeoutError FunctionAgent Gemini
+    IdleTimeoutError ImagePart LLM LimitExceededError LimitReachedError Limits
+    MaxIterationsError Measurement Memory Message NotFoundError Ollama OpenAI OpenAIResponses
+    OutputError Overflow OverloadedError PartialJson PartialObject PayloadTooLargeError
+    ProtocolError ProviderError RateLimitError ReActAgent ReActStep Reasoning ReasoningPart
+    RedirectError Replayed Reset Response ResponseError RxAgentsError ServerError Settings
+    StatusError StreamCancelledError StreamChunk StreamDecodeError StreamEvent
+    StreamTimeoutError StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool
+    ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError ToolNotFoundError
+    ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError TransportError
+    TruncatedStreamError Usage __version__ from_aiter get_model run to_aiter tool
 """
 
 
@@ -29,7 +34,11 @@ def test_the_package_exports_these() -> None:
 
 
 def test_operators_exports_these() -> None:
-    names = "accumulate assemble_tool_calls collect decode_ndjson decode_sse share_bounded text"
+    names = """accumulate assemble_tool_calls coalesce collect decode_ndjson decode_sse fallback_to
+        filter_actions from_recording guard_window hedge map_async measure of_type partial_json
+        partial_object reasoning record replay_bounded retry_with_backoff run_tools scan_steps
+        share_bounded smooth split_sentences stop_at tap_safely text timeout_first timeout_idle
+        timeout_total total_usage"""
     assert operators.__all__ == names.split()
 
 
@@ -47,3 +56,17 @@ def test_every_exported_class_and_function_says_what_it_is() -> None:
         if callable(getattr(module, name)) and not inspect.getdoc(getattr(module, name))
     ]
     assert not silent
+
+
+def test_agents_and_operators_are_imported_when_first_asked_for() -> None:
+    program = (
+        "import sys, rxagents\n"
+        "assert not {'rxagents.agents', 'rxagents.operators'} & set(sys.modules)\n"
+        "assert rxagents.ReActAgent and rxagents.operators.text\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_name_that_is_none_is_told() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Robot'"):
+        rxagents.Robot  # noqa: B018  # that is the point

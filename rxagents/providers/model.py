@@ -11,10 +11,9 @@ from reactivex import Observable
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.protocols import Messages
-from rxagents.core.response import Response
+from rxagents.core.response import Response, ResponseBuilder
 from rxagents.core.settings import SettingsArguments
 from rxagents.core.tools import ToolLike
-from rxagents.operators import collect
 from rxagents.runtime.last_value import last_value
 
 
@@ -82,6 +81,6 @@ class StreamingModel(ABC):
 
 
 async def _fold(stream: Observable[StreamChunk]) -> Response:
-    response = await last_value(stream.pipe(collect()))
-    assert response is not None, "collect emits one response, or fails"
-    return response
+    builder = ResponseBuilder()
+    await last_value(stream, builder.add)
+    return builder.response()

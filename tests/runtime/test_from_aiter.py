@@ -133,15 +133,16 @@ def test_what_a_consumer_raises_after_it_disposed_is_still_reported(
             try:
                 yield 1
             finally:
-                await asyncio.sleep(0)  # the cancellation comes here
                 closed.set()
+                await asyncio.sleep(0)  # the cancellation comes here
 
         def leave_and_raise(_: int) -> None:
             subscription.dispose()
             raise ValueError("the consumer's own")
 
         subscription = rxagents.from_aiter(numbers).subscribe(leave_and_raise)
-        while not loop_errors:
+        await closed.wait()
+        for _ in range(3):
             await asyncio.sleep(0)
         assert str(loop_errors.pop()["exception"]) == "the consumer's own"
 
