@@ -27,6 +27,9 @@ class SectionText:
         if not self.has_text:
             text = text.lstrip()
         told = text.rstrip()
+        if told is text and self.has_text and not self._blanks:
+            self._fragments.append(text)
+            return text  # as nearly every piece is
         blanks = text[len(told) :]
         if told:
             self.has_text = True
