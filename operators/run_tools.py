@@ -11,7 +11,7 @@ from reactivex import Observable, abc
 from rxagents.core.checks import checked_count, checked_function
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError, ToolError, ToolNotFoundError
-from rxagents.core.events import ErrorInfo, ToolEnd, ToolProgress, ToolStart
+from rxagents.core.events import ErrorInfo, Reset, ToolEnd, ToolProgress, ToolStart
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.core.tools import Tool, ToolLike, to_tools
@@ -36,7 +36,8 @@ def run_tools(
     Calls are read from chunks, which pass through too, or are `ToolCall`s, as `scan_steps` and
     `assemble_tool_calls` emit them, whose place the events take. Only sealed calls run: one that
     was cut off never does. A tool that fails, is unknown or not approved is no failure of the
-    stream, but a `ToolEnd` with an `error` and a `result` that tells the model.
+    stream, but a `ToolEnd` with an `error` and a `result` that tells the model. A reset, as a
+    chunk or as an event, takes back the calls before it: those that run are cancelled.
 
     .. marble::
         --add-----mul--a-|
@@ -133,9 +134,11 @@ class _Calls(Generic[T]):
                 self._take_fragments(item)
             elif "reset" in item.metadata:
                 self._void()
+        elif isinstance(item, Reset):
+            self._void()
 
     def on_error(self, error: Exception) -> None:
-        """Cancel what runs."""
+        """Cancel what runs, and then tell."""
         self._void()
         self._observer.on_error(error)
 
@@ -171,8 +174,6 @@ class _Calls(Generic[T]):
                 self._start_next()
 
         self._on_next(ToolStart(call.id, call.name, _arguments(call)))
-        if self._scope.is_disposed:
-            return  # the subscriber has left, and the tool shall not run
         tool = self._tools.get(call.name)
         if tool is None:
             self.slots += 1

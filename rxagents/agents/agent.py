@@ -91,8 +91,8 @@ class BaseAgent(ABC):
         self._start_tools: StartTools = options.pop("start_tools", "at_once")
         self._approve = options.pop("approve", None)
         self._settings = cast("SettingsArguments", options)
-        Settings().override(**self._settings)
-        self._run_tools(())
+        Settings().override(**self._settings)  # which checks them, here and not in a run
+        self._run_tools(())  # which checks the options of tools
 
     @property
     def tools(self) -> tuple[Tool, ...]:

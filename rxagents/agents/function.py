@@ -12,6 +12,7 @@ from rxagents.agents.turns import Events, to_events
 from rxagents.core.errors import OutputError
 from rxagents.core.events import Answer
 from rxagents.core.messages import Message
+from rxagents.core.settings import SettingsArguments
 
 
 class FunctionAgent(BaseAgent):
@@ -19,19 +20,28 @@ class FunctionAgent(BaseAgent):
 
     Each tool starts as soon as its call is whole, while the model goes on to write. A tool that
     fails or is unknown becomes a result that the model sees. What tools return is text that
-    others may have written: a model may follow instructions in it.
+    others may have written: a model may follow instructions in it. A `tool_choice` that demands a
+    call holds for the first turn of a run, which could not end otherwise.
 
     See `BaseAgent` for the arguments.
     """
 
     def _turn(self, turn: Turn) -> Events:
         run = turn.run
-        chunks = self._llm.chat_stream(run.messages, run.tools, **self._settings)
+        settings = _settings_of(turn, self._settings)
+        chunks = self._llm.chat_stream(run.messages, run.tools, **settings)
         return chunks.pipe(
             rx_ops.do_action(turn.accumulate),
             self._run_tools(run.tools),
             to_events(turn, conclude),
         )
+
+
+def _settings_of(turn: Turn, settings: SettingsArguments) -> SettingsArguments:
+    demands_call = settings.get("tool_choice") not in {None, "auto", "none"}
+    if demands_call and turn.run.iterations > 1:
+        return {**settings, "tool_choice": "auto"}
+    return settings
 
 
 def conclude(turn: Turn) -> Iterator[Answer]:

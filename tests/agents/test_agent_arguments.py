@@ -22,7 +22,9 @@ from wires import SpokenWire
 import rxagents
 from rxagents import (
     ConfigurationError,
+    FunctionAgent,
     Message,
+    ToolCall,
     ToolEnd,
 )
 from rxagents.core.settings import SettingsArguments
@@ -244,5 +246,36 @@ def test_a_model_that_streams_something_else_fails_the_run_with_a_typed_error(
         seen = await seen_to_end(agent.make(Strange()).run_stream("hi"))
         assert isinstance(seen.error, ConfigurationError)
         assert "StreamChunk" in str(seen.error)
+
+    run_async(check())
+
+
+CALL = ToolCall("call_1", "weather", '{"city":"Oslo"}')
+
+
+@pytest.mark.parametrize("choice", ["required", "weather", "auto", "none", None])
+def test_a_call_is_demanded_of_the_first_turn_only(choice: str | None, run_async: Any) -> None:
+    async def check() -> None:
+        llm = ScriptedLLM(Reply(tool_calls=[CALL]), "Cold.", Reply(tool_calls=[CALL]), "Cold.")
+        agent = FunctionAgent(llm, [Calls().weather()], tool_choice=choice)
+        later = "auto" if choice in {"required", "weather"} else choice
+        for _ in range(2):  # and of every run's
+            await agent.run("hi")
+        choices = [request.settings.tool_choice for request in llm.requests]
+        assert choices == [choice, later] * 2
+
+    run_async(check())
+
+
+@each_wire
+def test_a_tool_choice_by_the_user_reaches_the_provider(wire: SpokenWire, run_async: Any) -> None:
+    if wire.name == "ollama":
+        pytest.skip("the API has no tool_choice")
+
+    async def check() -> None:
+        async with served(wire, "Hello.") as (server, llm):
+            made = FunctionAgent(llm, [Calls().weather()], tool_choice="none")
+            assert (await made.run("hi")).output == "Hello."
+            assert "none" in server.requests[0].body.decode().lower()
 
     run_async(check())

@@ -11,7 +11,15 @@ from observing import pending
 from reactivex.testing import TestScheduler
 from timed_tools import TimedTools, call
 
-from rxagents import ErrorEvent, FunctionAgent, LimitReachedError, ReActAgent, ServerError, ToolCall
+from rxagents import (
+    ErrorEvent,
+    FunctionAgent,
+    LimitReachedError,
+    ReActAgent,
+    ServerError,
+    StreamEvent,
+    ToolCall,
+)
 from rxagents.testing import Reply, ScriptedLLM
 
 Marks = list[tuple[float, str]]
@@ -131,6 +139,23 @@ def test_max_seconds_ends_a_run_at_its_moment(agent: AgentKind, seconds: float) 
     assert marks[-2][1].startswith("error The run has taken")
     assert marks[-1][1] == f"# {LimitReachedError.__name__}"
     assert not [mark for _, mark in marks if mark.startswith("complete")]
+
+
+@each_agent
+def test_no_tool_runs_any_more_when_the_run_is_told_to_be_out_of_time(agent: AgentKind) -> None:
+    tools = TimedTools()
+    scheduler = TestScheduler()
+    llm = ScriptedLLM(agent.calls(("a", {})))
+    left: list[list[str]] = []
+
+    def note(event: StreamEvent) -> None:
+        if isinstance(event, ErrorEvent):
+            left.append(list(tools.left))
+
+    made = agent.make(llm, [tools.taking("a", 90)], max_seconds=10)
+    made.run_stream("hi").subscribe(note, lambda _: None, scheduler=scheduler)
+    scheduler.start()
+    assert left == [["a"]]
 
 
 @each_agent

@@ -43,6 +43,8 @@ each_piecewise_wire = pytest.mark.parametrize(
 
 def in_the_middle(wire: SpokenWire, reply: Reply, text: bytes) -> int:
     """Return how many events bring the reply past the first one with `text`."""
+    if wire.name not in _PATHS:
+        return 1  # a call is one event
     events = wire_of(_PATHS[wire.name]).events(reply, "m", "id")
     return next(n for n, event in enumerate(events) if text in event) + 2
 
@@ -152,7 +154,7 @@ def test_arguments_keep_their_types(wire: SpokenWire, run_async: Any) -> None:
     run_async(check())
 
 
-@each_piecewise_wire
+@each_wire
 def test_a_call_starts_while_the_model_still_writes_the_next_one(
     wire: SpokenWire, run_async: Any
 ) -> None:
@@ -234,7 +236,8 @@ def test_text_and_refusal_in_one_chunk_are_both_told(run_async: Any) -> None:
     class Both(ScriptedLLM):
         def chat_stream(self, *_: Any, **__: Any) -> Any:
             async def chunks() -> Any:
-                yield StreamChunk("Well, ", refusal="I will not.", reasoning="Hm.")
+                yield StreamChunk("Well, ", refusal="I will", reasoning="Hm.")
+                yield StreamChunk("no, ", refusal=" not.")
                 yield StreamChunk("not seen", choice=1, reasoning="nor this", refusal="nor that")
                 yield StreamChunk(finish_reason="stop")
 
@@ -243,7 +246,8 @@ def test_text_and_refusal_in_one_chunk_are_both_told(run_async: Any) -> None:
     async def check() -> None:
         seen = await seen_to_end(FunctionAgent(Both()).run_stream("hi"))
         told = [(event.type, event.content) for event in seen.events[:-2]]
-        assert told == [("reasoning", "Hm."), ("token", "Well, "), ("token", "I will not.")]
+        texts = ["Hm.", "Well, ", "I will", "no, ", " not."]
+        assert told == list(zip(["reasoning"] + 4 * ["token"], texts, strict=True))
 
     run_async(check())
 
@@ -273,19 +277,5 @@ def test_a_conversation_can_go_on_with_what_a_run_made_of_it(
             second = await agent.run([*first.messages, Message.user("And now?")])
             assert second.output == "Still cold."
             assert "Oslo is cold" in server.requests[2].body.decode()
-
-    run_async(check())
-
-
-@each_wire
-def test_a_tool_choice_by_the_user_reaches_the_provider(wire: SpokenWire, run_async: Any) -> None:
-    if wire.name == "ollama":
-        pytest.skip("the API has no tool_choice")
-
-    async def check() -> None:
-        async with served(wire, "Hello.") as (server, llm):
-            made = FunctionAgent(llm, [Calls().weather()], tool_choice="none")
-            assert (await made.run("hi")).output == "Hello."
-            assert "none" in server.requests[0].body.decode().lower()
 
     run_async(check())

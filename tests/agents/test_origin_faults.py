@@ -161,11 +161,11 @@ def test_a_long_healthy_stream_outlives_the_timeout_and_a_silent_one_does_not(
     wire: SpokenWire, run_async: Any
 ) -> None:
     async def check() -> None:
-        healthy = Reply("a b c d e f g h i j", interval=0.03)
+        healthy = Reply("a b c d e f g h i j", interval=0.06)
         silent = Reply("a b c", cut_after=3, ending=Ending.STALL)
-        timeouts = Timeouts(first=5, idle=0.2)
+        timeouts = Timeouts(first=5, idle=0.4)
         async with served(wire, healthy, silent, timeout=timeouts) as (_, llm):
-            assert (await llm.chat("hi")).content == "a b c d e f g h i j"  # takes 0.3 s
+            assert (await llm.chat("hi")).content == "a b c d e f g h i j"  # takes 0.6 s
             with pytest.raises(rxagents.IdleTimeoutError):
                 await llm.chat("hi")
 

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+import reactivex as rx
 from agent_runs import (
     AgentKind,
     Calls,
@@ -26,6 +27,7 @@ from rxagents import (
     ConfigurationError,
     ErrorEvent,
     Reset,
+    StreamChunk,
     StreamEvent,
     Token,
     ToolEnd,
@@ -148,6 +150,30 @@ def test_everything_is_told_on_the_loops_thread_and_nothing_inside_subscribe(
         assert seen.error is None
         assert [end.error for end in seen.all(ToolEnd)] == [None]
         assert threads == {threading.get_ident()}
+
+    run_async(check())
+
+
+class AtOnce(ScriptedLLM):
+    """Emits inside `subscribe`, as users' own models may."""
+
+    def chat_stream(self, *_: Any, **__: Any) -> rx.Observable[StreamChunk]:
+        return rx.of(StreamChunk("Answer: yes"), StreamChunk(finish_reason="stop"))
+
+
+@each_agent
+def test_a_model_that_emits_inside_subscribe_does_not_make_the_run_do_so(
+    agent: AgentKind, run_async: Any
+) -> None:
+    async def check() -> None:
+        seen = RunSeen(agent.make(AtOnce()).run_stream("hi"))
+        assert (seen.events, seen.completed) == ([], False)
+        await seen.over.wait()
+        assert seen.completed
+        gone = RunSeen(agent.make(AtOnce()).run_stream("hi"))
+        gone.dispose()
+        await asyncio.sleep(0)
+        assert gone.events == []
 
     run_async(check())
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -186,6 +188,59 @@ def test_take_ends_the_run_and_its_tools(
             await held.cancelled.wait()
 
     run_async(check())
+
+
+@each_agent
+def test_cancelling_the_task_that_awaits_a_run_cancels_its_tool(
+    agent: AgentKind, run_async: Any
+) -> None:
+    async def check() -> None:
+        held = HeldTool()
+        llm = ScriptedLLM(agent.calls(("held", {})))
+        task = asyncio.create_task(agent.make(llm, [held.tool]).run("hi"))
+        await held.running.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert held.cancelled.is_set()
+
+    run_async(check())
+
+
+@each_agent
+@pytest.mark.parametrize("disposed", [False, True], ids=["ended", "disposed"])
+def test_nothing_keeps_a_run_that_is_over(agent: AgentKind, disposed: bool, run_async: Any) -> None:
+    async def check() -> None:
+        held = HeldTool()
+        llm = Remembering(agent.calls(("held", {})), agent.answers("Done."))
+        seen = RunSeen(agent.make(llm, [held.tool]).run_stream("hi"))
+        await held.running.wait()
+        if disposed:
+            seen.dispose()
+            await held.cancelled.wait()
+        else:
+            held.release.set()
+            await seen.over.wait()
+        await asyncio.sleep(0)
+        events, seen = seen.events, None  # type: ignore[assignment]
+        gc.collect()
+        assert events
+        assert [reference() for reference in llm.streams] == [None] * len(llm.streams)
+
+    run_async(check())
+
+
+class Remembering(ScriptedLLM):
+    """Knows its streams, which belong to runs, weakly."""
+
+    def __init__(self, *replies: Reply) -> None:
+        super().__init__(*replies)
+        self.streams: list[weakref.ref[Any]] = []
+
+    def chat_stream(self, *args: Any, **settings: Any) -> Any:
+        stream = super().chat_stream(*args, **settings)
+        self.streams.append(weakref.ref(stream))
+        return stream
 
 
 @each_agent

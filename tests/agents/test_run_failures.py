@@ -109,7 +109,7 @@ def test_a_failing_stream_cancels_the_tools_of_its_turn(
     async def check() -> None:
         held = HeldTool()
         broken = rxagents.ServerError("broken", status=500)
-        turn = agent.calls(("held", {}), ("held", {}), error=broken, interval=0.01)
+        turn = agent.calls(("held", {}), ("held", {}), error=broken, interval=0.03)
         async with served(wire, turn) as (_, llm):
             seen = await seen_to_end(agent.make(llm, [held.tool]).run_stream("hi"))
             assert_failed(seen, rxagents.ProviderError)

@@ -134,7 +134,7 @@ def test_seconds_end_a_run_wherever_it_is(
             "in a tool": agent.calls(("held", {})),
         }[where]
         async with served(wire, turn) as (server, llm):
-            made = agent.make(llm, [held.tool], max_seconds=0.1)
+            made = agent.make(llm, [held.tool], max_seconds=0.25)
             seen = await seen_to_end(made.run_stream("hi"))
             assert_failed(seen, rxagents.LimitReachedError)
             assert "max_seconds" in str(seen.error)

@@ -34,6 +34,7 @@ from rxagents import (
 from rxagents import operators as ops
 from rxagents.core.protocols import Messages
 from rxagents.core.settings import SettingsArguments
+from rxagents.testing import ScriptedLLM
 
 OSLO = ("weather", {"city": "Oslo"})
 ROME = ("weather", {"city": "Rome", "days": 2})
@@ -215,6 +216,26 @@ def test_approval_is_asked_for_and_given(
     run_async(check())
 
 
+@each_agent
+@each_wire
+def test_an_agent_may_be_the_tool_of_an_agent(
+    agent: AgentKind, wire: SpokenWire, run_async: Any
+) -> None:
+    async def check() -> None:
+        helper = agent.make(ScriptedLLM(agent.answers("It snows.")))
+
+        @tool
+        async def ask(question: str) -> str:
+            return str((await helper.run(question)).output)
+
+        turns = agent.calls(("ask", {"question": "Oslo?"})), agent.answers("Snow.")
+        async with served(wire, *turns) as (server, llm):
+            assert (await agent.make(llm, [ask]).run("hi")).output == "Snow."
+            assert "It snows." in server.requests[1].body.decode()
+
+    run_async(check())
+
+
 class Retrying:
     """A model that starts an answer again when it breaks off."""
 
@@ -240,7 +261,7 @@ def test_a_turn_that_was_started_again_counts_only_once(
         calls = Calls()
         held = HeldTool()
         error = rxagents.ServerError("oh", status=500)
-        broken = agent.calls(("held", {}), ("held", {}), text="Old.", interval=0.01, error=error)
+        broken = agent.calls(("held", {}), ("held", {}), text="Old.", interval=0.03, error=error)
         turns = broken, agent.calls(OSLO, text="New."), agent.answers("Cold.")
         async with served(wire, *turns) as (server, llm):
             tools = [calls.weather(), held.tool]

@@ -1,0 +1,193 @@
+"""`run_tools`: tools that somebody has to agree to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import reactivex as rx
+from observing import Seen, pending
+from reactivex.testing import ReactiveTest, TestScheduler
+from timed_tools import TimedTools, call
+
+from rxagents import ToolCall, ToolEnd, ToolStart, tool
+from rxagents import operators as ops
+
+on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
+
+
+def run_timed(tools: TimedTools, approve: Any) -> list[Any]:
+    """Call a tool that takes 10 s and requires approval; return when what came."""
+    scheduler = TestScheduler()
+    source: Any = scheduler.create_hot_observable(on_next(210, call("a")), on_completed(220))
+    made = tools.taking("a", 10, requires_approval=True)
+    observer: Any = scheduler.start(lambda: source.pipe(ops.run_tools([made], approve=approve)))
+    assert not pending(scheduler)
+    return [(m.time, m.value.value if m.value.kind == "N" else m.value.kind) for m in observer.messages]  # fmt: skip  # noqa: E501
+
+
+def test_an_approved_tool_runs_and_the_call_is_what_was_asked_about() -> None:
+    asked: list[ToolCall] = []
+
+    def approve(call: ToolCall) -> bool:
+        asked.append(call)
+        return True
+
+    tools = TimedTools()
+    (began, start), (ended, end), last = run_timed(tools, approve)
+    assert asked == [call("a")]
+    assert (began, ended, last) == (210, 220, (220, "C"))
+    assert isinstance(start, ToolStart)
+    assert (end.result, end.error, tools.began) == ("a", None, ["a"])
+
+
+def refuse_by_raising(_: ToolCall) -> bool:
+    raise OSError("the line is dead")
+
+
+@pytest.mark.parametrize(
+    ("approve", "reason"),
+    [
+        (None, "it was not approved"),
+        (lambda _: False, "it was not approved"),
+        (lambda _: None, "it was not approved"),
+        (lambda _: "yes", "it was not approved"),  # only True is
+        (refuse_by_raising, "the line is dead"),
+    ],
+)
+def test_a_tool_that_is_not_approved_does_not_run_and_the_model_is_told(
+    approve: Any, reason: str
+) -> None:
+    tools = TimedTools()
+    _, (time, end), _ = run_timed(tools, approve)
+    assert time == 210
+    assert tools.began == []
+    assert isinstance(end, ToolEnd)
+    assert end.error is not None
+    assert end.error.kind == "ToolError"
+    assert end.result.startswith("Error: ")
+    assert reason in end.result
+
+
+def test_a_tool_that_requires_none_is_not_asked_about() -> None:
+    tools = TimedTools()
+    source = rx.of(call("b"))
+    scheduler = TestScheduler()
+    operator = ops.run_tools([tools.taking("b", 1)], approve=refuse_by_raising)
+    scheduler.start(lambda: source.pipe(operator))
+    assert tools.began == ["b"]
+
+
+# On a loop: whoever is asked may take time.
+
+
+@tool(requires_approval=True)
+async def act() -> str:
+    return "done"
+
+
+def acting(approve: Any) -> Seen:
+    return Seen(rx.of(call("act")).pipe(ops.run_tools([act], approve=approve)))
+
+
+async def agree(_: ToolCall) -> bool:
+    await asyncio.sleep(0)
+    return True
+
+
+async def decline(_: ToolCall) -> bool:
+    return False
+
+
+async def fail(_: ToolCall) -> bool:
+    raise OSError("the line is dead")
+
+
+async def be_cancelled(_: ToolCall) -> bool:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize(
+    ("approve", "result"),
+    [
+        (agree, "done"),
+        (lambda call: agree(call), "done"),
+        (decline, "not approved"),
+        (fail, "the line is dead"),
+        (be_cancelled, "could not be approved"),
+    ],
+)
+def test_approval_may_be_awaited(approve: Any, result: str, run_async: Any) -> None:
+    async def check() -> None:
+        seen = acting(approve)
+        await seen.over.wait()
+        start, end, last = seen.notes
+        assert (start.content, last) == ("act", "end")
+        assert result in end.result
+
+    run_async(check())
+
+
+def test_dispose_while_somebody_is_asked_cancels_the_question(run_async: Any) -> None:
+    async def check() -> None:
+        asked, cancelled = asyncio.Event(), asyncio.Event()
+
+        async def ask(_: ToolCall) -> bool:
+            asked.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+            return True
+
+        seen = acting(ask)
+        await asked.wait()
+        seen.subscription.dispose()
+        await cancelled.wait()
+        assert [type(note) for note in seen.notes] == [ToolStart]
+
+    run_async(check())
+
+
+def test_dispose_before_the_question_is_asked_asks_nobody(run_async: Any) -> None:
+    async def check() -> None:
+        async def ask(_: ToolCall) -> bool:
+            raise AssertionError("asked")
+
+        seen = acting(ask)
+        seen.subscription.dispose()
+        await asyncio.sleep(0)
+        assert [type(note) for note in seen.notes] == [ToolStart]
+
+    run_async(check())
+
+
+def test_what_the_consumer_raises_at_a_refusal_is_reported_once_and_asks_once(
+    run_async: Any, loop_errors: list[dict[str, Any]]
+) -> None:
+    async def check() -> None:
+        asked: list[ToolCall] = []
+        raised = asyncio.Event()
+
+        def take(event: Any) -> None:
+            if isinstance(event, ToolEnd):
+                raised.set()
+                raise KeyError("mine")
+
+        def end(*_: Any) -> None:
+            raise AssertionError("no terminal")
+
+        def decline(call: ToolCall) -> bool:
+            asked.append(call)
+            return False
+
+        operator = ops.run_tools([act], approve=decline)
+        rx.of(call("act")).pipe(operator).subscribe(take, end, end)
+        await raised.wait()
+        await asyncio.sleep(0)
+        assert len(asked) == 1
+
+    run_async(check())
+    assert [type(context["exception"]) for context in loop_errors] == [KeyError]
+    loop_errors.clear()

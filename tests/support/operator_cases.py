@@ -1,0 +1,182 @@
+"""Every operator of the library, ready to be held to the laws of all."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import reactivex as rx
+from msgspec import Struct
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+
+import rxagents
+from rxagents import Token, ToolCall
+from rxagents import operators as ops
+from rxagents.core.chunks import StreamChunk, ToolCallDelta
+
+Operator = Callable[[Observable[Any]], Observable[Any]]
+
+
+class Case(Struct):
+    """An operator and what its source emits.
+
+    Attributes:
+        make: Returns the operator; may use the folder.
+        items: What the source emits, again and again from the second on.
+    """
+
+    make: Callable[[Path], Operator]
+    items: tuple[Any, ...]
+
+    def stream(self) -> Iterator[Any]:
+        """Yield the source's items, without end."""
+        first, *rest = self.items
+        return itertools.chain([first], itertools.cycle(rest or [first]))
+
+
+def _always(operator: Callable[[], Operator]) -> Callable[[Path], Operator]:
+    return lambda _: operator()
+
+
+async def _same(item: Any) -> Any:
+    return item
+
+
+async def _add(a: int, b: int) -> int:
+    """Add."""
+    return a + b
+
+
+def _ignore(_: object) -> None: ...
+
+
+def _harmless(_: str) -> bool:
+    return True
+
+
+def _played(folder: Path) -> Operator:
+    path = folder / "played.jsonl"
+    if not path.exists():
+        rxagents.run(rx.of(*"abc").pipe(ops.record(path)))
+    player = ops.from_recording(path, str)
+    return lambda _: player
+
+
+def _never() -> Observable[Any]:
+    return rx.never()
+
+
+_CHUNKS = (StreamChunk("Hel"), StreamChunk("lo "))
+_TEXTS = ("Hello. ", "You. ")
+_ARRAY = ("[", "1, ")
+_CALL = ToolCallDelta(0, "call_1", "_add", '{"a": 1, "b": 2}', sealed=True)
+_CALLS = (StreamChunk("Hel"), StreamChunk(tool_calls=(_CALL,)))
+
+CASES: dict[str, Case] = {
+    "decode_sse": Case(_always(ops.decode_sse), (b"data: a\n\nda", b"ta: b\n\nda")),
+    "decode_ndjson": Case(_always(ops.decode_ndjson), (b'"a"\n"', b'b"\n"')),
+    "text": Case(_always(ops.text), _CHUNKS),
+    "reasoning": Case(_always(ops.reasoning), (StreamChunk(reasoning="hm"),)),
+    "accumulate": Case(_always(ops.accumulate), _CHUNKS),
+    "collect": Case(_always(ops.collect), _CHUNKS),
+    "assemble_tool_calls": Case(_always(ops.assemble_tool_calls), _CALLS),
+    "total_usage": Case(_always(ops.total_usage), _CHUNKS),
+    "stop_at": Case(_always(lambda: ops.stop_at("END")), _CHUNKS),
+    "partial_json": Case(_always(ops.partial_json), _ARRAY),
+    "partial_object": Case(_always(lambda: ops.partial_object(list[int])), _ARRAY),
+    "split_sentences": Case(_always(ops.split_sentences), _TEXTS),
+    "scan_steps": Case(_always(ops.scan_steps), (StreamChunk("Thought: a\n"), StreamChunk("b\n"))),
+    "filter_actions": Case(_always(ops.filter_actions), (ToolCall("1", "add", "{}"), Token("a"))),
+    "run_tools": Case(_always(lambda: ops.run_tools([_add])), (*_CALLS, StreamChunk("lo"))),
+    "of_type": Case(_always(lambda: ops.of_type(Token)), (Token("a"), ToolCall("1", "add", "{}"))),
+    "timeout_first": Case(_always(lambda: ops.timeout_first(300)), _TEXTS),
+    "timeout_idle": Case(_always(lambda: ops.timeout_idle(300)), _TEXTS),
+    "timeout_total": Case(_always(lambda: ops.timeout_total(300)), _TEXTS),
+    "retry_with_backoff": Case(_always(ops.retry_with_backoff), _CHUNKS),
+    "fallback_to": Case(_always(lambda: ops.fallback_to(_never())), _CHUNKS),
+    "hedge": Case(_always(lambda: ops.hedge(_never(), after=300)), _CHUNKS),
+    "coalesce": Case(_always(lambda: ops.coalesce(20)), _TEXTS),
+    "smooth": Case(_always(lambda: ops.smooth(10, longest_lag=100)), ("a b", " c")),
+    "share_bounded": Case(_always(ops.share_bounded), _TEXTS),
+    "replay_bounded": Case(_always(lambda: ops.replay_bounded(4)), _TEXTS),
+    "map_async": Case(_always(lambda: ops.map_async(_same)), _TEXTS),
+    "guard_window": Case(_always(lambda: ops.guard_window(_harmless, 3)), _TEXTS),
+    "tap_safely": Case(_always(lambda: ops.tap_safely(_ignore)), _TEXTS),
+    "measure": Case(_always(lambda: ops.measure(_ignore)), _TEXTS),
+    "record": Case(lambda folder: ops.record(folder / "recorded.jsonl"), _TEXTS),
+    "from_recording": Case(_played, _TEXTS),
+}
+
+SOURCES = {"from_recording"}
+"""They have no source, and so no law about one."""
+
+SHARED = {"share_bounded", "replay_bounded"}
+"""Their subscriptions depend on each other, by intent."""
+
+
+class Script:
+    """A source that does what it is told at the times it is told; knows who still listens.
+
+    Args:
+        case: Whose items to emit.
+        steps: Seconds to wait, and what to do then: emit (`n`), fail (`e`) or complete (`c`).
+    """
+
+    def __init__(self, case: Case, steps: list[tuple[float, str]]) -> None:
+        self.failure = OSError("the wire is cut")
+        self.subscribed = self.listening = 0
+        self._case = case
+        self._steps = steps
+        self.observable: Observable[Any] = Observable(self._subscribe)
+
+    def _subscribe(
+        self, observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        self.subscribed += 1
+        self.listening += 1
+        loop = asyncio.get_running_loop()
+        items, time, timers = self._case.stream(), 0.0, []
+        for seconds, kind in self._steps:
+            time += seconds
+            timers.append(loop.call_later(time, self._do, observer, kind, items))
+
+        def dispose() -> None:
+            self.listening -= 1
+            for timer in timers:
+                timer.cancel()
+
+        return Disposable(dispose)
+
+    def _do(self, observer: abc.ObserverBase[Any], kind: str, items: Iterator[Any]) -> None:
+        match kind:
+            case "n":
+                observer.on_next(next(items))
+            case "e":
+                observer.on_error(self.failure)
+            case _:
+                observer.on_completed()
+
+
+class Stream:
+    """An asynchronous iterable of a case's items; knows how many it has made, and its end."""
+
+    def __init__(self, case: Case, limit: float = math.inf) -> None:
+        self.started = self.made = self.closed = 0
+        self._case = case
+        self._limit = limit
+
+    async def __call__(self) -> AsyncIterator[Any]:
+        self.started += 1
+        try:
+            for item in self._case.stream():
+                if self.made >= self._limit:
+                    return
+                self.made += 1
+                yield item
+        finally:
+            self.closed += 1
