@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -12,9 +11,9 @@ import msgspec
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError, StreamDecodeError, TruncatedStreamError
-from rxagents.core.recording import ChunkRestorer, RecordedLine
+from rxagents.core.recording import RecordedLine
+from rxagents.operators._recordings import read_lines
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
@@ -68,7 +67,7 @@ def from_recording(
         raise ConfigurationError(f"speed must be a number above 0, not {speed!r}.")
     try:
         decoder = msgspec.json.Decoder(RecordedLine[type])  # type: ignore[valid-type]  # a type at run time
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # of msgspec and typing, many kinds
         raise ConfigurationError(f"Items cannot be read as {type!r}: {error}.") from error
 
     def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
@@ -78,41 +77,13 @@ def from_recording(
             observer.on_error(_unreadable(error))
             return
         scope.hold(Disposable(file.close))
-        _Player(observer, scope, _lines(file, decoder, str(path)), speed).start()
+        _Player(observer, scope, read_lines(file, decoder, str(path)), speed).start()
 
     return timed(subscribe)
 
 
 def _unreadable(error: Exception) -> ConfigurationError:
     return ConfigurationError(f"The recording cannot be read: {error}.")
-
-
-def _lines(
-    file: Iterator[bytes], decoder: msgspec.json.Decoder[RecordedLine[T]], path: str
-) -> Iterator[RecordedLine[T]]:
-    restorer = ChunkRestorer()
-    for number, line in enumerate(file, start=1):
-        try:
-            yield _decoded(line, decoder, restorer)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise StreamDecodeError(
-                f"Line {number} of the recording {path} cannot be read: {error}. Check that it was "
-                "written by record, and the type of the items."
-            ) from error
-    raise TruncatedStreamError(
-        f"The recording {path} has no end: the stream was disposed, or the program stopped."
-    )
-
-
-def _decoded(
-    line: bytes, decoder: msgspec.json.Decoder[RecordedLine[T]], restorer: ChunkRestorer
-) -> RecordedLine[T]:
-    recorded = decoder.decode(line)
-    if isinstance(recorded.item, StreamChunk):
-        restorer.restore(recorded.item)
-    elif recorded.item is msgspec.UNSET and not recorded.completed and recorded.error is None:
-        raise ValueError("it has neither an item nor an end")
-    return recorded
 
 
 class _Player(Generic[T]):

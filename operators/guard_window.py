@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-from msgspec import Struct
 from reactivex import Observable, abc, compose
 from reactivex import operators as rx
 
 from rxagents.core.checks import checked_count, checked_function
-from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError, OutputError
-from rxagents.core.events import Answer, Complete, Reasoning, Thought, Token
+from rxagents.operators._windows import Waiting, Window
 from rxagents.operators.map_async import map_async
 
 T = TypeVar("T")
@@ -71,65 +68,12 @@ def guard_window(
     return compose(_windows(size), _checked(check), _released())
 
 
-class _Window(Struct, Generic[T], frozen=True):
-    """What is checked together, and what may go if all is well."""
-
-    text: str
-    items: list[T]
-
-
-class _Waiting(Generic[T]):
-    """The items that wait, and how much text they have."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._items: deque[tuple[T, str]] = deque()
-        self._length = 0
-        self._unchecked = 0
-
-    def add(self, item: T) -> _Window[T] | None:
-        """Take in an item; return what is to be checked now, if anything."""
-        text = _text_of(item)
-        self._items.append((item, text))
-        self._length += len(text)
-        self._unchecked += len(text)
-        if self._length >= 2 * self._size and self._unchecked >= self._size:
-            return self._window(self._size)
-        return None if self._length else self._window(0)
-
-    def rest(self) -> _Window[T]:
-        """Return all that waits."""
-        return self._window(0)
-
-    def _window(self, held_back: int) -> _Window[T]:
-        """Return a window that lets go of as many items as leave `held_back` characters."""
-        checked = "".join(text for _, text in self._items)
-        self._unchecked = 0
-        released: list[T] = []
-        while self._items and self._length - len(self._items[0][1]) >= held_back:
-            item, text = self._items.popleft()
-            self._length -= len(text)
-            released.append(item)
-        return _Window(checked, released)
-
-
-def _text_of(item: object) -> str:
-    """Return all the text in `item`; what is a whole text stands apart from its neighbours."""
-    if type(item) is StreamChunk:
-        return item.reasoning + item.delta + item.refusal
-    if isinstance(item, (Token, Reasoning)):
-        return item.content
-    if isinstance(item, (Thought, Answer, Complete)):
-        return f"\n{item.content}\n"
-    return item if isinstance(item, str) else ""
-
-
-def _windows(size: int) -> Callable[[Observable[T]], Observable[_Window[T]]]:
-    def windows(source: Observable[T]) -> Observable[_Window[T]]:
+def _windows(size: int) -> Callable[[Observable[T]], Observable[Window[T]]]:
+    def windows(source: Observable[T]) -> Observable[Window[T]]:
         def subscribe(
-            observer: abc.ObserverBase[_Window[T]], scheduler: abc.SchedulerBase | None = None
+            observer: abc.ObserverBase[Window[T]], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            waiting = _Waiting[T](size)
+            waiting = Waiting[T](size)
 
             def on_next(item: T) -> None:
                 window = waiting.add(item)
@@ -153,11 +97,11 @@ def _windows(size: int) -> Callable[[Observable[T]], Observable[_Window[T]]]:
 
 def _checked(
     check: Callable[[str], Any],
-) -> Callable[[Observable[_Window[T]]], Observable[_Window[T]]]:
-    async def check_later(window: _Window[T]) -> _Window[T]:
+) -> Callable[[Observable[Window[T]]], Observable[Window[T]]]:
+    async def check_later(window: Window[T]) -> Window[T]:
         return _passed(window, not window.text or await check(window.text))
 
-    def check_now(window: _Window[T]) -> _Window[T]:
+    def check_now(window: Window[T]) -> Window[T]:
         return _passed(window, not window.text or check(window.text))
 
     return map_async(check_later) if _is_async(check) else rx.map(check_now)
@@ -169,7 +113,7 @@ def _is_async(function: Callable[[str], object]) -> bool:
     )
 
 
-def _passed(window: _Window[T], verdict: object) -> _Window[T]:
+def _passed(window: Window[T], verdict: object) -> Window[T]:
     if not isinstance(verdict, bool):
         raise ConfigurationError(
             f"The check of guard_window must return True or False, not {type(verdict).__name__}; "
@@ -183,12 +127,12 @@ def _passed(window: _Window[T], verdict: object) -> _Window[T]:
     return window
 
 
-def _released() -> Callable[[Observable[_Window[T]]], Observable[T]]:
-    def released(source: Observable[_Window[T]]) -> Observable[T]:
+def _released() -> Callable[[Observable[Window[T]]], Observable[T]]:
+    def released(source: Observable[Window[T]]) -> Observable[T]:
         def subscribe(
             observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            def on_next(window: _Window[T]) -> None:
+            def on_next(window: Window[T]) -> None:
                 for item in window.items:
                     observer.on_next(item)
 

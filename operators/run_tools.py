@@ -11,7 +11,7 @@ from reactivex import Observable, abc
 from rxagents.core.checks import checked_count, checked_function
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError, ToolError, ToolNotFoundError
-from rxagents.core.events import ErrorInfo, Reset, ToolEnd, ToolProgress, ToolStart
+from rxagents.core.events import ErrorInfo, Reset, Token, ToolEnd, ToolProgress, ToolStart
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.core.tools import Tool, ToolLike, to_tools
@@ -125,6 +125,9 @@ class _Calls(Generic[T]):
 
     def on_next(self, item: T) -> None:
         """Hand an item on; start what it calls."""
+        if type(item) is Token:
+            self._on_next(item)  # as nearly every item is
+            return
         if isinstance(item, ToolCall):
             self._call(item)
             return

@@ -69,6 +69,7 @@ def scan_steps(
             observer: abc.ObserverBase[Step], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             parser, timestamp = ReActParser(parameters), 0.0
+            emit = observer.on_next
 
             def on_next(chunk: StreamChunk) -> None:
                 nonlocal parser, timestamp
@@ -78,23 +79,21 @@ def scan_steps(
                 timestamp = chunk.timestamp
                 if "reset" in chunk.metadata:
                     parser = ReActParser(parameters)
-                    observer.on_next(Reset(chunk.metadata["reset"]))
+                    emit(Reset(chunk.metadata["reset"]))
                 elif chunk.choice == 0:
-                    read(chunk)
-
-            def read(chunk: StreamChunk) -> None:
-                if chunk.reasoning:
-                    observer.on_next(Reasoning(chunk.reasoning, timestamp))
-                for step in parser.feed(chunk.delta, timestamp) if chunk.delta else ():
-                    observer.on_next(step)
-                if chunk.refusal:
-                    observer.on_next(Token(chunk.refusal, "refusal", timestamp))
-                if parser.done:
-                    observer.on_completed()
+                    if chunk.reasoning:
+                        emit(Reasoning(chunk.reasoning, timestamp))
+                    if chunk.delta:
+                        for step in parser.feed(chunk.delta, timestamp):
+                            emit(step)
+                    if chunk.refusal:
+                        emit(Token(chunk.refusal, "refusal", timestamp))
+                    if parser.done:
+                        observer.on_completed()
 
             def on_completed() -> None:
                 for step in parser.flush(timestamp):
-                    observer.on_next(step)
+                    emit(step)
                 observer.on_completed()
 
             return source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler)

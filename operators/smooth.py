@@ -15,7 +15,7 @@ from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
 
-_WORD = re.compile(r"\s*\S+|\s+")
+_WORD = re.compile(r"\s*\S+(?:\s+\Z)?|\s+")
 
 
 def smooth(

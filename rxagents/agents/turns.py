@@ -39,7 +39,7 @@ def run_turns(run: Run, turn: Callable[[Turn], Events], first: Events | None = N
             yield turn(run.begin_turn())
         yield rx.just(run.complete())
 
-    return _with_error_event(_timed(rx.concat_with_iterable(turns()), run.limits.seconds))
+    return _framed(rx.concat_with_iterable(turns()), run.limits.seconds)
 
 
 def to_events(
@@ -109,38 +109,26 @@ def _events_of(chunk: StreamChunk) -> Iterator[StreamEvent]:
             yield Token(chunk.refusal, "refusal", chunk.timestamp)
 
 
-def _timed(source: Events, seconds: float | None) -> Events:
-    """Begin on the loop, and not inside of `subscribe`; end after `seconds`."""
+def _framed(source: Events, seconds: float | None) -> Events:
+    """Begin on the loop, and not inside of `subscribe`; end after `seconds`; tell errors twice.
+
+    The `ErrorEvent` before the error is for logs of events.
+    """
 
     def subscribe(observer: abc.ObserverBase[StreamEvent], scope: TimedScope) -> None:
         def begin() -> None:
-            scope.subscribe(source, observer.on_next, observer.on_error, observer.on_completed)
+            scope.subscribe(source, observer.on_next, fail, observer.on_completed)
+
+        def fail(error: Exception) -> None:
+            observer.on_next(ErrorEvent(ErrorInfo.of(error)))
+            observer.on_error(error)
 
         def expire() -> None:
             scope.dispose()
-            observer.on_error(
-                LimitReachedError(f"The run has taken its {seconds} seconds. Raise max_seconds.")
-            )
+            fail(LimitReachedError(f"The run has taken its {seconds} seconds. Raise max_seconds."))
 
         scope.timer(begin).start(0)
         if seconds is not None:
             scope.timer(expire).start(seconds)
 
     return timed(subscribe)
-
-
-def _with_error_event(source: Events) -> Events:
-    """Put an `ErrorEvent` before the error, so that a log of events has it too."""
-
-    def subscribe(
-        observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        def on_error(error: Exception) -> None:
-            observer.on_next(ErrorEvent(ErrorInfo.of(error)))
-            observer.on_error(error)
-
-        return source.subscribe(
-            observer.on_next, on_error, observer.on_completed, scheduler=scheduler
-        )
-
-    return Observable(subscribe)

@@ -79,7 +79,7 @@ _CALLS = (StreamChunk("Hel"), StreamChunk(tool_calls=(_CALL,)))
 
 CASES: dict[str, Case] = {
     "decode_sse": Case(_always(ops.decode_sse), (b"data: a\n\nda", b"ta: b\n\nda")),
-    "decode_ndjson": Case(_always(ops.decode_ndjson), (b'"a"\n"', b'b"\n"')),
+    "decode_ndjson": Case(_always(ops.decode_ndjson), (b'"a"\n', b'"b"\n')),
     "text": Case(_always(ops.text), _CHUNKS),
     "reasoning": Case(_always(ops.reasoning), (StreamChunk(reasoning="hm"),)),
     "accumulate": Case(_always(ops.accumulate), _CHUNKS),

@@ -1,0 +1,238 @@
+"""CPU time an item: each operator as a multiple of reactivex's `map` in the same run.
+
+    pip install -e '.[benchmarks]'
+    python benchmarks/operators.py
+
+The items are made before, and emitted from a plain loop inside a running event loop, as a source
+does that has read a burst. What is measured goes from the first item to the end of the stream, and
+includes the subscriber, which counts. The operators take turns, round by round, and each is
+divided by the `map` of its round; the table shows the medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import math
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import reactivex as rx
+from msgspec import Struct
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+from rich.console import Console
+from rich.table import Table
+
+import rxagents
+from rxagents import StreamChunk, Token, ToolCallDelta
+from rxagents import operators as ops
+from rxagents.core.chunks import TextBuffers
+
+Operator: TypeAlias = Callable[[Observable[Any]], Observable[Any]]
+
+TOLERATED = 3.0
+"""Multiples of `map` that an operator on the token path may cost without a reason."""
+
+
+class Work(Struct):
+    """What is measured.
+
+    Attributes:
+        make: Returns the operator.
+        items: Its typical input.
+        on_token_path: Whether every token of a stream goes through it.
+        reason: Why it costs more than is tolerated, if it does.
+    """
+
+    make: Callable[[], Operator]
+    items: Sequence[Any]
+    on_token_path: bool = True
+    reason: str = ""
+
+
+def pieces_of(text: str, count: int) -> list[str]:
+    """Return `count` pieces of four characters."""
+    whole = text * (4 * count // len(text) + 1)
+    return [whole[at : at + 4] for at in range(0, 4 * count, 4)]
+
+
+def chunks_of(texts: Sequence[str]) -> list[StreamChunk]:
+    """Return chunks as a provider makes them: one dict of metadata, the text so far shared."""
+    buffers, metadata = TextBuffers(), {"model": "any", "id": "1"}
+    return [
+        buffers.tie(StreamChunk(text, index, metadata=metadata, timestamp=1.0))
+        for index, text in enumerate(texts)
+    ]
+
+
+def works(count: int, folder: Path) -> dict[str, Work]:
+    """Return every operator with what it is measured with."""
+    prose = pieces_of("The quick brown fox jumps over the lazy dog, and rests. ", count)
+    chunks = chunks_of(prose)
+    thinking = [StreamChunk(reasoning=text, index=at) for at, text in enumerate(prose)]
+    react = chunks_of(
+        pieces_of("Thought: I have to add these two numbers, and then more.\n", count)
+    )
+    number = '{"number": 12345, "text": "a few words that a model wrote"}, '
+    array = ["[", *pieces_of(number, len(number) * (count // len(number))), "0]"]
+    calls = [StreamChunk(tool_calls=(ToolCallDelta(0, arguments=text),)) for text in prose]
+    tokens = [Token(text, timestamp=1.0) for text in prose]
+    events = [b'data: {"t": "' + text.encode() + b'"}\n\n' for text in prose]
+    lines = [b'{"t": "' + text.encode() + b'"}\n' for text in prose]
+    never: Observable[Any] = rx.never()
+    return {
+        "text": Work(ops.text, chunks),
+        "reasoning": Work(ops.reasoning, thinking),
+        "accumulate": Work(ops.accumulate, chunks),
+        "collect": Work(ops.collect, chunks),
+        "assemble_tool_calls": Work(ops.assemble_tool_calls, calls),
+        "total_usage": Work(ops.total_usage, chunks),
+        "stop_at": Work(lambda: ops.stop_at("\nObservation:"), chunks),
+        "partial_json": Work(ops.partial_json, array),
+        "partial_object": Work(lambda: ops.partial_object(list[Any]), array),
+        "split_sentences": Work(ops.split_sentences, prose),
+        "scan_steps": Work(ops.scan_steps, react),
+        "filter_actions": Work(ops.filter_actions, tokens),
+        "run_tools": Work(lambda: ops.run_tools([]), chunks),
+        "of_type": Work(lambda: ops.of_type(Token), tokens),
+        "timeout_first": Work(lambda: ops.timeout_first(60), chunks),
+        "timeout_idle": Work(lambda: ops.timeout_idle(60), chunks),
+        "timeout_total": Work(lambda: ops.timeout_total(60), chunks),
+        "retry_with_backoff": Work(ops.retry_with_backoff, chunks),
+        "fallback_to": Work(lambda: ops.fallback_to(never), chunks),
+        "hedge": Work(lambda: ops.hedge(never, after=60), chunks),
+        "coalesce": Work(lambda: ops.coalesce(size=32), chunks),
+        "smooth": Work(lambda: ops.smooth(1e-6, longest_lag=1e-6), chunks, on_token_path=False),
+        "share_bounded": Work(ops.share_bounded, chunks),
+        "replay_bounded": Work(lambda: ops.replay_bounded(64), chunks, on_token_path=False),
+        "map_async": Work(lambda: ops.map_async(same, overflow=rxagents.Overflow.DROP_OLDEST,
+                                                capacity=count), chunks, on_token_path=False),
+        "guard_window": Work(lambda: ops.guard_window(is_harmless, 64), chunks),
+        "tap_safely": Work(lambda: ops.tap_safely(ignore), chunks),
+        "measure": Work(lambda: ops.measure(ignore), chunks),
+        "record": Work(lambda: ops.record(folder / "record.jsonl"), chunks, on_token_path=False),
+        "from_recording": Work(
+            lambda: recording(folder / "played.jsonl", chunks), chunks, on_token_path=False
+        ),
+        "decode_sse": Work(ops.decode_sse, events, on_token_path=False),
+        "decode_ndjson": Work(ops.decode_ndjson, lines, on_token_path=False),
+    }  # fmt: skip
+
+
+def ignore(_: object) -> None:
+    """Do what a watcher does at the least."""
+
+
+def is_harmless(text: str) -> bool:
+    """Look for a word."""
+    return "password" not in text
+
+
+async def same(item: Any) -> Any:
+    """Return the item."""
+    return item
+
+
+def recording(path: Path, chunks: Sequence[StreamChunk]) -> Operator:
+    """Return an operator that plays a recording of `chunks`, and not its source."""
+    if not path.exists():
+        rx.from_iterable(chunks).pipe(ops.record(path)).subscribe()
+    player = ops.from_recording(path, StreamChunk, speed=math.inf)
+    return lambda _: player
+
+
+class Source(Observable[Any]):
+    """Emits when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observer: abc.ObserverBase[Any] | None = None
+
+    def _subscribe_core(
+        self, observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        self.observer = observer
+        return Disposable()
+
+    def emit(self, items: Sequence[Any]) -> None:
+        """Emit the items and complete."""
+        if self.observer is not None:
+            on_next = self.observer.on_next
+            for item in items:
+                on_next(item)
+            self.observer.on_completed()
+
+
+async def nanoseconds(operator: Operator, items: Sequence[Any]) -> float:
+    """Return the CPU time of one item, in nanoseconds."""
+    source, seen = Source(), 0
+    done = asyncio.get_running_loop().create_future()
+
+    def count(_: object) -> None:
+        nonlocal seen
+        seen += 1
+
+    gc.collect()
+    operator(source).subscribe(count, done.set_exception, lambda: done.set_result(None))
+    await asyncio.sleep(0)
+    start = time.process_time_ns()
+    source.emit(items)
+    await done
+    return (time.process_time_ns() - start) / len(items)
+
+
+async def measure(contenders: dict[str, Work], rounds: int) -> dict[str, list[float]]:
+    """Let the operators take turns; return the multiples of `map`, by round."""
+    chunks = contenders["text"].items
+    multiples: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds + 1):
+        base = await nanoseconds(rx.operators.map(lambda item: item), chunks)
+        for name, work in contenders.items():
+            spent = await nanoseconds(work.make(), work.items)
+            if number:  # the first round warms up
+                multiples[name].append(spent / base)
+    return multiples
+
+
+def show(contenders: dict[str, Work], medians: dict[str, float]) -> None:
+    """Print the table."""
+    table = Table(title="CPU time an item, as a multiple of reactivex's map")
+    for heading in ("", "x map", "token path", "why"):
+        table.add_column(heading, justify="right" if heading == "x map" else "left")
+    for name, median in sorted(medians.items(), key=lambda entry: entry[1]):
+        work = contenders[name]
+        path = "yes" if work.on_token_path else ""
+        table.add_row(name, f"{median:.2f}", path, work.reason if median > TOLERATED else "")
+    Console().print(table)
+
+
+def main() -> None:
+    """Measure, print the table and write it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--items", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", nargs="*", help="names of operators")
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/operators.json"))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        contenders = works(arguments.items, Path(folder))
+        if arguments.only:
+            contenders = {name: contenders[name] for name in ("text", *arguments.only)}
+        multiples = asyncio.run(measure(contenders, arguments.rounds))
+    medians = {name: statistics.median(values) for name, values in multiples.items()}
+    show(contenders, medians)
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    result = {"python": platform.python_version(), "times_map": medians}
+    arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
