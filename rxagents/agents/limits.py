@@ -15,7 +15,8 @@ class RunLimits(Struct, frozen=True, kw_only=True):
             reaching any of the others a `LimitReachedError`.
         tool_calls: Calls of tools, over all turns.
         tokens: Tokens of all turns, as far as the provider tells them; looked at between turns.
-        seconds: The whole run, from the subscription to its end.
+        seconds: The whole run, from its beginning to its end; a run that waits for another of its
+            conversation has not begun.
 
     Raises:
         ConfigurationError: A value is not usable.

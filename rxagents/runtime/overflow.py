@@ -80,11 +80,14 @@ class Backlog(ABC, Generic[T]):
         fail: Called with the error when there is no room for an item; ends the stream.
 
     Attributes:
+        queue: What waits, in the order of the stream.
         dropped: How many items were put that no reader will get.
         ended: Whether what is still put comes too late, and is ignored.
         waiter: Set by a reader that waits; done, and forgotten, when an item comes.
         low: How many items may wait when a closed gate opens.
     """
+
+    queue: Queue[T]
 
     def __init__(self, capacity: int, gate: Gate, fail: Callable[[Exception], None]) -> None:
         self.dropped = 0
@@ -95,11 +98,6 @@ class Backlog(ABC, Generic[T]):
         self._limit = max(_UNGATED_LIMIT, 4 * capacity)
         self._gate = gate
         self._fail = fail
-
-    @property
-    @abstractmethod
-    def queue(self) -> Queue[T]:
-        """What waits, in the order of the stream."""
 
     def put(self, item: T) -> None:
         """Take in the stream's next item."""
@@ -127,13 +125,11 @@ class Backlog(ABC, Generic[T]):
 class _Blocking(Backlog[T]):
     """Closes the gate when `capacity` items wait."""
 
+    _items: deque[T]
+
     def __init__(self, capacity: int, gate: Gate, fail: Callable[[Exception], None]) -> None:
         super().__init__(capacity, gate, fail)
-        self._items: deque[T] = deque()
-
-    @property
-    def queue(self) -> Queue[T]:
-        return self._items
+        self.queue = self._items = deque()
 
     def _add(self, item: T) -> None:
         self._items.append(item)
@@ -148,13 +144,11 @@ class _Blocking(Backlog[T]):
 class _Failing(Backlog[T]):
     """Has room for `capacity` items and not for one more."""
 
+    _items: deque[T]
+
     def __init__(self, capacity: int, gate: Gate, fail: Callable[[Exception], None]) -> None:
         super().__init__(capacity, gate, fail)
-        self._items: deque[T] = deque()
-
-    @property
-    def queue(self) -> Queue[T]:
-        return self._items
+        self.queue = self._items = deque()
 
     def _add(self, item: T) -> None:
         if len(self._items) < self._capacity:
@@ -169,13 +163,11 @@ class _Failing(Backlog[T]):
 class _DroppingOldest(Backlog[T]):
     """Drops the oldest item that may be, and never closes the gate."""
 
+    _items: _TwoLanes[T]
+
     def __init__(self, capacity: int, gate: Gate, fail: Callable[[Exception], None]) -> None:
         super().__init__(capacity, gate, fail)
-        self._items: _TwoLanes[T] = _TwoLanes()
-
-    @property
-    def queue(self) -> Queue[T]:
-        return self._items
+        self.queue = self._items = _TwoLanes()
 
     def _add(self, item: T) -> None:
         items = self._items
@@ -233,13 +225,11 @@ class _TwoLanes(Generic[T]):
 class _Reducing(Backlog[T]):
     """Joins where it can, and blocks where it cannot."""
 
+    _items: _Joining[T]
+
     def __init__(self, capacity: int, gate: Gate, fail: Callable[[Exception], None]) -> None:
         super().__init__(capacity, gate, fail)
-        self._items: _Joining[T] = _Joining()
-
-    @property
-    def queue(self) -> Queue[T]:
-        return self._items
+        self.queue = self._items = _Joining()
 
     def _add(self, item: T) -> None:
         items = self._items

@@ -32,6 +32,7 @@ from rxagents import (
     to_aiter,
 )
 from rxagents import operators as ops
+from rxagents.runtime.bridge import bridge_of
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
@@ -354,6 +355,30 @@ def test_what_the_sources_subscribe_raises_goes_to_on_error(tmp_path: Path, name
         subscription = watcher.watch(rx.create(fail).pipe(operator))
         await asyncio.sleep(1000)
         assert [told for *_, told in watcher.notes] == expected
+        subscription.dispose()
+
+    run_supervised(check())
+
+
+@on_a_source
+def test_the_subscribers_scheduler_or_a_bridge_of_its_own_reaches_the_source(
+    tmp_path: Path, name: str
+) -> None:
+    operator = operator_cases.CASES[name].make(tmp_path)
+    found: list[abc.SchedulerBase | None] = []
+    wanted = TestScheduler()
+
+    def note(
+        _: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        found.append(scheduler)
+        return Disposable()
+
+    async def check() -> None:
+        subscription = Observable(note).pipe(operator).subscribe(scheduler=wanted)
+        await settle()
+        (scheduler,) = found
+        assert (bridge_of(scheduler) is not None) if name == "map_async" else scheduler is wanted
         subscription.dispose()
 
     run_supervised(check())

@@ -187,7 +187,7 @@ def test_each_subscription_has_calls_and_places_of_its_own() -> None:
         {"start": ["at_once"]},
         {"approve": "yes"},
     ],
-    ids=str,
+    ids=range(9),
 )
 def test_bad_arguments_are_refused_at_once(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):

@@ -92,7 +92,11 @@ async def read_after(items: list[Any], overflow: Overflow, capacity: int) -> tup
 # DROP_OLDEST
 
 
-@pytest.mark.parametrize("item", KEPT, ids=repr)
+def kind(item: object) -> str:
+    return type(item).__name__
+
+
+@pytest.mark.parametrize("item", KEPT, ids=kind)
 def test_what_more_than_text_depends_on_is_never_dropped(item: Any) -> None:
     desk = Desk(Overflow.DROP_OLDEST, 2)
     desk.put(item, "a", item, item, item, "b")
@@ -100,7 +104,7 @@ def test_what_more_than_text_depends_on_is_never_dropped(item: Any) -> None:
     assert desk.backlog.dropped == 2
 
 
-@pytest.mark.parametrize("item", DROPPABLE, ids=repr)
+@pytest.mark.parametrize("item", DROPPABLE, ids=kind)
 def test_text_and_other_values_make_room(item: Any) -> None:
     desk = Desk(Overflow.DROP_OLDEST, 2)
     desk.put(item, "second", "third")
@@ -249,7 +253,7 @@ def test_alike_chunks_are_joined_and_keep_their_content(field: str) -> None:
         (StreamChunk("a", metadata={"provider_data": {}}), StreamChunk("b")),
         ("a", "b"),
     ],
-    ids=repr,
+    ids=kind,
 )
 def test_what_is_not_alike_is_not_joined_and_stops_the_source(older: Any, newer: Any) -> None:
     desk = Desk(Overflow.REDUCE, 1)

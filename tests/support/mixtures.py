@@ -107,5 +107,5 @@ def assert_contents_and_indexes(items: list[Any]) -> None:
             continue
         texts[chunk.choice] = texts.get(chunk.choice, "") + chunk.delta
         assert chunk.content == texts[chunk.choice]
-        assert chunk.index > last if last >= 0 else chunk.index == 0
+        assert chunk.index > last
         last = chunk.index

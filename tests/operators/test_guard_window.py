@@ -1,0 +1,379 @@
+"""Text that is checked before anybody sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import reactivex as rx
+from hypothesis import given
+from hypothesis import strategies as st
+from marbles import play, play_twice
+from mixtures import mixtures
+from observing import Seen, in_thread, settle
+from reactivex.subject import Subject
+from reactivex.testing import ReactiveTest
+from supervised import run_supervised
+
+import rxagents
+from rxagents import (
+    Answer,
+    Complete,
+    OutputError,
+    Reasoning,
+    StreamChunk,
+    Thought,
+    Token,
+    ToolStart,
+)
+from rxagents import operators as ops
+
+on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
+on_completed = ReactiveTest.on_completed
+
+Check = Callable[[str], bool] | Callable[[str], Awaitable[bool]]
+
+
+def is_harmless(text: str) -> bool:
+    return "bad" not in text
+
+
+async def is_harmless_after_a_while(text: str) -> bool:
+    await asyncio.sleep(1)
+    return is_harmless(text)
+
+
+class AsyncCheck:
+    async def __call__(self, text: str) -> bool:
+        return await is_harmless_after_a_while(text)
+
+
+CHECKS: list[Check] = [
+    is_harmless,
+    is_harmless_after_a_while,
+    AsyncCheck(),
+    partial(is_harmless_after_a_while),
+]
+
+
+def run(*messages: Any, size: int = 3, disposed: float = 1000.5) -> Any:
+    return play(ops.guard_window(is_harmless, size), *messages, disposed=disposed)
+
+
+def released(items: list[Any], check: Check = is_harmless, size: int = 3) -> list[Any]:
+    """Return the items that come out, and then the end."""
+
+    async def go() -> list[Any]:
+        seen = Seen(rx.from_iterable(items).pipe(ops.guard_window(check, size)))
+        await seen.over.wait()
+        return seen.notes
+
+    return run_supervised(go())
+
+
+def test_text_goes_when_as_much_again_has_followed_and_the_rest_at_the_end() -> None:
+    seen = run(*(on_next(210 + n, letter) for n, letter in enumerate("uvwxyz")), on_completed(220))
+    assert seen == [
+        *(on_next(215, letter) for letter in "uvw"),
+        *(on_next(220, letter) for letter in "xyz"),
+        on_completed(220),
+    ]
+
+
+def test_refused_text_fails_the_stream_and_is_not_seen() -> None:
+    *seen, end = run(*(on_next(210 + n, letter) for n, letter in enumerate("abcdefxbadxx")))
+    assert seen == [
+        *(on_next(215, letter) for letter in "abc"),
+        *(on_next(218, letter) for letter in "def"),
+    ]
+    assert end.time == 221
+    assert isinstance(end.value.exception, OutputError)
+
+
+def test_what_waits_is_checked_at_the_end_too() -> None:
+    *seen, end = run(on_next(210, "b"), on_next(211, "ad"), on_completed(212))
+    assert seen == []
+    assert end.time == 212
+    assert isinstance(end.value.exception, OutputError)
+
+
+def test_an_error_comes_at_once_after_the_text_that_waits_if_that_is_harmless() -> None:
+    failure = OSError("cut")
+    assert run(on_next(210, "ok"), on_error(212, failure)) == [
+        on_next(212, "ok"),
+        on_error(212, failure),
+    ]
+    (end,) = run(on_next(210, "bad"), on_error(212, failure))
+    assert isinstance(end.value.exception, OutputError)
+
+
+def test_of_an_empty_source_and_one_that_never_ends() -> None:
+    assert run(on_completed(210)) == [on_completed(210)]
+    assert run() == []
+    assert run(on_next(210, "a")) == []
+
+
+@given(st.integers(200, 230))
+def test_after_dispose_nothing_comes(disposed: int) -> None:
+    messages = [on_next(210 + n, letter) for n, letter in enumerate("uvwxyz")]
+    whole = run(*messages, on_completed(220))
+    assert run(*messages, on_completed(220), disposed=disposed + 0.5) == [
+        message for message in whole if message.time <= disposed
+    ]
+
+
+def test_subscriptions_share_nothing() -> None:
+    guard = ops.guard_window(is_harmless, 1)
+    first, second = play_twice(
+        guard, 200, 205, on_next(10, "a"), on_next(20, "b"), on_completed(30)
+    )
+    assert first == [on_next(220, "a"), on_next(230, "b"), on_completed(230)]
+    assert second == [on_next(225, "a"), on_next(235, "b"), on_completed(235)]
+
+
+def test_items_without_text_keep_their_place() -> None:
+    start = ToolStart("call_1", "add")
+    seen = run(
+        on_next(210, start),
+        on_next(211, "ab"),
+        on_next(212, start),
+        on_next(213, "cd"),
+        on_next(214, "ef"),
+        on_completed(220),
+    )
+    assert seen == [
+        on_next(210, start),
+        on_next(214, "ab"),
+        on_next(214, start),
+        on_next(220, "cd"),
+        on_next(220, "ef"),
+        on_completed(220),
+    ]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        StreamChunk("bad"),
+        StreamChunk("bad", finish_reason="stop"),
+        StreamChunk(reasoning="bad"),
+        StreamChunk(refusal="bad", finish_reason="stop"),
+        Token("bad"),
+        Reasoning("bad"),
+        Thought("bad"),
+        Answer("bad"),
+        Complete("bad"),
+        "bad",
+    ],
+)
+def test_whatever_carries_text_is_checked(item: Any) -> None:
+    (error,) = released([item])
+    assert isinstance(error, OutputError)
+
+
+def test_a_text_that_is_whole_does_not_run_into_its_neighbours() -> None:
+    items = [Token("b"), Answer("ad"), Token("b")]
+    assert released(items, size=9) == [*items, "end"]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_checks_may_be_asynchronous(check: Check) -> None:
+    assert released(list("uvwxyz"), check) == [*"uvwxyz", "end"]
+    *seen, error = released(list("abcdefxbadxx"), check)
+    assert seen == list("abcdef")
+    assert isinstance(error, OutputError)
+
+
+@pytest.mark.parametrize("verdict", [None, 1, "yes"])
+def test_a_verdict_that_is_neither_is_an_error_of_the_caller(verdict: Any) -> None:
+    (error,) = released(["a"], lambda _: verdict)
+    assert isinstance(error, rxagents.ConfigurationError)
+
+
+def test_what_the_check_raises_ends_the_stream() -> None:
+    def fail(_: str) -> bool:
+        raise LookupError("no list")
+
+    (error,) = released(["a"], fail)
+    assert isinstance(error, LookupError)
+
+
+def test_one_long_item_is_not_checked_again_with_every_character_after_it() -> None:
+    checked: list[int] = []
+
+    def check(text: str) -> bool:
+        checked.append(len(text))
+        return True
+
+    released(["a" * 1000, *"b" * 1000], check, size=100)
+    assert sum(checked) < 6_000
+
+
+def test_an_asynchronous_check_slows_the_source() -> None:
+    made = 0
+
+    async def letters() -> AsyncIterator[str]:
+        nonlocal made
+        for _ in range(1000):
+            made += 1
+            yield "a"
+
+    async def check() -> None:
+        stream = rxagents.from_aiter(letters).pipe(ops.guard_window(is_harmless_after_a_while, 1))
+        seen = Seen(stream)
+        await asyncio.sleep(0.5)
+        assert made < 80
+        await seen.over.wait()
+        assert seen.notes == ["a"] * 1000 + ["end"]
+
+    run_supervised(check())
+
+
+@pytest.mark.parametrize("check", [is_harmless, is_harmless_after_a_while])
+def test_a_reader_that_has_enough_stops_the_source(check: Check) -> None:
+    made = 0
+
+    async def letters() -> AsyncIterator[str]:
+        nonlocal made
+        while True:
+            made += 1
+            yield "a"
+
+    async def go() -> None:
+        stream = rxagents.from_aiter(letters).pipe(ops.guard_window(check, 1))
+        async with rxagents.to_aiter(stream, capacity=4) as reader:
+            await asyncio.sleep(1000)
+            assert made < 100
+            assert [await anext(reader) for _ in range(200)] == ["a"] * 200
+
+    run_supervised(go())
+
+
+def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_another() -> None:
+    async def check() -> None:
+        subject: Subject[str] = Subject()
+        seen = Seen(subject.pipe(ops.guard_window(is_harmless_after_a_while, 1)))
+        await settle()
+        subject.on_next("a")
+        subject.on_next("b")
+        await asyncio.sleep(2)
+        assert seen.notes == ["a"]
+        in_thread(seen.subscription.dispose)
+        await settle()
+        assert not subject.observers
+        subject.on_next("c")
+        await asyncio.sleep(2)
+        assert seen.notes == ["a"]
+        assert seen.threads == {threading.get_ident()}
+
+    run_supervised(check())
+
+
+def test_dispose_within_on_next_drops_the_rest_of_the_window() -> None:
+    subject: Subject[str] = Subject()
+    out: list[str] = []
+
+    def take_one(item: str) -> None:
+        out.append(item)
+        subscription.dispose()
+
+    subscription = subject.pipe(ops.guard_window(is_harmless, 3)).subscribe(take_one)
+    for letter in "uvwxyz":
+        subject.on_next(letter)
+    assert out == ["u"]
+    assert not subject.observers
+
+
+def test_a_source_that_emits_again_while_text_is_released_is_checked_too() -> None:
+    subject: Subject[str] = Subject()
+    out: list[Any] = []
+
+    def echo(item: str) -> None:
+        out.append(item)
+        if item == "a":
+            subject.on_next("bad")
+
+    subject.pipe(ops.guard_window(is_harmless, 1)).subscribe(echo, out.append)
+    subject.on_next("a")
+    subject.on_next("x")
+    assert out[0] == "a"
+    assert isinstance(out[-1], OutputError)
+    assert "bad" not in out
+
+
+@pytest.mark.parametrize("check", [is_harmless, is_harmless_after_a_while])
+def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(check: Check) -> None:
+    errors: list[Exception] = []
+    failure = LookupError("the screen is gone")
+    notes: list[Any] = []
+
+    async def letters() -> AsyncIterator[str]:
+        for letter in "uvwxyz":
+            yield letter
+
+    async def go() -> None:
+        def fail(item: str) -> None:
+            notes.append(item)
+            raise failure
+
+        rxagents.from_aiter(letters).pipe(ops.guard_window(check, 1)).subscribe(
+            fail, notes.append, lambda: notes.append("end")
+        )
+        await asyncio.sleep(10)
+
+    run_supervised(go(), errors)
+    assert errors == [failure]
+    assert notes == ["u"]
+
+
+@pytest.mark.parametrize("size", [0, -1, True, "1", None, math.nan, 1.5])
+def test_a_size_that_is_no_count_is_refused_at_once(size: Any) -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="size"):
+        ops.guard_window(is_harmless, size)
+
+
+@pytest.mark.parametrize("check", [None, "bad", True])
+def test_a_check_that_is_no_function_is_refused_at_once(check: Any) -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="check"):
+        ops.guard_window(check, 3)
+
+
+@given(mixtures(), st.integers(1, 12))
+def test_items_come_out_as_they_are(items: list[Any], size: int) -> None:
+    out: list[Any] = []
+    rx.from_iterable(items).pipe(ops.guard_window(lambda _: True, size)).subscribe(out.append)
+    assert len(out) == len(items)
+    assert all(one is other for one, other in zip(out, items, strict=True))
+
+
+@st.composite
+def split_texts(draw: st.DrawFn) -> list[str]:
+    """A text with a forbidden word in it somewhere, cut at random places."""
+    text = draw(st.text("xba", max_size=30)) + "bad" + draw(st.text("xd", max_size=12))
+    cuts = sorted(draw(st.sets(st.integers(0, len(text)), max_size=20)))
+    return [text[at:to] for at, to in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+
+
+@given(split_texts(), st.integers(3, 8))
+def test_no_part_of_a_forbidden_word_is_released_however_it_is_cut(
+    pieces: list[str], size: int
+) -> None:
+    out: list[str] = []
+    errors: list[Exception] = []
+    rx.from_iterable(pieces).pipe(ops.guard_window(is_harmless, size)).subscribe(
+        out.append, errors.append
+    )
+    assert len("".join(out)) <= "".join(pieces).index("bad")
+    assert "".join(pieces).startswith("".join(out))
+    assert isinstance(errors[0], OutputError)
+
+
+def test_ten_thousand_pieces_at_once_do_not_nest() -> None:
+    out: list[str] = []
+    rx.from_iterable(["a"] * 10_000).pipe(ops.guard_window(is_harmless, 50)).subscribe(out.append)
+    assert out == ["a"] * 10_000

@@ -1,0 +1,336 @@
+"""An asynchronous stage in a pipe, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+import reactivex as rx
+from hypothesis import given
+from hypothesis import strategies as st
+from observing import Seen, in_thread, settle
+from reactivex import operators as rx_ops
+from supervised import run_supervised, supervised_loop
+
+import rxagents
+from rxagents import Overflow, from_aiter
+from rxagents import operators as ops
+
+
+class Worker:
+    """Takes a time for each item; knows what it was given, and how many calls ran at a time."""
+
+    def __init__(self, seconds: Callable[[Any], float] = lambda _: 1) -> None:
+        self.seconds = seconds
+        self.given: list[Any] = []
+        self.running = self.most = self.cancelled = 0
+
+    async def __call__(self, item: Any) -> str:
+        self.given.append(item)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await asyncio.sleep(self.seconds(item))
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.running -= 1
+        return f"<{item}>"
+
+
+class Numbers:
+    """Counts as fast as it is read; knows how far it came."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.made = 0
+
+    async def __call__(self) -> AsyncIterator[int]:
+        for number in range(self.limit):
+            self.made += 1
+            yield number
+
+
+def timed(source: rx.Observable[Any]) -> rx.Observable[Any]:
+    """Add to each item the time at which it came."""
+
+    def stamp(item: Any) -> Any:
+        return round(supervised_loop().time(), 3), item
+
+    return source.pipe(rx_ops.map(stamp))
+
+
+def seen_of(source: rx.Observable[Any]) -> list[Any]:
+    """Return what a plain subscriber sees of the whole stream, which leaves nothing behind."""
+
+    async def check() -> list[Any]:
+        seen = Seen(timed(source))
+        await seen.over.wait()
+        assert seen.threads == {threading.get_ident()}
+        return seen.notes
+
+    return run_supervised(check())
+
+
+def test_results_come_in_order_each_after_its_work() -> None:
+    worker = Worker()
+    assert seen_of(rx.of("a", "b").pipe(ops.map_async(worker))) == [
+        (1, "<a>"),
+        (2, "<b>"),
+        "end",
+    ]
+    assert worker.most == 1
+
+
+def test_calls_run_concurrently_up_to_the_limit_and_results_keep_the_items_order() -> None:
+    worker = Worker(lambda item: {"a": 3, "b": 1}.get(item, 1))
+    source = rx.of("a", "b", "c", "d").pipe(ops.map_async(worker, concurrency=2))
+    assert seen_of(source) == [(3, "<a>"), (3, "<b>"), (4, "<c>"), (4, "<d>"), "end"]
+    assert worker.most == 2
+
+
+def test_of_an_empty_source() -> None:
+    assert seen_of(rx.empty().pipe(ops.map_async(Worker()))) == ["end"]
+
+
+def test_the_sources_error_comes_after_the_results_of_the_items_before_it() -> None:
+    failure = OSError("cut")
+    source = rx.concat(rx.of("a"), rx.throw(failure))
+    assert seen_of(source.pipe(ops.map_async(Worker()))) == [(1, "<a>"), failure]
+
+
+def test_what_the_function_raises_ends_the_stream_and_the_other_calls() -> None:
+    failure = LookupError("no")
+    worker = Worker(lambda item: 1 if item == "a" else 100)
+
+    async def work(item: str) -> str:
+        if item == "b":
+            raise failure
+        return await worker(item)
+
+    source = rx.concat(rx.of("a", "b", "c", "d"), rx.never())
+    assert seen_of(source.pipe(ops.map_async(work, concurrency=3))) == [(1, "<a>"), failure]
+    assert worker.running == 0
+    assert worker.cancelled == 2
+
+
+def test_a_function_that_raises_before_it_can_be_awaited_fails_the_same_way() -> None:
+    def work(item: str) -> Coroutine[Any, Any, str]:
+        raise LookupError(item)
+
+    (error,) = seen_of(rx.of("a").pipe(ops.map_async(work)))
+    assert isinstance(error, LookupError)
+
+
+def test_a_function_whose_result_cannot_be_awaited_is_named() -> None:
+    plain: Any = str.upper
+    (error,) = seen_of(rx.of("a").pipe(ops.map_async(plain)))
+    assert isinstance(error, rxagents.ConfigurationError)
+    assert "str" in str(error)
+
+
+def test_a_function_that_cancels_itself_cancels_the_stream() -> None:
+    async def work(_: str) -> str:
+        raise asyncio.CancelledError
+
+    (error,) = seen_of(rx.of("a").pipe(ops.map_async(work)))
+    assert isinstance(error, rxagents.StreamCancelledError)
+
+
+@pytest.mark.parametrize("leave", ["here", "in a thread"])
+@given(st.floats(0, 6))
+def test_after_dispose_nothing_comes_and_no_call_is_left(leave: str, seconds: float) -> None:
+    worker = Worker()
+
+    async def check() -> None:
+        source = rx.concat(rx.of("a", "b", "c"), rx.never())
+        seen = Seen(source.pipe(ops.map_async(worker, concurrency=2)))
+        await asyncio.sleep(seconds)
+        if leave == "here":
+            seen.subscription.dispose()
+            seen.subscription.dispose()
+        else:
+            in_thread(seen.subscription.dispose)
+        before = len(seen.notes)
+        await settle()
+        assert worker.running == 0
+        await asyncio.sleep(10)
+        assert len(seen.notes) == before
+
+    run_supervised(check())
+
+
+def test_a_call_that_withstands_its_cancellation_is_waited_for_and_starts_no_other() -> None:
+    given_items: list[str] = []
+
+    async def stubborn(item: str) -> str:
+        given_items.append(item)
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            await asyncio.sleep(1)
+        return item
+
+    async def check() -> None:
+        async with rxagents.to_aiter(rx.of("a", "b", "c").pipe(ops.map_async(stubborn))):
+            await asyncio.sleep(1)
+        assert supervised_loop().time() == pytest.approx(2)
+        await asyncio.sleep(100)
+        assert given_items == ["a"]
+
+    run_supervised(check())
+
+
+def test_subscriptions_share_nothing() -> None:
+    async def check() -> None:
+        source = rx.of("a", "b").pipe(ops.map_async(Worker()))
+        first = Seen(timed(source))
+        await asyncio.sleep(1.5)
+        second = Seen(timed(source))
+        await second.over.wait()
+        assert first.notes == [(1, "<a>"), (2, "<b>"), "end"]
+        assert second.notes == [(2.5, "<a>"), (3.5, "<b>"), "end"]
+
+    run_supervised(check())
+
+
+def test_nothing_comes_inside_subscribe() -> None:
+    async def immediately(item: int) -> int:
+        return item
+
+    async def check() -> None:
+        seen = Seen(rx.of(1, 2).pipe(ops.map_async(immediately)))
+        assert seen.notes == []
+        await seen.over.wait()
+        assert seen.notes == [1, 2, "end"]
+
+    run_supervised(check())
+
+
+@pytest.mark.parametrize("overflow", [Overflow.BLOCK, Overflow.REDUCE])
+def test_a_busy_function_stops_the_source_at_the_capacity(overflow: Overflow) -> None:
+    numbers, worker = Numbers(100), Worker()
+
+    async def check() -> None:
+        stage = ops.map_async(worker, capacity=4, overflow=overflow)
+        seen = Seen(from_aiter(numbers).pipe(stage))
+        await asyncio.sleep(0.5)
+        assert numbers.made <= 4 + 3  # those that wait, one that runs, one at the slot, one more
+        await seen.over.wait()
+        assert seen.notes == [*(f"<{number}>" for number in range(100)), "end"]
+
+    run_supervised(check())
+
+
+def test_the_oldest_items_give_way_where_that_is_asked_for() -> None:
+    stage = ops.map_async(Worker(), capacity=3, overflow=Overflow.DROP_OLDEST)
+    *results, end = seen_of(from_aiter(Numbers(100)).pipe(stage))
+    assert end == "end"
+    assert [result for _, result in results][-3:] == ["<97>", "<98>", "<99>"]
+    assert len(results) <= 3 + 2
+
+
+def test_more_than_the_capacity_is_an_error_where_that_is_asked_for() -> None:
+    stage = ops.map_async(Worker(), capacity=3, overflow=Overflow.ERROR)
+    *results, error = seen_of(from_aiter(Numbers(100)).pipe(stage))
+    assert isinstance(error, rxagents.LimitExceededError)
+    assert [result for _, result in results] == [f"<{n}>" for n in range(len(results))]
+    assert 3 <= len(results) <= 5
+
+
+def test_a_reader_that_has_enough_stops_the_stage_and_its_source() -> None:
+    numbers, worker = Numbers(1000), Worker()
+
+    async def check() -> None:
+        stage = ops.map_async(worker, capacity=2)
+        async with rxagents.to_aiter(from_aiter(numbers).pipe(stage), capacity=3) as reader:
+            await asyncio.sleep(100)
+            assert len(worker.given) <= 3 + 2
+            assert numbers.made <= 3 + 2 + 4
+            assert [await anext(reader) for _ in range(20)] == [f"<{n}>" for n in range(20)]
+
+    run_supervised(check())
+
+
+def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once() -> None:
+    errors: list[Exception] = []
+    failure = LookupError("the screen is gone")
+    worker = Worker()
+    notes: list[Any] = []
+
+    async def check() -> None:
+        def fail(item: str) -> None:
+            notes.append(item)
+            raise failure
+
+        rx.of("a", "b").pipe(ops.map_async(worker)).subscribe(
+            fail, notes.append, lambda: notes.append("end")
+        )
+        await asyncio.sleep(10)
+
+    run_supervised(check(), errors)
+    assert errors == [failure]
+    assert notes == ["<a>"]
+
+
+def test_run_raises_what_its_callback_raised() -> None:
+    async def work(item: str) -> str:
+        return item
+
+    def fail(_: str) -> None:
+        raise LookupError("no")
+
+    with pytest.raises(LookupError):
+        rxagents.run(rx.of("a").pipe(ops.map_async(work)), fail)
+
+
+def test_without_a_loop_the_error_names_run() -> None:
+    errors: list[Exception] = []
+    rx.of("a").pipe(ops.map_async(Worker())).subscribe(on_error=errors.append)
+    with pytest.raises(rxagents.ConfigurationError, match=r"rxagents\.run"):
+        raise errors[0]
+
+
+@pytest.mark.parametrize("value", [0, -1, True, "1", None, math.nan, 1.5])
+@pytest.mark.parametrize("name", ["concurrency", "capacity"])
+def test_what_is_no_count_is_refused_at_once(name: str, value: Any) -> None:
+    with pytest.raises(rxagents.ConfigurationError, match=name):
+        ops.map_async(Worker(), **{name: value})
+
+
+def test_what_is_no_function_or_policy_is_refused_at_once() -> None:
+    wrong: Any = None
+    with pytest.raises(rxagents.ConfigurationError, match="function"):
+        ops.map_async(wrong)
+    with pytest.raises(rxagents.ConfigurationError, match="overflow"):
+        ops.map_async(Worker(), overflow="block")  # type: ignore[arg-type]
+
+
+@given(
+    st.lists(st.floats(0, 5), max_size=20),
+    st.integers(1, 5),
+    st.integers(1, 5),
+)
+def test_no_result_is_lost_repeated_or_moved(
+    seconds: list[float], concurrency: int, capacity: int
+) -> None:
+    worker = Worker(lambda position: seconds[position])
+    source = rx.from_iterable(range(len(seconds)))
+    stage = ops.map_async(worker, concurrency=concurrency, capacity=capacity)
+    *results, end = seen_of(source.pipe(stage))
+    assert [result for _, result in results] == [f"<{n}>" for n in range(len(seconds))]
+    assert end == "end"
+    assert worker.most <= concurrency
+
+
+def test_ten_thousand_items_at_once_do_not_nest() -> None:
+    async def same(item: int) -> int:
+        return item
+
+    total = rxagents.run(rx.from_iterable(range(10_000)).pipe(ops.map_async(same), rx_ops.sum()))
+    assert total == sum(range(10_000))

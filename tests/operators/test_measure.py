@@ -1,0 +1,243 @@
+"""When the items of a stream come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import reactivex as rx
+from hypothesis import given
+from hypothesis import strategies as st
+from marbles import play, play_twice
+from observing import Seen, in_thread
+from reactivex.subject import Subject
+from reactivex.testing import ReactiveTest
+from supervised import run_supervised
+
+import rxagents
+from rxagents import (
+    Answer,
+    Complete,
+    Measurement,
+    Reasoning,
+    StreamChunk,
+    Thought,
+    Token,
+    ToolCallDelta,
+    ToolEnd,
+    ToolStart,
+    Usage,
+)
+from rxagents import operators as ops
+
+on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
+on_completed = ReactiveTest.on_completed
+
+
+def measured(*messages: Any, disposed: float = 1000.5) -> Measurement:
+    """Return what is measured of a stream, which must stay as it is."""
+    reports: list[Measurement] = []
+    seen = play(ops.measure(reports.append), *messages, disposed=disposed)
+    assert seen == [message for message in messages if message.time <= disposed]
+    (report,) = reports
+    return report
+
+
+def test_the_times_are_those_of_the_items_with_content() -> None:
+    usage = Usage(5, 8, 13)
+    found = measured(
+        on_next(203, StreamChunk()),
+        on_next(210, StreamChunk("a")),
+        on_next(212, StreamChunk(reasoning="b")),
+        on_next(220, StreamChunk(tool_calls=(ToolCallDelta(0),))),
+        on_next(230, StreamChunk(finish_reason="tool_calls")),
+        on_next(231, StreamChunk(usage=usage)),
+        on_completed(240),
+    )
+    assert found == Measurement(10, 20, 40, 3, 8, usage, "tool_calls")
+    assert found.mean_gap == 5
+    assert found.items_per_second == pytest.approx(3 / 20)
+    assert found.tokens_per_second == pytest.approx(8 / 20)
+
+
+def test_of_an_agents_events_the_new_text_counts() -> None:
+    usage = Usage(5, 8, 13)
+    found = measured(
+        on_next(210, Reasoning("hm")),
+        on_next(215, Token("a")),
+        on_next(220, Thought("a")),
+        on_next(221, ToolStart("1", "add")),
+        on_next(222, ToolEnd("1", "add")),
+        on_next(230, Answer("a")),
+        on_next(231, Complete("a", usage, finish_reason="stop")),
+        on_completed(232),
+    )
+    assert found == Measurement(10, 15, 32, 2, 5, usage, "stop")
+
+
+def test_items_of_any_other_type_count() -> None:
+    assert measured(on_next(210, "a"), on_next(211, 7), on_completed(212)).items == 2
+
+
+def test_usage_and_finish_are_the_last_that_were_told() -> None:
+    found = measured(
+        on_next(210, StreamChunk("a", usage=Usage(1, 1))),
+        on_next(211, StreamChunk("b", usage=Usage(1, 2), finish_reason="stop")),
+        on_next(212, StreamChunk()),
+        on_completed(213),
+    )
+    assert found.usage == Usage(1, 2)
+    assert found.finish_reason == "stop"
+
+
+def test_of_an_empty_source_there_is_no_rate() -> None:
+    found = measured(on_completed(210))
+    assert found == Measurement(None, 0, 10)
+    assert (found.mean_gap, found.items_per_second, found.tokens_per_second) == (None, None, None)
+
+
+def test_one_item_has_no_gap() -> None:
+    found = measured(on_next(204, "a"), on_completed(210))
+    assert found.mean_gap is None
+    assert found.longest_gap == 0
+    assert found.items_per_second == pytest.approx(1 / 4)
+    assert found.tokens_per_second is None
+
+
+def test_an_error_passes_at_once_and_ends_the_measurement() -> None:
+    assert measured(on_next(204, "a"), on_error(210, OSError("cut"))).end == 10
+
+
+@given(st.integers(200, 240))
+def test_dispose_ends_the_measurement_and_nothing_follows(disposed: int) -> None:
+    messages = [on_next(210, "a"), on_next(220, "b"), on_completed(230)]
+    found = measured(*messages, disposed=disposed + 0.5)
+    assert found.items == sum(disposed >= time for time in (210, 220))
+    assert found.end == min(disposed + 0.5, 230) - 200
+
+
+def test_subscriptions_are_measured_each_by_itself() -> None:
+    reports: list[Measurement] = []
+    play_twice(ops.measure(reports.append), 200, 205, on_next(10, "a"), on_completed(20))
+    assert reports == [Measurement(10, 10, 20, 1)] * 2
+
+
+def test_the_report_comes_before_the_end_is_told() -> None:
+    order: list[str] = []
+
+    async def check() -> None:
+        rx.of("a").pipe(ops.measure(lambda _: order.append("report"))).subscribe(
+            on_completed=lambda: order.append("end")
+        )
+
+    run_supervised(check())
+    assert order == ["report", "end"]
+
+
+def test_what_the_report_raises_is_told_to_the_loop_once_and_harms_nothing() -> None:
+    errors: list[Exception] = []
+    failure = LookupError("no log")
+
+    def fail(_: Measurement) -> None:
+        raise failure
+
+    async def check() -> None:
+        seen = Seen(rx.of("a").pipe(ops.measure(fail)))
+        assert seen.notes == ["a", "end"]
+        rx.never().pipe(ops.measure(fail)).subscribe().dispose()
+
+    run_supervised(check(), errors)
+    assert errors == [failure] * 2
+
+
+def test_a_report_may_dispose_and_a_second_one_does_not_come() -> None:
+    reports: list[Measurement] = []
+
+    async def check() -> None:
+        subject: Subject[str] = Subject()
+
+        def leave(found: Measurement) -> None:
+            reports.append(found)
+            seen.subscription.dispose()
+
+        seen = Seen(subject.pipe(ops.measure(leave)))
+        subject.on_completed()
+        assert seen.notes == []
+
+    run_supervised(check())
+    assert len(reports) == 1
+
+
+def test_a_plain_subscriber_is_measured_in_the_loops_time_and_leaves_from_another_thread() -> None:
+    reports: list[Measurement] = []
+
+    async def check() -> None:
+        subject: Subject[str] = Subject()
+        seen = Seen(subject.pipe(ops.measure(reports.append)))
+        await asyncio.sleep(2)
+        subject.on_next("a")
+        in_thread(seen.subscription.dispose)
+        seen.subscription.dispose()
+        subject.on_next("b")
+        assert seen.notes == ["a"]
+
+    run_supervised(check())
+    (found,) = reports
+    assert found.first == pytest.approx(2)
+
+
+def test_what_the_subscriber_raises_ends_the_stream_and_is_reported_once() -> None:
+    errors: list[Exception] = []
+    reports: list[Measurement] = []
+    failure = LookupError("the screen is gone")
+
+    async def letters() -> AsyncIterator[str]:
+        yield "a"
+        yield "b"
+
+    def fail(_: str) -> None:
+        raise failure
+
+    async def check() -> None:
+        rxagents.from_aiter(letters).pipe(ops.measure(reports.append)).subscribe(fail)
+        await asyncio.sleep(1)
+
+    run_supervised(check(), errors)
+    assert errors == [failure]
+    assert [found.items for found in reports] == [1]
+    with pytest.raises(LookupError):
+        rxagents.run(rxagents.from_aiter(letters).pipe(ops.measure(reports.append)), fail)
+
+
+def test_a_reader_that_has_enough_stops_the_source() -> None:
+    made = 0
+
+    async def numbers() -> AsyncIterator[int]:
+        nonlocal made
+        while True:
+            made += 1
+            yield made
+
+    async def check() -> None:
+        stream = rxagents.from_aiter(numbers).pipe(ops.measure(lambda _: None))
+        async with rxagents.to_aiter(stream, capacity=4) as reader:
+            await asyncio.sleep(100)
+            assert made == 4
+            assert await anext(reader) == 1
+
+    run_supervised(check())
+
+
+@pytest.mark.parametrize("report", [None, "print", 7, True])
+def test_what_is_no_function_is_refused_at_once(report: Any) -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="report"):
+        ops.measure(report)
+
+
+def test_without_a_loop_the_error_names_run() -> None:
+    errors: list[Exception] = []
+    rx.of("a").pipe(ops.measure(print)).subscribe(on_error=errors.append)
+    with pytest.raises(rxagents.ConfigurationError, match=r"rxagents\.run"):
+        raise errors[0]

@@ -1,0 +1,262 @@
+"""A stream, written down as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import reactivex as rx
+from hypothesis import given
+from hypothesis import strategies as st
+from marbles import play, play_twice
+from observing import Seen, in_thread
+from reactivex.subject import Subject
+from reactivex.testing import ReactiveTest
+from supervised import run_supervised
+
+import rxagents
+from rxagents import RateLimitError, StreamChunk, Token, Usage
+from rxagents import operators as ops
+
+on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
+on_completed = ReactiveTest.on_completed
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "stream.jsonl"
+
+
+def lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_the_stream_stays_as_it_is_and_the_file_has_its_items_and_times(path: Path) -> None:
+    messages = [on_next(210, "a"), on_next(230, {"b": 1}), on_completed(240)]
+    assert play(ops.record(path), *messages) == messages
+    assert lines(path) == [
+        {"at": 10, "item": "a"},
+        {"at": 30, "item": {"b": 1}},
+        {"at": 40, "completed": True},
+    ]
+
+
+def test_chunks_and_events_are_written_without_what_they_do_not_say(path: Path) -> None:
+    items = [StreamChunk("a", usage=Usage(1, 2)), Token("b", timestamp=1.5)]
+    play(ops.record(str(path)), *(on_next(210, item) for item in items), on_completed(210))
+    first, second, _ = lines(path)
+    assert first["item"]["delta"] == "a"
+    assert first["item"]["usage"]["output_tokens"] == 2
+    assert second["item"] == {"type": "token", "content": "b", "section": "", "timestamp": 1.5}
+
+
+def test_an_error_is_written_and_passes_at_once(path: Path) -> None:
+    failure = RateLimitError("slow down", provider="any", status=429, retryable=True)
+    messages = [on_next(210, "a"), on_error(220, failure)]
+    assert play(ops.record(path), *messages) == messages
+    assert lines(path)[-1]["error"] == {
+        "kind": "RateLimitError",
+        "message": str(failure),
+        "provider": "any",
+        "status": 429,
+        "request_id": None,
+        "retryable": True,
+    }
+
+
+def test_of_an_empty_source_and_one_that_never_ends(path: Path) -> None:
+    assert play(ops.record(path), on_completed(210)) == [on_completed(210)]
+    assert lines(path) == [{"at": 10, "completed": True}]
+    assert play(ops.record(path)) == []
+    assert lines(path) == []
+
+
+@given(disposed=st.integers(200, 240))
+def test_after_dispose_nothing_comes_and_the_file_is_whole_and_closed(
+    tmp_path_factory: pytest.TempPathFactory, disposed: int
+) -> None:
+    path = tmp_path_factory.mktemp("recordings") / "stream.jsonl"
+    messages = [on_next(210, "a"), on_next(220, "b"), on_completed(230)]
+    seen = play(ops.record(path), *messages, disposed=disposed + 0.5)
+    assert seen == [message for message in messages if message.time <= disposed]
+    assert len(lines(path)) == len(seen)
+    gc.collect()  # a file left open would be a warning, and so an error
+
+
+def test_each_subscription_writes_the_file_anew(path: Path) -> None:
+    operator = ops.record(path)
+    play(operator, on_next(210, "a"), on_next(220, "b"), on_completed(230))
+    play(operator, on_next(210, "c"), on_completed(220))
+    assert [line.get("item") for line in lines(path)] == ["c", None]
+
+
+def test_subscriptions_of_one_operator_share_no_state(path: Path) -> None:
+    first, second = play_twice(ops.record(path), 200, 300, on_next(10, "a"), on_completed(20))
+    assert first == [on_next(210, "a"), on_completed(220)]
+    assert second == [on_next(310, "a"), on_completed(320)]
+    assert lines(path)[0] == {"at": 10, "item": "a"}
+
+
+class Unwritable:
+    """No JSON can be made of it."""
+
+
+@pytest.mark.parametrize("item", [Unwritable(), "\ud800", {1: {2: Unwritable()}}])
+def test_an_item_that_cannot_be_written_ends_the_recording_and_not_the_stream(
+    path: Path, item: Any
+) -> None:
+    errors: list[Exception] = []
+
+    async def check() -> None:
+        seen = Seen(rx.of("a", item, "b", item).pipe(ops.record(path)))
+        assert seen.notes == ["a", item, "b", item, "end"]
+
+    run_supervised(check(), errors)
+    assert len(errors) == 1
+    assert lines(path) == [{"at": 0, "item": "a"}]
+
+
+def test_a_full_disk_is_told_once_and_does_not_end_the_stream() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here")
+    errors: list[Exception] = []
+
+    async def check() -> None:
+        items = ["x" * 50_000] * 4
+        seen = Seen(rx.from_iterable(items).pipe(ops.record(full)))
+        assert seen.notes == [*items, "end"]
+
+    run_supervised(check(), errors)
+    (error,) = errors
+    assert isinstance(error, OSError)
+    gc.collect()
+
+
+def test_a_disk_that_is_full_only_at_the_end_is_told_once_too() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here")
+    errors: list[Exception] = []
+
+    async def check() -> None:
+        seen = Seen(rx.of("a").pipe(ops.record(full)))
+        assert seen.notes == ["a", "end"]
+
+    run_supervised(check(), errors)
+    assert [type(error) for error in errors] == [OSError]
+    gc.collect()
+
+
+@pytest.mark.parametrize("name", ["", "missing/stream.jsonl", "nul\0.jsonl"])
+def test_a_file_that_cannot_be_opened_is_a_typed_error_and_the_source_is_left_alone(
+    tmp_path: Path, name: str
+) -> None:
+    subject: Subject[str] = Subject()
+
+    async def check() -> None:
+        seen = Seen(subject.pipe(ops.record(tmp_path / name)))
+        (error,) = seen.notes
+        assert isinstance(error, rxagents.ConfigurationError)
+        assert "cannot be written" in str(error)
+        assert not subject.observers
+
+    run_supervised(check())
+
+
+@pytest.mark.parametrize("wrong", [None, 7, True, b"file", ["file"]])
+def test_what_is_no_path_is_refused_at_once(wrong: Any) -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="path"):
+        ops.record(wrong)
+
+
+def test_a_plain_subscriber_is_recorded_in_the_loops_time_and_leaves_from_another_thread(
+    path: Path,
+) -> None:
+    async def check() -> None:
+        subject: Subject[str] = Subject()
+        seen = Seen(subject.pipe(ops.record(path)))
+        await asyncio.sleep(2)
+        subject.on_next("a")
+        in_thread(seen.subscription.dispose)
+        seen.subscription.dispose()
+        subject.on_next("b")
+        assert seen.notes == ["a"]
+
+    run_supervised(check())
+    (line,) = lines(path)
+    assert line == {"at": pytest.approx(2), "item": "a"}
+
+
+def test_a_source_that_emits_again_while_an_item_is_handed_on_is_recorded_in_order(
+    path: Path,
+) -> None:
+    async def check() -> None:
+        subject: Subject[int] = Subject()
+
+        def echo(item: int) -> None:
+            if item < 3:
+                subject.on_next(item + 1)
+            else:
+                subject.on_completed()
+
+        subject.pipe(ops.record(path)).subscribe(echo)
+        subject.on_next(1)
+
+    run_supervised(check())
+    assert [line.get("item") for line in lines(path)] == [1, 2, 3, None]
+
+
+def test_what_the_subscriber_raises_ends_the_stream_and_closes_the_file(path: Path) -> None:
+    errors: list[Exception] = []
+    failure = LookupError("the screen is gone")
+
+    async def letters() -> AsyncIterator[str]:
+        yield "a"
+        yield "b"
+
+    def fail(_: str) -> None:
+        raise failure
+
+    async def check() -> None:
+        rxagents.from_aiter(letters).pipe(ops.record(path)).subscribe(fail)
+        await asyncio.sleep(1)
+        assert [line["item"] for line in lines(path)] == ["a"]
+
+    run_supervised(check(), errors)
+    assert errors == [failure]
+    with pytest.raises(LookupError):
+        rxagents.run(rxagents.from_aiter(letters).pipe(ops.record(path)), fail)
+    gc.collect()
+
+
+def test_a_reader_that_has_enough_stops_the_source(path: Path) -> None:
+    made = 0
+
+    async def numbers() -> AsyncIterator[int]:
+        nonlocal made
+        while True:
+            made += 1
+            yield made
+
+    async def check() -> None:
+        stream = rxagents.from_aiter(numbers).pipe(ops.record(path))
+        async with rxagents.to_aiter(stream, capacity=4) as reader:
+            await asyncio.sleep(100)
+            assert made == 4
+            assert await anext(reader) == 1
+
+    run_supervised(check())
+
+
+def test_without_a_loop_the_error_names_run_and_no_file_is_made(path: Path) -> None:
+    errors: list[Exception] = []
+    rx.of("a").pipe(ops.record(path)).subscribe(on_error=errors.append)
+    assert not path.exists()
+    with pytest.raises(rxagents.ConfigurationError, match=r"rxagents\.run"):
+        raise errors[0]

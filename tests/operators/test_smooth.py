@@ -1,0 +1,320 @@
+"""Text at an even pace."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import reactivex as rx
+from hypothesis import given
+from hypothesis import strategies as st
+from marbles import play, play_twice
+from mixtures import assert_contents_and_indexes, mixtures, texts_in_place
+from observing import Seen, in_thread
+from reactivex.subject import Subject
+from reactivex.testing import ReactiveTest
+from supervised import run_supervised, supervised_loop
+
+import rxagents
+from rxagents import Answer, Reasoning, StreamChunk, Token, Usage
+from rxagents import operators as ops
+from rxagents.core.chunks import TextBuffers
+
+on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
+on_completed = ReactiveTest.on_completed
+
+
+def run(
+    *messages: Any, interval: float = 10, longest_lag: float = 1000, disposed: float = 1000.5
+) -> Any:
+    """Return what a subscriber sees."""
+    return play(ops.smooth(interval, longest_lag=longest_lag), *messages, disposed=disposed)
+
+
+def test_a_burst_goes_word_by_word_and_a_word_after_a_pause_at_once() -> None:
+    seen = run(on_next(210, "one two  three "), on_next(300, "four"), on_completed(305))
+    assert seen == [
+        on_next(210, "one"),
+        on_next(220, " two"),
+        on_next(230, "  three "),
+        on_next(300, "four"),
+        on_completed(305),
+    ]
+
+
+def test_completes_when_the_last_word_was_shown() -> None:
+    seen = run(on_next(210, "one two"), on_completed(211))
+    assert seen == [on_next(210, "one"), on_next(220, " two"), on_completed(220)]
+
+
+def test_several_words_go_at_a_time_where_one_would_fall_behind() -> None:
+    seen = run(on_next(210, "a b c d e f"), on_completed(211), interval=10, longest_lag=20)
+    assert [(message.time, message.value.value) for message in seen[:-1]] == [
+        (210, "a"),
+        (210, " b"),
+        (210, " c"),
+        (220, " d"),
+        (220, " e"),
+        (230, " f"),
+    ]
+
+
+def test_other_items_keep_their_place_and_need_no_time() -> None:
+    answer = Answer("one two", 1)
+    seen = run(on_next(210, "one two"), on_next(211, answer), on_next(212, 7), on_completed(213))
+    assert seen == [
+        on_next(210, "one"),
+        on_next(220, " two"),
+        on_next(220, answer),
+        on_next(220, 7),
+        on_completed(220),
+    ]
+
+
+def test_an_item_without_text_is_not_lost() -> None:
+    items = ["", Token("", "x", 1), Reasoning("", 2)]
+    seen = run(*(on_next(210, item) for item in items), on_completed(211))
+    assert seen == [*(on_next(210, item) for item in items), on_completed(211)]
+
+
+def test_an_error_comes_at_once_after_all_the_text_that_waits() -> None:
+    failure = OSError("cut")
+    assert run(on_next(210, "a b c"), on_error(212, failure)) == [
+        on_next(210, "a"),
+        on_next(212, " b"),
+        on_next(212, " c"),
+        on_error(212, failure),
+    ]
+
+
+def test_of_an_empty_source_and_one_that_never_ends() -> None:
+    assert run(on_completed(210)) == [on_completed(210)]
+    assert run() == []
+    assert run(on_next(210, "a")) == [on_next(210, "a")]
+
+
+@given(st.integers(200, 260))
+def test_after_dispose_nothing_comes_and_no_timer_is_left(disposed: int) -> None:
+    messages = [on_next(210, "a b c"), on_next(215, "d"), on_completed(216)]
+    whole = run(*messages)
+    assert len(whole) == 5
+    assert run(*messages, disposed=disposed + 0.5) == [m for m in whole if m.time <= disposed]
+
+
+def test_subscriptions_share_nothing() -> None:
+    first, second = play_twice(
+        ops.smooth(10, longest_lag=99), 200, 205, on_next(10, "a b"), on_completed(11)
+    )
+    assert first == [on_next(210, "a"), on_next(220, " b"), on_completed(220)]
+    assert second == [on_next(215, "a"), on_next(225, " b"), on_completed(225)]
+
+
+def test_the_pieces_of_chunks_are_numbered_and_know_the_text_before_them() -> None:
+    buffers = TextBuffers()
+    chunks = [
+        buffers.tie(StreamChunk("one two", 0)),
+        buffers.tie(StreamChunk(" three", 1, finish_reason="stop")),
+        buffers.tie(StreamChunk(index=2, usage=Usage(1, 2, 3))),
+    ]
+    *seen, _ = run(*(on_next(210, chunk) for chunk in chunks), on_completed(300))
+    out = [message.value.value for message in seen]
+    assert [(chunk.delta, chunk.index, chunk.content) for chunk in out] == [
+        ("one", 0, "one"),
+        (" two", 1, "one two"),
+        (" three", 2, "one two three"),
+        ("", 3, "one two three"),
+    ]
+
+
+def test_chunks_that_know_no_text_before_them_still_know_their_own() -> None:
+    *seen, _ = run(
+        on_next(210, StreamChunk("a b")), on_next(211, StreamChunk("c")), on_completed(212)
+    )
+    assert [message.value.value.content for message in seen] == ["a", "a b", "c"]
+
+
+def test_a_stream_that_starts_again_is_numbered_anew() -> None:
+    chunks = [StreamChunk("a b", 0), StreamChunk.reset(OSError("cut")), StreamChunk("c d", 0)]
+    *seen, _ = run(*(on_next(210, chunk) for chunk in chunks), on_completed(300))
+    assert [message.value.value.index for message in seen] == [0, 1, 0, 0, 1]
+
+
+def test_usage_that_comes_with_text_is_not_counted_twice() -> None:
+    chunks = [
+        StreamChunk("a b c", 0, usage=Usage(1, 1, 2)),
+        StreamChunk("d", 1, usage=Usage(1, 2, 3)),
+    ]
+    totals: list[Usage] = []
+    rxagents.run(
+        rx.from_iterable(chunks).pipe(ops.smooth(0.0001), ops.total_usage()), totals.append
+    )
+    assert [usage.total_tokens for usage in totals] == [3]
+
+
+def test_a_source_that_emits_again_while_a_word_is_shown_waits_its_turn() -> None:
+    async def check() -> None:
+        subject: Subject[str] = Subject()
+        seen: list[tuple[float, str]] = []
+
+        def echo(word: str) -> None:
+            seen.append((round(supervised_loop().time()), word))
+            if word == "a":
+                subject.on_next("c")
+                subject.on_completed()
+
+        subject.pipe(ops.smooth(5, longest_lag=99)).subscribe(
+            echo, on_completed=lambda: seen.append((0, "end"))
+        )
+        subject.on_next("a b")
+        await asyncio.sleep(20)
+        assert seen == [(0, "a"), (5, " b"), (10, "c"), (0, "end")]
+
+    run_supervised(check())
+
+
+class Words:
+    """Says a word again and again; knows how many it has said."""
+
+    def __init__(self) -> None:
+        self.said = 0
+
+    async def __call__(self) -> AsyncIterator[str]:
+        while True:
+            self.said += 1
+            yield "word "
+            await asyncio.sleep(0.001)
+
+
+def test_a_reader_that_has_enough_stops_the_words_and_their_source() -> None:
+    words = Words()
+
+    async def check() -> None:
+        smooth = rxagents.from_aiter(words).pipe(ops.smooth(0.01, longest_lag=0.1))
+        async with rxagents.to_aiter(smooth, capacity=4) as reader:
+            await asyncio.sleep(100)
+            said = words.said
+            assert said < 10_000
+            assert len(reader._queue) == 4
+            await asyncio.sleep(100)
+            assert words.said == said
+            for _ in range(20):
+                assert await anext(reader) == "word "
+            await asyncio.sleep(100)
+            assert words.said > said
+
+    run_supervised(check())
+
+
+def test_a_closed_gate_is_watched_once_and_holds_back_the_end() -> None:
+    async def check() -> None:
+        subject: Subject[str] = Subject()
+        async with rxagents.to_aiter(subject.pipe(ops.smooth(0.01)), capacity=1) as reader:
+            for _ in range(100):
+                subject.on_next("a")
+            await asyncio.sleep(1)
+            subject.on_completed()
+            assert len(reader._gate._callbacks) == 1
+            assert [word async for word in reader] == ["a"] * 100
+
+    run_supervised(check())
+
+
+def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_another() -> None:
+    async def check() -> None:
+        subject: Subject[str] = Subject()
+        seen = Seen(subject.pipe(ops.smooth(5, longest_lag=99)))
+        subject.on_next("a b c")
+        await asyncio.sleep(6)
+        assert seen.notes == ["a", " b"]
+        in_thread(seen.subscription.dispose)
+        seen.subscription.dispose()
+        assert not subject.observers
+        await asyncio.sleep(20)
+        assert seen.notes == ["a", " b"]
+        assert len(seen.threads) == 1
+
+    run_supervised(check())
+
+
+@pytest.mark.parametrize("word", ["a", " b"], ids=["from the source", "from the timer"])
+def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(word: str) -> None:
+    errors: list[Exception] = []
+    failure = LookupError("the screen is gone")
+    notes: list[Any] = []
+
+    async def check() -> None:
+        def fail(item: str) -> None:
+            notes.append(item)
+            if item == word:
+                raise failure
+
+        async def letters() -> AsyncIterator[str]:
+            yield "a b c"
+            await asyncio.sleep(100)
+
+        rxagents.from_aiter(letters).pipe(ops.smooth(5, longest_lag=99)).subscribe(
+            fail, notes.append, lambda: notes.append("end")
+        )
+        await asyncio.sleep(200)
+
+    run_supervised(check(), errors)
+    assert errors == [failure]
+    assert notes == ["a", " b"][: len(word)]
+
+
+def test_run_raises_what_its_callback_raised_when_the_time_came() -> None:
+    def fail(word: str) -> None:
+        if word == " b":
+            raise LookupError("no")
+
+    stream = rx.concat(rx.of("a b"), rx.never())
+    with pytest.raises(LookupError):
+        rxagents.run(stream.pipe(ops.smooth(0.001)), fail)
+
+
+@pytest.mark.parametrize("value", [0, -1, True, "1", None, math.nan, math.inf])
+@pytest.mark.parametrize("name", ["interval", "longest_lag"])
+def test_what_is_no_time_is_refused_at_once(name: str, value: Any) -> None:
+    with pytest.raises(rxagents.ConfigurationError, match=name):
+        ops.smooth(**{name: value})
+
+
+def test_without_a_loop_the_error_names_run() -> None:
+    errors: list[Exception] = []
+    rx.of("a").pipe(ops.smooth()).subscribe(on_error=errors.append)
+    with pytest.raises(rxagents.ConfigurationError, match=r"rxagents\.run"):
+        raise errors[0]
+
+
+@given(
+    mixtures(),
+    st.lists(st.integers(0, 9), min_size=80, max_size=80),
+    st.integers(1, 6),
+    st.integers(1, 30),
+)
+def test_no_text_is_lost_repeated_or_moved(
+    items: list[Any], gaps: list[int], interval: int, longest_lag: int
+) -> None:
+    time, messages = 201, []
+    for item, gap in zip(items, gaps, strict=False):
+        time += gap
+        messages.append(on_next(time, item))
+    out = run(
+        *messages, on_completed(time), interval=interval, longest_lag=longest_lag, disposed=10_000
+    )
+    assert out.pop().value.kind == "C"
+    words = [message.value.value for message in out]
+    assert texts_in_place(words) == texts_in_place(items[: len(messages)])
+    assert_contents_and_indexes(words)
+
+
+def test_a_text_of_many_words_is_shown_in_turns_that_do_not_nest() -> None:
+    async def check() -> None:
+        seen = Seen(rx.of("a " * 10_000).pipe(ops.smooth(0.01, longest_lag=0.01)))
+        await seen.over.wait()
+        assert seen.notes == ["a", *[" a"] * 9_998, " a ", "end"]
+
+    run_supervised(check())

@@ -1,0 +1,204 @@
+"""Side effects that cannot harm the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import reactivex as rx
+from hypothesis import given
+from hypothesis import strategies as st
+from marbles import play, play_twice
+from observing import Seen, in_thread
+from reactivex.subject import Subject
+from reactivex.testing import ReactiveTest
+from supervised import run_supervised
+
+import rxagents
+from rxagents import operators as ops
+
+on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
+on_completed = ReactiveTest.on_completed
+
+
+class Watcher:
+    """Notes what it sees; raises after it, if asked to."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.notes: list[Any] = []
+        self.failure = failure
+
+    def note(self, seen: Any = "end") -> None:
+        self.notes.append(seen)
+        if self.failure is not None:
+            raise self.failure
+
+    @property
+    def operator(self) -> Any:
+        return ops.tap_safely(self.note, self.note, self.note)
+
+
+def test_the_stream_stays_as_it_is_and_the_watcher_sees_it() -> None:
+    watcher = Watcher()
+    messages = [on_next(210, 1), on_next(220, 2), on_completed(230)]
+    assert play(watcher.operator, *messages) == messages
+    assert watcher.notes == [1, 2, "end"]
+
+
+def test_an_error_is_watched_and_passes_at_once() -> None:
+    watcher, failure = Watcher(), OSError("cut")
+    messages = [on_next(210, 1), on_error(220, failure)]
+    assert play(watcher.operator, *messages) == messages
+    assert watcher.notes == [1, failure]
+
+
+def test_of_an_empty_source_and_one_that_never_ends() -> None:
+    watcher = Watcher()
+    assert play(watcher.operator, on_completed(210)) == [on_completed(210)]
+    assert play(watcher.operator) == []
+    assert watcher.notes == ["end"]
+
+
+@given(st.integers(200, 240))
+def test_after_dispose_neither_sees_anything(disposed: int) -> None:
+    watcher = Watcher()
+    messages = [on_next(210, 1), on_next(220, 2), on_completed(230)]
+    seen = play(watcher.operator, *messages, disposed=disposed + 0.5)
+    assert seen == [message for message in messages if message.time <= disposed]
+    assert len(watcher.notes) == len(seen)
+
+
+def test_subscriptions_are_watched_each_by_itself() -> None:
+    watcher = Watcher()
+    first, second = play_twice(watcher.operator, 200, 205, on_next(10, 1), on_completed(20))
+    assert first == [on_next(210, 1), on_completed(220)]
+    assert second == [on_next(215, 1), on_completed(225)]
+    assert watcher.notes == [1, 1, "end", "end"]
+
+
+@pytest.mark.parametrize("ending", [None, OSError("cut")])
+def test_what_the_watcher_raises_is_told_to_the_loop_and_the_stream_goes_on(
+    ending: Exception | None,
+) -> None:
+    watcher = Watcher(LookupError("no log"))
+    errors: list[Exception] = []
+
+    async def letters() -> AsyncIterator[str]:
+        yield "a"
+        yield "b"
+        if ending is not None:
+            raise ending
+
+    async def check() -> None:
+        seen = Seen(rxagents.from_aiter(letters).pipe(watcher.operator))
+        await seen.over.wait()
+        assert seen.notes == ["a", "b", ending or "end"]
+
+    run_supervised(check(), errors)
+    assert errors == [watcher.failure] * 3
+
+
+def test_without_a_loop_it_is_told_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    out: list[int] = []
+    with caplog.at_level(logging.WARNING, logger="rxagents"):
+        rx.of(1, 2).pipe(ops.tap_safely(Watcher(LookupError("no")).note)).subscribe(out.append)
+    assert out == [1, 2]
+    assert [record.name for record in caplog.records] == ["rxagents"] * 2
+
+
+def test_a_watcher_may_dispose_the_stream() -> None:
+    subject: Subject[int] = Subject()
+    out: list[int] = []
+    subscription = subject.pipe(ops.tap_safely(lambda _: subscription.dispose())).subscribe(
+        out.append
+    )
+    subject.on_next(1)
+    assert out == []
+    assert not subject.observers
+
+
+def test_a_source_that_emits_again_while_it_is_watched_is_watched_too() -> None:
+    subject: Subject[int] = Subject()
+    watched: list[int] = []
+    out: list[int] = []
+
+    def echo(item: int) -> None:
+        out.append(item)
+        if item < 3:
+            subject.on_next(item + 1)
+
+    subject.pipe(ops.tap_safely(watched.append)).subscribe(echo)
+    subject.on_next(1)
+    assert watched == out == [1, 2, 3]
+
+
+def test_what_the_subscriber_raises_is_not_taken_for_the_watchers() -> None:
+    errors: list[Exception] = []
+    failure = LookupError("the screen is gone")
+    watcher = Watcher()
+
+    async def letters() -> AsyncIterator[str]:
+        yield "a"
+        yield "b"
+
+    def fail(_: str) -> None:
+        raise failure
+
+    async def check() -> None:
+        rxagents.from_aiter(letters).pipe(watcher.operator).subscribe(fail)
+        await asyncio.sleep(1)
+
+    run_supervised(check(), errors)
+    assert errors == [failure]
+    assert watcher.notes == ["a"]
+    with pytest.raises(LookupError):
+        rxagents.run(rxagents.from_aiter(letters).pipe(watcher.operator), fail)
+
+
+def test_a_plain_subscriber_leaves_from_another_thread() -> None:
+    async def check() -> None:
+        subject: Subject[int] = Subject()
+        seen = Seen(subject.pipe(Watcher().operator))
+        subject.on_next(1)
+        in_thread(seen.subscription.dispose)
+        subject.on_next(2)
+        assert seen.notes == [1]
+        assert not subject.observers
+
+    run_supervised(check())
+
+
+def test_a_reader_that_has_enough_stops_the_source() -> None:
+    made = 0
+
+    async def numbers() -> AsyncIterator[int]:
+        nonlocal made
+        while True:
+            made += 1
+            yield made
+
+    async def check() -> None:
+        stream = rxagents.from_aiter(numbers).pipe(Watcher().operator)
+        async with rxagents.to_aiter(stream, capacity=4) as reader:
+            await asyncio.sleep(100)
+            assert made == 4
+            assert await anext(reader) == 1
+
+    run_supervised(check())
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), (None, None, None), (7,), (None, "x"), (None, None, True)]
+)
+def test_what_is_no_function_is_refused_at_once(arguments: Any) -> None:
+    with pytest.raises(rxagents.ConfigurationError):
+        ops.tap_safely(*arguments)
+
+
+def test_ten_thousand_items_at_once_are_all_watched() -> None:
+    watcher = Watcher()
+    rx.from_iterable(range(10_000)).pipe(watcher.operator).subscribe()
+    assert watcher.notes == [*range(10_000), "end"]
