@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -62,6 +63,10 @@ def tap_safely(
         raise ConfigurationError("tap_safely has nothing to call: give it on_next, for example.")
     for name, watcher in given.items():
         checked_function(name, watcher)
+        if inspect.iscoroutinefunction(watcher):
+            raise ConfigurationError(
+                f"{name} is a coroutine function, which nothing here would await: use map_async."
+            )
 
     def tap_safely_(source: Observable[T]) -> Observable[T]:
         def subscribe(

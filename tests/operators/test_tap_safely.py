@@ -202,3 +202,11 @@ def test_ten_thousand_items_at_once_are_all_watched() -> None:
     watcher = Watcher()
     rx.from_iterable(range(10_000)).pipe(watcher.operator).subscribe()
     assert watcher.notes == [*range(10_000), "end"]
+
+
+def test_a_coroutine_function_is_refused_at_once() -> None:
+    async def watch(_: object) -> None:
+        pytest.fail("nothing awaits it")
+
+    with pytest.raises(rxagents.ConfigurationError, match="map_async"):
+        ops.tap_safely(watch)
