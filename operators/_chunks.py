@@ -24,7 +24,10 @@ def not_a_chunk(name: str, item: object) -> ConfigurationError:
 def pieces_of(
     field: Literal["delta", "reasoning"], name: str, choice: int
 ) -> Callable[[Observable[StreamChunk]], Observable[str]]:
-    """Return the operator `name`, which emits what `field` brings of one choice."""
+    """Return the operator `name`, which emits what `field` brings of one choice.
+
+    Text that was emitted cannot be taken back: a reset after it ends the stream with its reason.
+    """
     checked_choice(choice)
     piece_of: Callable[[StreamChunk], str] = attrgetter(field)
 
@@ -32,14 +35,20 @@ def pieces_of(
         def subscribe(
             observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
+            told = False
+
             def on_next(chunk: StreamChunk) -> None:
+                nonlocal told
                 try:
                     piece = piece_of(chunk) if chunk.choice == choice else ""
                 except AttributeError:
                     observer.on_error(not_a_chunk(name, chunk))
                     return
                 if piece:
+                    told = True
                     observer.on_next(piece)
+                elif told and "reset" in chunk.metadata:
+                    observer.on_error(chunk.metadata["reset"].exception())
 
             return source.subscribe(
                 on_next, observer.on_error, observer.on_completed, scheduler=scheduler

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from reactivex import Observable, abc
 
 from rxagents.core.checks import checked_seconds
+from rxagents.core.errors import ConfigurationError
 from rxagents.core.joining import Cutter, only_text_of
 from rxagents.runtime.timed_scope import TimedScope, timed
 
@@ -29,7 +30,7 @@ def smooth(
 
     .. marble::
         --(a b c)--------d--|
-        [ smooth(3) ]
+        [ smooth(3, longest_lag=9) ]
         --a--b--c--------d--|
 
     Emits when: text waits and `interval` seconds have passed since the last.
@@ -59,6 +60,11 @@ def smooth(
     """
     checked_seconds("interval", interval)
     checked_seconds("longest_lag", longest_lag)
+    if interval > longest_lag:
+        raise ConfigurationError(
+            f"longest_lag must be interval ({interval} s) or more, not {longest_lag} s: no word "
+            "could wait for its turn."
+        )
     most = max(1, round(longest_lag / interval))
 
     def smooth_(source: Observable[T]) -> Observable[T]:

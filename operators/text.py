@@ -31,6 +31,8 @@ def text(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[str]
     Raises:
         ConfigurationError: At once, if `choice` is not a number of 0 or more; in the stream, if
             the source emits anything but chunks. The source's errors pass.
+        Exception: In the stream, the reason of a reset that comes after text: what was emitted
+            cannot be taken back, as `accumulate` can.
 
     Example:
         >>> import reactivex as rx

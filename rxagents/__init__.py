@@ -79,9 +79,11 @@ from rxagents.core.usage import Usage
 from rxagents.parsing.json_snapshots import PartialJson, PartialObject
 from rxagents.providers.anthropic import Anthropic
 from rxagents.providers.gemini import Gemini
+from rxagents.providers.model import StreamingModel
 from rxagents.providers.ollama import Ollama
 from rxagents.providers.openai import OpenAI
 from rxagents.providers.openai_responses import OpenAIResponses
+from rxagents.providers.provider import ProviderOptions
 from rxagents.providers.registry import get_model
 from rxagents.providers.timeouts import Timeouts
 from rxagents.runtime.from_aiter import from_aiter
@@ -91,6 +93,7 @@ from rxagents.runtime.to_aiter import to_aiter
 
 if TYPE_CHECKING:
     from rxagents import operators as operators
+    from rxagents.agents.agent import AgentOptions
     from rxagents.agents.conversational import ConversationalAgent
     from rxagents.agents.function import FunctionAgent
     from rxagents.agents.memory import Memory
@@ -100,6 +103,7 @@ __all__ = [
     "LLM",
     "Agent",
     "AgentError",
+    "AgentOptions",
     "AgentResult",
     "Answer",
     "Anthropic",
@@ -139,6 +143,7 @@ __all__ = [
     "PayloadTooLargeError",
     "ProtocolError",
     "ProviderError",
+    "ProviderOptions",
     "RateLimitError",
     "ReActAgent",
     "ReActStep",
@@ -160,6 +165,7 @@ __all__ = [
     "StreamTimeoutError",
     "StreamingAgent",
     "StreamingLLM",
+    "StreamingModel",
     "TextPart",
     "Thought",
     "Timeouts",
@@ -189,6 +195,7 @@ __all__ = [
 ]
 
 _LATER = {
+    "AgentOptions": "rxagents.agents.agent",
     "ConversationalAgent": "rxagents.agents.conversational",
     "FunctionAgent": "rxagents.agents.function",
     "Memory": "rxagents.agents.memory",

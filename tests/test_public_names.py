@@ -12,19 +12,20 @@ import rxagents
 from rxagents import operators, testing
 
 NAMES = """
-    Agent AgentError AgentResult Answer Anthropic AuthenticationError BadRequestError Complete
-    ConfigurationError ConflictError ConnectError ConnectTimeoutError ConversationalAgent
-    ErrorEvent ErrorInfo EventType FilePart FirstEventTimeoutError FunctionAgent Gemini
-    IdleTimeoutError ImagePart LLM LimitExceededError LimitReachedError Limits
-    MaxIterationsError Measurement Memory Message NotFoundError Ollama OpenAI OpenAIResponses
-    OutputError Overflow OverloadedError PartialJson PartialObject PayloadTooLargeError
-    ProtocolError ProviderError RateLimitError ReActAgent ReActStep Reasoning ReasoningPart
-    RedirectError Replayed Reset Response ResponseError RxAgentsError ServerError Settings
-    StatusError StreamCancelledError StreamChunk StreamDecodeError StreamEvent
-    StreamTimeoutError StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool
-    ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError ToolNotFoundError
-    ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError TransportError
-    TruncatedStreamError Usage __version__ from_aiter get_model run to_aiter tool
+    Agent AgentError AgentOptions AgentResult Answer Anthropic AuthenticationError
+    BadRequestError Complete ConfigurationError ConflictError ConnectError ConnectTimeoutError
+    ConversationalAgent ErrorEvent ErrorInfo EventType FilePart FirstEventTimeoutError
+    FunctionAgent Gemini IdleTimeoutError ImagePart LLM LimitExceededError LimitReachedError
+    Limits MaxIterationsError Measurement Memory Message NotFoundError Ollama OpenAI
+    OpenAIResponses OutputError Overflow OverloadedError PartialJson PartialObject
+    PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError ReActAgent
+    ReActStep Reasoning ReasoningPart RedirectError Replayed Reset Response ResponseError
+    RxAgentsError ServerError Settings StatusError StreamCancelledError StreamChunk
+    StreamDecodeError StreamEvent StreamTimeoutError StreamingAgent StreamingLLM StreamingModel
+    TextPart Thought Timeouts Token Tool ToolArgumentsError ToolCall ToolCallDelta ToolContext
+    ToolEnd ToolError ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError
+    TotalTimeoutError TransportError TruncatedStreamError Usage __version__ from_aiter
+    get_model run to_aiter tool
 """
 
 

@@ -55,7 +55,9 @@ class BaseAgent(ABC):
         llm: The model.
         tools: `rxagents.tool`s, or functions.
         system_prompt: What the model is told before all else.
-        **options: `AgentOptions`, and generation settings.
+        **options: `max_iterations`, `max_tool_calls`, `max_total_tokens`, `max_seconds`,
+            `tool_concurrency`, `start_tools`, `approve`, as `AgentOptions` has them, and
+            generation settings such as `temperature`.
 
     Raises:
         ConfigurationError: The model does not stream, or an argument is not usable.
@@ -78,6 +80,10 @@ class BaseAgent(ABC):
         if unknown:
             known = ", ".join(sorted(AgentOptions.__optional_keys__))
             raise ConfigurationError(f"An agent takes no {sorted(unknown)}: use {known}.")
+        if not isinstance(system_prompt, str | None):
+            raise ConfigurationError(
+                f"system_prompt must be a str, not {type(system_prompt).__name__}."
+            )
         self._llm = llm
         self._tools = to_tools(tools)
         self._system = () if system_prompt is None else (Message.system(system_prompt),)

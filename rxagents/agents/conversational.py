@@ -43,7 +43,9 @@ class ConversationalAgent(FunctionAgent):
         memory: What is kept, and how much of it the model is shown; by default everything. Two
             agents may share one.
         system_prompt: What the model is told before all else.
-        **options: `AgentOptions`, and generation settings.
+        **options: `max_iterations`, `max_tool_calls`, `max_total_tokens`, `max_seconds`,
+            `tool_concurrency`, `start_tools`, `approve`, as `AgentOptions` has them, and
+            generation settings such as `temperature`.
 
     Raises:
         ConfigurationError: The model does not stream, or an argument is not usable.

@@ -23,7 +23,16 @@ class FunctionAgent(BaseAgent):
     others may have written: a model may follow instructions in it. A `tool_choice` that demands a
     call holds for the first turn of a run, which could not end otherwise.
 
-    See `BaseAgent` for the arguments.
+    Args:
+        llm: The model.
+        tools: `rxagents.tool`s, or functions.
+        system_prompt: What the model is told before all else.
+        **options: `max_iterations`, `max_tool_calls`, `max_total_tokens`, `max_seconds`,
+            `tool_concurrency`, `start_tools`, `approve`, as `AgentOptions` has them, and
+            generation settings such as `temperature`.
+
+    Raises:
+        ConfigurationError: The model does not stream, or an argument is not usable.
     """
 
     def _turn(self, turn: Turn) -> Events:

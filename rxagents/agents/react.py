@@ -56,7 +56,9 @@ class ReActAgent(BaseAgent):
         system_prompt: What the model is told before the protocol.
         send_stop: Ask the provider to stop before an observation; `None` for models whose
             `takes_stop` is true. The agent stops there in any case.
-        **options: `AgentOptions`, and generation settings.
+        **options: `max_iterations`, `max_tool_calls`, `max_total_tokens`, `max_seconds`,
+            `tool_concurrency`, `start_tools`, `approve`, as `AgentOptions` has them, and
+            generation settings such as `temperature`.
 
     Raises:
         ConfigurationError: The model does not stream, or an argument is not usable.

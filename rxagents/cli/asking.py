@@ -67,7 +67,7 @@ class Question(Struct, frozen=True, kw_only=True):
         }
         if self.agent is None:
             return llm.chat_stream(messages, **settings)
-        tools = [TOOLS[name] for name in self.tools]
+        tools = [TOOLS[name] for name in dict.fromkeys(self.tools)]
         return AGENTS[self.agent](llm, tools, **settings).run_stream(messages)
 
     def messages(self) -> list[Message]:

@@ -71,10 +71,11 @@ class CallSignature(Struct, frozen=True, kw_only=True):
             returns_observable=_is_observable(hints.get("return")),
         )
 
-    def schema(self, descriptions: Mapping[str, str], *, strict: bool) -> Schema:
+    def schema(self, function: str, descriptions: Mapping[str, str], *, strict: bool) -> Schema:
         """Return the JSON schema of the arguments.
 
         Args:
+            function: Its name.
             descriptions: What the parameters are for; a description in `Meta` wins.
             strict: As OpenAI's strict mode wants it.
 
@@ -85,7 +86,8 @@ class CallSignature(Struct, frozen=True, kw_only=True):
             schema = schema_of(self.arguments)
         except (TypeError, ValueError) as error:
             raise ConfigurationError(
-                f"A parameter cannot be told to a model: {str(error).splitlines()[-1]}. Use str, "
+                f"A parameter of {function!r} cannot be told to a model: "
+                f"{str(error).splitlines()[-1]}. Use str, "
                 "int, float, bool, list, dict, Literal, an Enum, a dataclass or a msgspec.Struct."
             ) from error
         for name, argument in schema["properties"].items():

@@ -83,5 +83,9 @@ def checked_function(name: str, value: F) -> F:
 
 def _checked_integer(name: str, value: object, least: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if hasattr(value, "subscribe"):
+            raise ConfigurationError(
+                "An operator goes into a pipe with its brackets, such as text(), not text."
+            )
         raise ConfigurationError(f"{name} must be a whole number, {least} or more, not {value!r}.")
     return value

@@ -14,6 +14,9 @@ ResponseFormat: TypeAlias = str | dict[str, Any] | type
 """`"text"`, `"json_object"`, a format in the provider's own shape, or a type to answer with."""
 
 
+_FORMATS = {"text", "json_object"}
+
+
 class SettingsArguments(TypedDict, total=False):
     """The settings as keyword arguments; `Settings` says what they mean."""
 
@@ -76,6 +79,11 @@ class Settings(Struct, frozen=True, kw_only=True):
             (str, dict, type),
             "'text', 'json_object', a dict or a type",
         )
+        if isinstance(self.response_format, str) and self.response_format not in _FORMATS:
+            raise ConfigurationError(
+                f"response_format must be 'text', 'json_object', a dict or a type, not "
+                f"{self.response_format!r}."
+            )
 
     def override(self, **changes: Unpack[SettingsArguments]) -> Settings:
         """Return these settings with those of `changes` that are not `None`.

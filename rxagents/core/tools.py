@@ -204,7 +204,7 @@ def tool(
         return Tool(
             name=function.__name__ if name is None else name,
             description=text if description is None else description,
-            parameters=signature.schema(descriptions, strict=bool(strict)),
+            parameters=signature.schema(function.__name__, descriptions, strict=bool(strict)),
             strict=strict,
             function=function,
             timeout=timeout,

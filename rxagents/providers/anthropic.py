@@ -27,7 +27,8 @@ class Anthropic(Provider):
         base_url: By default `ANTHROPIC_BASE_URL`, or Anthropic's own. A query in it is kept.
         api_version: The header `anthropic-version`. Many compatible hosts know only
             `"2023-06-01"`, which also takes `temperature`, `top_p` and `top_k`.
-        **options: `ProviderOptions`, and generation settings, which a call may override.
+        **options: `timeout`, `max_retries`, `headers`, `session`, `limits`, as `ProviderOptions`
+            has them, and generation settings (`Settings`), which a call may override.
             `max_tokens` is 4096 unless set.
 
     Raises:

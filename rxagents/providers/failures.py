@@ -42,7 +42,8 @@ async def status_error(call: Call, exchange: Exchange) -> ProviderError:
     if issubclass(kind, RedirectError):
         where = _redirected(exchange.headers.get("location", ""))
         said = (
-            f"redirects to {where}, and redirects are not followed: they would take the key along"
+            f"redirects to {where}, and redirects are not followed: they would take the key along. "
+            "If you trust the other host, make it the base_url"
         )
     else:
         said = _said(body) or exchange.reason

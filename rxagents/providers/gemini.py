@@ -23,7 +23,8 @@ class Gemini(Provider):
         api_key: The key; by default `GOOGLE_API_KEY` or else `GEMINI_API_KEY`, which go to
             Google, and never to a `base_url` given here that is another host.
         base_url: By default Google's own. A query in it is kept.
-        **options: `ProviderOptions`, and generation settings, which a call may override.
+        **options: `timeout`, `max_retries`, `headers`, `session`, `limits`, as `ProviderOptions`
+            has them, and generation settings (`Settings`), which a call may override.
 
     Raises:
         ConfigurationError: An argument is not usable, or Google's own host lacks a key.

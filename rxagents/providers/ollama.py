@@ -31,7 +31,8 @@ class Ollama(Provider):
             another host.
         base_url: By default `OLLAMA_HOST`, where a bare host means HTTP and port 11434, or this
             machine.
-        **options: `ProviderOptions`, and generation settings, which a call may override.
+        **options: `timeout`, `max_retries`, `headers`, `session`, `limits`, as `ProviderOptions`
+            has them, and generation settings (`Settings`), which a call may override.
 
     Raises:
         ConfigurationError: An argument is not usable.

@@ -28,7 +28,8 @@ class OpenAI(Provider):
         api_key: The key; by default `OPENAI_API_KEY`, which goes to OpenAI or to
             `OPENAI_BASE_URL`, and never to a `base_url` given here that is another host.
         base_url: By default `OPENAI_BASE_URL`, or OpenAI's own. A query in it is kept.
-        **options: `ProviderOptions`, and generation settings, which a call may override.
+        **options: `timeout`, `max_retries`, `headers`, `session`, `limits`, as `ProviderOptions`
+            has them, and generation settings (`Settings`), which a call may override.
 
     Raises:
         ConfigurationError: An argument is not usable, or OpenAI's own host lacks a key.

@@ -7,7 +7,7 @@ import inspect
 from typing import Any, cast
 
 from rxagents.core.errors import ConfigurationError
-from rxagents.core.protocols import StreamingLLM
+from rxagents.providers.model import StreamingModel
 
 _CLASSES = {
     "openai": "rxagents.providers.openai:OpenAI",
@@ -23,12 +23,12 @@ PROVIDERS = tuple(prefix for prefix in _CLASSES if prefix != "scripted")
 """The prefixes of those that are asked over the network."""
 
 
-def get_model(model: str, **arguments: Any) -> StreamingLLM:
+def get_model(model: str, **arguments: Any) -> StreamingModel:
     """Return the model that a string such as `"openai:gpt-5-mini"` names.
 
     Args:
         model: `provider:model`. `openai:` serves every compatible host with its `base_url`;
-            `scripted:` needs no key and no network.
+            `scripted:` needs no key and no network, and says what follows it.
         **arguments: What the provider's class takes, such as `api_key`, `base_url`, `timeout`
             or generation settings.
 
@@ -49,8 +49,9 @@ def get_model(model: str, **arguments: Any) -> StreamingLLM:
         )
     module, _, class_name = _CLASSES[prefix].partition(":")
     model_class = getattr(importlib.import_module(module), class_name)
+    given = () if prefix == "scripted" and not name else (name.strip(),)
     try:
-        inspect.signature(model_class).bind(name, **arguments)
+        inspect.signature(model_class).bind(*given, **arguments)
     except TypeError as error:
         raise ConfigurationError(f'"{prefix}:" takes no such arguments: {error}.') from error
-    return cast("StreamingLLM", model_class(name, **arguments))
+    return cast("StreamingModel", model_class(*given, **arguments))

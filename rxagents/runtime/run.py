@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from reactivex import Observable
 
+from rxagents.core.checks import checked_function
 from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.last_value import last_value
 
@@ -33,6 +34,8 @@ def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> 
     """
     if not isinstance(source, Observable):
         raise ConfigurationError(f"run takes an Observable, not {type(source).__name__}.")
+    if on_next is not None:
+        checked_function("on_next", on_next)
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -132,6 +132,12 @@ class _Block(Generic[T]):
         self._overflow = overflow
         self._reading: Reading[T] | None = None
 
+    def __aiter__(self) -> AsyncIterator[T]:
+        raise ConfigurationError(
+            "Enter to_aiter before you read: async with rxagents.to_aiter(stream) as items, and "
+            "then async for item in items."
+        )
+
     async def __aenter__(self) -> Reading[T]:
         if self._reading is not None:
             raise ConfigurationError("This to_aiter was entered before: make a new one.")

@@ -12,7 +12,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from rxagents.core.errors import ToolArgumentsError, ToolTimeoutError
+from rxagents.core.errors import ConfigurationError, ToolArgumentsError, ToolTimeoutError
 from rxagents.core.events import ErrorInfo, ToolEnd, ToolProgress
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_context import ToolContext
@@ -45,7 +45,8 @@ def execute(tool: Tool, call: ToolCall) -> Observable[ToolEvent]:
     Returns:
         An Observable of `ToolProgress`, and of one `ToolEnd` as its last item. Whatever goes
         wrong with the tool does not fail the stream: it is the end's `error`, and the end's
-        `result` is a text that tells the model.
+        `result` is a text that tells the model. Where time is virtual and no loop runs, a tool
+        that is no Observable fails it with `ConfigurationError`.
     """
 
     def subscribe(observer: abc.ObserverBase[ToolEvent], scope: TimedScope) -> None:
@@ -97,6 +98,11 @@ class _Execution:
             self._limit.start(self._tool.timeout)
         if _is_called_on_the_loop(self._tool):
             self._follow(reactivex.defer(lambda _: call()))
+            return
+        try:
+            running_loop()
+        except ConfigurationError as error:
+            self._observer.on_error(error)  # which the model cannot mend
         else:
             self._follow(from_aiter(partial(items_of, self._tool.name, call)))
 

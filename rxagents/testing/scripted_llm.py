@@ -16,7 +16,7 @@ from rxagents.core.errors import ConfigurationError, TruncatedStreamError
 from rxagents.core.messages import Message
 from rxagents.core.protocols import Messages
 from rxagents.core.settings import Settings, SettingsArguments
-from rxagents.core.tools import ToolLike
+from rxagents.core.tools import ToolLike, to_tools
 from rxagents.providers.model import StreamingModel
 from rxagents.runtime.bridge import Bridge, bridge_of
 from rxagents.runtime.loop import running_loop
@@ -63,7 +63,7 @@ class ScriptedLLM(StreamingModel):
     """
 
     def __init__(self, *replies: ReplyLike) -> None:
-        given = [reply for reply in replies if reply != ""] or [_DEFAULT_REPLY]
+        given = replies or (_DEFAULT_REPLY,)
         self.requests: list[ScriptedRequest] = []
         self._replies = [_checked(to_reply(reply)) for reply in given]
 
@@ -74,6 +74,7 @@ class ScriptedLLM(StreamingModel):
         **settings: Unpack[SettingsArguments],
     ) -> Observable[StreamChunk]:
         """Answer with the next reply, chunk by chunk."""
+        to_tools(tools)  # which refuses what a provider would
         request = ScriptedRequest(
             to_messages(messages), tuple(tools or ()), Settings().override(**settings)
         )

@@ -179,7 +179,13 @@ class ScriptedServer:
         )
 
 
+_MODELS: dict[str, Any] = {"data": [{"id": "scripted"}], "models": [{"name": "models/scripted"}]}
+"""The list of models, in the forms of all wires: what a GET that asks for no reply is for."""
+
+
 def _rendered(reply: Reply, request: ReceivedRequest, *, strict: bool) -> RawReply:
+    if request.method == "GET":
+        return StatusReply(200, _MODELS).raw()
     wire = wire_of(request.path)
     try:
         body = request.json()

@@ -29,7 +29,7 @@ BAD: dict[str, list[Any]] = {
     "parallel_tool_calls": [1, 0, "yes"],
     "stop": [("",), (5,), ("a", None), 5],
     "extra_body": [[], "x", 5],
-    "response_format": [5, True, [], Settings()],
+    "response_format": [5, True, [], "jsn", "json", Settings()],
 }
 
 

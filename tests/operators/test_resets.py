@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reactivex.testing import ReactiveTest, TestScheduler
 
+import rxagents
 from rxagents import Response, StreamChunk, ToolCallDelta, Usage
 from rxagents import operators as ops
 
@@ -96,3 +97,25 @@ def test_a_stream_that_was_started_again_folds_to_its_last_attempt(
     )
     observer: Any = scheduler.start(lambda: stream)
     assert observer.messages[0].value.value.content == "".join(attempts[-1])
+
+
+@pytest.mark.parametrize("make", [ops.text, ops.reasoning])
+def test_text_that_was_emitted_cannot_be_taken_back_so_the_reason_of_the_reset_passes(
+    make: Any,
+) -> None:
+    reset = StreamChunk.reset(rxagents.TruncatedStreamError("It was cut.", provider="acme"))
+    told: list[Any] = []
+    pieces = [StreamChunk("Hel", reasoning="Hm"), reset, StreamChunk("Hello", reasoning="Well")]
+    rx.of(*pieces).pipe(make()).subscribe(told.append, told.append)
+    *texts, error = told
+    assert len(texts) == 1
+    assert isinstance(error, rxagents.TruncatedStreamError)
+    assert str(error) == "It was cut."
+
+
+@pytest.mark.parametrize("make", [ops.text, ops.reasoning])
+def test_a_reset_before_all_text_is_not_seen(make: Any) -> None:
+    told: list[Any] = []
+    pieces = [StreamChunk.reset(OSError("down")), StreamChunk("Hello", reasoning="Hello")]
+    rx.of(*pieces).pipe(make()).subscribe(told.append, told.append)
+    assert told == ["Hello"]

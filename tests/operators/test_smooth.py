@@ -293,11 +293,12 @@ def test_without_a_loop_the_error_names_run() -> None:
     mixtures(),
     st.lists(st.integers(0, 9), min_size=80, max_size=80),
     st.integers(1, 6),
-    st.integers(1, 30),
+    st.integers(0, 30),
 )
 def test_no_text_is_lost_repeated_or_moved(
-    items: list[Any], gaps: list[int], interval: int, longest_lag: int
+    items: list[Any], gaps: list[int], interval: int, more: int
 ) -> None:
+    longest_lag = interval + more
     time, messages = 201, []
     for item, gap in zip(items, gaps, strict=False):
         time += gap
@@ -318,3 +319,8 @@ def test_a_text_of_many_words_is_shown_in_turns_that_do_not_nest() -> None:
         assert seen.notes == ["a", *[" a"] * 9_998, " a ", "end"]
 
     run_supervised(check())
+
+
+def test_a_lag_shorter_than_the_interval_is_refused_at_once() -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="longest_lag must be interval"):
+        ops.smooth(2)

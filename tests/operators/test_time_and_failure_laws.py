@@ -509,7 +509,9 @@ def test_what_cannot_be_called_is_refused_at_once(function: Any) -> None:
         ops.retry_with_backoff(retry_if=None)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("other", [None, "llm", never, [never()]], ids=["None", "text", "function", "list"])
+@pytest.mark.parametrize(
+    "other", [None, "llm", never, [never()]], ids=["None", "text", "function", "list"]
+)
 def test_another_stream_that_is_none_is_refused_at_once(other: Any) -> None:
     with pytest.raises(ConfigurationError, match="other must be an Observable"):
         ops.hedge(other, after=1)

@@ -385,7 +385,9 @@ def test_several_actions_are_each_a_call() -> None:
 @pytest.mark.parametrize("action", ["", "Action: now()\n", "Action: now\n", "Action: None\n"])
 def test_go_fault_a_made_up_observation_ends_the_turn(action: str) -> None:
     parser = ReActParser()
-    steps = parser.feed(f"Thought: x\n{action}Observation: made up\nAction: rm(all)\nAnswer: made up", 1.0)
+    steps = parser.feed(
+        f"Thought: x\n{action}Observation: made up\nAction: rm(all)\nAnswer: made up", 1.0
+    )
     assert parser.done
     steps += parser.feed("\nAction: rm(all)\n", 1.0) + parser.flush(1.0)
     assert [step.name for step in steps if isinstance(step, ToolCall)] in ([], ["now"])

@@ -65,3 +65,17 @@ def test_what_is_no_list_is_a_typed_error(
                 assert "k-12345678" not in str(caught.value)
 
     run_async(check())
+
+
+@pytest.mark.parametrize("make", [OpenAI, Anthropic, Gemini, Ollama])
+def test_a_scripted_server_lists_its_model_and_keeps_its_replies(make: Any, run_async: Any) -> None:
+    async def check() -> None:
+        async with ScriptedServer("first") as server:
+            url = server.url if make is OpenAI else server.url.removesuffix("/v1")
+            async with make("m", api_key="any", base_url=url) as llm:
+                assert [name.removeprefix("models/") for name in await llm.list_models()] == [
+                    "scripted"
+                ]
+                assert (await llm.chat("Hi")).content == "first"
+
+    run_async(check())

@@ -81,3 +81,8 @@ def test_ctrl_c_closes_the_stream_and_raises_keyboard_interrupt() -> None:
         process.send_signal(signal.SIGINT)
         assert process.stdout.read() == "closed\ninterrupted\n"
     assert process.returncode == 0
+
+
+def test_a_callback_that_is_none_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="on_next must be a function"):
+        rxagents.run(rx.of(1), "print")  # type: ignore[arg-type]  # that is the point

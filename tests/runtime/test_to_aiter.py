@@ -217,3 +217,12 @@ def test_under_each_policy_a_reader_that_keeps_up_gets_everything(
             assert items.dropped == 0
 
     run_async(check())
+
+
+def test_reading_without_entering_says_what_to_do(run_async: Any) -> None:
+    async def check() -> None:
+        with pytest.raises(rxagents.ConfigurationError, match="async with"):
+            async for _ in rxagents.to_aiter(rx.of(1)):  # type: ignore[attr-defined]  # the point
+                pytest.fail("nothing comes")
+
+    run_async(check())

@@ -674,3 +674,16 @@ def test_a_tool_that_hangs_does_not_keep_the_interpreter_from_exiting(result: st
         check=False,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("ToolTimeoutError\n", "", 0)
+
+
+def test_in_virtual_time_without_a_loop_a_tool_that_needs_one_fails_the_stream() -> None:
+    async def wait() -> str:
+        return "done"
+
+    scheduler = TestScheduler()
+    observer: Any = scheduler.start(
+        lambda: execute(rxagents.tool(wait), ToolCall("call_1", "wait", "{}"))
+    )
+    (end,) = observer.messages
+    assert isinstance(end.value.exception, rxagents.ConfigurationError)
+    assert "running event loop" in str(end.value.exception)

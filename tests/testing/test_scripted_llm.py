@@ -107,3 +107,18 @@ def test_endings_of_a_connection_are_refused() -> None:
         ScriptedLLM(Reply("x", ending=Ending.STALL))
     with pytest.raises(rxagents.ConfigurationError, match="Reply"):
         ScriptedLLM(7)  # type: ignore[arg-type]  # what the test is about
+
+
+def test_a_reply_without_text_is_one() -> None:
+    assert text_of(ScriptedLLM("", "second")) == ""
+    assert text_of(ScriptedLLM("")) == ""
+
+
+def text_of(llm: ScriptedLLM) -> str | None:
+    response = rxagents.run(llm.chat_stream("Hi").pipe(ops.collect()))
+    return None if response is None else response.content
+
+
+def test_tools_that_no_provider_takes_are_refused() -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="tool"):
+        ScriptedLLM("x").chat_stream("Hi", tools=[3])  # type: ignore[list-item]  # that is the point
