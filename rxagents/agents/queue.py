@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from threading import RLock
 from typing import TypeVar
 
@@ -14,9 +14,14 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 from reactivex.scheduler import VirtualTimeScheduler
 
+from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.timed_scope import TimedScope, timed
+from rxagents.runtime.tool_items import is_in_tool
 
 T = TypeVar("T")
+
+_holding: ContextVar[tuple[_Ticket, ...]] = ContextVar("rxagents_tickets", default=())
+"""The places of the runs that the code is inside of."""
 
 
 class RunQueue:
@@ -36,11 +41,20 @@ class RunQueue:
             def begin() -> None:
                 scope.subscribe(source, observer.on_next, observer.on_error, observer.on_completed)
 
+            if self._is_held_by_caller(key):
+                observer.on_error(ConfigurationError(_WAITS_FOR_ITSELF.format(key)))
+                return
             ticket = _Ticket(scope, begin)
             scope.hold(Disposable(lambda: self._leave(key, ticket)))
             self._enter(key, ticket)
 
         return timed(subscribe)
+
+    def _is_held_by_caller(self, key: str) -> bool:
+        """Whether a tool of the very run that is under way asks, which waits for that tool."""
+        with self._lock:
+            first = next(iter(self._tickets.get(key, ())), None)
+        return is_in_tool.get() and first is not None and first in _holding.get()
 
     def _enter(self, key: str, ticket: _Ticket) -> None:
         with self._lock:
@@ -62,6 +76,12 @@ class RunQueue:
             self._tickets.pop(key, None)
 
 
+_WAITS_FOR_ITSELF = (
+    "A tool asks in the conversation {!r}, whose run waits for that tool: they would wait for "
+    "each other. Give the tool's run another conversation_id."
+)
+
+
 class _Ticket:
     """A run's place in the queue."""
 
@@ -69,6 +89,8 @@ class _Ticket:
         is_virtual = isinstance(scope.scheduler, VirtualTimeScheduler)
         self._loop = None if is_virtual else asyncio.get_running_loop()
         self._context = copy_context()  # the run shall not see what belongs to the one before it
+        self._context.run(_holding.set, (*_holding.get(), self))
+        self._context.run(is_in_tool.set, False)
         self._start = scope.timer(begin)
         self._is_called = False
 

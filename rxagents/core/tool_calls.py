@@ -7,24 +7,35 @@ from rxagents.core.messages import ToolCall
 
 
 class _Call:
-    __slots__ = ("arguments", "id", "name")
+    __slots__ = ("arguments", "id", "name", "sealed")
 
     def __init__(self) -> None:
         self.id = ""
         self.name = ""
         self.arguments: list[str] = []
+        self.sealed = False
 
 
 class ToolCallAssembler:
-    """Collects the fragments of one answer; linear in their number."""
+    """Collects the fragments of one answer; linear in their number.
+
+    What comes for a call after its seal is left out: it may have run by then. Of calls that
+    have one id the later get another, since results are told apart by it.
+    """
 
     def __init__(self) -> None:
         self._calls: dict[int, _Call] = {}
+        self._ids: set[str] = set()
 
     def add(self, delta: ToolCallDelta) -> ToolCall | None:
         """Take in a fragment; return the call if this fragment sealed it."""
         call = self._calls.setdefault(delta.index, _Call())
-        call.id = delta.id or call.id
+        if call.sealed:
+            return None
+        call.sealed = delta.sealed
+        if delta.id and not call.id:
+            call.id = f"{delta.id}_{delta.index}" if delta.id in self._ids else delta.id
+            self._ids.add(call.id)
         call.name = delta.name or call.name
         if delta.arguments:
             call.arguments.append(delta.arguments)

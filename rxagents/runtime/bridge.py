@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from reactivex import abc
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
+from rxagents.runtime.loop import runs_here
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -67,6 +69,7 @@ class Bridge:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, fail: Callable[[Exception], None]) -> None:
+        self.loop = loop
         self.gate = Gate()
         self.closed = False
         self.scheduler = BridgeScheduler(loop, self)
@@ -133,6 +136,23 @@ _current: ContextVar[Bridge | None] = ContextVar("rxagents_bridge", default=None
 
 
 def bridge_of(scheduler: abc.SchedulerBase | None) -> Bridge | None:
-    """Return the bridge that a subscription belongs to, if asynchronous code awaits it."""
+    """Return the bridge that a subscription belongs to, if asynchronous code awaits it here."""
     bridge = scheduler.bridge if isinstance(scheduler, BridgeScheduler) else _current.get()
-    return None if bridge is None or bridge.closed else bridge
+    if bridge is None or bridge.closed or not runs_here(bridge.loop):
+        return None
+    return bridge
+
+
+@contextmanager
+def detached() -> Iterator[None]:
+    """Let what a user's code subscribes to inside belong to nobody but that code."""
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def detach() -> None:
+    """Do the same for the rest of the current task."""
+    _current.set(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from rxagents.core.errors import ConfigurationError
+from rxagents.core.errors import ConfigurationError, RxAgentsError
 
 
 def running_loop() -> asyncio.AbstractEventLoop:
@@ -23,6 +23,14 @@ def running_loop() -> asyncio.AbstractEventLoop:
         ) from None
 
 
+def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this is the thread of `loop`, and it runs."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
 def report(error: Exception, message: str) -> None:
     """Tell of an exception that harms nobody and that nobody awaits.
 
@@ -34,3 +42,15 @@ def report(error: Exception, message: str) -> None:
         logging.getLogger("rxagents").warning(message, exc_info=error)
     else:
         loop.call_exception_handler({"message": message, "exception": error})
+
+
+def as_exception(error: BaseException) -> Exception:
+    """Return what a stream can fail with, and what does not end the program."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    stopped = RxAgentsError(
+        f"The code behind the stream ended itself with {type(error).__name__}. Raise an Exception "
+        "in its place."
+    )
+    stopped.__cause__ = error
+    return stopped

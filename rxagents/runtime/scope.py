@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from rxagents.runtime.loop import runs_here
+
 
 class TaskScope:
     """The tasks of one subscription, held strongly, and cancelled with it.
@@ -34,7 +36,7 @@ class TaskScope:
     def dispose(self) -> None:
         """Cancel the tasks. Any thread may call it, at any time and often; it never raises."""
         self.disposed = True
-        if _runs_here(self._loop):
+        if runs_here(self._loop):
             self._cancel()
             return
         try:
@@ -52,10 +54,3 @@ class TaskScope:
     def _cancel(self) -> None:
         for task in tuple(self._tasks):
             task.cancel()
-
-
-def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False

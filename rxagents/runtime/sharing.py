@@ -14,7 +14,7 @@ from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.bridge import Bridge, Gate, bridge_of
-from rxagents.runtime.loop import running_loop
+from rxagents.runtime.loop import running_loop, runs_here
 
 T = TypeVar("T")
 
@@ -176,11 +176,7 @@ class Run(Generic[T]):
     def leave(self, subscriber: Subscriber[T]) -> None:
         """Deliver nothing more to `subscriber`. Any thread may call it, at any time and often."""
         subscriber.stop()
-        try:
-            here = asyncio.get_running_loop() is self.loop
-        except RuntimeError:
-            here = False
-        if here:
+        if runs_here(self.loop):
             self._remove(subscriber)
             return
         try:

@@ -11,7 +11,7 @@ from reactivex.disposable import Disposable
 
 from rxagents.core.errors import ConfigurationError, StreamCancelledError
 from rxagents.runtime.bridge import Bridge, Gate, bridge_of
-from rxagents.runtime.loop import running_loop
+from rxagents.runtime.loop import as_exception, running_loop
 from rxagents.runtime.scope import TaskScope
 
 T = TypeVar("T")
@@ -119,11 +119,12 @@ def _finish(
             if isinstance(failure, Exception):
                 report(failure, "A stream failed after it was disposed")
         elif task.cancelled():
-            observer.on_error(StreamCancelledError(_CANCELLED))
+            cancelled = StreamCancelledError(_CANCELLED)
+            observer.on_error(cancelled if task.cancelling() else as_exception(_SELF_CANCELLED))
         elif failure is None:
             observer.on_completed()
-        elif isinstance(failure, Exception):
-            observer.on_error(failure)
+        else:
+            observer.on_error(as_exception(failure))
     except Exception as error:
         report(error, "A stream's subscriber raised")
 
@@ -131,6 +132,10 @@ def _finish(
 _CANCELLED = (
     "The stream's task was cancelled from outside. To stop a stream, dispose its subscription."
 )
+
+
+_SELF_CANCELLED = asyncio.CancelledError()
+"""Stands for one that the source's own code raised."""
 
 
 def _reporter(loop: asyncio.AbstractEventLoop, bridge: Bridge | None) -> Report:

@@ -14,7 +14,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.bridge import Gate, bridge_of
-from rxagents.runtime.loop import running_loop
+from rxagents.runtime.loop import running_loop, runs_here
 
 T = TypeVar("T")
 
@@ -143,11 +143,7 @@ _RAISED = "A stream's subscriber raised"
 
 def _cancel(loop: asyncio.AbstractEventLoop, handle: asyncio.TimerHandle) -> None:
     """Cancel a timer of `loop`. Any thread may do so."""
-    try:
-        here = asyncio.get_running_loop() is loop
-    except RuntimeError:
-        here = False
-    if here:
+    if runs_here(loop):
         handle.cancel()
     else:
         with suppress(RuntimeError):  # the loop is closed, and its timers with it

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import reactivex
 from msgspec import UNSET
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
+from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from rxagents.core.errors import ConfigurationError, ToolArgumentsError, ToolTimeoutError
+from rxagents.core.errors import (
+    ConfigurationError,
+    StreamCancelledError,
+    ToolArgumentsError,
+    ToolTimeoutError,
+)
 from rxagents.core.events import ErrorInfo, ToolEnd, ToolProgress
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_context import ToolContext
 from rxagents.core.tools import Tool
+from rxagents.runtime.bridge import detached
 from rxagents.runtime.from_aiter import from_aiter
-from rxagents.runtime.loop import running_loop
+from rxagents.runtime.loop import running_loop, runs_here
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_items import items_of
 from rxagents.runtime.tool_text import error_info, error_text, text_of
@@ -97,7 +107,7 @@ class _Execution:
         if self._tool.timeout is not None:
             self._limit.start(self._tool.timeout)
         if _is_called_on_the_loop(self._tool):
-            self._follow(reactivex.defer(lambda _: call()))
+            self._follow(reactivex.defer(lambda _: _called(call)))
             return
         try:
             running_loop()
@@ -127,6 +137,9 @@ class _Execution:
             self._end(text_of(None if latest is UNSET else latest), None)
 
     def _fail(self, error: Exception) -> None:
+        if isinstance(error, StreamCancelledError):
+            self._observer.on_error(error)  # somebody ends the program: nothing starts again
+            return
         if self._attempts > self._tool.retries or isinstance(error, ToolArgumentsError):
             self._end_with(error)
             return
@@ -157,19 +170,41 @@ class _Execution:
         self._observer.on_completed()
 
 
-def _on_the_loop(items: Observable[object]) -> Observable[object]:
-    """Give `items` the loop's scheduler where the subscriber has none.
+def _called(call: partial[Any]) -> Any:
+    with detached():
+        return call()
 
-    Those of reactivex would else keep time on threads of their own.
+
+def _on_the_loop(items: Observable[object]) -> Observable[object]:
+    """Keep what a user's Observable emits on the loop's thread.
+
+    It gets the loop's scheduler where the subscriber has none, since reactivex's operators would
+    else keep time on threads of their own; and what comes from another thread is handed over.
     """
 
     def subscribe(
         observer: abc.ObserverBase[object], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        chosen = scheduler or AsyncIOScheduler(running_loop())
-        return items.subscribe(observer, scheduler=chosen)
+        if isinstance(scheduler, VirtualTimeScheduler):
+            return items.subscribe(observer, scheduler=scheduler)
+        loop = running_loop()
+        hand_over = partial(_hand_over, loop)
+        return items.subscribe(
+            partial(hand_over, observer.on_next),
+            partial(hand_over, observer.on_error),
+            partial(hand_over, observer.on_completed),
+            scheduler=scheduler or AsyncIOScheduler(loop),
+        )
 
     return Observable(subscribe)
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop, notify: Callable[..., None], *told: object) -> None:
+    if runs_here(loop):
+        notify(*told)
+        return
+    with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+        loop.call_soon_threadsafe(notify, *told)
 
 
 def _is_called_on_the_loop(tool: Tool) -> bool:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator
 from contextlib import aclosing
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
 from reactivex import Observable
 
+from rxagents.runtime.bridge import detach
 from rxagents.runtime.tool_thread import ToolThread
+
+is_in_tool: ContextVar[bool] = ContextVar("rxagents_is_in_tool", default=False)
+"""Whether the code that runs is a tool's: some run waits for it."""
 
 
 class _End:
@@ -30,6 +35,8 @@ async def items_of(name: str, call: partial[Any]) -> AsyncGenerator[object, None
         name: The tool's name.
         call: Calls the function, whose kind decides.
     """
+    detach()
+    is_in_tool.set(True)
     asynchronous = inspect.iscoroutinefunction(call.func) or inspect.isasyncgenfunction(call.func)
     async with aclosing(_awaited(call()) if asynchronous else _on_thread(name, call)) as items:
         async for item in items:

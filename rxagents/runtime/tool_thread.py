@@ -11,7 +11,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from rxagents.core.errors import ToolError
+from rxagents.runtime.loop import as_exception
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class ToolThread:
         try:
             settle = partial(outcome.set_result, step())
         except BaseException as error:
-            settle = partial(outcome.set_exception, _as_exception(error))
+            settle = partial(outcome.set_exception, as_exception(error))
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(_settle, outcome, settle)
 
@@ -60,12 +60,3 @@ class ToolThread:
 def _settle(outcome: asyncio.Future[Any], settle: Callable[[], None]) -> None:
     if not outcome.done():
         settle()
-
-
-def _as_exception(error: BaseException) -> Exception:
-    """Return what a future can hold, and what does not end the program."""
-    if isinstance(error, Exception) and not isinstance(error, StopIteration):
-        return error
-    stopped = ToolError(f"The tool ended itself with {type(error).__name__}. Go on without it.")
-    stopped.__cause__ = error
-    return stopped

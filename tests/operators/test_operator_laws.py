@@ -200,7 +200,7 @@ def test_a_limit_that_is_no_count_is_refused_at_once(
 def test_a_choice_that_is_no_number_is_refused_at_once(
     make: Callable[[Any], Operator], choice: object
 ) -> None:
-    with pytest.raises(ConfigurationError, match="choice|brackets"):
+    with pytest.raises(ConfigurationError, match=r"choice|brackets"):
         make(choice)
 
 

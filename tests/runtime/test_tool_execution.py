@@ -264,7 +264,7 @@ def test_a_tool_on_a_thread_cannot_end_the_program(
         raise kind
 
     end = run_async(end_of(tool(leave)))
-    assert end.error.kind == "ToolError"
+    assert end.error.kind == "RxAgentsError"
     assert kind.__name__ in end.result
 
 

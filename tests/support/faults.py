@@ -181,7 +181,8 @@ def _statuses(answer: _Answers) -> Iterator[Fault]:
     ]:
         text = "" if expected else "one two"
         acts = [refusal(500, header), answer.good]
-        yield Fault(f"status 500 with {header.decode()}", acts, expected, text, requests)
+        asked = "retry-after: a date" if date in header else header.decode()
+        yield Fault(f"status 500 with {asked}", acts, expected, text, requests)
     wanted = [refusal(400, b"x-should-retry: true"), answer.good]
     yield Fault("status 400 that asks for a retry", wanted, None, "one two", 2)
     open_head = head(500, b"transfer-encoding: chunked")
