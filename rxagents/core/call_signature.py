@@ -53,6 +53,7 @@ class CallSignature(Struct, frozen=True, kw_only=True):
             _check(function, parameter)
             hint = hints.get(name, Any)
             if ToolContext in (hint, *get_args(hint)):
+                _check_single(function, context, name)
                 context = name
             elif parameter.default is parameter.empty:
                 fields.append((name, hint, msgspec.NODEFAULT))
@@ -182,6 +183,15 @@ def _check(function: Callable[..., Any], parameter: inspect.Parameter) -> None:
     else:
         return
     raise ConfigurationError(f"A model cannot call {function.__qualname__} with {advice}.")
+
+
+def _check_single(function: Callable[..., Any], known: str, name: str) -> None:
+    """Refuse a second parameter for the context: only one is given."""
+    if known:
+        raise ConfigurationError(
+            f"{function.__qualname__} takes the ToolContext twice, as {known} and as {name}: "
+            "leave one of them out."
+        )
 
 
 def _takes_none(hint: object) -> bool:

@@ -47,4 +47,5 @@ class ToolCallAssembler:
 
 
 def _assemble(index: int, call: _Call) -> ToolCall:
-    return ToolCall(call.id or f"call_{index}", call.name, "".join(call.arguments))
+    """Return the call; one without a name gets one, since no provider takes it back without."""
+    return ToolCall(call.id or f"call_{index}", call.name or "unknown", "".join(call.arguments))

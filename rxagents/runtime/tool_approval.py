@@ -17,6 +17,7 @@ from rxagents.core.tools import Tool
 from rxagents.runtime.source import Emitter, task_source
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution import execute
+from rxagents.runtime.tool_text import printed, text_of
 
 Approve: TypeAlias = Callable[[ToolCall], bool] | Callable[[ToolCall], Awaitable[bool]]
 """Tells whether a call may run; it may ask a person, and take its time."""
@@ -84,7 +85,8 @@ def _awaited(make: Callable[[], Awaitable[bool]]) -> Observable[bool]:
 
 
 def _refused(call: ToolCall, verdict: Verdict) -> ToolEnd:
-    failed = isinstance(verdict, Exception)
-    reason = f"it could not be approved: {verdict}" if failed else "it was not approved"
+    reason = "it was not approved"
+    if isinstance(verdict, Exception):
+        reason = f"it could not be approved: {text_of(printed(verdict))}"
     error = ToolError(f"The tool {call.name!r} did not run: {reason}. Go on without it.")
     return ToolEnd(call.id, call.name, f"Error: {error}", ErrorInfo.of(error))

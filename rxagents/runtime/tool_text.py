@@ -17,13 +17,13 @@ def text_of(value: object) -> str:
     try:
         text = value if isinstance(value, str) else _json(value)
     except Exception:
-        text = _printed(value)
+        text = printed(value)
     return text.encode("utf-8", "replace").decode()
 
 
 def error_text(error: Exception) -> str:
     """Return what the model is told of a tool's failure; it never raises."""
-    told = text_of(_printed(error))
+    told = text_of(printed(error))
     return f"Error: {told}" if isinstance(error, ToolError) else f"Error: {_kind(error)}: {told}"
 
 
@@ -32,18 +32,19 @@ def error_info(error: Exception) -> ErrorInfo:
     try:
         return ErrorInfo.of(error)
     except Exception:
-        return ErrorInfo(_kind(error), _printed(error))
+        return ErrorInfo(_kind(error), printed(error))
 
 
-def _json(value: object) -> str:
-    return msgspec.json.encode(value, enc_hook=str).decode()
-
-
-def _printed(value: object) -> str:
+def printed(value: object) -> str:
+    """Return what Python prints of `value`, or that it does not print; it never raises."""
     try:
         return str(value)
     except Exception:
         return f"(a {_kind(value)}, which does not print)"
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value, enc_hook=str).decode()
 
 
 def _kind(value: object) -> str:

@@ -17,6 +17,11 @@ _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW"
 _FILE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 """Without waiting, so that a pipe, which has yet to be refused, does not hold the thread."""
 
+_PARTS = 100
+"""How many parts a path may have: very deep folders cannot be deleted with common tools."""
+
+_GONE = "The folder of the files is gone, or another is in its place. No file can be used now."
+
 _IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
 
 _SENTENCES = {
@@ -35,7 +40,8 @@ class ContainedFolder:
     """Opens what is below a folder, by paths that a model gives.
 
     Each part of a path is opened below the one before, and no link is followed, wherever it
-    leads: so there is no moment in which a folder could be put in the place of another.
+    leads: so there is no moment in which a folder could be put in the place of another. The
+    folder itself is known by its device and inode, since a link may come into the path above it.
 
     Args:
         folder: The folder; for itself, links are followed once, now.
@@ -53,6 +59,7 @@ class ContainedFolder:
         self._root = Path(folder).resolve()
         if not self._root.is_dir():
             raise ConfigurationError(f"file_tools needs a folder that exists, not {folder!s}.")
+        self._known = self._root.stat()
 
     @contextmanager
     def opened(self, path: str, flags: int, *, create: bool = False) -> Iterator[int]:
@@ -107,7 +114,7 @@ class ContainedFolder:
                 os.close(folder)
 
     def _open_folder(self, parts: list[str], *, create: bool) -> int:
-        folder = os.open(self._root, _FOLDER)
+        folder = self._open_root()
         for part in parts:
             try:
                 if create:
@@ -118,6 +125,19 @@ class ContainedFolder:
                 os.close(folder)
             folder = inner
         return folder
+
+    def _open_root(self) -> int:
+        """Open the folder itself, if it still is the one that it was in the beginning."""
+        try:
+            root = os.open(self._root, _FOLDER)
+        except OSError as error:
+            if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+                raise
+            raise ToolError(_GONE) from None
+        if not os.path.samestat(os.fstat(root), self._known):
+            os.close(root)
+            raise ToolError(_GONE)
+        return root
 
 
 def parts_of(path: str) -> list[str]:
@@ -131,6 +151,10 @@ def parts_of(path: str) -> list[str]:
         raise ToolError(
             f"The path {path[:80]!r} is not allowed. Use one relative to the folder, such as "
             "'notes/today.txt', without '..' and without a '/' in front."
+        )
+    if len(parts) > _PARTS:
+        raise ToolError(
+            f"The path {path[:80]!r} has {len(parts)} parts. Use one of at most {_PARTS}."
         )
     return parts
 

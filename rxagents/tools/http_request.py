@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import re
 import socket
 from collections.abc import Collection
 from typing import Any, Literal, TypeAlias
@@ -36,6 +37,9 @@ _OF_THE_CONNECTION = frozenset(
     }
 )
 """Headers that are not the caller's to set; nor are those that begin with `proxy-`."""
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""What a header's name is made of: a token of RFC 9110."""
 
 _FOR_ANY_ORIGIN = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 """What a redirect to another origin may see; a key may be in any other header."""
@@ -133,12 +137,28 @@ def _url(text: str) -> URL:
         raise ToolError("The URL must begin with http:// or https:// and name a host.")
     if url.user is not None or url.password is not None:
         raise ToolError("The URL must not hold a user name or password. Leave them out.")
+    if not _can_be_looked_up(url.raw_host or ""):
+        raise ToolError(f"There cannot be a host {url.host[:80]!r}. Check how it is written.")
     return url
+
+
+def _can_be_looked_up(host: str) -> bool:
+    """Whether each label of a host's name is there, and not too long."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _headers(headers: dict[str, str]) -> dict[str, str]:
     lowered = {name.lower(): value for name, value in headers.items()}
     for name in lowered:
+        if not _NAME.fullmatch(name):
+            raise ToolError(
+                f"The header {name[:80]!r} cannot be set: a name has letters, digits and hyphens, "
+                "and no spaces. Mend it."
+            )
         if name in _OF_THE_CONNECTION or name.startswith("proxy-"):
             raise ToolError(f"The header {name!r} cannot be set. Leave it out.")
     return lowered

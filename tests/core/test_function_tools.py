@@ -290,6 +290,9 @@ def takes_unknown(thing: Unknown) -> None: ...
 def takes_unresolved(thing: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
 
+def takes_two_contexts(first: ToolContext, second: ToolContext | None = None) -> None: ...
+
+
 class Holder:
     def method(self, number: int) -> int:
         """Of an instance."""
@@ -304,6 +307,7 @@ class Holder:
         (takes_unknown, "Unknown.* is not supported. Use str"),
         (takes_unresolved, "Nowhere.*top of its module"),
         (Holder.method, r"tool\(instance.method\)"),
+        (takes_two_contexts, "as first and as second: leave one"),
         (lambda: 1, "'<lambda>'"),
         (Holder, "wrap it in a function"),
         (5, "wrap it in a function"),

@@ -36,3 +36,7 @@ def test_calls_with_one_id_are_told_apart() -> None:
 def test_an_id_that_is_repeated_in_later_fragments_is_the_same_calls() -> None:
     deltas = (ToolCallDelta(0, "c", "add"), ToolCallDelta(0, "c", "", "{}", sealed=True))
     assert assembled(*deltas) == [ToolCall("c", "add", "{}")]
+
+
+def test_a_call_without_a_name_gets_one_that_can_be_sent_back() -> None:
+    assert assembled(ToolCallDelta(0, "c", "", "{}", sealed=True))[0].name == "unknown"

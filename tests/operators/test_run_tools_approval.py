@@ -46,6 +46,19 @@ def refuse_by_raising(_: ToolCall) -> bool:
     raise OSError("the line is dead")
 
 
+class UnprintableError(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no")
+
+
+def refuse_without_words(_: ToolCall) -> bool:
+    raise UnprintableError
+
+
+def refuse_with_half_a_character(_: ToolCall) -> bool:
+    raise OSError("half \ud800")
+
+
 @pytest.mark.parametrize(
     ("approve", "reason"),
     [
@@ -54,6 +67,8 @@ def refuse_by_raising(_: ToolCall) -> bool:
         (lambda _: None, "it was not approved"),
         (lambda _: "yes", "it was not approved"),  # only True is
         (refuse_by_raising, "the line is dead"),
+        (refuse_without_words, "(a UnprintableError, which does not print)"),
+        (refuse_with_half_a_character, "half ?"),
     ],
 )
 def test_a_tool_that_is_not_approved_does_not_run_and_the_model_is_told(

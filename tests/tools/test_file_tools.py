@@ -113,6 +113,8 @@ def test_existence_and_info(files: Files) -> None:
         ("delete_file", {"path": "notes"}, "not a regular file"),
         ("delete_file", {"path": "none"}, "does not exist"),
         ("file_info", {"path": "none"}, "does not exist"),
+        ("write_file", {"path": "x/" * 3000 + "y", "content": ""}, "has 3001 parts"),
+        ("file_exists", {"path": "x/" * 100 + "y"}, "has 101 parts"),
     ],
 )
 def test_what_goes_wrong_is_told_without_the_folders_path(
@@ -342,3 +344,52 @@ def test_the_folder_itself_may_be_a_link(folder: Path) -> None:
     files = Files(folder / "here")
     files.write_file(path="n.txt", content="n")
     assert (folder / "notes" / "n.txt").read_text() == "n"
+
+
+def test_a_path_may_be_as_deep_as_is_allowed(files: Files) -> None:
+    path = "x/" * 99 + "y"
+    files.write_file(path=path, content="deep")
+    assert files.read_file(path=path) == "deep"
+
+
+TOUCHING = [(name, more) for name, more in ALL if name != "file_exists"]
+
+
+@pytest.mark.parametrize(("name", "more"), TOUCHING)
+def test_a_link_above_the_folder_that_comes_later_leads_nowhere(
+    folder: Path, name: str, more: dict[str, str]
+) -> None:
+    above, other = folder / "above", folder / "other"
+    (above / "it").mkdir(parents=True)
+    (other / "it").mkdir(parents=True)
+    files = Files(above / "it")
+    files.write_file(path="a.txt", content="inside")
+    (other / "it" / "a.txt").write_text("elsewhere")
+    above.rename(folder / "moved")
+    above.symlink_to(other)
+    with pytest.raises(ToolError, match="gone, or another is in its place"):
+        getattr(files, name)(path="a.txt" if name != "list_files" else ".", **more)
+    assert not files.file_exists(path="a.txt")
+    assert (other / "it" / "a.txt").read_text() == "elsewhere"
+
+
+@pytest.mark.parametrize("replace", [lambda _: None, Path.touch, lambda it: it.symlink_to(".")])
+def test_a_folder_that_is_gone_is_told(folder: Path, replace: Callable[[Path], Any]) -> None:
+    (folder / "it").mkdir()
+    files = Files(folder / "it")
+    (folder / "it").rmdir()
+    replace(folder / "it")
+    with pytest.raises(ToolError, match="gone, or another is in its place"):
+        files.list_files()
+
+
+def test_a_folder_that_was_moved_in_place_leaves_no_descriptor_open(folder: Path) -> None:
+    (folder / "it").mkdir()
+    files = Files(folder / "it")
+    (folder / "it").rename(folder / "moved")
+    (folder / "it").mkdir()
+    before = len(list(Path("/dev/fd").iterdir()))
+    for _ in range(5):
+        with pytest.raises(ToolError, match="another is in its place"):
+            files.list_files()
+    assert len(list(Path("/dev/fd").iterdir())) == before

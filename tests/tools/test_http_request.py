@@ -296,6 +296,8 @@ def test_a_redirect_to_another_address_is_checked_too(
         ("http://[::1/", "not valid"),
         ("http://exa mple.com/", "not valid|no host"),
         ("http://a\r\nb/", "not valid|no host"),
+        ("http://a..b/", "cannot be a host 'a..b'"),
+        (f"http://{'a' * 300}/", "cannot be a host 'aaa"),
     ],
 )
 def test_urls_that_are_not_usable_are_refused(url: str, sentence: str, run_async: Any) -> None:
@@ -393,6 +395,8 @@ def test_only_allowed_hosts_are_asked(run_async: Any) -> None:
         {"Proxy-Authorization": KEY},
         {"X-Key": f"{KEY}\r\nHost: internal"},
         {"X\r\nHost": KEY},
+        *({name: "internal"} for name in ("host ", " host", "host\t", "host: internal", "")),
+        *({name: "5"} for name in ("content-length ", "transfer-encoding\t", "x y", "ü", "x\n")),
     ],
 )
 def test_headers_that_would_change_the_connection_are_refused(

@@ -127,6 +127,22 @@ def test_a_call_that_the_limit_of_tokens_cut_is_not_sealed() -> None:
     assert chunks[-1].finish_reason == "length"
 
 
+def test_a_call_whose_input_is_no_json_is_sealed_once_by_a_finish_that_cuts_nothing() -> None:
+    chunks, _ = parse(
+        start(0, type="tool_use", id="t", name="f", input={}),
+        delta(0, "input_json_delta", partial_json='{"a":'),
+        stop(0),
+        start(1, type="tool_use", id="u", name="f", input={"b": 1}),
+        stop(1),
+        stop(1),
+        finish("tool_use"),
+        END,
+    )
+    deltas = [delta for chunk in chunks for delta in chunk.tool_calls]
+    assert [delta.index for delta in deltas if delta.sealed] == [1, 0]
+    assert [call.arguments for call in fold(chunks).tool_calls] == ['{"a":', '{"b":1}']
+
+
 def test_arguments_that_came_with_the_start_are_told() -> None:
     chunks, _ = parse(start(0, type="tool_use", id="t", name="f", input={"a": 1}), stop(0))
     deltas = [delta for chunk in chunks for delta in chunk.tool_calls]
@@ -186,7 +202,7 @@ def test_a_call_that_no_event_closed_is_sealed_by_the_finish() -> None:
         finish("tool_use"),
     )
     deltas = [delta for chunk in chunks for delta in chunk.tool_calls]
-    assert [delta.index for delta in deltas if delta.sealed] == [0, 1]
+    assert [delta.index for delta in deltas if delta.sealed] == [0, 1, 2]
     assert [call.arguments for call in fold(chunks).tool_calls] == ['{"x":1}', '{"y":2}', '{"z":']
 
 

@@ -101,6 +101,19 @@ def test_ids_are_kept_where_the_host_sends_them() -> None:
     assert (call.id, call.parse()) == ("c1", {})
 
 
+@pytest.mark.parametrize("call", [{"args": {"a": 1}}, {"name": ""}, {"name": None}])
+def test_a_call_without_a_name_goes_back_with_its_result(call: dict[str, Any]) -> None:
+    chunks, _ = parse(event({"functionCall": call, "thoughtSignature": "s"}, finish="STOP"))
+    response = fold(chunks)
+    (made,) = response.tool_calls
+    assert made.name == "unknown"
+    result = Message.tool(made.id, "There is no such tool.")
+    body = render_contents(ChatRequest("m", (Message.user("hi"), response.message, result)))
+    (asked,), (answered,) = (content["parts"] for content in body["contents"][1:])
+    assert asked["functionCall"]["name"] == answered["functionResponse"]["name"] == "unknown"
+    assert asked["thoughtSignature"] == "s"
+
+
 def test_an_answer_that_finishes_with_every_event_goes_back_once() -> None:
     chunks, _ = parse(
         event({"text": "One ", "thoughtSignature": "s1"}, finish="STOP"),

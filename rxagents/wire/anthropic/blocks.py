@@ -26,9 +26,19 @@ class Block:
         citations: What its text refers to.
         call: Which of the answer's tool calls it is; `None` for no call.
         stopped: Nothing more is added to it.
+        sealed: It is a call that has been told to be whole.
     """
 
-    __slots__ = ("_content", "call", "citations", "pieces", "signature", "stopped", "type")
+    __slots__ = (
+        "_content",
+        "call",
+        "citations",
+        "pieces",
+        "sealed",
+        "signature",
+        "stopped",
+        "type",
+    )
 
     def __init__(self, content: dict[str, Any]) -> None:
         self.type = str(content.get("type") or "")
@@ -36,6 +46,7 @@ class Block:
         self.citations: list[Any] = []
         self.call: int | None = None
         self.stopped = False
+        self.sealed = False
         self._content = content
         text = content.get(_TEXT.get(self.type, ""))
         self.pieces = [text] if isinstance(text, str) and text else []

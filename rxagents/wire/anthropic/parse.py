@@ -127,6 +127,11 @@ class AnthropicParser(SSEParser):
             return
         block.stopped = True
         if block.call is not None and block.is_whole():
+            self._seal(block)
+
+    def _seal(self, block: Block) -> None:
+        if block.call is not None and not block.sealed:
+            block.sealed = True
             arguments = block.late_arguments()
             seal = ToolCallDelta(block.call, arguments=arguments, sealed=True)
             self._chunks.emit(tool_calls=(seal,))
@@ -141,12 +146,13 @@ class AnthropicParser(SSEParser):
             return
         self._finished = True
         finish = FINISH_REASONS.get(reason, reason)
-        for index in () if finish in _CUT else sorted(self._blocks):
-            self._stop(index)
+        blocks = [block for _, block in sorted(self._blocks.items())]
+        # An input that is no JSON and that nothing cut is the model's mistake, which it is told.
+        for block in () if finish in _CUT else blocks:
+            self._seal(block)
         metadata: dict[str, Any] = {"finish_reason": reason}
         if delta.stop_sequence:
             metadata["stop_sequence"] = delta.stop_sequence
-        blocks = [block for _, block in sorted(self._blocks.items())]
         if any(block.goes_back for block in blocks):
             metadata["provider_data"] = {WIRE: {"blocks": [block.memory() for block in blocks]}}
         self._chunks.emit(finish_reason=finish, metadata=metadata)

@@ -33,6 +33,9 @@ FINISH_REASONS = {
 _OWN = {"text", "thought", "thoughtSignature"}
 """The fields of a part that is text and nothing else."""
 
+_NAMELESS = "unknown"
+"""The name of a call without one: the API refuses a result that names no function."""
+
 
 class _Answer:
     """What one candidate has said so far."""
@@ -159,13 +162,15 @@ def _told(candidate: Candidate) -> dict[str, Any]:
 
 
 def _delta(answer: _Answer, raw: dict[str, Any]) -> ToolCallDelta:
-    """Return a call, which is always whole; one without an id gets one."""
+    """Return a call, which is always whole; one without an id or a name gets one."""
     try:
         call = msgspec.convert(raw, FunctionCall)
     except msgspec.ValidationError:
         call = FunctionCall(str(raw.get("name") or ""))
+    call.name = call.name or _NAMELESS
+    raw["name"] = call.name  # it is remembered, and has to fit the call when it goes back
     index = answer.calls
     answer.calls += 1
     arguments = msgspec.json.encode(call.args or {}).decode()
-    name = call.id or f"call_{uuid.uuid4().hex}"
-    return ToolCallDelta(index, name, call.name, arguments, sealed=True)
+    identity = call.id or f"call_{uuid.uuid4().hex}"
+    return ToolCallDelta(index, identity, call.name, arguments, sealed=True)
