@@ -94,8 +94,8 @@ class _Files:
         Args:
             path: The folder; "." is the top one.
         """
-        with self._folder.folder(path) as folder:
-            names = sorted(_listed(entry) for entry in os.scandir(folder))
+        with self._folder.folder(path) as folder, os.scandir(folder) as entries:
+            names = sorted(map(_listed, entries))
         more = len(names) - _LISTED
         return [*names[:_LISTED], f"(and {more} more)"] if more > 0 else names
 
