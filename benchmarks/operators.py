@@ -44,6 +44,8 @@ TOLERATED = 3.0
 
 REASONS = {
     "accumulate": "makes a Response of each chunk",
+    "coalesce": "keeps and joins each piece",
+    "guard_window": "keeps each piece, and joins them for the check",
     "split_sentences": "reads every character; makes the sentences",
     "partial_json": "reads every character; makes a snapshot a piece",
     "partial_object": "partial_json, and an object type around each snapshot",
