@@ -123,10 +123,13 @@ class Answer:
             self._watchdog.paused = True
             self._emitter.gate.when_open(self._on_demand)
             return False
-        self._check()
-        if self._is_over() and not self._over.done():
-            self._over.set_result(None)
-        return not self._over.done()
+        # Every event of a live stream comes through here: what is rare costs no call.
+        if self._at_end or self._limit is not None or self._parser.error is not None:
+            self._check()
+        over = self._over
+        if (self._at_end or self._parser.done) and not over.done():
+            over.set_result(None)
+        return not over.done()
 
     def _on_demand(self) -> None:
         """Go on, though not within the reader's own call."""
