@@ -162,7 +162,7 @@ class PartialJsonParser:
         return self._want(f"a comma or {closer}", character)
 
     def _characters(self) -> bool:
-        end = _PLAIN.match(self._data, self._position).end()  # type: ignore[union-attr]
+        end = _PLAIN.match(self._data, self._position).end()  # type: ignore[union-attr]  # it matches any text
         self._read_text(end)
         character = self._data[end : end + 1]
         if character == '"':
@@ -195,7 +195,7 @@ class PartialJsonParser:
         return True
 
     def _scalar(self) -> bool:
-        end = _SCALAR.match(self._data, self._position).end()  # type: ignore[union-attr]
+        end = _SCALAR.match(self._data, self._position).end()  # type: ignore[union-attr]  # it matches any text
         scalar = self._data[self._position : end]
         if end == len(self._data) and len(scalar) <= _LONGEST_SCALAR:
             return False
@@ -235,7 +235,7 @@ class PartialJsonParser:
         """Skip white space; return the next character, `""` if it has not come."""
         character = self._data[self._position : self._position + 1]
         if character and character in " \t\n\r":
-            self._position = _SPACE.match(self._data, self._position).end()  # type: ignore[union-attr]
+            self._position = _SPACE.match(self._data, self._position).end()  # type: ignore[union-attr]  # it matches any text
             character = self._data[self._position : self._position + 1]
         return character
 

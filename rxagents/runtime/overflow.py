@@ -7,14 +7,14 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
-from itertools import count
 from typing import Generic, Protocol, TypeVar, get_args
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import LimitExceededError
 from rxagents.core.events import Reasoning, StreamEvent, Thought, Token
-from rxagents.core.joining import are_alike, is_text, text_of, with_text
+from rxagents.core.joining import are_alike, is_text
 from rxagents.runtime.bridge import Gate
+from rxagents.runtime.queues import Joining, TwoLanes
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -163,11 +163,11 @@ class _Failing(Backlog[T]):
 class _DroppingOldest(Backlog[T]):
     """Drops the oldest item that may be, and never closes the gate."""
 
-    _items: _TwoLanes[T]
+    _items: TwoLanes[T]
 
     def __init__(self, capacity: int, gate: Gate, fail: Callable[[Exception], None]) -> None:
         super().__init__(capacity, gate, fail)
-        self.queue = self._items = _TwoLanes()
+        self.queue = self._items = TwoLanes()
 
     def _add(self, item: T) -> None:
         items = self._items
@@ -184,52 +184,14 @@ class _DroppingOldest(Backlog[T]):
             )
 
 
-class _TwoLanes(Generic[T]):
-    """A queue of items to keep and items that may be dropped, each with its number.
-
-    So the oldest of either is found at once, however many of the other wait before it.
-    """
-
-    def __init__(self) -> None:
-        self._numbers = count()
-        self._kept: deque[tuple[int, T]] = deque()
-        self._droppable: deque[tuple[int, T]] = deque()
-
-    def __len__(self) -> int:
-        return len(self._kept) + len(self._droppable)
-
-    def append(self, item: T, *, kept: bool) -> None:
-        (self._kept if kept else self._droppable).append((next(self._numbers), item))
-
-    def popleft(self) -> T:
-        kept, droppable = self._kept, self._droppable
-        keeps_older = kept and (not droppable or kept[0][0] < droppable[0][0])
-        return (kept if keeps_older else droppable).popleft()[1]
-
-    def drop_oldest(self) -> bool:
-        """Drop the oldest item that may be, if there is one."""
-        if self._droppable:
-            self._droppable.popleft()
-            return True
-        return False
-
-    def pop_kept(self) -> None:
-        """Take back the newest of the items to keep."""
-        self._kept.pop()
-
-    def clear(self) -> None:
-        self._kept.clear()
-        self._droppable.clear()
-
-
 class _Reducing(Backlog[T]):
     """Joins where it can, and blocks where it cannot."""
 
-    _items: _Joining[T]
+    _items: Joining[T]
 
     def __init__(self, capacity: int, gate: Gate, fail: Callable[[Exception], None]) -> None:
         super().__init__(capacity, gate, fail)
-        self.queue = self._items = _Joining()
+        self.queue = self._items = Joining()
 
     def _add(self, item: T) -> None:
         items = self._items
@@ -243,42 +205,6 @@ class _Reducing(Backlog[T]):
             if waiting > self._limit:
                 items.pop()
                 self._refuse(_RUN_AWAY.format(self._limit))
-
-
-class _Joining(deque[T]):
-    """A queue whose newest item may grow, at a cost that is linear in its text.
-
-    The newest item stands in the queue as it came. The texts before it, which belong to it, wait
-    apart and are joined once: when another item comes, or the reader takes it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._before: list[str] = []
-
-    def extend_newest(self, item: T) -> None:
-        """Make one of the newest item and `item`, which are alike."""
-        self._before.append(text_of(self[-1]))
-        self[-1] = item
-
-    def append(self, item: T) -> None:
-        self._join()
-        super().append(item)
-
-    def popleft(self) -> T:
-        if len(self) == 1:
-            self._join()
-        return super().popleft()
-
-    def clear(self) -> None:
-        super().clear()
-        self._before.clear()
-
-    def _join(self) -> None:
-        if self._before:
-            newest = self[-1]
-            self[-1] = with_text(newest, "".join([*self._before, text_of(newest)]))
-            self._before.clear()
 
 
 _RUN_AWAY = (

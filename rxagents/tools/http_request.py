@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-import re
 import socket
 from collections.abc import Collection
 from typing import Any, Literal, TypeAlias
@@ -16,33 +15,12 @@ from yarl import URL
 from rxagents.core.checks import checked_count, checked_seconds
 from rxagents.core.errors import ConfigurationError, ToolError
 from rxagents.core.tools import Tool, tool
+from rxagents.tools.http_headers import checked_headers, for_any_origin
 from rxagents.tools.public_addresses import is_public
 
 Method: TypeAlias = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 _REDIRECTS = 5
-
-_OF_THE_CONNECTION = frozenset(
-    {
-        "accept-encoding",
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""Headers that are not the caller's to set; nor are those that begin with `proxy-`."""
-
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""What a header's name is made of: a token of RFC 9110."""
-
-_FOR_ANY_ORIGIN = frozenset({"accept", "accept-language", "content-type", "user-agent"})
-"""What a redirect to another origin may see; a key may be in any other header."""
 
 _TEXTS = ("text/", "+json", "+xml", "/json", "/xml", "/javascript", "/yaml", "/x-yaml", "/x-ndjson")
 
@@ -112,7 +90,9 @@ def http_request_tool(
             headers: Headers to send.
             body: The text to send, with its content-type among the headers.
         """
-        request = _Request(url=_url(url), method=method, headers=_headers(headers or {}), body=body)
+        request = _Request(
+            url=_url(url), method=method, headers=checked_headers(headers or {}), body=body
+        )
         try:
             async with asyncio.timeout(limits.timeout):
                 return await _answer(request, limits)
@@ -149,19 +129,6 @@ def _can_be_looked_up(host: str) -> bool:
     except UnicodeError:
         return False
     return True
-
-
-def _headers(headers: dict[str, str]) -> dict[str, str]:
-    lowered = {name.lower(): value for name, value in headers.items()}
-    for name in lowered:
-        if not _NAME.fullmatch(name):
-            raise ToolError(
-                f"The header {name[:80]!r} cannot be set: a name has letters, digits and hyphens, "
-                "and no spaces. Mend it."
-            )
-        if name in _OF_THE_CONNECTION or name.startswith("proxy-"):
-            raise ToolError(f"The header {name!r} cannot be set. Leave it out.")
-    return lowered
 
 
 async def _answer(request: _Request, limits: _Limits) -> str:
@@ -266,8 +233,7 @@ def _redirected(request: _Request, status: int, location: str) -> _Request:
             f"The host redirected to {url.origin()}, where the body is not sent unasked. If that "
             "is right, send the request there."
         )
-    headers = {name: value for name, value in request.headers.items() if name in _FOR_ANY_ORIGIN}
-    return structs.replace(request, url=url, headers=headers)
+    return structs.replace(request, url=url, headers=for_any_origin(request.headers))
 
 
 async def _told(response: aiohttp.ClientResponse, max_bytes: int) -> str:

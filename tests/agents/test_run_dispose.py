@@ -222,7 +222,7 @@ def test_nothing_keeps_a_run_that_is_over(agent: AgentKind, disposed: bool, run_
             held.release.set()
             await seen.over.wait()
         await asyncio.sleep(0)
-        events, seen = seen.events, None  # type: ignore[assignment]
+        events, seen = seen.events, None  # type: ignore[assignment]  # let go of it
         gc.collect()
         assert events
         assert [reference() for reference in llm.streams] == [None] * len(llm.streams)

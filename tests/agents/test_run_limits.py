@@ -157,7 +157,7 @@ def test_a_run_within_its_limits_leaves_no_timer(
                 llm, max_seconds=1e6, max_total_tokens=10, max_tool_calls=1, max_iterations=1
             )
             assert (await made.run("hi")).output == "Cold."
-            timers = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+            timers = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]  # asyncio's own
             late = asyncio.get_running_loop().time() + 1e5
             assert not [t for t in timers if t.when() > late and not t.cancelled()]
 

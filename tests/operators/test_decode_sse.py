@@ -60,7 +60,7 @@ def test_a_mutable_buffer_may_be_used_again() -> None:
     messages: list[Any] = [on_next(210, buffer), on_next(230, b"\n\n")]
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(*messages)
-    scheduler.schedule_absolute(220, lambda *_: buffer.__setitem__(slice(0, 7), b"XXXXXXX"))
+    scheduler.schedule_absolute(220, lambda *_: buffer.__setitem__(slice(0, 7), b"-------"))
     result = scheduler.start(lambda: source.pipe(ops.decode_sse()))
     assert result.messages == [on_next(230, ServerSentEvent("message", "a"))]
 

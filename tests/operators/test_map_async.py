@@ -309,7 +309,7 @@ def test_what_is_no_function_or_policy_is_refused_at_once() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="function"):
         ops.map_async(wrong)
     with pytest.raises(rxagents.ConfigurationError, match="overflow"):
-        ops.map_async(Worker(), overflow="block")  # type: ignore[arg-type]
+        ops.map_async(Worker(), overflow="block")  # type: ignore[arg-type]  # that is the point
 
 
 @given(

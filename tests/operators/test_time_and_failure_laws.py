@@ -239,7 +239,7 @@ def test_timers_are_cancelled_on_the_loops_thread(make: Callable[[], Operator]) 
     async def check() -> None:
         loop = supervised_loop()
         call_later: Any = loop.call_later
-        loop.call_later = lambda *call: Watched(call_later(*call))  # type: ignore[assignment, method-assign]
+        loop.call_later = lambda *call: Watched(call_later(*call))  # type: ignore[assignment, method-assign]  # watched
         seen = Seen(rx.concat(rx.of(1), never()).pipe(make()))
         count = len(threads)
         in_thread(seen.subscription.dispose)
@@ -506,7 +506,7 @@ def test_what_cannot_be_called_is_refused_at_once(function: Any) -> None:
         with pytest.raises(ConfigurationError, match=name.strip()):
             make()
     with pytest.raises(ConfigurationError, match="retry_if"):
-        ops.retry_with_backoff(retry_if=None)  # type: ignore[arg-type]
+        ops.retry_with_backoff(retry_if=None)  # type: ignore[arg-type]  # that is the point
 
 
 @pytest.mark.parametrize(

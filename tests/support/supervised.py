@@ -21,7 +21,7 @@ class SupervisedLoop(VirtualLoop):
     @property
     def timers(self) -> list[asyncio.TimerHandle]:
         """The timers that are to come."""
-        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]  # asyncio's own
         return [timer for timer in scheduled if not timer.cancelled()]
 
 
