@@ -22,11 +22,14 @@ def _times(measured: Measurement) -> Iterator[Text]:
         yield Text("no text", "dim")
         return
     tokens = None if measured.usage is None else measured.usage.output_tokens
-    count, unit = (measured.items, "chunks") if tokens is None else (tokens, "tokens")
+    if tokens is None:
+        count, unit, rate = measured.items, "chunks", measured.items_per_second
+    else:
+        count, unit, rate = tokens, "tokens", measured.tokens_per_second
     yield Text(f"first token after {_seconds(measured.first)}", "dim")
     yield Text(f"{count} {unit} in {_seconds(measured.last)}", "dim")
-    if measured.last > 0:
-        yield Text(f"{count / measured.last:.0f} {unit}/s", "bold green")
+    if rate is not None:
+        yield Text(f"{rate:.0f} {unit}/s", "bold green")
 
 
 def _cost(measured: Measurement) -> Iterator[Text]:
