@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import sys
 
 import click
@@ -34,12 +36,19 @@ def run() -> int:
         return tell(error)
     except OSError as error:
         tell_message(str(error))
+        _drop_output()
         return 1
 
 
 def _advice(error: click.ClickException) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
     return "" if context is None else f" Try '{context.command_path} --help'."
+
+
+def _drop_output() -> None:
+    """Let what stdout still holds go nowhere: the interpreter would try to write it at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _replace_what_cannot_be_encoded() -> None:

@@ -95,7 +95,10 @@ def test_with_json_an_error_follows_the_chunks(ask: Any) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_full_disk_is_told_in_one_line(program: list[str], options: list[str]) -> None:
+def test_a_full_disk_is_told_in_one_line(
+    program: list[str], options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     with Path("/dev/full").open("wb") as full:
         command = [*program, "ask", "Hi", *SCRIPTED, *options]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, text=True)
