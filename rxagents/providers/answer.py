@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from collections.abc import Iterator
 from contextvars import copy_context
@@ -94,28 +93,17 @@ class Answer:
             self._held = True
             self._context.run(self._go_on)
 
-    def _go_on(self, *, at_hand: bool = False) -> None:
-        """Emit until there is no more, or no more is wanted.
-
-        Args:
-            at_hand: Chunks were parsed that have not been emitted.
-        """
+    def _go_on(self) -> None:
+        """Emit what has arrived, until there is no more, or no more is wanted."""
+        read = self._exchange.read_nowait
         try:
-            while at_hand or self._parse_next():
-                at_hand = False
+            while (data := read()) is not None:
+                self._chunks = iter(self._parse(data))
                 if not self._emit():
                     return
             self._held = False
         except (Exception, ConsumerFailedError) as error:
-            if not self._over.done():
-                self._over.set_exception(error)
-
-    def _parse_next(self) -> bool:
-        data = self._exchange.read_nowait()
-        if data is None:
-            return False
-        self._chunks = iter(self._parse(data))
-        return True
+            self._fail(error)
 
     def _emit(self) -> bool:
         """Emit the chunks at hand; return whether what comes next is wanted."""
@@ -127,9 +115,16 @@ class Answer:
         if self._at_end or self._limit is not None or self._parser.error is not None:
             self._check()
         over = self._over
-        if (self._at_end or self._parser.done) and not over.done():
+        if over.done():
+            return False
+        if self._at_end or self._parser.done:
             over.set_result(None)
-        return not over.done()
+            return False
+        return True
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._over.done():
+            self._over.set_exception(error)
 
     def _on_demand(self) -> None:
         """Go on, though not within the reader's own call."""
@@ -139,7 +134,17 @@ class Answer:
         if not self._over.done():
             self._watchdog.paused = False
             self._watchdog.note_event()
-            self._context.run(functools.partial(self._go_on, at_hand=True))
+            self._context.run(self._emit_rest)
+
+    def _emit_rest(self) -> None:
+        """Emit what was parsed and not wanted then, and go on."""
+        try:
+            is_more_wanted = self._emit()
+        except (Exception, ConsumerFailedError) as error:
+            self._fail(error)
+        else:
+            if is_more_wanted:
+                self._go_on()
 
     async def _read_on(self) -> None:
         """Read and emit, where the exchange does not tell when there is something to read."""

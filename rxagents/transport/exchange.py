@@ -15,11 +15,7 @@ from rxagents.core.errors import (
     TruncatedStreamError,
 )
 from rxagents.transport.failures import closed_session, words
-from rxagents.transport.session import Connection
-
-READ_BYTES = 32 * 1024
-"""The most that is handed on at once, so that what is made of it stays in the processor's cache:
-a chunk of a burst read in one piece of 256 KiB costs about a sixth more."""
+from rxagents.transport.session import READ_BYTES, Connection
 
 LINGER_SECONDS = 0.1
 """How long an answer may take to end after its end marker, for its connection to be kept."""

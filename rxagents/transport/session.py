@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import typing
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+
+READ_BYTES = 32 * 1024
+"""The most that is read from a socket, or handed on, at once, so that what is made of it stays in
+the processor's cache: a chunk of a burst read in one piece of 256 KiB costs about a sixth more."""
 
 
 def make_session() -> aiohttp.ClientSession:
@@ -33,21 +39,30 @@ class Listener(typing.Protocol):
         """The connection is gone."""
 
 
-class Connection(ResponseHandler):
+class Connection(ResponseHandler, asyncio.BufferedProtocol):
     """The protocol of a connection: tells a listener, and tells when it is stale.
 
     It also takes in an answer's headers before its body: aiohttp's own drops what it has read
     of an answer when anything in the same packet is broken.
 
+    And it reads into memory that is there. For a protocol without a buffer asyncio allocates
+    256 KiB a read and gives back what was not needed, each a call of the system: with glibc a
+    read of 370 bytes costs 17 us so, and 4 us into a buffer.
+
+    Args:
+        loop: The running loop.
+        buffer: What is read into; connections of one loop may share it.
+
     Attributes:
         listener: Who is told; `None` for nobody.
     """
 
-    __slots__ = ("_answers", "_in_headers", "_silent", "listener")
+    __slots__ = ("_answers", "_in_headers", "_incoming", "_silent", "listener")
 
-    def __init__(self, loop: Any) -> None:
+    def __init__(self, loop: Any, buffer: memoryview) -> None:
         super().__init__(loop)
         self.listener: Listener | None = None
+        self._incoming = buffer
         self._answers = 0
         self._in_headers = False
         self._silent = False
@@ -57,6 +72,14 @@ class Connection(ResponseHandler):
         self._answers += 1
         self._in_headers = self._silent = True
         super().set_response_params(**params)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next packet goes."""
+        return self._incoming
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take in the packet that is there now."""
+        self.data_received(bytes(self._incoming[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         """Take in a packet."""
@@ -97,5 +120,6 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit=limit)
-        protocol: type[ResponseHandler] = Connection
-        self._factory = functools.partial(protocol, loop=self._loop)
+        protocol: Callable[..., ResponseHandler] = Connection
+        buffer = memoryview(bytearray(READ_BYTES))
+        self._factory = functools.partial(protocol, loop=self._loop, buffer=buffer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rxagents.core.json_depth import is_any_line_deeper
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.chat_completions.assemble import ChunkAssembler
 from rxagents.wire.chat_completions.events import (
@@ -10,7 +11,7 @@ from rxagents.wire.chat_completions.events import (
     decode_event,
     decode_plain,
     is_plain,
-    to_lines,
+    join_values,
 )
 from rxagents.wire.parser import AnswerInfo
 from rxagents.wire.sse_parser import SSEParser
@@ -53,16 +54,17 @@ class ChatCompletionsParser(SSEParser):
 
     def _take_burst(self, events: bytes) -> bool:
         """Take in many events in one step, if they can be."""
-        burst = to_lines(events)
-        if burst is None:
+        joined = join_values(events)
+        if joined is None:
             return False
-        lines, count = burst
-        plain = decode_plain(lines, count) if self._plain else None
+        plain = decode_plain(*joined) if self._plain else None
         if plain is not None:
-            self.events += count
+            self.events += len(plain)
             self._assembler.take_plain(plain)
             return True
-        decoded = decode_any(lines, count, self._info.limits.json_depth)
+        if is_any_line_deeper(events, self._info.limits.json_depth):
+            return False
+        decoded = decode_any(*joined)
         if decoded is None:
             return False
         for event in decoded:
