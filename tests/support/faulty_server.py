@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import Sequence
 from enum import Enum
@@ -32,26 +33,31 @@ PACKET_SECONDS = 0.005
 class FaultyServer:
     """Plays one act for each request, in order; the last act repeats.
 
+    Args:
+        *acts: What becomes of each request.
+        tls: Speak TLS, with the certificate it holds.
+
     Attributes:
         requests: The heads and bodies of the requests that came.
         received: Set once there is one.
         port: Where it listens.
     """
 
-    def __init__(self, *acts: Act) -> None:
+    def __init__(self, *acts: Act, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[tuple[bytes, bytes]] = []
         self.received = asyncio.Event()
         self.port = 0
         self._acts = acts
+        self._tls = tls
         self._connections: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
         """The base URL to give to the client."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -1,0 +1,161 @@
+"""The rules of a stream over TLS, straight and through a proxy's tunnel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trustme
+from faults import head
+from faulty_server import Act, Cue, FaultyServer
+from wires import WIRES
+
+import rxagents
+
+WIRE = WIRES[0]
+CHUNKED = head(200, b"content-type: " + WIRE.content_type, b"transfer-encoding: chunked")
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    """What the server speaks TLS with."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trusted(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the client trust the server, as it would by the variable `SSL_CERT_FILE`."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", context)
+
+
+@pytest.fixture(params=["straight", "through a tunnel"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Enter it to be on the way to the server; it gives the hosts that a proxy was asked for."""
+
+    @asynccontextmanager
+    async def straight() -> AsyncIterator[list[bytes]]:
+        yield []
+
+    @asynccontextmanager
+    async def tunnel() -> AsyncIterator[list[bytes]]:
+        asked: list[bytes] = []
+        async with await asyncio.start_server(
+            lambda *ends: _tunnel(asked, *ends), "127.0.0.1", 0
+        ) as proxy:
+            host, port = proxy.sockets[0].getsockname()
+            monkeypatch.setenv("HTTPS_PROXY", f"http://{host}:{port}")
+            yield asked
+            assert asked
+
+    return straight if request.param == "straight" else tunnel
+
+
+async def _tunnel(
+    asked: list[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    request = await reader.readuntil(b"\r\n\r\n")
+    asked.append(request)
+    host, _, port = request.split()[1].decode().partition(":")
+    from_server, to_server = await asyncio.open_connection(host, int(port))
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    await asyncio.gather(_copy(reader, to_server), _copy(from_server, writer))
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(2**16):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+def chunked(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def in_pieces(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+SHORT = [WIRE.text(text) for text in ("a", "b", "c")]
+LONG = [WIRE.text("x" * 40_000), WIRE.text("y" * 300_000), *SHORT]
+
+
+@pytest.mark.parametrize("packet", [1, 1000, 100_000, 1_000_000])
+def test_every_byte_arrives(
+    packet: int, way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any
+) -> None:
+    events = SHORT if packet == 1 else LONG
+    body = b"".join(map(chunked, [*events, WIRE.finish(), WIRE.done(), b""]))
+
+    async def check() -> None:
+        act: list[bytes | Cue] = [CHUNKED, *in_pieces(body, packet)]
+        async with way(), FaultyServer(act, tls=tls) as server:
+            async with WIRE.model(server.url) as llm:
+                for _ in range(2):  # the second over the same connection
+                    answer = await llm.chat("hi")
+                    assert answer.content.endswith("abc")
+                    assert len(answer.content) == (3 if packet == 1 else 340_003)
+            await server.all_left()
+        assert len(server.requests) == 2
+
+    run_async(check())
+
+
+@pytest.mark.parametrize("end", [Cue.FIN, Cue.RESET])
+def test_a_cut_keeps_the_text_before_it(
+    end: Cue, way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any
+) -> None:
+    async def check() -> None:
+        act: Act = [CHUNKED, *map(chunked, SHORT), Cue.PAUSE, end]
+        texts: list[str] = []
+        async with way(), FaultyServer(act, tls=tls) as server, WIRE.model(server.url) as llm:
+            with pytest.raises(rxagents.TruncatedStreamError):
+                async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
+                    async for chunk in chunks:
+                        texts.append(chunk.delta)
+        assert texts == ["a", "b", "c"]
+
+    run_async(check())
+
+
+def test_the_server_sees_the_close(
+    way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any
+) -> None:
+    async def check() -> None:
+        arrived = asyncio.Event()
+        act: Act = [CHUNKED, *map(chunked, SHORT), Cue.STALL]
+        async with way(), FaultyServer(act, tls=tls) as server, WIRE.model(server.url) as llm:
+            subscription = llm.chat_stream("hi").subscribe(lambda _: arrived.set())
+            await arrived.wait()
+            subscription.dispose()
+            await server.all_left()
+
+    run_async(check())
+
+
+def test_a_server_that_nobody_vouches_for_is_sent_nothing(
+    tls: ssl.SSLContext, run_async: Any, loop_errors: list[Any]
+) -> None:
+    async def check() -> None:
+        async with FaultyServer([CHUNKED], tls=tls) as server, WIRE.model(server.url) as llm:
+            with pytest.raises(rxagents.ConnectError, match="certificate"):
+                await llm.chat("hi")
+            assert server.requests == []
+
+    run_async(check())
+    loop_errors.clear()  # the server's, of a handshake that was broken off
