@@ -36,7 +36,7 @@ class Exchange:
         failure: Why the body ended; `None` if it ended as it should, or has not yet.
     """
 
-    __slots__ = ("_closed", "_connection", "_drained", "_lingering", "_on_data", "_provider",
+    __slots__ = ("_closed", "_connection", "_content", "_drained", "_lingering", "_on_data", "_provider",
                  "_response", "_session", "failure", "headers", "reason", "status")  # fmt: skip
 
     def __init__(
@@ -51,6 +51,7 @@ class Exchange:
         self.headers: CIMultiDictProxy[str] = response.headers
         self.failure: ProviderError | None = None
         self._response = response
+        self._content = response.content
         self._provider = provider
         self._session = session
         self._lingering = lingering
@@ -68,7 +69,7 @@ class Exchange:
         and a `TransportError` where the session was closed.
         """
         try:
-            return await self._response.content.read(READ_BYTES)
+            return await self._content.read(READ_BYTES)
         except _BROKEN as error:
             return self._received_before(error)
 
@@ -76,7 +77,7 @@ class Exchange:
         """Return the next bytes as `read` does; `None` if none are there yet."""
         if self._drained:
             return None
-        content = self._response.content
+        content = self._content
         try:
             data = content.read_nowait(READ_BYTES)
         except _BROKEN as error:
@@ -95,7 +96,7 @@ class Exchange:
             Whether it will be called: a session of the caller's own does not tell, and a body
             that is compressed is read piece by piece.
         """
-        if self._connection is None and not self._response.content.is_eof():
+        if self._connection is None and not self._content.is_eof():
             return False
         self._on_data = on_data
         return True
@@ -111,7 +112,7 @@ class Exchange:
 
         aiohttp does not tell where the body's encoding is broken, or the session closed.
         """
-        content, connection = self._response.content, self._response.connection
+        content, connection = self._content, self._response.connection
         if not content.is_eof() and content.exception() is None:
             protocol = None if connection is None else connection.protocol
             broken = None if protocol is None else protocol.exception()
@@ -130,7 +131,7 @@ class Exchange:
     def finish(self) -> None:
         """The answer is over: keep the connection if the body ends too, now or in a moment."""
         self._unwatch()
-        content = self._response.content
+        content = self._content
         if content.is_eof():
             self._response.release()
             return
@@ -188,7 +189,7 @@ class Exchange:
 
     def _received_before(self, error: Exception) -> bytes:
         """Return what had arrived before an error: aiohttp raises first."""
-        received = self._response.content._read_nowait(-1)  # noqa: SLF001 - no public way
+        received = self._content._read_nowait(-1)  # noqa: SLF001 - no public way
         if not received:
             self.failure = self._typed(error)
         return received

@@ -46,14 +46,16 @@ class ChunkAssembler(ChunkBuilder):
         surrogates: Set once the stream has cut characters in two.
     """
 
-    __slots__ = ("_answers", "_last", "_reasoning_field", "named", "surrogates")
+    __slots__ = ("_answers", "_buffer", "_number", "_reasoning_field", "named",
+                 "surrogates")  # fmt: skip
 
     def __init__(self, metadata: dict[str, Any]) -> None:
         super().__init__(metadata)
         self.named = False
         self.surrogates: SurrogateJoiner | None = None
         self._reasoning_field = ""
-        self._last = _NO_CHOICE, TextBuffer()
+        self._number = _NO_CHOICE
+        self._buffer = TextBuffer()
         self._answers: dict[int, _Answer] = {}
 
     @property
@@ -66,7 +68,7 @@ class ChunkAssembler(ChunkBuilder):
         """Take in events of text and nothing else: the path that nearly every chunk takes."""
         append, now = self.chunks.append, self.now
         usage, metadata, index = self.usage, self.metadata, self.index
-        number, buffer = self._last
+        number, buffer = self._number, self._buffer
         pieces = buffer.pieces
         for event in events:
             choice = event.choices[0]
@@ -75,7 +77,7 @@ class ChunkAssembler(ChunkBuilder):
                 self._answer(number)
                 buffer = self.text(number)
                 pieces = buffer.pieces
-                self._last = number, buffer
+                self._number, self._buffer = number, buffer
             text = choice.delta.content
             if not text:
                 continue
