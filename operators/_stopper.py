@@ -54,8 +54,7 @@ class Stopper:
             self._take(chunk)
         else:  # as nearly all chunks: what `_emit` does, without the call
             copy = replace(chunk)
-            self._buffer.pieces.append(delta)
-            set_content(copy, (self._buffer, len(self._buffer.pieces)))
+            set_content(copy, (self._buffer, self._buffer.append(delta)))
             self._observer.on_next(copy)
 
     def on_error(self, error: Exception) -> None:
@@ -88,10 +87,7 @@ class Stopper:
         copy = replace(chunk, delta=text)
         if self._inserted:
             copy = replace(copy, index=chunk.index + self._inserted)
-        pieces = self._buffer.pieces
-        if text:
-            pieces.append(text)
-        set_content(copy, (self._buffer, len(pieces)))
+        set_content(copy, (self._buffer, self._buffer.append(text)))
         self._observer.on_next(copy)
 
     def _release(self, held: str) -> None:

@@ -13,28 +13,49 @@ from rxagents.core.usage import Usage
 class TextBuffer:
     """The text of one stream and choice, shared by its chunks and joined only when read.
 
-    A chunk stores how many pieces there were when it arrived, so that appending costs the same
-    at the first and at the millionth chunk. Reading joins what is new since the last reading.
+    A chunk stores how long the text was when it arrived, so that appending costs the same at the
+    first and at the millionth chunk. One thread appends; any may read.
 
     Attributes:
-        pieces: The deltas, in order; append to it.
+        end: How long the text is, in characters.
+        pieces: It, in pieces. A piece takes some 60 bytes beside its text, so that many are
+            made one: a list that was taken from here may be out of date after that, but stays
+            as it was.
+        limit: How many pieces are many.
     """
 
-    __slots__ = ("_joined", "_joined_count", "pieces")
+    __slots__ = ("_text", "end", "limit", "pieces")
 
     def __init__(self) -> None:
+        self.end = 0
         self.pieces: list[str] = []
-        self._joined = ""
-        self._joined_count = 0
+        self.limit = _FEW_PIECES
+        self._text = ""
 
-    def upto(self, count: int) -> str:
-        """Return the text of the first `count` pieces."""
-        if count < self._joined_count:
-            return "".join(self.pieces[:count])
-        if count > self._joined_count:
-            self._joined += "".join(self.pieces[self._joined_count : count])
-            self._joined_count = count
-        return self._joined
+    def append(self, piece: str) -> int:
+        """Append to the text; return where it ends now."""
+        self.pieces.append(piece)
+        self.end += len(piece)
+        if len(self.pieces) > self.limit:
+            self.compact()
+        return self.end
+
+    def compact(self) -> None:
+        """Make one piece of all; the longer the text, the rarer, so that it costs little."""
+        self.pieces = ["".join(self.pieces)]
+        self.limit = _FEW_PIECES + self.end // _CHARACTERS_A_PIECE
+
+    def upto(self, end: int) -> str:
+        """Return the first `end` characters."""
+        text = self._text
+        if len(text) < end:
+            self._text = text = "".join(self.pieces)
+        return text[:end]
+
+
+_FEW_PIECES = 32
+_CHARACTERS_A_PIECE = 128
+"""How many characters are copied for a piece at most, to keep pieces few: a matter of 10 ns."""
 
 
 class _LazyContent:
@@ -116,14 +137,14 @@ class StreamChunk(_LazyContent, Struct, frozen=True, gc=False):
         `msgspec.structs.replace` knows only its own `delta`.
         """
         try:
-            buffer, count = self._text
+            buffer, end = self._text
         except AttributeError:
             return self.delta
-        return buffer.upto(count)
+        return buffer.upto(end)
 
 
 set_content = _LazyContent._text.__set__  # type: ignore[attr-defined,misc]  # noqa: SLF001
-"""`set_content(chunk, (buffer, count))` ties a frozen chunk to its text, once, by the slot's
+"""`set_content(chunk, (buffer, end))` ties a frozen chunk to its text, once, by the slot's
 descriptor: mypy sees the annotation, not the descriptor that `__slots__` makes of it."""
 
 
@@ -140,6 +161,5 @@ class TextBuffers:
         buffer = self._buffers.get(chunk.choice)
         if buffer is None:
             buffer = self._buffers[chunk.choice] = TextBuffer()
-        buffer.pieces.append(chunk.delta)
-        set_content(chunk, (buffer, len(buffer.pieces)))
+        set_content(chunk, (buffer, buffer.append(chunk.delta)))
         return chunk

@@ -23,9 +23,9 @@ class Response:
                  "finish_reason", "metadata", "usage")  # fmt: skip
 
     def __init__(self, builder: ResponseBuilder) -> None:
-        self._content = builder.content, len(builder.content.pieces)
-        self._reasoning = builder.reasoning, len(builder.reasoning.pieces)
-        self._refusal = builder.refusal, len(builder.refusal.pieces)
+        self._content = builder.content, builder.content.end
+        self._reasoning = builder.reasoning, builder.reasoning.end
+        self._refusal = builder.refusal, builder.refusal.end
         self._fragments = builder.fragments, len(builder.fragments)
         self._provider_data = builder.provider_data
         self.finish_reason = builder.finish_reason
@@ -35,20 +35,20 @@ class Response:
     @property
     def content(self) -> str:
         """The text."""
-        buffer, count = self._content
-        return buffer.upto(count)
+        buffer, end = self._content
+        return buffer.upto(end)
 
     @property
     def reasoning(self) -> str:
         """The thinking text."""
-        buffer, count = self._reasoning
-        return buffer.upto(count)
+        buffer, end = self._reasoning
+        return buffer.upto(end)
 
     @property
     def refusal(self) -> str:
         """The text of a refusal."""
-        buffer, count = self._refusal
-        return buffer.upto(count)
+        buffer, end = self._refusal
+        return buffer.upto(end)
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
@@ -127,11 +127,11 @@ class ResponseBuilder:
                 self._clear()
             return
         if chunk.delta:
-            self.content.pieces.append(chunk.delta)
+            self.content.append(chunk.delta)
         if chunk.reasoning:
-            self.reasoning.pieces.append(chunk.reasoning)
+            self.reasoning.append(chunk.reasoning)
         if chunk.refusal:
-            self.refusal.pieces.append(chunk.refusal)
+            self.refusal.append(chunk.refusal)
         if chunk.tool_calls:
             self.fragments += chunk.tool_calls
         if chunk.finish_reason:

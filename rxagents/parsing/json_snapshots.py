@@ -25,7 +25,7 @@ class PartialJson(Struct, eq=False, gc=False):
 
     complete: bool
     _buffer: TextBuffer
-    _count: int
+    _end: int
     _closers: str
     _ends: tuple[int, ...]
     _text_end: int
@@ -47,7 +47,7 @@ class PartialJson(Struct, eq=False, gc=False):
         The first has the text that is open, if one is; the last has only those members of the
         outermost value that are whole.
         """
-        text = self._buffer.upto(self._count)
+        text = self._buffer.upto(self._end)
         if self._text_end:
             yield _document(text[: self._text_end], '"' + self._closers)
         for level in range(len(self._closers) or 1):

@@ -40,7 +40,7 @@ class PartialJsonParser:
         complete: Whether the whole value has come; what follows it is not looked at.
     """
 
-    __slots__ = ("_base", "_buffer", "_changed", "_closers", "_data", "_ends", "_in_key",
+    __slots__ = ("_buffer", "_changed", "_closers", "_data", "_ends", "_in_key",
                  "_in_text", "_max_depth", "_position", "_step", "complete", "error")  # fmt: skip
 
     def __init__(self, max_depth: int = DEFAULT_LIMITS.json_depth) -> None:
@@ -48,7 +48,6 @@ class PartialJsonParser:
         self.complete = False
         self._max_depth = max_depth
         self._buffer = TextBuffer()
-        self._base = 0
         self._data = ""
         self._position = 0
         self._closers = ""
@@ -67,8 +66,7 @@ class PartialJsonParser:
             and '"' not in data
             and "\\" not in data
         ):  # as most pieces are
-            self._buffer.pieces.append(data)
-            self._base += len(data)
+            self._buffer.append(data)
             return [self._snapshot()] if data else []
         if self.error is not None or self.complete:
             return []
@@ -93,8 +91,7 @@ class PartialJsonParser:
     def _take(self) -> list[PartialJson]:
         """Set what has been read apart from what must wait for more."""
         if self._position:
-            self._buffer.pieces.append(self._data[: self._position])
-            self._base += self._position
+            self._buffer.append(self._data[: self._position])
             self._data = self._data[self._position :]
             self._position = 0
         if not self._changed:
@@ -106,10 +103,10 @@ class PartialJsonParser:
         return PartialJson(
             self.complete,
             self._buffer,
-            len(self._buffer.pieces),
+            self._buffer.end,
             self._closers,
             tuple(self._ends),
-            self._base if self._in_text else 0,
+            self._buffer.end if self._in_text else 0,
         )
 
     # Each step reads one thing at the position, and tells whether there may be more to read.
@@ -191,7 +188,7 @@ class PartialJsonParser:
             return self._go_on(PartialJsonParser._colon)
         self._in_text = False
         self._go_on(PartialJsonParser._separator)
-        self._ends[-1] = self._base + self._position
+        self._ends[-1] = self._buffer.end + self._position
         return True
 
     def _scalar(self) -> bool:
@@ -204,7 +201,7 @@ class PartialJsonParser:
         except msgspec.MsgspecError:
             return self._want("a value", self._data[self._position])
         self._position = end
-        self._ends[-1] = self._base + end
+        self._ends[-1] = self._buffer.end + end
         self._changed = True
         self._step = PartialJsonParser._separator
         return True
@@ -217,7 +214,7 @@ class PartialJsonParser:
             )
         self._go_on(step)
         self._closers = closer + self._closers
-        self._ends.append(self._base + self._position)
+        self._ends.append(self._buffer.end + self._position)
         self._changed = True
         return True
 
@@ -225,7 +222,7 @@ class PartialJsonParser:
         self._position += 1
         self._closers = self._closers[1:]
         self._ends.pop()
-        self._ends[-1] = self._base + self._position
+        self._ends[-1] = self._buffer.end + self._position
         self._step = PartialJsonParser._separator
         if not self._closers:
             self.complete = self._changed = True

@@ -36,8 +36,9 @@ class Exchange:
         failure: Why the body ended; `None` if it ended as it should, or has not yet.
     """
 
-    __slots__ = ("_closed", "_connection", "_content", "_drained", "_lingering", "_on_data", "_provider",
-                 "_response", "_session", "failure", "headers", "reason", "status")  # fmt: skip
+    __slots__ = ("_closed", "_connection", "_content", "_drained", "_lingering", "_on_data",
+                 "_provider", "_response", "_session", "failure", "headers", "reason",
+                 "status")  # fmt: skip
 
     def __init__(
         self,

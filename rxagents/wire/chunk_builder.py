@@ -65,8 +65,7 @@ class ChunkBuilder:
             self.now,
         )
         buffer = self.text(choice)
-        buffer.pieces.append(text)
-        set_content(chunk, (buffer, len(buffer.pieces)))
+        set_content(chunk, (buffer, buffer.append(text)))
         self.index += 1
         self.chunks.append(chunk)
 

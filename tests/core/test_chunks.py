@@ -32,9 +32,8 @@ def stream(*deltas: str) -> list[StreamChunk]:
     """Return the chunks of a stream, tied to their text as a wire ties them."""
     buffer, chunks = TextBuffer(), []
     for index, delta in enumerate(deltas):
-        buffer.pieces.append(delta)
         chunk = StreamChunk(delta, index)
-        set_content(chunk, (buffer, len(buffer.pieces)))
+        set_content(chunk, (buffer, buffer.append(delta)))
         chunks.append(chunk)
     return chunks
 
@@ -61,9 +60,8 @@ def test_content_read_early_does_not_disturb_what_follows() -> None:
     buffer = TextBuffer()
     chunks = []
     for i in range(100):
-        buffer.pieces.append(str(i))
         chunk = StreamChunk(str(i))
-        set_content(chunk, (buffer, len(buffer.pieces)))
+        set_content(chunk, (buffer, buffer.append(str(i))))
         chunks.append(chunk)
         if i % 7 == 0:
             assert chunks[i // 2].content == "".join(map(str, range(i // 2 + 1)))
@@ -85,9 +83,8 @@ def test_content_read_in_another_thread_loses_no_text() -> None:
     try:
         reader.start()
         for i in range(20_000):
-            buffer.pieces.append(f"{i};")
             chunk = StreamChunk(f"{i};", i)
-            set_content(chunk, (buffer, len(buffer.pieces)))
+            set_content(chunk, (buffer, buffer.append(f"{i};")))
             chunks.append(chunk)
         reader.join()
     finally:

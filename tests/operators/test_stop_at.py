@@ -24,9 +24,8 @@ def stream(*deltas: str) -> list[StreamChunk]:
     """Return the chunks of a stream, tied to their text as a wire ties them."""
     buffer, chunks = TextBuffer(), []
     for index, delta in enumerate(deltas):
-        buffer.pieces.append(delta)
         chunk = StreamChunk(delta, index)
-        set_content(chunk, (buffer, len(buffer.pieces)))
+        set_content(chunk, (buffer, buffer.append(delta)))
         chunks.append(chunk)
     return chunks
 
@@ -168,9 +167,8 @@ def test_an_empty_chunk_does_not_part_a_stop_sequence() -> None:
 
 def test_chunks_of_other_choices_pass_with_their_text() -> None:
     buffer = TextBuffer()
-    buffer.pieces += ["x", "END"]
     other = StreamChunk("END", 2, choice=1)
-    set_content(other, (buffer, 2))
+    set_content(other, (buffer, buffer.append("xEND")))
     chunks = [StreamChunk("aE", 0), StreamChunk(finish_reason="stop", index=1), other]
     *_, passed = stopped(chunks, "END")
     assert (passed.delta, passed.content, passed.index) == ("END", "xEND", 3)

@@ -221,13 +221,12 @@ def test_alike_tokens_are_joined_and_bear_the_newest_time() -> None:
 @pytest.mark.parametrize("field", ["delta", "reasoning"])
 def test_alike_chunks_are_joined_and_keep_their_content(field: str) -> None:
     buffer, metadata = TextBuffer(), {"model": "m"}
-    buffer.pieces.append("before ")
+    buffer.append("before ")
     chunks = []
     for index, text in enumerate("abcd"):
         plain = StreamChunk(index=index, usage=USAGE, metadata=metadata, timestamp=index * 1.0)
         chunk = replace(plain, **{field: text})
-        buffer.pieces.append(chunk.delta)
-        set_content(chunk, (buffer, len(buffer.pieces)))
+        set_content(chunk, (buffer, buffer.append(chunk.delta)))
         chunks.append(chunk)
     desk = Desk(Overflow.REDUCE, 1)
     desk.put(*chunks)

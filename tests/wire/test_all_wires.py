@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -301,3 +302,20 @@ def test_an_event_of_an_unknown_type_may_hold_anything(
     assert (text, parser.error) == ("ab", None)
     _, parser = read(wire, wire.text("a"), wire.raw(novel[:-1]))
     assert type(parser.error) is StreamDecodeError
+
+
+@pytest.mark.parametrize("wire", SPOKEN, ids=lambda wire: wire.name)
+@pytest.mark.parametrize("burst", [1, 16])
+def test_a_text_takes_little_more_memory_than_its_characters(wire: SpokenWire, burst: int) -> None:
+    parser: WireParser = wire.model("http://localhost")._parser(AnswerInfo("acme"))
+    parser.feed(wire.start(), 1.0)
+    tracemalloc.start()
+    try:
+        for number in range(0, 4096, burst):
+            texts = (f"{number + n:04}" for n in range(burst))
+            *_, last = parser.feed(b"".join(map(wire.text, texts)), 1.0)
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 12 * 4096
+    assert last.content == "".join(f"{number:04}" for number in range(4096))

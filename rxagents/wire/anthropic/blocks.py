@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from rxagents.core.chunks import TextBuffer
+
 _OURS = {"text", "tool_use"}
 """The types of blocks that a message holds as parts of its own."""
 
@@ -21,7 +23,7 @@ class Block:
 
     Attributes:
         type: Its type.
-        pieces: Its text, or its input as JSON text.
+        buffer: Its text, or its input as JSON text.
         signature: What proves that the model thought this.
         citations: What its text refers to.
         call: Which of the answer's tool calls it is; `None` for no call.
@@ -31,9 +33,9 @@ class Block:
 
     __slots__ = (
         "_content",
+        "buffer",
         "call",
         "citations",
-        "pieces",
         "sealed",
         "signature",
         "stopped",
@@ -49,7 +51,9 @@ class Block:
         self.sealed = False
         self._content = content
         text = content.get(_TEXT.get(self.type, ""))
-        self.pieces = [text] if isinstance(text, str) and text else []
+        self.buffer = TextBuffer()
+        if isinstance(text, str):
+            self.buffer.append(text)
 
     @property
     def name(self) -> str:
@@ -59,7 +63,7 @@ class Block:
     @property
     def text(self) -> str:
         """What has been added to it."""
-        return "".join(self.pieces)
+        return self.buffer.upto(self.buffer.end)
 
     @property
     def goes_back(self) -> bool:
@@ -77,7 +81,7 @@ class Block:
     def late_arguments(self) -> str:
         """Return the arguments that came with the start and not in pieces."""
         given = self._content.get("input")
-        return "" if self.pieces or not given else msgspec.json.encode(given).decode()
+        return "" if self.buffer.end or not given else msgspec.json.encode(given).decode()
 
     def memory(self) -> dict[str, Any]:
         """Return what is needed to send the block back.
@@ -87,11 +91,11 @@ class Block:
         if self.type == "tool_use":
             return {"type": "tool_use", "id": self._content.get("id")}
         if self.type == "text":
-            reference: dict[str, Any] = {"type": "text", "length": len(self.text)}
+            reference: dict[str, Any] = {"type": "text", "length": self.buffer.end}
             return {**reference, "citations": self.citations} if self.citations else reference
         whole = dict(self._content)
         if self.type == "thinking":
             whole |= {"thinking": self.text, "signature": self.signature}
-        elif self.pieces and self.is_whole():
+        elif self.buffer.end and self.is_whole():
             whole["input"] = msgspec.json.decode(self.text)
         return whole

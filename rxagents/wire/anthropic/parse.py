@@ -105,13 +105,13 @@ class AnthropicParser(SSEParser):
         if block is None:
             block = self._blocks[index] = Block({"type": _BLOCK_OF_DELTA.get(kind, "")})
         if delta.text:
-            block.pieces.append(delta.text)
+            block.buffer.append(delta.text)
             self._chunks.emit(delta.text)
         elif delta.thinking:
-            block.pieces.append(delta.thinking)
+            block.buffer.append(delta.thinking)
             self._chunks.emit(reasoning=delta.thinking)
         elif delta.partial_json:
-            block.pieces.append(delta.partial_json)
+            block.buffer.append(delta.partial_json)
             if block.call is not None:
                 fragment = ToolCallDelta(block.call, arguments=delta.partial_json)
                 self._chunks.emit(tool_calls=(fragment,))

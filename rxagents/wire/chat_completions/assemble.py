@@ -69,24 +69,29 @@ class ChunkAssembler(ChunkBuilder):
         append, now = self.chunks.append, self.now
         usage, metadata, index = self.usage, self.metadata, self.index
         number, buffer = self._number, self._buffer
-        pieces = buffer.pieces
+        pieces, end = buffer.pieces, buffer.end
         for event in events:
             choice = event.choices[0]
             if choice.index != number:
+                buffer.end = end
                 number = choice.index
                 self._answer(number)
                 buffer = self.text(number)
-                pieces = buffer.pieces
+                pieces, end = buffer.pieces, buffer.end
                 self._number, self._buffer = number, buffer
             text = choice.delta.content
             if not text:
                 continue
             chunk = StreamChunk(text, index, number, "", "", "", (), usage, metadata, now)
             pieces.append(text)
-            set_content(chunk, (buffer, len(pieces)))
+            end += len(text)
+            set_content(chunk, (buffer, end))
             index += 1
             append(chunk)
         self.index = index
+        buffer.end = end
+        if len(pieces) > buffer.limit:
+            buffer.compact()
 
     def take(self, event: Event) -> None:
         """Take in an event of any kind."""
