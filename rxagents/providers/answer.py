@@ -114,11 +114,9 @@ class Answer:
         # Every event of a live stream comes through here: what is rare costs no call.
         if self._at_end or self._limit is not None or self._parser.error is not None:
             self._check()
-        over = self._over
-        if over.done():
-            return False
         if self._at_end or self._parser.done:
-            over.set_result(None)
+            if not self._over.done():
+                self._over.set_result(None)
             return False
         return True
 
