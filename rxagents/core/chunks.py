@@ -18,9 +18,8 @@ class TextBuffer:
 
     Attributes:
         end: How long the text is, in characters.
-        pieces: It, in pieces. A piece takes some 60 bytes beside its text, so that many are
-            made one: a list that was taken from here may be out of date after that, but stays
-            as it was.
+        pieces: The text, in pieces. A piece takes some 60 bytes beside its characters, so that
+            many are made one, in a new list: a list that was taken from here stays as it was.
         limit: How many pieces are many.
     """
 
