@@ -30,4 +30,9 @@ def is_any_line_deeper(lines: bytes, depth: int) -> bool:
     """Whether a value on one of the lines, cut by LF, is nested more than `depth` levels."""
     if lines.count(b"[") + lines.count(b"{") <= depth:
         return False
-    return any(is_deeper(line, depth) for line in lines.split(b"\n"))
+    half = len(lines) // 2
+    middle = max(lines.find(b"\n", half), lines.rfind(b"\n", 0, half))
+    if middle < 0:
+        return is_deeper(lines, depth)
+    first, second = lines[:middle], lines[middle + 1 :]
+    return is_any_line_deeper(first, depth) or is_any_line_deeper(second, depth)

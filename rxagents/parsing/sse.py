@@ -12,8 +12,8 @@ from rxagents.core.errors import LimitExceededError
 from rxagents.core.limits import DEFAULT_LIMITS
 
 _BOM = b"\xef\xbb\xbf"
-_CR = 0x0D
-"""As a number: bytes are searched for one ten times as fast as for bytes of length 1."""
+_CR, _LF = 0x0D, 0x0A
+"""As numbers: bytes are searched for one ten times as fast as for bytes of length 1."""
 
 
 class ServerSentEvent(Struct, frozen=True):
@@ -152,6 +152,10 @@ def parse_fields(block: bytes) -> EventFields:
 
     `error` is no field of the standard: some servers write their errors so.
     """
+    if block.startswith(b"event: "):  # an event of two lines, as many wires have
+        name, _, data = block.partition(b"\ndata: ")
+        if data and _LF not in data and _LF not in name:
+            return EventFields([data], name[7:])
     fields = EventFields([])
     for line in block.split(b"\n"):
         name, _, value = line.partition(b":")

@@ -36,6 +36,9 @@ def test_what_is_not_whole_counts_as_far_as_it_goes(data: bytes) -> None:
     assert is_deeper(data, 8)
 
 
-def test_lines_are_measured_each_by_itself() -> None:
-    assert not is_any_line_deeper(b"[[1]]\n" * 100, 2)
-    assert is_any_line_deeper(b"[[1]]\n" * 100 + b"[[[1]]]\n", 2)
+@given(st.lists(VALUES.map(json.dumps), max_size=9), st.integers(1, 4))
+def test_lines_are_measured_each_by_itself(lines: list[str], limit: int) -> None:
+    data = "\n".join(lines).encode()
+    deeper = [is_deeper(line, limit) for line in data.split(b"\n")]
+    assert is_any_line_deeper(data, limit) == any(deeper)
+    assert is_any_line_deeper(b"\n" + data + b"\n\n", limit) == any(deeper)

@@ -235,11 +235,22 @@ def test_what_comes_amid_plain_text_is_not_overlooked(odd: bytes, told: dict[str
             assert found == value
 
 
+PLAIN = [
+    event(choice(content="a")),
+    event(choice(content="a"), id="", model=""),
+    event(choice(content="a"), model=None),
+    event(choice("", content="a", reasoning_content="", refusal="", tool_calls=[])),
+]
+
+
+@pytest.mark.parametrize("text", PLAIN, ids=["named", "nameless", "without model", "empty fields"])
 @pytest.mark.parametrize("events_a_read", [1, 10, 100])
-def test_plain_text_costs_a_few_calls_a_read_and_none_a_chunk(events_a_read: int) -> None:
+def test_plain_text_costs_a_few_calls_a_read_and_none_a_chunk(
+    events_a_read: int, text: bytes
+) -> None:
     parser = ChatCompletionsParser(AnswerInfo())
-    parser.feed(event(choice(content="a")), 1.0)
-    read = event(choice(content="a")) * events_a_read
+    parser.feed(text, 1.0)
+    read = text * events_a_read
     calls = 0
 
     def count(frame: object, kind: str, argument: object) -> None:
@@ -262,6 +273,16 @@ def test_names_that_come_late_are_learned() -> None:
     first, second, last = decode(nameless, event(choice(content="b")), nameless, DONE)
     assert "id" not in first.metadata
     assert second.metadata == last.metadata == {"id": "c-1", "model": "m-1"}
+
+
+def test_a_name_is_known_from_the_event_that_first_tells_it() -> None:
+    texts = [
+        event(choice(content="a"), id=identity, model=model)
+        for identity, model in [("", None), ("", ""), ("c-1", ""), ("c-2", None), ("", "m-1")]
+    ]
+    chunks = decode(*texts, STOP)[:5]
+    known = [(chunk.metadata.get("id"), chunk.metadata.get("model")) for chunk in chunks]
+    assert known == [(None, None), (None, None), ("c-1", None), ("c-1", None), ("c-1", "m-1")]
 
 
 def test_metadata_tells_what_the_events_said() -> None:

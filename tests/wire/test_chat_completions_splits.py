@@ -50,6 +50,8 @@ class Dialect(Struct, frozen=True):
     id_again: bool
     name_again: bool
     done: bool
+    named: bool
+    empty: dict[str, Any]
 
 
 Step = Text | Call | Noise | Tokens
@@ -82,6 +84,16 @@ DIALECTS = st.builds(
     id_again=st.booleans(),
     name_again=st.booleans(),
     done=st.booleans(),
+    named=st.booleans(),
+    empty=st.fixed_dictionaries(
+        {},
+        optional={
+            "finish_reason": st.just(""),
+            "reasoning_content": st.sampled_from(["", None]),
+            "refusal": st.sampled_from(["", None]),
+            "tool_calls": st.sampled_from([[], None]),
+        },
+    ),
 )
 
 
@@ -95,13 +107,20 @@ def render(steps: list[Step], dialect: Dialect) -> list[bytes]:
     def choice(index: int = 0, finish: str | None = None, **delta: Any) -> dict[str, Any]:
         return {"index": index, "delta": delta, "finish_reason": finish}
 
+    def text_choice(index: int, key: str, piece: str) -> dict[str, Any]:
+        empty = dict(dialect.empty)
+        finish = empty.pop("finish_reason", None)
+        return choice(index, finish, **{**empty, key: piece})
+
+    names = {"id": "c-1", "model": "m"} if dialect.named else {}
+
     def events() -> Iterator[bytes]:
         number = 0
         for step in steps:
             match step:
                 case Text(key, text, index):
                     for piece in pieces(text, dialect):
-                        yield event(id="c-1", model="m", choices=[choice(index, **{key: piece})])
+                        yield event(**names, choices=[text_choice(index, key, piece)])
                 case Noise(payload):
                     yield payload + end + end
                 case Tokens(count, beside_choice):

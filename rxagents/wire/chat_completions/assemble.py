@@ -42,16 +42,15 @@ class ChunkAssembler(ChunkBuilder):
         metadata: What is known before the first event.
 
     Attributes:
-        named: Whether id and model are known, which all events repeat.
+        unknown: What of id and model is not known yet; all events repeat them.
         surrogates: Set once the stream has cut characters in two.
     """
 
-    __slots__ = ("_answers", "_buffer", "_number", "_reasoning_field", "named",
-                 "surrogates")  # fmt: skip
+    __slots__ = ("_answers", "_buffer", "_number", "_reasoning_field", "surrogates", "unknown")
 
     def __init__(self, metadata: dict[str, Any]) -> None:
         super().__init__(metadata)
-        self.named = False
+        self.unknown = _NAMES
         self.surrogates: SurrogateJoiner | None = None
         self._reasoning_field = ""
         self._number = _NO_CHOICE
@@ -95,7 +94,7 @@ class ChunkAssembler(ChunkBuilder):
 
     def take(self, event: Event) -> None:
         """Take in an event of any kind."""
-        if not self.named:
+        if self.unknown:
             self._learn_names(event)
         usage = None
         if event.usage:
@@ -124,28 +123,32 @@ class ChunkAssembler(ChunkBuilder):
 
     def _learn_names(self, event: Event) -> None:
         """Note the stream's id and model; Azure's first event (54) has empty ones."""
-        self.learn(id=event.id, model=event.model)
-        self.named = "id" in self.metadata and "model" in self.metadata
+        self.learn(**{name: getattr(event, name) for name in self.unknown})
+        self.unknown = _NAMES.difference(self.metadata)
 
     def _take_choice(self, choice: Choice, position: int, usage: Usage | None) -> None:
         number = position if choice.index is None else choice.index
-        answer = self._answer(number)
+        answer = self._answers.get(number) or self._answer(number)
         delta = choice.delta or _NOTHING
-        content, thinking = split_content(delta.content)
         finish = choice.finish_reason or ""
-        text = self._whole(number, "text", content)
-        reasoning = self._reasoning(number, delta, thinking)
-        refusal = self._whole(number, "refusal", delta.refusal or "")
-        tool_calls = self._tool_calls(number, answer, delta, finish)
-        metadata: dict[str, Any] = {}
-        if delta.reasoning_details:
-            metadata["provider_data"] = {WIRE: {"reasoning_details": delta.reasoning_details}}
-        if choice.logprobs:
-            metadata["logprobs"] = choice.logprobs
+        text, thinking = split_content(delta.content) if delta.content else _NO_CONTENT
+        reasoning = delta.reasoning_content or delta.reasoning or thinking
+        if reasoning:
+            self._learn_reasoning_field(delta)
+        refusal = delta.refusal or ""
+        if self.surrogates is not None:
+            text = self._whole(number, "text", text)
+            reasoning = self._whole(number, "reasoning", reasoning)
+            refusal = self._whole(number, "refusal", refusal)
+        tool_calls: tuple[ToolCallDelta, ...] = ()
+        if delta.tool_calls or delta.function_call is not None or finish:
+            tool_calls = self._tool_calls(number, answer, delta, finish)
+        metadata = None
+        if finish or delta.reasoning_details or choice.logprobs:
+            metadata = self._metadata(choice, delta, finish)
         if finish:
             answer.finished = True
-            metadata["finish_reason"] = finish
-        if text or reasoning or refusal or tool_calls or finish or metadata or usage is not None:
+        if text or reasoning or refusal or tool_calls or metadata or usage is not None:
             self.emit(
                 text,
                 choice=number,
@@ -156,20 +159,34 @@ class ChunkAssembler(ChunkBuilder):
                 metadata=metadata,
             )
 
+    def _metadata(self, choice: Choice, delta: Delta, finish: str) -> dict[str, Any]:
+        """Return what only this chunk tells."""
+        metadata: dict[str, Any] = {}
+        if delta.reasoning_details:
+            metadata["provider_data"] = {WIRE: {"reasoning_details": delta.reasoning_details}}
+        if choice.logprobs:
+            metadata["logprobs"] = choice.logprobs
+        if finish:
+            metadata["finish_reason"] = finish
+        return metadata
+
     def _answer(self, number: int) -> _Answer:
         answer = self._answers.get(number)
         if answer is None:
             answer = self._answers[number] = _Answer()
         return answer
 
-    def _reasoning(self, number: int, delta: Delta, thinking: str) -> str:
-        text = delta.reasoning_content or delta.reasoning
-        if text:
-            field = "reasoning_content" if delta.reasoning_content else "reasoning"
-            if field != self._reasoning_field:
-                self._reasoning_field = field
-                self.learn(provider_data={WIRE: {"reasoning_field": field}})
-        return self._whole(number, "reasoning", text or thinking)
+    def _learn_reasoning_field(self, delta: Delta) -> None:
+        """Note in which field the thinking comes: the next turn has to send it back there."""
+        if delta.reasoning_content:
+            field = "reasoning_content"
+        elif delta.reasoning:
+            field = "reasoning"
+        else:
+            return
+        if field != self._reasoning_field:
+            self._reasoning_field = field
+            self.learn(provider_data={WIRE: {"reasoning_field": field}})
 
     def _tool_calls(
         self, number: int, answer: _Answer, delta: Delta, finish: str
@@ -192,6 +209,8 @@ class ChunkAssembler(ChunkBuilder):
         return text if self.surrogates is None else self.surrogates.join((number, channel), text)
 
 
+_NAMES = frozenset({"id", "model"})
 _NO_CHOICE = -1
+_NO_CONTENT = ("", "")
 _NOTHING = Delta()
 _NO_FUNCTION = Function()

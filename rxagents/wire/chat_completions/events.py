@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -71,19 +72,28 @@ class Event(Struct, gc=False):
         """Return the error that the event tells, or something false."""
         if self.object == "error":
             return self.error or {"message": self.message, "type": self.type, "code": self.code}
-        return self.error or next((c.error for c in self.choices or () if c and c.error), None)
+        if self.error:
+            return self.error
+        for choice in self.choices or ():
+            if choice is not None and choice.error:
+                return choice.error
+        return None
+
+
+Nothing: TypeAlias = Literal["", None]
+"""What some hosts write where a field has nothing to tell."""
 
 
 class PlainDelta(Struct, gc=False):
-    """A delta of text and nothing else: whatever else it may hold is null."""
+    """A delta of text and nothing else: whatever else it may hold is empty."""
 
     content: str = ""
-    reasoning_content: None = None
-    reasoning: None = None
-    refusal: None = None
-    tool_calls: None = None
+    reasoning_content: Nothing = None
+    reasoning: Nothing = None
+    refusal: Nothing = None
+    tool_calls: tuple[()] | None = None
     function_call: None = None
-    reasoning_details: None = None
+    reasoning_details: tuple[()] | None = None
 
 
 class PlainChoice(Struct, gc=False):
@@ -91,7 +101,7 @@ class PlainChoice(Struct, gc=False):
 
     delta: PlainDelta
     index: int = 0
-    finish_reason: None = None
+    finish_reason: Nothing = None
     logprobs: None = None
     error: None = None
 
@@ -104,8 +114,19 @@ class PlainEvent(Struct, gc=False):
     error: None = None
 
 
-_decoder = msgspec.json.Decoder(Event)
-_plain_decoder = msgspec.json.Decoder(PlainEvent)
+decoder = msgspec.json.Decoder(Event)
+
+
+@functools.cache
+def plain_decoder(unknown: frozenset[str]) -> msgspec.json.Decoder[PlainEvent]:
+    """Return the decoder of plain events that tell none of the names that are `unknown` yet.
+
+    The decoder itself checks what would otherwise take a dozen comparisons an event. Whatever
+    else an event has is skipped, not decoded, so that its nesting is not measured.
+    """
+    fields = [(name, Nothing, None) for name in sorted(unknown)]
+    kind = msgspec.defstruct("PlainEvent", fields, bases=(PlainEvent,), gc=False)
+    return msgspec.json.Decoder(kind)
 
 
 def join_values(events: bytes) -> tuple[bytes, int] | None:
@@ -131,21 +152,8 @@ def join_values(events: bytes) -> tuple[bytes, int] | None:
     return joined, (len(values) - len(joined)) // (len(_BETWEEN) - 1) + 1
 
 
-def decode_plain(values: bytes, count: int) -> list[PlainEvent] | None:
-    """Decode events of text and nothing else; `None` where one has more.
-
-    The decoder itself checks what would otherwise take a dozen comparisons an event. Whatever
-    else an event has is skipped, not decoded, so that its nesting is not measured.
-    """
-    return _decode_values(_plain_decoder, values, count)
-
-
-def decode_any(values: bytes, count: int) -> list[Event] | None:
+def decode_all(decoder: msgspec.json.Decoder[T], values: bytes, count: int) -> list[T] | None:
     """Decode events; `None` where one must be looked at alone."""
-    return _decode_values(_decoder, values, count)
-
-
-def _decode_values(decoder: msgspec.json.Decoder[T], values: bytes, count: int) -> list[T] | None:
     try:
         events = decoder.decode_lines(values)
     except JSON_ERRORS:
@@ -158,15 +166,20 @@ _LF = 0x0A
 """As a number: bytes are searched for one ten times as fast as for bytes of length 1."""
 
 _BETWEEN = b"\n\ndata: "
-_NO_CHOICE = Choice()
 
 
 def is_plain(event: Event) -> bool:
-    """Whether the events that follow are likely to be text and nothing else."""
+    """Whether the events that follow are likely to be plain."""
     if event.usage is not None or event.choices is None or len(event.choices) != 1:
         return False
-    choice = event.choices[0] or _NO_CHOICE
-    return choice.delta == Delta(choice.delta.content if choice.delta else None)
+    choice = event.choices[0]
+    delta = None if choice is None else choice.delta
+    return (
+        delta is not None
+        and isinstance(delta.content, str)
+        and not (delta.reasoning_content or delta.reasoning or delta.reasoning_details)
+        and not (delta.tool_calls or delta.function_call or delta.refusal)
+    )
 
 
 def decode_event(payload: bytes) -> tuple[Event, bool]:
@@ -180,7 +193,7 @@ def decode_event(payload: bytes) -> tuple[Event, bool]:
         ValueError: It is not JSON, or not such an event.
     """
     try:
-        return _decoder.decode(payload), False
+        return decoder.decode(payload), False
     except JSON_ERRORS as error:
         strict_error = error
     try:

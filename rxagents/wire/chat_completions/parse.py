@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from rxagents.core.json_depth import is_any_line_deeper
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.chat_completions.assemble import ChunkAssembler
 from rxagents.wire.chat_completions.events import (
     Event,
-    decode_any,
+    PlainEvent,
+    decode_all,
     decode_event,
-    decode_plain,
+    decoder,
     is_plain,
     join_values,
+    plain_decoder,
 )
 from rxagents.wire.parser import AnswerInfo
 from rxagents.wire.sse_parser import SSEParser
@@ -30,7 +34,7 @@ class ChatCompletionsParser(SSEParser):
     def __init__(self, info: AnswerInfo) -> None:
         self._assembler = ChunkAssembler(info.first_metadata())
         super().__init__(info, self._assembler)
-        self._plain = False
+        self._plain: msgspec.json.Decoder[PlainEvent] | None = None
         self._error_field = b""
 
     @property
@@ -57,14 +61,14 @@ class ChatCompletionsParser(SSEParser):
         joined = join_values(events)
         if joined is None:
             return False
-        plain = decode_plain(*joined) if self._plain else None
+        plain = decode_all(self._plain, *joined) if self._plain is not None else None
         if plain is not None:
             self.events += len(plain)
             self._assembler.take_plain(plain)
             return True
         if is_any_line_deeper(events, self._info.limits.json_depth):
             return False
-        decoded = decode_any(*joined)
+        decoded = decode_all(decoder, *joined)
         if decoded is None:
             return False
         for event in decoded:
@@ -72,7 +76,7 @@ class ChatCompletionsParser(SSEParser):
             self._take_event(event)
             if self.error is not None:
                 break
-        self._plain = self._assembler.named and is_plain(decoded[-1])
+        self._plain = plain_decoder(self._assembler.unknown) if is_plain(decoded[-1]) else None
         return True
 
     def _take(self, fields: EventFields, payload: bytes) -> None:
