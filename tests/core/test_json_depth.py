@@ -36,7 +36,7 @@ def test_what_is_not_whole_counts_as_far_as_it_goes(data: bytes) -> None:
     assert is_deeper(data, 8)
 
 
-@given(st.lists(VALUES.map(json.dumps), max_size=9), st.integers(1, 4))
+@given(st.lists(st.text('[{}]"a', max_size=9), max_size=9), st.integers(1, 4))
 def test_lines_are_measured_each_by_itself(lines: list[str], limit: int) -> None:
     data = "\n".join(lines).encode()
     deeper = [is_deeper(line, limit) for line in data.split(b"\n")]
