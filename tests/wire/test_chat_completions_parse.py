@@ -236,6 +236,7 @@ def test_what_comes_amid_plain_text_is_not_overlooked(odd: bytes, told: dict[str
 
 
 PLAIN = [
+    event(choice(content="a")).replace(b"data: ", b"data:"),
     event(choice(content="a")),
     event(choice(content="a"), id="", model=""),
     event(choice(content="a"), model=None),
@@ -243,7 +244,9 @@ PLAIN = [
 ]
 
 
-@pytest.mark.parametrize("text", PLAIN, ids=["named", "nameless", "without model", "empty fields"])
+@pytest.mark.parametrize(
+    "text", PLAIN, ids=["without space", "named", "nameless", "without model", "empty fields"]
+)
 @pytest.mark.parametrize("events_a_read", [1, 10, 100])
 def test_plain_text_costs_a_few_calls_a_read_and_none_a_chunk(
     events_a_read: int, text: bytes

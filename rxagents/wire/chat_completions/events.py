@@ -132,8 +132,9 @@ def plain_decoder(unknown: frozenset[str]) -> msgspec.json.Decoder[PlainEvent]:
 def join_values(events: bytes) -> tuple[bytes, int] | None:
     """Return the JSON of all events of one read, to be decoded in one step, and their number.
 
-    JSON holds no raw line end, so that nothing but framing is replaced. One decoder call for
-    all events of a read costs about two thirds of one call an event.
+    JSON holds no raw line end, so that nothing but framing is replaced; the space that may stand
+    after the colon is space in JSON too. One decoder call for all events of a read costs about
+    two thirds of one call an event.
 
     Args:
         events: Whole events, each with its blank line.
@@ -141,9 +142,9 @@ def join_values(events: bytes) -> tuple[bytes, int] | None:
     Returns:
         `None` where one of them is not a single data line.
     """
-    if not (events.startswith(b"data: {") and events.endswith(b"}\n\n")):
+    if not (events.startswith(b"data:") and events.endswith(b"}\n\n")):
         return None
-    values = events[6:-2]
+    values = events[5:-2]
     if _LF not in values:  # one event, as in a read of a live stream
         return values, 1
     joined = values.replace(_BETWEEN, b" ")
@@ -165,7 +166,7 @@ def decode_all(decoder: msgspec.json.Decoder[T], values: bytes, count: int) -> l
 _LF = 0x0A
 """As a number: bytes are searched for one ten times as fast as for bytes of length 1."""
 
-_BETWEEN = b"\n\ndata: "
+_BETWEEN = b"\n\ndata:"
 
 
 def is_plain(event: Event) -> bool:
