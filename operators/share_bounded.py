@@ -19,8 +19,9 @@ def share_bounded(
     """Share one subscription to the source: the fastest reader sets the pace.
 
     The source is subscribed to with the first subscriber. Later ones get what comes from then
-    on, and after the end the end alone: the source does not run again. A reader that falls
-    behind meets the bound of its own `to_aiter`, and holds up nobody. An exception that a
+    on, and after the end the end alone: the source does not run again. So `retry_with_backoff`
+    stands before this in a pipe; after it, it would get the same error again. A reader that
+    falls behind meets the bound of its own `to_aiter`, and holds up nobody. An exception that a
     subscriber raises ends its own subscription, and is reported as that of any other stream.
 
     When all have left, the source is cancelled, and whoever subscribes then starts it again, as

@@ -20,35 +20,40 @@ class TextBuffer:
         end: How long the text is, in characters.
         pieces: The text, in pieces. A piece takes some 60 bytes beside its characters, so that
             many are made one, in a new list: a list that was taken from here stays as it was.
-        limit: How many pieces are many.
     """
 
-    __slots__ = ("_text", "end", "limit", "pieces")
+    __slots__ = ("_limit", "_read", "end", "pieces")
 
     def __init__(self) -> None:
         self.end = 0
         self.pieces: list[str] = []
-        self.limit = _FEW_PIECES
-        self._text = ""
+        self._limit = _FEW_PIECES
+        self._read = self.pieces, 0, ""
 
     def append(self, piece: str) -> int:
         """Append to the text; return where it ends now."""
         self.pieces.append(piece)
-        self.end += len(piece)
-        if len(self.pieces) > self.limit:
-            self.compact()
-        return self.end
+        end = self.end + len(piece)
+        self.settle(end)
+        return end
 
-    def compact(self) -> None:
-        """Make one piece of all; the longer the text, the rarer, so that it costs little."""
-        self.pieces = ["".join(self.pieces)]
-        self.limit = _FEW_PIECES + self.end // _CHARACTERS_A_PIECE
+    def settle(self, end: int) -> None:
+        """Take note of pieces that were appended by hand: with them the text ends at `end`."""
+        self.end = end
+        if len(self.pieces) > self._limit:
+            self.pieces = ["".join(self.pieces)]
+            self._limit = _FEW_PIECES + end // _CHARACTERS_A_PIECE
 
     def upto(self, end: int) -> str:
         """Return the first `end` characters."""
-        text = self._text
+        pieces, count, text = self._read
         if len(text) < end:
-            self._text = text = "".join(self.pieces)
+            latest = self.pieces
+            if latest is not pieces:
+                count, text = 0, ""
+            new = latest[count:]
+            text += "".join(new)
+            self._read = latest, count + len(new), text  # at once: two threads may be here
         return text[:end]
 
 

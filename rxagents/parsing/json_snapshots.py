@@ -28,7 +28,7 @@ class PartialJson(Struct, eq=False, gc=False):
     _end: int
     _closers: str
     _ends: tuple[int, ...]
-    _text_end: int
+    _in_text: bool
     _value: Any = UNSET
 
     @property
@@ -48,8 +48,8 @@ class PartialJson(Struct, eq=False, gc=False):
         outermost value that are whole.
         """
         text = self._buffer.upto(self._end)
-        if self._text_end:
-            yield _document(text[: self._text_end], '"' + self._closers)
+        if self._in_text:
+            yield _document(text, '"' + self._closers)
         for level in range(len(self._closers) or 1):
             yield _document(text[: self._ends[-1 - level]], self._closers[level:])
 

@@ -106,7 +106,7 @@ class PartialJsonParser:
             self._buffer.end,
             self._closers,
             tuple(self._ends),
-            self._buffer.end if self._in_text else 0,
+            self._in_text,
         )
 
     # Each step reads one thing at the position, and tells whether there may be more to read.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -29,13 +30,19 @@ def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> 
         The last value; `None` if there was none.
 
     Raises:
-        ConfigurationError: It was called where a loop runs already, or not with an Observable.
+        ConfigurationError: It was called where a loop runs already, not with an Observable, or
+            with an `on_next` that is no plain function.
         Exception: What the source failed with, or what `on_next` or an operator raised.
     """
     if not isinstance(source, Observable):
         raise ConfigurationError(f"run takes an Observable, not {type(source).__name__}.")
     if on_next is not None:
         checked_function("on_next", on_next)
+        if inspect.iscoroutinefunction(on_next):
+            raise ConfigurationError(
+                "on_next must be a plain function: nobody would await this one. For what is "
+                "awaited there is the operator map_async."
+            )
     try:
         asyncio.get_running_loop()
     except RuntimeError:

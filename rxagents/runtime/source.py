@@ -116,7 +116,7 @@ def _finish(
         if emitter.failure is not None:
             raise emitter.failure  # also where what the source held was cancelled after it
         if scope.disposed:
-            if isinstance(failure, Exception):
+            if isinstance(failure, Exception) and _is_of_cleanup(failure):
                 report(failure, "A stream failed after it was disposed")
         elif task.cancelled():
             cancelled = StreamCancelledError(_CANCELLED)
@@ -127,6 +127,17 @@ def _finish(
             observer.on_error(as_exception(failure))
     except Exception as error:
         report(error, "A stream's subscriber raised")
+
+
+def _is_of_cleanup(failure: Exception) -> bool:
+    """Whether something went wrong in taking down what was cancelled.
+
+    Where it did not, it is how the stream would have ended, which nobody wants to know any more.
+    """
+    context = failure.__context__
+    while context is not None and not isinstance(context, asyncio.CancelledError):
+        context = context.__context__
+    return context is not None
 
 
 _CANCELLED = (

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from rxagents.core.errors import ConfigurationError
+from rxagents.core.errors import ConfigurationError, ToolArgumentsError
 from rxagents.testing.connections import Changes, CountingServer, client_port
 from rxagents.testing.delivery import COMMENT_INTERVAL, Ending
 from rxagents.testing.faults import refuse, send
@@ -193,7 +193,11 @@ def _rendered(reply: Reply, request: ReceivedRequest, *, strict: bool) -> RawRep
             wire.check(body)
     except (msgspec.DecodeError, ValueError) as error:
         return StatusReply(400, wire.error_body(400, f"The request is refused: {error}.")).raw()
-    pieces = wire.events(reply, str(body.get("model", "")), "scripted-1")
+    try:
+        pieces = wire.events(reply, str(body.get("model", "")), "scripted-1")
+    except ToolArgumentsError as error:
+        message = f"The script's reply cannot be told on this wire: {error}"
+        return StatusReply(400, wire.error_body(400, message)).raw()
     delivery = reply.delivery()
     if reply.ending is Ending.COMPLETE and reply.error is None and wire.end:
         pieces.append(wire.end)

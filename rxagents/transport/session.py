@@ -74,7 +74,7 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
         super().set_response_params(**params)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Return where the next packet goes."""
+        """Return where the next packet goes, which the loop tells before it asks again."""
         return self._incoming
 
     def buffer_updated(self, nbytes: int) -> None:

@@ -71,24 +71,31 @@ def test_content_read_early_does_not_disturb_what_follows() -> None:
 def test_content_read_in_another_thread_loses_no_text() -> None:
     buffer = TextBuffer()
     chunks: list[StreamChunk] = []
+    wrong: list[str] = []
 
     def read() -> None:
         while len(chunks) < 20_000:
             if chunks:
-                _ = chunks[-1].content
+                chunk = chunks[-1]
+                text = chunk.content
+                if not text.endswith(chunk.delta) or text.count(";") != chunk.index + 1:
+                    wrong.append(text)
 
-    reader = threading.Thread(target=read)
+    readers = [threading.Thread(target=read) for _ in range(2)]
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
-        reader.start()
+        for reader in readers:
+            reader.start()
         for i in range(20_000):
             chunk = StreamChunk(f"{i};", i)
             set_content(chunk, (buffer, buffer.append(f"{i};")))
             chunks.append(chunk)
-        reader.join()
+        for reader in readers:
+            reader.join()
     finally:
         sys.setswitchinterval(interval)
+    assert not wrong
     assert chunks[-1].content == "".join(chunk.delta for chunk in chunks)
 
 

@@ -8,10 +8,12 @@ import threading
 from contextvars import ContextVar
 from typing import Any
 
+import aiohttp
 import pytest
 import reactivex as rx
 from reactivex import operators as rx_ops
 from reactivex.abc import DisposableBase
+from reactivex.disposable import SerialDisposable
 
 import rxagents
 from rxagents import OpenAI, StreamChunk
@@ -307,6 +309,43 @@ def test_dispose_is_idempotent_silences_and_closes_the_connection(
             subscription.dispose()
             await asyncio.wait_for(server.disconnected(), 5)
             assert recorder.notes == seen
+
+    run_async(check())
+
+
+ONE = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    "rest", [b'data: {"error":{"message":"It broke."}}\n\n', b"data: {oops\n\n"]
+)
+@pytest.mark.parametrize("how", ["dispose", "take"])
+@pytest.mark.parametrize("own_session", [True, False])
+def test_what_follows_a_dispose_in_its_burst_is_nobodys_error(
+    rest: bytes, how: str, own_session: bool, run_async: Any
+) -> None:
+    async def check() -> None:
+        async with ScriptedServer(RawReply([ONE + ONE + rest])) as server:
+            session = None if own_session else aiohttp.ClientSession()
+            llm = OpenAI("m", base_url=server.url, max_retries=0, session=session)
+            seen = Recorder()
+            stream = llm.chat_stream("hi")
+            if how == "take":
+                stream = stream.pipe(rx_ops.take(1))
+            stop = SerialDisposable()
+
+            def on_next(chunk: StreamChunk) -> None:
+                seen.on_next(chunk)
+                if how == "dispose":
+                    stop.dispose()
+
+            stop.disposable = stream.subscribe(on_next, seen.on_error, seen.on_completed)
+            await seen.first.wait()
+            await llm.aclose()
+            if session is not None:
+                await session.close()
+            await server.connections_closed()
+        assert seen.notes == (["one", "completed"] if how == "take" else ["one"])
 
     run_async(check())
 

@@ -111,7 +111,7 @@ def test_every_byte_arrives(
                     assert answer.content.endswith("abc")
                     assert len(answer.content) == (3 if packet == 1 else 340_003)
             await server.all_left()
-        assert len(server.requests) == 2
+        assert (len(server.requests), server.accepted) == (2, 1)
 
     run_async(check())
 
@@ -137,13 +137,15 @@ def test_the_server_sees_the_close(
     way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any
 ) -> None:
     async def check() -> None:
-        arrived = asyncio.Event()
+        texts: asyncio.Queue[str] = asyncio.Queue()
         act: Act = [CHUNKED, *map(chunked, SHORT), Cue.STALL]
         async with way(), FaultyServer(act, tls=tls) as server, WIRE.model(server.url) as llm:
-            subscription = llm.chat_stream("hi").subscribe(lambda _: arrived.set())
-            await arrived.wait()
+            stream = llm.chat_stream("hi")
+            subscription = stream.subscribe(lambda chunk: texts.put_nowait(chunk.delta))
+            assert [await texts.get() for _ in SHORT] == ["a", "b", "c"]
             subscription.dispose()
-            await server.all_left()
+            async with asyncio.timeout(5):
+                await server.all_left()
 
     run_async(check())
 

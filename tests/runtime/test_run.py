@@ -40,6 +40,14 @@ def test_it_raises_what_the_callback_raises() -> None:
         rxagents.run(rxagents.from_aiter(endless), on_next=lambda number: number / 0)
 
 
+def test_a_callback_that_would_have_to_be_awaited_is_refused() -> None:
+    async def show(_: object) -> None:
+        """Nobody would await this."""
+
+    with pytest.raises(rxagents.ConfigurationError, match=r"plain function.*map_async"):
+        rxagents.run(rx.of(1), on_next=show)
+
+
 def test_time_operators_use_its_loop() -> None:
     assert rxagents.run(rx.timer(0.001).pipe(rx_ops.map(lambda _: "late"))) == "late"
 

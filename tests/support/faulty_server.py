@@ -39,12 +39,14 @@ class FaultyServer:
 
     Attributes:
         requests: The heads and bodies of the requests that came.
-        received: Set once there is one.
+        accepted: How many connections came.
+        received: Set once there is a request.
         port: Where it listens.
     """
 
     def __init__(self, *acts: Act, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[tuple[bytes, bytes]] = []
+        self.accepted = 0
         self.received = asyncio.Event()
         self.port = 0
         self._acts = acts
@@ -82,6 +84,7 @@ class FaultyServer:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
+        self.accepted += 1
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                 while await self._serve(reader, writer):

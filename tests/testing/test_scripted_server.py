@@ -53,6 +53,21 @@ def test_a_function_answers_what_it_is_asked(run_async: Any) -> None:
     run_async(check())
 
 
+@pytest.mark.parametrize("provider", [rxagents.Gemini, rxagents.Ollama])
+def test_a_reply_that_a_wire_cannot_tell_is_refused_with_its_reason(
+    provider: Any, run_async: Any
+) -> None:
+    async def check() -> None:
+        reply = Reply(tool_calls=[ToolCall("c", "add", "{half")])
+        async with ScriptedServer(reply) as server:
+            url = f"http://127.0.0.1:{server.port}"
+            async with provider("m", base_url=url, api_key="k") as llm:
+                with pytest.raises(rxagents.BadRequestError, match=r"script's reply.*'add'"):
+                    await llm.chat("hi")
+
+    run_async(check())
+
+
 def test_raw_pieces_arrive_as_they_are(run_async: Any) -> None:
     async def check() -> None:
         async with ScriptedServer(RawReply([b"a", b"", b"bc"], "text/plain")) as server:

@@ -144,6 +144,8 @@ BAD = {
     "half an object": b'{"choices":[{"delta":{"content":"x"}}',
     "two objects": b"{} {}",
     "an object over two lines": b'{"choices":\n[{"index":0,"delta":{"content":"x"}}]}',
+    "a text cut by an event, beside two objects": b'{"choices":[{"index":0,"delta":{"content":"x'
+    b'\n\ndata: y"}}]}\n\ndata: {} {}',
     "a list": b"[]",
     "a text": b'"x"',
     "null": b"null",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -233,6 +234,20 @@ def test_what_comes_amid_plain_text_is_not_overlooked(odd: bytes, told: dict[str
             assert value in found
         else:
             assert found == value
+
+
+def test_the_text_of_each_choice_takes_little_memory() -> None:
+    both = event(choice(content="abcd")) + event(choice(index=1, content="efgh"))
+    parser = ChatCompletionsParser(AnswerInfo())
+    tracemalloc.start()
+    try:
+        for _ in range(4096):
+            first, second = parser.feed(both, 1.0)
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 2 * 12 * 4096
+    assert (first.content, second.content) == ("abcd" * 4096, "efgh" * 4096)
 
 
 PLAIN = [

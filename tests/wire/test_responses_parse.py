@@ -171,6 +171,25 @@ def test_a_call_is_sealed_when_its_arguments_are_done() -> None:
     assert not any(d.sealed for chunk in cut + empty for d in chunk.tool_calls)
 
 
+@pytest.mark.parametrize("arguments", ['{"a":', "", '{"a":1}'])
+@pytest.mark.parametrize("item_done", [True, False])
+def test_a_completed_answer_seals_its_calls_whatever_their_arguments(
+    arguments: str, item_done: bool
+) -> None:
+    item = {**CALL, "arguments": arguments, "status": "completed"}
+    chunks, _ = parse(
+        event("output_item.added", item=CALL, output_index=0),
+        event("function_call_arguments.delta", delta=arguments, output_index=0),
+        *([event("output_item.done", item=item, output_index=0)] if item_done else []),
+        completed(),
+    )
+    deltas = [delta for chunk in chunks for delta in chunk.tool_calls]
+    assert [delta.sealed for delta in deltas].count(True) == 1
+    assert deltas[-1].sealed
+    assert "".join(delta.arguments for delta in deltas) == arguments
+    assert chunks[-1].finish_reason == "tool_calls"
+
+
 def test_a_call_is_not_sealed_before_its_name_is_known() -> None:
     chunks, _ = parse(
         event("function_call_arguments.delta", delta='{"a":1}', output_index=0),

@@ -72,7 +72,7 @@ class ChunkAssembler(ChunkBuilder):
         for event in events:
             choice = event.choices[0]
             if choice.index != number:
-                buffer.end = end
+                buffer.settle(end)
                 number = choice.index
                 self._answer(number)
                 buffer = self.text(number)
@@ -88,9 +88,7 @@ class ChunkAssembler(ChunkBuilder):
             index += 1
             append(chunk)
         self.index = index
-        buffer.end = end
-        if len(pieces) > buffer.limit:
-            buffer.compact()
+        buffer.settle(end)
 
     def take(self, event: Event) -> None:
         """Take in an event of any kind."""

@@ -174,9 +174,10 @@ class ResponsesParser(SSEParser):
             case _:
                 self._chunks.emit(metadata={"items": [item]})
 
-    def _seal(self, call: _Call, item: dict[str, Any]) -> None:
+    def _seal(self, call: _Call, item: dict[str, Any], *, at_end: bool = False) -> None:
+        """Tell that a call is whole: its arguments are JSON, or the completed answer is over."""
         arguments = _text(item.get("arguments"))
-        whole = item.get("status") != "incomplete" and _is_json(arguments)
+        whole = item.get("status") != "incomplete" and (at_end or _is_json(arguments))
         told_id, name = call.learn(item)
         if whole and call.name and not call.sealed:
             call.sealed = True
@@ -205,6 +206,8 @@ class ResponsesParser(SSEParser):
         finish = _INCOMPLETE.get(word, word)
         if finish == "completed":
             finish = "tool_calls" if self._calls else "stop"
+            for index, call in self._calls.items():
+                self._seal(call, self._items.get(index, {}), at_end=True)
         self._chunks.emit(finish_reason=finish, metadata=metadata)
         self.done = True
 
