@@ -33,16 +33,20 @@ class TextBuffer:
     def append(self, piece: str) -> int:
         """Append to the text; return where it ends now."""
         self.pieces.append(piece)
-        end = self.end + len(piece)
-        self.settle(end)
-        return end
+        self.end += len(piece)
+        if len(self.pieces) > self._limit:
+            self._compact()
+        return self.end
 
     def settle(self, end: int) -> None:
         """Take note of pieces that were appended by hand: with them the text ends at `end`."""
         self.end = end
         if len(self.pieces) > self._limit:
-            self.pieces = ["".join(self.pieces)]
-            self._limit = _FEW_PIECES + end // _CHARACTERS_A_PIECE
+            self._compact()
+
+    def _compact(self) -> None:
+        self.pieces = ["".join(self.pieces)]
+        self._limit = _FEW_PIECES + self.end // _CHARACTERS_A_PIECE
 
     def upto(self, end: int) -> str:
         """Return the first `end` characters."""
