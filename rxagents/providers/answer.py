@@ -12,7 +12,7 @@ from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecode
 from rxagents.providers.call import Call
 from rxagents.providers.failures import no_stream, request_id, truncated
 from rxagents.providers.timeouts import Watchdog
-from rxagents.runtime.source import ConsumerFailedError, Emitter
+from rxagents.runtime.source import Emitter
 from rxagents.transport import Exchange
 from rxagents.wire.parser import AnswerInfo
 
@@ -102,7 +102,7 @@ class Answer:
                 if not self._emit():
                     return
             self._held = False
-        except (Exception, ConsumerFailedError) as error:
+        except BaseException as error:
             self._fail(error)
 
     def _emit(self) -> bool:
@@ -121,8 +121,11 @@ class Answer:
         return True
 
     def _fail(self, error: BaseException) -> None:
+        """End with an error; one that is to end the program goes on its way too."""
         if not self._over.done():
             self._over.set_exception(error)
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise error
 
     def _on_demand(self) -> None:
         """Go on, though not within the reader's own call."""
@@ -138,7 +141,7 @@ class Answer:
         """Emit what was parsed and not wanted then, and go on."""
         try:
             is_more_wanted = self._emit()
-        except (Exception, ConsumerFailedError) as error:
+        except BaseException as error:
             self._fail(error)
         else:
             if is_more_wanted:

@@ -182,7 +182,8 @@ class Exchange:
     def _unwatch(self) -> None:
         self._on_data = None
         if self._connection is not None:
-            self._connection.listener = None
+            if self._connection.listener is self:  # at its end the next answer may be over it
+                self._connection.listener = None
             self._connection = None
         if self._closed is not None:
             self._closed.remove_done_callback(self.connection_lost)

@@ -53,7 +53,7 @@ class ChunkAssembler(ChunkBuilder):
         self.unknown = _NAMES
         self.surrogates: SurrogateJoiner | None = None
         self._reasoning_field = ""
-        self._number = _NO_CHOICE
+        self._number: int | None = None
         self._buffer = TextBuffer()
         self._answers: dict[int, _Answer] = {}
 
@@ -208,7 +208,6 @@ class ChunkAssembler(ChunkBuilder):
 
 
 _NAMES = frozenset({"id", "model"})
-_NO_CHOICE = -1
 _NO_CONTENT = ("", "")
 _NOTHING = Delta()
 _NO_FUNCTION = Function()

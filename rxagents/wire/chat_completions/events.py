@@ -112,6 +112,7 @@ class PlainEvent(Struct, gc=False):
     choices: tuple[PlainChoice]
     usage: None = None
     error: None = None
+    object: Literal["chat.completion.chunk", "", None] = None
 
 
 decoder = msgspec.json.Decoder(Event)
@@ -132,10 +133,9 @@ def plain_decoder(unknown: frozenset[str]) -> msgspec.json.Decoder[PlainEvent]:
 def join_values(events: bytes) -> tuple[bytes, int] | None:
     """Return the JSON of all events of one read, to be decoded in one step, and their number.
 
-    JSON holds no raw line end, so that nothing but framing is replaced; the space that may stand
-    after the colon is space in JSON too. What takes its place is none within a text: an event
-    that breaks off in one stays broken. One decoder call for all events of a read costs about
-    two thirds of one call an event.
+    JSON holds no raw line end, so that nothing but framing is replaced. No value goes on from one
+    event to the next: `}` and `{` with a tab between them stand neither in a text nor in an object.
+    One decoder call for all events of a read costs about two thirds of one call an event.
 
     Args:
         events: Whole events, each with its blank line.
@@ -143,15 +143,16 @@ def join_values(events: bytes) -> tuple[bytes, int] | None:
     Returns:
         `None` where one of them is not a single data line.
     """
-    if not (events.startswith(b"data:") and events.endswith(b"}\n\n")):
+    opening = b"data: {" if events.startswith(b"data: {") else b"data:{"
+    if not (events.startswith(opening) and events.endswith(b"}\n\n")):
         return None
-    values = events[5:-2]
+    values = events[len(opening) - 1 : -2]
     if _LF not in values:  # one event, as in a read of a live stream
         return values, 1
-    joined = values.replace(_BETWEEN, b"\t")
+    joined = values.replace(b"}\n\n" + opening, b"}\t{")
     if _LF in joined:  # it is no data line, or goes on with another
         return None
-    return joined, (len(values) - len(joined)) // (len(_BETWEEN) - 1) + 1
+    return joined, (len(values) - len(joined)) // len(opening) + 1
 
 
 def decode_all(decoder: msgspec.json.Decoder[T], values: bytes, count: int) -> list[T] | None:
@@ -166,8 +167,6 @@ def decode_all(decoder: msgspec.json.Decoder[T], values: bytes, count: int) -> l
 
 _LF = 0x0A
 """As a number: bytes are searched for one ten times as fast as for bytes of length 1."""
-
-_BETWEEN = b"\n\ndata:"
 
 
 def is_plain(event: Event) -> bool:
