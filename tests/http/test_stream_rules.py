@@ -350,6 +350,28 @@ def test_what_follows_a_dispose_in_its_burst_is_nobodys_error(
     run_async(check())
 
 
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_callback_that_cancels_in_place_of_raising_ends_the_stream(
+    at: int, run_async: Any
+) -> None:
+    async def check() -> None:
+        async with ScriptedServer(Reply("one two three", interval=0.01)) as server:
+            async with model(server) as llm:
+                seen = Recorder()
+
+                def on_next(chunk: StreamChunk) -> None:
+                    seen.on_next(chunk)
+                    if len(seen.notes) == at:
+                        raise asyncio.CancelledError
+
+                llm.chat_stream("hi").subscribe(on_next, seen.on_error, seen.on_completed)
+                await seen.over.wait()
+                await server.connections_closed()
+            assert seen.notes == [*["one", " two"][:at], "error"]
+
+    run_async(check())
+
+
 def test_dispose_works_from_another_thread(run_async: Any) -> None:
     async def check() -> None:
         async with ScriptedServer(STALLED) as server, model(server) as llm:

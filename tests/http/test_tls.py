@@ -116,6 +116,26 @@ def test_every_byte_arrives(
     run_async(check())
 
 
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_server_that_closes_takes_nothing_back(
+    slow: bool, way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any
+) -> None:
+    events = [WIRE.text(f"{number:04} {'x' * 60} ") for number in range(1500)]
+    body = b"".join(map(chunked, [*events, WIRE.finish(), WIRE.done(), b""]))
+
+    async def check() -> None:
+        act: Act = [CHUNKED, Cue.PAUSE, body, Cue.FIN]
+        async with way(), FaultyServer(act, tls=tls) as server, WIRE.model(server.url) as llm:
+            async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=1) as chunks:
+                numbers = [(await anext(chunks)).delta[:4]]
+                if slow:
+                    await server.all_left()
+                numbers += [chunk.delta[:4] async for chunk in chunks if chunk.delta]
+        assert numbers == [f"{number:04}" for number in range(1500)]
+
+    run_async(check())
+
+
 @pytest.mark.parametrize("end", [Cue.FIN, Cue.RESET])
 def test_a_cut_keeps_the_text_before_it(
     end: Cue, way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any

@@ -95,6 +95,12 @@ def test_an_error_object_in_the_stream_has_the_class_of_its_status(
         assert "acme" in str(error)
 
 
+def test_an_event_that_is_an_error_may_hold_choices() -> None:
+    error = fails(event("x", object="error", message="Upstream is gone.", code=502))
+    assert type(error) is ServerError
+    assert "Upstream is gone." in str(error)
+
+
 def test_an_error_may_come_beside_choices() -> None:
     error = fails(event("x", error={"message": "Upstream is gone.", "code": 502}))
     assert type(error) is ServerError
@@ -146,6 +152,9 @@ BAD = {
     "an object over two lines": b'{"choices":\n[{"index":0,"delta":{"content":"x"}}]}',
     "a text cut by an event, beside two objects": b'{"choices":[{"index":0,"delta":{"content":"x'
     b'\n\ndata: y"}}]}\n\ndata: {} {}',
+    "two objects beside a blank event": b"{} {}\n\ndata: ",
+    "a value cut by an event, beside two objects": b'{"choices":[{"delta":{}},\n\ndata: {}]}'
+    b"\n\ndata: {} {}",
     "a list": b"[]",
     "a text": b'"x"',
     "null": b"null",

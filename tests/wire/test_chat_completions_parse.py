@@ -168,6 +168,13 @@ def test_the_providers_word_in_metadata_is_that_of_the_chunks_own_choice() -> No
     assert fold(chunks, 1).metadata["finish_reason"] == "length"
 
 
+def test_a_choice_may_have_any_number() -> None:
+    chunks = decode(*(event(choice(index=-1, content=text)) for text in "abc"), DONE)
+    assert [(chunk.choice, chunk.content) for chunk in chunks] == [
+        (-1, "a"), (-1, "ab"), (-1, "abc"),
+    ]  # fmt: skip
+
+
 def test_choices_without_an_index_are_numbered_by_their_place() -> None:
     a, b = choice(index=None, content="a"), choice(index=None, content="b")
     chunks = decode(event(a, b), event(a, b), DONE)
