@@ -103,7 +103,7 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in a packet."""
-        if self._idle:
+        if self._idle and data:
             self._refuse()
             return
         if self._in_headers:

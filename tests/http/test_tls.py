@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 import trustme
 from faults import head
 from faulty_server import Act, Cue, FaultyServer
+from reactivex import operators as rx_ops
 from wires import WIRES
 
 import rxagents
@@ -116,22 +119,56 @@ def test_every_byte_arrives(
     run_async(check())
 
 
-@pytest.mark.parametrize("slow", [False, True])
-def test_a_server_that_closes_takes_nothing_back(
-    slow: bool, way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any
+NUMBERS = [f"{number:04}" for number in range(1500)]
+NUMBERED = [WIRE.text(f"{number} {'x' * 60} ") for number in NUMBERS]
+
+
+def test_a_server_that_closes_takes_nothing_back_from_a_slow_reader(
+    way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any
 ) -> None:
-    events = [WIRE.text(f"{number:04} {'x' * 60} ") for number in range(1500)]
-    body = b"".join(map(chunked, [*events, WIRE.finish(), WIRE.done(), b""]))
+    body = b"".join(map(chunked, [*NUMBERED, WIRE.finish(), WIRE.done(), b""]))
 
     async def check() -> None:
         act: Act = [CHUNKED, Cue.PAUSE, body, Cue.FIN]
         async with way(), FaultyServer(act, tls=tls) as server, WIRE.model(server.url) as llm:
             async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=1) as chunks:
                 numbers = [(await anext(chunks)).delta[:4]]
-                if slow:
-                    await server.all_left()
+                await server.all_left()
                 numbers += [chunk.delta[:4] async for chunk in chunks if chunk.delta]
-        assert numbers == [f"{number:04}" for number in range(1500)]
+        assert numbers == NUMBERS
+
+    run_async(check())
+
+
+def test_a_server_that_closes_at_once_takes_nothing_back(
+    tls: ssl.SSLContext, trusted: None, run_async: Any
+) -> None:
+    first, *rest = map(chunked, [*NUMBERED, WIRE.finish(), WIRE.done(), b""])
+    sent = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        accepted, _ = listener.accept()
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
+        with tls.wrap_socket(accepted, server_side=True) as connection:
+            request = b""
+            while b"\r\n\r\n" not in request:
+                request += connection.recv(2**16)
+            connection.sendall(CHUNKED + first)
+            connection.sendall(b"".join(rest))
+            connection.shutdown(socket.SHUT_WR)
+            sent.set()
+            while accepted.fileno() >= 0 and connection.recv(2**16):
+                """Until the client leaves."""
+
+    async def check() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            serving = asyncio.create_task(asyncio.to_thread(serve, listener))
+            async with WIRE.model(f"https://127.0.0.1:{listener.getsockname()[1]}") as llm:
+                stream = llm.chat_stream("hi").pipe(rx_ops.filter(lambda _: sent.wait(10)))
+                async with rxagents.to_aiter(stream) as chunks:
+                    numbers = [chunk.delta[:4] async for chunk in chunks if chunk.delta]
+            await serving
+        assert numbers == NUMBERS
 
     run_async(check())
 
