@@ -45,8 +45,9 @@ class TextBuffer:
             self._compact()
 
     def _compact(self) -> None:
-        self.pieces = ["".join(self.pieces)]
         self._limit = _FEW_PIECES + self.end // _CHARACTERS_A_PIECE
+        if len(self.pieces) > self._limit:  # else they are long, and joining would gain nothing
+            self.pieces = ["".join(self.pieces)]
 
     def upto(self, end: int) -> str:
         """Return the first `end` characters."""

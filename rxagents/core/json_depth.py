@@ -30,7 +30,7 @@ def is_any_line_deeper(lines: bytes, depth: int) -> bool:
     """Whether a value on one of the lines, cut by LF, is nested more than `depth` levels."""
     if lines.count(b"[") + lines.count(b"{") <= depth:
         return False
-    half = len(lines) // 2
+    half = len(lines) // 2  # to count brackets is cheap, to look at each line is not
     middle = max(lines.find(b"\n", half), lines.rfind(b"\n", 0, half))
     if middle < 0:
         return is_deeper(lines, depth)

@@ -14,8 +14,8 @@ from rxagents.core.errors import (
     ProviderError,
     TruncatedStreamError,
 )
+from rxagents.transport.connection import READ_BYTES, Connection
 from rxagents.transport.failures import closed_session, words
-from rxagents.transport.session import READ_BYTES, Connection
 
 LINGER_SECONDS = 0.1
 """How long an answer may take to end after its end marker, for its connection to be kept."""

@@ -20,10 +20,11 @@ from rxagents.core.errors import (
 from rxagents.parsing.content_encoding import ACCEPTED
 from rxagents.runtime.per_loop import PerLoop
 from rxagents.transport.compressed import CompressedExchange
+from rxagents.transport.connection import StaleConnection
 from rxagents.transport.exchange import Exchange
 from rxagents.transport.failures import closed_session, words
 from rxagents.transport.proxy import proxy_of_environment
-from rxagents.transport.session import StaleConnection, make_session
+from rxagents.transport.session import make_session
 
 READ_BUFFER_BYTES = 64 * 1024
 """aiohttp stops the socket at twice this; its default notices a slow consumer megabytes late."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import threading
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -97,6 +98,18 @@ def test_content_read_in_another_thread_loses_no_text() -> None:
         sys.setswitchinterval(interval)
     assert not wrong
     assert chunks[-1].content == "".join(chunk.delta for chunk in chunks)
+
+
+def test_a_text_of_long_pieces_is_never_held_twice() -> None:
+    buffer = TextBuffer()
+    tracemalloc.start()
+    try:
+        for number in range(300):
+            buffer.append(f"{number:05}" * 200)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.2 * buffer.end
 
 
 def test_a_chunk_without_a_stream_knows_its_own_delta() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import trustme
-from faults import head
+from faults import LAST, chunk, head
 from faulty_server import Act, Cue, FaultyServer
 from reactivex import operators as rx_ops
 from wires import WIRES
@@ -86,10 +86,6 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-def chunked(data: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(data), data)
-
-
 def in_pieces(data: bytes, size: int) -> Iterator[bytes]:
     return (data[start : start + size] for start in range(0, len(data), size))
 
@@ -103,7 +99,7 @@ def test_every_byte_arrives(
     packet: int, way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any
 ) -> None:
     events = SHORT if packet == 1 else LONG
-    body = b"".join(map(chunked, [*events, WIRE.finish(), WIRE.done(), b""]))
+    body = b"".join(map(chunk, [*events, WIRE.finish(), WIRE.done()])) + LAST
 
     async def check() -> None:
         act: list[bytes | Cue] = [CHUNKED, *in_pieces(body, packet)]
@@ -126,7 +122,7 @@ NUMBERED = [WIRE.text(f"{number} {'x' * 60} ") for number in NUMBERS]
 def test_a_server_that_closes_takes_nothing_back_from_a_slow_reader(
     way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any
 ) -> None:
-    body = b"".join(map(chunked, [*NUMBERED, WIRE.finish(), WIRE.done(), b""]))
+    body = b"".join(map(chunk, [*NUMBERED, WIRE.finish(), WIRE.done()])) + LAST
 
     async def check() -> None:
         act: Act = [CHUNKED, Cue.PAUSE, body, Cue.FIN]
@@ -143,7 +139,7 @@ def test_a_server_that_closes_takes_nothing_back_from_a_slow_reader(
 def test_a_server_that_closes_at_once_takes_nothing_back(
     tls: ssl.SSLContext, trusted: None, run_async: Any
 ) -> None:
-    first, *rest = map(chunked, [*NUMBERED, WIRE.finish(), WIRE.done(), b""])
+    first, *rest = [*map(chunk, [*NUMBERED, WIRE.finish(), WIRE.done()]), LAST]
     sent = threading.Event()
 
     def serve(listener: socket.socket) -> None:
@@ -178,13 +174,13 @@ def test_a_cut_keeps_the_text_before_it(
     end: Cue, way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any
 ) -> None:
     async def check() -> None:
-        act: Act = [CHUNKED, *map(chunked, SHORT), Cue.PAUSE, end]
+        act: Act = [CHUNKED, *map(chunk, SHORT), Cue.PAUSE, end]
         texts: list[str] = []
         async with way(), FaultyServer(act, tls=tls) as server, WIRE.model(server.url) as llm:
             with pytest.raises(rxagents.TruncatedStreamError):
                 async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
-                    async for chunk in chunks:
-                        texts.append(chunk.delta)
+                    async for item in chunks:
+                        texts.append(item.delta)
         assert texts == ["a", "b", "c"]
 
     run_async(check())
@@ -195,7 +191,7 @@ def test_the_server_sees_the_close(
 ) -> None:
     async def check() -> None:
         texts: asyncio.Queue[str] = asyncio.Queue()
-        act: Act = [CHUNKED, *map(chunked, SHORT), Cue.STALL]
+        act: Act = [CHUNKED, *map(chunk, SHORT), Cue.STALL]
         async with way(), FaultyServer(act, tls=tls) as server, WIRE.model(server.url) as llm:
             stream = llm.chat_stream("hi")
             subscription = stream.subscribe(lambda chunk: texts.put_nowait(chunk.delta))

@@ -126,13 +126,15 @@ class ChunkAssembler(ChunkBuilder):
 
     def _take_choice(self, choice: Choice, position: int, usage: Usage | None) -> None:
         number = position if choice.index is None else choice.index
-        answer = self._answers.get(number) or self._answer(number)
+        answer = self._answer(number)
         delta = choice.delta or _NOTHING
         finish = choice.finish_reason or ""
         text, thinking = split_content(delta.content) if delta.content else _NO_CONTENT
+        if delta.reasoning_content:
+            self._learn_reasoning_field("reasoning_content")
+        elif delta.reasoning:
+            self._learn_reasoning_field("reasoning")
         reasoning = delta.reasoning_content or delta.reasoning or thinking
-        if reasoning:
-            self._learn_reasoning_field(delta)
         refusal = delta.refusal or ""
         if self.surrogates is not None:
             text = self._whole(number, "text", text)
@@ -174,14 +176,8 @@ class ChunkAssembler(ChunkBuilder):
             answer = self._answers[number] = _Answer()
         return answer
 
-    def _learn_reasoning_field(self, delta: Delta) -> None:
+    def _learn_reasoning_field(self, field: str) -> None:
         """Note in which field the thinking comes: the next turn has to send it back there."""
-        if delta.reasoning_content:
-            field = "reasoning_content"
-        elif delta.reasoning:
-            field = "reasoning"
-        else:
-            return
         if field != self._reasoning_field:
             self._reasoning_field = field
             self.learn(provider_data={WIRE: {"reasoning_field": field}})
