@@ -104,7 +104,7 @@ def test_a_text_of_long_pieces_is_never_held_twice() -> None:
     buffer = TextBuffer()
     tracemalloc.start()
     try:
-        for number in range(300):
+        for number in range(330):
             buffer.append(f"{number:05}" * 200)
         _, peak = tracemalloc.get_traced_memory()
     finally:
