@@ -55,13 +55,14 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
         listener: Who is told; `None` for nobody.
     """
 
-    __slots__ = ("_answers", "_head", "_idle", "_in_headers", "_incoming", "_shared", "_silent",
-                 "listener")  # fmt: skip
+    __slots__ = ("_answers", "_buffer_of_burst", "_head", "_idle", "_in_headers", "_shared_buffer",
+                 "_silent", "listener")  # fmt: skip
 
     def __init__(self, loop: Any, buffer: memoryview) -> None:
         super().__init__(loop)
         self.listener: Listener | None = None
-        self._shared = self._incoming = buffer
+        self._shared_buffer = buffer
+        self._buffer_of_burst: memoryview | None = None
         self._answers = 0
         self._head = b""
         self._in_headers = False
@@ -81,15 +82,17 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
         TLS tells the size of what waits, and drops what there was no room for when the server
         has closed the connection.
         """
-        needed = sizehint + _TLS_RECORD
-        self._incoming = self._shared if needed <= READ_BYTES else memoryview(bytearray(needed))
-        return self._incoming
+        if sizehint <= READ_BYTES - _TLS_RECORD:
+            return self._shared_buffer
+        self._buffer_of_burst = memoryview(bytearray(sizehint + _TLS_RECORD))
+        return self._buffer_of_burst
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take in the packet that is there now."""
-        data = bytes(self._incoming[:nbytes])
-        self._incoming = self._shared
-        self.data_received(data)
+        buffer = self._shared_buffer
+        if self._buffer_of_burst is not None:
+            buffer, self._buffer_of_burst = self._buffer_of_burst, None
+        self.data_received(bytes(buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         """Take in a packet."""
