@@ -39,7 +39,7 @@ from rxagents import StreamChunk, Token, ToolCall
 from rxagents.core.protocols import Messages
 from rxagents.core.settings import SettingsArguments
 from rxagents.core.tools import ToolLike
-from rxagents.providers.model import StreamingModel
+from rxagents.providers.base_llm import BaseLLM
 from rxagents.testing import ReceivedRequest, Reply, ScriptedServer
 
 Contender: TypeAlias = Callable[[int], Awaitable[int]]
@@ -124,7 +124,7 @@ async def tokens_of_all(url: str, tokens: int, rounds: int) -> dict[str, list[fl
     return spent
 
 
-class OneToken(StreamingModel):
+class OneToken(BaseLLM):
     """A model in process whose turns have one token, and no answer before the last."""
 
     def __init__(self, turns: int) -> None:

@@ -31,7 +31,7 @@ import aiohttp
 import msgspec
 from openai import AsyncOpenAI
 from reactivex import Observable, compose
-from reactivex import operators as rx_operators
+from reactivex import operators as rx_ops
 from replay_server import replay_server
 from rich.console import Console
 from rich.table import Table
@@ -126,9 +126,7 @@ def three_operators(source: Observable[StreamChunk]) -> Observable[int]:
     def add(length: int, text: str) -> int:
         return length + len(text)
 
-    return source.pipe(
-        rx_operators.map(delta), rx_operators.filter(has_text), rx_operators.scan(add, 0)
-    )
+    return source.pipe(rx_ops.map(delta), rx_ops.filter(has_text), rx_ops.scan(add, 0))
 
 
 def openai_sdk(url: str) -> Contender:

@@ -119,7 +119,6 @@ def works(count: int, folder: Path) -> dict[str, Work]:
         "partial_object": Work(lambda: ops.partial_object(list[Any]), array),
         "split_sentences": Work(ops.split_sentences, prose),
         "scan_steps": Work(ops.scan_steps, react),
-        "filter_actions": Work(ops.filter_actions, tokens),
         "run_tools": Work(lambda: ops.run_tools([]), chunks),
         "of_type": Work(lambda: ops.of_type(Token), tokens),
         "timeout_first": Work(lambda: ops.timeout_first(60), chunks),
@@ -164,7 +163,7 @@ def recording(path: Path, chunks: Sequence[StreamChunk]) -> Operator:
     """Return an operator that plays a recording of `chunks`, and not its source."""
     if not path.exists():
         rx.from_iterable(chunks).pipe(ops.record(path)).subscribe()
-    player = ops.from_recording(path, StreamChunk, speed=math.inf)
+    player = rxagents.from_recording(path, StreamChunk, speed=math.inf)
     return lambda _: player
 
 

@@ -141,6 +141,8 @@ def main() -> None:
     """Draw all operators."""
     FOLDER.mkdir(exist_ok=True)
     for name in operators.__all__:
+        if not inspect.isfunction(getattr(operators, name)):
+            continue
         (FOLDER / f"{name}.svg").write_text(picture(name), encoding="utf-8")
 
 

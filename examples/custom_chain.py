@@ -7,7 +7,7 @@ python benchmarks/chunk_throughput.py --chain examples.custom_chain:chain
 from collections.abc import Callable
 
 from reactivex import Observable, compose
-from reactivex import operators as rx
+from reactivex import operators as rx_ops
 
 import rxagents
 from rxagents import StreamChunk
@@ -23,7 +23,7 @@ def chain() -> Callable[[Observable[StreamChunk]], Observable[float]]:
     def average(sums: tuple[int, int]) -> float:
         return sums[0] / sums[1]
 
-    return compose(ops.text(), rx.scan(add, (0, 0)), rx.map(average))
+    return compose(ops.text(), rx_ops.scan(add, (0, 0)), rx_ops.map(average))
 
 
 if __name__ == "__main__":

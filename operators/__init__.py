@@ -4,13 +4,18 @@ Framing: `decode_sse`, `decode_ndjson`.
 Chunks: `text`, `reasoning`, `accumulate`, `collect`, `assemble_tool_calls`, `total_usage`,
     `stop_at`.
 Text: `partial_json`, `partial_object`, `split_sentences`.
-Agents: `scan_steps`, `filter_actions`, `run_tools`, `of_type`.
+Agents: `scan_steps`, `run_tools`, `of_type`.
 Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_backoff`,
     `fallback_to`, `hedge`.
 Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`.
-Guarding and watching: `guard_window`, `tap_safely`, `measure`, `record`, `from_recording`.
+Guarding and watching: `guard_window`, `tap_safely`, `measure`, `record`.
+
+Types of their items: `PartialJson`, `PartialObject`, `Replayed`; what `measure` reports:
+`Measurement`.
 """
 
+from rxagents.operators._measurement import Measurement
+from rxagents.operators._replay import Replayed
 from rxagents.operators.accumulate import accumulate
 from rxagents.operators.assemble_tool_calls import assemble_tool_calls
 from rxagents.operators.coalesce import coalesce
@@ -18,8 +23,6 @@ from rxagents.operators.collect import collect
 from rxagents.operators.decode_ndjson import decode_ndjson
 from rxagents.operators.decode_sse import decode_sse
 from rxagents.operators.fallback_to import fallback_to
-from rxagents.operators.filter_actions import filter_actions
-from rxagents.operators.from_recording import from_recording
 from rxagents.operators.guard_window import guard_window
 from rxagents.operators.hedge import hedge
 from rxagents.operators.map_async import map_async
@@ -43,8 +46,13 @@ from rxagents.operators.timeout_first import timeout_first
 from rxagents.operators.timeout_idle import timeout_idle
 from rxagents.operators.timeout_total import timeout_total
 from rxagents.operators.total_usage import total_usage
+from rxagents.parsing.json_snapshots import PartialJson, PartialObject
 
 __all__ = [
+    "Measurement",
+    "PartialJson",
+    "PartialObject",
+    "Replayed",
     "accumulate",
     "assemble_tool_calls",
     "coalesce",
@@ -52,8 +60,6 @@ __all__ = [
     "decode_ndjson",
     "decode_sse",
     "fallback_to",
-    "filter_actions",
-    "from_recording",
     "guard_window",
     "hedge",
     "map_async",

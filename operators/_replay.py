@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
+from msgspec import Struct
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from rxagents.core.errors import LimitExceededError
-from rxagents.core.replayed import Replayed
+from rxagents.core.errors import BackpressureError
 from rxagents.runtime.bridge import bridge_of
 from rxagents.runtime.timed_scope import TimedScope
 
 T = TypeVar("T")
+
+
+class Replayed(Struct, Generic[T], frozen=True):
+    """An item with its number, as `replay_bounded` emits it.
+
+    Attributes:
+        id: Counted from 1, and never used again: an event id as server-sent events have it.
+        item: The source's item.
+    """
+
+    id: int
+    item: T
 
 
 class Past(Generic[T]):
@@ -128,7 +140,7 @@ class Reader(Generic[T]):
         self._is_paused = True  # what comes while an item is handed on waits for its turn
         while self._next_id < past.next_id:
             if self._next_id < past.first_id:
-                self._observer.on_error(LimitExceededError(_TOO_FAR_BEHIND))
+                self._observer.on_error(BackpressureError(_TOO_FAR_BEHIND))
                 return
             if self._scope.gate.closed:
                 self._scope.gate.when_open(self._go_on)

@@ -31,7 +31,7 @@ class Waiting(Generic[T]):
 
     def add(self, item: T) -> Window[T] | None:
         """Take in an item; return what is to be checked now, if anything."""
-        text = _text_of(item)
+        text = _checked_text(item)
         self._items.append((item, text))
         self._length += len(text)
         self._unchecked += len(text)
@@ -55,7 +55,7 @@ class Waiting(Generic[T]):
         return Window(checked, released)
 
 
-def _text_of(item: object) -> str:
+def _checked_text(item: object) -> str:
     """Return all the text in `item`; what is a whole text stands apart from its neighbours."""
     if type(item) is StreamChunk:
         return item.reasoning + item.delta + item.refusal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reactivex import Observable, abc, defer
-from reactivex import operators as ops
+from reactivex import operators as rx_ops
 
 from rxagents.core.checks import checked_choice
 from rxagents.core.chunks import StreamChunk
@@ -60,7 +60,7 @@ def accumulate(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observabl
                     raise not_a_chunk("accumulate", chunk) from None
                 return builder.response()
 
-            return source.pipe(ops.map(fold))
+            return source.pipe(rx_ops.map(fold))
 
         return defer(subscription)
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from reactivex import Observable, abc, compose
-from reactivex import operators as rx
+from reactivex import operators as rx_ops
 
 from rxagents.core.checks import checked_count, checked_function
 from rxagents.core.errors import ConfigurationError, OutputError
@@ -104,7 +104,7 @@ def _checked(
     def check_now(window: Window[T]) -> Window[T]:
         return _passed(window, not window.text or check(window.text))
 
-    return map_async(check_later) if _is_async(check) else rx.map(check_now)
+    return map_async(check_later) if _is_async(check) else rx_ops.map(check_now)
 
 
 def _is_async(function: Callable[[str], object]) -> bool:

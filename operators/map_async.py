@@ -52,7 +52,7 @@ def map_async(
     Raises:
         ConfigurationError: At once, if an argument is of the wrong type or size; in the stream,
             if `function` returns nothing to await, or no event loop is running.
-        LimitExceededError: In the stream, if `overflow` is `Overflow.ERROR` and sets in.
+        BackpressureError: In the stream, if `overflow` is `Overflow.ERROR` and sets in.
         Exception: In the stream, what the function raises. The source's errors pass, after the
             results of the items before them.
 

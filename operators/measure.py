@@ -11,7 +11,7 @@ from reactivex.disposable import Disposable
 from rxagents.core.checks import checked_function
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.events import Complete, Reasoning, StreamEvent, Token
-from rxagents.core.measurement import Measurement
+from rxagents.operators._measurement import Measurement
 from rxagents.runtime.loop import report as report_failure
 from rxagents.runtime.timed_scope import TimedScope, timed
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from reactivex import Observable
-from reactivex import operators as ops
+from reactivex import operators as rx_ops
 
 from rxagents.core.errors import ConfigurationError
 
@@ -67,7 +67,7 @@ def of_type(*types: type) -> Callable[[Observable[Any]], Observable[Any]]:
     def is_one(item: object) -> bool:
         return isinstance(item, types)
 
-    return ops.filter(is_one)
+    return rx_ops.filter(is_one)
 
 
 def _check_type(kind: object) -> None:

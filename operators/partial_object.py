@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 from reactivex import Observable, compose
-from reactivex import operators as ops
+from reactivex import operators as rx_ops
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.operators._partial import snapshots
@@ -72,7 +72,7 @@ def partial_object(type: Any) -> Callable[[Observable[str]], Observable[PartialO
             _ = answer.value  # raises if it does not fit
         return answer
 
-    return compose(snapshots("partial_object"), ops.map(typed))
+    return compose(snapshots("partial_object"), rx_ops.map(typed))
 
 
 _SCALARS = {"string", "integer", "number", "boolean", "null"}

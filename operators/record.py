@@ -14,8 +14,8 @@ from reactivex.disposable import Disposable
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import ErrorInfo
-from rxagents.core.recording import RecordedLine
 from rxagents.runtime.loop import report
+from rxagents.runtime.recording import RecordedLine
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ def record(path: str | PathLike[str]) -> Callable[[Observable[T]], Observable[T]
         >>> path = tempfile.mkdtemp() + "/numbers.jsonl"
         >>> rxagents.run(rx.of(1, 2).pipe(ops.record(path)))
         2
-        >>> rxagents.run(ops.from_recording(path, int), print)
+        >>> rxagents.run(rxagents.from_recording(path, int), print)
         1
         2
         2

@@ -8,9 +8,8 @@ from typing import TypeVar
 from reactivex import Observable, abc
 
 from rxagents.core.checks import checked_count
-from rxagents.core.replayed import Replayed
-from rxagents.operators._replay import Past, Reader
-from rxagents.operators._sharing import WhenAbandoned, is_cancelled
+from rxagents.operators._replay import Past, Reader, Replayed
+from rxagents.operators._when_abandoned import WhenAbandoned, is_cancelled
 from rxagents.operators.share_bounded import share_bounded
 from rxagents.runtime.timed_scope import TimedScope, timed
 
@@ -47,7 +46,7 @@ def replay_bounded(
     Raises:
         ConfigurationError: At once, if an argument is of the wrong type or size; in the stream,
             if no event loop is running.
-        LimitExceededError: In the stream of a subscriber that more than `capacity` items wait
+        BackpressureError: In the stream of a subscriber that more than `capacity` items wait
             for. The source's errors pass, to all subscribers.
 
     Example:

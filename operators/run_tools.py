@@ -16,7 +16,7 @@ from rxagents.core.messages import ToolCall
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.core.tools import Tool, ToolLike, to_tools
 from rxagents.runtime.timed_scope import TimedScope, timed
-from rxagents.runtime.tool_approval import Approve, execute_if_approved
+from rxagents.runtime.tool_execution.approval import Approve, execute_if_approved
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ def run_tools(
 
     def run_tools_(source: Observable[T]) -> Observable[T | ToolEvent]:
         def subscribe(observer: abc.ObserverBase[T | ToolEvent], scope: TimedScope) -> None:
-            calls = _Calls(observer, scope, known, approve)
+            calls = _ToolRuns(observer, scope, known, approve)
             calls.slots = concurrency
             calls.held = start == "turn_end"
             scope.subscribe(source, calls.on_next, calls.on_error, calls.complete)
@@ -95,7 +95,7 @@ def run_tools(
     return run_tools_
 
 
-class _Calls(Generic[T]):
+class _ToolRuns(Generic[T]):
     """The calls of one subscription: those that wait and those that run.
 
     Attributes:

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from reactivex import Observable
 
-from rxagents.operators._sharing import WhenAbandoned, is_cancelled
-from rxagents.runtime.sharing import Sharing
+from rxagents.operators._sharing import Sharing
+from rxagents.operators._when_abandoned import WhenAbandoned, is_cancelled
 
 T = TypeVar("T")
 

@@ -11,7 +11,8 @@ from reactivex import Observable, abc
 
 from rxagents.core.checks import checked_seconds
 from rxagents.core.errors import ConfigurationError
-from rxagents.core.joining import Cutter, only_text_of
+from rxagents.core.joining import only_text_of
+from rxagents.operators._cutter import Cutter
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")

@@ -9,8 +9,8 @@ from reactivex import Observable, abc
 
 from rxagents.core.checks import checked_seconds
 from rxagents.core.errors import FirstEventTimeoutError
+from rxagents.operators._deadline import Deadline
 from rxagents.operators._timeouts import expiry
-from rxagents.runtime.deadline import Deadline
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")

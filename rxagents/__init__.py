@@ -10,6 +10,7 @@ from rxagents.core.chunks import StreamChunk, ToolCallDelta
 from rxagents.core.errors import (
     AgentError,
     AuthenticationError,
+    BackpressureError,
     BadRequestError,
     ConfigurationError,
     ConflictError,
@@ -18,7 +19,6 @@ from rxagents.core.errors import (
     FirstEventTimeoutError,
     IdleTimeoutError,
     LimitExceededError,
-    LimitReachedError,
     MaxIterationsError,
     NotFoundError,
     OutputError,
@@ -29,6 +29,7 @@ from rxagents.core.errors import (
     RateLimitError,
     RedirectError,
     ResponseError,
+    RunLimitError,
     RxAgentsError,
     ServerError,
     StatusError,
@@ -59,7 +60,6 @@ from rxagents.core.events import (
     ToolStart,
 )
 from rxagents.core.limits import Limits
-from rxagents.core.measurement import Measurement
 from rxagents.core.messages import (
     FilePart,
     ImagePart,
@@ -70,16 +70,14 @@ from rxagents.core.messages import (
     ToolResult,
 )
 from rxagents.core.protocols import LLM, Agent, AgentResult, StreamingAgent, StreamingLLM
-from rxagents.core.replayed import Replayed
 from rxagents.core.response import Response
 from rxagents.core.settings import Settings
 from rxagents.core.tool_context import ToolContext
 from rxagents.core.tools import Tool, tool
 from rxagents.core.usage import Usage
-from rxagents.parsing.json_snapshots import PartialJson, PartialObject
 from rxagents.providers.anthropic import Anthropic
+from rxagents.providers.base_llm import BaseLLM
 from rxagents.providers.gemini import Gemini
-from rxagents.providers.model import StreamingModel
 from rxagents.providers.ollama import Ollama
 from rxagents.providers.openai import OpenAI
 from rxagents.providers.openai_responses import OpenAIResponses
@@ -87,6 +85,7 @@ from rxagents.providers.provider import ProviderOptions
 from rxagents.providers.registry import get_model
 from rxagents.providers.timeouts import Timeouts
 from rxagents.runtime.from_aiter import from_aiter
+from rxagents.runtime.from_recording import from_recording
 from rxagents.runtime.overflow import Overflow
 from rxagents.runtime.run import run
 from rxagents.runtime.to_aiter import to_aiter
@@ -108,7 +107,9 @@ __all__ = [
     "Answer",
     "Anthropic",
     "AuthenticationError",
+    "BackpressureError",
     "BadRequestError",
+    "BaseLLM",
     "Complete",
     "ConfigurationError",
     "ConflictError",
@@ -125,10 +126,8 @@ __all__ = [
     "IdleTimeoutError",
     "ImagePart",
     "LimitExceededError",
-    "LimitReachedError",
     "Limits",
     "MaxIterationsError",
-    "Measurement",
     "Memory",
     "Message",
     "NotFoundError",
@@ -138,8 +137,6 @@ __all__ = [
     "OutputError",
     "Overflow",
     "OverloadedError",
-    "PartialJson",
-    "PartialObject",
     "PayloadTooLargeError",
     "ProtocolError",
     "ProviderError",
@@ -150,10 +147,10 @@ __all__ = [
     "Reasoning",
     "ReasoningPart",
     "RedirectError",
-    "Replayed",
     "Reset",
     "Response",
     "ResponseError",
+    "RunLimitError",
     "RxAgentsError",
     "ServerError",
     "Settings",
@@ -165,7 +162,6 @@ __all__ = [
     "StreamTimeoutError",
     "StreamingAgent",
     "StreamingLLM",
-    "StreamingModel",
     "TextPart",
     "Thought",
     "Timeouts",
@@ -188,6 +184,7 @@ __all__ = [
     "Usage",
     "__version__",
     "from_aiter",
+    "from_recording",
     "get_model",
     "run",
     "to_aiter",

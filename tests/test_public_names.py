@@ -13,19 +13,18 @@ from rxagents import operators, testing
 
 NAMES = """
     Agent AgentError AgentOptions AgentResult Answer Anthropic AuthenticationError
-    BadRequestError Complete ConfigurationError ConflictError ConnectError ConnectTimeoutError
-    ConversationalAgent ErrorEvent ErrorInfo EventType FilePart FirstEventTimeoutError
-    FunctionAgent Gemini IdleTimeoutError ImagePart LLM LimitExceededError LimitReachedError
-    Limits MaxIterationsError Measurement Memory Message NotFoundError Ollama OpenAI
-    OpenAIResponses OutputError Overflow OverloadedError PartialJson PartialObject
-    PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError ReActAgent
-    ReActStep Reasoning ReasoningPart RedirectError Replayed Reset Response ResponseError
-    RxAgentsError ServerError Settings StatusError StreamCancelledError StreamChunk
-    StreamDecodeError StreamEvent StreamTimeoutError StreamingAgent StreamingLLM StreamingModel
-    TextPart Thought Timeouts Token Tool ToolArgumentsError ToolCall ToolCallDelta ToolContext
-    ToolEnd ToolError ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError
-    TotalTimeoutError TransportError TruncatedStreamError Usage __version__ from_aiter
-    get_model run to_aiter tool
+    BackpressureError BadRequestError BaseLLM Complete ConfigurationError ConflictError
+    ConnectError ConnectTimeoutError ConversationalAgent ErrorEvent ErrorInfo EventType FilePart
+    FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart LLM LimitExceededError
+    Limits MaxIterationsError Memory Message NotFoundError Ollama OpenAI OpenAIResponses
+    OutputError Overflow OverloadedError PayloadTooLargeError ProtocolError ProviderError
+    ProviderOptions RateLimitError ReActAgent ReActStep Reasoning ReasoningPart RedirectError Reset
+    Response ResponseError RunLimitError RxAgentsError ServerError Settings StatusError
+    StreamCancelledError StreamChunk StreamDecodeError StreamEvent StreamTimeoutError
+    StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool ToolArgumentsError ToolCall
+    ToolCallDelta ToolContext ToolEnd ToolError ToolNotFoundError ToolProgress ToolResult ToolStart
+    ToolTimeoutError TotalTimeoutError TransportError TruncatedStreamError Usage __version__
+    from_aiter from_recording get_model run to_aiter tool
 """
 
 
@@ -35,11 +34,12 @@ def test_the_package_exports_these() -> None:
 
 
 def test_operators_exports_these() -> None:
-    names = """accumulate assemble_tool_calls coalesce collect decode_ndjson decode_sse fallback_to
-        filter_actions from_recording guard_window hedge map_async measure of_type partial_json
-        partial_object reasoning record replay_bounded retry_with_backoff run_tools scan_steps
-        share_bounded smooth split_sentences stop_at tap_safely text timeout_first timeout_idle
-        timeout_total total_usage"""
+    names = """
+        Measurement PartialJson PartialObject Replayed accumulate assemble_tool_calls coalesce
+        collect decode_ndjson decode_sse fallback_to guard_window hedge map_async measure
+        of_type partial_json partial_object reasoning record replay_bounded
+        retry_with_backoff run_tools scan_steps share_bounded smooth split_sentences
+        stop_at tap_safely text timeout_first timeout_idle timeout_total total_usage"""
     assert operators.__all__ == names.split()
 
 

@@ -23,7 +23,7 @@ from rxagents.core.tools import Tool, ToolLike, to_tools
 from rxagents.operators.run_tools import StartTools, run_tools
 from rxagents.operators.scan_steps import Step
 from rxagents.runtime.last_value import last_value
-from rxagents.runtime.tool_approval import Approve
+from rxagents.runtime.tool_execution.approval import Approve
 
 
 class AgentOptions(SettingsArguments, total=False):

@@ -10,7 +10,7 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import AgentOptions
-from rxagents.agents.exchanges import Exchange, text_of
+from rxagents.agents.exchanges import Exchange, message_text
 from rxagents.agents.function import FunctionAgent
 from rxagents.agents.limits import RunLimits
 from rxagents.agents.memory import Memory, Recollection
@@ -173,7 +173,7 @@ def _checked_id(conversation_id: str) -> str:
 
 
 def _summary_request(summary: str, exchanges: Iterable[Exchange]) -> list[Message]:
-    said = "\n\n".join(f"{m.role}: {text_of(m)}" for exchange in exchanges for m in exchange)
+    said = "\n\n".join(f"{m.role}: {message_text(m)}" for exchange in exchanges for m in exchange)
     return [
         Message.system(_SUMMARIZE),
         Message.user(f"Summary so far: {summary or 'none'}\n\n{said}"),

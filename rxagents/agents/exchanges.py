@@ -30,7 +30,7 @@ class KeptExchange:
     @cached_property
     def tokens(self) -> int:
         """How many tokens its messages have."""
-        return sum(self._count_tokens(text_of(message)) for message in self.messages)
+        return sum(self._count_tokens(message_text(message)) for message in self.messages)
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -90,7 +90,7 @@ def _by_relevance(exchanges: Sequence[KeptExchange], new: Iterable[Message]) -> 
     return sorted(range(len(exchanges)), key=relevance, reverse=True)
 
 
-def text_of(message: Message) -> str:
+def message_text(message: Message) -> str:
     """Return what a message says, with its calls and results; no images, files or reasoning."""
     said = [message.text]
     for part in message.parts:
@@ -106,7 +106,7 @@ _WORD = re.compile(r"\w+")
 
 def words_of(messages: Iterable[Message]) -> frozenset[str]:
     """Return the words of messages, in any case."""
-    return frozenset(_WORD.findall("\n".join(map(text_of, messages)).casefold()))
+    return frozenset(_WORD.findall("\n".join(map(message_text, messages)).casefold()))
 
 
 def is_whole(exchange: Exchange) -> bool:

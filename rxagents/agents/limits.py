@@ -12,7 +12,7 @@ class RunLimits(Struct, frozen=True, kw_only=True):
 
     Attributes:
         iterations: Turns of the model; reaching it without an answer is a `MaxIterationsError`,
-            reaching any of the others a `LimitReachedError`.
+            reaching any of the others a `RunLimitError`.
         tool_calls: Calls of tools, over all turns.
         tokens: Tokens of all turns, as far as the provider tells them; looked at between turns.
         seconds: The whole run, from its beginning to its end; a run that waits for another of its

@@ -16,7 +16,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.timed_scope import TimedScope, timed
-from rxagents.runtime.tool_items import is_in_tool
+from rxagents.runtime.tool_execution.items import is_in_tool
 
 T = TypeVar("T")
 

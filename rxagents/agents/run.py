@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rxagents.agents.limits import RunLimits
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import ConfigurationError, LimitReachedError, MaxIterationsError
+from rxagents.core.errors import ConfigurationError, MaxIterationsError, RunLimitError
 from rxagents.core.events import (
     Answer,
     Complete,
@@ -67,7 +67,7 @@ class Run:
             )
         spent = 0 if self.usage is None else tokens_of(self.usage)
         if limits.tokens is not None and spent >= limits.tokens:
-            raise LimitReachedError(
+            raise RunLimitError(
                 f"The run has used {spent} of its {limits.tokens} tokens and has no answer. Raise "
                 "max_total_tokens."
             )
@@ -78,11 +78,11 @@ class Run:
         """Count a call that is about to start.
 
         Raises:
-            LimitReachedError: It is one too many.
+            RunLimitError: It is one too many.
         """
         limit = self.limits.tool_calls
         if self._tool_calls == limit:
-            raise LimitReachedError(
+            raise RunLimitError(
                 f"The model calls {name!r}, and the run has made all of its {limit} tool calls. "
                 "Raise max_tool_calls."
             )
@@ -142,7 +142,7 @@ class Turn:
         """Take in an event.
 
         Raises:
-            LimitReachedError: It starts one tool too many.
+            RunLimitError: It starts one tool too many.
         """
         match event:
             case Thought():

@@ -10,7 +10,7 @@ from reactivex import Observable, abc
 
 from rxagents.agents.run import Run, Turn
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import AgentError, LimitReachedError
+from rxagents.core.errors import AgentError, RunLimitError
 from rxagents.core.events import ErrorEvent, ErrorInfo, Reasoning, Reset, StreamEvent, Token
 from rxagents.runtime.timed_scope import TimedScope, timed
 
@@ -125,7 +125,7 @@ def _framed(source: Events, seconds: float | None) -> Events:
 
         def expire() -> None:
             scope.dispose()
-            fail(LimitReachedError(f"The run has taken its {seconds} seconds. Raise max_seconds."))
+            fail(RunLimitError(f"The run has taken its {seconds} seconds. Raise max_seconds."))
 
         scope.timer(begin).start(0)
         if seconds is not None:

@@ -15,11 +15,11 @@ from rxagents.cli.signals import StopSignals
 from rxagents.cli.streaming import show
 from rxagents.cli.views import View
 from rxagents.core.errors import ConfigurationError
-from rxagents.core.measurement import Measurement
 from rxagents.core.messages import Message
 from rxagents.core.protocols import StreamingLLM
 from rxagents.core.settings import SettingsArguments
 from rxagents.core.tools import Tool
+from rxagents.operators import Measurement
 from rxagents.providers.registry import get_model
 from rxagents.tools import calculator, current_time, http_request
 

@@ -17,7 +17,7 @@ from rxagents.cli.signals import StopSignals
 from rxagents.cli.summary import summary
 from rxagents.cli.views import json_lines, text_view
 from rxagents.core.errors import RxAgentsError
-from rxagents.core.measurement import Measurement
+from rxagents.operators import Measurement
 from rxagents.providers.registry import PROVIDERS
 
 

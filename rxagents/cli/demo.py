@@ -8,8 +8,8 @@ from rxagents.agents.react import ReActAgent
 from rxagents.cli.signals import StopSignals
 from rxagents.cli.streaming import show
 from rxagents.cli.views import View
-from rxagents.core.measurement import Measurement
 from rxagents.core.usage import Usage
+from rxagents.operators import Measurement
 from rxagents.providers.openai import OpenAI
 from rxagents.testing import Reply, ScriptedServer
 from rxagents.tools import calculator

@@ -7,7 +7,7 @@ from reactivex import Observable
 from rxagents.cli.pieces import Item
 from rxagents.cli.signals import StopSignals
 from rxagents.cli.views import View
-from rxagents.core.measurement import Measurement
+from rxagents.operators import Measurement
 from rxagents.operators.measure import measure
 from rxagents.runtime.to_aiter import to_aiter
 

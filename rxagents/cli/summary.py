@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from rxagents.cli.pieces import printable
-from rxagents.core.measurement import Measurement
 from rxagents.core.usage import Usage
+from rxagents.operators import Measurement
 
 
 def summary(measured: Measurement) -> Text:

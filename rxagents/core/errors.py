@@ -13,10 +13,11 @@
                                     ServerError, OverloadedError
         ResponseError               a 200 that is no stream: HTML, a JSON error, …
         StreamDecodeError           invalid frame, JSON or UTF-8
-        LimitExceededError          a line, event, body or buffer grew past its limit
+        LimitExceededError          a line, event, body or JSON depth grew past its limit
         TruncatedStreamError        the stream ended before the provider said so
-      AgentError                    MaxIterationsError, LimitReachedError, OutputError
+      AgentError                    MaxIterationsError, RunLimitError, OutputError
       ToolError                     ToolNotFoundError, ToolArgumentsError, ToolTimeoutError
+      BackpressureError             a reader is too slow for its policy or a hard limit
       StreamCancelledError          cancelled from outside, not disposed
 
 Every message says what happened and what to do. None of them holds a key.
@@ -182,7 +183,7 @@ class MaxIterationsError(AgentError):
     """The run used up its turns without an answer."""
 
 
-class LimitReachedError(AgentError):
+class RunLimitError(AgentError):
     """The run reached its limit of tool calls, tokens or time."""
 
 
@@ -204,6 +205,10 @@ class ToolArgumentsError(ToolError):
 
 class ToolTimeoutError(ToolError):
     """A tool took longer than it may."""
+
+
+class BackpressureError(RxAgentsError):
+    """A reader is too slow: more items wait for it than its policy or a hard limit allows."""
 
 
 class StreamCancelledError(RxAgentsError):

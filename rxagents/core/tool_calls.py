@@ -6,7 +6,7 @@ from rxagents.core.chunks import ToolCallDelta
 from rxagents.core.messages import ToolCall
 
 
-class _Call:
+class _OpenCall:
     __slots__ = ("arguments", "id", "name", "sealed")
 
     def __init__(self) -> None:
@@ -24,12 +24,12 @@ class ToolCallAssembler:
     """
 
     def __init__(self) -> None:
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, _OpenCall] = {}
         self._ids: set[str] = set()
 
     def add(self, delta: ToolCallDelta) -> ToolCall | None:
         """Take in a fragment; return the call if this fragment sealed it."""
-        call = self._calls.setdefault(delta.index, _Call())
+        call = self._calls.setdefault(delta.index, _OpenCall())
         if call.sealed:
             return None
         call.sealed = delta.sealed
@@ -46,6 +46,6 @@ class ToolCallAssembler:
         return tuple(_assemble(index, call) for index, call in sorted(self._calls.items()))
 
 
-def _assemble(index: int, call: _Call) -> ToolCall:
+def _assemble(index: int, call: _OpenCall) -> ToolCall:
     """Return the call; one without a name gets one, since no provider takes it back without."""
     return ToolCall(call.id or f"call_{index}", call.name or "unknown", "".join(call.arguments))

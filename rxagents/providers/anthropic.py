@@ -10,7 +10,7 @@ from rxagents.providers.checks import checked_text, checked_url, is_origin, key_
 from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.wire.anthropic import AnthropicParser, render_messages
 from rxagents.wire.anthropic.render import CURRENT_VERSION
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 from rxagents.wire.request import ChatRequest
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
@@ -85,5 +85,5 @@ class Anthropic(Provider):
     def _render(self, request: ChatRequest) -> dict[str, object]:
         return render_messages(request, self.api_version)
 
-    def _parser(self, info: AnswerInfo) -> AnthropicParser:
+    def _parser(self, info: StreamInfo) -> AnthropicParser:
         return AnthropicParser(info)

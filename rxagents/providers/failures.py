@@ -13,9 +13,9 @@ from rxagents.core.errors import (
     TruncatedStreamError,
     class_of_status,
 )
-from rxagents.providers.call import Call
+from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.providers.retry import asked_retry, asked_wait
-from rxagents.transport import Exchange
+from rxagents.transport import HttpResponse
 from rxagents.wire.errors import decode_body, parse_error
 
 _LONGEST_MESSAGE = 2000
@@ -32,7 +32,7 @@ _ADVICE = {
 }
 
 
-async def status_error(call: Call, exchange: Exchange) -> ProviderError:
+async def status_error(call: PreparedRequest, exchange: HttpResponse) -> ProviderError:
     """Return the error of an answer whose status is not 200."""
     body = await exchange.read_head(call.limits.error_bytes)
     asked = asked_wait(exchange.headers)
@@ -58,7 +58,7 @@ async def status_error(call: Call, exchange: Exchange) -> ProviderError:
     )
 
 
-def no_stream(call: Call, exchange: Exchange, head: bytes) -> ProviderError:
+def no_stream(call: PreparedRequest, exchange: HttpResponse, head: bytes) -> ProviderError:
     """Return the error of a 200 that begins with `head` in place of events.
 
     Some hosts send an error as plain JSON with status 200, and name its status inside.
@@ -83,7 +83,7 @@ def no_stream(call: Call, exchange: Exchange, head: bytes) -> ProviderError:
     )
 
 
-def truncated(call: Call, exchange: Exchange) -> ProviderError:
+def truncated(call: PreparedRequest, exchange: HttpResponse) -> ProviderError:
     """Return the error of an answer that ended before the provider said so."""
     return TruncatedStreamError(
         f"The stream from {call.provider} ended without a finish reason or end marker. What came "
@@ -99,7 +99,7 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     return headers.get("x-request-id") or headers.get("request-id")
 
 
-def redact(error: ProviderError, call: Call) -> None:
+def redact(error: ProviderError, call: PreparedRequest) -> None:
     """Take the secrets out of what a server may have echoed."""
     error.args = (call.redact(str(error)),)
     if error.request_id is not None:

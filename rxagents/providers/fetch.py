@@ -6,12 +6,12 @@ import asyncio
 from typing import Any
 
 from rxagents.core.errors import FirstEventTimeoutError, LimitExceededError, ProviderError
-from rxagents.providers.call import Call
 from rxagents.providers.failures import no_stream, redact, status_error
+from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.wire.errors import decode_body
 
 
-async def fetch_json(call: Call) -> dict[str, Any]:
+async def fetch_json(call: PreparedRequest) -> dict[str, Any]:
     """Return the document; one attempt, within `Timeouts.first`.
 
     Raises:
@@ -30,7 +30,7 @@ async def fetch_json(call: Call) -> dict[str, Any]:
         raise
 
 
-async def _fetch(call: Call) -> dict[str, Any]:
+async def _fetch(call: PreparedRequest) -> dict[str, Any]:
     exchange = await call.transport.send(call.url, call.headers, call.body, call.timeouts.connect)
     try:
         if exchange.status != 200:

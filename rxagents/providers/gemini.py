@@ -9,7 +9,7 @@ from rxagents.core.errors import ConfigurationError
 from rxagents.providers.checks import checked_url, is_origin, key_of_environment
 from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.wire.gemini import GeminiParser, render_contents
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 from rxagents.wire.request import ChatRequest
 
 DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
@@ -81,5 +81,5 @@ class Gemini(Provider):
     def _render(self, request: ChatRequest) -> dict[str, Any]:
         return render_contents(request)
 
-    def _parser(self, info: AnswerInfo) -> GeminiParser:
+    def _parser(self, info: StreamInfo) -> GeminiParser:
         return GeminiParser(info)

@@ -15,7 +15,7 @@ from rxagents.providers.checks import checked_url, is_origin, key_of_environment
 from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.providers.stream import chunk_stream
 from rxagents.wire.ollama import OllamaParser, render_chat, render_generate
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 from rxagents.wire.request import ChatRequest
 
 DEFAULT_PORT = 11434
@@ -85,7 +85,7 @@ class Ollama(Provider):
     def _render(self, request: ChatRequest) -> dict[str, Any]:
         return render_chat(request)
 
-    def _parser(self, info: AnswerInfo) -> OllamaParser:
+    def _parser(self, info: StreamInfo) -> OllamaParser:
         return OllamaParser(info)
 
 

@@ -9,7 +9,7 @@ from rxagents.core.errors import ConfigurationError
 from rxagents.providers.checks import checked_text, checked_url, is_origin, key_of_environment
 from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.wire.chat_completions import ChatCompletionsParser, render_chat
-from rxagents.wire.parser import AnswerInfo, WireParser
+from rxagents.wire.parser import StreamInfo, WireParser
 from rxagents.wire.request import ChatRequest
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -74,7 +74,7 @@ class OpenAI(Provider):
     def _render(self, request: ChatRequest) -> dict[str, object]:
         return render_chat(request, "max_completion_tokens" if self._at_openai else "max_tokens")
 
-    def _parser(self, info: AnswerInfo) -> WireParser:
+    def _parser(self, info: StreamInfo) -> WireParser:
         return ChatCompletionsParser(info)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rxagents.providers.openai import OpenAI
-from rxagents.wire.parser import AnswerInfo, WireParser
+from rxagents.wire.parser import StreamInfo, WireParser
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.responses import ResponsesParser, render_response
 
@@ -26,5 +26,5 @@ class OpenAIResponses(OpenAI):
     def _render(self, request: ChatRequest) -> dict[str, object]:
         return render_response(request)
 
-    def _parser(self, info: AnswerInfo) -> WireParser:
+    def _parser(self, info: StreamInfo) -> WireParser:
         return ResponsesParser(info)

@@ -19,7 +19,7 @@ from rxagents.core.limits import Limits
 from rxagents.core.protocols import Messages
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.core.tools import ToolLike, to_tools
-from rxagents.providers.call import Call
+from rxagents.providers.base_llm import BaseLLM
 from rxagents.providers.checks import (
     checked_headers,
     checked_limits,
@@ -28,11 +28,11 @@ from rxagents.providers.checks import (
     checked_text,
 )
 from rxagents.providers.fetch import fetch_json
-from rxagents.providers.model import StreamingModel
+from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.providers.stream import chunk_stream
 from rxagents.providers.timeouts import Timeouts
 from rxagents.transport import Transport
-from rxagents.wire.parser import AnswerInfo, WireParser
+from rxagents.wire.parser import StreamInfo, WireParser
 from rxagents.wire.request import ChatRequest
 
 
@@ -55,7 +55,7 @@ class ProviderOptions(SettingsArguments, total=False):
     limits: Limits | None
 
 
-class Provider(StreamingModel):
+class Provider(BaseLLM):
     """A model at a provider; a `StreamingLLM`.
 
     Args:
@@ -94,7 +94,7 @@ class Provider(StreamingModel):
         tools: Sequence[ToolLike] | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> Observable[StreamChunk]:
-        """Answer a conversation, chunk by chunk; see `StreamingModel.chat_stream`."""
+        """Answer a conversation, chunk by chunk; see `BaseLLM.chat_stream`."""
         request = ChatRequest(
             self.model,
             to_messages(messages),
@@ -170,10 +170,12 @@ class Provider(StreamingModel):
         """The request's body, before it is JSON."""
 
     @abstractmethod
-    def _parser(self, info: AnswerInfo) -> WireParser:
+    def _parser(self, info: StreamInfo) -> WireParser:
         """A parser for one answer."""
 
-    def _call_of(self, path: str, content: object, query: Mapping[str, str] | None = None) -> Call:
+    def _call_of(
+        self, path: str, content: object, query: Mapping[str, str] | None = None
+    ) -> PreparedRequest:
         """Return a call; without content it is a GET."""
         try:
             body = None if content is None else msgspec.json.encode(content)
@@ -190,7 +192,7 @@ class Provider(StreamingModel):
             "user-agent": f"rxagents/{__version__}",
             **self._auth_headers(),
         }
-        return Call(
+        return PreparedRequest(
             provider=self.name,
             url=_join(self.base_url, path).update_query(self._query if query is None else query),
             headers={**own, **self._extra_headers},

@@ -7,7 +7,7 @@ import inspect
 from typing import Any, cast
 
 from rxagents.core.errors import ConfigurationError
-from rxagents.providers.model import StreamingModel
+from rxagents.providers.base_llm import BaseLLM
 
 _CLASSES = {
     "openai": "rxagents.providers.openai:OpenAI",
@@ -23,7 +23,7 @@ PROVIDERS = tuple(prefix for prefix in _CLASSES if prefix != "scripted")
 """The prefixes of those that are asked over the network."""
 
 
-def get_model(model: str, **arguments: Any) -> StreamingModel:
+def get_model(model: str, **arguments: Any) -> BaseLLM:
     """Return the model that a string such as `"openai:gpt-5-mini"` names.
 
     Args:
@@ -54,4 +54,4 @@ def get_model(model: str, **arguments: Any) -> StreamingModel:
         inspect.signature(model_class).bind(*given, **arguments)
     except TypeError as error:
         raise ConfigurationError(f'"{prefix}:" takes no such arguments: {error}.') from error
-    return cast("StreamingModel", model_class(*given, **arguments))
+    return cast("BaseLLM", model_class(*given, **arguments))

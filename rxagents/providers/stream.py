@@ -16,20 +16,20 @@ from rxagents.core.errors import (
     TotalTimeoutError,
 )
 from rxagents.core.events import ErrorInfo
-from rxagents.providers.answer import Answer
-from rxagents.providers.call import Call
+from rxagents.providers.answer_reader import AnswerReader
 from rxagents.providers.failures import redact, request_id, status_error
+from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.providers.retry import wait_before_retry
 from rxagents.providers.timeouts import Watchdog
 from rxagents.runtime.source import Emitter, task_source
 from rxagents.transport import StaleConnectionError
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 
 _CONGESTION = (RateLimitError, OverloadedError)
 """The only errors inside of a stream after which the same request is sent again."""
 
 
-def chunk_stream(call: Call) -> Observable[StreamChunk]:
+def chunk_stream(call: PreparedRequest) -> Observable[StreamChunk]:
     """Return the cold stream of a call's chunks; each subscription sends a request of its own."""
     return task_source(lambda emitter: _Stream(call, emitter).run())
 
@@ -39,10 +39,10 @@ class _Stream:
 
     __slots__ = ("_answer", "_call", "_emitter", "_failed")
 
-    def __init__(self, call: Call, emitter: Emitter[StreamChunk]) -> None:
+    def __init__(self, call: PreparedRequest, emitter: Emitter[StreamChunk]) -> None:
         self._call = call
         self._emitter = emitter
-        self._answer: Answer | None = None
+        self._answer: AnswerReader | None = None
         self._failed: tuple[ProviderError, ...] = ()
 
     async def run(self) -> None:
@@ -65,7 +65,7 @@ class _Stream:
             if not self._is_complete():
                 raise self._too_long() from None
 
-    async def _ask(self, watchdog: Watchdog) -> Answer:
+    async def _ask(self, watchdog: Watchdog) -> AnswerReader:
         """Send the request and return its answer, to be read."""
         call = self._call
         self._answer = None
@@ -79,13 +79,13 @@ class _Stream:
             finally:
                 exchange.close()
         failed = tuple(map(ErrorInfo.of, self._failed))
-        info = AnswerInfo(
+        info = StreamInfo(
             call.provider,
             request_id(exchange.headers),
             call.limits,
             {"failed_attempts": failed} if failed else {},
         )
-        self._answer = Answer(call, exchange, info, self._emitter, watchdog)
+        self._answer = AnswerReader(call, exchange, info, self._emitter, watchdog)
         return self._answer
 
     def _is_complete(self) -> bool:

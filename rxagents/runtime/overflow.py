@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Generic, Protocol, TypeVar, get_args
 
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import LimitExceededError
+from rxagents.core.errors import BackpressureError
 from rxagents.core.events import Reasoning, StreamEvent, Thought, Token
 from rxagents.core.joining import are_alike, is_text
 from rxagents.runtime.bridge import Gate
@@ -41,7 +41,7 @@ class Overflow(StrEnum):
     """
     ERROR = "error"
     """The stream is never slowed, and fails: after the items that wait for the reader comes
-    `LimitExceededError`. One network read may bring a burst, which the capacity has to hold."""
+    `BackpressureError`. One network read may bring a burst, which the capacity has to hold."""
     REDUCE = "reduce"
     """No text is lost: the newest item that waits and the next are joined where they are alike.
 
@@ -119,7 +119,7 @@ class Backlog(ABC, Generic[T]):
 
     def _refuse(self, reason: str) -> None:
         self.dropped += 1
-        self._fail(LimitExceededError(reason))
+        self._fail(BackpressureError(reason))
 
 
 class _Blocking(Backlog[T]):

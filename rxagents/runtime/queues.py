@@ -6,7 +6,7 @@ from collections import deque
 from itertools import count
 from typing import Generic, TypeVar
 
-from rxagents.core.joining import text_of, with_text
+from rxagents.core.joining import item_text, with_text
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ class Joining(deque[T]):
 
     def extend_newest(self, item: T) -> None:
         """Make one of the newest item and `item`, which are alike."""
-        self._before.append(text_of(self[-1]))
+        self._before.append(item_text(self[-1]))
         self[-1] = item
 
     def append(self, item: T) -> None:
@@ -87,5 +87,5 @@ class Joining(deque[T]):
     def _join(self) -> None:
         if self._before:
             newest = self[-1]
-            self[-1] = with_text(newest, "".join([*self._before, text_of(newest)]))
+            self[-1] = with_text(newest, "".join([*self._before, item_text(newest)]))
             self._before.clear()

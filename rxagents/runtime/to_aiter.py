@@ -41,7 +41,7 @@ def to_aiter(
         An asynchronous context manager of an asynchronous iterator, whose `dropped` counts the
         items that it will not give. The iterator raises what the source fails with, after the
         items that came before; what an operator or callback on the way raised; and
-        `LimitExceededError` when the reader falls further behind than the policy allows, or a
+        `BackpressureError` when the reader falls further behind than the policy allows, or a
         source that cannot be stopped runs away from it.
 
     Raises:

@@ -17,14 +17,14 @@ from rxagents.core.messages import Message
 from rxagents.core.protocols import Messages
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.core.tools import ToolLike, to_tools
-from rxagents.providers.model import StreamingModel
+from rxagents.providers.base_llm import BaseLLM
 from rxagents.runtime.bridge import Bridge, bridge_of
 from rxagents.runtime.loop import running_loop
-from rxagents.testing.chat_completions import END, events
+from rxagents.testing.answers.chat_completions import END, events
 from rxagents.testing.delivery import Ending
 from rxagents.testing.script import Reply, ReplyLike, to_reply
 from rxagents.wire.chat_completions import ChatCompletionsParser
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 
 MODEL = "scripted"
 
@@ -45,7 +45,7 @@ class ScriptedRequest(Struct, frozen=True):
     settings: Settings
 
 
-class ScriptedLLM(StreamingModel):
+class ScriptedLLM(BaseLLM):
     """A `StreamingLLM` that answers from a script, without network.
 
     Each subscription takes the next reply; the last one repeats. It emits on the subscriber's
@@ -113,7 +113,7 @@ class _Playback:
         self._scheduler = scheduler
         self._bridge = bridge
         self._frames = iter([*events(reply, MODEL, "scripted"), *_end(reply)])
-        self._parser = ChatCompletionsParser(AnswerInfo(MODEL))
+        self._parser = ChatCompletionsParser(StreamInfo(MODEL))
         self._timer = SerialDisposable()
         self._chunks: list[StreamChunk] = []
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from rxagents.testing import anthropic, chat_completions, gemini, ollama, responses
+from rxagents.testing.answers import anthropic, chat_completions, gemini, ollama, responses
 from rxagents.testing.requests import anthropic as for_anthropic
 from rxagents.testing.requests import chat_completions as for_chat_completions
 from rxagents.testing.requests import gemini as for_gemini

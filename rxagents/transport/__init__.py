@@ -3,7 +3,7 @@
 What it refuses: redirects are not followed, cookies not kept, TLS is always verified.
 """
 
-from rxagents.transport.exchange import Exchange
+from rxagents.transport.http_response import HttpResponse
 from rxagents.transport.transport import StaleConnectionError, Transport
 
-__all__ = ["Exchange", "StaleConnectionError", "Transport"]
+__all__ = ["HttpResponse", "StaleConnectionError", "Transport"]

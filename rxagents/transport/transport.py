@@ -18,11 +18,11 @@ from rxagents.core.errors import (
     TransportError,
 )
 from rxagents.parsing.content_encoding import ACCEPTED
-from rxagents.runtime.per_loop import PerLoop
-from rxagents.transport.compressed import CompressedExchange
+from rxagents.transport.compressed_response import CompressedResponse
 from rxagents.transport.connection import StaleConnection
-from rxagents.transport.exchange import Exchange
 from rxagents.transport.failures import closed_session, words
+from rxagents.transport.http_response import HttpResponse
+from rxagents.transport.per_loop import PerLoop
 from rxagents.transport.proxy import proxy_of_environment
 from rxagents.transport.session import make_session
 
@@ -47,7 +47,7 @@ class Transport:
         self._provider = provider
         self._session = session
         self._sessions = PerLoop(make_session, _close_session)
-        self._lingering: dict[Exchange, asyncio.AbstractEventLoop] = {}
+        self._lingering: dict[HttpResponse, asyncio.AbstractEventLoop] = {}
 
     async def send(
         self,
@@ -55,7 +55,7 @@ class Transport:
         headers: Mapping[str, str],
         body: bytes | None,
         connect_timeout: float | None,
-    ) -> Exchange:
+    ) -> HttpResponse:
         """Send a request and wait for the answer's status and headers.
 
         Args:
@@ -109,11 +109,11 @@ class Transport:
 
     def _exchange(
         self, response: aiohttp.ClientResponse, session: aiohttp.ClientSession
-    ) -> Exchange:
+    ) -> HttpResponse:
         coding = response.headers.get("content-encoding", "").strip().lower()
         if coding in {"", "identity"}:
-            return Exchange(response, self._provider, session, self._lingering)
-        return CompressedExchange(coding, response, self._provider, session, self._lingering)
+            return HttpResponse(response, self._provider, session, self._lingering)
+        return CompressedResponse(coding, response, self._provider, session, self._lingering)
 
     async def aclose(self) -> None:
         """Close what the running loop holds: its session and every connection of it."""

@@ -12,7 +12,7 @@ from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecode
 from rxagents.core.json_depth import is_deeper
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.errors import decode_body, in_stream_error
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class FramedParser(ABC):
 
     __slots__ = ("_builder", "_info", "done", "error", "events")
 
-    def __init__(self, info: AnswerInfo, builder: ChunkBuilder) -> None:
+    def __init__(self, info: StreamInfo, builder: ChunkBuilder) -> None:
         self.error: ProviderError | None = None
         self.events = 0
         self.done = False

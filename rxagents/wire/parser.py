@@ -11,7 +11,7 @@ from rxagents.core.errors import ProviderError
 from rxagents.core.limits import DEFAULT_LIMITS, Limits
 
 
-class AnswerInfo(Struct, frozen=True):
+class StreamInfo(Struct, frozen=True):
     """What is known of an answer before its first event.
 
     Attributes:

@@ -9,7 +9,7 @@ from rxagents.parsing.sse import EventFields, EventFramer, parse_fields
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.errors import decode_body, is_error_body
 from rxagents.wire.framed_parser import FramedParser
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 
 
 class SSEParser(FramedParser):
@@ -25,7 +25,7 @@ class SSEParser(FramedParser):
 
     __slots__ = ("_framer",)
 
-    def __init__(self, info: AnswerInfo, builder: ChunkBuilder) -> None:
+    def __init__(self, info: StreamInfo, builder: ChunkBuilder) -> None:
         super().__init__(info, builder)
         self._framer = EventFramer(info.limits.event_bytes)
 

@@ -14,8 +14,8 @@ from timed_tools import TimedTools, call
 from rxagents import (
     ErrorEvent,
     FunctionAgent,
-    LimitReachedError,
     ReActAgent,
+    RunLimitError,
     ServerError,
     StreamEvent,
     ToolCall,
@@ -137,7 +137,7 @@ def test_max_seconds_ends_a_run_at_its_moment(agent: AgentKind, seconds: float) 
     marks = run(made)
     assert [time for time, _ in marks[-2:]] == [200 + seconds] * 2
     assert marks[-2][1].startswith("error The run has taken")
-    assert marks[-1][1] == f"# {LimitReachedError.__name__}"
+    assert marks[-1][1] == f"# {RunLimitError.__name__}"
     assert not [mark for _, mark in marks if mark.startswith("complete")]
 
 

@@ -103,14 +103,14 @@ def test_a_failed_tool_fails_no_run_and_is_remembered_as_the_model_saw_it(
     ("limits", "replies", "error", "requests"),
     [
         ({"max_iterations": 2}, [ASKS_WEATHER], rxagents.MaxIterationsError, 2),
-        ({"max_tool_calls": 1}, [ASKS_WEATHER], rxagents.LimitReachedError, 2),
+        ({"max_tool_calls": 1}, [ASKS_WEATHER], rxagents.RunLimitError, 2),
         (
             {"max_total_tokens": 5},
             [Reply(tool_calls=[WEATHER], usage=Usage(3, 4, 7))],
-            rxagents.LimitReachedError,
+            rxagents.RunLimitError,
             1,
         ),
-        ({"max_seconds": 0.05}, [NoReply(Ending.STALL)], rxagents.LimitReachedError, 1),
+        ({"max_seconds": 0.05}, [NoReply(Ending.STALL)], rxagents.RunLimitError, 1),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

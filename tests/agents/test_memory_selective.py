@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from remembering import WHO, exchange, exchange_with_tool, remember, shown
 
 from rxagents import Memory, Message
-from rxagents.agents.exchanges import Exchange, text_of
+from rxagents.agents.exchanges import Exchange, message_text
 from rxagents.agents.memory import Strategy
 
 
@@ -131,7 +131,7 @@ def test_limits_hold_and_whole_exchanges_are_shown_in_their_order(
     recalled = memory.recall(WHO, (Message.user(new),))
     flat = [message for each in recalled.shown for message in each]
     assert messages is None or len(flat) <= messages
-    assert sum(count(text_of(message)) for message in flat) <= tokens
+    assert sum(count(message_text(message)) for message in flat) <= tokens
     numbers = [_number_of(each, exchanges) for each in recalled.shown]
     assert numbers == sorted(set(numbers))
     if strategy != "selective":

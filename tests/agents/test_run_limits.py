@@ -66,7 +66,7 @@ def test_one_tool_call_too_many_does_not_run(
         async with served(wire, one, two) as (_, llm):
             made = agent.make(llm, [calls.weather()], max_tool_calls=2, tool_concurrency=1)
             seen = await seen_to_end(made.run_stream("hi"))
-            assert_failed(seen, rxagents.LimitReachedError)
+            assert_failed(seen, rxagents.RunLimitError)
             assert "max_tool_calls" in str(seen.error)
             assert {given["city"] for _, given in calls.made} <= {"Oslo", "Rome"}
             assert len(seen.all(ToolStart)) == 2
@@ -100,7 +100,7 @@ def test_tokens_beyond_the_limit_end_the_run_between_turns(
         async with served(wire, turn) as (server, llm):
             made = agent.make(llm, [calls.weather()], max_total_tokens=200)
             seen = await seen_to_end(made.run_stream("hi"))
-            assert_failed(seen, rxagents.LimitReachedError)
+            assert_failed(seen, rxagents.RunLimitError)
             assert "max_total_tokens" in str(seen.error)
             assert len(server.requests) == 2
 
@@ -136,7 +136,7 @@ def test_seconds_end_a_run_wherever_it_is(
         async with served(wire, turn) as (server, llm):
             made = agent.make(llm, [held.tool], max_seconds=0.25)
             seen = await seen_to_end(made.run_stream("hi"))
-            assert_failed(seen, rxagents.LimitReachedError)
+            assert_failed(seen, rxagents.RunLimitError)
             assert "max_seconds" in str(seen.error)
             if where == "in a tool":
                 await held.cancelled.wait()

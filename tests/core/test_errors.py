@@ -15,7 +15,7 @@ from rxagents.core.errors import ProviderError, class_of_status
 
 TREE = {
     "RxAgentsError": ["ConfigurationError", "ProviderError", "AgentError", "ToolError",
-                      "StreamCancelledError"],
+                      "BackpressureError", "StreamCancelledError"],
     "ProviderError": ["TransportError", "StreamTimeoutError", "StatusError", "ResponseError",
                       "StreamDecodeError", "LimitExceededError", "TruncatedStreamError"],
     "TransportError": ["ConnectError", "ProtocolError", "RedirectError"],
@@ -23,7 +23,7 @@ TREE = {
                            "TotalTimeoutError"],
     "StatusError": ["BadRequestError", "AuthenticationError", "NotFoundError", "ConflictError",
                     "PayloadTooLargeError", "RateLimitError", "ServerError", "OverloadedError"],
-    "AgentError": ["MaxIterationsError", "LimitReachedError", "OutputError"],
+    "AgentError": ["MaxIterationsError", "RunLimitError", "OutputError"],
     "ToolError": ["ToolNotFoundError", "ToolArgumentsError", "ToolTimeoutError"],
 }  # fmt: skip
 CHILDREN = [(parent, child) for parent, children in TREE.items() for child in children]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
-import reactivex
+import reactivex as rx
 from reactivex import Observable
 
 import rxagents
@@ -348,11 +348,11 @@ def plain() -> int:
 
 
 def stream() -> Observable[int]:
-    return reactivex.just(1)
+    return rx.just(1)
 
 
 def bare() -> Observable:  # type: ignore[type-arg]  # what the test is about
-    return reactivex.just(1)
+    return rx.just(1)
 
 
 async def agen() -> AsyncIterator[int]:

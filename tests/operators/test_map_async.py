@@ -239,7 +239,7 @@ def test_the_oldest_items_give_way_where_that_is_asked_for() -> None:
 def test_more_than_the_capacity_is_an_error_where_that_is_asked_for() -> None:
     stage = ops.map_async(Worker(), capacity=3, overflow=Overflow.ERROR)
     *results, error = seen_of(from_aiter(Numbers(100)).pipe(stage))
-    assert isinstance(error, rxagents.LimitExceededError)
+    assert isinstance(error, rxagents.BackpressureError)
     assert [result for _, result in results] == [f"<{n}>" for n in range(len(results))]
     assert 3 <= len(results) <= 5
 

@@ -20,7 +20,6 @@ import rxagents
 from rxagents import (
     Answer,
     Complete,
-    Measurement,
     Reasoning,
     StreamChunk,
     Thought,
@@ -31,6 +30,7 @@ from rxagents import (
     Usage,
 )
 from rxagents import operators as ops
+from rxagents.operators import Measurement
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed

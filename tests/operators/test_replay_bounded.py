@@ -18,8 +18,9 @@ from reactivex.subject import Subject
 from supervised import run_supervised
 
 import rxagents
-from rxagents import Overflow, Replayed
+from rxagents import Overflow
 from rxagents import operators as ops
+from rxagents.operators import Replayed
 
 
 class Live:
@@ -241,7 +242,7 @@ def test_a_reader_that_falls_further_behind_than_is_kept_fails_and_no_other() ->
             async with rxagents.to_aiter(replayed) as fast:
                 assert [entry.id async for entry in fast] == list(range(1, 501))
             got = []
-            with pytest.raises(rxagents.LimitExceededError, match="replay_bounded"):
+            with pytest.raises(rxagents.BackpressureError, match="replay_bounded"):
                 async for entry in slow:
                     got.append(entry.id)
             assert got == [1]

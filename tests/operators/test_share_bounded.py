@@ -98,7 +98,7 @@ def test_a_reader_that_blocks_meets_its_own_bound(run_async: Any) -> None:
             for _ in range(16_500):
                 await anext(reader)
             got = []
-            with pytest.raises(rxagents.LimitExceededError):
+            with pytest.raises(rxagents.BackpressureError):
                 async for number in stopped:
                     got.append(number)
             assert got == list(range(16_384))

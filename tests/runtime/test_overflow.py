@@ -139,7 +139,7 @@ def test_what_must_be_kept_may_pass_the_capacity_up_to_a_hard_limit() -> None:
     desk.put(*([KEPT[0]] * HARD_LIMIT))
     assert not desk.errors
     desk.put(KEPT[1])
-    assert [type(error) for error in desk.errors] == [rxagents.LimitExceededError]
+    assert [type(error) for error in desk.errors] == [rxagents.BackpressureError]
     assert desk.take_all() == [KEPT[0]] * HARD_LIMIT
     assert desk.backlog.dropped == 1
 
@@ -170,7 +170,7 @@ def test_one_item_too_many_is_an_error_after_those_that_wait(run_async: Any) -> 
             subject.on_next(3)
             assert not subject.observers  # disposed at once
             assert [await anext(items) for _ in range(3)] == [0, 1, 2]
-            with pytest.raises(rxagents.LimitExceededError, match="More than 3 items"):
+            with pytest.raises(rxagents.BackpressureError, match="More than 3 items"):
                 await anext(items)
             assert items.dropped == 1
 
@@ -200,7 +200,7 @@ def test_a_source_that_emits_inside_subscribe_is_disposed_too(run_async: Any) ->
         async with to_aiter(rx.create(source), capacity=2, overflow=Overflow.ERROR) as items:
             assert disposed == [True]
             assert [await anext(items), await anext(items)] == [0, 1]
-            with pytest.raises(rxagents.LimitExceededError):
+            with pytest.raises(rxagents.BackpressureError):
                 await anext(items)
             assert items.dropped == 1
 
@@ -273,7 +273,7 @@ def test_a_stream_of_text_is_not_slowed_but_tools_close_the_gate() -> None:
 def test_where_reduce_cannot_stop_the_source_it_fails_at_the_hard_limit() -> None:
     desk = Desk(Overflow.REDUCE, 4)
     desk.put(*range(HARD_LIMIT + 1))
-    assert [type(error) for error in desk.errors] == [rxagents.LimitExceededError]
+    assert [type(error) for error in desk.errors] == [rxagents.BackpressureError]
     assert desk.take_all() == list(range(HARD_LIMIT))
 
 
@@ -351,7 +351,7 @@ def test_no_policy_breaks_its_laws(overflow: Overflow, script: list[Any], capaci
             try:
                 async for item in items:
                     read.append(item)
-            except rxagents.LimitExceededError:
+            except rxagents.BackpressureError:
                 assert overflow is Overflow.ERROR
                 assert items.dropped == 1
             match overflow:

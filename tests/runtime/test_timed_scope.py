@@ -17,8 +17,8 @@ from reactivex.testing import TestScheduler
 from supervised import run_supervised, supervised_loop
 
 from rxagents import ConfigurationError, from_aiter, to_aiter
+from rxagents.operators._deadline import Deadline
 from rxagents.runtime.bridge import Bridge
-from rxagents.runtime.deadline import Deadline
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 

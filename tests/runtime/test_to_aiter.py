@@ -84,7 +84,7 @@ def test_a_source_that_cannot_be_stopped_fails_rather_than_grow(run_async: Any) 
             for number in range(100_000):
                 subject.on_next(number)
             read = []
-            with pytest.raises(rxagents.LimitExceededError, match="raise capacity"):
+            with pytest.raises(rxagents.BackpressureError, match="raise capacity"):
                 async for number in items:
                     read.append(number)
         assert read == list(range(16_384))

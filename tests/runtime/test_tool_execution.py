@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 import pytest
-import reactivex
+import reactivex as rx
 from reactivex import Observable, abc
 from reactivex import operators as rx_ops
 from reactivex.disposable import Disposable
@@ -34,8 +34,8 @@ from rxagents import (
     ToolProgress,
     tool,
 )
-from rxagents.runtime.tool_execution import execute
-from rxagents.runtime.tool_text import text_of
+from rxagents.runtime.tool_execution.execute import execute
+from rxagents.runtime.tool_execution.text import result_text
 
 USER: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
 
@@ -103,11 +103,11 @@ def give_iterator_from_thread() -> AsyncIterator[int]:
 
 
 def observe() -> Observable[int]:
-    return reactivex.of(1, 2, 3)
+    return rx.of(1, 2, 3)
 
 
 async def observe_later() -> Observable[int]:
-    return reactivex.of(1, 2, 3)
+    return rx.of(1, 2, 3)
 
 
 def emit_at_once(observer: abc.ObserverBase[int], _: Any = None) -> abc.DisposableBase:
@@ -123,15 +123,15 @@ def fail_at_once(observer: abc.ObserverBase[int], _: Any = None) -> abc.Disposab
 
 
 def observe_at_once() -> Observable[int]:
-    return reactivex.create(emit_at_once)
+    return rx.create(emit_at_once)
 
 
 def observe_time() -> Observable[int]:
-    return reactivex.interval(0.001).pipe(rx_ops.skip(1), rx_ops.take(3))
+    return rx.interval(0.001).pipe(rx_ops.skip(1), rx_ops.take(3))
 
 
 def observe_unannounced():  # type: ignore[no-untyped-def]  # what the test is about
-    return reactivex.of(1, 2, 3)
+    return rx.of(1, 2, 3)
 
 
 def call_coroutine() -> Any:
@@ -170,7 +170,7 @@ def test_all_items_but_the_last_are_progress(function: Callable[..., Any], run_a
     assert (end.result, end.error) == ("3", None)
 
 
-@pytest.mark.parametrize("function", [lambda: iter(()), lambda: reactivex.empty(), lambda: None])
+@pytest.mark.parametrize("function", [lambda: iter(()), lambda: rx.empty(), lambda: None])
 def test_no_item_is_null(function: Callable[..., Any], run_async: Any) -> None:
     assert run_async(end_of(Tool(name="nothing", function=function))).result == "null"
 
@@ -216,7 +216,7 @@ def endless_list() -> list[Any]:
     ],
 )
 def test_any_result_becomes_a_text(value: object, text: str | None) -> None:
-    shown = text_of(value)
+    shown = result_text(value)
     assert shown == (text or msgspec.json.encode(value).decode())
     end = ToolEnd("1", "f", shown)
     assert msgspec.json.decode(msgspec.json.encode(end), type=StreamEvent) == end
@@ -231,7 +231,7 @@ async def fail_async() -> None:
 
 
 def fail_observed() -> Observable[int]:
-    return reactivex.throw(KeyError("mine"))
+    return rx.throw(KeyError("mine"))
 
 
 def fail_before_observable() -> Observable[int]:
@@ -337,7 +337,7 @@ def test_it_is_called_so_often_and_never_after_bad_arguments(
 def test_many_attempts_do_not_recurse(run_async: Any) -> None:
     @tool(retries=3000)
     def never() -> Observable[int]:
-        return reactivex.create(fail_at_once)
+        return rx.create(fail_at_once)
 
     assert run_async(end_of(never)).error.kind == "KeyError"
 
@@ -480,9 +480,7 @@ def test_dispose_reaches_an_observable_and_its_context(run_async: Any) -> None:
     @tool
     def endless(context: ToolContext) -> Observable[int]:
         contexts.append(context)
-        return reactivex.interval(0.001).pipe(
-            rx_ops.finally_action(lambda: disposed.append("source"))
-        )
+        return rx.interval(0.001).pipe(rx_ops.finally_action(lambda: disposed.append("source")))
 
     async def check() -> None:
         await execute(endless, call_of(endless)).pipe(rx_ops.take(2))
@@ -531,7 +529,7 @@ def play(made: Tool) -> list[tuple[float, Any]]:
 def test_observables_keep_virtual_time() -> None:
     @tool(timeout=100)
     def tick() -> Observable[int]:
-        return reactivex.interval(10).pipe(rx_ops.take(3))
+        return rx.interval(10).pipe(rx_ops.take(3))
 
     (first, event), (second, _), (third, end), completed = play(tick)
     assert (first, second, third, completed) == (220, 230, 230, (230, None))
@@ -542,8 +540,8 @@ def test_the_limit_keeps_virtual_time_and_holds_for_each_attempt() -> None:
     @tool(timeout=50, retries=1)
     def slow_then_hung(context: ToolContext) -> Observable[float]:
         if context.attempt == 1:
-            return reactivex.timer(40).pipe(rx_ops.map(lambda _: 1 / 0))
-        return reactivex.never()
+            return rx.timer(40).pipe(rx_ops.map(lambda _: 1 / 0))
+        return rx.never()
 
     (time_of_end, end), completed = play(slow_then_hung)
     assert (time_of_end, completed) == (290, (290, None))
@@ -657,7 +655,7 @@ def test_threads_end_with_their_calls(run_async: Any) -> None:
 def test_a_tool_that_hangs_does_not_keep_the_interpreter_from_exiting(result: str) -> None:
     program = f"""
         import asyncio, time, rxagents
-        from rxagents.runtime.tool_execution import execute
+        from rxagents.runtime.tool_execution.execute import execute
 
         @rxagents.tool(timeout=0.05)
         def hang():

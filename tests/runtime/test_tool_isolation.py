@@ -20,7 +20,7 @@ from rxagents import (
     ToolEnd,
     from_aiter,
 )
-from rxagents.runtime.tool_execution import execute
+from rxagents.runtime.tool_execution.execute import execute
 from rxagents.testing import Reply, ScriptedLLM
 
 

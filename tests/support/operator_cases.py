@@ -14,7 +14,6 @@ from msgspec import Struct
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-import rxagents
 from rxagents import Token, ToolCall
 from rxagents import operators as ops
 from rxagents.core.chunks import StreamChunk, ToolCallDelta
@@ -59,14 +58,6 @@ def _harmless(_: str) -> bool:
     return True
 
 
-def _played(folder: Path) -> Operator:
-    path = folder / "played.jsonl"
-    if not path.exists():
-        rxagents.run(rx.of(*"abc").pipe(ops.record(path)))
-    player = ops.from_recording(path, str)
-    return lambda _: player
-
-
 def _never() -> Observable[Any]:
     return rx.never()
 
@@ -91,7 +82,6 @@ CASES: dict[str, Case] = {
     "partial_object": Case(_always(lambda: ops.partial_object(list[int])), _ARRAY),
     "split_sentences": Case(_always(ops.split_sentences), _TEXTS),
     "scan_steps": Case(_always(ops.scan_steps), (StreamChunk("Thought: a\n"), StreamChunk("b\n"))),
-    "filter_actions": Case(_always(ops.filter_actions), (ToolCall("1", "add", "{}"), Token("a"))),
     "run_tools": Case(_always(lambda: ops.run_tools([_add])), (*_CALLS, StreamChunk("lo"))),
     "of_type": Case(_always(lambda: ops.of_type(Token)), (Token("a"), ToolCall("1", "add", "{}"))),
     "timeout_first": Case(_always(lambda: ops.timeout_first(300)), _TEXTS),
@@ -109,7 +99,6 @@ CASES: dict[str, Case] = {
     "tap_safely": Case(_always(lambda: ops.tap_safely(_ignore)), _TEXTS),
     "measure": Case(_always(lambda: ops.measure(_ignore)), _TEXTS),
     "record": Case(lambda folder: ops.record(folder / "recorded.jsonl"), _TEXTS),
-    "from_recording": Case(_played, _TEXTS),
 }
 
 SOURCES = {"from_recording"}

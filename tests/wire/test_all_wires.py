@@ -30,7 +30,7 @@ from rxagents.wire.anthropic import AnthropicParser
 from rxagents.wire.chat_completions import ChatCompletionsParser
 from rxagents.wire.gemini import GeminiParser
 from rxagents.wire.ollama import OllamaParser
-from rxagents.wire.parser import AnswerInfo, WireParser
+from rxagents.wire.parser import StreamInfo, WireParser
 from rxagents.wire.responses import ResponsesParser
 
 PARSERS: dict[str, Any] = {
@@ -69,7 +69,7 @@ def body_of(wire: ServedWire, reply: Reply) -> bytes:
 
 
 def parse(wire: ServedWire, *pieces: bytes) -> tuple[list[StreamChunk], WireParser]:
-    parser: WireParser = PARSERS[wire.path](AnswerInfo("acme", "req-1"))
+    parser: WireParser = PARSERS[wire.path](StreamInfo("acme", "req-1"))
     chunks = [chunk for piece in pieces for chunk in parser.feed(piece, 1.0)]
     return chunks + parser.flush(2.0), parser
 
@@ -208,7 +208,7 @@ def read(wire: SpokenWire, *events: bytes) -> tuple[str, WireParser]:
     """Return the text of a stream, and its parser; however its bytes are cut."""
     body, seen = b"".join(events), []
     for pieces in ([body], [body[i : i + 1] for i in range(len(body))]):
-        parser: WireParser = wire.model("http://localhost")._parser(AnswerInfo("acme"))
+        parser: WireParser = wire.model("http://localhost")._parser(StreamInfo("acme"))
         chunks = [chunk for piece in pieces for chunk in parser.feed(piece, 1.0)]
         chunks += parser.flush(1.0)
         seen.append(("".join(chunk.delta for chunk in chunks), parser))
@@ -307,7 +307,7 @@ def test_an_event_of_an_unknown_type_may_hold_anything(
 @pytest.mark.parametrize("wire", SPOKEN, ids=lambda wire: wire.name)
 @pytest.mark.parametrize("burst", [1, 16])
 def test_a_text_takes_little_more_memory_than_its_characters(wire: SpokenWire, burst: int) -> None:
-    parser: WireParser = wire.model("http://localhost")._parser(AnswerInfo("acme"))
+    parser: WireParser = wire.model("http://localhost")._parser(StreamInfo("acme"))
     parser.feed(wire.start(), 1.0)
     tracemalloc.start()
     try:

@@ -9,7 +9,7 @@ import rxagents
 from rxagents import Message, Response, StreamChunk, Tool
 from rxagents.core.response import ResponseBuilder
 from rxagents.wire.anthropic import AnthropicParser, render_messages
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 from rxagents.wire.request import ChatRequest
 
 
@@ -37,7 +37,7 @@ END = event("message_stop")
 
 
 def parse(*events: bytes) -> tuple[list[StreamChunk], AnthropicParser]:
-    parser = AnthropicParser(AnswerInfo("anthropic"))
+    parser = AnthropicParser(StreamInfo("anthropic"))
     return parser.feed(b"".join(events), 1.0), parser
 
 

@@ -19,7 +19,7 @@ from rxagents import (
     StreamDecodeError,
 )
 from rxagents.wire.chat_completions import ChatCompletionsParser
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 
 
 def event(content: str, **fields: Any) -> bytes:
@@ -34,7 +34,7 @@ def data(body: object) -> bytes:
 def decode(
     *feeds: bytes,
 ) -> tuple[list[StreamChunk], ProviderError | None, ChatCompletionsParser]:
-    parser = ChatCompletionsParser(AnswerInfo("acme", "req-1"))
+    parser = ChatCompletionsParser(StreamInfo("acme", "req-1"))
     chunks = [chunk for piece in feeds for chunk in parser.feed(piece, 1.0)]
     chunks += parser.flush(1.0)
     return chunks, parser.error, parser
@@ -201,7 +201,7 @@ def test_brackets_in_text_are_no_nesting() -> None:
 
 
 def test_an_event_over_the_limit_is_a_typed_error_after_those_before_it() -> None:
-    parser = ChatCompletionsParser(AnswerInfo("acme", "req-1", Limits(event_bytes=200)))
+    parser = ChatCompletionsParser(StreamInfo("acme", "req-1", Limits(event_bytes=200)))
     chunks = parser.feed(event("a") + event("b") + event("x" * 200) + event("c"), 1.0)
     assert [chunk.content for chunk in chunks] == ["a", "ab"]
     assert type(parser.error) is LimitExceededError

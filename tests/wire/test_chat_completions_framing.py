@@ -10,7 +10,7 @@ import pytest
 from rxagents import StreamChunk
 from rxagents.core.response import ResponseBuilder
 from rxagents.wire.chat_completions import ChatCompletionsParser
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 
 DONE = b"data: [DONE]\n\n"
 
@@ -29,7 +29,7 @@ def decode(stream: bytes) -> tuple[list[StreamChunk], ChatCompletionsParser]:
         [stream[i : i + 1] for i in range(len(stream))],
         [b": hi\n\n" + stream],
     ):
-        parser = ChatCompletionsParser(AnswerInfo())
+        parser = ChatCompletionsParser(StreamInfo())
         chunks = [chunk for data in feeds for chunk in parser.feed(data, 1.0)]
         chunks += parser.flush(1.0)
         assert parser.error is None
@@ -108,7 +108,7 @@ def test_a_line_that_is_no_field_is_ignored_in_every_company(
 )
 def test_an_answer_is_complete_if_the_provider_said_so(stream: bytes, complete: bool) -> None:
     for size in (1, 60, 10_000):
-        parser = ChatCompletionsParser(AnswerInfo())
+        parser = ChatCompletionsParser(StreamInfo())
         for i in range(0, len(stream), size):
             parser.feed(stream[i : i + size], 1.0)
         parser.flush(1.0)
@@ -117,7 +117,7 @@ def test_an_answer_is_complete_if_the_provider_said_so(stream: bytes, complete: 
 
 
 def test_done_ends_the_stream_at_once_and_what_follows_is_not_read() -> None:
-    parser = ChatCompletionsParser(AnswerInfo())
+    parser = ChatCompletionsParser(StreamInfo())
     assert [chunk.delta for chunk in parser.feed(A + DONE + B, 1.0)] == ["a"]
     assert parser.done
     assert parser.feed(B + b"data: {oops\n\n", 2.0) == []
@@ -126,13 +126,13 @@ def test_done_ends_the_stream_at_once_and_what_follows_is_not_read() -> None:
 
 
 def test_a_byte_order_mark_is_skipped() -> None:
-    parser = ChatCompletionsParser(AnswerInfo())
+    parser = ChatCompletionsParser(StreamInfo())
     chunks = [c for feed in (b"\xef\xbb", b"\xbf" + A, B) for c in parser.feed(feed, 1.0)]
     assert [chunk.delta for chunk in chunks] == ["a", "b"]
 
 
 def test_chunks_come_with_the_bytes_that_complete_their_event() -> None:
-    parser = ChatCompletionsParser(AnswerInfo())
+    parser = ChatCompletionsParser(StreamInfo())
     assert parser.feed(A[:-1], 1.0) == []
     assert [chunk.delta for chunk in parser.feed(A[-1:] + B[:5], 1.0)] == ["a"]
     assert [chunk.delta for chunk in parser.feed(B[5:] + A + A[:-2], 1.0)] == ["b", "a"]
@@ -140,7 +140,7 @@ def test_chunks_come_with_the_bytes_that_complete_their_event() -> None:
 
 
 def test_events_are_counted_also_those_that_make_no_chunk() -> None:
-    parser = ChatCompletionsParser(AnswerInfo())
+    parser = ChatCompletionsParser(StreamInfo())
     parser.feed(b": hi\n\n" + event(role="assistant"), 1.0)
     assert parser.events == 1
     parser.feed(A + B, 1.0)
@@ -150,7 +150,7 @@ def test_events_are_counted_also_those_that_make_no_chunk() -> None:
 
 
 def test_a_line_of_half_a_megabyte_is_fine() -> None:
-    parser = ChatCompletionsParser(AnswerInfo())
+    parser = ChatCompletionsParser(StreamInfo())
     text = "x" * 500_000
     stream = event(content=text) + STOP + DONE
     chunks = [

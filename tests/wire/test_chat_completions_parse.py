@@ -12,7 +12,7 @@ import pytest
 from rxagents import Response, StreamChunk, Usage
 from rxagents.core.response import ResponseBuilder
 from rxagents.wire.chat_completions import ChatCompletionsParser
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 
 DONE = b"data: [DONE]\n\n"
 
@@ -36,7 +36,7 @@ def decode(*events: bytes) -> list[StreamChunk]:
         [stream[i : i + 1] for i in range(len(stream))],
         [b": hi\n\n" + stream],
     ):
-        parser = ChatCompletionsParser(AnswerInfo())
+        parser = ChatCompletionsParser(StreamInfo())
         chunks = [chunk for data in feeds for chunk in parser.feed(data, 1.0)]
         chunks += parser.flush(1.0)
         assert parser.error is None
@@ -245,7 +245,7 @@ def test_what_comes_amid_plain_text_is_not_overlooked(odd: bytes, told: dict[str
 
 def test_the_text_of_each_choice_takes_little_memory() -> None:
     both = event(choice(content="abcd")) + event(choice(index=1, content="efgh"))
-    parser = ChatCompletionsParser(AnswerInfo())
+    parser = ChatCompletionsParser(StreamInfo())
     tracemalloc.start()
     try:
         for _ in range(4096):
@@ -273,7 +273,7 @@ PLAIN = [
 def test_plain_text_costs_a_few_calls_a_read_and_none_a_chunk(
     events_a_read: int, text: bytes
 ) -> None:
-    parser = ChatCompletionsParser(AnswerInfo())
+    parser = ChatCompletionsParser(StreamInfo())
     parser.feed(text, 1.0)
     read = text * events_a_read
     calls = 0
@@ -311,7 +311,7 @@ def test_a_name_is_known_from_the_event_that_first_tells_it() -> None:
 
 
 def test_metadata_tells_what_the_events_said() -> None:
-    parser = ChatCompletionsParser(AnswerInfo("p", "req-1"))
+    parser = ChatCompletionsParser(StreamInfo("p", "req-1"))
     azure = event(id="", model="", prompt_filter_results=[])
     chunks = parser.feed(
         azure + event(choice(content="a")) + event(choice(content="b")) + STOP, 1.0
@@ -332,7 +332,7 @@ def test_logprobs_stand_in_the_metadata_of_their_own_chunk() -> None:
 
 
 def test_a_chunk_has_the_time_at_which_its_event_was_complete() -> None:
-    parser = ChatCompletionsParser(AnswerInfo())
+    parser = ChatCompletionsParser(StreamInfo())
     a, b = event(choice(content="a")), event(choice(content="b"))
     chunks = parser.feed(a + b[:20], 1.5) + parser.feed(b[20:] + STOP[:-2], 2.5)
     chunks += parser.flush(3.5)

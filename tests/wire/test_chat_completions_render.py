@@ -23,7 +23,7 @@ from rxagents import (
 from rxagents.core.conversation import to_messages
 from rxagents.core.response import ResponseBuilder
 from rxagents.wire.chat_completions import ChatCompletionsParser, render_chat
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 from rxagents.wire.request import ChatRequest
 
 ADD = Tool(name="add", description="Add numbers.", parameters={"type": "object"})
@@ -130,7 +130,7 @@ def test_a_conversation_of_dicts_comes_out_as_it_went_in() -> None:
 def test_thinking_goes_back_with_the_calls_it_led_to_under_the_name_it_came_with(
     field: str,
 ) -> None:
-    parser = ChatCompletionsParser(AnswerInfo())
+    parser = ChatCompletionsParser(StreamInfo())
     builder = ResponseBuilder()
     call = {"index": 0, "id": "call_1", "function": {"name": "add", "arguments": '{"a":1}'}}
     deltas: list[dict[str, Any]] = [

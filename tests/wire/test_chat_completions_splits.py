@@ -16,7 +16,7 @@ from rxagents import Response, StreamChunk, ToolCall
 from rxagents.core.response import ResponseBuilder
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.wire.chat_completions import ChatCompletionsParser
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 
 
 class Text(Struct, frozen=True):
@@ -154,7 +154,7 @@ def pieces(text: str, dialect: Dialect) -> list[str]:
 
 
 def decode(feeds: list[bytes]) -> list[StreamChunk]:
-    parser = ChatCompletionsParser(AnswerInfo())
+    parser = ChatCompletionsParser(StreamInfo())
     chunks = [chunk for data in feeds for chunk in parser.feed(data, 1.0)]
     chunks += parser.flush(1.0)
     assert parser.error is None

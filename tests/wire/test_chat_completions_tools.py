@@ -12,7 +12,7 @@ from rxagents import StreamChunk, ToolCall
 from rxagents.core.response import ResponseBuilder
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.wire.chat_completions import ChatCompletionsParser
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 
 DONE = b"data: [DONE]\n\n"
 
@@ -39,7 +39,7 @@ def decode(stream: bytes) -> list[StreamChunk]:
     """Decode a stream, whole and byte by byte, and check what holds for all tool calls."""
     texts = []
     for feeds in ([stream[i : i + 1] for i in range(len(stream))], [stream]):
-        parser = ChatCompletionsParser(AnswerInfo())
+        parser = ChatCompletionsParser(StreamInfo())
         chunks = [chunk for data in feeds for chunk in parser.feed(data, 1.0)]
         chunks += parser.flush(1.0)
         assert parser.error is None
@@ -297,7 +297,7 @@ def test_arguments_are_valid_text(pieces: list[str], parsed: str) -> None:
 
 def test_ten_thousand_fragments_are_one_call() -> None:
     text = json.dumps({"text": "x" * 9_980})
-    parser = ChatCompletionsParser(AnswerInfo())
+    parser = ChatCompletionsParser(StreamInfo())
     stream = calls(part("", "write", index=0, id="x"))
     stream += b"".join(calls(part(letter, index=0)) for letter in text)
     chunks = parser.feed(stream + TOOL_CALLS, 1.0)
@@ -317,7 +317,7 @@ def test_many_calls_without_an_index_are_linear() -> None:
         times = []
         for _ in range(3):
             start = time.process_time()
-            chunks = ChatCompletionsParser(AnswerInfo()).feed(stream, 1.0)
+            chunks = ChatCompletionsParser(StreamInfo()).feed(stream, 1.0)
             times.append(time.process_time() - start)
             assert len({delta.index for chunk in chunks for delta in chunk.tool_calls}) == count
         return min(times)

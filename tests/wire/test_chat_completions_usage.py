@@ -10,7 +10,7 @@ from msgspec import structs
 
 from rxagents import StreamChunk, Usage
 from rxagents.wire.chat_completions import ChatCompletionsParser
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 
 DONE = b"data: [DONE]\n\n"
 
@@ -28,7 +28,7 @@ def decode(*events: bytes) -> list[StreamChunk]:
     """Decode a stream event by event and whole: both must be one."""
     results = []
     for feeds in (events, [b"".join(events)]):
-        parser = ChatCompletionsParser(AnswerInfo())
+        parser = ChatCompletionsParser(StreamInfo())
         results.append([chunk for data in feeds for chunk in parser.feed(data, 1.0)])
         assert parser.error is None
     assert results[0] == results[1]

@@ -11,7 +11,7 @@ import rxagents
 from rxagents import Message, Response, StreamChunk, Tool
 from rxagents.core.response import ResponseBuilder
 from rxagents.wire.gemini import GeminiParser, render_contents
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 from rxagents.wire.request import ChatRequest
 
 
@@ -23,7 +23,7 @@ def event(*parts: dict[str, Any], finish: str = "", **more: Any) -> bytes:
 
 
 def parse(*events: bytes) -> tuple[list[StreamChunk], GeminiParser]:
-    parser = GeminiParser(AnswerInfo("gemini"))
+    parser = GeminiParser(StreamInfo("gemini"))
     chunks = parser.feed(b"".join(events), 1.0)
     return chunks + parser.flush(1.0), parser
 

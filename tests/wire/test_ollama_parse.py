@@ -10,7 +10,7 @@ import pytest
 import rxagents
 from rxagents import Limits, StreamChunk
 from rxagents.wire.ollama import OllamaParser
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 
 
 def line(**fields: Any) -> bytes:
@@ -22,7 +22,7 @@ def said(text: str, **fields: Any) -> bytes:
 
 
 def parse(*lines: bytes, limits: Limits | None = None) -> tuple[list[StreamChunk], OllamaParser]:
-    parser = OllamaParser(AnswerInfo("ollama", limits=limits or Limits()))
+    parser = OllamaParser(StreamInfo("ollama", limits=limits or Limits()))
     chunks = parser.feed(b"".join(lines), 1.0)
     return chunks + parser.flush(1.0), parser
 

@@ -10,7 +10,7 @@ import pytest
 import rxagents
 from rxagents import Message, Response, StreamChunk
 from rxagents.core.response import ResponseBuilder
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.responses import ResponsesParser, render_response
 
@@ -36,7 +36,7 @@ WHOLE_CALL = {**CALL, "arguments": '{"a":1}', "status": "completed"}
 
 
 def parse(*events: bytes) -> tuple[list[StreamChunk], ResponsesParser]:
-    parser = ResponsesParser(AnswerInfo("openai-responses"))
+    parser = ResponsesParser(StreamInfo("openai-responses"))
     chunks = parser.feed(b"".join(events), 1.0)
     return chunks + parser.flush(1.0), parser
 

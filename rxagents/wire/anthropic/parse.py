@@ -17,7 +17,7 @@ from rxagents.wire.anthropic.events import (
     to_usage,
 )
 from rxagents.wire.chunk_builder import ChunkBuilder
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 from rxagents.wire.sse_parser import SSEParser
 
 FINISH_REASONS = {
@@ -41,7 +41,7 @@ class AnthropicParser(SSEParser):
 
     __slots__ = ("_blocks", "_calls", "_chunks", "_finished", "_usage")
 
-    def __init__(self, info: AnswerInfo) -> None:
+    def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata())
         super().__init__(info, self._chunks)
         self._blocks: dict[int, Block] = {}

@@ -16,16 +16,16 @@ from rxagents.wire.chat_completions.events import (
     split_content,
     to_usage,
 )
+from rxagents.wire.chat_completions.surrogates import SurrogateJoiner
+from rxagents.wire.chat_completions.tool_fragments import ToolFragments
 from rxagents.wire.chunk_builder import ChunkBuilder
-from rxagents.wire.surrogates import SurrogateJoiner
-from rxagents.wire.tool_fragments import ToolFragments
 
 _FINISH_REASONS = {"function_call": "tool_calls"}
 _CUT = {"length", "content_filter"}
 """Finish reasons of answers whose last tool call may lack its end."""
 
 
-class _Answer:
+class _ChoiceState:
     """What one choice has said so far."""
 
     __slots__ = ("finished", "tools")
@@ -55,7 +55,7 @@ class ChunkAssembler(ChunkBuilder):
         self._reasoning_field = ""
         self._number: int | None = None
         self._buffer = TextBuffer()
-        self._answers: dict[int, _Answer] = {}
+        self._answers: dict[int, _ChoiceState] = {}
 
     @property
     def finished(self) -> bool:
@@ -170,10 +170,10 @@ class ChunkAssembler(ChunkBuilder):
             metadata["finish_reason"] = finish
         return metadata
 
-    def _answer(self, number: int) -> _Answer:
+    def _answer(self, number: int) -> _ChoiceState:
         answer = self._answers.get(number)
         if answer is None:
-            answer = self._answers[number] = _Answer()
+            answer = self._answers[number] = _ChoiceState()
         return answer
 
     def _learn_reasoning_field(self, field: str) -> None:
@@ -183,7 +183,7 @@ class ChunkAssembler(ChunkBuilder):
             self.learn(provider_data={WIRE: {"reasoning_field": field}})
 
     def _tool_calls(
-        self, number: int, answer: _Answer, delta: Delta, finish: str
+        self, number: int, answer: _ChoiceState, delta: Delta, finish: str
     ) -> tuple[ToolCallDelta, ...]:
         deltas: list[ToolCallDelta] = []
         for call in filter(None, delta.tool_calls or ()):

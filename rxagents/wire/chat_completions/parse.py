@@ -17,9 +17,9 @@ from rxagents.wire.chat_completions.events import (
     join_values,
     plain_decoder,
 )
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.chat_completions.surrogates import SurrogateJoiner
+from rxagents.wire.parser import StreamInfo
 from rxagents.wire.sse_parser import SSEParser
-from rxagents.wire.surrogates import SurrogateJoiner
 
 
 class ChatCompletionsParser(SSEParser):
@@ -31,7 +31,7 @@ class ChatCompletionsParser(SSEParser):
 
     __slots__ = ("_assembler", "_error_field", "_plain")
 
-    def __init__(self, info: AnswerInfo) -> None:
+    def __init__(self, info: StreamInfo) -> None:
         self._assembler = ChunkAssembler(info.first_metadata())
         super().__init__(info, self._assembler)
         self._plain: msgspec.json.Decoder[PlainEvent] | None = None

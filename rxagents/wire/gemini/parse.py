@@ -17,7 +17,7 @@ from rxagents.wire.gemini.events import (
     decoder,
     to_usage,
 )
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 from rxagents.wire.sse_parser import SSEParser
 
 FINISH_REASONS = {
@@ -37,7 +37,7 @@ _NAMELESS = "unknown"
 """The name of a call without one: the API refuses a result that names no function."""
 
 
-class _Answer:
+class _CandidateState:
     """What one candidate has said so far."""
 
     __slots__ = ("calls", "finished", "parts", "unusual")
@@ -75,10 +75,10 @@ class GeminiParser(SSEParser):
 
     __slots__ = ("_answers", "_blocked", "_chunks")
 
-    def __init__(self, info: AnswerInfo) -> None:
+    def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata())
         super().__init__(info, self._chunks)
-        self._answers: dict[int, _Answer] = {}
+        self._answers: dict[int, _CandidateState] = {}
         self._blocked = False
 
     @property
@@ -117,7 +117,7 @@ class GeminiParser(SSEParser):
 
     def _take_candidate(self, candidate: Candidate) -> None:
         number = candidate.index or 0
-        answer = self._answers.setdefault(number, _Answer())
+        answer = self._answers.setdefault(number, _CandidateState())
         text, thinking, metadata = "", "", _told(candidate)
         deltas: list[ToolCallDelta] = []
         parts = candidate.content.parts if candidate.content else None
@@ -161,7 +161,7 @@ def _told(candidate: Candidate) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value}
 
 
-def _delta(answer: _Answer, raw: dict[str, Any]) -> ToolCallDelta:
+def _delta(answer: _CandidateState, raw: dict[str, Any]) -> ToolCallDelta:
     """Return a call, which is always whole; one without an id or a name gets one."""
     try:
         call = msgspec.convert(raw, FunctionCall)

@@ -20,7 +20,7 @@ class Function(Struct, gc=False):
     arguments: dict[str, Any] | str | None = None
 
 
-class Call(Struct, gc=False):
+class ToolCallObject(Struct, gc=False):
     """A tool call, whole; newer versions send an id."""
 
     function: Function | None = None
@@ -32,7 +32,7 @@ class ChatMessage(Struct, gc=False):
 
     content: str | None = None
     thinking: str | None = None
-    tool_calls: list[Call | None] | None = None
+    tool_calls: list[ToolCallObject | None] | None = None
 
 
 class Line(Struct, gc=False):

@@ -12,8 +12,15 @@ from rxagents.core.errors import LimitExceededError
 from rxagents.parsing.ndjson import LineFramer
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.framed_parser import FramedParser
-from rxagents.wire.ollama.events import Call, Function, Line, decoder, fields_decoder, to_usage
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.ollama.events import (
+    Function,
+    Line,
+    ToolCallObject,
+    decoder,
+    fields_decoder,
+    to_usage,
+)
+from rxagents.wire.parser import StreamInfo
 
 
 class OllamaParser(FramedParser):
@@ -25,7 +32,7 @@ class OllamaParser(FramedParser):
 
     __slots__ = ("_calls", "_chunks", "_framer")
 
-    def __init__(self, info: AnswerInfo) -> None:
+    def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata())
         super().__init__(info, self._chunks)
         self._framer = LineFramer(info.limits.event_bytes)
@@ -99,7 +106,7 @@ class OllamaParser(FramedParser):
             metadata={"finish_reason": reason},
         )
 
-    def _call(self, call: Call) -> ToolCallDelta:
+    def _call(self, call: ToolCallObject) -> ToolCallDelta:
         """Return a call, which is always whole; older versions send no id: it gets one."""
         index = self._calls
         self._calls += 1

@@ -10,7 +10,7 @@ import msgspec
 from rxagents.core.chunks import ToolCallDelta
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.chunk_builder import ChunkBuilder
-from rxagents.wire.parser import AnswerInfo
+from rxagents.wire.parser import StreamInfo
 from rxagents.wire.responses.events import WIRE, decoder, is_unknown, to_usage
 from rxagents.wire.sse_parser import SSEParser
 
@@ -18,7 +18,7 @@ _INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"
 _NO_REASON = "it does not say why"
 
 
-class _Call:
+class _OpenCall:
     """A function call of the answer."""
 
     __slots__ = ("id", "index", "length", "name", "sealed")
@@ -51,10 +51,10 @@ class ResponsesParser(SSEParser):
 
     __slots__ = ("_calls", "_chunks", "_items", "_told")
 
-    def __init__(self, info: AnswerInfo) -> None:
+    def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata())
         super().__init__(info, self._chunks)
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, _OpenCall] = {}
         self._items: dict[int, dict[str, Any]] = {}
         self._told: dict[tuple[int, int, str], int] = {}
 
@@ -141,11 +141,11 @@ class ResponsesParser(SSEParser):
         if item.get("type") == "function_call":
             self._call(index, item)
 
-    def _call(self, index: int, item: dict[str, Any]) -> _Call:
+    def _call(self, index: int, item: dict[str, Any]) -> _OpenCall:
         """Return the call at `index`; tell it where it is new."""
         call = self._calls.get(index)
         if call is None:
-            call = self._calls[index] = _Call(len(self._calls))
+            call = self._calls[index] = _OpenCall(len(self._calls))
             arguments = _text(item.get("arguments"))
             call.length = len(arguments)
             started = ToolCallDelta(call.index, *call.learn(item), arguments)
@@ -174,7 +174,7 @@ class ResponsesParser(SSEParser):
             case _:
                 self._chunks.emit(metadata={"items": [item]})
 
-    def _seal(self, call: _Call, item: dict[str, Any], *, at_end: bool = False) -> None:
+    def _seal(self, call: _OpenCall, item: dict[str, Any], *, at_end: bool = False) -> None:
         """Tell that a call is whole: its arguments are JSON, or the completed answer is over."""
         arguments = _text(item.get("arguments"))
         whole = item.get("status") != "incomplete" and (at_end or _is_json(arguments))

@@ -9,15 +9,15 @@ import aiohttp
 
 from rxagents.core.errors import StreamDecodeError
 from rxagents.parsing.content_encoding import Decompressor
-from rxagents.transport.exchange import Exchange
+from rxagents.transport.http_response import HttpResponse
 
 
-class CompressedExchange(Exchange):
+class CompressedResponse(HttpResponse):
     """An exchange that decompresses what it reads.
 
     Args:
         coding: The value of `content-encoding`.
-        response: As for `Exchange`, like all that follows.
+        response: As for `HttpResponse`, like all that follows.
     """
 
     __slots__ = ("_coding", "_decompressor")
@@ -28,7 +28,7 @@ class CompressedExchange(Exchange):
         response: aiohttp.ClientResponse,
         provider: str,
         session: aiohttp.ClientSession,
-        lingering: dict[Exchange, asyncio.AbstractEventLoop],
+        lingering: dict[HttpResponse, asyncio.AbstractEventLoop],
     ) -> None:
         super().__init__(response, provider, session, lingering)
         self._coding = coding

@@ -17,7 +17,7 @@ import msgspec
 from rxagents.core.chunks import ToolCallDelta
 
 
-class _Call:
+class _OpenCall:
     __slots__ = ("arguments", "id", "index", "name", "sealed")
 
     def __init__(self, index: int) -> None:
@@ -40,9 +40,9 @@ class ToolFragments:
     """The calls of one choice. Fragments go in as the wire has them and come out unified."""
 
     def __init__(self) -> None:
-        self._calls: list[_Call] = []
-        self._by_wire_index: dict[int, _Call] = {}
-        self._by_id: dict[str, _Call] = {}
+        self._calls: list[_OpenCall] = []
+        self._by_wire_index: dict[int, _OpenCall] = {}
+        self._by_id: dict[str, _OpenCall] = {}
 
     def add(
         self,
@@ -63,7 +63,7 @@ class ToolFragments:
         if call is None:
             if self._calls and not self._calls[-1].sealed and self._calls[-1].is_whole():
                 deltas.append(_seal(self._calls[-1]))
-            call = _Call(len(self._calls))
+            call = _OpenCall(len(self._calls))
             self._calls.append(call)
         if wire_index is not None:
             self._by_wire_index[wire_index] = call
@@ -88,7 +88,7 @@ class ToolFragments:
         """Seal what is open: the answer is over."""
         return [_seal(call) for call in self._calls if not call.sealed]
 
-    def _known(self, wire_index: int | None, call_id: str, name: str) -> _Call | None:
+    def _known(self, wire_index: int | None, call_id: str, name: str) -> _OpenCall | None:
         if wire_index is not None:
             call = self._by_wire_index.get(wire_index)
         elif call_id:
@@ -103,7 +103,7 @@ class ToolFragments:
         return None if other_name else call
 
 
-def _seal(call: _Call) -> ToolCallDelta:
+def _seal(call: _OpenCall) -> ToolCallDelta:
     call.sealed = True
     made_id = "" if call.id else f"call_{uuid.uuid4().hex}"
     return ToolCallDelta(call.index, made_id, sealed=True)

@@ -24,7 +24,7 @@ HEAD_SECONDS = 5.0
 """How long the beginning of an error's body is waited for: its status is known already."""
 
 
-class Exchange:
+class HttpResponse:
     """The answer to one request: status, headers, and a body to read.
 
     Whoever has one ends it with `finish` or `close`.
@@ -45,7 +45,7 @@ class Exchange:
         response: aiohttp.ClientResponse,
         provider: str,
         session: aiohttp.ClientSession,
-        lingering: dict[Exchange, asyncio.AbstractEventLoop],
+        lingering: dict[HttpResponse, asyncio.AbstractEventLoop],
     ) -> None:
         self.status: int = response.status
         self.reason: str = response.reason or ""

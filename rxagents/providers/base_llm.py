@@ -17,7 +17,7 @@ from rxagents.core.tools import ToolLike
 from rxagents.runtime.last_value import last_value
 
 
-class StreamingModel(ABC):
+class BaseLLM(ABC):
     """A `StreamingLLM` made of one method, `chat_stream`.
 
     Attributes:

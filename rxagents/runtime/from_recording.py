@@ -12,8 +12,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxagents.core.errors import ConfigurationError, StreamDecodeError, TruncatedStreamError
-from rxagents.core.recording import RecordedLine
-from rxagents.operators._recordings import read_lines
+from rxagents.runtime.recording import RecordedLine, read_lines
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
@@ -56,7 +55,7 @@ def from_recording(
         >>> path = tempfile.mkdtemp() + "/letters.jsonl"
         >>> rxagents.run(rx.of("a", "b").pipe(ops.record(path)))
         'b'
-        >>> rxagents.run(ops.from_recording(path, str, speed=2), print)
+        >>> rxagents.run(rxagents.from_recording(path, str, speed=2), print)
         a
         b
         'b'

@@ -9,15 +9,15 @@ from contextvars import copy_context
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecodeError
-from rxagents.providers.call import Call
 from rxagents.providers.failures import no_stream, request_id, truncated
+from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.providers.timeouts import Watchdog
 from rxagents.runtime.source import Emitter
-from rxagents.transport import Exchange
-from rxagents.wire.parser import AnswerInfo
+from rxagents.transport import HttpResponse
+from rxagents.wire.parser import StreamInfo
 
 
-class Answer:
+class AnswerReader:
     """The answer to one attempt.
 
     Args:
@@ -38,9 +38,9 @@ class Answer:
 
     def __init__(
         self,
-        call: Call,
-        exchange: Exchange,
-        info: AnswerInfo,
+        call: PreparedRequest,
+        exchange: HttpResponse,
+        info: StreamInfo,
         emitter: Emitter[StreamChunk],
         watchdog: Watchdog,
     ) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias
 
-import reactivex
+import reactivex as rx
 from msgspec import UNSET
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -30,8 +30,8 @@ from rxagents.runtime.bridge import detached
 from rxagents.runtime.from_aiter import from_aiter
 from rxagents.runtime.loop import running_loop, runs_here
 from rxagents.runtime.timed_scope import TimedScope, timed
-from rxagents.runtime.tool_items import items_of
-from rxagents.runtime.tool_text import error_info, error_text, text_of
+from rxagents.runtime.tool_execution.items import items_of
+from rxagents.runtime.tool_execution.text import error_info, error_text, result_text
 
 ToolEvent: TypeAlias = ToolProgress | ToolEnd
 
@@ -107,7 +107,7 @@ class _Execution:
         if self._tool.timeout is not None:
             self._limit.start(self._tool.timeout)
         if _is_called_on_the_loop(self._tool):
-            self._follow(reactivex.defer(lambda _: _called(call)))
+            self._follow(rx.defer(lambda _: _called(call)))
             return
         try:
             running_loop()
@@ -127,14 +127,16 @@ class _Execution:
         """Tell the latest item, which is not the result."""
         latest, self._latest = self._latest, UNSET
         if latest is not UNSET:
-            self._observer.on_next(ToolProgress(self._call.id, self._tool.name, text_of(latest)))
+            self._observer.on_next(
+                ToolProgress(self._call.id, self._tool.name, result_text(latest))
+            )
 
     def _complete(self) -> None:
         latest, self._latest = self._latest, UNSET
         if isinstance(latest, Observable):
             self._follow(latest)
         else:
-            self._end(text_of(None if latest is UNSET else latest), None)
+            self._end(result_text(None if latest is UNSET else latest), None)
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, StreamCancelledError):

@@ -10,10 +10,10 @@ from yarl import URL
 from rxagents.core.limits import Limits
 from rxagents.providers.timeouts import Timeouts
 from rxagents.transport import Transport
-from rxagents.wire.parser import AnswerInfo, WireParser
+from rxagents.wire.parser import StreamInfo, WireParser
 
 
-class Call(Struct, frozen=True):
+class PreparedRequest(Struct, frozen=True):
     """A request, and how to send it and to read its answer.
 
     Attributes:
@@ -33,7 +33,7 @@ class Call(Struct, frozen=True):
     url: URL
     headers: dict[str, str]
     body: bytes | None
-    parser: Callable[[AnswerInfo], WireParser]
+    parser: Callable[[StreamInfo], WireParser]
     transport: Transport
     timeouts: Timeouts
     limits: Limits
@@ -42,4 +42,5 @@ class Call(Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Show neither key nor conversation."""
-        return f"Call(provider={self.provider!r}, url={str(self.url.with_query(None))!r})"
+        url = str(self.url.with_query(None))
+        return f"PreparedRequest(provider={self.provider!r}, url={url!r})"

@@ -8,7 +8,7 @@ from rxagents.core.errors import ToolError
 from rxagents.core.events import ErrorInfo
 
 
-def text_of(value: object) -> str:
+def result_text(value: object) -> str:
     """Return a `str` as it is, and anything else as JSON; it never raises.
 
     Inside of JSON, what JSON does not know is written as Python prints it. Half a character,
@@ -23,7 +23,7 @@ def text_of(value: object) -> str:
 
 def error_text(error: Exception) -> str:
     """Return what the model is told of a tool's failure; it never raises."""
-    told = text_of(printed(error))
+    told = result_text(printed(error))
     return f"Error: {told}" if isinstance(error, ToolError) else f"Error: {_kind(error)}: {told}"
 
 

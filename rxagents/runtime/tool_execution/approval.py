@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, cast
 
-import reactivex
+import reactivex as rx
 from reactivex import Observable, abc
 from reactivex import operators as rx_ops
 
@@ -16,8 +16,8 @@ from rxagents.core.messages import ToolCall
 from rxagents.core.tools import Tool
 from rxagents.runtime.source import Emitter, task_source
 from rxagents.runtime.timed_scope import TimedScope, timed
-from rxagents.runtime.tool_execution import execute
-from rxagents.runtime.tool_text import printed, text_of
+from rxagents.runtime.tool_execution.execute import execute
+from rxagents.runtime.tool_execution.text import printed, result_text
 
 Approve: TypeAlias = Callable[[ToolCall], bool] | Callable[[ToolCall], Awaitable[bool]]
 """Tells whether a call may run; it may ask a person, and take its time."""
@@ -65,16 +65,16 @@ def _verdict(approve: Approve | None, call: ToolCall) -> Observable[Verdict]:
 
     def ask(_: abc.SchedulerBase) -> Observable[bool]:
         if approve is None:
-            return reactivex.just(False)
+            return rx.just(False)
         if inspect.iscoroutinefunction(approve):
             return _awaited(lambda: approve(call))
         verdict = approve(call)
         if inspect.isawaitable(verdict):
             return _awaited(lambda: verdict)
-        return reactivex.just(verdict)
+        return rx.just(verdict)
 
-    verdict = cast("Observable[Verdict]", reactivex.defer(ask))
-    return verdict.pipe(rx_ops.catch(lambda error, _: reactivex.just(error)))
+    verdict = cast("Observable[Verdict]", rx.defer(ask))
+    return verdict.pipe(rx_ops.catch(lambda error, _: rx.just(error)))
 
 
 def _awaited(make: Callable[[], Awaitable[bool]]) -> Observable[bool]:
@@ -87,6 +87,6 @@ def _awaited(make: Callable[[], Awaitable[bool]]) -> Observable[bool]:
 def _refused(call: ToolCall, verdict: Verdict) -> ToolEnd:
     reason = "it was not approved"
     if isinstance(verdict, Exception):
-        reason = f"it could not be approved: {text_of(printed(verdict))}"
+        reason = f"it could not be approved: {result_text(printed(verdict))}"
     error = ToolError(f"The tool {call.name!r} did not run: {reason}. Go on without it.")
     return ToolEnd(call.id, call.name, f"Error: {error}", ErrorInfo.of(error))

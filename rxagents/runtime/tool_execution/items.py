@@ -12,7 +12,7 @@ from typing import Any
 from reactivex import Observable
 
 from rxagents.runtime.bridge import detach
-from rxagents.runtime.tool_thread import ToolThread
+from rxagents.runtime.tool_execution.thread import ToolThread
 
 is_in_tool: ContextVar[bool] = ContextVar("rxagents_is_in_tool", default=False)
 """Whether the code that runs is a tool's: some run waits for it."""

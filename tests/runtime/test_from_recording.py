@@ -59,7 +59,7 @@ def play(
     """Return what a subscriber sees who comes at 200."""
     scheduler = TestScheduler()
     observer: Any = scheduler.start(
-        lambda: ops.from_recording(path, kind, speed=speed), disposed=disposed
+        lambda: rxagents.from_recording(path, kind, speed=speed), disposed=disposed
     )
     assert not pending(scheduler)
     messages: list[Any] = observer.messages
@@ -90,7 +90,7 @@ def test_nothing_comes_inside_subscribe(path: Path) -> None:
     record(path, on_next(200, "a"), on_completed(201))
 
     async def check() -> None:
-        seen = Seen(ops.from_recording(path, str, speed=math.inf))
+        seen = Seen(rxagents.from_recording(path, str, speed=math.inf))
         assert seen.notes == []
         await seen.over.wait()
 
@@ -174,7 +174,7 @@ def test_after_dispose_nothing_comes_and_the_file_is_closed(
 def test_each_subscription_plays_from_the_beginning(path: Path) -> None:
     record(path, *MESSAGES)
     scheduler = TestScheduler()
-    player = ops.from_recording(path, str)
+    player = rxagents.from_recording(path, str)
     observers = [scheduler.create_observer() for _ in range(2)]
     for time, observer in zip((200, 215), observers, strict=True):
         scheduler.schedule_absolute(
@@ -189,7 +189,7 @@ def test_a_reader_that_has_enough_stops_the_player_and_moves_no_later_time(path:
     record(path, *(on_next(201 + n, n) for n in range(100)), on_completed(400))
 
     async def check() -> None:
-        async with rxagents.to_aiter(ops.from_recording(path, int), capacity=4) as reader:
+        async with rxagents.to_aiter(rxagents.from_recording(path, int), capacity=4) as reader:
             await asyncio.sleep(150)
             assert len(reader._queue) == 4
             assert [number async for number in reader] == list(range(100))
@@ -204,7 +204,7 @@ def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_another(
     record(path, *MESSAGES)
 
     async def check() -> None:
-        seen = Seen(ops.from_recording(path, str))
+        seen = Seen(rxagents.from_recording(path, str))
         await asyncio.sleep(15)
         in_thread(seen.subscription.dispose)
         seen.subscription.dispose()
@@ -226,7 +226,7 @@ def test_dispose_within_on_next_stops_a_burst(path: Path) -> None:
             out.append(item)
             subscription.dispose()
 
-        player = ops.from_recording(path, str, speed=math.inf)
+        player = rxagents.from_recording(path, str, speed=math.inf)
         subscription = player.subscribe(take_one)
         await asyncio.sleep(1)
         assert out == ["a"]
@@ -245,7 +245,9 @@ def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(path: Pat
             notes.append(item)
             raise failure
 
-        ops.from_recording(path, str).subscribe(fail, notes.append, lambda: notes.append("end"))
+        rxagents.from_recording(path, str).subscribe(
+            fail, notes.append, lambda: notes.append("end")
+        )
         await asyncio.sleep(100)
 
     run_supervised(check(), errors)
@@ -261,7 +263,7 @@ def test_run_raises_what_its_callback_raised(path: Path) -> None:
         raise LookupError("no")
 
     with pytest.raises(LookupError):
-        rxagents.run(ops.from_recording(path, str, speed=math.inf), fail)
+        rxagents.run(rxagents.from_recording(path, str, speed=math.inf), fail)
 
 
 @pytest.mark.parametrize("name", ["", "missing.jsonl", "nul\0.jsonl"])
@@ -291,25 +293,25 @@ def test_a_disk_that_fails_later_is_a_typed_error(
 @pytest.mark.parametrize("speed", [0, -1, True, "1", None, math.nan])
 def test_a_speed_that_is_no_number_above_zero_is_refused_at_once(path: Path, speed: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="speed"):
-        ops.from_recording(path, str, speed=speed)
+        rxagents.from_recording(path, str, speed=speed)
 
 
 @pytest.mark.parametrize("wrong", [None, 7, True, b"file"])
 def test_what_is_no_path_is_refused_at_once(wrong: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="path"):
-        ops.from_recording(wrong, str)
+        rxagents.from_recording(wrong, str)
 
 
 @pytest.mark.parametrize("wrong", [StreamChunk | Usage, "chunk of a kind", "Missing", 7])
 def test_a_type_that_cannot_be_read_is_refused_at_once(path: Path, wrong: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError):
-        ops.from_recording(path, wrong)
+        rxagents.from_recording(path, wrong)
 
 
 def test_without_a_loop_the_error_names_run(path: Path) -> None:
     record(path, *MESSAGES)
     errors: list[Exception] = []
-    ops.from_recording(path, str).subscribe(on_error=errors.append)
+    rxagents.from_recording(path, str).subscribe(on_error=errors.append)
     with pytest.raises(rxagents.ConfigurationError, match=r"rxagents\.run"):
         raise errors[0]
 
@@ -319,7 +321,7 @@ def test_played_chunks_can_be_joined_as_those_of_the_provider_can(path: Path) ->
     chunks = [StreamChunk(text, n, metadata=metadata) for n, text in enumerate("abc")]
     record(path, *(on_next(210, chunk) for chunk in chunks), on_completed(211))
     joined: list[StreamChunk] = []
-    player = ops.from_recording(path, StreamChunk, speed=math.inf)
+    player = rxagents.from_recording(path, StreamChunk, speed=math.inf)
     rxagents.run(player.pipe(ops.coalesce()), joined.append)
     assert [chunk.content for chunk in joined] == ["abc"]
 
@@ -391,7 +393,7 @@ def _type(items: list[Any]) -> Any:
 def test_ten_thousand_lines_are_played_in_turns_that_do_not_nest(path: Path) -> None:
     rxagents.run(rx.from_iterable(range(10_000)).pipe(ops.record(path)))
     out: list[int] = []
-    rxagents.run(ops.from_recording(path, int, speed=math.inf), out.append)
+    rxagents.run(rxagents.from_recording(path, int, speed=math.inf), out.append)
     assert out == list(range(10_000))
 
 
@@ -405,7 +407,7 @@ def test_a_recording_of_the_loops_time_plays_in_the_loops_time(path: Path) -> No
     async def check() -> None:
         await Seen(rxagents.from_aiter(letters).pipe(ops.record(path))).over.wait()
         start = asyncio.get_running_loop().time()
-        seen = Seen(ops.from_recording(path, str, speed=2))
+        seen = Seen(rxagents.from_recording(path, str, speed=2))
         await seen.over.wait()
         assert seen.notes == ["a", "b", "end"]
         assert asyncio.get_running_loop().time() - start == pytest.approx(0.5)

@@ -1,0 +1,1 @@
+"""Render a scripted reply as each wire sends it, one module a wire."""
