@@ -21,6 +21,7 @@ from rxagents.agents.queue import RunQueue
 from rxagents.core.checks import checked_count, checked_function
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.json_depth import is_deeper
+from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.limits import DEFAULT_LIMITS
 from rxagents.core.messages import Message
 
@@ -216,7 +217,7 @@ def _read(exported: str | bytes) -> StoredConversation:
         if is_deeper(data, _JSON_DEPTH):
             raise ConfigurationError("it is nested too deeply")
         stored = msgspec.json.decode(data, type=StoredConversation)
-    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
+    except (*JSON_ERRORS, TypeError) as error:
         raise ConfigurationError(f"This is no exported conversation: {error}.") from error
     for number, exchange in enumerate(stored.exchanges):
         if not is_whole(exchange):

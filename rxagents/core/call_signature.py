@@ -16,6 +16,7 @@ from reactivex import Observable
 
 from rxagents.core.argument_schema import Schema, schema_of, strict_schema
 from rxagents.core.errors import ConfigurationError, ToolArgumentsError
+from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.tool_context import ToolContext
 
 _PATH = re.compile(r"at `\$\.(\w+)")
@@ -132,7 +133,7 @@ class CallSignature(Struct, frozen=True, kw_only=True):
         }
         try:
             converted = msgspec.convert(given, self.arguments, strict=False)
-        except (msgspec.ValidationError, ValueError, RecursionError) as error:
+        except JSON_ERRORS as error:
             raise self._refusal(tool, self._explained(str(error))) from error
         return OrderedDict((name, getattr(converted, name)) for name in given)
 

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from rxagents.core.errors import ConfigurationError, ToolArgumentsError
 from rxagents.core.json_depth import is_deeper
+from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.limits import DEFAULT_LIMITS
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
@@ -101,7 +102,7 @@ class ToolCall(BasePart, frozen=True, tag="tool_call"):
             )
         try:
             return msgspec.json.decode(self.arguments.strip() or "{}", type=dict[str, Any])
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except JSON_ERRORS as error:
             raise ToolArgumentsError(
                 f"The arguments of {self.name!r} are not a JSON object ({error}): "
                 f"{self.arguments[:200]!r}. Call it again with one."

@@ -20,13 +20,14 @@ class Response:
     """
 
     __slots__ = ("_content", "_fragments", "_provider_data", "_reasoning", "_refusal",
-                 "finish_reason", "metadata", "usage")  # fmt: skip
+                 "_tool_calls", "finish_reason", "metadata", "usage")  # fmt: skip
 
     def __init__(self, builder: ResponseBuilder) -> None:
         self._content = builder.content, builder.content.end
         self._reasoning = builder.reasoning, builder.reasoning.end
         self._refusal = builder.refusal, builder.refusal.end
         self._fragments = builder.fragments, len(builder.fragments)
+        self._tool_calls: tuple[ToolCall, ...] | None = None if builder.fragments else ()
         self._provider_data = builder.provider_data
         self.finish_reason = builder.finish_reason
         self.usage: Usage | None = builder.usage
@@ -52,12 +53,17 @@ class Response:
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The tool calls in the order in which they started, with the arguments received."""
-        fragments, count = self._fragments
-        assembler = ToolCallAssembler()
-        for fragment in fragments[:count]:
-            assembler.add(fragment)
-        return assembler.calls()
+        """The tool calls in the order in which they started, with the arguments received.
+
+        Assembled when first read.
+        """
+        if self._tool_calls is None:
+            fragments, count = self._fragments
+            assembler = ToolCallAssembler()
+            for fragment in fragments[:count]:
+                assembler.add(fragment)
+            self._tool_calls = assembler.calls()
+        return self._tool_calls
 
     @property
     def message(self) -> Message:

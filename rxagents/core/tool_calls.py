@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
+
 from rxagents.core.chunks import ToolCallDelta
 from rxagents.core.messages import ToolCall
+
+
+def new_call_id() -> str:
+    """Return an id for a tool call that has none: the conversation ties results to calls by id."""
+    return f"call_{uuid.uuid4().hex}"
 
 
 class _OpenCall:

@@ -8,6 +8,7 @@ import msgspec
 
 from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecodeError
 from rxagents.core.json_depth import is_deeper
+from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.limits import DEFAULT_LIMITS
 
 _JSON_SPACE = b" \t\r\n"
@@ -110,7 +111,7 @@ class NDJSONDecoder:
                 return values
             try:
                 values.append(msgspec.json.decode(line))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            except JSON_ERRORS as error:
                 self.error = StreamDecodeError(
                     f"A line of the stream is not JSON ({error}): {line[:200]!r}. "
                     "Check that the server sends one JSON value a line."

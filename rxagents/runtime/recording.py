@@ -12,6 +12,7 @@ from msgspec.structs import force_setattr
 from rxagents.core.chunks import StreamChunk, TextBuffers
 from rxagents.core.errors import StreamDecodeError, TruncatedStreamError
 from rxagents.core.events import ErrorInfo
+from rxagents.core.json_text import JSON_ERRORS
 
 T = TypeVar("T")
 
@@ -72,7 +73,7 @@ def read_lines(
     for number, line in enumerate(file, start=1):
         try:
             yield _decoded(line, decoder, restorer)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except JSON_ERRORS as error:
             raise StreamDecodeError(
                 f"Line {number} of the recording {path} cannot be read: {error}. Check that it was "
                 "written by record, and the type of the items."

@@ -12,7 +12,9 @@ from msgspec import Struct
 
 from rxagents.core.errors import ProviderError, ServerError, class_of_status
 from rxagents.core.json_depth import is_deeper
+from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.limits import DEFAULT_LIMITS
+from rxagents.core.surrogates import replace_surrogates
 
 _STATUS_OF_KIND: dict[str, int] = {
     "invalid_request_error": 400,
@@ -78,14 +80,16 @@ def parse_error(error: object) -> ErrorBody:
             break
         error = inner
     if not isinstance(error, Mapping):
-        return ErrorBody(_valid(error if isinstance(error, str) else _json(error)))
+        return ErrorBody(replace_surrogates(error if isinstance(error, str) else _json(error)))
     message = next((text for key in _MESSAGE_KEYS if _is_text(text := error.get(key))), None)
     named = (error.get("code"), error.get("type"), error.get("status"))
-    kinds = tuple(_valid(kind).lower() for kind in named if isinstance(kind, str) and kind)
+    kinds = tuple(
+        replace_surrogates(kind).lower() for kind in named if isinstance(kind, str) and kind
+    )
     named_status = _named_status(error)
     status = named_status or _status_of(kinds)
     return ErrorBody(
-        _valid(message or _json(error)),
+        replace_surrogates(message or _json(error)),
         kinds,
         status,
         named_status is not None,
@@ -96,7 +100,7 @@ def parse_error(error: object) -> ErrorBody:
 def decode_body(data: bytes) -> object:
     """Return the JSON of a body, or its text where it is no JSON worth decoding."""
     if not is_deeper(data, DEFAULT_LIMITS.json_depth):
-        with contextlib.suppress(msgspec.MsgspecError, ValueError, RecursionError):
+        with contextlib.suppress(*JSON_ERRORS):
             return msgspec.json.decode(data)
     return data.decode("utf-8", "replace").strip()
 
@@ -113,7 +117,7 @@ def in_stream_error(error: object, provider: str, request_id: str | None) -> Pro
     Where it names nothing known it is a `ServerError`: the provider failed while it answered.
     """
     if request_id is None and isinstance(error, Mapping) and _is_text(error.get("request_id")):
-        request_id = _valid(error["request_id"])
+        request_id = replace_surrogates(error["request_id"])
     body = parse_error(error)
     kind = class_of_status(body.status) if body.status else ServerError
     return kind(
@@ -177,8 +181,3 @@ def _json(value: object) -> str:
         return msgspec.json.encode(value).decode()
     except (ValueError, RecursionError):
         return "an error that cannot be shown"
-
-
-def _valid(text: str) -> str:
-    """Replace lone surrogates, which no terminal and no log can write."""
-    return text.encode("utf-8", "replace").decode()

@@ -10,14 +10,12 @@ import msgspec
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecodeError
 from rxagents.core.json_depth import is_deeper
+from rxagents.core.json_text import JSON_ERRORS
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.errors import decode_body, in_stream_error
 from rxagents.wire.parser import StreamInfo
 
 T = TypeVar("T")
-
-JSON_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What decoding JSON may raise."""
 
 
 class FramedParser(ABC):

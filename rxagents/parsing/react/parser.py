@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
-from uuid import uuid4
 
 import msgspec
 
 from rxagents.core.events import Answer, Thought, Token
 from rxagents.core.messages import ToolCall
+from rxagents.core.surrogates import replace_surrogates
+from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.react.actions import ActionReader, InputReader
 from rxagents.parsing.react.labels import Label, LabelKind, LabelScanner
 from rxagents.parsing.react.sections import SectionText
@@ -98,7 +99,7 @@ class ReActParser:
         timestamp: float,
     ) -> str:
         """Read an action; return the text that follows it."""
-        end = reader.feed(_encodable(text))
+        end = reader.feed(replace_surrogates(text))
         if reader.arguments is None:
             return text
         self._reader = None
@@ -141,9 +142,4 @@ class ReActParser:
 
     def _call(self, name: str, arguments: dict[str, Any]) -> ToolCall:
         self._has_acted = True
-        return ToolCall(f"call_{uuid4().hex}", name, msgspec.json.encode(arguments).decode())
-
-
-def _encodable(text: str) -> str:
-    """Return `text` with a question mark for each half of a surrogate pair."""
-    return text.encode("utf-8", "replace").decode()
+        return ToolCall(new_call_id(), name, msgspec.json.encode(arguments).decode())

@@ -6,6 +6,7 @@ import msgspec
 
 from rxagents.core.errors import ToolError
 from rxagents.core.events import ErrorInfo
+from rxagents.core.surrogates import replace_surrogates
 
 
 def result_text(value: object) -> str:
@@ -18,7 +19,7 @@ def result_text(value: object) -> str:
         text = value if isinstance(value, str) else _json(value)
     except Exception:
         text = printed(value)
-    return text.encode("utf-8", "replace").decode()
+    return replace_surrogates(text)
 
 
 def error_text(error: Exception) -> str:

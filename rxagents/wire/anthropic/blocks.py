@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from rxagents.core.chunks import TextBuffer
+from rxagents.core.json_text import is_json
 
 _OURS = {"text", "tool_use"}
 """The types of blocks that a message holds as parts of its own."""
@@ -72,11 +73,7 @@ class Block:
 
     def is_whole(self) -> bool:
         """Whether the input is JSON: the limit of tokens may have cut it."""
-        try:
-            msgspec.json.decode(self.text or "{}", type=msgspec.Raw)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            return False
-        return True
+        return is_json(self.text or "{}")
 
     def late_arguments(self) -> str:
         """Return the arguments that came with the start and not in pieces."""

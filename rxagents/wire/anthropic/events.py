@@ -7,8 +7,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.usage import Usage
-from rxagents.wire.framed_parser import JSON_ERRORS
+from rxagents.wire.counts import read_count
 
 WIRE: Final = "anthropic"
 """The key of this wire in `provider_data`."""
@@ -85,14 +86,9 @@ def to_usage(raw: dict[str, Any]) -> Usage:
     """Unify token counts. Tokens read from the cache are not among the input tokens here."""
     details = raw.get("output_tokens_details")
     return Usage(
-        input_tokens=_count(raw, "input_tokens"),
-        output_tokens=_count(raw, "output_tokens"),
-        reasoning_tokens=_count(details, "thinking_tokens"),
-        cached_tokens=_count(raw, "cache_read_input_tokens"),
+        input_tokens=read_count(raw, "input_tokens"),
+        output_tokens=read_count(raw, "output_tokens"),
+        reasoning_tokens=read_count(details, "thinking_tokens"),
+        cached_tokens=read_count(raw, "cache_read_input_tokens"),
         raw=raw,
     )
-
-
-def _count(counts: object, key: str) -> int | None:
-    value = counts.get(key) if isinstance(counts, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

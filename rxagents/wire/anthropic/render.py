@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 from rxagents.core.errors import ConfigurationError
@@ -21,8 +21,11 @@ from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.anthropic.events import WIRE
 from rxagents.wire.arguments import arguments_of
+from rxagents.wire.base64_data import is_data_url, split_data_url, to_base64
+from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
+from rxagents.wire.tool_choice import check_chosen_tool
 
 CURRENT_VERSION = "2026-10-21"
 OLDER_VERSION = "2023-06-01"
@@ -112,10 +115,10 @@ def _block(part: Part) -> dict[str, Any]:
     match part:
         case TextPart():
             return {"type": "text", "text": part.text}
-        case ImagePart(url=url) if url and not url.startswith("data:"):
+        case ImagePart(url=url) if url and not is_data_url(url):
             return {"type": "image", "source": {"type": "url", "url": url}}
         case ImagePart(url=url) if url:
-            kind, _, data = url.removeprefix("data:").partition(";base64,")
+            kind, data = split_data_url(url)
             source = {"type": "base64", "media_type": kind, "data": data}
             return {"type": "image", "source": source}
         case ImagePart():
@@ -138,14 +141,15 @@ def _block(part: Part) -> dict[str, Any]:
 
 
 def _assistant(message: Message) -> Iterator[dict[str, Any]]:
-    """Return an answer's blocks, as they came where that is known.
+    """Yield an answer's blocks: the original ones if they are stored with the message.
 
-    Thinking without its signature is refused by the API: it comes from another provider, or was
-    written by hand, and is left out.
+    Thinking without its signature is left out, since the API refuses it: another provider
+    produced it, or it was written by hand.
     """
-    known = message.provider_data.get(WIRE, {}).get("blocks")
-    if known and _fits(message, known):
-        yield from _as_it_came(message, known)
+    stored = message.provider_data.get(WIRE, {}).get("blocks")
+    original = resolve_items(message, stored, _reference_of, attrgetter("id"))
+    if original is not None:
+        yield from _original_blocks(original)
         return
     for part in message.parts:
         signed = part.provider_data.get(WIRE, {}).get("signature")
@@ -154,32 +158,31 @@ def _assistant(message: Message) -> Iterator[dict[str, Any]]:
             yield _content(part)
 
 
-def _fits(message: Message, blocks: list[dict[str, Any]]) -> bool:
-    """Whether the message still has the text and the calls that it came with."""
-    length = sum(block["length"] for block in blocks if block.get("type") == "text")
-    calls = [block["id"] for block in blocks if block.get("type") == "tool_use"]
-    return length == len(message.text) and calls == [call.id for call in message.tool_calls]
+def _reference_of(block: dict[str, Any]) -> Reference:
+    match block:
+        case {"type": "text", "length": int(length)}:
+            return length
+        case {"type": "tool_use"}:
+            return block.get("id") or ""
+    return None
 
 
-def _as_it_came(message: Message, blocks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    text, calls = message.text, iter(message.tool_calls)
-    for block in blocks:
-        match block:
-            case {"type": "text", "length": int(length), **more}:
-                if length:
-                    yield {"type": "text", "text": text[:length], **more}
-                text = text[length:]
-            case {"type": "tool_use"}:
-                yield _content(next(calls))
-            case _:
-                yield block
+def _original_blocks(items: list[ResolvedItem]) -> Iterator[dict[str, Any]]:
+    for block, part in items:
+        if isinstance(part, ToolCall):
+            yield _content(part)
+        elif part is None:
+            yield block
+        elif part:
+            citations = {"citations": block["citations"]} if "citations" in block else {}
+            yield {"type": "text", "text": part, **citations}
 
 
 def _base64(media_type: str, data: bytes) -> dict[str, Any]:
     return {
         "type": "base64",
         "media_type": media_type,
-        "data": base64.b64encode(data).decode(),
+        "data": to_base64(data),
     }
 
 
@@ -204,13 +207,9 @@ def _tool_choice(settings: Settings, tools: tuple[Tool, ...]) -> dict[str, Any] 
             return {"type": "auto", **alone}
         case "required":
             return {"type": "any", **alone}
-        case name if name in {tool.name for tool in tools}:
-            return {"type": "tool", "name": name, **alone}
         case name:
-            raise ConfigurationError(
-                f"tool_choice names {name!r}, which is not among the tools: "
-                "use 'auto', 'none', 'required' or the name of a tool that is sent."
-            )
+            check_chosen_tool(name, tools)
+            return {"type": "tool", "name": name, **alone}
 
 
 def _output_config(response_format: ResponseFormat | None) -> dict[str, Any] | None:

@@ -9,8 +9,9 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct
 
+from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.usage import Usage
-from rxagents.wire.framed_parser import JSON_ERRORS
+from rxagents.wire.counts import read_count
 
 T = TypeVar("T")
 
@@ -230,26 +231,19 @@ def to_usage(raw: dict[str, Any]) -> Usage:
     """Unify token counts. Some hosts put counts beside the details that OpenAI puts them in."""
     prompt, completion = raw.get("prompt_tokens_details"), raw.get("completion_tokens_details")
     return Usage(
-        input_tokens=_count(raw, "prompt_tokens"),
-        output_tokens=_count(raw, "completion_tokens"),
-        total_tokens=_count(raw, "total_tokens"),
+        input_tokens=read_count(raw, "prompt_tokens"),
+        output_tokens=read_count(raw, "completion_tokens"),
+        total_tokens=read_count(raw, "total_tokens"),
         reasoning_tokens=_first(
-            _count(completion, "reasoning_tokens"), _count(raw, "reasoning_tokens")
+            read_count(completion, "reasoning_tokens"), read_count(raw, "reasoning_tokens")
         ),
         cached_tokens=_first(
-            _count(prompt, "cached_tokens"),
-            _count(raw, "cached_tokens"),
-            _count(raw, "prompt_cache_hit_tokens"),
+            read_count(prompt, "cached_tokens"),
+            read_count(raw, "cached_tokens"),
+            read_count(raw, "prompt_cache_hit_tokens"),
         ),
         raw=raw,
     )
-
-
-def _count(counts: object, key: str) -> int | None:
-    value = counts.get(key) if isinstance(counts, dict) else None
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _first(*counts: int | None) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,9 +18,11 @@ from rxagents.core.messages import (
 )
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
+from rxagents.wire.base64_data import to_data_url
 from rxagents.wire.chat_completions.events import WIRE
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
+from rxagents.wire.tool_choice import check_chosen_tool
 
 
 def render_chat(request: ChatRequest, max_tokens_field: str = "max_tokens") -> dict[str, Any]:
@@ -79,13 +80,13 @@ def _user_content(message: Message) -> str | list[dict[str, Any]]:
 def _user_part(part: Part) -> dict[str, Any]:
     match part:
         case ImagePart():
-            url = part.url or _data_url(part.media_type, part.data)
+            url = part.url or to_data_url(part.media_type, part.data)
             detail = {"detail": part.detail} if part.detail else {}
             return {"type": "image_url", "image_url": {"url": url, **detail}}
         case FilePart(file_id=file_id) if file_id:
             return {"type": "file", "file": {"file_id": file_id}}
         case FilePart():
-            data = _data_url(part.media_type, part.data)
+            data = to_data_url(part.media_type, part.data)
             return {"type": "file", "file": {"filename": part.filename, "file_data": data}}
         case TextPart():
             return {"type": "text", "text": part.text}
@@ -138,11 +139,7 @@ def _tool_choice(settings: Settings, tools: tuple[Tool, ...]) -> str | dict[str,
     choice = settings.tool_choice
     if choice is None or choice in {"auto", "none", "required"}:
         return choice
-    if choice not in {tool.name for tool in tools}:
-        raise ConfigurationError(
-            f"tool_choice names {choice!r}, which is not among the tools: "
-            "use 'auto', 'none', 'required' or the name of a tool that is sent."
-        )
+    check_chosen_tool(choice, tools)
     return {"type": "function", "function": {"name": choice}}
 
 
@@ -153,7 +150,3 @@ def _response_format(response_format: ResponseFormat | None) -> dict[str, Any] |
         return {"type": response_format}
     name, schema = response_format.__name__, schema_of(response_format)
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema}}
-
-
-def _data_url(media_type: str, data: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"

@@ -9,12 +9,13 @@ needs it.
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import msgspec
 
 from rxagents.core.chunks import ToolCallDelta
+from rxagents.core.json_text import is_json
+from rxagents.core.tool_calls import new_call_id
 
 
 class _OpenCall:
@@ -29,11 +30,7 @@ class _OpenCall:
 
     def is_whole(self) -> bool:
         """Whether the arguments are a JSON value: then the start of another call seals this."""
-        try:
-            msgspec.json.decode("".join(self.arguments).strip(), type=msgspec.Raw)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            return False
-        return True
+        return is_json("".join(self.arguments).strip())
 
 
 class ToolFragments:
@@ -105,7 +102,7 @@ class ToolFragments:
 
 def _seal(call: _OpenCall) -> ToolCallDelta:
     call.sealed = True
-    made_id = "" if call.id else f"call_{uuid.uuid4().hex}"
+    made_id = "" if call.id else new_call_id()
     return ToolCallDelta(call.index, made_id, sealed=True)
 
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 from rxagents.core.usage import Usage
+from rxagents.wire.counts import read_count
 
 WIRE: Final = "gemini"
 """The key of this wire in `provider_data`."""
@@ -62,15 +63,10 @@ decoder = msgspec.json.Decoder(Event)
 def to_usage(raw: dict[str, Any]) -> Usage:
     """Unify token counts; thinking is not among the output tokens here."""
     return Usage(
-        input_tokens=_count(raw, "promptTokenCount"),
-        output_tokens=_count(raw, "candidatesTokenCount"),
-        total_tokens=_count(raw, "totalTokenCount"),
-        reasoning_tokens=_count(raw, "thoughtsTokenCount"),
-        cached_tokens=_count(raw, "cachedContentTokenCount"),
+        input_tokens=read_count(raw, "promptTokenCount"),
+        output_tokens=read_count(raw, "candidatesTokenCount"),
+        total_tokens=read_count(raw, "totalTokenCount"),
+        reasoning_tokens=read_count(raw, "thoughtsTokenCount"),
+        cached_tokens=read_count(raw, "cachedContentTokenCount"),
         raw=raw,
     )
-
-
-def _count(counts: dict[str, Any], key: str) -> int | None:
-    value = counts.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import msgspec
 
 from rxagents.core.chunks import ToolCallDelta
+from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.gemini.events import (
@@ -172,5 +172,5 @@ def _delta(answer: _CandidateState, raw: dict[str, Any]) -> ToolCallDelta:
     index = answer.calls
     answer.calls += 1
     arguments = msgspec.json.encode(call.args or {}).decode()
-    identity = call.id or f"call_{uuid.uuid4().hex}"
+    identity = call.id or new_call_id()
     return ToolCallDelta(index, identity, call.name, arguments, sealed=True)

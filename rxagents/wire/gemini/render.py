@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 from rxagents.core.errors import ConfigurationError
@@ -20,9 +20,12 @@ from rxagents.core.messages import (
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.arguments import arguments_of
+from rxagents.wire.base64_data import is_data_url, split_data_url, to_base64
 from rxagents.wire.gemini.events import WIRE
+from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
+from rxagents.wire.tool_choice import check_chosen_tool
 
 
 def render_contents(request: ChatRequest) -> dict[str, Any]:
@@ -90,8 +93,8 @@ def _part(part: Part, names: dict[str, str]) -> dict[str, Any]:
     match part:
         case TextPart():
             return {"text": part.text}
-        case ImagePart(url=url) if url.startswith("data:"):
-            kind, _, data = url.removeprefix("data:").partition(";base64,")
+        case ImagePart(url=url) if is_data_url(url):
+            kind, data = split_data_url(url)
             return {"inlineData": {"mimeType": kind, "data": data}}
         case ImagePart(url=url) if url:
             told = {"mimeType": part.media_type} if part.media_type else {}
@@ -121,14 +124,18 @@ def _part(part: Part, names: dict[str, str]) -> dict[str, Any]:
 
 
 def _inline(media_type: str, data: bytes) -> dict[str, str]:
-    return {"mimeType": media_type, "data": base64.b64encode(data).decode()}
+    return {"mimeType": media_type, "data": to_base64(data)}
 
 
 def _model_parts(message: Message) -> Iterator[dict[str, Any]]:
-    """Return an answer's parts, as they came where that is known; thinking is not sent back."""
-    known = message.provider_data.get(WIRE, {}).get("parts")
-    if known and _fits(message, known):
-        yield from _as_it_came(message, known)
+    """Yield an answer's parts: the original ones if they are stored with the message.
+
+    Thinking is not sent back.
+    """
+    stored = message.provider_data.get(WIRE, {}).get("parts")
+    original = resolve_items(message, stored, _reference_of, attrgetter("name"))
+    if original is not None:
+        yield from _original_parts(original)
         return
     for part in message.parts:
         empty = isinstance(part, TextPart) and not part.text
@@ -136,32 +143,30 @@ def _model_parts(message: Message) -> Iterator[dict[str, Any]]:
             yield _part(part, {})
 
 
-def _fits(message: Message, parts: list[dict[str, Any]]) -> bool:
-    """Whether the message still has the text and the calls that it came with."""
-    length = sum(part["length"] for part in parts if "length" in part and not part.get("thought"))
-    calls = [call.get("name") for part in parts if (call := _call_in(part)) is not None]
-    return length == len(message.text) and calls == [call.name for call in message.tool_calls]
+def _reference_of(part: dict[str, Any]) -> Reference:
+    match part:
+        case {"functionCall": dict(call)}:
+            return str(call.get("name"))
+        case {"length": int(length)} if not part.get("thought"):
+            return length
+    return None
 
 
-def _call_in(part: dict[str, Any]) -> dict[str, Any] | None:
-    call = part.get("functionCall")
-    return call if isinstance(call, dict) else None
+def _original_parts(items: list[ResolvedItem]) -> Iterator[dict[str, Any]]:
+    for original, part in items:
+        if original.get("thought"):
+            continue
+        rest = {name: value for name, value in original.items() if name not in _REFERENCES}
+        if isinstance(part, ToolCall):
+            yield {**_part(part, {}), **rest}
+        elif part is None:
+            yield original
+        elif part or rest:  # an empty text may carry a signature
+            yield {"text": part, **rest}
 
 
-def _as_it_came(message: Message, parts: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    text, calls = message.text, iter(message.tool_calls)
-    for part in parts:
-        match part:
-            case {"thought": True}:
-                continue
-            case {"length": int(length), **more}:
-                if length or more:
-                    yield {"text": text[:length], **more}
-                text = text[length:]
-            case {"functionCall": dict(), **more}:
-                yield {**_part(next(calls), {}), **more}
-            case _:
-                yield part
+_REFERENCES = {"length", "functionCall"}
+"""The fields of a stored part that refer to the message's text or calls."""
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -182,11 +187,7 @@ def _tool_config(settings: Settings, tools: tuple[Tool, ...]) -> dict[str, Any] 
     modes = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
     if choice in modes:
         return {"functionCallingConfig": {"mode": modes[choice]}}
-    if choice not in {tool.name for tool in tools}:
-        raise ConfigurationError(
-            f"tool_choice names {choice!r}, which is not among the tools: "
-            "use 'auto', 'none', 'required' or the name of a tool that is sent."
-        )
+    check_chosen_tool(choice, tools)
     return {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [choice]}}
 
 

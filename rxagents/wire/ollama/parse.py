@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import msgspec
 
 from rxagents.core.chunks import ToolCallDelta
 from rxagents.core.errors import LimitExceededError
+from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.ndjson import LineFramer
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.framed_parser import FramedParser
@@ -110,7 +110,7 @@ class OllamaParser(FramedParser):
         """Return a call, which is always whole; older versions send no id: it gets one."""
         index = self._calls
         self._calls += 1
-        call_id = call.id or f"call_{uuid.uuid4().hex}"
+        call_id = call.id or new_call_id()
         function = call.function or _NO_FUNCTION
         arguments = _text(function.arguments)
         return ToolCallDelta(index, call_id, function.name or "", arguments, sealed=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from rxagents.core.messages import ImagePart, Message, ReasoningPart, TextPart, 
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.arguments import arguments_of
+from rxagents.wire.base64_data import is_data_url, split_data_url, to_base64
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
 
@@ -97,9 +97,10 @@ def _refuse_others(message: Message) -> None:
 
 def _image(part: ImagePart) -> str:
     if part.data:
-        return base64.b64encode(part.data).decode()
-    if part.url.startswith("data:") and ";base64," in part.url:
-        return part.url.partition(";base64,")[2]
+        return to_base64(part.data)
+    data = split_data_url(part.url)[1] if is_data_url(part.url) else ""
+    if data:
+        return data
     raise ConfigurationError("Ollama's API fetches no images: give ImagePart data in place of url.")
 
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.usage import Usage
-from rxagents.wire.framed_parser import JSON_ERRORS
+from rxagents.wire.counts import read_count
 
 WIRE: Final = "openai-responses"
 """The key of this wire in `provider_data`."""
@@ -73,15 +74,10 @@ def is_unknown(payload: bytes) -> bool:
 def to_usage(raw: dict[str, Any]) -> Usage:
     """Unify token counts."""
     return Usage(
-        input_tokens=_count(raw, "input_tokens"),
-        output_tokens=_count(raw, "output_tokens"),
-        total_tokens=_count(raw, "total_tokens"),
-        reasoning_tokens=_count(raw.get("output_tokens_details"), "reasoning_tokens"),
-        cached_tokens=_count(raw.get("input_tokens_details"), "cached_tokens"),
+        input_tokens=read_count(raw, "input_tokens"),
+        output_tokens=read_count(raw, "output_tokens"),
+        total_tokens=read_count(raw, "total_tokens"),
+        reasoning_tokens=read_count(raw.get("output_tokens_details"), "reasoning_tokens"),
+        cached_tokens=read_count(raw.get("input_tokens_details"), "cached_tokens"),
         raw=raw,
     )
-
-
-def _count(counts: object, key: str) -> int | None:
-    value = counts.get(key) if isinstance(counts, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

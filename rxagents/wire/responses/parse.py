@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
-import msgspec
-
 from rxagents.core.chunks import ToolCallDelta
+from rxagents.core.json_text import is_json
+from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.parser import StreamInfo
@@ -177,11 +176,11 @@ class ResponsesParser(SSEParser):
     def _seal(self, call: _OpenCall, item: dict[str, Any], *, at_end: bool = False) -> None:
         """Tell that a call is whole: its arguments are JSON, or the completed answer is over."""
         arguments = _text(item.get("arguments"))
-        whole = item.get("status") != "incomplete" and (at_end or _is_json(arguments))
+        whole = item.get("status") != "incomplete" and (at_end or is_json(arguments or "{}"))
         told_id, name = call.learn(item)
         if whole and call.name and not call.sealed:
             call.sealed = True
-            made_id = "" if call.id else f"call_{uuid.uuid4().hex}"
+            made_id = "" if call.id else new_call_id()
             rest = arguments[call.length :]
             seal = ToolCallDelta(call.index, told_id or made_id, name, rest, sealed=True)
             self._chunks.emit(tool_calls=(seal,))
@@ -219,14 +218,6 @@ def _parts(holder: dict[str, Any], field: str) -> list[dict[str, Any]]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text or "{}", type=msgspec.Raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return False
-    return True
 
 
 def _memory(item: dict[str, Any]) -> dict[str, Any]:

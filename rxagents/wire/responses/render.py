@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 from rxagents.core.errors import ConfigurationError
@@ -18,9 +18,12 @@ from rxagents.core.messages import (
 )
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
+from rxagents.wire.base64_data import to_data_url
+from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
 from rxagents.wire.responses.events import WIRE
+from rxagents.wire.tool_choice import check_chosen_tool
 
 
 def render_response(request: ChatRequest) -> dict[str, Any]:
@@ -84,49 +87,51 @@ def _input(part: Part) -> dict[str, Any]:
         case TextPart():
             return {"type": "input_text", "text": part.text}
         case ImagePart():
-            url = part.url or _data_url(part.media_type, part.data)
+            url = part.url or to_data_url(part.media_type, part.data)
             detail = {"detail": part.detail} if part.detail else {}
             return {"type": "input_image", "image_url": url, **detail}
         case FilePart(file_id=file_id) if file_id:
             return {"type": "input_file", "file_id": file_id}
         case FilePart():
-            data = _data_url(part.media_type, part.data)
+            data = to_data_url(part.media_type, part.data)
             return {"type": "input_file", "filename": part.filename, "file_data": data}
     raise ConfigurationError(f"A user message cannot hold a {type(part).__name__}.")
 
 
 def _assistant(message: Message) -> Iterator[dict[str, Any]]:
-    """Return an answer's items, as they came where that is known; foreign thinking is left out."""
-    known = message.provider_data.get(WIRE, {}).get("items")
-    if known and _fits(message, known):
-        yield from _as_it_came(message, known)
+    """Yield an answer's items: the original ones if they are stored with the message.
+
+    Else only text and calls are sent: other providers' thinking means nothing to this API.
+    """
+    stored = message.provider_data.get(WIRE, {}).get("items")
+    original = resolve_items(message, stored, _reference_of, attrgetter("id"))
+    if original is not None:
+        yield from _original_items(original)
         return
     if message.text:
         yield {"role": "assistant", "content": message.text}
     yield from map(_call, message.tool_calls)
 
 
-def _fits(message: Message, items: list[dict[str, Any]]) -> bool:
-    """Whether the message still has the text and the calls that it came with."""
-    length = sum(item["length"] for item in items if item.get("type") == "message")
-    calls = [item["call_id"] for item in items if item.get("type") == "function_call"]
-    return length == len(message.text) and calls == [call.id for call in message.tool_calls]
+def _reference_of(item: dict[str, Any]) -> Reference:
+    match item:
+        case {"type": "message", "length": int(length)}:
+            return length
+        case {"type": "function_call"}:
+            return item.get("call_id") or ""
+    return None
 
 
-def _as_it_came(message: Message, items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    text, calls = message.text, iter(message.tool_calls)
-    for item in items:
-        match item:
-            case {"type": "message", "length": int(length)}:
-                if length:
-                    yield {"role": "assistant", "content": text[:length]}
-                text = text[length:]
-            case {"type": "function_call"}:
-                yield _call(next(calls))
-            case {"type": "reasoning"} if not _is_readable(item):
-                """Only its id is known, and the provider has kept nothing of that name."""
-            case _:
-                yield item
+def _original_items(items: list[ResolvedItem]) -> Iterator[dict[str, Any]]:
+    for item, part in items:
+        if isinstance(part, ToolCall):
+            yield _call(part)
+        elif part is not None:
+            if part:
+                yield {"role": "assistant", "content": part}
+        elif item.get("type") != "reasoning" or _is_readable(item):
+            # Of other reasoning only the id is known, and the provider stored nothing under it.
+            yield item
 
 
 def _is_readable(reasoning: dict[str, Any]) -> bool:
@@ -149,11 +154,7 @@ def _tool_choice(settings: Settings, tools: tuple[Tool, ...]) -> str | dict[str,
     choice = settings.tool_choice
     if choice is None or choice in {"auto", "none", "required"}:
         return choice
-    if choice not in {tool.name for tool in tools}:
-        raise ConfigurationError(
-            f"tool_choice names {choice!r}, which is not among the tools: "
-            "use 'auto', 'none', 'required' or the name of a tool that is sent."
-        )
+    check_chosen_tool(choice, tools)
     return {"type": "function", "name": choice}
 
 
@@ -166,7 +167,3 @@ def _text_format(response_format: ResponseFormat | None) -> dict[str, Any] | Non
         return {"format": {"type": response_format}}
     name, schema = response_format.__name__, schema_of(response_format)
     return {"format": {"type": "json_schema", "name": name, "schema": schema}}
-
-
-def _data_url(media_type: str, data: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
