@@ -7,7 +7,6 @@ import inspect
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from draw_marbles import picture
@@ -50,20 +49,20 @@ async def run_offline(*arguments: str, typed: str = "") -> str:
 
 
 @pytest.mark.parametrize("block", blocks(README), ids=range(len(blocks(README))))
-def test_a_block_of_the_readme_runs(block: str, run_async: Any) -> None:
-    assert run_async(run_offline("-c", block)).strip()
+async def test_a_block_of_the_readme_runs(block: str) -> None:
+    assert (await run_offline("-c", block)).strip()
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda path: path.name)
-def test_the_blocks_of_a_page_run_one_after_the_other(page: Path, run_async: Any) -> None:
+async def test_the_blocks_of_a_page_run_one_after_the_other(page: Path) -> None:
     program = "\n".join(blocks(page.read_text()))
     if program:
-        assert run_async(run_offline("-c", program)).strip()
+        assert (await run_offline("-c", program)).strip()
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_an_example_runs(example: Path, run_async: Any) -> None:
-    assert run_async(run_offline(str(example), typed="Hi\nMy name is Ada.\n")).strip()
+async def test_an_example_runs(example: Path) -> None:
+    assert (await run_offline(str(example), typed="Hi\nMy name is Ada.\n")).strip()
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)

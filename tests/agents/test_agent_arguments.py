@@ -38,135 +38,113 @@ OSLO = ("weather", {"city": "Oslo"})
 
 @each_agent
 @each_wire
-def test_no_tools_are_legal_and_none_are_announced(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
+async def test_no_tools_are_legal_and_none_are_announced(
+    agent: AgentKind, wire: SpokenWire
 ) -> None:
-    async def check() -> None:
-        async with served(wire, agent.answers("Hello.")) as (server, llm):
-            assert (await agent.make(llm, tools=[]).run("hi")).output == "Hello."
-            assert "tools" not in server.requests[0].json()
-
-    run_async(check())
+    async with served(wire, agent.answers("Hello.")) as (server, llm):
+        assert (await agent.make(llm, tools=[]).run("hi")).output == "Hello."
+        assert "tools" not in server.requests[0].json()
 
 
 @each_agent
 @each_wire
-def test_the_system_prompt_and_a_conversation_reach_the_model(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
+async def test_the_system_prompt_and_a_conversation_reach_the_model(
+    agent: AgentKind, wire: SpokenWire
 ) -> None:
-    async def check() -> None:
-        async with served(wire, agent.answers("Ada.")) as (server, llm):
-            made = agent.make(llm, system_prompt="Be {brief}.")
-            task = [
-                {"role": "user", "content": "I am Ada."},
-                Message.assistant("Hello Ada."),
-                "Who am I?",
-            ]
-            result = await made.run(task)
-            body = server.requests[0].body.decode()
-            for text in ("Be {brief}.", "I am Ada.", "Hello Ada.", "Who am I?"):
-                assert body.count(text) == 1
-            assert body.index("I am Ada.") < body.index("Hello Ada.") < body.index("Who am I?")
-            assert [message.role for message in result.messages] == [
-                "system",
-                "user",
-                "assistant",
-                "user",
-                "assistant",
-            ]
-
-    run_async(check())
-
-
-@each_agent
-@each_wire
-def test_generation_settings_reach_every_request(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        calls = Calls()
-        turns = agent.calls(OSLO), agent.answers("Cold.")
-        async with served(wire, *turns) as (server, llm):
-            settings: SettingsArguments = {"max_tokens": 77, "top_p": 0.25}
-            if wire.name == "anthropic":  # whose present version refuses the other
-                del settings["top_p"]
-            await agent.make(llm, [calls.weather()], **settings).run("hi")
-            assert len(server.requests) == 2
-            for request in server.requests:
-                assert b":77" in request.body
-                assert (b":0.25" in request.body) is ("top_p" in settings)
-
-    run_async(check())
-
-
-@each_agent
-def test_a_tool_that_is_added_is_there_for_later_runs_only(
-    agent: AgentKind, run_async: Any
-) -> None:
-    async def check() -> None:
-        held, calls = HeldTool(), Calls()
-        llm = ScriptedLLM(agent.calls(("held", {})), agent.calls(OSLO), agent.answers("Done."))
-        made = agent.make(llm, [held.tool])
-        seen = RunSeen(made.run_stream("hi"))
-        await held.running.wait()
-        made.add_tool(calls.weather())
-        assert [each.name for each in made.tools] == ["held", "weather"]
-        held.release.set()
-        await seen.over.wait()
-        assert [end.error and end.error.kind for end in seen.all(ToolEnd)] == [
-            None,
-            "ToolNotFoundError",
+    async with served(wire, agent.answers("Ada.")) as (server, llm):
+        made = agent.make(llm, system_prompt="Be {brief}.")
+        task = [
+            {"role": "user", "content": "I am Ada."},
+            Message.assistant("Hello Ada."),
+            "Who am I?",
         ]
-        llm = ScriptedLLM(agent.calls(OSLO), agent.answers("Done."))
-        later = agent.make(llm)
-        stream = later.run_stream("hi")
-        later.add_tool(calls.weather())
-        assert (await seen_to_end(stream)).all(ToolEnd)[0].error is None
-        with pytest.raises(ConfigurationError, match="weather"):
-            later.add_tool(calls.weather())
-
-    run_async(check())
+        result = await made.run(task)
+        body = server.requests[0].body.decode()
+        for text in ("Be {brief}.", "I am Ada.", "Hello Ada.", "Who am I?"):
+            assert body.count(text) == 1
+        assert body.index("I am Ada.") < body.index("Hello Ada.") < body.index("Who am I?")
+        assert [message.role for message in result.messages] == [
+            "system",
+            "user",
+            "assistant",
+            "user",
+            "assistant",
+        ]
 
 
 @each_agent
 @each_wire
-def test_one_agent_serves_many_runs_that_share_nothing(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        def reply(request: Any) -> Reply:
-            body = request.body.decode()
-            number = next(n for n in range(20) if f"task-{n}-" in body)
-            if f"city-{number}- is cold" in body:
-                return agent.answers(f"answer-{number}-")
-            return agent.calls(("weather", {"city": f"city-{number}-"}))
-
-        async with served(wire, reply) as (server, llm):
-            made = agent.make(llm, [Calls().weather()])
-            runs = await asyncio.gather(*(made.run(f"task-{n}-") for n in range(20)))
-            assert [result.output for result in runs] == [f"answer-{n}-" for n in range(20)]
-            assert {result.iterations for result in runs} == {2}
-            assert len(server.requests) == 40
-
-    run_async(check())
+async def test_generation_settings_reach_every_request(agent: AgentKind, wire: SpokenWire) -> None:
+    calls = Calls()
+    turns = agent.calls(OSLO), agent.answers("Cold.")
+    async with served(wire, *turns) as (server, llm):
+        settings: SettingsArguments = {"max_tokens": 77, "top_p": 0.25}
+        if wire.name == "anthropic":  # whose present version refuses the other
+            del settings["top_p"]
+        await agent.make(llm, [calls.weather()], **settings).run("hi")
+        assert len(server.requests) == 2
+        for request in server.requests:
+            assert b":77" in request.body
+            assert (b":0.25" in request.body) is ("top_p" in settings)
 
 
 @each_agent
-def test_each_subscription_is_a_run_of_its_own(agent: AgentKind, run_async: Any) -> None:
-    async def check() -> None:
-        calls = Calls()
-        turns = [agent.calls(OSLO), agent.answers("Cold.")]
-        llm = ScriptedLLM(*turns, *turns)
-        stream = agent.make(llm, [calls.weather()]).run_stream("hi")
-        await asyncio.sleep(0)
-        assert llm.requests == []
-        first = await seen_to_end(stream)
-        second = await seen_to_end(stream)
-        assert first.kinds == second.kinds
-        assert len(calls.made) == 2
-        assert llm.requests[0].messages == llm.requests[2].messages
+async def test_a_tool_that_is_added_is_there_for_later_runs_only(agent: AgentKind) -> None:
+    held, calls = HeldTool(), Calls()
+    llm = ScriptedLLM(agent.calls(("held", {})), agent.calls(OSLO), agent.answers("Done."))
+    made = agent.make(llm, [held.tool])
+    seen = RunSeen(made.run_stream("hi"))
+    await held.running.wait()
+    made.add_tool(calls.weather())
+    assert [each.name for each in made.tools] == ["held", "weather"]
+    held.release.set()
+    await seen.over.wait()
+    assert [end.error and end.error.kind for end in seen.all(ToolEnd)] == [
+        None,
+        "ToolNotFoundError",
+    ]
+    llm = ScriptedLLM(agent.calls(OSLO), agent.answers("Done."))
+    later = agent.make(llm)
+    stream = later.run_stream("hi")
+    later.add_tool(calls.weather())
+    assert (await seen_to_end(stream)).all(ToolEnd)[0].error is None
+    with pytest.raises(ConfigurationError, match="weather"):
+        later.add_tool(calls.weather())
 
-    run_async(check())
+
+@each_agent
+@each_wire
+async def test_one_agent_serves_many_runs_that_share_nothing(
+    agent: AgentKind, wire: SpokenWire
+) -> None:
+    def reply(request: Any) -> Reply:
+        body = request.body.decode()
+        number = next(n for n in range(20) if f"task-{n}-" in body)
+        if f"city-{number}- is cold" in body:
+            return agent.answers(f"answer-{number}-")
+        return agent.calls(("weather", {"city": f"city-{number}-"}))
+
+    async with served(wire, reply) as (server, llm):
+        made = agent.make(llm, [Calls().weather()])
+        runs = await asyncio.gather(*(made.run(f"task-{n}-") for n in range(20)))
+        assert [result.output for result in runs] == [f"answer-{n}-" for n in range(20)]
+        assert {result.iterations for result in runs} == {2}
+        assert len(server.requests) == 40
+
+
+@each_agent
+async def test_each_subscription_is_a_run_of_its_own(agent: AgentKind) -> None:
+    calls = Calls()
+    turns = [agent.calls(OSLO), agent.answers("Cold.")]
+    llm = ScriptedLLM(*turns, *turns)
+    stream = agent.make(llm, [calls.weather()]).run_stream("hi")
+    await asyncio.sleep(0)
+    assert llm.requests == []
+    first = await seen_to_end(stream)
+    second = await seen_to_end(stream)
+    assert first.kinds == second.kinds
+    assert len(calls.made) == 2
+    assert llm.requests[0].messages == llm.requests[2].messages
 
 
 class NotStreaming:
@@ -215,18 +193,12 @@ def test_an_option_that_does_not_exist_is_answered_with_those_that_do(agent: Age
 
 @each_agent
 @pytest.mark.parametrize("task", [[], None, 3, {"role": "user"}])
-def test_a_task_that_cannot_be_read_is_refused_at_once(
-    agent: AgentKind, task: Any, run_async: Any
-) -> None:
+async def test_a_task_that_cannot_be_read_is_refused_at_once(agent: AgentKind, task: Any) -> None:
     made = agent.make(ScriptedLLM("x"))
     with pytest.raises(ConfigurationError):
         made.run_stream(task)
-
-    async def check() -> None:
-        with pytest.raises(ConfigurationError):
-            await made.run(task)
-
-    run_async(check())
+    with pytest.raises(ConfigurationError):
+        await made.run(task)
 
 
 @each_agent
@@ -235,47 +207,37 @@ def test_an_agent_is_a_streaming_agent(agent: AgentKind) -> None:
 
 
 @each_agent
-def test_a_model_that_streams_something_else_fails_the_run_with_a_typed_error(
-    agent: AgentKind, run_async: Any
+async def test_a_model_that_streams_something_else_fails_the_run_with_a_typed_error(
+    agent: AgentKind,
 ) -> None:
     class Strange(ScriptedLLM):
         def chat_stream(self, *_: Any, **__: Any) -> Any:
             return rx.of("text")
 
-    async def check() -> None:
-        seen = await seen_to_end(agent.make(Strange()).run_stream("hi"))
-        assert isinstance(seen.error, ConfigurationError)
-        assert "StreamChunk" in str(seen.error)
-
-    run_async(check())
+    seen = await seen_to_end(agent.make(Strange()).run_stream("hi"))
+    assert isinstance(seen.error, ConfigurationError)
+    assert "StreamChunk" in str(seen.error)
 
 
 CALL = ToolCall("call_1", "weather", '{"city":"Oslo"}')
 
 
 @pytest.mark.parametrize("choice", ["required", "weather", "auto", "none", None])
-def test_a_call_is_demanded_of_the_first_turn_only(choice: str | None, run_async: Any) -> None:
-    async def check() -> None:
-        llm = ScriptedLLM(Reply(tool_calls=[CALL]), "Cold.", Reply(tool_calls=[CALL]), "Cold.")
-        agent = FunctionAgent(llm, [Calls().weather()], tool_choice=choice)
-        later = "auto" if choice in {"required", "weather"} else choice
-        for _ in range(2):  # and of every run's
-            await agent.run("hi")
-        choices = [request.settings.tool_choice for request in llm.requests]
-        assert choices == [choice, later] * 2
-
-    run_async(check())
+async def test_a_call_is_demanded_of_the_first_turn_only(choice: str | None) -> None:
+    llm = ScriptedLLM(Reply(tool_calls=[CALL]), "Cold.", Reply(tool_calls=[CALL]), "Cold.")
+    agent = FunctionAgent(llm, [Calls().weather()], tool_choice=choice)
+    later = "auto" if choice in {"required", "weather"} else choice
+    for _ in range(2):  # and of every run's
+        await agent.run("hi")
+    choices = [request.settings.tool_choice for request in llm.requests]
+    assert choices == [choice, later] * 2
 
 
 @each_wire
-def test_a_tool_choice_by_the_user_reaches_the_provider(wire: SpokenWire, run_async: Any) -> None:
+async def test_a_tool_choice_by_the_user_reaches_the_provider(wire: SpokenWire) -> None:
     if wire.name == "ollama":
         pytest.skip("the API has no tool_choice")
-
-    async def check() -> None:
-        async with served(wire, "Hello.") as (server, llm):
-            made = FunctionAgent(llm, [Calls().weather()], tool_choice="none")
-            assert (await made.run("hi")).output == "Hello."
-            assert "none" in server.requests[0].body.decode().lower()
-
-    run_async(check())
+    async with served(wire, "Hello.") as (server, llm):
+        made = FunctionAgent(llm, [Calls().weather()], tool_choice="none")
+        assert (await made.run("hi")).output == "Hello."
+        assert "none" in server.requests[0].body.decode().lower()

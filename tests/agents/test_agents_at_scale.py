@@ -67,7 +67,7 @@ class Counted:
 
 
 @each_agent
-def test_a_turn_costs_the_same_at_5000_turns_as_at_5(agent: AgentKind, run_async: Any) -> None:
+def test_a_turn_costs_the_same_at_5000_turns_as_at_5(agent: AgentKind) -> None:
     async def work() -> list[int]:
         llm = Counted(Repeating(agent, TURNS))
         made = agent.make(llm, [step], max_iterations=TURNS)

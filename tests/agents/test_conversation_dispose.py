@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from conversing import ASKS_WEATHER, Conversing, Endless, conversing, each_wire, said, weather
 from observing import Seen, in_thread, settle
@@ -41,200 +40,159 @@ async def nothing_is_left_of(it: Conversing, before: str, *earlier: str) -> None
 
 
 @each_wire
-def test_runs_of_one_conversation_go_one_after_the_other(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, STALLED, "Yes.") as it:
-            seen = [Seen(it.agent.run_stream(text)) for text in ("one", "two", "three")]
-            await it.server.received()
-            await settle()
-            assert len(it.server.requests) == 1
-            seen[0].subscription.dispose()
-            for each in seen[1:]:
-                await each.over.wait()
-            assert [said(request) for request in it.server.requests] == [
-                ["one"],
-                ["two"],
-                ["two", "Yes.", "three"],
-            ]
-
-    run_async(check())
+async def test_runs_of_one_conversation_go_one_after_the_other(wire: SpokenWire) -> None:
+    async with conversing(wire, STALLED, "Yes.") as it:
+        seen = [Seen(it.agent.run_stream(text)) for text in ("one", "two", "three")]
+        await it.server.received()
+        await settle()
+        assert len(it.server.requests) == 1
+        seen[0].subscription.dispose()
+        for each in seen[1:]:
+            await each.over.wait()
+        assert [said(request) for request in it.server.requests] == [
+            ["one"],
+            ["two"],
+            ["two", "Yes.", "three"],
+        ]
 
 
 @each_wire
-def test_runs_of_two_conversations_go_side_by_side(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, STALLED, "Yes.") as it:
-            stalled = Seen(it.agent.run_stream("one", "a"))
-            await it.server.received()
-            assert (await it.agent.run("two", "b")).output == "Yes."
-            assert stalled.notes == []
-            stalled.subscription.dispose()
-
-    run_async(check())
+async def test_runs_of_two_conversations_go_side_by_side(wire: SpokenWire) -> None:
+    async with conversing(wire, STALLED, "Yes.") as it:
+        stalled = Seen(it.agent.run_stream("one", "a"))
+        await it.server.received()
+        assert (await it.agent.run("two", "b")).output == "Yes."
+        assert stalled.notes == []
+        stalled.subscription.dispose()
 
 
 @each_wire
-def test_disposed_while_it_waits_for_another_run(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, STALLED, "Yes.") as it:
-            before = it.kept
-            first, second = Seen(it.agent.run_stream("one")), Seen(it.agent.run_stream("two"))
-            await it.server.received()
-            second.subscription.dispose()
-            await settle()
-            first.subscription.dispose()
-            await nothing_is_left_of(it, before)
-            assert len(it.server.requests) == 2
-            assert second.notes == []
-
-    run_async(check())
+async def test_disposed_while_it_waits_for_another_run(wire: SpokenWire) -> None:
+    async with conversing(wire, STALLED, "Yes.") as it:
+        before = it.kept
+        first, second = Seen(it.agent.run_stream("one")), Seen(it.agent.run_stream("two"))
+        await it.server.received()
+        second.subscription.dispose()
+        await settle()
+        first.subscription.dispose()
+        await nothing_is_left_of(it, before)
+        assert len(it.server.requests) == 2
+        assert second.notes == []
 
 
 @each_wire
-def test_disposed_before_it_has_begun(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.") as it:
-            before = it.kept
-            seen = Seen(it.agent.run_stream("one"))
-            seen.subscription.dispose()
-            await nothing_is_left_of(it, before)
-            assert len(it.server.requests) == 1
-            assert seen.notes == []
-
-    run_async(check())
+async def test_disposed_before_it_has_begun(wire: SpokenWire) -> None:
+    async with conversing(wire, "Yes.") as it:
+        before = it.kept
+        seen = Seen(it.agent.run_stream("one"))
+        seen.subscription.dispose()
+        await nothing_is_left_of(it, before)
+        assert len(it.server.requests) == 1
+        assert seen.notes == []
 
 
 @each_wire
-def test_disposed_while_the_conversation_is_summed_up(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        memory = Memory("summarize", max_messages=1)
-        async with conversing(wire, "Yes.", BEGUN, "They talked.", "Yes.", memory=memory) as it:
-            await it.agent.run("one")
-            before = it.kept
-            seen = Seen(it.agent.run_stream("two"))
-            await it.server.received(2)
-            await settle()
-            seen.subscription.dispose()
-            await it.server.disconnected()
-            assert seen.notes == []
-            shown = "Summary of our conversation so far:\nThey talked."
-            await nothing_is_left_of(it, before, shown)
-
-    run_async(check())
+async def test_disposed_while_the_conversation_is_summed_up(wire: SpokenWire) -> None:
+    memory = Memory("summarize", max_messages=1)
+    async with conversing(wire, "Yes.", BEGUN, "They talked.", "Yes.", memory=memory) as it:
+        await it.agent.run("one")
+        before = it.kept
+        seen = Seen(it.agent.run_stream("two"))
+        await it.server.received(2)
+        await settle()
+        seen.subscription.dispose()
+        await it.server.disconnected()
+        assert seen.notes == []
+        shown = "Summary of our conversation so far:\nThey talked."
+        await nothing_is_left_of(it, before, shown)
 
 
 @each_wire
-def test_disposed_while_it_waits_for_the_answer(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.", STALLED, "Yes.") as it:
-            await it.agent.run("one")
-            before = it.kept
-            seen = Seen(it.agent.run_stream("two"))
-            await it.server.received(2)
-            seen.subscription.dispose()
-            await it.server.disconnected()
-            assert seen.notes == []
-            await nothing_is_left_of(it, before, "one", "Yes.")
-
-    run_async(check())
+async def test_disposed_while_it_waits_for_the_answer(wire: SpokenWire) -> None:
+    async with conversing(wire, "Yes.", STALLED, "Yes.") as it:
+        await it.agent.run("one")
+        before = it.kept
+        seen = Seen(it.agent.run_stream("two"))
+        await it.server.received(2)
+        seen.subscription.dispose()
+        await it.server.disconnected()
+        assert seen.notes == []
+        await nothing_is_left_of(it, before, "one", "Yes.")
 
 
 @each_wire
-def test_disposed_while_the_answer_streams(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.", BEGUN, "Yes.") as it:
-            await it.agent.run("one")
-            before = it.kept
-            await UntilEvent(it, "two", Token).over.wait()
-            await it.server.disconnected()
-            await nothing_is_left_of(it, before, "one", "Yes.")
-
-    run_async(check())
+async def test_disposed_while_the_answer_streams(wire: SpokenWire) -> None:
+    async with conversing(wire, "Yes.", BEGUN, "Yes.") as it:
+        await it.agent.run("one")
+        before = it.kept
+        await UntilEvent(it, "two", Token).over.wait()
+        await it.server.disconnected()
+        await nothing_is_left_of(it, before, "one", "Yes.")
 
 
 @each_wire
-def test_disposed_while_a_tool_runs_and_the_tool_sees_it(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        tool = Endless()
-        replies = ("Yes.", ASKS_WEATHER, "Yes.")
-        async with conversing(wire, *replies, tools=[tool.tool]) as it:
-            await it.agent.run("one")
-            before = it.kept
-            seen = Seen(it.agent.run_stream("two"))
-            await tool.runs.wait()
-            seen.subscription.dispose()
-            await tool.cancelled.wait()
-            await nothing_is_left_of(it, before, "one", "Yes.")
-
-    run_async(check())
+async def test_disposed_while_a_tool_runs_and_the_tool_sees_it(wire: SpokenWire) -> None:
+    tool = Endless()
+    replies = ("Yes.", ASKS_WEATHER, "Yes.")
+    async with conversing(wire, *replies, tools=[tool.tool]) as it:
+        await it.agent.run("one")
+        before = it.kept
+        seen = Seen(it.agent.run_stream("two"))
+        await tool.runs.wait()
+        seen.subscription.dispose()
+        await tool.cancelled.wait()
+        await nothing_is_left_of(it, before, "one", "Yes.")
 
 
 @each_wire
-def test_disposed_between_turns(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.", ASKS_WEATHER, "Yes.", tools=[weather]) as it:
-            await it.agent.run("one")
-            before = it.kept
-            await UntilEvent(it, "two", ToolEnd).over.wait()
-            await nothing_is_left_of(it, before, "one", "Yes.")
-            assert len(it.server.requests) == 3
-
-    run_async(check())
+async def test_disposed_between_turns(wire: SpokenWire) -> None:
+    async with conversing(wire, "Yes.", ASKS_WEATHER, "Yes.", tools=[weather]) as it:
+        await it.agent.run("one")
+        before = it.kept
+        await UntilEvent(it, "two", ToolEnd).over.wait()
+        await nothing_is_left_of(it, before, "one", "Yes.")
+        assert len(it.server.requests) == 3
 
 
 @each_wire
-def test_disposed_in_the_second_turn(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        replies = ("Yes.", ASKS_WEATHER, BEGUN, "Yes.")
-        async with conversing(wire, *replies, tools=[weather]) as it:
-            await it.agent.run("one")
-            before = it.kept
-            await UntilEvent(it, "two", Token).over.wait()
-            await it.server.disconnected()
-            await nothing_is_left_of(it, before, "one", "Yes.")
-
-    run_async(check())
+async def test_disposed_in_the_second_turn(wire: SpokenWire) -> None:
+    replies = ("Yes.", ASKS_WEATHER, BEGUN, "Yes.")
+    async with conversing(wire, *replies, tools=[weather]) as it:
+        await it.agent.run("one")
+        before = it.kept
+        await UntilEvent(it, "two", Token).over.wait()
+        await it.server.disconnected()
+        await nothing_is_left_of(it, before, "one", "Yes.")
 
 
 @each_wire
-def test_disposed_at_the_answer_and_before_the_end(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.") as it:
-            before = it.kept
-            await UntilEvent(it, "one", Answer).over.wait()
-            await nothing_is_left_of(it, before)
-
-    run_async(check())
+async def test_disposed_at_the_answer_and_before_the_end(wire: SpokenWire) -> None:
+    async with conversing(wire, "Yes.") as it:
+        before = it.kept
+        await UntilEvent(it, "one", Answer).over.wait()
+        await nothing_is_left_of(it, before)
 
 
 @each_wire
-def test_left_by_its_reader_at_the_answer_and_before_the_end(
-    wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.") as it:
-            before = it.kept
-            stream = it.agent.run_stream("one")
-            async with rxagents.to_aiter(stream, capacity=1) as events:
-                async for event in events:
-                    if isinstance(event, Answer):
-                        break
-            await nothing_is_left_of(it, before)
-
-    run_async(check())
+async def test_left_by_its_reader_at_the_answer_and_before_the_end(wire: SpokenWire) -> None:
+    async with conversing(wire, "Yes.") as it:
+        before = it.kept
+        stream = it.agent.run_stream("one")
+        async with rxagents.to_aiter(stream, capacity=1) as events:
+            async for event in events:
+                if isinstance(event, Answer):
+                    break
+        await nothing_is_left_of(it, before)
 
 
 @each_wire
-def test_disposed_by_another_thread(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.", STALLED, "Yes.") as it:
-            await it.agent.run("one")
-            before = it.kept
-            seen = Seen(it.agent.run_stream("two"))
-            await it.server.received(2)
-            in_thread(seen.subscription.dispose)
-            await it.server.disconnected()
-            assert seen.notes == []
-            await nothing_is_left_of(it, before, "one", "Yes.")
-
-    run_async(check())
+async def test_disposed_by_another_thread(wire: SpokenWire) -> None:
+    async with conversing(wire, "Yes.", STALLED, "Yes.") as it:
+        await it.agent.run("one")
+        before = it.kept
+        seen = Seen(it.agent.run_stream("two"))
+        await it.server.received(2)
+        in_thread(seen.subscription.dispose)
+        await it.server.disconnected()
+        assert seen.notes == []
+        await nothing_is_left_of(it, before, "one", "Yes.")

@@ -36,66 +36,57 @@ def sent_by(event: StreamEvent) -> str:
 
 @each_wire
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_run_that_fails_leaves_memory_as_it_was_and_lets_the_next_one_go(
-    wire: SpokenWire, fault: str, run_async: Any
+async def test_a_run_that_fails_leaves_memory_as_it_was_and_lets_the_next_one_go(
+    wire: SpokenWire, fault: str
 ) -> None:
-    async def check() -> None:
-        reply, error = FAULTS[fault]
-        async with conversing(wire, "Yes.", reply, "Yes.") as it:
-            await it.agent.run("one")
-            before = it.kept
-            failing, following = (
-                Seen(it.agent.run_stream("two")),
-                Seen(it.agent.run_stream("three")),
-            )
-            await failing.over.wait()
-            *_, event, raised = failing.notes
-            assert isinstance(event, ErrorEvent)
-            assert isinstance(raised, error)
-            assert event.error.kind == type(raised).__name__
-            assert it.kept == before
-            await following.over.wait()
-            assert following.notes[-1] == "end"
-            assert said(it.last) == ["one", "Yes.", "three"]
-
-    run_async(check())
+    reply, error = FAULTS[fault]
+    async with conversing(wire, "Yes.", reply, "Yes.") as it:
+        await it.agent.run("one")
+        before = it.kept
+        failing, following = (
+            Seen(it.agent.run_stream("two")),
+            Seen(it.agent.run_stream("three")),
+        )
+        await failing.over.wait()
+        *_, event, raised = failing.notes
+        assert isinstance(event, ErrorEvent)
+        assert isinstance(raised, error)
+        assert event.error.kind == type(raised).__name__
+        assert it.kept == before
+        await following.over.wait()
+        assert following.notes[-1] == "end"
+        assert said(it.last) == ["one", "Yes.", "three"]
 
 
 @each_wire
-def test_the_go_original_left_half_a_turn_behind_when_a_run_failed_and_ours_does_not(
-    wire: SpokenWire, run_async: Any
+async def test_the_go_original_left_half_a_turn_behind_when_a_run_failed_and_ours_does_not(
+    wire: SpokenWire,
 ) -> None:
-    async def check() -> None:
-        replies = (ASKS_WEATHER, StatusReply(400, "no"), "Yes.")
-        async with conversing(wire, *replies, tools=[weather]) as it:
-            with pytest.raises(rxagents.BadRequestError):
-                await it.agent.run("How is Oslo?")
-            assert said(it.last) == ["How is Oslo?", "cold in Oslo"]
-            assert it.agent.memory.conversation("default").exchanges == ()
-            await it.agent.run("hello")
-            assert said(it.last) == ["hello"]
-
-    run_async(check())
-
-
-@each_wire
-def test_a_failed_tool_fails_no_run_and_is_remembered_as_the_model_saw_it(
-    wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        @rxagents.tool(name="weather")
-        def broken(city: str) -> str:
-            raise ZeroDivisionError(city)
-
-        replies = (ASKS_WEATHER, "I cannot tell.", "Yes.")
-        async with conversing(wire, *replies, tools=[broken]) as it:
+    replies = (ASKS_WEATHER, StatusReply(400, "no"), "Yes.")
+    async with conversing(wire, *replies, tools=[weather]) as it:
+        with pytest.raises(rxagents.BadRequestError):
             await it.agent.run("How is Oslo?")
-            await it.agent.run("Really?")
-            asked, result, answer, again = said(it.last)
-            assert (asked, answer, again) == ("How is Oslo?", "I cannot tell.", "Really?")
-            assert "ZeroDivisionError" in result
+        assert said(it.last) == ["How is Oslo?", "cold in Oslo"]
+        assert it.agent.memory.conversation("default").exchanges == ()
+        await it.agent.run("hello")
+        assert said(it.last) == ["hello"]
 
-    run_async(check())
+
+@each_wire
+async def test_a_failed_tool_fails_no_run_and_is_remembered_as_the_model_saw_it(
+    wire: SpokenWire,
+) -> None:
+    @rxagents.tool(name="weather")
+    def broken(city: str) -> str:
+        raise ZeroDivisionError(city)
+
+    replies = (ASKS_WEATHER, "I cannot tell.", "Yes.")
+    async with conversing(wire, *replies, tools=[broken]) as it:
+        await it.agent.run("How is Oslo?")
+        await it.agent.run("Really?")
+        asked, result, answer, again = said(it.last)
+        assert (asked, answer, again) == ("How is Oslo?", "I cannot tell.", "Really?")
+        assert "ZeroDivisionError" in result
 
 
 @each_wire
@@ -114,108 +105,86 @@ def test_a_failed_tool_fails_no_run_and_is_remembered_as_the_model_saw_it(
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_limit_that_is_reached_leaves_memory_as_it_was(
+async def test_a_limit_that_is_reached_leaves_memory_as_it_was(
     wire: SpokenWire,
     limits: dict[str, Any],
     replies: list[Any],
     error: type[Exception],
     requests: int,
-    run_async: Any,
 ) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.", *replies, tools=[weather], **limits) as it:
-            await it.agent.run("one")
-            before = it.kept
-            seen = Seen(it.agent.run_stream("two"))
-            await seen.over.wait()
-            *_, event, raised = seen.notes
-            assert isinstance(event, ErrorEvent)
-            assert type(raised) is error
-            assert it.kept == before
-            assert len(it.server.requests) == 1 + requests
-
-    run_async(check())
+    async with conversing(wire, "Yes.", *replies, tools=[weather], **limits) as it:
+        await it.agent.run("one")
+        before = it.kept
+        seen = Seen(it.agent.run_stream("two"))
+        await seen.over.wait()
+        *_, event, raised = seen.notes
+        assert isinstance(event, ErrorEvent)
+        assert type(raised) is error
+        assert it.kept == before
+        assert len(it.server.requests) == 1 + requests
 
 
 @each_wire
-def test_a_call_that_was_cut_off_leaves_memory_as_it_was(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        cut = replace(ASKS_WEATHER, cut_after=1, ending=Ending.CLOSE)
-        async with conversing(wire, "Yes.", cut, tools=[weather]) as it:
-            await it.agent.run("one")
-            before = it.kept
-            with pytest.raises(rxagents.TruncatedStreamError):
-                await it.agent.run("two")
-            assert it.kept == before
-
-    run_async(check())
-
-
-@each_wire
-def test_a_consumer_that_raises_leaves_memory_as_it_was_and_lets_the_next_run_go(
-    wire: SpokenWire, run_async: Any, loop_errors: list[dict[str, Any]]
-) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.") as it:
-            await it.agent.run("one")
-
-            def fail(event: StreamEvent) -> None:
-                raise ZeroDivisionError(event.type)
-
-            it.agent.run_stream("two").subscribe(fail)
-            following = Seen(it.agent.run_stream("three"))
-            await following.over.wait()
-            assert said(it.last) == ["one", "Yes.", "three"]
-            assert it.questions == ["one", "three"]
-            [context] = loop_errors
-            assert isinstance(context["exception"], ZeroDivisionError)
-            loop_errors.clear()
-
-    run_async(check())
-
-
-@each_wire
-def test_a_reader_that_raises_leaves_memory_as_it_was(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, Reply("a b c d e f g")) as it:
-            with pytest.raises(ZeroDivisionError):
-                async with to_aiter(it.agent.run_stream("one"), capacity=1) as events:
-                    async for _ in events:
-                        raise ZeroDivisionError
-            assert "one" not in it.kept
+async def test_a_call_that_was_cut_off_leaves_memory_as_it_was(wire: SpokenWire) -> None:
+    cut = replace(ASKS_WEATHER, cut_after=1, ending=Ending.CLOSE)
+    async with conversing(wire, "Yes.", cut, tools=[weather]) as it:
+        await it.agent.run("one")
+        before = it.kept
+        with pytest.raises(rxagents.TruncatedStreamError):
             await it.agent.run("two")
-            assert said(it.last) == ["two"]
-
-    run_async(check())
+        assert it.kept == before
 
 
 @each_wire
-def test_an_awaited_run_that_is_cancelled_leaves_memory_as_it_was(
-    wire: SpokenWire, run_async: Any
+async def test_a_consumer_that_raises_leaves_memory_as_it_was_and_lets_the_next_run_go(
+    wire: SpokenWire, loop_errors: list[Exception]
 ) -> None:
-    async def check() -> None:
-        tool = Endless()
-        async with conversing(wire, ASKS_WEATHER, "Yes.", tools=[tool.tool]) as it:
-            task = asyncio.create_task(it.agent.run("How is Oslo?"))
-            await tool.runs.wait()
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            assert tool.cancelled.is_set()
-            await it.agent.run("hello")
-            assert said(it.last) == ["hello"]
+    async with conversing(wire, "Yes.") as it:
+        await it.agent.run("one")
 
-    run_async(check())
+        def fail(event: StreamEvent) -> None:
+            raise ZeroDivisionError(event.type)
+
+        it.agent.run_stream("two").subscribe(fail)
+        following = Seen(it.agent.run_stream("three"))
+        await following.over.wait()
+        assert said(it.last) == ["one", "Yes.", "three"]
+        assert it.questions == ["one", "three"]
+        assert [type(error) for error in loop_errors] == [ZeroDivisionError]
+        loop_errors.clear()
 
 
 @each_wire
-def test_a_run_that_is_retried_is_remembered_once(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, StatusReply(400, "no"), "Yes.") as it:
-            seen = Seen(it.agent.run_stream("one").pipe(rx_ops.retry(2)))
-            await seen.over.wait()
-            assert "".join(map(sent_by, seen.notes[:-1])) == "Yes."
-            await settle()
-            assert len(it.agent.memory.conversation("default").exchanges) == 1
+async def test_a_reader_that_raises_leaves_memory_as_it_was(wire: SpokenWire) -> None:
+    async with conversing(wire, Reply("a b c d e f g")) as it:
+        with pytest.raises(ZeroDivisionError):
+            async with to_aiter(it.agent.run_stream("one"), capacity=1) as events:
+                async for _ in events:
+                    raise ZeroDivisionError
+        assert "one" not in it.kept
+        await it.agent.run("two")
+        assert said(it.last) == ["two"]
 
-    run_async(check())
+
+@each_wire
+async def test_an_awaited_run_that_is_cancelled_leaves_memory_as_it_was(wire: SpokenWire) -> None:
+    tool = Endless()
+    async with conversing(wire, ASKS_WEATHER, "Yes.", tools=[tool.tool]) as it:
+        task = asyncio.create_task(it.agent.run("How is Oslo?"))
+        await tool.runs.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert tool.cancelled.is_set()
+        await it.agent.run("hello")
+        assert said(it.last) == ["hello"]
+
+
+@each_wire
+async def test_a_run_that_is_retried_is_remembered_once(wire: SpokenWire) -> None:
+    async with conversing(wire, StatusReply(400, "no"), "Yes.") as it:
+        seen = Seen(it.agent.run_stream("one").pipe(rx_ops.retry(2)))
+        await seen.over.wait()
+        assert "".join(map(sent_by, seen.notes[:-1])) == "Yes."
+        await settle()
+        assert len(it.agent.memory.conversation("default").exchanges) == 1

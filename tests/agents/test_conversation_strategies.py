@@ -24,156 +24,127 @@ async def ask(it: Conversing, *texts: str) -> None:
 
 
 @each_wire
-def test_all_sends_everything(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.", memory=Memory("all")) as it:
-            await ask(it, "1", "2", "3", "4")
-            assert said(it.last) == ["1", "Yes.", "2", "Yes.", "3", "Yes.", "4"]
-
-    run_async(check())
+async def test_all_sends_everything(wire: SpokenWire) -> None:
+    async with conversing(wire, "Yes.", memory=Memory("all")) as it:
+        await ask(it, "1", "2", "3", "4")
+        assert said(it.last) == ["1", "Yes.", "2", "Yes.", "3", "Yes.", "4"]
 
 
 @each_wire
-def test_window_sends_the_newest_and_remembers_the_rest(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        memory = Memory("window", max_messages=2)
-        async with conversing(wire, "Yes.", memory=memory, system_prompt="Be brief.") as it:
-            await ask(it, "1", "2", "3", "4")
-            assert system_of(it.last) == ["Be brief."]
-            assert said(it.last) == ["3", "Yes.", "4"]
-            assert len(memory.conversation("default").exchanges) == 4
-
-    run_async(check())
+async def test_window_sends_the_newest_and_remembers_the_rest(wire: SpokenWire) -> None:
+    memory = Memory("window", max_messages=2)
+    async with conversing(wire, "Yes.", memory=memory, system_prompt="Be brief.") as it:
+        await ask(it, "1", "2", "3", "4")
+        assert system_of(it.last) == ["Be brief."]
+        assert said(it.last) == ["3", "Yes.", "4"]
+        assert len(memory.conversation("default").exchanges) == 4
 
 
 @each_wire
-def test_window_sends_no_call_without_its_result_at_any_limit(
-    wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        for limit in range(1, 9):
-            memory = Memory("window", max_messages=limit)
-            replies = (ASKS_WEATHER, "It is cold.", "Yes.")
-            async with conversing(wire, *replies, memory=memory, tools=[weather]) as it:
-                await ask(it, "Oslo?", "2", "3")
-                with_tool = ["Oslo?", "cold in Oslo", "It is cold."] if limit >= 6 else []
-                assert said(it.last) == [*with_tool, *(["2", "Yes."] if limit >= 2 else []), "3"]
-
-    run_async(check())
+async def test_window_sends_no_call_without_its_result_at_any_limit(wire: SpokenWire) -> None:
+    for limit in range(1, 9):
+        memory = Memory("window", max_messages=limit)
+        replies = (ASKS_WEATHER, "It is cold.", "Yes.")
+        async with conversing(wire, *replies, memory=memory, tools=[weather]) as it:
+            await ask(it, "Oslo?", "2", "3")
+            with_tool = ["Oslo?", "cold in Oslo", "It is cold."] if limit >= 6 else []
+            assert said(it.last) == [*with_tool, *(["2", "Yes."] if limit >= 2 else []), "3"]
 
 
 @each_wire
 @pytest.mark.parametrize("strategy", ["window", "selective", "summarize"])
-def test_the_newest_message_and_the_system_prompt_are_sent_at_the_smallest_limits(
-    wire: SpokenWire, strategy: Any, run_async: Any
+async def test_the_newest_message_and_the_system_prompt_are_sent_at_the_smallest_limits(
+    wire: SpokenWire, strategy: Any
 ) -> None:
-    async def check() -> None:
-        memory = Memory(strategy, max_messages=1, max_tokens=1)
-        async with conversing(wire, "Yes.", memory=memory, system_prompt="Be brief.") as it:
-            await ask(it, "a question of many words", "and another one")
-            assert system_of(it.last) == ["Be brief."]
-            assert said(it.last)[-1] == "and another one"
-
-    run_async(check())
+    memory = Memory(strategy, max_messages=1, max_tokens=1)
+    async with conversing(wire, "Yes.", memory=memory, system_prompt="Be brief.") as it:
+        await ask(it, "a question of many words", "and another one")
+        assert system_of(it.last) == ["Be brief."]
+        assert said(it.last)[-1] == "and another one"
 
 
 @each_wire
-def test_window_keeps_within_tokens_as_the_users_own_counter_has_them(
-    wire: SpokenWire, run_async: Any
+async def test_window_keeps_within_tokens_as_the_users_own_counter_has_them(
+    wire: SpokenWire,
 ) -> None:
-    async def check() -> None:
-        memory = Memory("window", max_tokens=4, count_tokens=lambda text: len(text.split()))
-        async with conversing(wire, "Yes.", memory=memory) as it:
-            await ask(it, "one", "two", "three of many words")
-            assert said(it.last) == ["one", "Yes.", "two", "Yes.", "three of many words"]
-            await ask(it, "four")
-            assert said(it.last) == ["four"]
-
-    run_async(check())
+    memory = Memory("window", max_tokens=4, count_tokens=lambda text: len(text.split()))
+    async with conversing(wire, "Yes.", memory=memory) as it:
+        await ask(it, "one", "two", "three of many words")
+        assert said(it.last) == ["one", "Yes.", "two", "Yes.", "three of many words"]
+        await ask(it, "four")
+        assert said(it.last) == ["four"]
 
 
 @each_wire
-def test_selective_sends_the_first_the_newest_and_what_is_asked_about(
-    wire: SpokenWire, run_async: Any
+async def test_selective_sends_the_first_the_newest_and_what_is_asked_about(
+    wire: SpokenWire,
 ) -> None:
-    async def check() -> None:
-        memory = Memory("selective", max_messages=6)
-        async with conversing(wire, "Yes.", memory=memory) as it:
-            await ask(it, "I am Eva", "I have a cat", "I have a dog", "I have a car", "bye")
-            await ask(it, "How is my cat?")
-            assert said(it.last)[::2] == ["I am Eva", "I have a cat", "bye", "How is my cat?"]
-            await ask(it, "And my dog?")
-            shown = ["I am Eva", "I have a dog", "How is my cat?", "And my dog?"]
-            assert said(it.last)[::2] == shown
-
-    run_async(check())
+    memory = Memory("selective", max_messages=6)
+    async with conversing(wire, "Yes.", memory=memory) as it:
+        await ask(it, "I am Eva", "I have a cat", "I have a dog", "I have a car", "bye")
+        await ask(it, "How is my cat?")
+        assert said(it.last)[::2] == ["I am Eva", "I have a cat", "bye", "How is my cat?"]
+        await ask(it, "And my dog?")
+        shown = ["I am Eva", "I have a dog", "How is my cat?", "And my dog?"]
+        assert said(it.last)[::2] == shown
 
 
 @each_wire
-def test_summarize_asks_the_model_once_and_only_when_there_is_too_much(
-    wire: SpokenWire, run_async: Any
+async def test_summarize_asks_the_model_once_and_only_when_there_is_too_much(
+    wire: SpokenWire,
 ) -> None:
-    async def check() -> None:
-        memory = Memory("summarize", max_messages=4)
-        replies = ("Yes.", "Yes.", "Yes.", SUMMARY, "Yes.")
-        async with conversing(
-            wire, *replies, memory=memory, system_prompt="Be brief.", tools=[weather]
-        ) as it:
-            await ask(it, "one", "two", "three", "four")
-            asked, answered = it.server.requests[3:]
-            assert "tools" not in asked.json()
-            assert "Be brief." not in system_of(asked)
-            [request] = said(asked)
-            assert "user: one\n\nassistant: Yes.\n\nuser: two" in request
-            assert "three" not in request
-            assert said(answered) == [SHOWN_SUMMARY, "three", "Yes.", "four"]
-            assert system_of(answered) == ["Be brief."]
-            await ask(it, "five")
-            assert said(it.last) == [SHOWN_SUMMARY, "three", "Yes.", "four", "Yes.", "five"]
-            assert len(it.server.requests) == 6
-
-    run_async(check())
+    memory = Memory("summarize", max_messages=4)
+    replies = ("Yes.", "Yes.", "Yes.", SUMMARY, "Yes.")
+    async with conversing(
+        wire, *replies, memory=memory, system_prompt="Be brief.", tools=[weather]
+    ) as it:
+        await ask(it, "one", "two", "three", "four")
+        asked, answered = it.server.requests[3:]
+        assert "tools" not in asked.json()
+        assert "Be brief." not in system_of(asked)
+        [request] = said(asked)
+        assert "user: one\n\nassistant: Yes.\n\nuser: two" in request
+        assert "three" not in request
+        assert said(answered) == [SHOWN_SUMMARY, "three", "Yes.", "four"]
+        assert system_of(answered) == ["Be brief."]
+        await ask(it, "five")
+        assert said(it.last) == [SHOWN_SUMMARY, "three", "Yes.", "four", "Yes.", "five"]
+        assert len(it.server.requests) == 6
 
 
 @each_wire
-def test_what_is_summed_up_holds_the_tools_results_and_the_summary_before_it(
-    wire: SpokenWire, run_async: Any
+async def test_what_is_summed_up_holds_the_tools_results_and_the_summary_before_it(
+    wire: SpokenWire,
 ) -> None:
-    async def check() -> None:
-        memory = Memory("summarize", max_messages=2)
-        replies = (ASKS_WEATHER, "It is cold.", "They asked of Oslo.", "Yes.", SUMMARY, "Yes.")
-        async with conversing(wire, *replies, memory=memory, tools=[weather]) as it:
-            await ask(it, "Oslo?", "two")
-            assert "cold in Oslo" in said(it.server.requests[2])[0]
-            assert "Summary so far: none" in said(it.server.requests[2])[0]
-            memory._max_messages = 1
-            await ask(it, "three")
-            assert "Summary so far: They asked of Oslo." in said(it.server.requests[4])[0]
-            assert said(it.last) == [SHOWN_SUMMARY, "three"]
-
-    run_async(check())
+    memory = Memory("summarize", max_messages=2)
+    replies = (ASKS_WEATHER, "It is cold.", "They asked of Oslo.", "Yes.", SUMMARY, "Yes.")
+    async with conversing(wire, *replies, memory=memory, tools=[weather]) as it:
+        await ask(it, "Oslo?", "two")
+        assert "cold in Oslo" in said(it.server.requests[2])[0]
+        assert "Summary so far: none" in said(it.server.requests[2])[0]
+        memory._max_messages = 1
+        await ask(it, "three")
+        assert "Summary so far: They asked of Oslo." in said(it.server.requests[4])[0]
+        assert said(it.last) == [SHOWN_SUMMARY, "three"]
 
 
 @each_wire
-def test_a_summary_is_no_instruction_and_no_event_but_counts_as_usage(
-    wire: SpokenWire, run_async: Any
+async def test_a_summary_is_no_instruction_and_no_event_but_counts_as_usage(
+    wire: SpokenWire,
 ) -> None:
-    async def check() -> None:
-        memory = Memory("summarize", max_messages=1)
-        summary, answer = Reply(SUMMARY, usage=Usage(5, 6)), Reply("Ah.", usage=Usage(7, 8))
-        async with conversing(wire, "Yes.", summary, answer, memory=memory) as it:
-            await ask(it, "one")
-            seen = Seen(it.agent.run_stream("two"))
-            await seen.over.wait()
-            assert SUMMARY not in " ".join(system_of(it.last))
-            tokens = [event.content for event in seen.notes if isinstance(event, Token)]
-            assert "".join(tokens) == "Ah."
-            [complete] = [event for event in seen.notes if isinstance(event, Complete)]
-            assert complete.usage is not None
-            assert (complete.usage.input_tokens, complete.usage.output_tokens) == (12, 14)
-            assert complete.iterations == 1
-
-    run_async(check())
+    memory = Memory("summarize", max_messages=1)
+    summary, answer = Reply(SUMMARY, usage=Usage(5, 6)), Reply("Ah.", usage=Usage(7, 8))
+    async with conversing(wire, "Yes.", summary, answer, memory=memory) as it:
+        await ask(it, "one")
+        seen = Seen(it.agent.run_stream("two"))
+        await seen.over.wait()
+        assert SUMMARY not in " ".join(system_of(it.last))
+        tokens = [event.content for event in seen.notes if isinstance(event, Token)]
+        assert "".join(tokens) == "Ah."
+        [complete] = [event for event in seen.notes if isinstance(event, Complete)]
+        assert complete.usage is not None
+        assert (complete.usage.input_tokens, complete.usage.output_tokens) == (12, 14)
+        assert complete.iterations == 1
 
 
 @each_wire
@@ -191,76 +162,64 @@ def test_a_summary_is_no_instruction_and_no_event_but_counts_as_usage(
     ],
     ids=["refused", "cut off", "empty", "withheld", "broken"],
 )
-def test_a_summary_that_fails_fails_the_run_and_leaves_memory_as_it_was(
-    wire: SpokenWire, fault: Any, error: type[Exception], run_async: Any
+async def test_a_summary_that_fails_fails_the_run_and_leaves_memory_as_it_was(
+    wire: SpokenWire, fault: Any, error: type[Exception]
 ) -> None:
-    async def check() -> None:
-        memory = Memory("summarize", max_messages=1)
-        async with conversing(wire, "Yes.", fault, SUMMARY, "Yes.", memory=memory) as it:
-            await ask(it, "one")
-            before = it.kept
-            seen = Seen(it.agent.run_stream("two"))
-            await seen.over.wait()
-            event, raised = seen.notes
-            assert isinstance(event, ErrorEvent)
-            assert isinstance(raised, error)
-            assert event.error.kind == type(raised).__name__
-            assert it.kept == before
-            await ask(it, "three")
-            assert said(it.last) == [SHOWN_SUMMARY, "three"]
-
-    run_async(check())
+    memory = Memory("summarize", max_messages=1)
+    async with conversing(wire, "Yes.", fault, SUMMARY, "Yes.", memory=memory) as it:
+        await ask(it, "one")
+        before = it.kept
+        seen = Seen(it.agent.run_stream("two"))
+        await seen.over.wait()
+        event, raised = seen.notes
+        assert isinstance(event, ErrorEvent)
+        assert isinstance(raised, error)
+        assert event.error.kind == type(raised).__name__
+        assert it.kept == before
+        await ask(it, "three")
+        assert said(it.last) == [SHOWN_SUMMARY, "three"]
 
 
 @each_wire
-def test_a_run_that_fails_after_its_summary_keeps_neither(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        memory = Memory("summarize", max_messages=1)
-        replies = ("Yes.", SUMMARY, StatusReply(400, "no"))
-        async with conversing(wire, *replies, memory=memory) as it:
-            await ask(it, "one")
-            before = it.kept
-            with pytest.raises(rxagents.BadRequestError):
-                await ask(it, "two")
-            assert it.kept == before
-
-    run_async(check())
+async def test_a_run_that_fails_after_its_summary_keeps_neither(wire: SpokenWire) -> None:
+    memory = Memory("summarize", max_messages=1)
+    replies = ("Yes.", SUMMARY, StatusReply(400, "no"))
+    async with conversing(wire, *replies, memory=memory) as it:
+        await ask(it, "one")
+        before = it.kept
+        with pytest.raises(rxagents.BadRequestError):
+            await ask(it, "two")
+        assert it.kept == before
 
 
 @each_wire
-def test_a_counter_of_tokens_that_raises_fails_the_run_as_anything_else_does(
-    wire: SpokenWire, run_async: Any
+async def test_a_counter_of_tokens_that_raises_fails_the_run_as_anything_else_does(
+    wire: SpokenWire,
 ) -> None:
-    async def check() -> None:
-        def count(text: str) -> int:
-            raise ZeroDivisionError(text)
+    def count(text: str) -> int:
+        raise ZeroDivisionError(text)
 
-        memory = Memory("window", max_tokens=9, count_tokens=count)
-        async with conversing(wire, "Yes.", memory=memory) as it:
-            await ask(it, "one")
-            seen = Seen(it.agent.run_stream("two"))
-            await seen.over.wait()
-            assert [type(note) for note in seen.notes] == [ErrorEvent, ZeroDivisionError]
-            assert len(it.server.requests) == 1
-
-    run_async(check())
+    memory = Memory("window", max_tokens=9, count_tokens=count)
+    async with conversing(wire, "Yes.", memory=memory) as it:
+        await ask(it, "one")
+        seen = Seen(it.agent.run_stream("two"))
+        await seen.over.wait()
+        assert [type(note) for note in seen.notes] == [ErrorEvent, ZeroDivisionError]
+        assert len(it.server.requests) == 1
 
 
 @each_wire
-def test_a_conversation_that_is_forgotten_while_it_is_summed_up_stays_forgotten(
-    wire: SpokenWire, run_async: Any
+async def test_a_conversation_that_is_forgotten_while_it_is_summed_up_stays_forgotten(
+    wire: SpokenWire,
 ) -> None:
-    async def check() -> None:
-        memory = Memory("summarize", max_messages=1)
-        replies = ("Yes.", Reply(SUMMARY, delay=0.02), "Yes.")
-        async with conversing(wire, *replies, memory=memory) as it:
-            await ask(it, "one")
-            run = asyncio.create_task(it.agent.run("two"))
-            await it.server.received(2)
-            memory.forget("default")
-            await run
-            assert it.kept == '{"exchanges":[],"summary":""}'
-            await ask(it, "three")
-            assert said(it.last) == ["three"]
-
-    run_async(check())
+    memory = Memory("summarize", max_messages=1)
+    replies = ("Yes.", Reply(SUMMARY, delay=0.02), "Yes.")
+    async with conversing(wire, *replies, memory=memory) as it:
+        await ask(it, "one")
+        run = asyncio.create_task(it.agent.run("two"))
+        await it.server.received(2)
+        memory.forget("default")
+        await run
+        assert it.kept == '{"exchanges":[],"summary":""}'
+        await ask(it, "three")
+        assert said(it.last) == ["three"]

@@ -8,7 +8,6 @@ import pytest
 from observing import Seen, settle
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 from reactivex.testing import TestScheduler
-from supervised import run_supervised
 
 import rxagents
 from rxagents import (
@@ -22,6 +21,8 @@ from rxagents import (
     ToolCall,
 )
 from rxagents.testing import Reply, ScriptedLLM
+
+pytestmark = pytest.mark.virtual_time
 
 
 class Noted:
@@ -97,54 +98,42 @@ def test_the_time_of_a_summary_is_the_runs_own() -> None:
 
 
 @pytest.mark.parametrize("steps", range(40))
-def test_a_run_is_remembered_exactly_if_its_complete_was_told(steps: int) -> None:
-    async def check() -> None:
-        agent = ConversationalAgent(ScriptedLLM("yes"))
-        seen: list[StreamEvent] = []
-        scheduler = AsyncIOScheduler(asyncio.get_running_loop())
-        subscription = agent.run_stream("one").subscribe(seen.append, scheduler=scheduler)
-        for _ in range(steps):
+async def test_a_run_is_remembered_exactly_if_its_complete_was_told(steps: int) -> None:
+    agent = ConversationalAgent(ScriptedLLM("yes"))
+    seen: list[StreamEvent] = []
+    scheduler = AsyncIOScheduler(asyncio.get_running_loop())
+    subscription = agent.run_stream("one").subscribe(seen.append, scheduler=scheduler)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    subscription.dispose()
+    await settle()
+    told = any(isinstance(event, Complete) for event in seen)
+    assert bool(agent.memory.conversation("default").exchanges) == told
+
+
+async def test_forty_steps_are_enough_for_a_run_to_end() -> None:
+    agent = ConversationalAgent(ScriptedLLM("yes"))
+    scheduler = AsyncIOScheduler(asyncio.get_running_loop())
+    with agent.run_stream("one").subscribe(scheduler=scheduler):
+        for _ in range(39):
             await asyncio.sleep(0)
-        subscription.dispose()
-        await settle()
-        told = any(isinstance(event, Complete) for event in seen)
-        assert bool(agent.memory.conversation("default").exchanges) == told
-
-    run_supervised(check())
+    assert len(agent.memory.conversation("default").exchanges) == 1
 
 
-def test_forty_steps_are_enough_for_a_run_to_end() -> None:
-    async def check() -> None:
-        agent = ConversationalAgent(ScriptedLLM("yes"))
-        scheduler = AsyncIOScheduler(asyncio.get_running_loop())
-        with agent.run_stream("one").subscribe(scheduler=scheduler):
-            for _ in range(39):
-                await asyncio.sleep(0)
-        assert len(agent.memory.conversation("default").exchanges) == 1
-
-    run_supervised(check())
+async def test_many_runs_of_one_conversation_are_all_remembered_in_their_order() -> None:
+    agent = ConversationalAgent(ScriptedLLM("yes"), memory=Memory("window", max_messages=2))
+    await asyncio.gather(*(agent.run(str(number)) for number in range(300)))
+    kept = agent.memory.conversation("default").exchanges
+    assert [exchange[0].text for exchange in kept] == [str(each) for each in range(300)]
 
 
-def test_many_runs_of_one_conversation_are_all_remembered_in_their_order() -> None:
-    async def check() -> None:
-        agent = ConversationalAgent(ScriptedLLM("yes"), memory=Memory("window", max_messages=2))
-        await asyncio.gather(*(agent.run(str(number)) for number in range(300)))
-        kept = agent.memory.conversation("default").exchanges
-        assert [exchange[0].text for exchange in kept] == [str(each) for each in range(300)]
-
-    run_supervised(check())
-
-
-def test_many_conversations_do_not_mix() -> None:
-    async def check() -> None:
-        agent = ConversationalAgent(ScriptedLLM("yes"))
-        runs = [agent.run(f"{name} {turn}", str(name)) for turn in range(5) for name in range(20)]
-        await asyncio.gather(*runs)
-        for name in range(20):
-            kept = agent.memory.conversation(str(name)).exchanges
-            assert [each[0].text for each in kept] == [f"{name} {turn}" for turn in range(5)]
-
-    run_supervised(check())
+async def test_many_conversations_do_not_mix() -> None:
+    agent = ConversationalAgent(ScriptedLLM("yes"))
+    runs = [agent.run(f"{name} {turn}", str(name)) for turn in range(5) for name in range(20)]
+    await asyncio.gather(*runs)
+    for name in range(20):
+        kept = agent.memory.conversation(str(name)).exchanges
+        assert [each[0].text for each in kept] == [f"{name} {turn}" for turn in range(5)]
 
 
 def test_a_later_loop_is_not_in_the_way_of_what_an_earlier_one_left() -> None:

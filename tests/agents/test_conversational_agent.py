@@ -34,244 +34,195 @@ WITHHELD = Reply("I can", finish_reason="content_filter")
 
 
 @each_wire
-def test_what_was_said_is_remembered_across_runs(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Hello Eva.", "You are Eva.", "Bye.") as it:
-            assert (await it.agent.run("I am Eva.")).output == "Hello Eva."
-            assert (await it.agent.run("Who am I?")).output == "You are Eva."
-            await it.agent.run("Bye.")
-            assert said(it.last) == [
-                "I am Eva.",
-                "Hello Eva.",
-                "Who am I?",
-                "You are Eva.",
-                "Bye.",
-            ]
-
-    run_async(check())
+async def test_what_was_said_is_remembered_across_runs(wire: SpokenWire) -> None:
+    async with conversing(wire, "Hello Eva.", "You are Eva.", "Bye.") as it:
+        assert (await it.agent.run("I am Eva.")).output == "Hello Eva."
+        assert (await it.agent.run("Who am I?")).output == "You are Eva."
+        await it.agent.run("Bye.")
+        assert said(it.last) == [
+            "I am Eva.",
+            "Hello Eva.",
+            "Who am I?",
+            "You are Eva.",
+            "Bye.",
+        ]
 
 
 @each_wire
-def test_conversations_of_other_ids_know_nothing_of_it(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.") as it:
-            await it.agent.run("one")
-            await it.agent.run("two", "other")
-            assert said(it.last) == ["two"]
-            await it.agent.run("three", conversation_id="other")
-            assert said(it.last) == ["two", "Yes.", "three"]
-            await it.agent.run("four")
-            assert said(it.last) == ["one", "Yes.", "four"]
-
-    run_async(check())
+async def test_conversations_of_other_ids_know_nothing_of_it(wire: SpokenWire) -> None:
+    async with conversing(wire, "Yes.") as it:
+        await it.agent.run("one")
+        await it.agent.run("two", "other")
+        assert said(it.last) == ["two"]
+        await it.agent.run("three", conversation_id="other")
+        assert said(it.last) == ["two", "Yes.", "three"]
+        await it.agent.run("four")
+        assert said(it.last) == ["one", "Yes.", "four"]
 
 
 @each_wire
-def test_an_exchange_with_tools_is_sent_back_whole(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        replies = (replace(ASKS_WEATHER, reasoning="Look it up."), "It is cold.", "Very.")
-        async with conversing(wire, *replies, tools=[weather]) as it:
-            events = await it.agent.run_stream("How is Oslo?").pipe(rx_ops.to_list())
-            kinds = [type(event) for event in events if not isinstance(event, rxagents.Reasoning)]
-            assert kinds[:2] == [ToolStart, ToolEnd]
-            assert (await it.agent.run("How cold?")).output == "Very."
-            assert said(it.last) == ["How is Oslo?", "cold in Oslo", "It is cold.", "How cold?"]
-            [exchange, _] = it.agent.memory.conversation("default").exchanges
-            assert [message.role for message in exchange] == [
-                "user",
-                "assistant",
-                "tool",
-                "assistant",
-            ]
-
-    run_async(check())
+async def test_an_exchange_with_tools_is_sent_back_whole(wire: SpokenWire) -> None:
+    replies = (replace(ASKS_WEATHER, reasoning="Look it up."), "It is cold.", "Very.")
+    async with conversing(wire, *replies, tools=[weather]) as it:
+        events = await it.agent.run_stream("How is Oslo?").pipe(rx_ops.to_list())
+        kinds = [type(event) for event in events if not isinstance(event, rxagents.Reasoning)]
+        assert kinds[:2] == [ToolStart, ToolEnd]
+        assert (await it.agent.run("How cold?")).output == "Very."
+        assert said(it.last) == ["How is Oslo?", "cold in Oslo", "It is cold.", "How cold?"]
+        [exchange, _] = it.agent.memory.conversation("default").exchanges
+        assert [message.role for message in exchange] == [
+            "user",
+            "assistant",
+            "tool",
+            "assistant",
+        ]
 
 
 @each_wire
-def test_an_exchange_is_sent_back_from_an_exported_conversation_too(
-    wire: SpokenWire, run_async: Any
+async def test_an_exchange_is_sent_back_from_an_exported_conversation_too(wire: SpokenWire) -> None:
+    memory = Memory()
+    replies = (replace(ASKS_WEATHER, reasoning="Look it up."), "It is cold.", "Very.")
+    async with conversing(wire, *replies, tools=[weather]) as it:
+        await it.agent.run(Message.user("How is Oslo?", PICTURE))
+        memory.load("default", it.kept)
+        await it.agent.run("How cold?")
+        later = ConversationalAgent(it.agent._llm, [weather], memory=memory)
+        await later.run("How cold?")
+        assert it.server.requests[-1].json() == it.server.requests[-2].json()
+
+
+@each_wire
+async def test_images_stay_in_the_conversation(wire: SpokenWire) -> None:
+    async with conversing(wire, "A cat.", "Black.") as it:
+        await it.agent.run(Message.user("What is it?", PICTURE))
+        await it.agent.run("Which colour?")
+        assert said(it.last) == ["What is it?", "A cat.", "Which colour?"]
+        assert it.last.body.count(b64encode(PICTURE.data)) == 1
+
+
+@each_wire
+async def test_a_conversation_of_several_messages_is_one_exchange(wire: SpokenWire) -> None:
+    async with conversing(wire, "Yes.") as it:
+        await it.agent.run(["one", {"role": "assistant", "content": "two"}, "three"])
+        await it.agent.run("four")
+        assert said(it.last) == ["one", "two", "three", "Yes.", "four"]
+        assert len(it.agent.memory.conversation("default").exchanges) == 2
+
+
+@each_wire
+async def test_the_system_prompt_is_the_agents_and_never_part_of_what_is_kept(
+    wire: SpokenWire,
 ) -> None:
-    async def check() -> None:
-        memory = Memory()
-        replies = (replace(ASKS_WEATHER, reasoning="Look it up."), "It is cold.", "Very.")
-        async with conversing(wire, *replies, tools=[weather]) as it:
-            await it.agent.run(Message.user("How is Oslo?", PICTURE))
-            memory.load("default", it.kept)
-            await it.agent.run("How cold?")
-            later = ConversationalAgent(it.agent._llm, [weather], memory=memory)
-            await later.run("How cold?")
-            assert it.server.requests[-1].json() == it.server.requests[-2].json()
-
-    run_async(check())
+    memory = Memory()
+    async with conversing(wire, "Yes.", memory=memory, system_prompt="Be brief.") as it:
+        await it.agent.run("one")
+        assert system_of(it.last) == ["Be brief."]
+        other = ConversationalAgent(it.agent._llm, memory=memory, system_prompt="Be kind.")
+        await other.run("two")
+        assert system_of(it.last) == ["Be kind."]
+        assert said(it.last) == ["one", "Yes.", "two"]
+        assert "Be " not in it.kept
 
 
 @each_wire
-def test_images_stay_in_the_conversation(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, "A cat.", "Black.") as it:
-            await it.agent.run(Message.user("What is it?", PICTURE))
-            await it.agent.run("Which colour?")
-            assert said(it.last) == ["What is it?", "A cat.", "Which colour?"]
-            assert it.last.body.count(b64encode(PICTURE.data)) == 1
-
-    run_async(check())
+async def test_two_agents_may_share_a_memory(wire: SpokenWire) -> None:
+    memory = Memory()
+    async with conversing(wire, "Yes.", memory=memory) as it:
+        other = ConversationalAgent(it.agent._llm, memory=memory)
+        await asyncio.gather(it.agent.run("one"), other.run("two"))
+        assert said(it.last) == ["one", "Yes.", "two"]
 
 
 @each_wire
-def test_a_conversation_of_several_messages_is_one_exchange(
-    wire: SpokenWire, run_async: Any
+async def test_the_events_end_with_the_answer_and_what_it_cost(wire: SpokenWire) -> None:
+    asks, answers = replace(ASKS_WEATHER, usage=Usage(5, 6, 11)), Usage(7, 8, 15)
+    replies = (asks, Reply("It is cold.", usage=answers))
+    async with conversing(wire, *replies, tools=[weather]) as it:
+        events = await it.agent.run_stream("How is Oslo?").pipe(rx_ops.to_list())
+        *_, answer, complete = events
+        assert isinstance(answer, Answer)
+        assert isinstance(complete, Complete)
+        assert answer.content == complete.content == "It is cold."
+        assert (complete.iterations, complete.finish_reason) == (2, "stop")
+        assert complete.usage is not None
+        assert (complete.usage.input_tokens, complete.usage.output_tokens) == (12, 14)
+        tokens = [event.content for event in events if isinstance(event, Token)]
+        assert "".join(tokens) == "It is cold."
+
+
+@each_wire
+async def test_run_is_the_fold_of_run_stream(wire: SpokenWire) -> None:
+    replies = (ASKS_WEATHER, Reply("It is cold.", usage=Usage(7, 8, 15)))
+    async with conversing(wire, *replies, *replies, tools=[weather]) as it:
+        *_, complete = await it.agent.run_stream("Oslo?", "a").pipe(rx_ops.to_list())
+        result = await it.agent.run("Oslo?", "b")
+        assert isinstance(complete, Complete)
+        assert (result.output, result.usage) == (complete.content, complete.usage)
+        assert (result.iterations, result.finish_reason) == (2, complete.finish_reason)
+        [exchange] = it.agent.memory.conversation("b").exchanges
+        assert result.messages == exchange
+        assert [m.role for m in exchange] == ["user", "assistant", "tool", "assistant"]
+
+
+@each_wire
+async def test_a_stream_that_is_subscribed_to_twice_is_two_runs(wire: SpokenWire) -> None:
+    async with conversing(wire, "Yes.") as it:
+        stream = it.agent.run_stream("Again?")
+        seen = [Seen(stream), Seen(stream)]
+        assert it.server.requests == []
+        for each in seen:
+            await each.over.wait()
+            assert each.notes[-1] == "end"
+        assert [said(request) for request in it.server.requests] == [
+            ["Again?"],
+            ["Again?", "Yes.", "Again?"],
+        ]
+
+
+@each_wire
+async def test_memory_has_the_exchange_when_complete_is_told(wire: SpokenWire) -> None:
+    async with conversing(wire, "Yes.") as it:
+        kept: dict[str, bool] = {}
+        async with to_aiter(it.agent.run_stream("one"), capacity=1) as events:
+            async for event in events:
+                kept[event.type] = "one" in it.kept
+        assert kept["complete"]
+        complete = rx_ops.filter(lambda event: isinstance(event, Complete))
+        await it.agent.run_stream("two").pipe(complete, rx_ops.take(1))
+        assert "two" in it.kept
+
+
+@each_wire
+async def test_what_a_content_filter_withheld_is_not_remembered_since_it_would_be_withheld_again(
+    wire: SpokenWire,
 ) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.") as it:
-            await it.agent.run(["one", {"role": "assistant", "content": "two"}, "three"])
-            await it.agent.run("four")
-            assert said(it.last) == ["one", "two", "three", "Yes.", "four"]
-            assert len(it.agent.memory.conversation("default").exchanges) == 2
-
-    run_async(check())
+    async with conversing(wire, "Yes.", WITHHELD, "Yes.") as it:
+        await it.agent.run("one")
+        result = await it.agent.run("something forbidden")
+        assert result.finish_reason == "content_filter"
+        await it.agent.run("three")
+        assert said(it.last) == ["one", "Yes.", "three"]
 
 
 @each_wire
-def test_the_system_prompt_is_the_agents_and_never_part_of_what_is_kept(
-    wire: SpokenWire, run_async: Any
+async def test_an_empty_answer_is_not_remembered(wire: SpokenWire) -> None:
+    async with conversing(wire, Reply(reasoning="Hm."), "Yes.") as it:
+        assert (await it.agent.run("one")).output == ""
+        await it.agent.run("two")
+        assert said(it.last) == ["two"]
+
+
+@each_wire
+async def test_a_tool_that_was_added_is_there_in_the_next_run_of_the_conversation(
+    wire: SpokenWire,
 ) -> None:
-    async def check() -> None:
-        memory = Memory()
-        async with conversing(wire, "Yes.", memory=memory, system_prompt="Be brief.") as it:
-            await it.agent.run("one")
-            assert system_of(it.last) == ["Be brief."]
-            other = ConversationalAgent(it.agent._llm, memory=memory, system_prompt="Be kind.")
-            await other.run("two")
-            assert system_of(it.last) == ["Be kind."]
-            assert said(it.last) == ["one", "Yes.", "two"]
-            assert "Be " not in it.kept
-
-    run_async(check())
-
-
-@each_wire
-def test_two_agents_may_share_a_memory(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        memory = Memory()
-        async with conversing(wire, "Yes.", memory=memory) as it:
-            other = ConversationalAgent(it.agent._llm, memory=memory)
-            await asyncio.gather(it.agent.run("one"), other.run("two"))
-            assert said(it.last) == ["one", "Yes.", "two"]
-
-    run_async(check())
-
-
-@each_wire
-def test_the_events_end_with_the_answer_and_what_it_cost(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        asks, answers = replace(ASKS_WEATHER, usage=Usage(5, 6, 11)), Usage(7, 8, 15)
-        replies = (asks, Reply("It is cold.", usage=answers))
-        async with conversing(wire, *replies, tools=[weather]) as it:
-            events = await it.agent.run_stream("How is Oslo?").pipe(rx_ops.to_list())
-            *_, answer, complete = events
-            assert isinstance(answer, Answer)
-            assert isinstance(complete, Complete)
-            assert answer.content == complete.content == "It is cold."
-            assert (complete.iterations, complete.finish_reason) == (2, "stop")
-            assert complete.usage is not None
-            assert (complete.usage.input_tokens, complete.usage.output_tokens) == (12, 14)
-            tokens = [event.content for event in events if isinstance(event, Token)]
-            assert "".join(tokens) == "It is cold."
-
-    run_async(check())
-
-
-@each_wire
-def test_run_is_the_fold_of_run_stream(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        replies = (ASKS_WEATHER, Reply("It is cold.", usage=Usage(7, 8, 15)))
-        async with conversing(wire, *replies, *replies, tools=[weather]) as it:
-            *_, complete = await it.agent.run_stream("Oslo?", "a").pipe(rx_ops.to_list())
-            result = await it.agent.run("Oslo?", "b")
-            assert isinstance(complete, Complete)
-            assert (result.output, result.usage) == (complete.content, complete.usage)
-            assert (result.iterations, result.finish_reason) == (2, complete.finish_reason)
-            [exchange] = it.agent.memory.conversation("b").exchanges
-            assert result.messages == exchange
-            assert [m.role for m in exchange] == ["user", "assistant", "tool", "assistant"]
-
-    run_async(check())
-
-
-@each_wire
-def test_a_stream_that_is_subscribed_to_twice_is_two_runs(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.") as it:
-            stream = it.agent.run_stream("Again?")
-            seen = [Seen(stream), Seen(stream)]
-            assert it.server.requests == []
-            for each in seen:
-                await each.over.wait()
-                assert each.notes[-1] == "end"
-            assert [said(request) for request in it.server.requests] == [
-                ["Again?"],
-                ["Again?", "Yes.", "Again?"],
-            ]
-
-    run_async(check())
-
-
-@each_wire
-def test_memory_has_the_exchange_when_complete_is_told(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.") as it:
-            kept: dict[str, bool] = {}
-            async with to_aiter(it.agent.run_stream("one"), capacity=1) as events:
-                async for event in events:
-                    kept[event.type] = "one" in it.kept
-            assert kept["complete"]
-            complete = rx_ops.filter(lambda event: isinstance(event, Complete))
-            await it.agent.run_stream("two").pipe(complete, rx_ops.take(1))
-            assert "two" in it.kept
-
-    run_async(check())
-
-
-@each_wire
-def test_what_a_content_filter_withheld_is_not_remembered_since_it_would_be_withheld_again(
-    wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.", WITHHELD, "Yes.") as it:
-            await it.agent.run("one")
-            result = await it.agent.run("something forbidden")
-            assert result.finish_reason == "content_filter"
-            await it.agent.run("three")
-            assert said(it.last) == ["one", "Yes.", "three"]
-
-    run_async(check())
-
-
-@each_wire
-def test_an_empty_answer_is_not_remembered(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with conversing(wire, Reply(reasoning="Hm."), "Yes.") as it:
-            assert (await it.agent.run("one")).output == ""
-            await it.agent.run("two")
-            assert said(it.last) == ["two"]
-
-    run_async(check())
-
-
-@each_wire
-def test_a_tool_that_was_added_is_there_in_the_next_run_of_the_conversation(
-    wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        async with conversing(wire, "Yes.", ASKS_WEATHER, "It is cold.") as it:
-            await it.agent.run("one")
-            assert "tools" not in it.last.json()
-            it.agent.add_tool(weather)
-            await it.agent.run("How is Oslo?")
-            assert "tools" in it.last.json()
-            assert said(it.last)[-1] == "cold in Oslo"
-
-    run_async(check())
+    async with conversing(wire, "Yes.", ASKS_WEATHER, "It is cold.") as it:
+        await it.agent.run("one")
+        assert "tools" not in it.last.json()
+        it.agent.add_tool(weather)
+        await it.agent.run("How is Oslo?")
+        assert "tools" in it.last.json()
+        assert said(it.last)[-1] == "cold in Oslo"
 
 
 @pytest.mark.parametrize(

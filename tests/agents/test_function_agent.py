@@ -50,67 +50,56 @@ def in_the_middle(wire: SpokenWire, reply: Reply, text: bytes) -> int:
 
 
 @each_wire
-def test_an_answer_at_once_is_tokens_answer_and_complete(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        reply = Reply("Hello there, Ada", usage=Usage(5, 6, 11))
-        async with served(wire, reply) as (_, llm):
-            seen = await seen_to_end(FunctionAgent(llm).run_stream("hi"))
-        assert seen.kinds == ["token", "answer", "complete"]
-        assert [token.content for token in seen.all(Token)] == reply.deltas()
-        assert {token.section for token in seen.all(Token)} == {""}
-        complete = seen.events[-1]
-        assert isinstance(complete, Complete)
-        assert complete.content == seen.events[-2].content == "Hello there, Ada"
-        assert (complete.iterations, complete.finish_reason) == (1, "stop")
-
-    run_async(check())
+async def test_an_answer_at_once_is_tokens_answer_and_complete(wire: SpokenWire) -> None:
+    reply = Reply("Hello there, Ada", usage=Usage(5, 6, 11))
+    async with served(wire, reply) as (_, llm):
+        seen = await seen_to_end(FunctionAgent(llm).run_stream("hi"))
+    assert seen.kinds == ["token", "answer", "complete"]
+    assert [token.content for token in seen.all(Token)] == reply.deltas()
+    assert {token.section for token in seen.all(Token)} == {""}
+    complete = seen.events[-1]
+    assert isinstance(complete, Complete)
+    assert complete.content == seen.events[-2].content == "Hello there, Ada"
+    assert (complete.iterations, complete.finish_reason) == (1, "stop")
 
 
 @each_wire
-def test_the_events_of_a_turn_with_calls_come_in_their_order(
-    wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        first = Reply("Let me look.", reasoning="Two calls.", tool_calls=[OSLO, ROME])
-        async with served(wire, first, "Cold.") as (_, llm):
-            made = FunctionAgent(llm, [Calls().weather()], tool_concurrency=1)
-            seen = await seen_to_end(made.run_stream("hi"))
-        assert seen.kinds == [
-            "reasoning",
-            "token",
-            "tool_start",
-            "tool_end",
-            "tool_start",
-            "tool_end",
-            "token",
-            "answer",
-            "complete",
-        ]
-
-    run_async(check())
+async def test_the_events_of_a_turn_with_calls_come_in_their_order(wire: SpokenWire) -> None:
+    first = Reply("Let me look.", reasoning="Two calls.", tool_calls=[OSLO, ROME])
+    async with served(wire, first, "Cold.") as (_, llm):
+        made = FunctionAgent(llm, [Calls().weather()], tool_concurrency=1)
+        seen = await seen_to_end(made.run_stream("hi"))
+    assert seen.kinds == [
+        "reasoning",
+        "token",
+        "tool_start",
+        "tool_end",
+        "tool_start",
+        "tool_end",
+        "token",
+        "answer",
+        "complete",
+    ]
 
 
 @each_wire
-def test_the_models_own_words_and_calls_go_back_to_it(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        first = Reply("Let me look.", tool_calls=[OSLO, ROME])
-        async with served(wire, first, "Cold.") as (server, llm):
-            result = await FunctionAgent(llm, [Calls().weather()]).run("hi")
-            roles = [message.role for message in result.messages]
-            assert roles == ["user", "assistant", "tool", "tool", "assistant"]
-            said = result.messages[1]
-            assert (said.text, [call.parse() for call in said.tool_calls]) == (
-                "Let me look.",
-                [OSLO.parse(), ROME.parse()],
-            )
-            body = server.requests[1].body.decode()
-            assert body.index("Let me look.") < body.index("Oslo is cold") < body.index("Rome is")
-
-    run_async(check())
+async def test_the_models_own_words_and_calls_go_back_to_it(wire: SpokenWire) -> None:
+    first = Reply("Let me look.", tool_calls=[OSLO, ROME])
+    async with served(wire, first, "Cold.") as (server, llm):
+        result = await FunctionAgent(llm, [Calls().weather()]).run("hi")
+        roles = [message.role for message in result.messages]
+        assert roles == ["user", "assistant", "tool", "tool", "assistant"]
+        said = result.messages[1]
+        assert (said.text, [call.parse() for call in said.tool_calls]) == (
+            "Let me look.",
+            [OSLO.parse(), ROME.parse()],
+        )
+        body = server.requests[1].body.decode()
+        assert body.index("Let me look.") < body.index("Oslo is cold") < body.index("Rome is")
 
 
 @each_wire
-def test_what_a_provider_signed_goes_back_to_it(wire: SpokenWire, run_async: Any) -> None:
+async def test_what_a_provider_signed_goes_back_to_it(wire: SpokenWire) -> None:
     signed = {
         "anthropic": b'"signature":"c2lnbmVk"',
         "gemini": b'"thoughtSignature":"c2lnbmVk"',
@@ -118,121 +107,94 @@ def test_what_a_provider_signed_goes_back_to_it(wire: SpokenWire, run_async: Any
         "chat completions": b"Winter, I think.",
         "ollama": b"Winter, I think.",
     }
-
-    async def check() -> None:
-        first = Reply(reasoning="Winter, I think.", tool_calls=[OSLO])
-        async with served(wire, first, "Cold.") as (server, llm):
-            await FunctionAgent(llm, [Calls().weather()]).run("hi")
-            assert signed[wire.name] in server.requests[1].body
-
-    run_async(check())
+    first = Reply(reasoning="Winter, I think.", tool_calls=[OSLO])
+    async with served(wire, first, "Cold.") as (server, llm):
+        await FunctionAgent(llm, [Calls().weather()]).run("hi")
+        assert signed[wire.name] in server.requests[1].body
 
 
 @each_wire
-def test_the_tools_are_announced_with_their_schemas(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with served(wire, "Hello.") as (server, llm):
-            await FunctionAgent(llm, [Calls().weather()], tool_choice="auto").run("hi")
-            body = server.requests[0].body.decode()
-            for part in ('"weather"', "Tell the weather.", '"city"', "For how many days."):
-                assert part in body
-
-    run_async(check())
+async def test_the_tools_are_announced_with_their_schemas(wire: SpokenWire) -> None:
+    async with served(wire, "Hello.") as (server, llm):
+        await FunctionAgent(llm, [Calls().weather()], tool_choice="auto").run("hi")
+        body = server.requests[0].body.decode()
+        for part in ('"weather"', "Tell the weather.", '"city"', "For how many days."):
+            assert part in body
 
 
 @each_wire
-def test_arguments_keep_their_types(wire: SpokenWire, run_async: Any) -> None:
+async def test_arguments_keep_their_types(wire: SpokenWire) -> None:
     """The Go original's ReAct agent handed every argument over as a string."""
-
-    async def check() -> None:
-        calls = Calls()
-        async with served(wire, Reply(tool_calls=[ROME]), "Cold.") as (_, llm):
-            seen = await seen_to_end(FunctionAgent(llm, [calls.weather()]).run_stream("hi"))
-        assert calls.made == [("weather", {"city": "Rome", "days": 3})]
-        assert seen.all(ToolStart)[0].arguments == {"city": "Rome", "days": 3}
-
-    run_async(check())
+    calls = Calls()
+    async with served(wire, Reply(tool_calls=[ROME]), "Cold.") as (_, llm):
+        seen = await seen_to_end(FunctionAgent(llm, [calls.weather()]).run_stream("hi"))
+    assert calls.made == [("weather", {"city": "Rome", "days": 3})]
+    assert seen.all(ToolStart)[0].arguments == {"city": "Rome", "days": 3}
 
 
 @each_wire
-def test_a_call_starts_while_the_model_still_writes_the_next_one(
-    wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        held = HeldTool()
-        both = [ToolCall("call_1", "held", "{}"), ToolCall("call_2", "weather", ROME.arguments)]
-        cut = in_the_middle(wire, Reply(tool_calls=both), b"weather")
-        turn = Reply(tool_calls=both, cut_after=cut, ending=Ending.STALL)
-        async with served(wire, turn) as (server, llm):
-            calls = Calls()
-            seen = RunSeen(FunctionAgent(llm, [held.tool, calls.weather()]).run_stream("hi"))
-            await held.running.wait()
-            assert [start.name for start in seen.all(ToolStart)] == ["held"]
-            seen.dispose()
-            await held.cancelled.wait()
-            await server.disconnected()
-            assert calls.made == []
-
-    run_async(check())
+async def test_a_call_starts_while_the_model_still_writes_the_next_one(wire: SpokenWire) -> None:
+    held = HeldTool()
+    both = [ToolCall("call_1", "held", "{}"), ToolCall("call_2", "weather", ROME.arguments)]
+    cut = in_the_middle(wire, Reply(tool_calls=both), b"weather")
+    turn = Reply(tool_calls=both, cut_after=cut, ending=Ending.STALL)
+    async with served(wire, turn) as (server, llm):
+        calls = Calls()
+        seen = RunSeen(FunctionAgent(llm, [held.tool, calls.weather()]).run_stream("hi"))
+        await held.running.wait()
+        assert [start.name for start in seen.all(ToolStart)] == ["held"]
+        seen.dispose()
+        await held.cancelled.wait()
+        await server.disconnected()
+        assert calls.made == []
 
 
 @each_piecewise_wire
 @pytest.mark.parametrize("ending", [Ending.FIN, Ending.CLOSE, Ending.RESET])
-def test_a_call_that_was_cut_off_never_runs(
-    wire: SpokenWire, ending: Ending, run_async: Any
-) -> None:
-    async def check() -> None:
-        calls = Calls()
-        cut = in_the_middle(wire, Reply(tool_calls=[ROME]), b"weather")
-        turn = Reply(tool_calls=[ROME], cut_after=cut, ending=ending, interval=0.005)
-        async with served(wire, turn) as (_, llm):
-            seen = await seen_to_end(FunctionAgent(llm, [calls.weather()]).run_stream("hi"))
-            assert isinstance(seen.error, rxagents.ProviderError)
-            assert isinstance(seen.events[-1], ErrorEvent)
-            assert not seen.all(ToolStart)
-            assert calls.made == []
-
-    run_async(check())
+async def test_a_call_that_was_cut_off_never_runs(wire: SpokenWire, ending: Ending) -> None:
+    calls = Calls()
+    cut = in_the_middle(wire, Reply(tool_calls=[ROME]), b"weather")
+    turn = Reply(tool_calls=[ROME], cut_after=cut, ending=ending, interval=0.005)
+    async with served(wire, turn) as (_, llm):
+        seen = await seen_to_end(FunctionAgent(llm, [calls.weather()]).run_stream("hi"))
+        assert isinstance(seen.error, rxagents.ProviderError)
+        assert isinstance(seen.events[-1], ErrorEvent)
+        assert not seen.all(ToolStart)
+        assert calls.made == []
 
 
-def test_a_call_that_max_tokens_cut_off_is_an_error_that_says_so(run_async: Any) -> None:
+async def test_a_call_that_max_tokens_cut_off_is_an_error_that_says_so() -> None:
     """Its other calls may have run, but half a call can neither run nor be sent back."""
 
-    async def check() -> None:
-        class Cut(ScriptedLLM):
-            def chat_stream(self, *_: Any, **__: Any) -> Any:
-                delta = ToolCallDelta(1, "call_2", "weather", '{"city": "R')
-                half = StreamChunk(tool_calls=(delta,))
-                return rxagents.from_aiter(lambda: chunks(half))
+    class Cut(ScriptedLLM):
+        def chat_stream(self, *_: Any, **__: Any) -> Any:
+            delta = ToolCallDelta(1, "call_2", "weather", '{"city": "R')
+            half = StreamChunk(tool_calls=(delta,))
+            return rxagents.from_aiter(lambda: chunks(half))
 
-        async def chunks(half: StreamChunk) -> Any:
-            yield calling(0, "weather", OSLO.arguments)
-            yield half
-            yield StreamChunk(finish_reason="length")
+    async def chunks(half: StreamChunk) -> Any:
+        yield calling(0, "weather", OSLO.arguments)
+        yield half
+        yield StreamChunk(finish_reason="length")
 
-        calls = Calls()
-        seen = await seen_to_end(FunctionAgent(Cut(), [calls.weather()]).run_stream("hi"))
-        assert isinstance(seen.error, OutputError)
-        assert "max_tokens" in str(seen.error)
-        assert len(calls.made) == 1
-        assert [end.call_id for end in seen.all(ToolEnd)] == ["weather"]
-
-    run_async(check())
+    calls = Calls()
+    seen = await seen_to_end(FunctionAgent(Cut(), [calls.weather()]).run_stream("hi"))
+    assert isinstance(seen.error, OutputError)
+    assert "max_tokens" in str(seen.error)
+    assert len(calls.made) == 1
+    assert [end.call_id for end in seen.all(ToolEnd)] == ["weather"]
 
 
 @each_wire
-def test_a_refusal_is_the_answer(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with served(wire, Reply(refusal="I will not.")) as (_, llm):
-            seen = await seen_to_end(FunctionAgent(llm).run_stream("hi"))
-        assert "".join(token.content for token in seen.all(Token)) == "I will not."
-        assert [answer.content for answer in seen.all(Answer)] == ["I will not."]
-        assert seen.completed
-
-    run_async(check())
+async def test_a_refusal_is_the_answer(wire: SpokenWire) -> None:
+    async with served(wire, Reply(refusal="I will not.")) as (_, llm):
+        seen = await seen_to_end(FunctionAgent(llm).run_stream("hi"))
+    assert "".join(token.content for token in seen.all(Token)) == "I will not."
+    assert [answer.content for answer in seen.all(Answer)] == ["I will not."]
+    assert seen.completed
 
 
-def test_text_and_refusal_in_one_chunk_are_both_told(run_async: Any) -> None:
+async def test_text_and_refusal_in_one_chunk_are_both_told() -> None:
     class Both(ScriptedLLM):
         def chat_stream(self, *_: Any, **__: Any) -> Any:
             async def chunks() -> Any:
@@ -243,39 +205,28 @@ def test_text_and_refusal_in_one_chunk_are_both_told(run_async: Any) -> None:
 
             return rxagents.from_aiter(chunks)
 
-    async def check() -> None:
-        seen = await seen_to_end(FunctionAgent(Both()).run_stream("hi"))
-        told = [(event.type, event.content) for event in seen.events[:-2]]
-        texts = ["Hm.", "Well, ", "I will", "no, ", " not."]
-        assert told == list(zip(["reasoning"] + 4 * ["token"], texts, strict=True))
-
-    run_async(check())
+    seen = await seen_to_end(FunctionAgent(Both()).run_stream("hi"))
+    told = [(event.type, event.content) for event in seen.events[:-2]]
+    texts = ["Hm.", "Well, ", "I will", "no, ", " not."]
+    assert told == list(zip(["reasoning"] + 4 * ["token"], texts, strict=True))
 
 
 @each_wire
 @pytest.mark.parametrize("finish", ["length", "content_filter"])
-def test_an_answer_that_the_provider_ended_completes_and_says_why(
-    wire: SpokenWire, finish: str, run_async: Any
+async def test_an_answer_that_the_provider_ended_completes_and_says_why(
+    wire: SpokenWire, finish: str
 ) -> None:
-    async def check() -> None:
-        async with served(wire, Reply("It is", finish_reason=finish)) as (_, llm):
-            result = await FunctionAgent(llm).run("hi")
-            assert (result.output, result.finish_reason) == ("It is", finish)
-
-    run_async(check())
+    async with served(wire, Reply("It is", finish_reason=finish)) as (_, llm):
+        result = await FunctionAgent(llm).run("hi")
+        assert (result.output, result.finish_reason) == ("It is", finish)
 
 
 @each_wire
-def test_a_conversation_can_go_on_with_what_a_run_made_of_it(
-    wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        turns = Reply(tool_calls=[OSLO]), "Cold.", "Still cold."
-        async with served(wire, *turns) as (server, llm):
-            agent = FunctionAgent(llm, [Calls().weather()])
-            first = await agent.run("Oslo?")
-            second = await agent.run([*first.messages, Message.user("And now?")])
-            assert second.output == "Still cold."
-            assert "Oslo is cold" in server.requests[2].body.decode()
-
-    run_async(check())
+async def test_a_conversation_can_go_on_with_what_a_run_made_of_it(wire: SpokenWire) -> None:
+    turns = Reply(tool_calls=[OSLO]), "Cold.", "Still cold."
+    async with served(wire, *turns) as (server, llm):
+        agent = FunctionAgent(llm, [Calls().weather()])
+        first = await agent.run("Oslo?")
+        second = await agent.run([*first.messages, Message.user("And now?")])
+        assert second.output == "Still cold."
+        assert "Oslo is cold" in server.requests[2].body.decode()

@@ -35,62 +35,45 @@ async def chunks_of(llm: Any) -> list[StreamChunk]:
 
 
 @each_wire
-def test_the_accumulated_content_does_not_stay_empty(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with served(wire, "Hello there, Ada") as (_, llm):
-            contents = [chunk.content for chunk in await chunks_of(llm) if chunk.delta]
-        assert contents == ["Hello", "Hello there,", "Hello there, Ada"]
-
-    run_async(check())
+async def test_the_accumulated_content_does_not_stay_empty(wire: SpokenWire) -> None:
+    async with served(wire, "Hello there, Ada") as (_, llm):
+        contents = [chunk.content for chunk in await chunks_of(llm) if chunk.delta]
+    assert contents == ["Hello", "Hello there,", "Hello there, Ada"]
 
 
 @each_wire
-def test_an_error_in_the_stream_is_neither_ignored_nor_lost(
-    wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        reply = Reply("Say it", error=rxagents.ServerError("out of paper", status=500))
-        async with served(wire, reply) as (_, llm):
-            seen = await seen_to_end(FunctionAgent(llm).run_stream("hi"))
-        assert "".join(token.content for token in seen.all(Token)) == "Say it"
-        assert seen.events[-1].error is not None
-        assert "out of paper" in seen.events[-1].error.message
-        assert "out of paper" in str(seen.error)
-
-    run_async(check())
+async def test_an_error_in_the_stream_is_neither_ignored_nor_lost(wire: SpokenWire) -> None:
+    reply = Reply("Say it", error=rxagents.ServerError("out of paper", status=500))
+    async with served(wire, reply) as (_, llm):
+        seen = await seen_to_end(FunctionAgent(llm).run_stream("hi"))
+    assert "".join(token.content for token in seen.all(Token)) == "Say it"
+    assert seen.events[-1].error is not None
+    assert "out of paper" in seen.events[-1].error.message
+    assert "out of paper" in str(seen.error)
 
 
 @each_wire
-def test_malformed_json_is_not_skipped(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        kind = wire.content_type.decode()
-        pieces = [wire.text("one"), wire.raw(b'{"half": '), wire.text("two"), wire.finish()]
-        async with served(wire, RawReply(pieces, content_type=kind)) as (_, llm):
-            with pytest.raises(rxagents.StreamDecodeError):
-                await llm.chat("hi")
-
-    run_async(check())
+async def test_malformed_json_is_not_skipped(wire: SpokenWire) -> None:
+    kind = wire.content_type.decode()
+    pieces = [wire.text("one"), wire.raw(b'{"half": '), wire.text("two"), wire.finish()]
+    async with served(wire, RawReply(pieces, content_type=kind)) as (_, llm):
+        with pytest.raises(rxagents.StreamDecodeError):
+            await llm.chat("hi")
 
 
 @each_wire
-def test_the_status_is_checked_and_the_error_body_told(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        body = {"error": {"message": "no such model", "type": "x"}}
-        async with served(wire, StatusReply(404, body)) as (_, llm):
-            with pytest.raises(rxagents.NotFoundError, match="no such model"):
-                await FunctionAgent(llm).run("hi")
-
-    run_async(check())
+async def test_the_status_is_checked_and_the_error_body_told(wire: SpokenWire) -> None:
+    body = {"error": {"message": "no such model", "type": "x"}}
+    async with served(wire, StatusReply(404, body)) as (_, llm):
+        with pytest.raises(rxagents.NotFoundError, match="no such model"):
+            await FunctionAgent(llm).run("hi")
 
 
 @each_wire
-def test_a_stream_cut_short_is_no_success(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with served(wire, Reply("Say it all", cut_after=3, ending=Ending.CLOSE)) as (_, llm):
-            with pytest.raises(rxagents.TruncatedStreamError):
-                await FunctionAgent(llm).run("hi")
-
-    run_async(check())
+async def test_a_stream_cut_short_is_no_success(wire: SpokenWire) -> None:
+    async with served(wire, Reply("Say it all", cut_after=3, ending=Ending.CLOSE)) as (_, llm):
+        with pytest.raises(rxagents.TruncatedStreamError):
+            await FunctionAgent(llm).run("hi")
 
 
 # Server-sent events.
@@ -110,79 +93,62 @@ LONG = "x" * 1_000_000
     ],
     ids=["no space", "CR", "CRLF", "many lines", "a long line"],
 )
-def test_server_sent_events_are_read_as_the_standard_has_them(
-    stream: str, content: str, run_async: Any
+async def test_server_sent_events_are_read_as_the_standard_has_them(
+    stream: str, content: str
 ) -> None:
-    async def check() -> None:
-        reply = RawReply([stream.encode()])
-        async with ScriptedServer(reply) as server:
-            async with OpenAI("m", base_url=server.url, max_retries=0) as llm:
-                assert (await llm.chat("hi")).content == content
-
-    run_async(check())
+    reply = RawReply([stream.encode()])
+    async with ScriptedServer(reply) as server:
+        async with OpenAI("m", base_url=server.url, max_retries=0) as llm:
+            assert (await llm.chat("hi")).content == content
 
 
 # What is kept of an answer.
 
 
 @each_wire
-def test_usage_calls_thinking_and_the_finish_reason_are_kept(
-    wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        reply = Reply("Hm", reasoning="Winter.", tool_calls=[OSLO], usage=Usage(5, 6, 11))
-        async with served(wire, reply) as (_, llm):
-            response = await llm.chat("hi", tools=[Calls().weather()])
-        assert response.reasoning == "Winter."
-        assert [call.parse() for call in response.tool_calls] == [{"city": "Oslo"}]
-        assert response.finish_reason == "tool_calls"
-        assert response.usage is not None
-        assert response.usage.output_tokens == 6
-
-    run_async(check())
+async def test_usage_calls_thinking_and_the_finish_reason_are_kept(wire: SpokenWire) -> None:
+    reply = Reply("Hm", reasoning="Winter.", tool_calls=[OSLO], usage=Usage(5, 6, 11))
+    async with served(wire, reply) as (_, llm):
+        response = await llm.chat("hi", tools=[Calls().weather()])
+    assert response.reasoning == "Winter."
+    assert [call.parse() for call in response.tool_calls] == [{"city": "Oslo"}]
+    assert response.finish_reason == "tool_calls"
+    assert response.usage is not None
+    assert response.usage.output_tokens == 6
 
 
-def test_every_choice_is_read_and_not_only_the_first(run_async: Any) -> None:
-    async def check() -> None:
-        second = HELLO.replace('"index":0', '"index":1')
-        stream = f"data: {HELLO}\n\ndata: {second}\n\ndata: [DONE]\n\n"
-        async with ScriptedServer(RawReply([stream.encode()])) as server:
-            async with OpenAI("m", base_url=server.url, max_retries=0) as llm:
-                assert [chunk.choice for chunk in await chunks_of(llm)] == [0, 1]
-
-    run_async(check())
+async def test_every_choice_is_read_and_not_only_the_first() -> None:
+    second = HELLO.replace('"index":0', '"index":1')
+    stream = f"data: {HELLO}\n\ndata: {second}\n\ndata: [DONE]\n\n"
+    async with ScriptedServer(RawReply([stream.encode()])) as server:
+        async with OpenAI("m", base_url=server.url, max_retries=0) as llm:
+            assert [chunk.choice for chunk in await chunks_of(llm)] == [0, 1]
 
 
 # Time.
 
 
 @each_wire
-def test_a_long_healthy_stream_outlives_the_timeout_and_a_silent_one_does_not(
-    wire: SpokenWire, run_async: Any
+async def test_a_long_healthy_stream_outlives_the_timeout_and_a_silent_one_does_not(
+    wire: SpokenWire,
 ) -> None:
-    async def check() -> None:
-        healthy = Reply("a b c d e f g h i j", interval=0.06)
-        silent = Reply("a b c", cut_after=3, ending=Ending.STALL)
-        timeouts = Timeouts(first=5, idle=0.4)
-        async with served(wire, healthy, silent, timeout=timeouts) as (_, llm):
-            assert (await llm.chat("hi")).content == "a b c d e f g h i j"  # takes 0.6 s
-            with pytest.raises(rxagents.IdleTimeoutError):
-                await llm.chat("hi")
-
-    run_async(check())
+    healthy = Reply("a b c d e f g h i j", interval=0.06)
+    silent = Reply("a b c", cut_after=3, ending=Ending.STALL)
+    timeouts = Timeouts(first=5, idle=0.4)
+    async with served(wire, healthy, silent, timeout=timeouts) as (_, llm):
+        assert (await llm.chat("hi")).content == "a b c d e f g h i j"  # takes 0.6 s
+        with pytest.raises(rxagents.IdleTimeoutError):
+            await llm.chat("hi")
 
 
 @each_wire
-def test_cancelling_leaks_no_producer_and_ends_in_silence(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        for _ in range(5):
-            endless = Reply("a b c", interval=0.001, ending=Ending.ENDLESS)
-            async with served(wire, endless) as (server, llm):
-                seen = RunSeen(FunctionAgent(llm).run_stream("hi"))
-                await seen.saw(Token, 3)
-                count = len(seen.events)
-                seen.dispose()
-                await server.disconnected()
-                assert (len(seen.events), seen.error, seen.completed) == (count, None, False)
-
-    run_async(check())
+async def test_cancelling_leaks_no_producer_and_ends_in_silence(wire: SpokenWire) -> None:
+    for _ in range(5):
+        endless = Reply("a b c", interval=0.001, ending=Ending.ENDLESS)
+        async with served(wire, endless) as (server, llm):
+            seen = RunSeen(FunctionAgent(llm).run_stream("hi"))
+            await seen.saw(Token, 3)
+            count = len(seen.events)
+            seen.dispose()
+            await server.disconnected()
+            assert (len(seen.events), seen.error, seen.completed) == (count, None, False)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import reactivex as rx
@@ -39,41 +38,30 @@ OSLO = ToolCall("call_1", "weather", '{"city":"Oslo"}')
 
 
 @each_wire
-def test_the_function_agent_streams(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        endless = Reply("a b c", interval=0.001, ending=Ending.ENDLESS)
-        async with served(wire, endless) as (_, llm):
-            seen = RunSeen(FunctionAgent(llm).run_stream("hi"))
-            await seen.saw(Token, 2)  # while the model writes on
-            seen.dispose()
-
-    run_async(check())
+async def test_the_function_agent_streams(wire: SpokenWire) -> None:
+    endless = Reply("a b c", interval=0.001, ending=Ending.ENDLESS)
+    async with served(wire, endless) as (_, llm):
+        seen = RunSeen(FunctionAgent(llm).run_stream("hi"))
+        await seen.saw(Token, 2)  # while the model writes on
+        seen.dispose()
 
 
 @each_wire
-def test_the_function_agent_uses_the_model_that_it_was_given(
-    wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        async with served(wire, Reply(tool_calls=[OSLO]), "Cold.") as (server, llm):
-            await FunctionAgent(llm, [Calls().weather()]).run("hi")
-            for request in server.requests:
-                assert request.json().get("model") == "m" or "/models/m:" in request.path
-
-    run_async(check())
+async def test_the_function_agent_uses_the_model_that_it_was_given(wire: SpokenWire) -> None:
+    async with served(wire, Reply(tool_calls=[OSLO]), "Cold.") as (server, llm):
+        await FunctionAgent(llm, [Calls().weather()]).run("hi")
+        for request in server.requests:
+            assert request.json().get("model") == "m" or "/models/m:" in request.path
 
 
-def test_the_function_agent_starts_a_tool_before_all_are_announced(run_async: Any) -> None:
-    async def check() -> None:
-        held = HeldTool()
-        calls = [ToolCall("call_1", "held", "{}"), ToolCall("call_2", "held", "{}")]
-        llm = ScriptedLLM(Reply(tool_calls=calls, interval=0.01))
-        seen = RunSeen(FunctionAgent(llm, [held.tool]).run_stream("hi"))
-        await held.running.wait()
-        assert len(seen.all(ToolStart)) == 1
-        seen.dispose()
-
-    run_async(check())
+async def test_the_function_agent_starts_a_tool_before_all_are_announced() -> None:
+    held = HeldTool()
+    calls = [ToolCall("call_1", "held", "{}"), ToolCall("call_2", "held", "{}")]
+    llm = ScriptedLLM(Reply(tool_calls=calls, interval=0.01))
+    seen = RunSeen(FunctionAgent(llm, [held.tool]).run_stream("hi"))
+    await held.running.wait()
+    assert len(seen.all(ToolStart)) == 1
+    seen.dispose()
 
 
 # The ReAct agent.
@@ -91,138 +79,106 @@ def test_the_react_agents_cost_of_a_token_does_not_grow_with_the_text() -> None:
     assert many < few * 40  # rescanning all the text at each token makes it 100
 
 
-def test_the_react_agent_never_says_that_it_is_thinking(run_async: Any) -> None:
-    async def check() -> None:
-        llm = ScriptedLLM('Action: weather("Oslo")', "Answer: Cold.")
-        seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("hi"))
-        assert not [event for event in seen.events if "Thinking" in event.content]
-
-    run_async(check())
+async def test_the_react_agent_never_says_that_it_is_thinking() -> None:
+    llm = ScriptedLLM('Action: weather("Oslo")', "Answer: Cold.")
+    seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("hi"))
+    assert not [event for event in seen.events if "Thinking" in event.content]
 
 
-def test_the_react_agent_accepts_no_observation_that_the_model_made_up(run_async: Any) -> None:
-    async def check() -> None:
-        llm = ScriptedLLM(
-            'Action: weather("Oslo")\nObservation: warm\nAnswer: Warm.', "Answer: No."
-        )
-        result = await ReActAgent(llm, [Calls().weather()]).run("hi")
-        assert result.output == "No."
-        assert "warm" not in "".join(message.text for message in result.messages).lower()
-
-    run_async(check())
+async def test_the_react_agent_accepts_no_observation_that_the_model_made_up() -> None:
+    llm = ScriptedLLM('Action: weather("Oslo")\nObservation: warm\nAnswer: Warm.', "Answer: No.")
+    result = await ReActAgent(llm, [Calls().weather()]).run("hi")
+    assert result.output == "No."
+    assert "warm" not in "".join(message.text for message in result.messages).lower()
 
 
-def test_the_react_agent_cuts_neither_answers_nor_thoughts_nor_quoted_commas(
-    run_async: Any,
-) -> None:
-    async def check() -> None:
-        calls = Calls()
-        llm = ScriptedLLM(
-            'Thought: One,\ntwo.\nAction: weather(city="Paris, France", days=3)',
-            "Answer: First.\n\nSecond.",
-        )
-        result = await ReActAgent(llm, [calls.weather()]).run("hi")
-        assert result.trace[0].thought == "One,\ntwo."
-        assert calls.made == [("weather", {"city": "Paris, France", "days": 3})]
-        assert result.output == "First.\n\nSecond."
-
-    run_async(check())
+async def test_the_react_agent_cuts_neither_answers_nor_thoughts_nor_quoted_commas() -> None:
+    calls = Calls()
+    llm = ScriptedLLM(
+        'Thought: One,\ntwo.\nAction: weather(city="Paris, France", days=3)',
+        "Answer: First.\n\nSecond.",
+    )
+    result = await ReActAgent(llm, [calls.weather()]).run("hi")
+    assert result.trace[0].thought == "One,\ntwo."
+    assert calls.made == [("weather", {"city": "Paris, France", "days": 3})]
+    assert result.output == "First.\n\nSecond."
 
 
-def test_the_react_agent_hands_arguments_over_with_their_types(run_async: Any) -> None:
-    async def check() -> None:
-        @tool
-        async def take(count: int, is_it: bool, items: list[float]) -> str:
-            return repr((count, is_it, items))
+async def test_the_react_agent_hands_arguments_over_with_their_types() -> None:
+    @tool
+    async def take(count: int, is_it: bool, items: list[float]) -> str:
+        return repr((count, is_it, items))
 
-        llm = ScriptedLLM("Action: take(count=3, is_it=true, items=[1.5, 2])", "Answer: ok")
-        seen = await seen_to_end(ReActAgent(llm, [take]).run_stream("hi"))
-        assert seen.all(ToolEnd)[0].result == "(3, True, [1.5, 2.0])"
-
-    run_async(check())
+    llm = ScriptedLLM("Action: take(count=3, is_it=true, items=[1.5, 2])", "Answer: ok")
+    seen = await seen_to_end(ReActAgent(llm, [take]).run_stream("hi"))
+    assert seen.all(ToolEnd)[0].result == "(3, True, [1.5, 2.0])"
 
 
-def test_the_react_agent_does_not_complete_when_it_is_out_of_iterations(run_async: Any) -> None:
-    async def check() -> None:
-        agent = ReActAgent(ScriptedLLM("Hm."), max_iterations=2)
-        seen = await seen_to_end(agent.run_stream("hi"))
-        assert isinstance(seen.error, rxagents.MaxIterationsError)
-        assert not seen.all(rxagents.Complete)
-
-    run_async(check())
+async def test_the_react_agent_does_not_complete_when_it_is_out_of_iterations() -> None:
+    agent = ReActAgent(ScriptedLLM("Hm."), max_iterations=2)
+    seen = await seen_to_end(agent.run_stream("hi"))
+    assert isinstance(seen.error, rxagents.MaxIterationsError)
+    assert not seen.all(rxagents.Complete)
 
 
 # Memory.
 
 
-def test_memory_keeps_the_newest_message_at_the_smallest_limit(run_async: Any) -> None:
-    async def check() -> None:
-        llm = ScriptedLLM("one", "two", "three")
-        agent = ConversationalAgent(llm, memory=Memory("window", max_messages=1))
-        for text in ("first", "second", "third"):
-            await agent.run(text)
-            assert llm.requests[-1].messages[-1].text == text
-
-    run_async(check())
+async def test_memory_keeps_the_newest_message_at_the_smallest_limit() -> None:
+    llm = ScriptedLLM("one", "two", "three")
+    agent = ConversationalAgent(llm, memory=Memory("window", max_messages=1))
+    for text in ("first", "second", "third"):
+        await agent.run(text)
+        assert llm.requests[-1].messages[-1].text == text
 
 
 @pytest.mark.parametrize("how", ["fails", "is disposed"])
-def test_a_run_that_does_not_end_well_leaves_no_half_turn_behind(how: str, run_async: Any) -> None:
-    async def check() -> None:
-        broken = Reply("Hm", error=rxagents.BadRequestError("no", status=400), interval=0.001)
-        llm = ScriptedLLM("Hello Ada.", broken, "You are Ada.")
-        agent = ConversationalAgent(llm)
-        await agent.run("I am Ada.")
-        before = agent.memory.export("default")
-        seen = RunSeen(agent.run_stream("What is lost?"))
-        if how == "fails":
-            await seen.over.wait()
-            assert seen.error is not None
-        else:
-            await seen.saw(Token)
-            seen.dispose()
-        assert agent.memory.export("default") == before
-        await agent.run("Who am I?")
-        assert "lost" not in "".join(message.text for message in llm.requests[-1].messages)
-
-    run_async(check())
+async def test_a_run_that_does_not_end_well_leaves_no_half_turn_behind(how: str) -> None:
+    broken = Reply("Hm", error=rxagents.BadRequestError("no", status=400), interval=0.001)
+    llm = ScriptedLLM("Hello Ada.", broken, "You are Ada.")
+    agent = ConversationalAgent(llm)
+    await agent.run("I am Ada.")
+    before = agent.memory.export("default")
+    seen = RunSeen(agent.run_stream("What is lost?"))
+    if how == "fails":
+        await seen.over.wait()
+        assert seen.error is not None
+    else:
+        await seen.saw(Token)
+        seen.dispose()
+    assert agent.memory.export("default") == before
+    await agent.run("Who am I?")
+    assert "lost" not in "".join(message.text for message in llm.requests[-1].messages)
 
 
 # Tools.
 
 
-def test_file_tools_follow_no_link_out_of_their_folder(tmp_path: Path, run_async: Any) -> None:
+async def test_file_tools_follow_no_link_out_of_their_folder(tmp_path: Path) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()
     (tmp_path / "secret.txt").write_text("the secret")
     (inside / "link.txt").symlink_to(tmp_path / "secret.txt")
     (inside / "up").symlink_to(tmp_path)
-
-    async def check() -> None:
-        paths = ("link.txt", "up/secret.txt", "../secret.txt", str(tmp_path / "secret.txt"))
-        calls = [ToolCall(f"call_{n}", "read_file", _json(path)) for n, path in enumerate(paths)]
-        llm = ScriptedLLM(Reply(tool_calls=calls), "Done.")
-        seen = await seen_to_end(FunctionAgent(llm, file_tools(inside)).run_stream("hi"))
-        ends = seen.all(ToolEnd)
-        assert len(ends) == 4
-        for end in ends:
-            assert end.error is not None
-            assert "the secret" not in end.result
-
-    run_async(check())
+    paths = ("link.txt", "up/secret.txt", "../secret.txt", str(tmp_path / "secret.txt"))
+    calls = [ToolCall(f"call_{n}", "read_file", _json(path)) for n, path in enumerate(paths)]
+    llm = ScriptedLLM(Reply(tool_calls=calls), "Done.")
+    seen = await seen_to_end(FunctionAgent(llm, file_tools(inside)).run_stream("hi"))
+    ends = seen.all(ToolEnd)
+    assert len(ends) == 4
+    for end in ends:
+        assert end.error is not None
+        assert "the secret" not in end.result
 
 
 def _json(path: str) -> str:
     return f'{{"path": "{path}"}}'
 
 
-def test_the_http_tool_guards_addresses(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(StatusReply(200, "inside")) as server:
-            for name in ("127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1"):
-                url = f"http://{name}:{server.port}/"
-                with pytest.raises(rxagents.ToolError):
-                    await http_request.bind({"url": url}, ToolContext("1", "http_request"))()
-            assert server.requests == []
-
-    run_async(check())
+async def test_the_http_tool_guards_addresses() -> None:
+    async with ScriptedServer(StatusReply(200, "inside")) as server:
+        for name in ("127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1"):
+            url = f"http://{name}:{server.port}/"
+            with pytest.raises(rxagents.ToolError):
+                await http_request.bind({"url": url}, ToolContext("1", "http_request"))()
+        assert server.requests == []

@@ -54,118 +54,94 @@ def said(requests: list[Any], number: int) -> list[tuple[str, str]]:
 
 
 @each_wire
-def test_thought_action_observation_and_answer(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with served(wire, ASKS, ANSWERS) as (server, llm):
-            seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("Oslo?"))
-            assert seen.kinds == [
-                "token",
-                "thought",
-                "token",
-                "tool_start",
-                "tool_end",
-                "token",
-                "thought",
-                "token",
-                "answer",
-                "complete",
-            ]
-            assert "Observation: Oslo is cold" in server.requests[1].body.decode()
-
-    run_async(check())
-
-
-@each_wire
-def test_tokens_say_which_section_they_belong_to(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with served(wire, ASKS, ANSWERS) as (_, llm):
-            seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("Oslo?"))
-        sections: dict[str, str] = {}
-        for token in seen.all(Token):
-            sections[token.section] = sections.get(token.section, "") + token.content
-        assert sections == {
-            "thought": "I need the weather.I know.",
-            "action": 'weather({"city": "Oslo"})',
-            "answer": "It is cold.",
-        }
-        assert [t.content for t in seen.all(Thought)] == ["I need the weather.", "I know."]
-
-    run_async(check())
-
-
-@each_wire
-def test_the_conversation_that_the_model_sees(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with served(wire, ASKS, ANSWERS) as (_, llm):
-            result = await ReActAgent(llm, [Calls().weather()]).run("Oslo?")
-        assert [(message.role, message.text) for message in result.messages[1:]] == [
-            ("user", "Oslo?"),
-            ("assistant", 'Thought: I need the weather.\nAction: weather({"city":"Oslo"})'),
-            ("user", "Observation: Oslo is cold"),
-            ("assistant", "Thought: I know.\nAnswer: It is cold."),
+async def test_thought_action_observation_and_answer(wire: SpokenWire) -> None:
+    async with served(wire, ASKS, ANSWERS) as (server, llm):
+        seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("Oslo?"))
+        assert seen.kinds == [
+            "token",
+            "thought",
+            "token",
+            "tool_start",
+            "tool_end",
+            "token",
+            "thought",
+            "token",
+            "answer",
+            "complete",
         ]
-
-    run_async(check())
-
-
-@each_wire
-def test_no_native_tools_are_announced(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with served(wire, ANSWERS) as (server, llm):
-            await ReActAgent(llm, [Calls().weather()]).run("hi")
-            assert "tools" not in server.requests[0].json()
-
-    run_async(check())
-
-
-def test_the_prompt_is_the_same_text_for_the_same_tools(run_async: Any) -> None:
-    async def check() -> None:
-        llm = ScriptedLLM(ANSWERS)
-        for _ in range(2):
-            agent = ReActAgent(llm, [Calls().weather()], system_prompt="Be brief.")
-            await agent.run("hi")
-        for request in llm.requests:
-            assert request.messages[0] == Message.system(PROMPT)
-
-    run_async(check())
-
-
-def test_without_tools_the_prompt_says_so(run_async: Any) -> None:
-    async def check() -> None:
-        llm = ScriptedLLM(ANSWERS)
-        await ReActAgent(llm).run("hi")
-        assert llm.requests[0].messages[0].text.endswith("of its parameters:\n\n(none)")
-
-    run_async(check())
+        assert "Observation: Oslo is cold" in server.requests[1].body.decode()
 
 
 @each_wire
-def test_the_trace_holds_each_step(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        turns = ASKS, "I wonder.", "Answer: It is cold."
-        async with served(wire, *turns) as (_, llm):
-            result = await ReActAgent(llm, [Calls().weather()]).run("Oslo?")
-        assert result.trace == (
-            ReActStep("I need the weather.", "weather", {"city": "Oslo"}, "Oslo is cold"),
-            ReActStep("I wonder.", observation=CORRECTION.removeprefix("Observation: ")),
-        )
+async def test_tokens_say_which_section_they_belong_to(wire: SpokenWire) -> None:
+    async with served(wire, ASKS, ANSWERS) as (_, llm):
+        seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("Oslo?"))
+    sections: dict[str, str] = {}
+    for token in seen.all(Token):
+        sections[token.section] = sections.get(token.section, "") + token.content
+    assert sections == {
+        "thought": "I need the weather.I know.",
+        "action": 'weather({"city": "Oslo"})',
+        "answer": "It is cold.",
+    }
+    assert [t.content for t in seen.all(Thought)] == ["I need the weather.", "I know."]
 
-    run_async(check())
+
+@each_wire
+async def test_the_conversation_that_the_model_sees(wire: SpokenWire) -> None:
+    async with served(wire, ASKS, ANSWERS) as (_, llm):
+        result = await ReActAgent(llm, [Calls().weather()]).run("Oslo?")
+    assert [(message.role, message.text) for message in result.messages[1:]] == [
+        ("user", "Oslo?"),
+        ("assistant", 'Thought: I need the weather.\nAction: weather({"city":"Oslo"})'),
+        ("user", "Observation: Oslo is cold"),
+        ("assistant", "Thought: I know.\nAnswer: It is cold."),
+    ]
 
 
-def test_the_trace_of_several_actions_and_of_a_last_thought(run_async: Any) -> None:
-    async def check() -> None:
-        two = 'Thought: Both.\nThought: Yes.\nAction: weather("Oslo")\nAction: weather("Rome")\n'
-        llm = ScriptedLLM(two + "Thought: Now I wait.", ANSWERS)
-        result = await ReActAgent(llm, [Calls().weather()]).run("hi")
-        assert result.trace == (
-            ReActStep("Both.\nYes.", "weather", {"city": "Oslo"}, "Oslo is cold"),
-            ReActStep("", "weather", {"city": "Rome"}, "Rome is cold"),
-            ReActStep("Now I wait."),
-            ReActStep("I know."),
-        )
+@each_wire
+async def test_no_native_tools_are_announced(wire: SpokenWire) -> None:
+    async with served(wire, ANSWERS) as (server, llm):
+        await ReActAgent(llm, [Calls().weather()]).run("hi")
+        assert "tools" not in server.requests[0].json()
 
-    run_async(check())
+
+async def test_the_prompt_is_the_same_text_for_the_same_tools() -> None:
+    llm = ScriptedLLM(ANSWERS)
+    for _ in range(2):
+        agent = ReActAgent(llm, [Calls().weather()], system_prompt="Be brief.")
+        await agent.run("hi")
+    for request in llm.requests:
+        assert request.messages[0] == Message.system(PROMPT)
+
+
+async def test_without_tools_the_prompt_says_so() -> None:
+    llm = ScriptedLLM(ANSWERS)
+    await ReActAgent(llm).run("hi")
+    assert llm.requests[0].messages[0].text.endswith("of its parameters:\n\n(none)")
+
+
+@each_wire
+async def test_the_trace_holds_each_step(wire: SpokenWire) -> None:
+    turns = ASKS, "I wonder.", "Answer: It is cold."
+    async with served(wire, *turns) as (_, llm):
+        result = await ReActAgent(llm, [Calls().weather()]).run("Oslo?")
+    assert result.trace == (
+        ReActStep("I need the weather.", "weather", {"city": "Oslo"}, "Oslo is cold"),
+        ReActStep("I wonder.", observation=CORRECTION.removeprefix("Observation: ")),
+    )
+
+
+async def test_the_trace_of_several_actions_and_of_a_last_thought() -> None:
+    two = 'Thought: Both.\nThought: Yes.\nAction: weather("Oslo")\nAction: weather("Rome")\n'
+    llm = ScriptedLLM(two + "Thought: Now I wait.", ANSWERS)
+    result = await ReActAgent(llm, [Calls().weather()]).run("hi")
+    assert result.trace == (
+        ReActStep("Both.\nYes.", "weather", {"city": "Oslo"}, "Oslo is cold"),
+        ReActStep("", "weather", {"city": "Rome"}, "Rome is cold"),
+        ReActStep("Now I wait."),
+        ReActStep("I know."),
+    )
 
 
 @each_wire
@@ -181,16 +157,13 @@ def test_the_trace_of_several_actions_and_of_a_last_thought(run_async: Any) -> N
     ],
     ids=["prose", "half an action", "no action", "no answer", "made up", "thought, made up"],
 )
-def test_a_turn_with_neither_action_nor_answer_is_told_so(
-    wire: SpokenWire, text: str, shown: str, run_async: Any
+async def test_a_turn_with_neither_action_nor_answer_is_told_so(
+    wire: SpokenWire, text: str, shown: str
 ) -> None:
-    async def check() -> None:
-        async with served(wire, text, ANSWERS) as (_, llm):
-            seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("hi"))
-            assert seen.events[-1].content == "It is cold."
-            assert not seen.all(ToolStart)
-        replay = ScriptedLLM(text, ANSWERS)
-        await ReActAgent(replay, [Calls().weather()]).run("hi")
-        assert said(replay.requests, 1)[1:] == [("assistant", shown), ("user", CORRECTION)]
-
-    run_async(check())
+    async with served(wire, text, ANSWERS) as (_, llm):
+        seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("hi"))
+        assert seen.events[-1].content == "It is cold."
+        assert not seen.all(ToolStart)
+    replay = ScriptedLLM(text, ANSWERS)
+    await ReActAgent(replay, [Calls().weather()]).run("hi")
+    assert said(replay.requests, 1)[1:] == [("assistant", shown), ("user", CORRECTION)]

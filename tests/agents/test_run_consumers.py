@@ -53,54 +53,44 @@ async def assert_silent(seen: RunSeen) -> None:
 @each_agent
 @each_wire
 @pytest.mark.parametrize("kind", [Token, ToolStart, ToolEnd, Answer, Complete])
-def test_what_a_consumer_raises_ends_the_run_and_is_reported_once(
-    agent: AgentKind,
-    wire: SpokenWire,
-    kind: type[StreamEvent],
-    run_async: Any,
-    loop_errors: list[dict[str, Any]],
+async def test_what_a_consumer_raises_ends_the_run_and_is_reported_once(
+    agent: AgentKind, wire: SpokenWire, kind: type[StreamEvent], loop_errors: list[Exception]
 ) -> None:
-    async def check() -> None:
-        calls = Calls()
-        raised = asyncio.Event()
+    calls = Calls()
+    raised = asyncio.Event()
 
-        def fail(event: StreamEvent) -> None:
-            if isinstance(event, kind):
-                raised.set()
-                raise KeyError("mine")
+    def fail(event: StreamEvent) -> None:
+        if isinstance(event, kind):
+            raised.set()
+            raise KeyError("mine")
 
-        turns = agent.calls(("weather", {"city": "Oslo"}), text="Hm."), agent.answers("Cold.")
-        async with served(wire, *turns) as (_, llm):
-            run = agent.make(llm, [calls.weather()]).run_stream("hi")
-            seen = RunSeen(run.pipe(rx_ops.retry(3)), fail)
-            await raised.wait()
-            await assert_silent(seen)
-            assert isinstance(seen.events[-1], kind)
-            assert len(calls.made) == (0 if kind in {Token, ToolStart} else 1)
-
-    run_async(check())
-    assert [type(context["exception"]) for context in loop_errors] == [KeyError]
+    turns = agent.calls(("weather", {"city": "Oslo"}), text="Hm."), agent.answers("Cold.")
+    async with served(wire, *turns) as (_, llm):
+        run = agent.make(llm, [calls.weather()]).run_stream("hi")
+        seen = RunSeen(run.pipe(rx_ops.retry(3)), fail)
+        await raised.wait()
+        await assert_silent(seen)
+        assert isinstance(seen.events[-1], kind)
+        assert len(calls.made) == (0 if kind in {Token, ToolStart} else 1)
+    assert [type(error) for error in loop_errors] == [KeyError]
     loop_errors.clear()
 
 
 @each_agent
-def test_what_a_consumer_raises_at_the_error_event_is_reported_once(
-    agent: AgentKind, run_async: Any, loop_errors: list[dict[str, Any]]
+async def test_what_a_consumer_raises_at_the_error_event_is_reported_once(
+    agent: AgentKind, loop_errors: list[Exception]
 ) -> None:
-    async def check() -> None:
-        def fail(event: StreamEvent) -> None:
-            if isinstance(event, ErrorEvent):
-                raised.set()
-                raise KeyError("mine")
+    def fail(event: StreamEvent) -> None:
+        if isinstance(event, ErrorEvent):
+            raised.set()
+            raise KeyError("mine")
 
-        raised = asyncio.Event()
-        llm = ScriptedLLM(Reply("Hm", error=rxagents.ServerError("broken", status=500)))
-        seen = RunSeen(agent.make(llm).run_stream("hi"), fail)
-        await raised.wait()
-        await assert_silent(seen)
-
-    run_async(check())
-    assert [type(context["exception"]) for context in loop_errors] == [KeyError]
+    raised = asyncio.Event()
+    llm = ScriptedLLM(Reply("Hm", error=rxagents.ServerError("broken", status=500)))
+    seen = RunSeen(agent.make(llm).run_stream("hi"), fail)
+    await raised.wait()
+    await assert_silent(seen)
+    assert [type(error) for error in loop_errors] == [KeyError]
     loop_errors.clear()
 
 
@@ -131,27 +121,24 @@ def test_a_plain_script_runs_an_agent(agent: AgentKind) -> None:
 
 @each_agent
 @each_wire
-def test_everything_is_told_on_the_loops_thread_and_nothing_inside_subscribe(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
+async def test_everything_is_told_on_the_loops_thread_and_nothing_inside_subscribe(
+    agent: AgentKind, wire: SpokenWire
 ) -> None:
     @rxagents.tool
     def on_a_thread() -> str:
         assert threading.current_thread() is not threading.main_thread()
         return "done"
 
-    async def check() -> None:
-        turns = agent.calls(("on_a_thread", {})), agent.answers("Done.")
-        threads: set[int] = set()
-        async with served(wire, *turns) as (_, llm):
-            run = agent.make(llm, [on_a_thread]).run_stream("hi")
-            seen = RunSeen(run, lambda _: threads.add(threading.get_ident()))
-            assert seen.events == []
-            await seen.over.wait()
-        assert seen.error is None
-        assert [end.error for end in seen.all(ToolEnd)] == [None]
-        assert threads == {threading.get_ident()}
-
-    run_async(check())
+    turns = agent.calls(("on_a_thread", {})), agent.answers("Done.")
+    threads: set[int] = set()
+    async with served(wire, *turns) as (_, llm):
+        run = agent.make(llm, [on_a_thread]).run_stream("hi")
+        seen = RunSeen(run, lambda _: threads.add(threading.get_ident()))
+        assert seen.events == []
+        await seen.over.wait()
+    assert seen.error is None
+    assert [end.error for end in seen.all(ToolEnd)] == [None]
+    assert threads == {threading.get_ident()}
 
 
 class AtOnce(ScriptedLLM):
@@ -162,20 +149,17 @@ class AtOnce(ScriptedLLM):
 
 
 @each_agent
-def test_a_model_that_emits_inside_subscribe_does_not_make_the_run_do_so(
-    agent: AgentKind, run_async: Any
+async def test_a_model_that_emits_inside_subscribe_does_not_make_the_run_do_so(
+    agent: AgentKind,
 ) -> None:
-    async def check() -> None:
-        seen = RunSeen(agent.make(AtOnce()).run_stream("hi"))
-        assert (seen.events, seen.completed) == ([], False)
-        await seen.over.wait()
-        assert seen.completed
-        gone = RunSeen(agent.make(AtOnce()).run_stream("hi"))
-        gone.dispose()
-        await asyncio.sleep(0)
-        assert gone.events == []
-
-    run_async(check())
+    seen = RunSeen(agent.make(AtOnce()).run_stream("hi"))
+    assert (seen.events, seen.completed) == ([], False)
+    await seen.over.wait()
+    assert seen.completed
+    gone = RunSeen(agent.make(AtOnce()).run_stream("hi"))
+    gone.dispose()
+    await asyncio.sleep(0)
+    assert gone.events == []
 
 
 # A run that is started again.
@@ -183,15 +167,10 @@ def test_a_model_that_emits_inside_subscribe_does_not_make_the_run_do_so(
 
 @each_agent
 @each_wire
-def test_a_run_may_be_retried_as_a_whole(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        async with served(wire, StatusReply(503, "down"), agent.answers("Cold.")) as (_, llm):
-            run = agent.make(llm).run_stream("hi")
-            again = run.pipe(ops.retry_with_backoff(on_reset=Reset.of, first_wait=0))
-            seen = await seen_to_end(again)
-            assert (seen.error, seen.events[-1].content) == (None, "Cold.")
-            assert not seen.all(ErrorEvent)
-
-    run_async(check())
+async def test_a_run_may_be_retried_as_a_whole(agent: AgentKind, wire: SpokenWire) -> None:
+    async with served(wire, StatusReply(503, "down"), agent.answers("Cold.")) as (_, llm):
+        run = agent.make(llm).run_stream("hi")
+        again = run.pipe(ops.retry_with_backoff(on_reset=Reset.of, first_wait=0))
+        seen = await seen_to_end(again)
+        assert (seen.error, seen.events[-1].content) == (None, "Cold.")
+        assert not seen.all(ErrorEvent)

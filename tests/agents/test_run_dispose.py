@@ -48,186 +48,144 @@ async def assert_silent(seen: RunSeen) -> None:
 
 @each_agent
 @each_wire
-def test_dispose_while_the_model_has_not_begun(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        async with served(wire, Reply("late", delay=60)) as (server, llm):
-            seen = RunSeen(agent.make(llm).run_stream("hi"))
-            await server.received()
-            await assert_silent(seen)
-            await server.disconnected()
-            assert seen.events == []
-
-    run_async(check())
+async def test_dispose_while_the_model_has_not_begun(agent: AgentKind, wire: SpokenWire) -> None:
+    async with served(wire, Reply("late", delay=60)) as (server, llm):
+        seen = RunSeen(agent.make(llm).run_stream("hi"))
+        await server.received()
+        await assert_silent(seen)
+        await server.disconnected()
+        assert seen.events == []
 
 
 @each_agent
 @each_wire
-def test_dispose_while_the_model_writes(agent: AgentKind, wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with served(wire, STALLED) as (server, llm):
-            seen = RunSeen(agent.make(llm).run_stream("hi"))
-            await seen.saw(Token)
-            await assert_silent(seen)
-            await server.disconnected()
-
-    run_async(check())
+async def test_dispose_while_the_model_writes(agent: AgentKind, wire: SpokenWire) -> None:
+    async with served(wire, STALLED) as (server, llm):
+        seen = RunSeen(agent.make(llm).run_stream("hi"))
+        await seen.saw(Token)
+        await assert_silent(seen)
+        await server.disconnected()
 
 
 @each_agent
 @each_wire
-def test_dispose_while_tools_run_and_the_model_writes_on(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
+async def test_dispose_while_tools_run_and_the_model_writes_on(
+    agent: AgentKind, wire: SpokenWire
 ) -> None:
-    async def check() -> None:
-        held = HeldTool()
-        turn = agent.calls(("held", {}), ("held", {}), interval=0.01, ending=Ending.STALL)
-        async with served(wire, turn) as (_, llm):
-            seen = RunSeen(agent.make(llm, [held.tool]).run_stream("hi"))
-            await held.running.wait()
-            await assert_silent(seen)
-            await held.cancelled.wait()
-            assert not seen.all(ToolEnd)
-
-    run_async(check())
+    held = HeldTool()
+    turn = agent.calls(("held", {}), ("held", {}), interval=0.01, ending=Ending.STALL)
+    async with served(wire, turn) as (_, llm):
+        seen = RunSeen(agent.make(llm, [held.tool]).run_stream("hi"))
+        await held.running.wait()
+        await assert_silent(seen)
+        await held.cancelled.wait()
+        assert not seen.all(ToolEnd)
 
 
 @each_agent
 @each_wire
-def test_dispose_while_the_run_waits_for_a_tool(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        held = HeldTool()
-        async with served(wire, agent.calls(("held", {}))) as (server, llm):
-            seen = RunSeen(agent.make(llm, [held.tool]).run_stream("hi"))
-            await held.running.wait()
-            await assert_silent(seen)
-            await held.cancelled.wait()
-            assert len(server.requests) == 1
-
-    run_async(check())
+async def test_dispose_while_the_run_waits_for_a_tool(agent: AgentKind, wire: SpokenWire) -> None:
+    held = HeldTool()
+    async with served(wire, agent.calls(("held", {}))) as (server, llm):
+        seen = RunSeen(agent.make(llm, [held.tool]).run_stream("hi"))
+        await held.running.wait()
+        await assert_silent(seen)
+        await held.cancelled.wait()
+        assert len(server.requests) == 1
 
 
 @each_agent
 @each_wire
 @pytest.mark.parametrize("kind", [Token, ToolStart, ToolEnd, Answer])
-def test_dispose_inside_an_event_lets_nothing_follow(
-    agent: AgentKind, wire: SpokenWire, kind: type[StreamEvent], run_async: Any
+async def test_dispose_inside_an_event_lets_nothing_follow(
+    agent: AgentKind, wire: SpokenWire, kind: type[StreamEvent]
 ) -> None:
-    async def check() -> None:
-        calls = Calls()
+    calls = Calls()
 
-        def leave(event: StreamEvent) -> None:
-            if isinstance(event, kind):
-                seen.dispose()
-                left.set()
+    def leave(event: StreamEvent) -> None:
+        if isinstance(event, kind):
+            seen.dispose()
+            left.set()
 
-        left = asyncio.Event()
-        turns = agent.calls(("weather", {"city": "Oslo"}), text="Hm."), agent.answers("Cold.")
-        async with served(wire, *turns) as (server, llm):
-            seen = RunSeen(agent.make(llm, [calls.weather()]).run_stream("hi"), leave)
-            await left.wait()
-            assert isinstance(seen.events[-1], kind)
-            await assert_silent(seen)
-            assert len(server.requests) == (2 if kind is Answer else 1)
-            assert len(calls.made) == (0 if kind in {Token, ToolStart} else 1)
-
-    run_async(check())
+    left = asyncio.Event()
+    turns = agent.calls(("weather", {"city": "Oslo"}), text="Hm."), agent.answers("Cold.")
+    async with served(wire, *turns) as (server, llm):
+        seen = RunSeen(agent.make(llm, [calls.weather()]).run_stream("hi"), leave)
+        await left.wait()
+        assert isinstance(seen.events[-1], kind)
+        await assert_silent(seen)
+        assert len(server.requests) == (2 if kind is Answer else 1)
+        assert len(calls.made) == (0 if kind in {Token, ToolStart} else 1)
 
 
 @each_agent
 @each_wire
-def test_dispose_works_from_another_thread(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        held = HeldTool()
-        async with served(wire, agent.calls(("held", {}))) as (_, llm):
-            seen = RunSeen(agent.make(llm, [held.tool]).run_stream("hi"))
-            await held.running.wait()
-            await asyncio.to_thread(seen.dispose)
-            await held.cancelled.wait()
-            await assert_silent(seen)
-
-    run_async(check())
-
-
-@each_agent
-def test_dispose_is_idempotent_and_does_nothing_after_the_end(
-    agent: AgentKind, run_async: Any
-) -> None:
-    async def check() -> None:
-        llm = ScriptedLLM(agent.answers("Cold."))
-        early = RunSeen(agent.make(llm).run_stream("hi"))
-        early.dispose()
-        await assert_silent(early)
-        assert llm.requests == []
-        seen = await seen_to_end(agent.make(llm).run_stream("hi"))
-        count = len(seen.events)
-        seen.dispose()
-        seen.dispose()
-        assert (len(seen.events), seen.completed) == (count, True)
-
-    run_async(check())
-
-
-@each_agent
-@each_wire
-def test_take_ends_the_run_and_its_tools(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        held = HeldTool()
-        async with served(wire, agent.calls(("held", {}), ("held", {}))) as (_, llm):
-            run = agent.make(llm, [held.tool]).run_stream("hi")
-            starts = run.pipe(ops.of_type(ToolStart), rx_ops.delay(0.02), rx_ops.take(1))
-            async with rxagents.to_aiter(starts) as events:
-                assert [event.name async for event in events] == ["held"]
-            await held.cancelled.wait()
-
-    run_async(check())
-
-
-@each_agent
-def test_cancelling_the_task_that_awaits_a_run_cancels_its_tool(
-    agent: AgentKind, run_async: Any
-) -> None:
-    async def check() -> None:
-        held = HeldTool()
-        llm = ScriptedLLM(agent.calls(("held", {})))
-        task = asyncio.create_task(agent.make(llm, [held.tool]).run("hi"))
+async def test_dispose_works_from_another_thread(agent: AgentKind, wire: SpokenWire) -> None:
+    held = HeldTool()
+    async with served(wire, agent.calls(("held", {}))) as (_, llm):
+        seen = RunSeen(agent.make(llm, [held.tool]).run_stream("hi"))
         await held.running.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert held.cancelled.is_set()
+        await asyncio.to_thread(seen.dispose)
+        await held.cancelled.wait()
+        await assert_silent(seen)
 
-    run_async(check())
+
+@each_agent
+async def test_dispose_is_idempotent_and_does_nothing_after_the_end(agent: AgentKind) -> None:
+    llm = ScriptedLLM(agent.answers("Cold."))
+    early = RunSeen(agent.make(llm).run_stream("hi"))
+    early.dispose()
+    await assert_silent(early)
+    assert llm.requests == []
+    seen = await seen_to_end(agent.make(llm).run_stream("hi"))
+    count = len(seen.events)
+    seen.dispose()
+    seen.dispose()
+    assert (len(seen.events), seen.completed) == (count, True)
+
+
+@each_agent
+@each_wire
+async def test_take_ends_the_run_and_its_tools(agent: AgentKind, wire: SpokenWire) -> None:
+    held = HeldTool()
+    async with served(wire, agent.calls(("held", {}), ("held", {}))) as (_, llm):
+        run = agent.make(llm, [held.tool]).run_stream("hi")
+        starts = run.pipe(ops.of_type(ToolStart), rx_ops.delay(0.02), rx_ops.take(1))
+        async with rxagents.to_aiter(starts) as events:
+            assert [event.name async for event in events] == ["held"]
+        await held.cancelled.wait()
+
+
+@each_agent
+async def test_cancelling_the_task_that_awaits_a_run_cancels_its_tool(agent: AgentKind) -> None:
+    held = HeldTool()
+    llm = ScriptedLLM(agent.calls(("held", {})))
+    task = asyncio.create_task(agent.make(llm, [held.tool]).run("hi"))
+    await held.running.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert held.cancelled.is_set()
 
 
 @each_agent
 @pytest.mark.parametrize("disposed", [False, True], ids=["ended", "disposed"])
-def test_nothing_keeps_a_run_that_is_over(agent: AgentKind, disposed: bool, run_async: Any) -> None:
-    async def check() -> None:
-        held = HeldTool()
-        llm = Remembering(agent.calls(("held", {})), agent.answers("Done."))
-        seen = RunSeen(agent.make(llm, [held.tool]).run_stream("hi"))
-        await held.running.wait()
-        if disposed:
-            seen.dispose()
-            await held.cancelled.wait()
-        else:
-            held.release.set()
-            await seen.over.wait()
-        await asyncio.sleep(0)
-        events, seen = seen.events, None  # type: ignore[assignment]  # let go of it
-        gc.collect()
-        assert events
-        assert [reference() for reference in llm.streams] == [None] * len(llm.streams)
-
-    run_async(check())
+async def test_nothing_keeps_a_run_that_is_over(agent: AgentKind, disposed: bool) -> None:
+    held = HeldTool()
+    llm = Remembering(agent.calls(("held", {})), agent.answers("Done."))
+    seen = RunSeen(agent.make(llm, [held.tool]).run_stream("hi"))
+    await held.running.wait()
+    if disposed:
+        seen.dispose()
+        await held.cancelled.wait()
+    else:
+        held.release.set()
+        await seen.over.wait()
+    await asyncio.sleep(0)
+    events, seen = seen.events, None  # type: ignore[assignment]  # let go of it
+    gc.collect()
+    assert events
+    assert [reference() for reference in llm.streams] == [None] * len(llm.streams)
 
 
 class Remembering(ScriptedLLM):
@@ -245,42 +203,36 @@ class Remembering(ScriptedLLM):
 
 @each_agent
 @each_wire
-def test_leaving_to_aiter_leaves_no_task_and_no_tool(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
+async def test_leaving_to_aiter_leaves_no_task_and_no_tool(
+    agent: AgentKind, wire: SpokenWire
 ) -> None:
-    async def check() -> None:
-        held = HeldTool()
-        async with served(wire, agent.calls(("held", {}))) as (_, llm):
-            run = agent.make(llm, [held.tool]).run_stream("hi")
-            async with rxagents.to_aiter(run) as events:
-                async for event in events:
-                    if isinstance(event, ToolStart):
-                        await held.running.wait()
-                        break
-            assert held.cancelled.is_set()
-
-    run_async(check())
+    held = HeldTool()
+    async with served(wire, agent.calls(("held", {}))) as (_, llm):
+        run = agent.make(llm, [held.tool]).run_stream("hi")
+        async with rxagents.to_aiter(run) as events:
+            async for event in events:
+                if isinstance(event, ToolStart):
+                    await held.running.wait()
+                    break
+        assert held.cancelled.is_set()
 
 
 @each_agent
 @each_wire
-def test_to_aiter_reads_a_run_to_its_end_however_slowly(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
+async def test_to_aiter_reads_a_run_to_its_end_however_slowly(
+    agent: AgentKind, wire: SpokenWire
 ) -> None:
-    async def check() -> None:
-        text = "word " * 200 + "end"
-        calls = Calls()
-        turns = agent.calls(("weather", {"city": "Oslo"})), agent.answers(text)
-        async with served(wire, *turns) as (_, llm):
-            run = agent.make(llm, [calls.weather()]).run_stream("hi")
-            async with rxagents.to_aiter(run, capacity=2) as reading:
-                events: list[StreamEvent] = []
-                async for event in reading:
-                    events.append(event)
-                    await asyncio.sleep(0)
-        assert isinstance(events[-1], Complete)
-        assert events[-1].content == text
-        told = [e.content for e in events if isinstance(e, Token) and e.section != "thought"]
-        assert "".join(told).endswith(text)
-
-    run_async(check())
+    text = "word " * 200 + "end"
+    calls = Calls()
+    turns = agent.calls(("weather", {"city": "Oslo"})), agent.answers(text)
+    async with served(wire, *turns) as (_, llm):
+        run = agent.make(llm, [calls.weather()]).run_stream("hi")
+        async with rxagents.to_aiter(run, capacity=2) as reading:
+            events: list[StreamEvent] = []
+            async for event in reading:
+                events.append(event)
+                await asyncio.sleep(0)
+    assert isinstance(events[-1], Complete)
+    assert events[-1].content == text
+    told = [e.content for e in events if isinstance(e, Token) and e.section != "thought"]
+    assert "".join(told).endswith(text)

@@ -43,16 +43,13 @@ def assert_failed(seen: RunSeen, kind: type[Exception]) -> None:
     ("status", "kind"),
     [(401, rxagents.AuthenticationError), (500, rxagents.ServerError)],
 )
-def test_a_status_at_the_first_request_fails_the_run(
-    agent: AgentKind, wire: SpokenWire, status: int, kind: type[Exception], run_async: Any
+async def test_a_status_at_the_first_request_fails_the_run(
+    agent: AgentKind, wire: SpokenWire, status: int, kind: type[Exception]
 ) -> None:
-    async def check() -> None:
-        async with served(wire, StatusReply(status, "no")) as (_, llm):
-            seen = await seen_to_end(agent.make(llm).run_stream("hi"))
-            assert_failed(seen, kind)
-            assert len(seen.events) == 1
-
-    run_async(check())
+    async with served(wire, StatusReply(status, "no")) as (_, llm):
+        seen = await seen_to_end(agent.make(llm).run_stream("hi"))
+        assert_failed(seen, kind)
+        assert len(seen.events) == 1
 
 
 @each_agent
@@ -67,58 +64,49 @@ def test_a_status_at_the_first_request_fails_the_run(
     ],
     ids=["400", "503", "cut", "error in the stream"],
 )
-def test_a_failure_in_a_later_turn_fails_the_run(
-    agent: AgentKind, wire: SpokenWire, second: Any, kind: type[Exception], run_async: Any
+async def test_a_failure_in_a_later_turn_fails_the_run(
+    agent: AgentKind, wire: SpokenWire, second: Any, kind: type[Exception]
 ) -> None:
-    async def check() -> None:
-        calls = Calls()
-        first = agent.calls(("weather", {"city": "Oslo"}))
-        async with served(wire, first, second) as (server, llm):
-            seen = await seen_to_end(agent.make(llm, [calls.weather()]).run_stream("hi"))
-            assert_failed(seen, kind)
-            assert [end.result for end in seen.all(ToolEnd)] == ["Oslo is cold"]
-            assert not seen.all(Answer)
-            assert len(server.requests) == 2
-            with pytest.raises(kind):
-                await agent.make(llm, [calls.weather()]).run("hi")
-
-    run_async(check())
+    calls = Calls()
+    first = agent.calls(("weather", {"city": "Oslo"}))
+    async with served(wire, first, second) as (server, llm):
+        seen = await seen_to_end(agent.make(llm, [calls.weather()]).run_stream("hi"))
+        assert_failed(seen, kind)
+        assert [end.result for end in seen.all(ToolEnd)] == ["Oslo is cold"]
+        assert not seen.all(Answer)
+        assert len(server.requests) == 2
+        with pytest.raises(kind):
+            await agent.make(llm, [calls.weather()]).run("hi")
 
 
 @each_agent
 @each_wire
-def test_a_stream_that_is_cut_keeps_the_text_before_it(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
+async def test_a_stream_that_is_cut_keeps_the_text_before_it(
+    agent: AgentKind, wire: SpokenWire
 ) -> None:
-    async def check() -> None:
-        async with served(wire, SAY) as (_, llm):
-            seen = await seen_to_end(agent.make(llm).run_stream("hi"))
-            assert_failed(seen, rxagents.ProviderError)
-            text = "".join(token.content for token in seen.all(Token))
-            assert text
-            assert str(SAY.text).startswith(text)
-
-    run_async(check())
+    async with served(wire, SAY) as (_, llm):
+        seen = await seen_to_end(agent.make(llm).run_stream("hi"))
+        assert_failed(seen, rxagents.ProviderError)
+        text = "".join(token.content for token in seen.all(Token))
+        assert text
+        assert str(SAY.text).startswith(text)
 
 
 @each_agent
 @each_wire
-def test_a_failing_stream_cancels_the_tools_of_its_turn(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
+async def test_a_failing_stream_cancels_the_tools_of_its_turn(
+    agent: AgentKind, wire: SpokenWire
 ) -> None:
-    async def check() -> None:
-        held = HeldTool()
-        broken = rxagents.ServerError("broken", status=500)
-        turn = agent.calls(("held", {}), ("held", {}), error=broken, interval=0.03)
-        async with served(wire, turn) as (_, llm):
-            seen = await seen_to_end(agent.make(llm, [held.tool]).run_stream("hi"))
-            assert_failed(seen, rxagents.ProviderError)
-            assert seen.all(ToolStart)
-            assert not seen.all(ToolEnd)
-            assert held.running.is_set()
-            await held.cancelled.wait()
-
-    run_async(check())
+    held = HeldTool()
+    broken = rxagents.ServerError("broken", status=500)
+    turn = agent.calls(("held", {}), ("held", {}), error=broken, interval=0.03)
+    async with served(wire, turn) as (_, llm):
+        seen = await seen_to_end(agent.make(llm, [held.tool]).run_stream("hi"))
+        assert_failed(seen, rxagents.ProviderError)
+        assert seen.all(ToolStart)
+        assert not seen.all(ToolEnd)
+        assert held.running.is_set()
+        await held.cancelled.wait()
 
 
 # A tool fails: the model sees it, and the run goes on.
@@ -159,43 +147,36 @@ async def dangerous() -> str:
     ],
     ids=["raises", "times out", "wrong type", "missing argument", "unknown", "not approved"],
 )
-def test_what_goes_wrong_with_a_tool_is_told_to_the_model_and_the_run_goes_on(
+async def test_what_goes_wrong_with_a_tool_is_told_to_the_model_and_the_run_goes_on(
     agent: AgentKind,
     wire: SpokenWire,
     name: str,
     given: dict[str, Any],
     kind: str,
     told: str,
-    run_async: Any,
 ) -> None:
-    async def check() -> None:
-        turns = agent.calls((name, given)), agent.answers("I cannot.")
-        async with served(wire, *turns) as (server, llm):
-            tools = [breaks, sleeps, wants_a_number, dangerous]
-            seen = await seen_to_end(agent.make(llm, tools).run_stream("hi"))
-            assert seen.error is None
-            (end,) = seen.all(ToolEnd)
-            assert (end.name, end.error.kind) == (name, kind)
-            assert told in end.result
-            assert seen.events[-1].content == "I cannot."
-            assert told in server.requests[1].body.decode()
-
-    run_async(check())
+    turns = agent.calls((name, given)), agent.answers("I cannot.")
+    async with served(wire, *turns) as (server, llm):
+        tools = [breaks, sleeps, wants_a_number, dangerous]
+        seen = await seen_to_end(agent.make(llm, tools).run_stream("hi"))
+        assert seen.error is None
+        (end,) = seen.all(ToolEnd)
+        assert (end.name, end.error.kind) == (name, kind)
+        assert told in end.result
+        assert seen.events[-1].content == "I cannot."
+        assert told in server.requests[1].body.decode()
 
 
 @each_agent
 @each_wire
-def test_one_tool_that_fails_leaves_the_others_of_its_turn_alone(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
+async def test_one_tool_that_fails_leaves_the_others_of_its_turn_alone(
+    agent: AgentKind, wire: SpokenWire
 ) -> None:
-    async def check() -> None:
-        calls = Calls()
-        turn = agent.calls(("breaks", {}), ("weather", {"city": "Rome"}))
-        async with served(wire, turn, agent.answers("Done.")) as (_, llm):
-            seen = await seen_to_end(agent.make(llm, [breaks, calls.weather()]).run_stream("hi"))
-            ends = {end.name: end for end in seen.all(ToolEnd)}
-            assert ends["breaks"].error is not None
-            assert ends["weather"].error is None
-            assert seen.completed
-
-    run_async(check())
+    calls = Calls()
+    turn = agent.calls(("breaks", {}), ("weather", {"city": "Rome"}))
+    async with served(wire, turn, agent.answers("Done.")) as (_, llm):
+        seen = await seen_to_end(agent.make(llm, [breaks, calls.weather()]).run_stream("hi"))
+        ends = {end.name: end for end in seen.all(ToolEnd)}
+        assert ends["breaks"].error is not None
+        assert ends["weather"].error is None
+        assert seen.completed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 from agent_runs import (
@@ -37,128 +36,103 @@ def assert_failed(seen: RunSeen, kind: type[Exception]) -> None:
 
 @each_agent
 @each_wire
-def test_out_of_iterations_is_an_error_and_not_complete(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
+async def test_out_of_iterations_is_an_error_and_not_complete(
+    agent: AgentKind, wire: SpokenWire
 ) -> None:
-    async def check() -> None:
-        calls = Calls()
-        again = agent.calls(("weather", {"city": "Oslo"}))
-        async with served(wire, again) as (server, llm):
-            made = agent.make(llm, [calls.weather()], max_iterations=3)
-            seen = await seen_to_end(made.run_stream("hi"))
-            assert_failed(seen, rxagents.MaxIterationsError)
-            assert len(server.requests) == len(calls.made) == 3
-            with pytest.raises(rxagents.MaxIterationsError, match="max_iterations"):
-                await made.run("hi")
-
-    run_async(check())
+    calls = Calls()
+    again = agent.calls(("weather", {"city": "Oslo"}))
+    async with served(wire, again) as (server, llm):
+        made = agent.make(llm, [calls.weather()], max_iterations=3)
+        seen = await seen_to_end(made.run_stream("hi"))
+        assert_failed(seen, rxagents.MaxIterationsError)
+        assert len(server.requests) == len(calls.made) == 3
+        with pytest.raises(rxagents.MaxIterationsError, match="max_iterations"):
+            await made.run("hi")
 
 
 @each_agent
 @each_wire
-def test_one_tool_call_too_many_does_not_run(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        calls = Calls()
-        one = agent.calls(("weather", {"city": "Oslo"}))
-        two = agent.calls(("weather", {"city": "Rome"}), ("weather", {"city": "Bonn"}))
-        async with served(wire, one, two) as (_, llm):
-            made = agent.make(llm, [calls.weather()], max_tool_calls=2, tool_concurrency=1)
-            seen = await seen_to_end(made.run_stream("hi"))
-            assert_failed(seen, rxagents.RunLimitError)
-            assert "max_tool_calls" in str(seen.error)
-            assert {given["city"] for _, given in calls.made} <= {"Oslo", "Rome"}
-            assert len(seen.all(ToolStart)) == 2
-
-    run_async(check())
+async def test_one_tool_call_too_many_does_not_run(agent: AgentKind, wire: SpokenWire) -> None:
+    calls = Calls()
+    one = agent.calls(("weather", {"city": "Oslo"}))
+    two = agent.calls(("weather", {"city": "Rome"}), ("weather", {"city": "Bonn"}))
+    async with served(wire, one, two) as (_, llm):
+        made = agent.make(llm, [calls.weather()], max_tool_calls=2, tool_concurrency=1)
+        seen = await seen_to_end(made.run_stream("hi"))
+        assert_failed(seen, rxagents.RunLimitError)
+        assert "max_tool_calls" in str(seen.error)
+        assert {given["city"] for _, given in calls.made} <= {"Oslo", "Rome"}
+        assert len(seen.all(ToolStart)) == 2
 
 
 @each_agent
 @each_wire
-def test_as_many_tool_calls_as_allowed_are_no_failure(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
+async def test_as_many_tool_calls_as_allowed_are_no_failure(
+    agent: AgentKind, wire: SpokenWire
 ) -> None:
-    async def check() -> None:
-        calls = Calls()
-        two = agent.calls(("weather", {"city": "Rome"}), ("weather", {"city": "Bonn"}))
-        async with served(wire, two, agent.answers("Cold.")) as (_, llm):
-            made = agent.make(llm, [calls.weather()], max_tool_calls=2)
-            assert (await made.run("hi")).output == "Cold."
-
-    run_async(check())
+    calls = Calls()
+    two = agent.calls(("weather", {"city": "Rome"}), ("weather", {"city": "Bonn"}))
+    async with served(wire, two, agent.answers("Cold.")) as (_, llm):
+        made = agent.make(llm, [calls.weather()], max_tool_calls=2)
+        assert (await made.run("hi")).output == "Cold."
 
 
 @each_agent
 @each_wire
-def test_tokens_beyond_the_limit_end_the_run_between_turns(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
+async def test_tokens_beyond_the_limit_end_the_run_between_turns(
+    agent: AgentKind, wire: SpokenWire
 ) -> None:
-    async def check() -> None:
-        calls = Calls()
-        turn = agent.calls(("weather", {"city": "Oslo"}), usage=rxagents.Usage(60, 40, 100))
-        async with served(wire, turn) as (server, llm):
-            made = agent.make(llm, [calls.weather()], max_total_tokens=200)
-            seen = await seen_to_end(made.run_stream("hi"))
-            assert_failed(seen, rxagents.RunLimitError)
-            assert "max_total_tokens" in str(seen.error)
-            assert len(server.requests) == 2
-
-    run_async(check())
+    calls = Calls()
+    turn = agent.calls(("weather", {"city": "Oslo"}), usage=rxagents.Usage(60, 40, 100))
+    async with served(wire, turn) as (server, llm):
+        made = agent.make(llm, [calls.weather()], max_total_tokens=200)
+        seen = await seen_to_end(made.run_stream("hi"))
+        assert_failed(seen, rxagents.RunLimitError)
+        assert "max_total_tokens" in str(seen.error)
+        assert len(server.requests) == 2
 
 
 @each_agent
 @each_wire
-def test_an_answer_is_given_even_where_its_turn_used_up_the_tokens(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
+async def test_an_answer_is_given_even_where_its_turn_used_up_the_tokens(
+    agent: AgentKind, wire: SpokenWire
 ) -> None:
-    async def check() -> None:
-        usage = rxagents.Usage(60, 40, 100)
-        async with served(wire, agent.answers("Cold.", usage=usage)) as (_, llm):
-            assert (await agent.make(llm, max_total_tokens=1).run("hi")).output == "Cold."
-
-    run_async(check())
+    usage = rxagents.Usage(60, 40, 100)
+    async with served(wire, agent.answers("Cold.", usage=usage)) as (_, llm):
+        assert (await agent.make(llm, max_total_tokens=1).run("hi")).output == "Cold."
 
 
 @each_agent
 @each_wire
 @pytest.mark.parametrize("where", ["waiting", "streaming", "in a tool"])
-def test_seconds_end_a_run_wherever_it_is(
-    agent: AgentKind, wire: SpokenWire, where: str, run_async: Any
+async def test_seconds_end_a_run_wherever_it_is(
+    agent: AgentKind, wire: SpokenWire, where: str
 ) -> None:
-    async def check() -> None:
-        held = HeldTool()
-        turn = {
-            "waiting": Reply("late", delay=60),
-            "streaming": Reply("Say on and on", ending=Ending.STALL, cut_after=4),
-            "in a tool": agent.calls(("held", {})),
-        }[where]
-        async with served(wire, turn) as (server, llm):
-            made = agent.make(llm, [held.tool], max_seconds=0.25)
-            seen = await seen_to_end(made.run_stream("hi"))
-            assert_failed(seen, rxagents.RunLimitError)
-            assert "max_seconds" in str(seen.error)
-            if where == "in a tool":
-                await held.cancelled.wait()
-            else:
-                await server.disconnected()
-
-    run_async(check())
+    held = HeldTool()
+    turn = {
+        "waiting": Reply("late", delay=60),
+        "streaming": Reply("Say on and on", ending=Ending.STALL, cut_after=4),
+        "in a tool": agent.calls(("held", {})),
+    }[where]
+    async with served(wire, turn) as (server, llm):
+        made = agent.make(llm, [held.tool], max_seconds=0.25)
+        seen = await seen_to_end(made.run_stream("hi"))
+        assert_failed(seen, rxagents.RunLimitError)
+        assert "max_seconds" in str(seen.error)
+        if where == "in a tool":
+            await held.cancelled.wait()
+        else:
+            await server.disconnected()
 
 
 @each_agent
 @each_wire
-def test_a_run_within_its_limits_leaves_no_timer(
-    agent: AgentKind, wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        async with served(wire, agent.answers("Cold.")) as (_, llm):
-            made = agent.make(
-                llm, max_seconds=1e6, max_total_tokens=10, max_tool_calls=1, max_iterations=1
-            )
-            assert (await made.run("hi")).output == "Cold."
-            timers = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]  # asyncio's own
-            late = asyncio.get_running_loop().time() + 1e5
-            assert not [t for t in timers if t.when() > late and not t.cancelled()]
-
-    run_async(check())
+async def test_a_run_within_its_limits_leaves_no_timer(agent: AgentKind, wire: SpokenWire) -> None:
+    async with served(wire, agent.answers("Cold.")) as (_, llm):
+        made = agent.make(
+            llm, max_seconds=1e6, max_total_tokens=10, max_tool_calls=1, max_iterations=1
+        )
+        assert (await made.run("hi")).output == "Cold."
+        timers = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]  # asyncio's own
+        late = asyncio.get_running_loop().time() + 1e5
+        assert not [t for t in timers if t.when() > late and not t.cancelled()]

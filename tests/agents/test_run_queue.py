@@ -11,177 +11,144 @@ from observing import Seen, in_thread, settle
 from queued_runs import Runs
 from reactivex import operators as rx_ops
 from reactivex.testing import TestScheduler
-from supervised import run_supervised
 
 import rxagents
 from rxagents.agents.queue import RunQueue
 
-
-def test_runs_of_a_key_go_in_the_order_of_their_subscriptions() -> None:
-    async def check() -> None:
-        runs = Runs(RunQueue())
-        seen = {name: Seen(runs.of("a", name)) for name in "123"}
-        for number, name in enumerate("123"):
-            await settle()
-            assert runs.begun == list("123"[: number + 1])
-            runs.end(name)
-            assert seen[name].notes == [name, "end"]
-
-    run_supervised(check())
+pytestmark = pytest.mark.virtual_time
 
 
-def test_a_run_begins_on_the_loop_and_not_inside_of_subscribe() -> None:
-    async def check() -> None:
-        runs = Runs(RunQueue())
-        Seen(runs.of("a", "1"))
-        assert runs.begun == []
+async def test_runs_of_a_key_go_in_the_order_of_their_subscriptions() -> None:
+    runs = Runs(RunQueue())
+    seen = {name: Seen(runs.of("a", name)) for name in "123"}
+    for number, name in enumerate("123"):
         await settle()
-        assert runs.begun == ["1"]
-        runs.end("1")
-
-    run_supervised(check())
-
-
-def test_runs_of_other_keys_go_side_by_side() -> None:
-    async def check() -> None:
-        runs = Runs(RunQueue())
-        seen = [Seen(runs.of(key, key + name)) for name in "12" for key in "ab"]
-        await settle()
-        assert runs.begun == ["a1", "b1"]
-        for name in ("b1", "a1"):
-            runs.end(name)
-        await settle()
-        assert runs.begun == ["a1", "b1", "b2", "a2"]
-        for each in seen:
-            each.subscription.dispose()
-
-    run_supervised(check())
+        assert runs.begun == list("123"[: number + 1])
+        runs.end(name)
+        assert seen[name].notes == [name, "end"]
 
 
-def test_a_run_that_fails_lets_the_next_one_go() -> None:
-    async def check() -> None:
-        runs = Runs(RunQueue())
-        first, second = Seen(runs.of("a", "1")), Seen(runs.of("a", "2"))
-        await settle()
-        error = rxagents.OutputError("no")
-        runs.end("1", error)
-        await settle()
-        assert first.notes == [error]
-        assert runs.begun == ["1", "2"]
-        runs.end("2")
-        assert second.notes == ["2", "end"]
-
-    run_supervised(check())
+async def test_a_run_begins_on_the_loop_and_not_inside_of_subscribe() -> None:
+    runs = Runs(RunQueue())
+    Seen(runs.of("a", "1"))
+    assert runs.begun == []
+    await settle()
+    assert runs.begun == ["1"]
+    runs.end("1")
 
 
-def test_a_run_that_waits_and_is_disposed_never_begins() -> None:
-    async def check() -> None:
-        runs = Runs(RunQueue())
-        seen = {name: Seen(runs.of("a", name)) for name in "1234"}
-        await settle()
-        for name in "23":
-            seen[name].subscription.dispose()
-        runs.end("1")
-        await settle()
-        assert runs.begun == ["1", "4"]
-        assert seen["2"].notes == seen["3"].notes == []
-        runs.end("4")
-
-    run_supervised(check())
+async def test_runs_of_other_keys_go_side_by_side() -> None:
+    runs = Runs(RunQueue())
+    seen = [Seen(runs.of(key, key + name)) for name in "12" for key in "ab"]
+    await settle()
+    assert runs.begun == ["a1", "b1"]
+    for name in ("b1", "a1"):
+        runs.end(name)
+    await settle()
+    assert runs.begun == ["a1", "b1", "b2", "a2"]
+    for each in seen:
+        each.subscription.dispose()
 
 
-def test_a_run_that_is_disposed_before_it_has_begun_lets_the_next_one_go() -> None:
-    async def check() -> None:
-        runs = Runs(RunQueue())
-        first, _ = Seen(runs.of("a", "1")), Seen(runs.of("a", "2"))
+async def test_a_run_that_fails_lets_the_next_one_go() -> None:
+    runs = Runs(RunQueue())
+    first, second = Seen(runs.of("a", "1")), Seen(runs.of("a", "2"))
+    await settle()
+    error = rxagents.OutputError("no")
+    runs.end("1", error)
+    await settle()
+    assert first.notes == [error]
+    assert runs.begun == ["1", "2"]
+    runs.end("2")
+    assert second.notes == ["2", "end"]
+
+
+async def test_a_run_that_waits_and_is_disposed_never_begins() -> None:
+    runs = Runs(RunQueue())
+    seen = {name: Seen(runs.of("a", name)) for name in "1234"}
+    await settle()
+    for name in "23":
+        seen[name].subscription.dispose()
+    runs.end("1")
+    await settle()
+    assert runs.begun == ["1", "4"]
+    assert seen["2"].notes == seen["3"].notes == []
+    runs.end("4")
+
+
+async def test_a_run_that_is_disposed_before_it_has_begun_lets_the_next_one_go() -> None:
+    runs = Runs(RunQueue())
+    first, _ = Seen(runs.of("a", "1")), Seen(runs.of("a", "2"))
+    first.subscription.dispose()
+    await settle()
+    assert runs.begun == ["2"]
+    runs.end("2")
+
+
+async def test_a_run_that_is_disposed_ends_its_source_and_lets_the_next_one_go() -> None:
+    runs = Runs(RunQueue())
+    first, _ = Seen(runs.of("a", "1")), Seen(runs.of("a", "2"))
+    await settle()
+    for _ in range(3):
         first.subscription.dispose()
-        await settle()
-        assert runs.begun == ["2"]
-        runs.end("2")
-
-    run_supervised(check())
-
-
-def test_a_run_that_is_disposed_ends_its_source_and_lets_the_next_one_go() -> None:
-    async def check() -> None:
-        runs = Runs(RunQueue())
-        first, _ = Seen(runs.of("a", "1")), Seen(runs.of("a", "2"))
-        await settle()
-        for _ in range(3):
-            first.subscription.dispose()
-        assert runs.ended == ["1"]
-        await settle()
-        assert runs.begun == ["1", "2"]
-        assert first.notes == []
-        runs.end("2")
-
-    run_supervised(check())
+    assert runs.ended == ["1"]
+    await settle()
+    assert runs.begun == ["1", "2"]
+    assert first.notes == []
+    runs.end("2")
 
 
 @pytest.mark.parametrize("disposed", ["1", "2"], ids=["while it runs", "while it waits"])
-def test_another_thread_may_dispose_a_run(disposed: str) -> None:
-    async def check() -> None:
-        runs = Runs(RunQueue())
-        seen = {name: Seen(runs.of("a", name)) for name in "123"}
-        await settle()
-        in_thread(seen[disposed].subscription.dispose)
-        await settle()
-        if disposed == "2":
-            runs.end("1")
-            await settle()
-        following = "2" if disposed == "1" else "3"
-        assert runs.begun == ["1", following]
-        assert seen[following].threads <= {threading.get_ident()}
-        for each in seen.values():
-            each.subscription.dispose()
-
-    run_supervised(check())
-
-
-def test_a_subscriber_that_raises_lets_the_next_one_go() -> None:
-    async def check() -> None:
-        runs = Runs(RunQueue())
-
-        def fail(_: str) -> None:
-            raise ZeroDivisionError
-
-        runs.of("a", "1").subscribe(fail)
-        Seen(runs.of("a", "2"))
-        await settle()
+async def test_another_thread_may_dispose_a_run(disposed: str) -> None:
+    runs = Runs(RunQueue())
+    seen = {name: Seen(runs.of("a", name)) for name in "123"}
+    await settle()
+    in_thread(seen[disposed].subscription.dispose)
+    await settle()
+    if disposed == "2":
         runs.end("1")
         await settle()
-        assert runs.begun == ["1", "2"]
-        runs.end("2")
-
-    errors: list[Exception] = []
-    run_supervised(check(), errors)
-    assert [type(error) for error in errors] == [ZeroDivisionError]
-
-
-def test_a_run_that_begins_another_of_its_key_at_its_end_finds_the_queue_free() -> None:
-    async def check() -> None:
-        runs = Runs(RunQueue())
-        later: list[Seen] = []
-        runs.of("a", "1").subscribe(on_completed=lambda: later.append(Seen(runs.of("a", "2"))))
-        await settle()
-        runs.end("1")
-        await settle()
-        assert runs.begun == ["1", "2"]
-        runs.end("2")
-        assert later[0].notes == ["2", "end"]
-
-    run_supervised(check())
+    following = "2" if disposed == "1" else "3"
+    assert runs.begun == ["1", following]
+    assert seen[following].threads <= {threading.get_ident()}
+    for each in seen.values():
+        each.subscription.dispose()
 
 
-def test_many_runs_that_end_at_once_neither_recurse_nor_leave_their_key_behind() -> None:
+async def test_a_subscriber_that_raises_lets_the_next_one_go(loop_errors: list[Exception]) -> None:
+    runs = Runs(RunQueue())
+
+    def fail(_: str) -> None:
+        raise ZeroDivisionError
+
+    runs.of("a", "1").subscribe(fail)
+    Seen(runs.of("a", "2"))
+    await settle()
+    runs.end("1")
+    await settle()
+    assert runs.begun == ["1", "2"]
+    runs.end("2")
+    assert [type(error) for error in loop_errors] == [ZeroDivisionError]
+    loop_errors.clear()
+
+
+async def test_a_run_that_begins_another_of_its_key_at_its_end_finds_the_queue_free() -> None:
+    runs = Runs(RunQueue())
+    later: list[Seen] = []
+    runs.of("a", "1").subscribe(on_completed=lambda: later.append(Seen(runs.of("a", "2"))))
+    await settle()
+    runs.end("1")
+    await settle()
+    assert runs.begun == ["1", "2"]
+    runs.end("2")
+    assert later[0].notes == ["2", "end"]
+
+
+async def test_many_runs_that_end_at_once_neither_recurse_nor_leave_their_key_behind() -> None:
     queue = RunQueue()
-
-    async def check() -> None:
-        seen = [Seen(queue.queued("a", rx.just(number))) for number in range(2_000)]
-        await seen[-1].over.wait()
-        assert [each.notes for each in seen] == [[number, "end"] for number in range(2_000)]
-
-    run_supervised(check())
+    seen = [Seen(queue.queued("a", rx.just(number))) for number in range(2_000)]
+    await seen[-1].over.wait()
+    assert [each.notes for each in seen] == [[number, "end"] for number in range(2_000)]
     assert queue._tickets == {}
 
 
@@ -202,8 +169,5 @@ def _named(name: str, _: object) -> str:
     return name
 
 
-def test_virtual_time_is_kept_inside_of_a_running_loop_too() -> None:
-    async def check() -> None:
-        test_in_virtual_time_one_run_follows_the_other()
-
-    run_supervised(check())
+async def test_virtual_time_is_kept_inside_of_a_running_loop_too() -> None:
+    test_in_virtual_time_one_run_follows_the_other()

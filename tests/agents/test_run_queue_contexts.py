@@ -8,62 +8,59 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import reactivex as rx
 from observing import Seen, settle
 from queued_runs import Runs
 from reactivex import Observable, Subject
 from reactivex import operators as rx_ops
-from supervised import run_supervised
+from running import run_async
 
 import rxagents
 from rxagents.agents.queue import RunQueue
 from rxagents.runtime.last_value import last_value
 from rxagents.runtime.timed_scope import TimedScope, timed
 
+pytestmark = pytest.mark.virtual_time
+
 USER: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
 
 
-def test_a_run_sees_its_own_context_and_not_that_of_the_run_before_it() -> None:
-    async def check() -> None:
-        queue = RunQueue()
-        users: list[str] = []
-        gate: Subject[str] = Subject()
+async def test_a_run_sees_its_own_context_and_not_that_of_the_run_before_it() -> None:
+    queue = RunQueue()
+    users: list[str] = []
+    gate: Subject[str] = Subject()
 
-        def subscribe(user: str, source: Observable[str]) -> None:
-            USER.set(user)
+    def subscribe(user: str, source: Observable[str]) -> None:
+        USER.set(user)
 
-            def begin(_: object) -> Observable[str]:
-                users.append(USER.get())
-                return source
+        def begin(_: object) -> Observable[str]:
+            users.append(USER.get())
+            return source
 
-            queue.queued("a", rx.defer(begin)).subscribe()
+        queue.queued("a", rx.defer(begin)).subscribe()
 
-        for user, source in (("eva", gate), ("ada", rx.empty())):
-            contextvars.copy_context().run(subscribe, user, source)
+    for user, source in (("eva", gate), ("ada", rx.empty())):
+        contextvars.copy_context().run(subscribe, user, source)
+    await settle()
+    contextvars.copy_context().run(gate.on_completed)
+    await settle()
+    assert users == ["eva", "ada"]
+
+
+async def test_a_run_does_not_belong_to_whoever_awaits_the_run_before_it() -> None:
+    queue = RunQueue()
+    runs = Runs(queue)
+    reading = rxagents.to_aiter(runs.of("a", "1"))
+    async with reading as items:
+        ticking = rx.defer(lambda _: rxagents.from_aiter(_slowly))
+        second = Seen(queue.queued("a", ticking))
         await settle()
-        contextvars.copy_context().run(gate.on_completed)
+        runs.end("1")
+        assert [item async for item in items] == ["1"]
         await settle()
-        assert users == ["eva", "ada"]
-
-    run_supervised(check())
-
-
-def test_a_run_does_not_belong_to_whoever_awaits_the_run_before_it() -> None:
-    async def check() -> None:
-        queue = RunQueue()
-        runs = Runs(queue)
-        reading = rxagents.to_aiter(runs.of("a", "1"))
-        async with reading as items:
-            ticking = rx.defer(lambda _: rxagents.from_aiter(_slowly))
-            second = Seen(queue.queued("a", ticking))
-            await settle()
-            runs.end("1")
-            assert [item async for item in items] == ["1"]
-            await settle()
-        await second.over.wait()
-        assert second.notes == [1, 2, "end"]
-
-    run_supervised(check())
+    await second.over.wait()
+    assert second.notes == [1, 2, "end"]
 
 
 async def _slowly() -> Any:
@@ -77,7 +74,7 @@ def test_outside_of_a_loop_the_error_names_what_to_do_and_nobody_has_to_wait() -
     errors: list[Exception] = []
     queue.queued("a", rx.just(1)).subscribe(on_error=errors.append)
     assert [type(error) for error in errors] == [rxagents.ConfigurationError]
-    assert run_supervised(last_value(queue.queued("a", rx.just(1)))) == 1
+    assert run_async(last_value(queue.queued("a", rx.just(1))), virtual_time=True) == 1
 
 
 def never() -> Observable[Any]:
@@ -103,7 +100,7 @@ def abandon(subscribe: Callable[[], Any]) -> list[Any]:
 def test_a_run_whose_loop_has_ended_is_not_in_the_way_of_a_later_loop() -> None:
     queue = RunQueue()
     kept = abandon(lambda: [queue.queued("a", never()).subscribe() for _ in range(3)])
-    assert run_supervised(last_value(queue.queued("a", rx.just(1)))) == 1
+    assert run_async(last_value(queue.queued("a", rx.just(1))), virtual_time=True) == 1
     kept[0][0].dispose()
     assert queue._tickets == {}
 
@@ -155,7 +152,9 @@ def test_runs_of_loops_on_several_threads_go_one_at_a_time() -> None:
         await asyncio.gather(*(last_value(work(10 * thread + run)) for run in range(3)))
 
     threads = [
-        threading.Thread(target=lambda each=each: run_supervised(three(each)), daemon=True)
+        threading.Thread(
+            target=lambda each=each: run_async(three(each), virtual_time=True), daemon=True
+        )
         for each in range(4)
     ]
     for thread in threads:

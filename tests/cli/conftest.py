@@ -7,7 +7,7 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import pytest
 
@@ -50,35 +50,27 @@ def start(program: list[str], monkeypatch: pytest.MonkeyPatch) -> Start:
 
 
 @pytest.fixture
-def run(start: Start, run_async: Any) -> Callable[..., Finished]:
+def run(start: Start) -> Callable[..., Awaitable[Finished]]:
     """Run the program to its end."""
 
-    def run(*arguments: str, **environment: str) -> Finished:
-        async def work() -> Finished:
-            return await _finish(await start(*arguments, **environment))
-
-        finished: Finished = run_async(work())
-        return finished
+    async def run(*arguments: str, **environment: str) -> Finished:
+        return await _finish(await start(*arguments, **environment))
 
     return run
 
 
 @pytest.fixture
-def ask(start: Start, run_async: Any) -> Callable[..., tuple[Finished, ScriptedServer]]:
+def ask(start: Start) -> Callable[..., Awaitable[tuple[Finished, ScriptedServer]]]:
     """Run `rxagents ask` against a server that answers with `script`."""
 
-    def ask(
+    async def ask(
         script: Script, *options: str, prompt: str = "Hi", stdin: bytes = b"", key: str = ""
     ) -> tuple[Finished, ScriptedServer]:
-        async def work() -> tuple[Finished, ScriptedServer]:
-            async with ScriptedServer(script) as server:
-                url = [] if key else ["--base-url", server.url]
-                home = {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": server.url} if key else {}
-                command = ("ask", prompt, "--model", "openai:any", *url, *options)
-                return await _finish(await start(*command, **home), stdin), server
-
-        finished: tuple[Finished, ScriptedServer] = run_async(work())
-        return finished
+        async with ScriptedServer(script) as server:
+            url = [] if key else ["--base-url", server.url]
+            home = {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": server.url} if key else {}
+            command = ("ask", prompt, "--model", "openai:any", *url, *options)
+            return await _finish(await start(*command, **home), stdin), server
 
     return ask
 

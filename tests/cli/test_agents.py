@@ -33,37 +33,39 @@ def reply_of_function(request: ReceivedRequest) -> Reply:
 @pytest.mark.parametrize(
     ("agent", "script"), [("react", reply_of_react), ("function", reply_of_function)]
 )
-def test_the_answer_goes_to_stdout_and_the_way_to_it_to_stderr(
+async def test_the_answer_goes_to_stdout_and_the_way_to_it_to_stderr(
     agent: str, script: Any, ask: Any
 ) -> None:
-    done, server = ask(script, "--agent", agent, "--tool", "calculator")
+    done, server = await ask(script, "--agent", agent, "--tool", "calculator")
     assert (done.status, done.out) == (0, "It is 56088.\n")
     assert 'calculator {"expression":"123 * 456"}\n56088\n' in done.err
     assert len(server.requests) == 2
 
 
-def test_each_line_of_json_is_an_event(ask: Any) -> None:
-    done, _ = ask(reply_of_react, "--agent", "react", "--tool", "calculator", "--json")
+async def test_each_line_of_json_is_an_event(ask: Any) -> None:
+    done, _ = await ask(reply_of_react, "--agent", "react", "--tool", "calculator", "--json")
     events = [msgspec.json.decode(line, type=StreamEvent) for line in done.out.splitlines()]
     assert [event.type for event in events[-2:]] == ["answer", "complete"]
     assert events[-1].content == "It is 56088."
 
 
-def test_the_settings_and_the_system_prompt_reach_the_agents_requests(ask: Any) -> None:
-    _, server = ask("Answer: ok", "--agent", "react", "--system", "Be brief.", "--max-tokens", "7")
+async def test_the_settings_and_the_system_prompt_reach_the_agents_requests(ask: Any) -> None:
+    _, server = await ask(
+        "Answer: ok", "--agent", "react", "--system", "Be brief.", "--max-tokens", "7"
+    )
     body = server.requests[0].json()
     assert body["max_tokens"] == 7
     assert {"role": "system", "content": "Be brief."} in body["messages"]
 
 
-def test_a_run_that_fails_says_why_in_one_line(ask: Any) -> None:
-    done, server = ask("I do not know the form.", "--agent", "react")
+async def test_a_run_that_fails_says_why_in_one_line(ask: Any) -> None:
+    done, server = await ask("I do not know the form.", "--agent", "react")
     assert done.status == 1
     assert done.err.splitlines()[-1].startswith("Error: The run has no answer after 10 turns.")
     assert len(server.requests) == 10
 
 
-def test_tools_without_an_agent_are_refused(run: Any) -> None:
-    done = run("ask", "Hi", "--model", "scripted:", "--tool", "calculator")
+async def test_tools_without_an_agent_are_refused(run: Any) -> None:
+    done = await run("ask", "Hi", "--model", "scripted:", "--tool", "calculator")
     assert done.status == 2
     assert done.err == "Error: Tools need an agent: pass --agent function or react.\n"

@@ -7,16 +7,16 @@ import subprocess
 from typing import Any
 
 
-def test_the_answer_is_plain_text(run: Any) -> None:
-    done = run("demo", FORCE_COLOR="1")
+async def test_the_answer_is_plain_text(run: Any) -> None:
+    done = await run("demo", FORCE_COLOR="1")
     assert done.status == 0
     assert done.out.startswith("A leap year has 31,622,400 seconds.\n\nWhat you have just seen")
     assert done.out.endswith("within milliseconds.\n")
     assert "\x1b" not in done.out
 
 
-def test_what_leads_to_the_answer_and_the_summary_go_to_stderr(run: Any) -> None:
-    aside = run("demo", NO_COLOR="1").err
+async def test_what_leads_to_the_answer_and_the_summary_go_to_stderr(run: Any) -> None:
+    aside = (await run("demo", NO_COLOR="1")).err
     assert aside.startswith("Task: How many seconds does a leap year have?\n\nA leap year has 366")
     assert 'calculator {"expression":"366 * 24 * 60 * 60"}\n31622400\n\nThat is' in aside
     assert re.search(
@@ -26,20 +26,19 @@ def test_what_leads_to_the_answer_and_the_summary_go_to_stderr(run: Any) -> None
     )
 
 
-def test_it_needs_no_network(run: Any) -> None:
+async def test_it_needs_no_network(run: Any) -> None:
     proxy = "http://127.0.0.1:9"
-    assert run("demo", HTTP_PROXY=proxy, http_proxy=proxy, no_proxy="", NO_PROXY="").status == 0
+    assert (
+        await run("demo", HTTP_PROXY=proxy, http_proxy=proxy, no_proxy="", NO_PROXY="")
+    ).status == 0
 
 
-def test_tokens_come_before_the_end(start: Any, run_async: Any) -> None:
-    async def check() -> None:
-        process = await start("demo")
-        assert await process.stdout.readexactly(6) == b"A leap"
-        assert process.returncode is None
-        rest, _ = await process.communicate()
-        assert rest.startswith(b" year")
-
-    run_async(check())
+async def test_tokens_come_before_the_end(start: Any) -> None:
+    process = await start("demo")
+    assert await process.stdout.readexactly(6) == b"A leap"
+    assert process.returncode is None
+    rest, _ = await process.communicate()
+    assert rest.startswith(b" year")
 
 
 def test_a_reader_that_leaves_gets_no_traceback(program: list[str]) -> None:

@@ -33,40 +33,40 @@ UNREACHABLE = ("--model", "openai:any", "--base-url", "http://127.0.0.1:1/v1")
         (["play"], "Try 'rxagents --help'."),
     ],
 )
-def test_wrong_use_is_status_2(run: Any, arguments: list[str], words: str) -> None:
-    done = run(*arguments)
+async def test_wrong_use_is_status_2(run: Any, arguments: list[str], words: str) -> None:
+    done = await run(*arguments)
     assert (done.status, done.out) == (2, "")
     assert_one_line(done.err, words)
 
 
-def test_an_unreachable_host_is_status_1(run: Any) -> None:
-    done = run("ask", "Hi", *UNREACHABLE)
+async def test_an_unreachable_host_is_status_1(run: Any) -> None:
+    done = await run("ask", "Hi", *UNREACHABLE)
     assert (done.status, done.out) == (1, "")
     assert_one_line(done.err, "http://127.0.0.1:1")
 
 
-def test_a_refused_key_is_not_shown(ask: Any) -> None:
+async def test_a_refused_key_is_not_shown(ask: Any) -> None:
     key = "sk-not-to-be-shown"
 
     def echo(request: ReceivedRequest) -> StatusReply:
         return StatusReply(401, f"No:\n{request.headers['authorization']}\n")
 
     for options in ([], ["--json"]):
-        done, server = ask(echo, *options, key=key)
+        done, server = await ask(echo, *options, key=key)
         assert server.requests[0].headers["authorization"] == f"Bearer {key}"
         assert done.status == 1
         assert key not in done.out + done.err
         assert_one_line(done.out + done.err, "status 401")
 
 
-def test_what_came_before_a_failure_is_shown(ask: Any) -> None:
-    done, _ = ask(Reply("Half an answer", error=ServerError("It broke.", status=500)))
+async def test_what_came_before_a_failure_is_shown(ask: Any) -> None:
+    done, _ = await ask(Reply("Half an answer", error=ServerError("It broke.", status=500)))
     assert (done.status, done.out) == (1, "Half an answer\n")
     assert_one_line(done.err, "It broke.")
 
 
-def test_a_stream_cut_short_is_a_failure(ask: Any) -> None:
-    done, _ = ask(Reply("one two three", cut_after=3, ending=Ending.CLOSE))
+async def test_a_stream_cut_short_is_a_failure(ask: Any) -> None:
+    done, _ = await ask(Reply("one two three", cut_after=3, ending=Ending.CLOSE))
     assert (done.status, done.out) == (1, "one two\n")
     assert_one_line(done.err, "ended without a finish reason")
 
@@ -75,18 +75,18 @@ def test_a_stream_cut_short_is_a_failure(ask: Any) -> None:
     ("arguments", "kind", "status"),
     [(UNREACHABLE, "ConnectError", 1), (["--model", "nobody:any"], "ConfigurationError", 2)],
 )
-def test_with_json_an_error_is_a_line_of_json(
+async def test_with_json_an_error_is_a_line_of_json(
     run: Any, arguments: list[str], kind: str, status: int
 ) -> None:
-    done = run("ask", "Hi", "--json", *arguments)
+    done = await run("ask", "Hi", "--json", *arguments)
     assert (done.status, done.err) == (status, "")
     assert done.out.count("\n") == 1
     info = msgspec.convert(msgspec.json.decode(done.out)["error"], ErrorInfo)
     assert info.kind == kind
 
 
-def test_with_json_an_error_follows_the_chunks(ask: Any) -> None:
-    done, _ = ask(Reply("Half", error=ServerError("It broke.", status=500)), "--json")
+async def test_with_json_an_error_follows_the_chunks(ask: Any) -> None:
+    done, _ = await ask(Reply("Half", error=ServerError("It broke.", status=500)), "--json")
     *_, chunk, last = done.out.splitlines()
     assert msgspec.json.decode(chunk, type=StreamChunk).delta == "Half"
     assert msgspec.json.decode(last)["error"]["status"] == 500

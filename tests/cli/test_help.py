@@ -13,15 +13,15 @@ import rxagents
 MAIN = "from rxagents.cli import main; sys.exit(main())"
 
 
-def test_without_a_command_it_shows_its_help(run: Any) -> None:
-    done = run()
-    assert done == run("--help")
+async def test_without_a_command_it_shows_its_help(run: Any) -> None:
+    done = await run()
+    assert done == await run("--help")
     assert "demo" in done.out
     assert (done.status, done.err) == (0, "")
 
 
-def test_it_tells_its_version(run: Any) -> None:
-    assert rxagents.__version__ in run("--version").out
+async def test_it_tells_its_version(run: Any) -> None:
+    assert rxagents.__version__ in (await run("--version")).out
 
 
 @pytest.mark.parametrize("missing", ["click", "rich", "rich.live"])

@@ -24,33 +24,27 @@ BOTH = pytest.mark.parametrize(
 
 @BOTH
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_stalled_answer_is_left(
-    start: Any, run_async: Any, number: signal.Signals, status: int, options: list[str]
+async def test_a_stalled_answer_is_left(
+    start: Any, number: signal.Signals, status: int, options: list[str]
 ) -> None:
-    async def check() -> None:
-        async with ScriptedServer(STALLED) as server:
-            model = ("--model", "openai:any", "--base-url", server.url)
-            process = await start("ask", "Hi", *model, *options)
-            await process.stdout.readuntil(b"two")
-            process.send_signal(number)
-            await server.disconnected()
-            _, err = await process.communicate()
-            assert (process.returncode, err) == (status, b"")
-
-    run_async(check())
+    async with ScriptedServer(STALLED) as server:
+        model = ("--model", "openai:any", "--base-url", server.url)
+        process = await start("ask", "Hi", *model, *options)
+        await process.stdout.readuntil(b"two")
+        process.send_signal(number)
+        await server.disconnected()
+        _, err = await process.communicate()
+        assert (process.returncode, err) == (status, b"")
 
 
 @BOTH
-def test_the_demo_ends_too(start: Any, run_async: Any, number: signal.Signals, status: int) -> None:
-    async def check() -> None:
-        process = await start("demo")
-        await process.stdout.readuntil(b"A leap year")
-        process.send_signal(number)
-        _, err = await process.communicate()
-        assert process.returncode == status
-        assert err.endswith(b"That is the number.\n\n")
-
-    run_async(check())
+async def test_the_demo_ends_too(start: Any, number: signal.Signals, status: int) -> None:
+    process = await start("demo")
+    await process.stdout.readuntil(b"A leap year")
+    process.send_signal(number)
+    _, err = await process.communicate()
+    assert process.returncode == status
+    assert err.endswith(b"That is the number.\n\n")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -80,20 +79,16 @@ def test_what_came_before_a_failure_stays() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_at_a_terminal_kinds_have_their_style(program: list[str], run_async: Any) -> None:
+async def test_at_a_terminal_kinds_have_their_style(program: list[str]) -> None:
     reply = Reply("Text.", reasoning="Thought.", refusal="Refusal.", finish_reason="length")
-
-    async def check() -> None:
-        async with ScriptedServer(reply) as server:
-            model = ("--model", "openai:any", "--base-url", server.url)
-            screen = await asyncio.to_thread(at_terminal, [*program, "ask", "Hi", *model])
-            assert "\x1b[2mThought." in screen
-            assert "\x1b[31mRefusal." in screen
-            assert "\nText." in screen
-            assert "\x1b[33mfinish reason: length" in screen
-            assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l"), "no cursor"
-
-    run_async(check())
+    async with ScriptedServer(reply) as server:
+        model = ("--model", "openai:any", "--base-url", server.url)
+        screen = await asyncio.to_thread(at_terminal, [*program, "ask", "Hi", *model])
+        assert "\x1b[2mThought." in screen
+        assert "\x1b[31mRefusal." in screen
+        assert "\nText." in screen
+        assert "\x1b[33mfinish reason: length" in screen
+        assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l"), "no cursor"
 
 
 def at_terminal(command: list[str]) -> str:

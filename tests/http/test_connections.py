@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from faults import LAST, chunk, head
@@ -34,53 +33,40 @@ def packets(data: bytes, size: int) -> Iterator[Step]:
 @each_wire
 @pytest.mark.parametrize("cut", [1, 2, 3])
 @pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n"])
-def test_headers_may_be_cut_anywhere(
-    wire: SpokenWire, cut: int, interim: bytes, run_async: Any
-) -> None:
-    async def check() -> None:
-        headers = interim + chunked_head(wire)
-        act: Act = [headers[:-cut], Cue.PAUSE, headers[-cut:], Cue.PAUSE, body(wire, "a", "b")]
-        async with FaultyServer(act) as server, wire.model(server.url) as llm:
-            for _ in range(2):
-                assert (await llm.chat("hi")).content == "ab"
-            assert server.accepted == 1
-
-    run_async(check())
+async def test_headers_may_be_cut_anywhere(wire: SpokenWire, cut: int, interim: bytes) -> None:
+    headers = interim + chunked_head(wire)
+    act: Act = [headers[:-cut], Cue.PAUSE, headers[-cut:], Cue.PAUSE, body(wire, "a", "b")]
+    async with FaultyServer(act) as server, wire.model(server.url) as llm:
+        for _ in range(2):
+            assert (await llm.chat("hi")).content == "ab"
+        assert server.accepted == 1
 
 
 @pytest.mark.parametrize("size", [1, 7])
-def test_headers_may_come_in_small_packets(size: int, run_async: Any) -> None:
-    async def check() -> None:
-        headers = b"HTTP/1.1 100 Continue\r\n\r\n" + chunked_head(FIRST)
-        act = [*packets(headers, size), body(FIRST, "a", "b")]
-        async with FaultyServer(act) as server, FIRST.model(server.url) as llm:
-            assert (await llm.chat("hi")).content == "ab"
-
-    run_async(check())
+async def test_headers_may_come_in_small_packets(size: int) -> None:
+    headers = b"HTTP/1.1 100 Continue\r\n\r\n" + chunked_head(FIRST)
+    act = [*packets(headers, size), body(FIRST, "a", "b")]
+    async with FaultyServer(act) as server, FIRST.model(server.url) as llm:
+        assert (await llm.chat("hi")).content == "ab"
 
 
 @pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 100 Continue\r\n\r\n"])
-def test_what_came_before_a_broken_body_in_one_packet_is_delivered(
-    interim: bytes, run_async: Any
-) -> None:
-    async def check() -> None:
-        packet = interim + chunked_head(FIRST) + chunk(FIRST.text("a")) + b"zz\r\n"
-        texts: list[str] = []
-        async with FaultyServer([packet, Cue.STALL]) as server, FIRST.model(server.url) as llm:
-            with pytest.raises(rxagents.ProtocolError):
-                async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
-                    async for item in chunks:
-                        texts.append(item.delta)
-        assert texts == ["a"]
-
-    run_async(check())
+async def test_what_came_before_a_broken_body_in_one_packet_is_delivered(interim: bytes) -> None:
+    packet = interim + chunked_head(FIRST) + chunk(FIRST.text("a")) + b"zz\r\n"
+    texts: list[str] = []
+    async with FaultyServer([packet, Cue.STALL]) as server, FIRST.model(server.url) as llm:
+        with pytest.raises(rxagents.ProtocolError):
+            async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
+                async for item in chunks:
+                    texts.append(item.delta)
+    assert texts == ["a"]
 
 
 @each_wire
 @pytest.mark.parametrize("pause", [True, False])
 @pytest.mark.parametrize("surplus", ["an answer", "half an answer", "408", "words"])
-def test_what_nobody_asked_for_is_no_answer_to_the_next_request(
-    wire: SpokenWire, pause: bool, surplus: str, run_async: Any
+async def test_what_nobody_asked_for_is_no_answer_to_the_next_request(
+    wire: SpokenWire, pause: bool, surplus: str
 ) -> None:
     unasked = {
         "an answer": chunked_head(wire) + body(wire, "unasked"),
@@ -88,36 +74,27 @@ def test_what_nobody_asked_for_is_no_answer_to_the_next_request(
         "408": head(408, b"content-length: 0"),
         "words": b"Good bye.",
     }[surplus]
-
-    async def check() -> None:
-        whole = body(wire, "asked")
-        parts: Act = [whole, Cue.PAUSE, unasked] if pause else [whole + unasked]
-        act = [chunked_head(wire), Cue.PAUSE, *parts, Cue.STALL]
-        async with FaultyServer(act) as server, wire.model(server.url, max_retries=0) as llm:
-            for number in (1, 2):
-                assert (await llm.chat("hi")).content == "asked"
-                await server.all_left()
-                assert server.accepted == number
-
-    run_async(check())
+    whole = body(wire, "asked")
+    parts: Act = [whole, Cue.PAUSE, unasked] if pause else [whole + unasked]
+    act = [chunked_head(wire), Cue.PAUSE, *parts, Cue.STALL]
+    async with FaultyServer(act) as server, wire.model(server.url, max_retries=0) as llm:
+        for number in (1, 2):
+            assert (await llm.chat("hi")).content == "asked"
+            await server.all_left()
+            assert server.accepted == number
 
 
 @each_wire
-def test_a_slow_reader_leaves_the_connection_to_the_next_stream(
-    wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        first: Act = [chunked_head(wire), Cue.PAUSE, body(wire, "a", "b", "c")]
-        pieces = [step for text in "xyz" for step in (Cue.PAUSE, chunk(wire.text(text)))]
-        second: Act = [chunked_head(wire), *pieces, Cue.PAUSE, body(wire)]
-        async with FaultyServer(first, second) as server, wire.model(server.url) as llm:
-            async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=1) as slow:
-                texts = [(await anext(slow)).delta]
-                async with rxagents.to_aiter(llm.chat_stream("hi")) as quick:
-                    others = [(await anext(quick)).delta]
-                    texts += [item.delta async for item in slow]
-                    others += [item.delta async for item in quick]
-            assert ("".join(texts), "".join(others)) == ("abc", "xyz")
-            assert server.accepted == 1
-
-    run_async(check())
+async def test_a_slow_reader_leaves_the_connection_to_the_next_stream(wire: SpokenWire) -> None:
+    first: Act = [chunked_head(wire), Cue.PAUSE, body(wire, "a", "b", "c")]
+    pieces = [step for text in "xyz" for step in (Cue.PAUSE, chunk(wire.text(text)))]
+    second: Act = [chunked_head(wire), *pieces, Cue.PAUSE, body(wire)]
+    async with FaultyServer(first, second) as server, wire.model(server.url) as llm:
+        async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=1) as slow:
+            texts = [(await anext(slow)).delta]
+            async with rxagents.to_aiter(llm.chat_stream("hi")) as quick:
+                others = [(await anext(quick)).delta]
+                texts += [item.delta async for item in slow]
+                others += [item.delta async for item in quick]
+        assert ("".join(texts), "".join(others)) == ("abc", "xyz")
+        assert server.accepted == 1

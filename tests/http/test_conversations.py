@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from wires import WIRES, SpokenWire
@@ -45,71 +44,55 @@ def question() -> list[Message]:
 
 
 @each_wire
-def test_tools_are_called_in_parallel_answered_and_the_answer_comes(
-    wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        async with ScriptedServer(FIRST, SECOND, strict=True) as server:
+async def test_tools_are_called_in_parallel_answered_and_the_answer_comes(wire: SpokenWire) -> None:
+    async with ScriptedServer(FIRST, SECOND, strict=True) as server:
+        async with wire.model(wire.url_of(server)) as llm:
+            conversation = question()
+            first = await llm.chat(conversation, tools=[TOOL])
+            assert first.finish_reason == "tool_calls"
+            assert (first.content, first.reasoning) == ("Let me look.", FIRST.reasoning)
+            assert [call.parse() for call in first.tool_calls] == [
+                {"city": "Oslo"},
+                {"city": "Rome"},
+            ]
+            assert first.usage is not None
+            assert first.usage.input_tokens == 5
+            conversation.append(first.message)
+            conversation += [Message.tool(call.id, "cold") for call in first.tool_calls]
+            second = await llm.chat(conversation, tools=[TOOL])
+        assert (second.content, second.finish_reason) == ("Oslo is cold.", "stop")
+        text = server.requests[1].body.decode()
+        for number, call in enumerate(first.tool_calls):
+            text = text.replace(call.id, f"call_{number + 1}")  # where the wire has no ids
+        golden = GOLDEN / f"{wire.name.replace(' ', '_')}.json"
+        assert json.loads(text) == json.loads(golden.read_text())
+
+
+@each_wire
+async def test_an_answer_of_another_wire_can_be_sent_on(wire: SpokenWire) -> None:
+    async with ScriptedServer(FIRST, strict=True) as server:
+        for other in WIRES:
+            async with other.model(other.url_of(server)) as llm:
+                first = await llm.chat("Weather in both?", tools=[TOOL])
+            results = [Message.tool(call.id, "cold") for call in first.tool_calls]
+            conversation = [Message.user("Weather in both?"), first.message, *results]
             async with wire.model(wire.url_of(server)) as llm:
-                conversation = question()
-                first = await llm.chat(conversation, tools=[TOOL])
-                assert first.finish_reason == "tool_calls"
-                assert (first.content, first.reasoning) == ("Let me look.", FIRST.reasoning)
-                assert [call.parse() for call in first.tool_calls] == [
-                    {"city": "Oslo"},
-                    {"city": "Rome"},
-                ]
-                assert first.usage is not None
-                assert first.usage.input_tokens == 5
-                conversation.append(first.message)
-                conversation += [Message.tool(call.id, "cold") for call in first.tool_calls]
-                second = await llm.chat(conversation, tools=[TOOL])
-            assert (second.content, second.finish_reason) == ("Oslo is cold.", "stop")
-            text = server.requests[1].body.decode()
-            for number, call in enumerate(first.tool_calls):
-                text = text.replace(call.id, f"call_{number + 1}")  # where the wire has no ids
-            golden = GOLDEN / f"{wire.name.replace(' ', '_')}.json"
-            assert json.loads(text) == json.loads(golden.read_text())
-
-    run_async(check())
+                await llm.chat(conversation, tools=[TOOL])
 
 
 @each_wire
-def test_an_answer_of_another_wire_can_be_sent_on(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(FIRST, strict=True) as server:
-            for other in WIRES:
-                async with other.model(other.url_of(server)) as llm:
-                    first = await llm.chat("Weather in both?", tools=[TOOL])
-                results = [Message.tool(call.id, "cold") for call in first.tool_calls]
-                conversation = [Message.user("Weather in both?"), first.message, *results]
-                async with wire.model(wire.url_of(server)) as llm:
-                    await llm.chat(conversation, tools=[TOOL])
-
-    run_async(check())
+async def test_a_request_that_the_provider_would_refuse_is_refused(wire: SpokenWire) -> None:
+    async with ScriptedServer("x", strict=True) as server:
+        async with wire.model(wire.url_of(server)) as llm:
+            with pytest.raises(rxagents.BadRequestError, match="The request is refused"):
+                await llm.chat([Message.user("hi"), Message.tool("call_9", "cold", name="f")])
 
 
 @each_wire
-def test_a_request_that_the_provider_would_refuse_is_refused(
-    wire: SpokenWire, run_async: Any
-) -> None:
-    async def check() -> None:
-        async with ScriptedServer("x", strict=True) as server:
-            async with wire.model(wire.url_of(server)) as llm:
-                with pytest.raises(rxagents.BadRequestError, match="The request is refused"):
-                    await llm.chat([Message.user("hi"), Message.tool("call_9", "cold", name="f")])
-
-    run_async(check())
-
-
-@each_wire
-def test_a_prompt_is_completed(wire: SpokenWire, run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer("a time.", strict=True) as server:
-            async with wire.model(wire.url_of(server), max_tokens=5, stop="END") as llm:
-                if wire.name == "openai responses":
-                    llm = wire.model(wire.url_of(server), max_tokens=5)
-                assert (await llm.complete("Once upon")).content == "a time."
-                await llm.aclose()
-
-    run_async(check())
+async def test_a_prompt_is_completed(wire: SpokenWire) -> None:
+    async with ScriptedServer("a time.", strict=True) as server:
+        async with wire.model(wire.url_of(server), max_tokens=5, stop="END") as llm:
+            if wire.name == "openai responses":
+                llm = wire.model(wire.url_of(server), max_tokens=5)
+            assert (await llm.complete("Once upon")).content == "a time."
+            await llm.aclose()

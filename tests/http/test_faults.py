@@ -50,20 +50,15 @@ class Outcome:
 
 
 @pytest.mark.parametrize(("wire", "fault"), _matrix())
-def test_a_fault_ends_as_it_must(wire: SpokenWire, fault: Fault, run_async: Any) -> None:
-    run_async(check(wire, fault))
+async def test_a_fault_ends_as_it_must(wire: SpokenWire, fault: Fault) -> None:
+    await check(wire, fault)
 
 
 @pytest.mark.parametrize(("wire", "fault"), _matrix(WIRES[:1]))
-def test_so_it_does_over_a_session_of_the_callers_own(
-    wire: SpokenWire, fault: Fault, run_async: Any
-) -> None:
-    async def check_with_session() -> None:
+async def test_so_it_does_over_a_session_of_the_callers_own(wire: SpokenWire, fault: Fault) -> None:
+    if not fault.ours_alone:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             await check(wire, fault, session=session)
-
-    if not fault.ours_alone:
-        run_async(check_with_session())
 
 
 async def check(wire: SpokenWire, fault: Fault, **arguments: Any) -> None:

@@ -58,23 +58,19 @@ def _is_error(entry: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("recording", _errors())
-def test_a_recorded_error_is_typed(recording: dict[str, Any], run_async: Any) -> None:
+async def test_a_recorded_error_is_typed(recording: dict[str, Any]) -> None:
     body = (Path(FOLDER) / recording["file"]).read_bytes()
     kept = {k: v for k, v in recording["headers"].items() if k.lower() not in _HOP_BY_HOP}
     status = recording["status"]
     error = _message(body)
 
-    async def fail() -> rxagents.ProviderError:
-        reply = StatusReply(status or 200, body, kept)
-        async with ScriptedServer(reply) as server:
-            make = READERS[recording["provider"]].model
-            url = f"http://127.0.0.1:{server.port}"
-            async with make("m", api_key=KEY, base_url=url, max_retries=0) as llm:
-                with pytest.raises(rxagents.ProviderError) as caught:
-                    await llm.chat("my secret prompt")
-                return caught.value
-
-    caught = run_async(fail())
+    async with ScriptedServer(StatusReply(status or 200, body, kept)) as server:
+        make = READERS[recording["provider"]].model
+        url = f"http://127.0.0.1:{server.port}"
+        async with make("m", api_key=KEY, base_url=url, max_retries=0) as llm:
+            with pytest.raises(rxagents.ProviderError) as raised:
+                await llm.chat("my secret prompt")
+    caught = raised.value
     expected = status or json.loads(body)["error"]["code"]
     assert type(caught) is class_of_status(expected)
     assert caught.status == expected

@@ -52,17 +52,15 @@ def _fold(chunks: list[StreamChunk], choice: int) -> Response:
 
 
 @pytest.mark.parametrize("recording", _recordings())
-def test_recording_decodes_as_the_sdk_reads_it(recording: dict[str, Any], run_async: Any) -> None:
+async def test_recording_decodes_as_the_sdk_reads_it(recording: dict[str, Any]) -> None:
     body = (Path(FOLDER) / recording["file"]).read_bytes()
     reader = READERS[recording["provider"]]
     decoded = recording["sdk_decoded"]
 
-    async def read_all() -> list[list[StreamChunk]]:
-        replies = [RawReply(pieces) for pieces in _splits(body)]
-        async with ScriptedServer(*replies) as server:
-            return [await _read(recording["provider"], server.port) for _ in replies]
-
-    for chunks in run_async(read_all()):
+    replies = [RawReply(pieces) for pieces in _splits(body)]
+    async with ScriptedServer(*replies) as server:
+        streams = [await _read(recording["provider"], server.port) for _ in replies]
+    for chunks in streams:
         for number, answer in reader.answers(decoded).items():
             response = _fold(chunks, number)
             seen = reader.seen(response)

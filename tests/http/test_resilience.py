@@ -65,168 +65,127 @@ async def text_of(stream: Observable[StreamChunk]) -> str:
     [NoReply(Ending.STALL), STALLED, Reply("", cut_after=1, ending=Ending.COMMENTS)],
     ids=["no reply", "headers only", "comments"],
 )
-def test_hedge_closes_the_request_that_lost(stuck: Any, run_async: Any) -> None:
-    async def check() -> None:
-        async with host(stuck, "Hello there") as one:
-            stream = one.stream().pipe(ops.hedge(one.stream(), after=SOON))
-            assert await text_of(stream) == "Hello there"
-            await one.is_left_with(requests=2, closed=1)
-
-    run_async(check())
+async def test_hedge_closes_the_request_that_lost(stuck: Any) -> None:
+    async with host(stuck, "Hello there") as one:
+        stream = one.stream().pipe(ops.hedge(one.stream(), after=SOON))
+        assert await text_of(stream) == "Hello there"
+        await one.is_left_with(requests=2, closed=1)
 
 
-def test_hedge_closes_the_other_when_the_first_wins(run_async: Any) -> None:
-    async def check() -> None:
-        async with host(Reply("Hello there", delay=4 * SOON)) as one, host(STALLED) as two:
-            stream = one.stream().pipe(ops.hedge(two.stream(), after=SOON))
-            assert await text_of(stream) == "Hello there"
-            await two.is_left_with(requests=1, closed=1)
-            await one.is_left_with(requests=1, closed=0)
-
-    run_async(check())
+async def test_hedge_closes_the_other_when_the_first_wins() -> None:
+    async with host(Reply("Hello there", delay=4 * SOON)) as one, host(STALLED) as two:
+        stream = one.stream().pipe(ops.hedge(two.stream(), after=SOON))
+        assert await text_of(stream) == "Hello there"
+        await two.is_left_with(requests=1, closed=1)
+        await one.is_left_with(requests=1, closed=0)
 
 
-def test_hedge_sends_one_request_when_the_first_is_quick(run_async: Any) -> None:
-    async def check() -> None:
-        async with host("Hello there") as one:
-            stream = one.stream().pipe(ops.hedge(one.stream(), after=20))
-            assert await text_of(stream) == "Hello there"
-            await one.is_left_with(requests=1, closed=0)
-
-    run_async(check())
+async def test_hedge_sends_one_request_when_the_first_is_quick() -> None:
+    async with host("Hello there") as one:
+        stream = one.stream().pipe(ops.hedge(one.stream(), after=20))
+        assert await text_of(stream) == "Hello there"
+        await one.is_left_with(requests=1, closed=0)
 
 
-def test_hedge_asks_the_other_at_once_after_a_refusal(run_async: Any) -> None:
-    async def check() -> None:
-        async with host(BUSY, "Hello there") as one:
-            stream = one.stream().pipe(ops.hedge(one.stream(), after=25))
-            assert await text_of(stream) == "Hello there"
-            await one.is_left_with(requests=2, closed=0)
-
-    run_async(check())
+async def test_hedge_asks_the_other_at_once_after_a_refusal() -> None:
+    async with host(BUSY, "Hello there") as one:
+        stream = one.stream().pipe(ops.hedge(one.stream(), after=25))
+        assert await text_of(stream) == "Hello there"
+        await one.is_left_with(requests=2, closed=0)
 
 
-def test_dispose_closes_both_requests_of_a_hedge(run_async: Any) -> None:
-    async def check() -> None:
-        async with host(STALLED) as one:
-            seen = Seen(one.stream().pipe(ops.hedge(one.stream(), after=0)))
-            await one.server.received(2)
-            seen.subscription.dispose()
-            await one.is_left_with(requests=2, closed=2)
-            assert seen.notes == []
-
-    run_async(check())
+async def test_dispose_closes_both_requests_of_a_hedge() -> None:
+    async with host(STALLED) as one:
+        seen = Seen(one.stream().pipe(ops.hedge(one.stream(), after=0)))
+        await one.server.received(2)
+        seen.subscription.dispose()
+        await one.is_left_with(requests=2, closed=2)
+        assert seen.notes == []
 
 
 # fallback_to
 
 
 @pytest.mark.parametrize("reply", [BUSY, NoReply(), RawReply([b"<html>"], "text/html")])
-def test_fallback_to_asks_another_host(reply: Any, run_async: Any) -> None:
-    async def check() -> None:
-        async with host(reply) as one, host("Hello there") as two:
-            stream = one.stream().pipe(ops.fallback_to(two.stream()))
-            assert await text_of(stream) == "Hello there"
-            await two.is_left_with(requests=1, closed=0)
-            assert one.server.requests
-
-    run_async(check())
+async def test_fallback_to_asks_another_host(reply: Any) -> None:
+    async with host(reply) as one, host("Hello there") as two:
+        stream = one.stream().pipe(ops.fallback_to(two.stream()))
+        assert await text_of(stream) == "Hello there"
+        await two.is_left_with(requests=1, closed=0)
+        assert one.server.requests
 
 
-def test_fallback_to_after_a_timeout_leaves_no_request_behind(run_async: Any) -> None:
-    async def check() -> None:
-        async with host(STALLED) as one, host("Hello there") as two:
-            first = one.stream().pipe(ops.timeout_first(SOON))
-            assert await text_of(first.pipe(ops.fallback_to(two.stream()))) == "Hello there"
-            await one.is_left_with(requests=1, closed=1)
-
-    run_async(check())
+async def test_fallback_to_after_a_timeout_leaves_no_request_behind() -> None:
+    async with host(STALLED) as one, host("Hello there") as two:
+        first = one.stream().pipe(ops.timeout_first(SOON))
+        assert await text_of(first.pipe(ops.fallback_to(two.stream()))) == "Hello there"
+        await one.is_left_with(requests=1, closed=1)
 
 
-def test_fallback_to_takes_back_what_a_cut_stream_said(run_async: Any) -> None:
-    async def check() -> None:
-        async with host(CUT) as one, host("Hello there") as two:
-            operator = ops.fallback_to(two.stream(), on_reset=StreamChunk.reset)
-            seen = Seen(one.stream().pipe(operator))
-            await seen.over.wait()
-            kinds = ["reset" in chunk.metadata for chunk in seen.notes[:-1]]
-            assert kinds.count(True) == 1
-            before = seen.notes[: kinds.index(True)]
-            after = seen.notes[kinds.index(True) + 1 : -1]
-            assert "".join(chunk.delta for chunk in before) == "one two"
-            assert after[-1].content == "Hello there"
-            assert seen.notes[kinds.index(True)].metadata["reset"].kind == "TruncatedStreamError"
-
-    run_async(check())
+async def test_fallback_to_takes_back_what_a_cut_stream_said() -> None:
+    async with host(CUT) as one, host("Hello there") as two:
+        operator = ops.fallback_to(two.stream(), on_reset=StreamChunk.reset)
+        seen = Seen(one.stream().pipe(operator))
+        await seen.over.wait()
+        kinds = ["reset" in chunk.metadata for chunk in seen.notes[:-1]]
+        assert kinds.count(True) == 1
+        before = seen.notes[: kinds.index(True)]
+        after = seen.notes[kinds.index(True) + 1 : -1]
+        assert "".join(chunk.delta for chunk in before) == "one two"
+        assert after[-1].content == "Hello there"
+        assert seen.notes[kinds.index(True)].metadata["reset"].kind == "TruncatedStreamError"
 
 
 # retry_with_backoff
 
 
-def test_retry_with_backoff_asks_again_after_a_refusal(run_async: Any) -> None:
-    async def check() -> None:
-        async with host(BUSY, BUSY, "Hello there") as one:
-            stream = one.stream().pipe(ops.retry_with_backoff(first_wait=0.01))
-            assert await text_of(stream) == "Hello there"
-            await one.is_left_with(requests=3, closed=0)
-
-    run_async(check())
+async def test_retry_with_backoff_asks_again_after_a_refusal() -> None:
+    async with host(BUSY, BUSY, "Hello there") as one:
+        stream = one.stream().pipe(ops.retry_with_backoff(first_wait=0.01))
+        assert await text_of(stream) == "Hello there"
+        await one.is_left_with(requests=3, closed=0)
 
 
-def test_retry_with_backoff_waits_as_long_as_the_provider_asks(run_async: Any) -> None:
-    async def check() -> None:
-        wait = StatusReply(429, "slow", headers={"retry-after-ms": "80"})
-        async with host(wait, "Hello there") as one:
-            start = time.monotonic()
-            stream = one.stream().pipe(ops.retry_with_backoff(first_wait=20, longest_wait=20))
-            assert await text_of(stream) == "Hello there"
-            assert 0.08 <= time.monotonic() - start < 10
-
-    run_async(check())
+async def test_retry_with_backoff_waits_as_long_as_the_provider_asks() -> None:
+    wait = StatusReply(429, "slow", headers={"retry-after-ms": "80"})
+    async with host(wait, "Hello there") as one:
+        start = time.monotonic()
+        stream = one.stream().pipe(ops.retry_with_backoff(first_wait=20, longest_wait=20))
+        assert await text_of(stream) == "Hello there"
+        assert 0.08 <= time.monotonic() - start < 10
 
 
-def test_retry_with_backoff_takes_back_what_a_cut_stream_said(run_async: Any) -> None:
-    async def check() -> None:
-        async with host(CUT, CUT, "Hello there") as one:
-            operator = ops.retry_with_backoff(on_reset=StreamChunk.reset, first_wait=0.01)
-            assert await text_of(one.stream().pipe(operator)) == "Hello there"
-            assert len(one.server.requests) == 3
-
-    run_async(check())
+async def test_retry_with_backoff_takes_back_what_a_cut_stream_said() -> None:
+    async with host(CUT, CUT, "Hello there") as one:
+        operator = ops.retry_with_backoff(on_reset=StreamChunk.reset, first_wait=0.01)
+        assert await text_of(one.stream().pipe(operator)) == "Hello there"
+        assert len(one.server.requests) == 3
 
 
-def test_retry_with_backoff_never_repeats_a_cut_stream_in_silence(run_async: Any) -> None:
-    async def check() -> None:
-        async with host(CUT, "Hello there") as one:
-            seen = Seen(one.stream().pipe(ops.retry_with_backoff(first_wait=0.01)))
-            await seen.over.wait()
-            *chunks, error = seen.notes
-            assert "".join(chunk.delta for chunk in chunks) == "one two"
-            assert isinstance(error, rxagents.TruncatedStreamError)
-            assert len(one.server.requests) == 1
-
-    run_async(check())
+async def test_retry_with_backoff_never_repeats_a_cut_stream_in_silence() -> None:
+    async with host(CUT, "Hello there") as one:
+        seen = Seen(one.stream().pipe(ops.retry_with_backoff(first_wait=0.01)))
+        await seen.over.wait()
+        *chunks, error = seen.notes
+        assert "".join(chunk.delta for chunk in chunks) == "one two"
+        assert isinstance(error, rxagents.TruncatedStreamError)
+        assert len(one.server.requests) == 1
 
 
-def test_dispose_while_it_waits_sends_no_further_request(run_async: Any) -> None:
-    async def check() -> None:
-        async with host(BUSY) as one:
-            waits = asyncio.Event()
+async def test_dispose_while_it_waits_sends_no_further_request() -> None:
+    async with host(BUSY) as one:
+        waits = asyncio.Event()
 
-            def ask(_: Exception) -> bool:
-                waits.set()
-                return True
+        def ask(_: Exception) -> bool:
+            waits.set()
+            return True
 
-            stream = one.stream().pipe(
-                ops.retry_with_backoff(first_wait=SOON, jitter=0, retry_if=ask)
-            )
-            seen = Seen(stream)
-            await waits.wait()
-            seen.subscription.dispose()
-            assert not [t for t in _timers() if t.when() - asyncio.get_running_loop().time() < 1]
-            await one.is_left_with(requests=1, closed=0)
-
-    run_async(check())
+        stream = one.stream().pipe(ops.retry_with_backoff(first_wait=SOON, jitter=0, retry_if=ask))
+        seen = Seen(stream)
+        await waits.wait()
+        seen.subscription.dispose()
+        assert not [t for t in _timers() if t.when() - asyncio.get_running_loop().time() < 1]
+        await one.is_left_with(requests=1, closed=0)
 
 
 def _timers() -> list[asyncio.TimerHandle]:
@@ -247,105 +206,84 @@ def _timers() -> list[asyncio.TimerHandle]:
         (ENDLESS, ops.timeout_total(4 * SOON), rxagents.TotalTimeoutError, None),
     ],
 )
-def test_a_timeout_closes_the_request(
+async def test_a_timeout_closes_the_request(
     reply: Any,
     operator: Callable[[Observable[StreamChunk]], Observable[StreamChunk]],
     error: type[Exception],
     text: str | None,
-    run_async: Any,
 ) -> None:
-    async def check() -> None:
-        async with host(reply) as one:
-            seen = Seen(one.stream().pipe(operator))
-            await seen.over.wait()
-            *chunks, last = seen.notes
-            assert type(last) is error
-            got = "".join(chunk.delta for chunk in chunks)
-            assert got == text if text is not None else got.startswith("word word")
-            await one.is_left_with(requests=1, closed=1)
-
-    run_async(check())
+    async with host(reply) as one:
+        seen = Seen(one.stream().pipe(operator))
+        await seen.over.wait()
+        *chunks, last = seen.notes
+        assert type(last) is error
+        got = "".join(chunk.delta for chunk in chunks)
+        assert got == text if text is not None else got.startswith("word word")
+        await one.is_left_with(requests=1, closed=1)
 
 
-def test_a_slow_reader_is_no_silent_provider(run_async: Any) -> None:
-    async def check() -> None:
-        async with host(Reply("word " * 3000)) as one:
-            stream = one.stream().pipe(ops.timeout_idle(SOON))
-            async with to_aiter(stream, capacity=4) as chunks:
-                await anext(chunks)
-                await asyncio.sleep(4 * SOON)
-                rest = [chunk async for chunk in chunks]
-            assert rest[-1].content == "word " * 3000
-
-    run_async(check())
+async def test_a_slow_reader_is_no_silent_provider() -> None:
+    async with host(Reply("word " * 3000)) as one:
+        stream = one.stream().pipe(ops.timeout_idle(SOON))
+        async with to_aiter(stream, capacity=4) as chunks:
+            await anext(chunks)
+            await asyncio.sleep(4 * SOON)
+            rest = [chunk async for chunk in chunks]
+        assert rest[-1].content == "word " * 3000
 
 
-def test_a_silent_attempt_is_closed_before_the_next_is_sent(run_async: Any) -> None:
-    async def check() -> None:
-        async with host(SILENT, "Hello there") as one:
-            stream = one.stream().pipe(
-                ops.timeout_idle(SOON),
-                ops.retry_with_backoff(on_reset=StreamChunk.reset, first_wait=0.01),
-            )
-            assert await text_of(stream) == "Hello there"
-            await one.is_left_with(requests=2, closed=1)
-
-    run_async(check())
+async def test_a_silent_attempt_is_closed_before_the_next_is_sent() -> None:
+    async with host(SILENT, "Hello there") as one:
+        stream = one.stream().pipe(
+            ops.timeout_idle(SOON),
+            ops.retry_with_backoff(on_reset=StreamChunk.reset, first_wait=0.01),
+        )
+        assert await text_of(stream) == "Hello there"
+        await one.is_left_with(requests=2, closed=1)
 
 
 # share_bounded
 
 
-def test_share_bounded_sends_one_request_which_is_closed_when_the_last_one_leaves(
-    run_async: Any,
-) -> None:
-    async def check() -> None:
-        async with host(ENDLESS) as one:
-            shared = one.stream().pipe(ops.share_bounded())
-            async with to_aiter(shared) as first, to_aiter(shared) as second:
-                a = [(await anext(first)).index for _ in range(5)]
-                b = [(await anext(second)).index for _ in range(5)]
-                assert a == b == list(range(5))
-                assert one.server.disconnects == 0
-            await one.is_left_with(requests=1, closed=1)
-
-    run_async(check())
+async def test_share_bounded_sends_one_request_which_is_closed_when_the_last_one_leaves() -> None:
+    async with host(ENDLESS) as one:
+        shared = one.stream().pipe(ops.share_bounded())
+        async with to_aiter(shared) as first, to_aiter(shared) as second:
+            a = [(await anext(first)).index for _ in range(5)]
+            b = [(await anext(second)).index for _ in range(5)]
+            assert a == b == list(range(5))
+            assert one.server.disconnects == 0
+        await one.is_left_with(requests=1, closed=1)
 
 
-def test_share_bounded_over_a_hedge_closes_the_loser_once_for_all(run_async: Any) -> None:
-    async def check() -> None:
-        async with host(STALLED, "Hello there") as one:
-            shared = one.stream().pipe(ops.hedge(one.stream(), after=SOON), ops.share_bounded())
-            assert await asyncio.gather(*[text_of(shared) for _ in range(3)]) == ["Hello there"] * 3
-            await one.is_left_with(requests=2, closed=1)
-
-    run_async(check())
+async def test_share_bounded_over_a_hedge_closes_the_loser_once_for_all() -> None:
+    async with host(STALLED, "Hello there") as one:
+        shared = one.stream().pipe(ops.hedge(one.stream(), after=SOON), ops.share_bounded())
+        assert await asyncio.gather(*[text_of(shared) for _ in range(3)]) == ["Hello there"] * 3
+        await one.is_left_with(requests=2, closed=1)
 
 
 # A consumer that raises.
 
 
-def test_a_consumer_that_raises_closes_the_request_and_is_never_a_reason_to_ask_again(
-    run_async: Any, loop_errors: list[dict[str, Any]]
+async def test_a_consumer_that_raises_closes_the_request_and_is_never_a_reason_to_ask_again(
+    loop_errors: list[Exception],
 ) -> None:
     def broken(_: StreamChunk) -> None:
         raise KeyError("mine")
 
-    async def check() -> None:
-        async with host(ENDLESS) as one:
-            stream = one.stream().pipe(
-                ops.timeout_first(5),
-                ops.timeout_idle(5),
-                ops.timeout_total(20),
-                ops.retry_with_backoff(on_reset=StreamChunk.reset, retry_if=lambda _: True),
-                ops.fallback_to(one.stream(), on_reset=StreamChunk.reset),
-                ops.hedge(one.stream(), after=20),
-            )
-            ends: list[Any] = []
-            stream.subscribe(broken, ends.append, lambda: ends.append("end"))
-            await one.is_left_with(requests=1, closed=1)
-            assert ends == []
-        assert [type(context["exception"]) for context in loop_errors] == [KeyError]
-        loop_errors.clear()
-
-    run_async(check())
+    async with host(ENDLESS) as one:
+        stream = one.stream().pipe(
+            ops.timeout_first(5),
+            ops.timeout_idle(5),
+            ops.timeout_total(20),
+            ops.retry_with_backoff(on_reset=StreamChunk.reset, retry_if=lambda _: True),
+            ops.fallback_to(one.stream(), on_reset=StreamChunk.reset),
+            ops.hedge(one.stream(), after=20),
+        )
+        ends: list[Any] = []
+        stream.subscribe(broken, ends.append, lambda: ends.append("end"))
+        await one.is_left_with(requests=1, closed=1)
+        assert ends == []
+    assert [type(error) for error in loop_errors] == [KeyError]
+    loop_errors.clear()

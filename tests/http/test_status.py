@@ -211,20 +211,16 @@ def test_an_echoed_request_id_is_redacted(mocked: aioresponses) -> None:
     assert failure().request_id == "***"
 
 
-def test_a_password_in_netrc_does_not_get_in_the_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_async: Any
+async def test_a_password_in_netrc_does_not_get_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password something\n")
     monkeypatch.setenv("NETRC", str(netrc))
-
-    async def check() -> None:
-        async with ScriptedServer("hi") as server:
-            async with OpenAI("m", api_key=KEY, base_url=server.url) as llm:
-                assert (await llm.chat("hello")).content == "hi"
-            assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
-
-    run_async(check())
+    async with ScriptedServer("hi") as server:
+        async with OpenAI("m", api_key=KEY, base_url=server.url) as llm:
+            assert (await llm.chat("hello")).content == "hi"
+        assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
 @pytest.mark.parametrize("proxy", ["http://[bad", "nonsense", "http://127.0.0.1:99999"])

@@ -11,6 +11,7 @@ from faults import LAST, chunk, head
 from faulty_server import Cue, FaultyServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from running import run_async
 from wires import WIRES, SpokenWire
 
 from rxagents import ProviderError, StreamChunk, Timeouts
@@ -91,7 +92,6 @@ def test_the_rules_hold(
     packets: list[float],
     fault: tuple[bytes | Cue, ...],
     dispose_after: int | None,
-    run_async: Any,
 ) -> None:
     body = wire.start() + b"".join(map(wire.text, words)) + wire.finish() + wire.done()
     sent = body if whole else body[: int(cut * len(body))]

@@ -61,32 +61,26 @@ def model(server: ScriptedServer) -> OpenAI:
 # Rule 1: the grammar, on the loop's thread.
 
 
-def test_a_stream_is_chunks_and_then_one_completion_on_the_loops_thread(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer("Hello there") as server, model(server) as llm:
-            recorder = Recorder()
-            recorder.subscribe(llm.chat_stream("hi"))
-            await recorder.over.wait()
-        assert recorder.notes == ["Hello", " there", "", "completed"]
-        assert recorder.threads == {threading.get_ident()}
-
-    run_async(check())
+async def test_a_stream_is_chunks_and_then_one_completion_on_the_loops_thread() -> None:
+    async with ScriptedServer("Hello there") as server, model(server) as llm:
+        recorder = Recorder()
+        recorder.subscribe(llm.chat_stream("hi"))
+        await recorder.over.wait()
+    assert recorder.notes == ["Hello", " there", "", "completed"]
+    assert recorder.threads == {threading.get_ident()}
 
 
-def test_a_failure_is_the_chunks_before_it_and_then_one_error(run_async: Any) -> None:
-    async def check() -> None:
-        reply = Reply("one two", error=rxagents.ServerError("broken", status=500))
-        async with ScriptedServer(reply) as server, model(server) as llm:
-            recorder = Recorder()
-            recorder.subscribe(llm.chat_stream("hi"))
-            await recorder.over.wait()
-        assert recorder.notes == ["one", " two", "error"]
-        assert isinstance(recorder.error, rxagents.ServerError)
-
-    run_async(check())
+async def test_a_failure_is_the_chunks_before_it_and_then_one_error() -> None:
+    reply = Reply("one two", error=rxagents.ServerError("broken", status=500))
+    async with ScriptedServer(reply) as server, model(server) as llm:
+        recorder = Recorder()
+        recorder.subscribe(llm.chat_stream("hi"))
+        await recorder.over.wait()
+    assert recorder.notes == ["one", " two", "error"]
+    assert isinstance(recorder.error, rxagents.ServerError)
 
 
-def test_subscribers_run_in_the_context_in_which_they_subscribed(run_async: Any) -> None:
+async def test_subscribers_run_in_the_context_in_which_they_subscribed() -> None:
     name: ContextVar[str] = ContextVar("name", default="nobody")
     seen: list[str] = []
 
@@ -97,31 +91,23 @@ def test_subscribers_run_in_the_context_in_which_they_subscribed(run_async: Any)
         recorder.subscribe(named)
         await recorder.over.wait()
 
-    async def check() -> None:
-        async with ScriptedServer(Reply("a b", interval=0.001)) as server, model(server) as llm:
-            for who in ("first", "second"):  # over one connection
-                await asyncio.create_task(subscribe_as(llm, who))
-            assert server.connections == 1
-
-    run_async(check())
+    async with ScriptedServer(Reply("a b", interval=0.001)) as server, model(server) as llm:
+        for who in ("first", "second"):  # over one connection
+            await asyncio.create_task(subscribe_as(llm, who))
+        assert server.connections == 1
     assert seen == ["first"] * 3 + ["second"] * 3
 
 
 # Rule 2: cold, independent, silent inside `subscribe`.
 
 
-def test_nothing_is_sent_before_subscribe_and_each_subscription_is_a_request(
-    run_async: Any,
-) -> None:
-    async def check() -> None:
-        async with ScriptedServer("first", "second") as server, model(server) as llm:
-            stream = llm.chat_stream("hi").pipe(ops.collect())
-            assert not server.requests
-            answers = [await rxagents_last(stream) for _ in range(2)]
-            assert [answer.content for answer in answers] == ["first", "second"]
-            assert len(server.requests) == 2
-
-    run_async(check())
+async def test_nothing_is_sent_before_subscribe_and_each_subscription_is_a_request() -> None:
+    async with ScriptedServer("first", "second") as server, model(server) as llm:
+        stream = llm.chat_stream("hi").pipe(ops.collect())
+        assert not server.requests
+        answers = [await rxagents_last(stream) for _ in range(2)]
+        assert [answer.content for answer in answers] == ["first", "second"]
+        assert len(server.requests) == 2
 
 
 async def rxagents_last(stream: rx.Observable[Any]) -> Any:
@@ -129,15 +115,12 @@ async def rxagents_last(stream: rx.Observable[Any]) -> Any:
         return [item async for item in items][-1]
 
 
-def test_subscribe_returns_before_anything_is_told(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer("x") as server, model(server) as llm:
-            recorder = Recorder()
-            recorder.subscribe(llm.chat_stream("hi"))
-            assert recorder.notes == []
-            await recorder.over.wait()
-
-    run_async(check())
+async def test_subscribe_returns_before_anything_is_told() -> None:
+    async with ScriptedServer("x") as server, model(server) as llm:
+        recorder = Recorder()
+        recorder.subscribe(llm.chat_stream("hi"))
+        assert recorder.notes == []
+        await recorder.over.wait()
 
 
 def test_outside_of_a_loop_the_error_names_run() -> None:
@@ -164,31 +147,25 @@ def test_outside_of_a_loop_the_error_names_run() -> None:
         (RawReply([b"<html>"], "text/html"), rxagents.ResponseError),
     ],
 )
-def test_after_a_failure_there_is_no_second_terminal(
-    reply: Any, error: type[Exception], run_async: Any
+async def test_after_a_failure_there_is_no_second_terminal(
+    reply: Any, error: type[Exception]
 ) -> None:
-    async def check() -> None:
-        async with ScriptedServer(reply) as server, model(server) as llm:
-            recorder = Recorder()
-            recorder.subscribe(llm.chat_stream("hi"))
-            await recorder.over.wait()
-            await asyncio.sleep(0)
-        assert [note for note in recorder.notes if note in {"error", "completed"}] == ["error"]
-        assert type(recorder.error) is error
-
-    run_async(check())
+    async with ScriptedServer(reply) as server, model(server) as llm:
+        recorder = Recorder()
+        recorder.subscribe(llm.chat_stream("hi"))
+        await recorder.over.wait()
+        await asyncio.sleep(0)
+    assert [note for note in recorder.notes if note in {"error", "completed"}] == ["error"]
+    assert type(recorder.error) is error
 
 
-def test_what_came_before_a_cut_is_delivered(run_async: Any) -> None:
-    async def check() -> None:
-        reply = Reply("one two three", ending=Ending.RESET, cut_after=3)
-        async with ScriptedServer(reply) as server, model(server) as llm:
-            recorder = Recorder()
-            recorder.subscribe(llm.chat_stream("hi"))
-            await recorder.over.wait()
-        assert recorder.notes == ["one", " two", "error"]
-
-    run_async(check())
+async def test_what_came_before_a_cut_is_delivered() -> None:
+    reply = Reply("one two three", ending=Ending.RESET, cut_after=3)
+    async with ScriptedServer(reply) as server, model(server) as llm:
+        recorder = Recorder()
+        recorder.subscribe(llm.chat_stream("hi"))
+        await recorder.over.wait()
+    assert recorder.notes == ["one", " two", "error"]
 
 
 EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
@@ -228,16 +205,16 @@ def chunked(body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("position", [1, 20, 40, len(EVENT) - 3])
-def test_a_cut_in_the_middle_of_an_event_is_truncation(position: int, run_async: Any) -> None:
+async def test_a_cut_in_the_middle_of_an_event_is_truncation(position: int) -> None:
     cut = (EVENT % b"two")[:position]
-    notes, error = run_async(read_raw(HEAD, chunked(EVENT % b"one"), chunked(cut)))
+    notes, error = await read_raw(HEAD, chunked(EVENT % b"one"), chunked(cut))
     assert notes == ["one"]
     assert type(error) is rxagents.TruncatedStreamError
 
 
-def test_text_beside_a_broken_encoding_is_delivered_and_nothing_hangs(run_async: Any) -> None:
+async def test_text_beside_a_broken_encoding_is_delivered_and_nothing_hangs() -> None:
     broken = chunked(EVENT % b"two") + b"no size\r\n"
-    notes, error = run_async(read_raw(HEAD, chunked(EVENT % b"one"), broken))
+    notes, error = await read_raw(HEAD, chunked(EVENT % b"one"), broken)
     assert notes == ["one", "two"]
     assert isinstance(error, rxagents.ProtocolError | rxagents.TruncatedStreamError)
 
@@ -245,72 +222,53 @@ def test_text_beside_a_broken_encoding_is_delivered_and_nothing_hangs(run_async:
 # Rule 4: complete is what the provider calls complete.
 
 
-def test_done_completes_at_once_though_the_server_keeps_the_socket_open(run_async: Any) -> None:
-    async def check() -> None:
-        pieces = [b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n']
-        reply = RawReply(pieces, ending=Ending.STALL)
-        async with ScriptedServer(reply) as server, model(server) as llm:
-            response = await llm.chat("hi")
-            assert (response.content, response.finish_reason) == ("x", "")
-            await server.disconnected()
-
-    run_async(check())
+async def test_done_completes_at_once_though_the_server_keeps_the_socket_open() -> None:
+    pieces = [b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n']
+    reply = RawReply(pieces, ending=Ending.STALL)
+    async with ScriptedServer(reply) as server, model(server) as llm:
+        response = await llm.chat("hi")
+        assert (response.content, response.finish_reason) == ("x", "")
+        await server.disconnected()
 
 
-def test_a_finish_reason_completes_a_stream_without_end_marker(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(Reply("x", ending=Ending.CLOSE)) as server, model(server) as llm:
-            assert (await llm.chat("hi")).finish_reason == "stop"
-
-    run_async(check())
+async def test_a_finish_reason_completes_a_stream_without_end_marker() -> None:
+    async with ScriptedServer(Reply("x", ending=Ending.CLOSE)) as server, model(server) as llm:
+        assert (await llm.chat("hi")).finish_reason == "stop"
 
 
-def test_turns_share_one_connection(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer("x") as server, model(server) as llm:
+async def test_turns_share_one_connection() -> None:
+    async with ScriptedServer("x") as server, model(server) as llm:
+        for _ in range(3):
+            await llm.chat("hi")
+        assert len({request.client_port for request in server.requests}) == 1
+
+
+async def test_a_body_that_ends_a_moment_after_its_end_marker_keeps_the_connection() -> None:
+    body = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n'
+    late = RawReply([body, b": the end\n\n"], interval=0.02)
+    async with ScriptedServer(late, Reply("y", delay=0.05), "z") as server:
+        async with model(server) as llm:
             for _ in range(3):
                 await llm.chat("hi")
-            assert len({request.client_port for request in server.requests}) == 1
-
-    run_async(check())
-
-
-def test_a_body_that_ends_a_moment_after_its_end_marker_keeps_the_connection(
-    run_async: Any,
-) -> None:
-    async def check() -> None:
-        body = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n'
-        late = RawReply([body, b": the end\n\n"], interval=0.02)
-        async with ScriptedServer(late, Reply("y", delay=0.05), "z") as server:
-            async with model(server) as llm:
-                for _ in range(3):
-                    await llm.chat("hi")
-            first, _, third = [request.client_port for request in server.requests]
-            assert third == first
-            assert server.disconnects == 0
-
-    run_async(check())
+        first, _, third = [request.client_port for request in server.requests]
+        assert third == first
+        assert server.disconnects == 0
 
 
 # Rule 5: dispose.
 
 
 @pytest.mark.parametrize("reply", [LONG, STALLED, Reply("late", delay=60)])
-def test_dispose_is_idempotent_silences_and_closes_the_connection(
-    reply: Reply, run_async: Any
-) -> None:
-    async def check() -> None:
-        async with ScriptedServer(reply) as server, model(server) as llm:
-            recorder = Recorder()
-            subscription = recorder.subscribe(llm.chat_stream("hi"))
-            await (server.received() if reply.delay else recorder.first.wait())
-            seen = list(recorder.notes)
-            subscription.dispose()
-            subscription.dispose()
-            await asyncio.wait_for(server.disconnected(), 5)
-            assert recorder.notes == seen
-
-    run_async(check())
+async def test_dispose_is_idempotent_silences_and_closes_the_connection(reply: Reply) -> None:
+    async with ScriptedServer(reply) as server, model(server) as llm:
+        recorder = Recorder()
+        subscription = recorder.subscribe(llm.chat_stream("hi"))
+        await (server.received() if reply.delay else recorder.first.wait())
+        seen = list(recorder.notes)
+        subscription.dispose()
+        subscription.dispose()
+        await asyncio.wait_for(server.disconnected(), 5)
+        assert recorder.notes == seen
 
 
 ONE = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n'
@@ -321,82 +279,68 @@ ONE = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n'
 )
 @pytest.mark.parametrize("how", ["dispose", "take"])
 @pytest.mark.parametrize("own_session", [True, False])
-def test_what_follows_a_dispose_in_its_burst_is_nobodys_error(
-    rest: bytes, how: str, own_session: bool, run_async: Any
+async def test_what_follows_a_dispose_in_its_burst_is_nobodys_error(
+    rest: bytes, how: str, own_session: bool
 ) -> None:
-    async def check() -> None:
-        async with ScriptedServer(RawReply([ONE + ONE + rest])) as server:
-            session = None if own_session else aiohttp.ClientSession()
-            llm = OpenAI("m", base_url=server.url, max_retries=0, session=session)
-            seen = Recorder()
-            stream = llm.chat_stream("hi")
-            if how == "take":
-                stream = stream.pipe(rx_ops.take(1))
-            stop = SerialDisposable()
+    async with ScriptedServer(RawReply([ONE + ONE + rest])) as server:
+        session = None if own_session else aiohttp.ClientSession()
+        llm = OpenAI("m", base_url=server.url, max_retries=0, session=session)
+        seen = Recorder()
+        stream = llm.chat_stream("hi")
+        if how == "take":
+            stream = stream.pipe(rx_ops.take(1))
+        stop = SerialDisposable()
 
-            def on_next(chunk: StreamChunk) -> None:
-                seen.on_next(chunk)
-                if how == "dispose":
-                    stop.dispose()
+        def on_next(chunk: StreamChunk) -> None:
+            seen.on_next(chunk)
+            if how == "dispose":
+                stop.dispose()
 
-            stop.disposable = stream.subscribe(on_next, seen.on_error, seen.on_completed)
-            await seen.first.wait()
-            await llm.aclose()
-            if session is not None:
-                await session.close()
-            await server.connections_closed()
-        assert seen.notes == (["one", "completed"] if how == "take" else ["one"])
-
-    run_async(check())
+        stop.disposable = stream.subscribe(on_next, seen.on_error, seen.on_completed)
+        await seen.first.wait()
+        await llm.aclose()
+        if session is not None:
+            await session.close()
+        await server.connections_closed()
+    assert seen.notes == (["one", "completed"] if how == "take" else ["one"])
 
 
 @pytest.mark.parametrize("at", [1, 2])
-def test_a_callback_that_cancels_in_place_of_raising_ends_the_stream(
-    at: int, run_async: Any
-) -> None:
-    async def check() -> None:
-        async with ScriptedServer(Reply("one two three", interval=0.01)) as server:
-            async with model(server) as llm:
-                seen = Recorder()
+async def test_a_callback_that_cancels_in_place_of_raising_ends_the_stream(at: int) -> None:
+    async with ScriptedServer(Reply("one two three", interval=0.01)) as server:
+        async with model(server) as llm:
+            seen = Recorder()
 
-                def on_next(chunk: StreamChunk) -> None:
-                    seen.on_next(chunk)
-                    if len(seen.notes) == at:
-                        raise asyncio.CancelledError
+            def on_next(chunk: StreamChunk) -> None:
+                seen.on_next(chunk)
+                if len(seen.notes) == at:
+                    raise asyncio.CancelledError
 
-                llm.chat_stream("hi").subscribe(on_next, seen.on_error, seen.on_completed)
-                await seen.over.wait()
-                await server.connections_closed()
-            assert seen.notes == [*["one", " two"][:at], "error"]
-
-    run_async(check())
+            llm.chat_stream("hi").subscribe(on_next, seen.on_error, seen.on_completed)
+            await seen.over.wait()
+            await server.connections_closed()
+        assert seen.notes == [*["one", " two"][:at], "error"]
 
 
-def test_dispose_works_from_another_thread(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(STALLED) as server, model(server) as llm:
-            recorder = Recorder()
-            subscription = recorder.subscribe(llm.chat_stream("hi"))
-            await recorder.first.wait()
-            await asyncio.to_thread(subscription.dispose)
-            await asyncio.wait_for(server.disconnected(), 5)
-
-    run_async(check())
+async def test_dispose_works_from_another_thread() -> None:
+    async with ScriptedServer(STALLED) as server, model(server) as llm:
+        recorder = Recorder()
+        subscription = recorder.subscribe(llm.chat_stream("hi"))
+        await recorder.first.wait()
+        await asyncio.to_thread(subscription.dispose)
+        await asyncio.wait_for(server.disconnected(), 5)
 
 
-def test_dispose_before_the_request_and_after_the_end_does_nothing(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer("x") as server, model(server) as llm:
-            recorder = Recorder()
-            recorder.subscribe(llm.chat_stream("hi")).dispose()
-            await asyncio.sleep(0)
-            assert (recorder.notes, server.requests) == ([], [])
-            subscription = recorder.subscribe(llm.chat_stream("hi"))
-            await recorder.over.wait()
-            subscription.dispose()
-            assert recorder.notes[-1] == "completed"
-
-    run_async(check())
+async def test_dispose_before_the_request_and_after_the_end_does_nothing() -> None:
+    async with ScriptedServer("x") as server, model(server) as llm:
+        recorder = Recorder()
+        recorder.subscribe(llm.chat_stream("hi")).dispose()
+        await asyncio.sleep(0)
+        assert (recorder.notes, server.requests) == ([], [])
+        subscription = recorder.subscribe(llm.chat_stream("hi"))
+        await recorder.over.wait()
+        subscription.dispose()
+        assert recorder.notes[-1] == "completed"
 
 
 def test_dispose_after_the_loop_is_closed_does_not_raise() -> None:
@@ -412,91 +356,74 @@ def test_dispose_after_the_loop_is_closed_does_not_raise() -> None:
     subscriptions[0].dispose()
 
 
-def test_take_closes_the_connection(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(STALLED) as server, model(server) as llm:
-            recorder = Recorder()
-            recorder.subscribe(llm.chat_stream("hi").pipe(rx_ops.take(1)))
-            await asyncio.wait_for(server.disconnected(), 5)
-            assert recorder.notes == ["one", "completed"]
-
-    run_async(check())
+async def test_take_closes_the_connection() -> None:
+    async with ScriptedServer(STALLED) as server, model(server) as llm:
+        recorder = Recorder()
+        recorder.subscribe(llm.chat_stream("hi").pipe(rx_ops.take(1)))
+        await asyncio.wait_for(server.disconnected(), 5)
+        assert recorder.notes == ["one", "completed"]
 
 
-def test_leaving_to_aiter_leaves_no_task_and_no_connection(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(STALLED) as server, model(server) as llm:
-            async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
-                assert (await anext(chunks)).delta == "one"
-            mine = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
-            assert not any("produce" in name or "_Stream" in name for name in mine)
-            await asyncio.wait_for(server.disconnected(), 5)
-
-    run_async(check())
+async def test_leaving_to_aiter_leaves_no_task_and_no_connection() -> None:
+    async with ScriptedServer(STALLED) as server, model(server) as llm:
+        async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
+            assert (await anext(chunks)).delta == "one"
+        mine = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
+        assert not any("produce" in name or "_Stream" in name for name in mine)
+        await asyncio.wait_for(server.disconnected(), 5)
 
 
-def test_a_task_cancelled_from_outside_is_told_apart_from_dispose(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(STALLED) as server, model(server) as llm:
-            recorder = Recorder()
-            before = asyncio.all_tasks()
-            recorder.subscribe(llm.chat_stream("hi"))
-            (task,) = asyncio.all_tasks() - before
-            await recorder.first.wait()
-            task.cancel()
-            await recorder.over.wait()
-            assert isinstance(recorder.error, rxagents.StreamCancelledError)
-
-    run_async(check())
+async def test_a_task_cancelled_from_outside_is_told_apart_from_dispose() -> None:
+    async with ScriptedServer(STALLED) as server, model(server) as llm:
+        recorder = Recorder()
+        before = asyncio.all_tasks()
+        recorder.subscribe(llm.chat_stream("hi"))
+        (task,) = asyncio.all_tasks() - before
+        await recorder.first.wait()
+        task.cancel()
+        await recorder.over.wait()
+        assert isinstance(recorder.error, rxagents.StreamCancelledError)
 
 
 # Rule 6: a consumer's exception.
 
 
 @pytest.mark.parametrize("resilient", [False, True])
-def test_a_consumers_exception_is_reported_once_and_never_retried(
-    resilient: bool, run_async: Any, loop_errors: list[dict[str, Any]]
+async def test_a_consumers_exception_is_reported_once_and_never_retried(
+    resilient: bool, loop_errors: list[Exception]
 ) -> None:
-    async def check() -> None:
-        async with ScriptedServer(STALLED) as server, model(server) as llm:
-            recorder = Recorder()
+    async with ScriptedServer(STALLED) as server, model(server) as llm:
+        recorder = Recorder()
 
-            def fail(chunk: StreamChunk) -> None:
-                raise KeyError("mine")
+        def fail(chunk: StreamChunk) -> None:
+            raise KeyError("mine")
 
-            stream = llm.chat_stream("hi").pipe(rx_ops.map(lambda chunk: chunk))
-            if resilient:
-                stream = stream.pipe(rx_ops.retry(3), rx_ops.catch(rx.empty()))
-            stream.subscribe(fail, recorder.on_error, recorder.on_completed)
-            await asyncio.wait_for(server.disconnected(), 5)
-            assert recorder.notes == []
-            assert len(server.requests) == 1
-
-    run_async(check())
-    assert [type(context["exception"]) for context in loop_errors] == [KeyError]
+        stream = llm.chat_stream("hi").pipe(rx_ops.map(lambda chunk: chunk))
+        if resilient:
+            stream = stream.pipe(rx_ops.retry(3), rx_ops.catch(rx.empty()))
+        stream.subscribe(fail, recorder.on_error, recorder.on_completed)
+        await asyncio.wait_for(server.disconnected(), 5)
+        assert recorder.notes == []
+        assert len(server.requests) == 1
+    assert [type(error) for error in loop_errors] == [KeyError]
     loop_errors.clear()
 
 
-def test_an_exception_in_on_completed_is_reported_once(
-    run_async: Any, loop_errors: list[dict[str, Any]]
-) -> None:
-    async def check() -> None:
-        async with ScriptedServer("x") as server, model(server) as llm:
-            done = asyncio.Event()
+async def test_an_exception_in_on_completed_is_reported_once(loop_errors: list[Exception]) -> None:
+    async with ScriptedServer("x") as server, model(server) as llm:
+        done = asyncio.Event()
 
-            def fail() -> None:
-                done.set()
-                raise KeyError("mine")
+        def fail() -> None:
+            done.set()
+            raise KeyError("mine")
 
-            llm.chat_stream("hi").subscribe(lambda chunk: None, on_completed=fail)
-            await done.wait()
-
-    run_async(check())
-    assert [type(context["exception"]) for context in loop_errors] == [KeyError]
+        llm.chat_stream("hi").subscribe(lambda chunk: None, on_completed=fail)
+        await done.wait()
+    assert [type(error) for error in loop_errors] == [KeyError]
     loop_errors.clear()
 
 
-def test_to_aiter_raises_what_an_operator_of_the_user_raised(run_async: Any) -> None:
+async def test_to_aiter_raises_what_an_operator_of_the_user_raised() -> None:
     def broken(source: rx.Observable[StreamChunk]) -> rx.Observable[StreamChunk]:
         def subscribe(observer: Any, scheduler: Any = None) -> DisposableBase:
             def on_next(chunk: StreamChunk) -> None:
@@ -506,29 +433,23 @@ def test_to_aiter_raises_what_an_operator_of_the_user_raised(run_async: Any) -> 
 
         return rx.Observable(subscribe)
 
-    async def check() -> None:
-        async with ScriptedServer(STALLED) as server, model(server) as llm:
-            async with rxagents.to_aiter(llm.chat_stream("hi").pipe(broken)) as chunks:
-                with pytest.raises(KeyError):
-                    await anext(chunks)
-            await asyncio.wait_for(server.disconnected(), 5)
-
-    run_async(check())
+    async with ScriptedServer(STALLED) as server, model(server) as llm:
+        async with rxagents.to_aiter(llm.chat_stream("hi").pipe(broken)) as chunks:
+            with pytest.raises(KeyError):
+                await anext(chunks)
+        await asyncio.wait_for(server.disconnected(), 5)
 
 
 # Rule 10: connections.
 
 
-def test_many_streams_at_once_are_all_served(run_async: Any) -> None:
-    async def check() -> None:
-        together = 150  # more than the 100 connections aiohttp allows by default
-        reply = Reply("x", ending=Ending.STALL, cut_after=2)
-        async with ScriptedServer(reply) as server, model(server) as llm:
-            recorders = [Recorder() for _ in range(together)]
-            subscriptions = [each.subscribe(llm.chat_stream("hi")) for each in recorders]
-            await asyncio.gather(*(each.first.wait() for each in recorders))
-            for subscription in subscriptions:
-                subscription.dispose()
-            await asyncio.wait_for(server.disconnected(together), 5)
-
-    run_async(check())
+async def test_many_streams_at_once_are_all_served() -> None:
+    together = 150  # more than the 100 connections aiohttp allows by default
+    reply = Reply("x", ending=Ending.STALL, cut_after=2)
+    async with ScriptedServer(reply) as server, model(server) as llm:
+        recorders = [Recorder() for _ in range(together)]
+        subscriptions = [each.subscribe(llm.chat_stream("hi")) for each in recorders]
+        await asyncio.gather(*(each.first.wait() for each in recorders))
+        for subscription in subscriptions:
+            subscription.dispose()
+        await asyncio.wait_for(server.disconnected(together), 5)

@@ -35,99 +35,78 @@ COMMENTS = RawReply([b": still here\n\n"] * 1000, interval=0.005)
         ),
     ],
 )
-def test_each_phase_has_its_error_and_the_server_sees_the_close(
-    reply: Any, timeouts: Timeouts, error: type[Exception], run_async: Any
+async def test_each_phase_has_its_error_and_the_server_sees_the_close(
+    reply: Any, timeouts: Timeouts, error: type[Exception]
 ) -> None:
-    async def check() -> None:
-        async with ScriptedServer(reply) as server:
-            async with OpenAI("m", base_url=server.url, timeout=timeouts, max_retries=0) as llm:
-                with pytest.raises(error, match=r"[rR]aise Timeouts\."):
-                    await llm.chat("hi")
-                await asyncio.wait_for(server.disconnected(), 5)
-
-    run_async(check())
+    async with ScriptedServer(reply) as server:
+        async with OpenAI("m", base_url=server.url, timeout=timeouts, max_retries=0) as llm:
+            with pytest.raises(error, match=r"[rR]aise Timeouts\."):
+                await llm.chat("hi")
+            await asyncio.wait_for(server.disconnected(), 5)
 
 
-def test_a_first_event_that_never_comes_is_asked_for_again(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(Reply("x", delay=60), "second") as server:
-            async with OpenAI("m", base_url=server.url, timeout=0.2) as llm:
-                assert (await llm.chat("hi")).content == "second"
-
-    run_async(check())
+async def test_a_first_event_that_never_comes_is_asked_for_again() -> None:
+    async with ScriptedServer(Reply("x", delay=60), "second") as server:
+        async with OpenAI("m", base_url=server.url, timeout=0.2) as llm:
+            assert (await llm.chat("hi")).content == "second"
 
 
-def test_no_connection_in_time(run_async: Any) -> None:
-    async def check() -> None:
-        with socket.socket() as full:
-            full.bind(("127.0.0.1", 0))
-            full.listen(0)
-            url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
-            waiting = [socket.socket() for _ in range(4)]
-            for client in waiting:  # the backlog is full: further handshakes get no answer
-                client.setblocking(False)
-                client.connect_ex(full.getsockname())
-            limits = Timeouts(connect=SHORT)
-            async with OpenAI("m", base_url=url, timeout=limits, max_retries=0) as llm:
-                with pytest.raises(rxagents.ConnectTimeoutError, match=r"Timeouts\.connect"):
-                    await llm.chat("hi")
-            for client in waiting:
-                client.close()
-
-    run_async(check())
+async def test_no_connection_in_time() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
+        waiting = [socket.socket() for _ in range(4)]
+        for client in waiting:  # the backlog is full: further handshakes get no answer
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        limits = Timeouts(connect=SHORT)
+        async with OpenAI("m", base_url=url, timeout=limits, max_retries=0) as llm:
+            with pytest.raises(rxagents.ConnectTimeoutError, match=r"Timeouts\.connect"):
+                await llm.chat("hi")
+        for client in waiting:
+            client.close()
 
 
-def test_a_slow_reader_is_no_idle_provider(run_async: Any) -> None:
-    async def check() -> None:
-        reply = Reply("word " * 3000)
-        async with ScriptedServer(reply) as server:
-            async with OpenAI("m", base_url=server.url, timeout=Timeouts(idle=SHORT)) as llm:
-                async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=4) as chunks:
-                    await anext(chunks)
-                    await asyncio.sleep(4 * SHORT)
-                    rest = [chunk async for chunk in chunks]
-                assert rest[-1].content == "word " * 2999 + "word "
-
-    run_async(check())
+async def test_a_slow_reader_is_no_idle_provider() -> None:
+    reply = Reply("word " * 3000)
+    async with ScriptedServer(reply) as server:
+        async with OpenAI("m", base_url=server.url, timeout=Timeouts(idle=SHORT)) as llm:
+            async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=4) as chunks:
+                await anext(chunks)
+                await asyncio.sleep(4 * SHORT)
+                rest = [chunk async for chunk in chunks]
+            assert rest[-1].content == "word " * 2999 + "word "
 
 
-def test_nor_is_one_over_a_session_of_the_callers_own(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(Reply("word " * 3000)) as server:
-            async with aiohttp.ClientSession() as session:
-                limits = Timeouts(idle=SHORT)
-                llm = OpenAI("m", base_url=server.url, timeout=limits, session=session)
-                async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=4) as chunks:
-                    await anext(chunks)
-                    await asyncio.sleep(4 * SHORT)
-                    rest = [chunk async for chunk in chunks]
-                assert rest[-1].content == "word " * 2999 + "word "
-
-    run_async(check())
+async def test_nor_is_one_over_a_session_of_the_callers_own() -> None:
+    async with ScriptedServer(Reply("word " * 3000)) as server:
+        async with aiohttp.ClientSession() as session:
+            limits = Timeouts(idle=SHORT)
+            llm = OpenAI("m", base_url=server.url, timeout=limits, session=session)
+            async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=4) as chunks:
+                await anext(chunks)
+                await asyncio.sleep(4 * SHORT)
+                rest = [chunk async for chunk in chunks]
+            assert rest[-1].content == "word " * 2999 + "word "
 
 
-def test_a_loop_that_was_held_is_no_idle_provider(run_async: Any) -> None:
-    async def check() -> None:
-        reply = Reply("word " * 30, interval=0.005)
-        limits = Timeouts(idle=SHORT)
-        async with ScriptedServer(reply) as server:
-            async with OpenAI("m", base_url=server.url, timeout=limits, max_retries=0) as llm:
-                async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
-                    async for chunk in chunks:
-                        if chunk.index == 3:
-                            time.sleep(4 * SHORT)  # noqa: ASYNC251 - what the test is about
-                    assert chunk.finish_reason == "stop"
-
-    run_async(check())
+async def test_a_loop_that_was_held_is_no_idle_provider() -> None:
+    reply = Reply("word " * 30, interval=0.005)
+    limits = Timeouts(idle=SHORT)
+    async with ScriptedServer(reply) as server:
+        async with OpenAI("m", base_url=server.url, timeout=limits, max_retries=0) as llm:
+            async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
+                async for chunk in chunks:
+                    if chunk.index == 3:
+                        time.sleep(4 * SHORT)  # noqa: ASYNC251 - what the test is about
+                assert chunk.finish_reason == "stop"
 
 
-def test_silence_after_the_finish_reason_completes(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(Reply("x", ending=Ending.STALL)) as server:
-            async with OpenAI("m", base_url=server.url, timeout=Timeouts(idle=SHORT)) as llm:
-                assert (await llm.chat("hi")).content == "x"
-
-    run_async(check())
+async def test_silence_after_the_finish_reason_completes() -> None:
+    async with ScriptedServer(Reply("x", ending=Ending.STALL)) as server:
+        async with OpenAI("m", base_url=server.url, timeout=Timeouts(idle=SHORT)) as llm:
+            assert (await llm.chat("hi")).content == "x"
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "5", True])

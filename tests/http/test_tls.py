@@ -95,49 +95,41 @@ LONG = [WIRE.text("x" * 40_000), WIRE.text("y" * 300_000), *SHORT]
 
 
 @pytest.mark.parametrize("packet", [1, 1000, 100_000, 1_000_000])
-def test_every_byte_arrives(
-    packet: int, way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any
+async def test_every_byte_arrives(
+    packet: int, way: Any, tls: ssl.SSLContext, trusted: None
 ) -> None:
     events = SHORT if packet == 1 else LONG
     body = b"".join(map(chunk, [*events, WIRE.finish(), WIRE.done()])) + LAST
-
-    async def check() -> None:
-        act: list[bytes | Cue] = [CHUNKED, *in_pieces(body, packet)]
-        async with way(), FaultyServer(act, tls=tls) as server:
-            async with WIRE.model(server.url) as llm:
-                for _ in range(2):  # the second over the same connection
-                    answer = await llm.chat("hi")
-                    assert answer.content.endswith("abc")
-                    assert len(answer.content) == (3 if packet == 1 else 340_003)
-            await server.all_left()
-        assert (len(server.requests), server.accepted) == (2, 1)
-
-    run_async(check())
+    act: list[bytes | Cue] = [CHUNKED, *in_pieces(body, packet)]
+    async with way(), FaultyServer(act, tls=tls) as server:
+        async with WIRE.model(server.url) as llm:
+            for _ in range(2):  # the second over the same connection
+                answer = await llm.chat("hi")
+                assert answer.content.endswith("abc")
+                assert len(answer.content) == (3 if packet == 1 else 340_003)
+        await server.all_left()
+    assert (len(server.requests), server.accepted) == (2, 1)
 
 
 NUMBERS = [f"{number:04}" for number in range(1500)]
 NUMBERED = [WIRE.text(f"{number} {'x' * 60} ") for number in NUMBERS]
 
 
-def test_a_server_that_closes_takes_nothing_back_from_a_slow_reader(
-    way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any
+async def test_a_server_that_closes_takes_nothing_back_from_a_slow_reader(
+    way: Any, tls: ssl.SSLContext, trusted: None
 ) -> None:
     body = b"".join(map(chunk, [*NUMBERED, WIRE.finish(), WIRE.done()])) + LAST
-
-    async def check() -> None:
-        act: Act = [CHUNKED, Cue.PAUSE, body, Cue.FIN]
-        async with way(), FaultyServer(act, tls=tls) as server, WIRE.model(server.url) as llm:
-            async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=1) as chunks:
-                numbers = [(await anext(chunks)).delta[:4]]
-                await server.all_left()
-                numbers += [chunk.delta[:4] async for chunk in chunks if chunk.delta]
-        assert numbers == NUMBERS
-
-    run_async(check())
+    act: Act = [CHUNKED, Cue.PAUSE, body, Cue.FIN]
+    async with way(), FaultyServer(act, tls=tls) as server, WIRE.model(server.url) as llm:
+        async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=1) as chunks:
+            numbers = [(await anext(chunks)).delta[:4]]
+            await server.all_left()
+            numbers += [chunk.delta[:4] async for chunk in chunks if chunk.delta]
+    assert numbers == NUMBERS
 
 
-def test_a_server_that_closes_at_once_takes_nothing_back(
-    tls: ssl.SSLContext, trusted: None, run_async: Any
+async def test_a_server_that_closes_at_once_takes_nothing_back(
+    tls: ssl.SSLContext, trusted: None
 ) -> None:
     first, *rest = [*map(chunk, [*NUMBERED, WIRE.finish(), WIRE.done()]), LAST]
     sent = threading.Event()
@@ -156,61 +148,47 @@ def test_a_server_that_closes_at_once_takes_nothing_back(
             while accepted.fileno() >= 0 and connection.recv(2**16):
                 """Until the client leaves."""
 
-    async def check() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            serving = asyncio.create_task(asyncio.to_thread(serve, listener))
-            async with WIRE.model(f"https://127.0.0.1:{listener.getsockname()[1]}") as llm:
-                stream = llm.chat_stream("hi").pipe(rx_ops.filter(lambda _: sent.wait(10)))
-                async with rxagents.to_aiter(stream) as chunks:
-                    numbers = [chunk.delta[:4] async for chunk in chunks if chunk.delta]
-            await serving
-        assert numbers == NUMBERS
-
-    run_async(check())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(asyncio.to_thread(serve, listener))
+        async with WIRE.model(f"https://127.0.0.1:{listener.getsockname()[1]}") as llm:
+            stream = llm.chat_stream("hi").pipe(rx_ops.filter(lambda _: sent.wait(10)))
+            async with rxagents.to_aiter(stream) as chunks:
+                numbers = [chunk.delta[:4] async for chunk in chunks if chunk.delta]
+        await serving
+    assert numbers == NUMBERS
 
 
 @pytest.mark.parametrize("end", [Cue.FIN, Cue.RESET])
-def test_a_cut_keeps_the_text_before_it(
-    end: Cue, way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any
+async def test_a_cut_keeps_the_text_before_it(
+    end: Cue, way: Any, tls: ssl.SSLContext, trusted: None
 ) -> None:
-    async def check() -> None:
-        act: Act = [CHUNKED, *map(chunk, SHORT), Cue.PAUSE, end]
-        texts: list[str] = []
-        async with way(), FaultyServer(act, tls=tls) as server, WIRE.model(server.url) as llm:
-            with pytest.raises(rxagents.TruncatedStreamError):
-                async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
-                    async for item in chunks:
-                        texts.append(item.delta)
-        assert texts == ["a", "b", "c"]
-
-    run_async(check())
+    act: Act = [CHUNKED, *map(chunk, SHORT), Cue.PAUSE, end]
+    texts: list[str] = []
+    async with way(), FaultyServer(act, tls=tls) as server, WIRE.model(server.url) as llm:
+        with pytest.raises(rxagents.TruncatedStreamError):
+            async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
+                async for item in chunks:
+                    texts.append(item.delta)
+    assert texts == ["a", "b", "c"]
 
 
-def test_the_server_sees_the_close(
-    way: Any, tls: ssl.SSLContext, trusted: None, run_async: Any
+async def test_the_server_sees_the_close(way: Any, tls: ssl.SSLContext, trusted: None) -> None:
+    texts: asyncio.Queue[str] = asyncio.Queue()
+    act: Act = [CHUNKED, *map(chunk, SHORT), Cue.STALL]
+    async with way(), FaultyServer(act, tls=tls) as server, WIRE.model(server.url) as llm:
+        stream = llm.chat_stream("hi")
+        subscription = stream.subscribe(lambda chunk: texts.put_nowait(chunk.delta))
+        assert [await texts.get() for _ in SHORT] == ["a", "b", "c"]
+        subscription.dispose()
+        async with asyncio.timeout(5):
+            await server.all_left()
+
+
+async def test_a_server_that_nobody_vouches_for_is_sent_nothing(
+    tls: ssl.SSLContext, loop_errors: list[Exception]
 ) -> None:
-    async def check() -> None:
-        texts: asyncio.Queue[str] = asyncio.Queue()
-        act: Act = [CHUNKED, *map(chunk, SHORT), Cue.STALL]
-        async with way(), FaultyServer(act, tls=tls) as server, WIRE.model(server.url) as llm:
-            stream = llm.chat_stream("hi")
-            subscription = stream.subscribe(lambda chunk: texts.put_nowait(chunk.delta))
-            assert [await texts.get() for _ in SHORT] == ["a", "b", "c"]
-            subscription.dispose()
-            async with asyncio.timeout(5):
-                await server.all_left()
-
-    run_async(check())
-
-
-def test_a_server_that_nobody_vouches_for_is_sent_nothing(
-    tls: ssl.SSLContext, run_async: Any, loop_errors: list[Any]
-) -> None:
-    async def check() -> None:
-        async with FaultyServer([CHUNKED], tls=tls) as server, WIRE.model(server.url) as llm:
-            with pytest.raises(rxagents.ConnectError, match="certificate"):
-                await llm.chat("hi")
-            assert server.requests == []
-
-    run_async(check())
+    async with FaultyServer([CHUNKED], tls=tls) as server, WIRE.model(server.url) as llm:
+        with pytest.raises(rxagents.ConnectError, match="certificate"):
+            await llm.chat("hi")
+        assert server.requests == []
     loop_errors.clear()  # the server's, of a handshake that was broken off

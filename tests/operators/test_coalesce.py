@@ -15,12 +15,14 @@ from mixtures import assert_contents_and_indexes, mixtures, texts_in_place
 from observing import Seen, in_thread
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest
-from supervised import run_supervised, supervised_loop
+from virtual_loop import virtual_loop
 
 import rxagents
 from rxagents import Reasoning, StreamChunk, Token, ToolCallDelta, ToolStart
 from rxagents import operators as ops
 from rxagents.core.chunks import TextBuffers
+
+pytestmark = pytest.mark.virtual_time
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
@@ -136,75 +138,67 @@ def test_subscriptions_share_nothing() -> None:
     assert second == [on_next(232, "ab"), on_completed(252)]
 
 
-def test_a_source_that_emits_again_while_text_is_handed_on_mixes_nothing_up() -> None:
-    async def check() -> None:
-        subject: Subject[Any] = Subject()
-        out: list[Any] = []
+async def test_a_source_that_emits_again_while_text_is_handed_on_mixes_nothing_up() -> None:
+    subject: Subject[Any] = Subject()
+    out: list[Any] = []
 
-        def echo(item: Any) -> None:
-            out.append(item)
-            if item == Token("a", "", 1):
-                subject.on_next(Token("c", "", 3))
+    def echo(item: Any) -> None:
+        out.append(item)
+        if item == Token("a", "", 1):
+            subject.on_next(Token("c", "", 3))
 
-        subscription = subject.pipe(ops.coalesce()).subscribe(echo)
-        subject.on_next(Token("a", "", 1))
-        subject.on_next(Reasoning("b", 2))
-        subject.on_next("d")
-        subject.on_completed()
-        assert out == [Token("a", "", 1), Reasoning("b", 2), Token("c", "", 3), "d"]
-        subscription.dispose()
-
-    run_supervised(check())
+    subscription = subject.pipe(ops.coalesce()).subscribe(echo)
+    subject.on_next(Token("a", "", 1))
+    subject.on_next(Reasoning("b", 2))
+    subject.on_next("d")
+    subject.on_completed()
+    assert out == [Token("a", "", 1), Reasoning("b", 2), Token("c", "", 3), "d"]
+    subscription.dispose()
 
 
-def test_a_plain_subscriber_gets_its_text_on_the_loops_thread_and_in_the_loops_time() -> None:
-    async def check() -> None:
-        subject: Subject[str] = Subject()
-        seen = Seen(subject.pipe(ops.coalesce(3)))
-        subject.on_next("a")
-        subject.on_next("b")
-        await asyncio.sleep(2.9)
-        assert seen.notes == []
-        await asyncio.sleep(0.2)
-        assert seen.notes == ["ab"]
-        subject.on_next("c")
-        in_thread(seen.subscription.dispose)
-        assert not subject.observers
-        subject.on_next("d")
-        await asyncio.sleep(10)
-        assert seen.notes == ["ab"]
-        assert len(seen.threads) == 1
-
-    run_supervised(check())
+async def test_a_plain_subscriber_gets_its_text_on_the_loops_thread_and_in_the_loops_time() -> None:
+    subject: Subject[str] = Subject()
+    seen = Seen(subject.pipe(ops.coalesce(3)))
+    subject.on_next("a")
+    subject.on_next("b")
+    await asyncio.sleep(2.9)
+    assert seen.notes == []
+    await asyncio.sleep(0.2)
+    assert seen.notes == ["ab"]
+    subject.on_next("c")
+    in_thread(seen.subscription.dispose)
+    assert not subject.observers
+    subject.on_next("d")
+    await asyncio.sleep(10)
+    assert seen.notes == ["ab"]
+    assert len(seen.threads) == 1
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["from the source", "from the timer"])
-def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(at_once: bool) -> None:
-    errors: list[Exception] = []
+async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
+    at_once: bool, loop_errors: list[Exception]
+) -> None:
     failure = LookupError("the screen is gone")
+    notes: list[Any] = []
 
-    async def check() -> None:
-        notes: list[Any] = []
+    def fail(item: Any) -> None:
+        notes.append(item)
+        raise failure
 
-        def fail(item: Any) -> None:
-            notes.append(item)
-            raise failure
+    async def letters() -> Any:
+        yield "a"
+        if at_once:
+            yield 7
+        await asyncio.sleep(100)
+        yield "b"
 
-        async def letters() -> Any:
-            yield "a"
-            if at_once:
-                yield 7
-            await asyncio.sleep(100)
-            yield "b"
-
-        rxagents.from_aiter(letters).pipe(ops.coalesce(1)).subscribe(
-            fail, notes.append, lambda: notes.append("end")
-        )
-        await asyncio.sleep(200)
-        assert notes == ["a"]
-
-    run_supervised(check(), errors)
-    assert errors == [failure]
+    rxagents.from_aiter(letters).pipe(ops.coalesce(1)).subscribe(
+        fail, notes.append, lambda: notes.append("end")
+    )
+    await asyncio.sleep(200)
+    assert notes == ["a"]
+    assert loop_errors == [failure]
+    loop_errors.clear()
 
 
 def test_run_raises_what_its_callback_raised_when_the_time_came() -> None:
@@ -255,33 +249,27 @@ def test_no_text_is_lost_repeated_or_moved(
     assert_contents_and_indexes(joined)
 
 
-def test_ten_thousand_pieces_at_once_need_one_timer() -> None:
-    async def check() -> None:
-        letters = rx.from_iterable(["a"] * 10_000)
-        seen = Seen(rx.concat(letters, rx.never()).pipe(ops.coalesce(2)))
-        assert len(supervised_loop().timers) == 1
-        await asyncio.sleep(3)
-        assert seen.notes == ["a" * 10_000]
-        seen.subscription.dispose()
-
-    run_supervised(check())
+async def test_ten_thousand_pieces_at_once_need_one_timer() -> None:
+    letters = rx.from_iterable(["a"] * 10_000)
+    seen = Seen(rx.concat(letters, rx.never()).pipe(ops.coalesce(2)))
+    assert len(virtual_loop().timers) == 1
+    await asyncio.sleep(3)
+    assert seen.notes == ["a" * 10_000]
+    seen.subscription.dispose()
 
 
-def test_windows_that_are_soon_full_share_a_timer(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def check() -> None:
-        started: list[float] = []
-        loop = supervised_loop()
-        call_later = loop.call_later
+async def test_windows_that_are_soon_full_share_a_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[float] = []
+    loop = virtual_loop()
+    call_later = loop.call_later
 
-        def count(seconds: float, *call: Any) -> Any:
-            started.append(seconds)
-            return call_later(seconds, *call)
+    def count(seconds: float, *call: Any) -> Any:
+        started.append(seconds)
+        return call_later(seconds, *call)
 
-        monkeypatch.setattr(loop, "call_later", count)
-        letters = rx.from_iterable(["a"] * 1000)
-        seen = Seen(rx.concat(letters, rx.never()).pipe(ops.coalesce(2, size=2)))
-        assert len(seen.notes) == 500
-        assert len(started) == 1
-        seen.subscription.dispose()
-
-    run_supervised(check())
+    monkeypatch.setattr(loop, "call_later", count)
+    letters = rx.from_iterable(["a"] * 1000)
+    seen = Seen(rx.concat(letters, rx.never()).pipe(ops.coalesce(2, size=2)))
+    assert len(seen.notes) == 500
+    assert len(started) == 1
+    seen.subscription.dispose()

@@ -12,7 +12,6 @@ from observing import Seen
 from reactivex import Observable
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
-from supervised import run_supervised
 
 from rxagents import (
     ErrorEvent,
@@ -24,6 +23,8 @@ from rxagents import (
 )
 from rxagents import operators as ops
 from rxagents.core.events import ErrorInfo
+
+pytestmark = pytest.mark.virtual_time
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
@@ -185,18 +186,14 @@ class Numbers:
             self.closed += 1
 
 
-def test_a_slow_reader_slows_the_other_too() -> None:
+async def test_a_slow_reader_slows_the_other_too() -> None:
     numbers = Numbers()
-
-    async def check() -> None:
-        stream = rx.throw(DOWN).pipe(ops.fallback_to(from_aiter(numbers)))
-        async with to_aiter(stream, capacity=4) as items:
-            assert await anext(items) == 1
-            await asyncio.sleep(1)
-            assert numbers.made <= 6
-        assert numbers.closed == 1
-
-    run_supervised(check())
+    stream = rx.throw(DOWN).pipe(ops.fallback_to(from_aiter(numbers)))
+    async with to_aiter(stream, capacity=4) as items:
+        assert await anext(items) == 1
+        await asyncio.sleep(1)
+        assert numbers.made <= 6
+    assert numbers.closed == 1
 
 
 def test_nothing_is_started_at_the_end_of_the_loop() -> None:

@@ -18,7 +18,7 @@ from mixtures import mixtures
 from observing import Seen, in_thread, settle
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest
-from supervised import run_supervised
+from running import run_async
 
 import rxagents
 from rxagents import (
@@ -32,6 +32,8 @@ from rxagents import (
     ToolStart,
 )
 from rxagents import operators as ops
+
+pytestmark = pytest.mark.virtual_time
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
@@ -73,7 +75,7 @@ def released(items: list[Any], check: Check = is_harmless, size: int = 3) -> lis
         await seen.over.wait()
         return seen.notes
 
-    return run_supervised(go())
+    return run_async(go(), virtual_time=True)
 
 
 def test_text_goes_when_as_much_again_has_followed_and_the_rest_at_the_end() -> None:
@@ -214,7 +216,7 @@ def test_one_long_item_is_not_checked_again_with_every_character_after_it() -> N
     assert sum(checked) < 6_000
 
 
-def test_an_asynchronous_check_slows_the_source() -> None:
+async def test_an_asynchronous_check_slows_the_source() -> None:
     made = 0
 
     async def letters() -> AsyncIterator[str]:
@@ -223,19 +225,16 @@ def test_an_asynchronous_check_slows_the_source() -> None:
             made += 1
             yield "a"
 
-    async def check() -> None:
-        stream = rxagents.from_aiter(letters).pipe(ops.guard_window(is_harmless_after_a_while, 1))
-        seen = Seen(stream)
-        await asyncio.sleep(0.5)
-        assert made < 80
-        await seen.over.wait()
-        assert seen.notes == ["a"] * 1000 + ["end"]
-
-    run_supervised(check())
+    stream = rxagents.from_aiter(letters).pipe(ops.guard_window(is_harmless_after_a_while, 1))
+    seen = Seen(stream)
+    await asyncio.sleep(0.5)
+    assert made < 80
+    await seen.over.wait()
+    assert seen.notes == ["a"] * 1000 + ["end"]
 
 
 @pytest.mark.parametrize("check", [is_harmless, is_harmless_after_a_while])
-def test_a_reader_that_has_enough_stops_the_source(check: Check) -> None:
+async def test_a_reader_that_has_enough_stops_the_source(check: Check) -> None:
     made = 0
 
     async def letters() -> AsyncIterator[str]:
@@ -244,34 +243,28 @@ def test_a_reader_that_has_enough_stops_the_source(check: Check) -> None:
             made += 1
             yield "a"
 
-    async def go() -> None:
-        stream = rxagents.from_aiter(letters).pipe(ops.guard_window(check, 1))
-        async with rxagents.to_aiter(stream, capacity=4) as reader:
-            await asyncio.sleep(1000)
-            assert made < 100
-            assert [await anext(reader) for _ in range(200)] == ["a"] * 200
-
-    run_supervised(go())
+    stream = rxagents.from_aiter(letters).pipe(ops.guard_window(check, 1))
+    async with rxagents.to_aiter(stream, capacity=4) as reader:
+        await asyncio.sleep(1000)
+        assert made < 100
+        assert [await anext(reader) for _ in range(200)] == ["a"] * 200
 
 
-def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_another() -> None:
-    async def check() -> None:
-        subject: Subject[str] = Subject()
-        seen = Seen(subject.pipe(ops.guard_window(is_harmless_after_a_while, 1)))
-        await settle()
-        subject.on_next("a")
-        subject.on_next("b")
-        await asyncio.sleep(2)
-        assert seen.notes == ["a"]
-        in_thread(seen.subscription.dispose)
-        await settle()
-        assert not subject.observers
-        subject.on_next("c")
-        await asyncio.sleep(2)
-        assert seen.notes == ["a"]
-        assert seen.threads == {threading.get_ident()}
-
-    run_supervised(check())
+async def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_another() -> None:
+    subject: Subject[str] = Subject()
+    seen = Seen(subject.pipe(ops.guard_window(is_harmless_after_a_while, 1)))
+    await settle()
+    subject.on_next("a")
+    subject.on_next("b")
+    await asyncio.sleep(2)
+    assert seen.notes == ["a"]
+    in_thread(seen.subscription.dispose)
+    await settle()
+    assert not subject.observers
+    subject.on_next("c")
+    await asyncio.sleep(2)
+    assert seen.notes == ["a"]
+    assert seen.threads == {threading.get_ident()}
 
 
 def test_dispose_within_on_next_drops_the_rest_of_the_window() -> None:
@@ -307,8 +300,9 @@ def test_a_source_that_emits_again_while_text_is_released_is_checked_too() -> No
 
 
 @pytest.mark.parametrize("check", [is_harmless, is_harmless_after_a_while])
-def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(check: Check) -> None:
-    errors: list[Exception] = []
+async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
+    check: Check, loop_errors: list[Exception]
+) -> None:
     failure = LookupError("the screen is gone")
     notes: list[Any] = []
 
@@ -316,19 +310,17 @@ def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(check: Ch
         for letter in "uvwxyz":
             yield letter
 
-    async def go() -> None:
-        def fail(item: str) -> None:
-            notes.append(item)
-            raise failure
+    def fail(item: str) -> None:
+        notes.append(item)
+        raise failure
 
-        rxagents.from_aiter(letters).pipe(ops.guard_window(check, 1)).subscribe(
-            fail, notes.append, lambda: notes.append("end")
-        )
-        await asyncio.sleep(10)
-
-    run_supervised(go(), errors)
-    assert errors == [failure]
+    rxagents.from_aiter(letters).pipe(ops.guard_window(check, 1)).subscribe(
+        fail, notes.append, lambda: notes.append("end")
+    )
+    await asyncio.sleep(10)
+    assert loop_errors == [failure]
     assert notes == ["u"]
+    loop_errors.clear()
 
 
 @pytest.mark.parametrize("size", [0, -1, True, "1", None, math.nan, 1.5])

@@ -15,11 +15,12 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
-from supervised import run_supervised
 
 from rxagents import ErrorEvent, StreamCancelledError, StreamChunk, from_aiter, to_aiter
 from rxagents import operators as ops
 from rxagents.core.events import ErrorInfo
+
+pytestmark = pytest.mark.virtual_time
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
@@ -140,7 +141,7 @@ def test_dispose_closes_both(disposed: int) -> None:
     assert not pending(pair.scheduler)
 
 
-def test_dispose_from_another_thread_closes_both() -> None:
+async def test_dispose_from_another_thread_closes_both() -> None:
     closed: list[str] = []
 
     def stall(name: str) -> Observable[str]:
@@ -153,15 +154,12 @@ def test_dispose_from_another_thread_closes_both() -> None:
 
         return from_aiter(items)
 
-    async def check() -> None:
-        seen = Seen(stall("first").pipe(ops.hedge(stall("other"), after=5)))
-        await asyncio.sleep(10)
-        in_thread(seen.subscription.dispose)
-        await asyncio.sleep(1)
-        assert sorted(closed) == ["first", "other"]
-        assert seen.notes == []
-
-    run_supervised(check())
+    seen = Seen(stall("first").pipe(ops.hedge(stall("other"), after=5)))
+    await asyncio.sleep(10)
+    in_thread(seen.subscription.dispose)
+    await asyncio.sleep(1)
+    assert sorted(closed) == ["first", "other"]
+    assert seen.notes == []
 
 
 # Sources that emit inside `subscribe`.
@@ -182,15 +180,12 @@ def test_dispose_from_another_thread_closes_both() -> None:
     ],
 )
 @pytest.mark.parametrize("after", [0, 5])
-def test_sources_that_emit_at_once_on_either_side(
+async def test_sources_that_emit_at_once_on_either_side(
     first: Observable[Any], other: Observable[Any], after: float, notes: list[Any]
 ) -> None:
-    async def check() -> None:
-        seen = Seen(first.pipe(ops.hedge(other, after=after)))
-        await seen.over.wait()
-        assert seen.notes == notes
-
-    run_supervised(check())
+    seen = Seen(first.pipe(ops.hedge(other, after=after)))
+    await seen.over.wait()
+    assert seen.notes == notes
 
 
 @pytest.mark.parametrize("rest", ["item", "error", "end"])
@@ -222,7 +217,7 @@ def test_one_that_loses_while_it_subscribes_is_heard_no_more(rest: str) -> None:
 # Backpressure, and the end of the loop.
 
 
-def test_a_slow_reader_slows_the_winner() -> None:
+async def test_a_slow_reader_slows_the_winner() -> None:
     made: list[int] = []
 
     async def numbers() -> AsyncIterator[int]:
@@ -230,14 +225,11 @@ def test_a_slow_reader_slows_the_winner() -> None:
             made.append(number)
             yield number
 
-    async def check() -> None:
-        stream = NEVER.pipe(ops.hedge(from_aiter(numbers), after=5))
-        async with to_aiter(stream, capacity=4) as items:
-            assert await anext(items) == 0
-            await asyncio.sleep(1)
-            assert len(made) <= 6
-
-    run_supervised(check())
+    stream = NEVER.pipe(ops.hedge(from_aiter(numbers), after=5))
+    async with to_aiter(stream, capacity=4) as items:
+        assert await anext(items) == 0
+        await asyncio.sleep(1)
+        assert len(made) <= 6
 
 
 def test_nothing_is_started_at_the_end_of_the_loop() -> None:

@@ -14,11 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observing import Seen, in_thread, settle
 from reactivex import operators as rx_ops
-from supervised import run_supervised, supervised_loop
+from running import run_async
+from virtual_loop import virtual_loop
 
 import rxagents
 from rxagents import Overflow, from_aiter
 from rxagents import operators as ops
+
+pytestmark = pytest.mark.virtual_time
 
 
 class Worker:
@@ -60,7 +63,7 @@ def timed(source: rx.Observable[Any]) -> rx.Observable[Any]:
     """Add to each item the time at which it came."""
 
     def stamp(item: Any) -> Any:
-        return round(supervised_loop().time(), 3), item
+        return round(virtual_loop().time(), 3), item
 
     return source.pipe(rx_ops.map(stamp))
 
@@ -74,7 +77,7 @@ def seen_of(source: rx.Observable[Any]) -> list[Any]:
         assert seen.threads == {threading.get_ident()}
         return seen.notes
 
-    return run_supervised(check())
+    return run_async(check(), virtual_time=True)
 
 
 def test_results_come_in_order_each_after_its_work() -> None:
@@ -163,10 +166,10 @@ def test_after_dispose_nothing_comes_and_no_call_is_left(leave: str, seconds: fl
         await asyncio.sleep(10)
         assert len(seen.notes) == before
 
-    run_supervised(check())
+    run_async(check(), virtual_time=True)
 
 
-def test_a_call_that_withstands_its_cancellation_is_waited_for_and_starts_no_other() -> None:
+async def test_a_call_that_withstands_its_cancellation_is_waited_for_and_starts_no_other() -> None:
     given_items: list[str] = []
 
     async def stubborn(item: str) -> str:
@@ -177,55 +180,42 @@ def test_a_call_that_withstands_its_cancellation_is_waited_for_and_starts_no_oth
             await asyncio.sleep(1)
         return item
 
-    async def check() -> None:
-        async with rxagents.to_aiter(rx.of("a", "b", "c").pipe(ops.map_async(stubborn))):
-            await asyncio.sleep(1)
-        assert supervised_loop().time() == pytest.approx(2)
-        await asyncio.sleep(100)
-        assert given_items == ["a"]
-
-    run_supervised(check())
+    async with rxagents.to_aiter(rx.of("a", "b", "c").pipe(ops.map_async(stubborn))):
+        await asyncio.sleep(1)
+    assert virtual_loop().time() == pytest.approx(2)
+    await asyncio.sleep(100)
+    assert given_items == ["a"]
 
 
-def test_subscriptions_share_nothing() -> None:
-    async def check() -> None:
-        source = rx.of("a", "b").pipe(ops.map_async(Worker()))
-        first = Seen(timed(source))
-        await asyncio.sleep(1.5)
-        second = Seen(timed(source))
-        await second.over.wait()
-        assert first.notes == [(1, "<a>"), (2, "<b>"), "end"]
-        assert second.notes == [(2.5, "<a>"), (3.5, "<b>"), "end"]
-
-    run_supervised(check())
+async def test_subscriptions_share_nothing() -> None:
+    source = rx.of("a", "b").pipe(ops.map_async(Worker()))
+    first = Seen(timed(source))
+    await asyncio.sleep(1.5)
+    second = Seen(timed(source))
+    await second.over.wait()
+    assert first.notes == [(1, "<a>"), (2, "<b>"), "end"]
+    assert second.notes == [(2.5, "<a>"), (3.5, "<b>"), "end"]
 
 
-def test_nothing_comes_inside_subscribe() -> None:
+async def test_nothing_comes_inside_subscribe() -> None:
     async def immediately(item: int) -> int:
         return item
 
-    async def check() -> None:
-        seen = Seen(rx.of(1, 2).pipe(ops.map_async(immediately)))
-        assert seen.notes == []
-        await seen.over.wait()
-        assert seen.notes == [1, 2, "end"]
-
-    run_supervised(check())
+    seen = Seen(rx.of(1, 2).pipe(ops.map_async(immediately)))
+    assert seen.notes == []
+    await seen.over.wait()
+    assert seen.notes == [1, 2, "end"]
 
 
 @pytest.mark.parametrize("overflow", [Overflow.BLOCK, Overflow.REDUCE])
-def test_a_busy_function_stops_the_source_at_the_capacity(overflow: Overflow) -> None:
+async def test_a_busy_function_stops_the_source_at_the_capacity(overflow: Overflow) -> None:
     numbers, worker = Numbers(100), Worker()
-
-    async def check() -> None:
-        stage = ops.map_async(worker, capacity=4, overflow=overflow)
-        seen = Seen(from_aiter(numbers).pipe(stage))
-        await asyncio.sleep(0.5)
-        assert numbers.made <= 4 + 3  # those that wait, one that runs, one at the slot, one more
-        await seen.over.wait()
-        assert seen.notes == [*(f"<{number}>" for number in range(100)), "end"]
-
-    run_supervised(check())
+    stage = ops.map_async(worker, capacity=4, overflow=overflow)
+    seen = Seen(from_aiter(numbers).pipe(stage))
+    await asyncio.sleep(0.5)
+    assert numbers.made <= 4 + 3  # those that wait, one that runs, one at the slot, one more
+    await seen.over.wait()
+    assert seen.notes == [*(f"<{number}>" for number in range(100)), "end"]
 
 
 def test_the_oldest_items_give_way_where_that_is_asked_for() -> None:
@@ -244,39 +234,34 @@ def test_more_than_the_capacity_is_an_error_where_that_is_asked_for() -> None:
     assert 3 <= len(results) <= 5
 
 
-def test_a_reader_that_has_enough_stops_the_stage_and_its_source() -> None:
+async def test_a_reader_that_has_enough_stops_the_stage_and_its_source() -> None:
     numbers, worker = Numbers(1000), Worker()
-
-    async def check() -> None:
-        stage = ops.map_async(worker, capacity=2)
-        async with rxagents.to_aiter(from_aiter(numbers).pipe(stage), capacity=3) as reader:
-            await asyncio.sleep(100)
-            assert len(worker.given) <= 3 + 2
-            assert numbers.made <= 3 + 2 + 4
-            assert [await anext(reader) for _ in range(20)] == [f"<{n}>" for n in range(20)]
-
-    run_supervised(check())
+    stage = ops.map_async(worker, capacity=2)
+    async with rxagents.to_aiter(from_aiter(numbers).pipe(stage), capacity=3) as reader:
+        await asyncio.sleep(100)
+        assert len(worker.given) <= 3 + 2
+        assert numbers.made <= 3 + 2 + 4
+        assert [await anext(reader) for _ in range(20)] == [f"<{n}>" for n in range(20)]
 
 
-def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once() -> None:
-    errors: list[Exception] = []
+async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
+    loop_errors: list[Exception],
+) -> None:
     failure = LookupError("the screen is gone")
     worker = Worker()
     notes: list[Any] = []
 
-    async def check() -> None:
-        def fail(item: str) -> None:
-            notes.append(item)
-            raise failure
+    def fail(item: str) -> None:
+        notes.append(item)
+        raise failure
 
-        rx.of("a", "b").pipe(ops.map_async(worker)).subscribe(
-            fail, notes.append, lambda: notes.append("end")
-        )
-        await asyncio.sleep(10)
-
-    run_supervised(check(), errors)
-    assert errors == [failure]
+    rx.of("a", "b").pipe(ops.map_async(worker)).subscribe(
+        fail, notes.append, lambda: notes.append("end")
+    )
+    await asyncio.sleep(10)
+    assert loop_errors == [failure]
     assert notes == ["<a>"]
+    loop_errors.clear()
 
 
 def test_run_raises_what_its_callback_raised() -> None:

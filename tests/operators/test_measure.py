@@ -14,7 +14,6 @@ from marbles import play, play_twice
 from observing import Seen, in_thread
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest
-from supervised import run_supervised
 
 import rxagents
 from rxagents import (
@@ -31,6 +30,8 @@ from rxagents import (
 )
 from rxagents import operators as ops
 from rxagents.operators import Measurement
+
+pytestmark = pytest.mark.virtual_time
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
@@ -124,94 +125,88 @@ def test_subscriptions_are_measured_each_by_itself() -> None:
     assert reports == [Measurement(10, 10, 20, 1)] * 2
 
 
-def test_the_report_comes_before_the_end_is_told() -> None:
+async def test_the_report_comes_before_the_end_is_told() -> None:
     order: list[str] = []
-
-    async def check() -> None:
-        rx.of("a").pipe(ops.measure(lambda _: order.append("report"))).subscribe(
-            on_completed=lambda: order.append("end")
-        )
-
-    run_supervised(check())
+    rx.of("a").pipe(ops.measure(lambda _: order.append("report"))).subscribe(
+        on_completed=lambda: order.append("end")
+    )
     assert order == ["report", "end"]
 
 
-def test_what_the_report_raises_is_told_to_the_loop_once_and_harms_nothing() -> None:
-    errors: list[Exception] = []
+async def test_what_the_report_raises_is_told_to_the_loop_once_and_harms_nothing(
+    loop_errors: list[Exception],
+) -> None:
     failure = LookupError("no log")
 
     def fail(_: Measurement) -> None:
         raise failure
 
-    async def check() -> None:
-        seen = Seen(rx.of("a").pipe(ops.measure(fail)))
-        assert seen.notes == ["a", "end"]
-        rx.never().pipe(ops.measure(fail)).subscribe().dispose()
-
-    run_supervised(check(), errors)
-    assert errors == [failure] * 2
+    seen = Seen(rx.of("a").pipe(ops.measure(fail)))
+    assert seen.notes == ["a", "end"]
+    rx.never().pipe(ops.measure(fail)).subscribe().dispose()
+    assert loop_errors == [failure] * 2
+    loop_errors.clear()
 
 
-def test_a_report_may_dispose_and_a_second_one_does_not_come() -> None:
+async def test_a_report_may_dispose_and_a_second_one_does_not_come() -> None:
     reports: list[Measurement] = []
+    subject: Subject[str] = Subject()
 
-    async def check() -> None:
-        subject: Subject[str] = Subject()
+    def leave(found: Measurement) -> None:
+        reports.append(found)
+        seen.subscription.dispose()
 
-        def leave(found: Measurement) -> None:
-            reports.append(found)
-            seen.subscription.dispose()
-
-        seen = Seen(subject.pipe(ops.measure(leave)))
-        subject.on_completed()
-        assert seen.notes == []
-
-    run_supervised(check())
+    seen = Seen(subject.pipe(ops.measure(leave)))
+    subject.on_completed()
+    assert seen.notes == []
     assert len(reports) == 1
 
 
-def test_a_plain_subscriber_is_measured_in_the_loops_time_and_leaves_from_another_thread() -> None:
+async def test_a_plain_subscriber_is_measured_in_the_loops_time_from_any_thread() -> None:
     reports: list[Measurement] = []
-
-    async def check() -> None:
-        subject: Subject[str] = Subject()
-        seen = Seen(subject.pipe(ops.measure(reports.append)))
-        await asyncio.sleep(2)
-        subject.on_next("a")
-        in_thread(seen.subscription.dispose)
-        seen.subscription.dispose()
-        subject.on_next("b")
-        assert seen.notes == ["a"]
-
-    run_supervised(check())
+    subject: Subject[str] = Subject()
+    seen = Seen(subject.pipe(ops.measure(reports.append)))
+    await asyncio.sleep(2)
+    subject.on_next("a")
+    in_thread(seen.subscription.dispose)
+    seen.subscription.dispose()
+    subject.on_next("b")
+    assert seen.notes == ["a"]
     (found,) = reports
     assert found.first == pytest.approx(2)
 
 
-def test_what_the_subscriber_raises_ends_the_stream_and_is_reported_once() -> None:
-    errors: list[Exception] = []
+FAILURE = LookupError("the screen is gone")
+
+
+async def letters() -> AsyncIterator[str]:
+    yield "a"
+    yield "b"
+
+
+def fail(_: str) -> None:
+    raise FAILURE
+
+
+async def test_what_the_subscriber_raises_ends_the_stream_and_is_reported_once(
+    loop_errors: list[Exception],
+) -> None:
     reports: list[Measurement] = []
-    failure = LookupError("the screen is gone")
-
-    async def letters() -> AsyncIterator[str]:
-        yield "a"
-        yield "b"
-
-    def fail(_: str) -> None:
-        raise failure
-
-    async def check() -> None:
-        rxagents.from_aiter(letters).pipe(ops.measure(reports.append)).subscribe(fail)
-        await asyncio.sleep(1)
-
-    run_supervised(check(), errors)
-    assert errors == [failure]
+    rxagents.from_aiter(letters).pipe(ops.measure(reports.append)).subscribe(fail)
+    await asyncio.sleep(1)
+    assert loop_errors == [FAILURE]
     assert [found.items for found in reports] == [1]
+    loop_errors.clear()
+
+
+def test_run_raises_what_the_subscriber_raises() -> None:
+    reports: list[Measurement] = []
     with pytest.raises(LookupError):
         rxagents.run(rxagents.from_aiter(letters).pipe(ops.measure(reports.append)), fail)
+    assert len(reports) == 1
 
 
-def test_a_reader_that_has_enough_stops_the_source() -> None:
+async def test_a_reader_that_has_enough_stops_the_source() -> None:
     made = 0
 
     async def numbers() -> AsyncIterator[int]:
@@ -220,14 +215,11 @@ def test_a_reader_that_has_enough_stops_the_source() -> None:
             made += 1
             yield made
 
-    async def check() -> None:
-        stream = rxagents.from_aiter(numbers).pipe(ops.measure(lambda _: None))
-        async with rxagents.to_aiter(stream, capacity=4) as reader:
-            await asyncio.sleep(100)
-            assert made == 4
-            assert await anext(reader) == 1
-
-    run_supervised(check())
+    stream = rxagents.from_aiter(numbers).pipe(ops.measure(lambda _: None))
+    async with rxagents.to_aiter(stream, capacity=4) as reader:
+        await asyncio.sleep(100)
+        assert made == 4
+        assert await anext(reader) == 1
 
 
 @pytest.mark.parametrize("report", [None, "print", 7, True])

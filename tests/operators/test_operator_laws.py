@@ -21,7 +21,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler
 from reactivex.testing import ReactiveTest, TestScheduler
-from supervised import run_supervised
+from running import run_async
 
 from rxagents import (
     ConfigurationError,
@@ -33,6 +33,8 @@ from rxagents import (
 )
 from rxagents import operators as ops
 from rxagents.runtime.bridge import bridge_of
+
+pytestmark = pytest.mark.virtual_time
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
@@ -300,49 +302,43 @@ def test_told_serially_on_the_loops_thread_and_nothing_after_the_end_or_dispose(
         assert watcher.kinds.lstrip("N") in ("", "E", "C")
         assert watcher.threads <= {threading.get_ident()}
 
-    run_supervised(check())
+    run_async(check(), virtual_time=True)
 
 
 @everything
 @pytest.mark.parametrize("seconds", [0, 15, 500], ids=["at first", "midway", "after the end"])
-def test_dispose_works_from_another_thread_at_any_time(
+async def test_dispose_works_from_another_thread_at_any_time(
     tmp_path: Path, name: str, seconds: float
 ) -> None:
     case = operator_cases.CASES[name]
     operator = case.make(tmp_path)
     source, watcher = operator_cases.Script(case, [(10, "n"), (10, "n"), (10, "c")]), Watcher()
-
-    async def check() -> None:
-        subscription = watcher.watch(source.observable.pipe(operator))
-        await asyncio.sleep(seconds)
-        in_thread(subscription.dispose)
-        count = len(watcher.notes)
-        await asyncio.sleep(1000)
-        assert len(watcher.notes) == count
-        assert source.listening == 0
-        in_thread(subscription.dispose)
-
-    run_supervised(check())
+    subscription = watcher.watch(source.observable.pipe(operator))
+    await asyncio.sleep(seconds)
+    in_thread(subscription.dispose)
+    count = len(watcher.notes)
+    await asyncio.sleep(1000)
+    assert len(watcher.notes) == count
+    assert source.listening == 0
+    in_thread(subscription.dispose)
 
 
 @on_a_source
-def test_an_error_passes_at_once_and_as_it_is(tmp_path: Path, name: str) -> None:
+async def test_an_error_passes_at_once_and_as_it_is(tmp_path: Path, name: str) -> None:
     """Some of the answer has come, so that nothing recovers from it."""
     case = operator_cases.CASES[name]
     source, watcher = operator_cases.Script(case, [(10, "n"), (1, "n"), (0.5, "e")]), Watcher()
     operator = case.make(tmp_path)
-
-    async def check() -> None:
-        watcher.watch(source.observable.pipe(operator))
-        await asyncio.sleep(1000)
-        assert watcher.notes[-1] == ("E", 11.5, source.failure)
-        assert source.listening == 0
-
-    run_supervised(check())
+    watcher.watch(source.observable.pipe(operator))
+    await asyncio.sleep(1000)
+    assert watcher.notes[-1] == ("E", 11.5, source.failure)
+    assert source.listening == 0
 
 
 @on_a_source
-def test_what_the_sources_subscribe_raises_goes_to_on_error(tmp_path: Path, name: str) -> None:
+async def test_what_the_sources_subscribe_raises_goes_to_on_error(
+    tmp_path: Path, name: str
+) -> None:
     failure, watcher = LookupError("no source"), Watcher()
     operator = operator_cases.CASES[name].make(tmp_path)
 
@@ -350,18 +346,14 @@ def test_what_the_sources_subscribe_raises_goes_to_on_error(tmp_path: Path, name
         raise failure
 
     expected = [] if name in {"fallback_to", "hedge"} else [failure]  # where the other is asked
-
-    async def check() -> None:
-        subscription = watcher.watch(rx.create(fail).pipe(operator))
-        await asyncio.sleep(1000)
-        assert [told for *_, told in watcher.notes] == expected
-        subscription.dispose()
-
-    run_supervised(check())
+    subscription = watcher.watch(rx.create(fail).pipe(operator))
+    await asyncio.sleep(1000)
+    assert [told for *_, told in watcher.notes] == expected
+    subscription.dispose()
 
 
 @on_a_source
-def test_the_subscribers_scheduler_or_a_bridge_of_its_own_reaches_the_source(
+async def test_the_subscribers_scheduler_or_a_bridge_of_its_own_reaches_the_source(
     tmp_path: Path, name: str
 ) -> None:
     operator = operator_cases.CASES[name].make(tmp_path)
@@ -374,14 +366,11 @@ def test_the_subscribers_scheduler_or_a_bridge_of_its_own_reaches_the_source(
         found.append(scheduler)
         return Disposable()
 
-    async def check() -> None:
-        subscription = Observable(note).pipe(operator).subscribe(scheduler=wanted)
-        await settle()
-        (scheduler,) = found
-        assert (bridge_of(scheduler) is not None) if name == "map_async" else scheduler is wanted
-        subscription.dispose()
-
-    run_supervised(check())
+    subscription = Observable(note).pipe(operator).subscribe(scheduler=wanted)
+    await settle()
+    (scheduler,) = found
+    assert (bridge_of(scheduler) is not None) if name == "map_async" else scheduler is wanted
+    subscription.dispose()
 
 
 @everything
@@ -396,72 +385,61 @@ def test_without_a_loop_it_works_or_says_what_to_do(tmp_path: Path, name: str) -
 
 
 @pytest.mark.parametrize("name", sorted(operator_cases.CASES.keys() - operator_cases.SHARED))
-def test_each_subscription_is_as_the_first(tmp_path: Path, name: str) -> None:
+async def test_each_subscription_is_as_the_first(tmp_path: Path, name: str) -> None:
     case = operator_cases.CASES[name]
     operator = case.make(tmp_path)
     source = operator_cases.Script(case, [(5, "n"), (5, "n"), (5, "n"), (5, "c")])
     watchers = [Watcher() for _ in range(3)]
-
-    async def check() -> None:
-        piped = source.observable.pipe(operator)
-        for watcher in watchers:
-            watcher.watch(piped)
-            await asyncio.sleep(12)
-        await asyncio.sleep(1000)
-        first, *others = [watcher.views for watcher in watchers]
-        assert first[-1][0] in "CE"
-        assert others == [first, first]
-        assert source.subscribed == (0 if name in operator_cases.SOURCES else 3)
-
-    run_supervised(check())
+    piped = source.observable.pipe(operator)
+    for watcher in watchers:
+        watcher.watch(piped)
+        await asyncio.sleep(12)
+    await asyncio.sleep(1000)
+    first, *others = [watcher.views for watcher in watchers]
+    assert first[-1][0] in "CE"
+    assert others == [first, first]
+    assert source.subscribed == (0 if name in operator_cases.SOURCES else 3)
 
 
 @pytest.mark.parametrize("name", sorted(operator_cases.SHARED))
-def test_all_subscribers_of_a_shared_source_see_the_same(tmp_path: Path, name: str) -> None:
+async def test_all_subscribers_of_a_shared_source_see_the_same(tmp_path: Path, name: str) -> None:
     case = operator_cases.CASES[name]
     source = operator_cases.Script(case, [(5, "n"), (5, "n"), (5, "n"), (5, "c")])
     watchers = [Watcher() for _ in range(3)]
-
-    async def check() -> None:
-        piped = source.observable.pipe(case.make(tmp_path))
-        for watcher in watchers:
-            watcher.watch(piped)
-        await asyncio.sleep(1000)
-        assert watchers[0].kinds == "NNNC"
-        assert [watcher.notes for watcher in watchers] == [watchers[0].notes] * 3
-        assert source.subscribed == 1
-
-    run_supervised(check())
+    piped = source.observable.pipe(case.make(tmp_path))
+    for watcher in watchers:
+        watcher.watch(piped)
+    await asyncio.sleep(1000)
+    assert watchers[0].kinds == "NNNC"
+    assert [watcher.notes for watcher in watchers] == [watchers[0].notes] * 3
+    assert source.subscribed == 1
 
 
 @everything
-def test_what_a_consumer_raises_cancels_the_source_and_is_reported_once(
-    tmp_path: Path, name: str
+async def test_what_a_consumer_raises_cancels_the_source_and_is_reported_once(
+    tmp_path: Path, name: str, loop_errors: list[Exception]
 ) -> None:
     case = operator_cases.CASES[name]
     operator = case.make(tmp_path)
     stream, failure = operator_cases.Stream(case, 50), LookupError("the screen is gone")
-    errors: list[Exception] = []
     told: list[Any] = []
 
     def fail(item: Any) -> None:
         told.append(item)
         raise failure
 
-    async def check() -> None:
-        piped = from_aiter(stream).pipe(operator)
-        piped.subscribe(fail, told.append, lambda: told.append("end"))
-        await asyncio.sleep(1000)
-        assert len(told) == 1
-        assert stream.closed == stream.started
-
-    run_supervised(check(), errors)
-    assert errors == [failure]
+    piped = from_aiter(stream).pipe(operator)
+    piped.subscribe(fail, told.append, lambda: told.append("end"))
+    await asyncio.sleep(1000)
+    assert len(told) == 1
+    assert stream.closed == stream.started
+    assert loop_errors == [failure]
+    loop_errors.clear()
 
 
 @everything
 @pytest.mark.parametrize("ending", ["c", "e", "dispose"])
-def test_when_it_is_over_nothing_is_held(tmp_path: Path, name: str, ending: str) -> None:
+async def test_when_it_is_over_nothing_is_held(tmp_path: Path, name: str, ending: str) -> None:
     class Holder:
         def take(self, *_: Any) -> None: ...
 
@@ -469,50 +447,38 @@ def test_when_it_is_over_nothing_is_held(tmp_path: Path, name: str, ending: str)
     operator = case.make(tmp_path)
     last = [] if ending == "dispose" else [(5, ending)]
     source = operator_cases.Script(case, [(5, "n"), (5, "n"), *last])
-
-    async def check() -> None:
-        holder, piped = Holder(), source.observable.pipe(operator)
-        held = weakref.ref(holder)
-        subscription = piped.subscribe(holder.take, holder.take, holder.take)
-        del holder
-        await asyncio.sleep(11)
-        assert held() is not None
-        if ending == "dispose":
-            subscription.dispose()
-        del subscription
-        await asyncio.sleep(1000)
-        source.failure = source.failure.with_traceback(None)  # which holds where it was raised
-        gc.collect()
-        assert held() is None
-        assert piped is not None
-
-    run_supervised(check())
+    holder, piped = Holder(), source.observable.pipe(operator)
+    held = weakref.ref(holder)
+    subscription = piped.subscribe(holder.take, holder.take, holder.take)
+    del holder
+    await asyncio.sleep(11)
+    assert held() is not None
+    if ending == "dispose":
+        subscription.dispose()
+    del subscription
+    await asyncio.sleep(1000)
+    source.failure = source.failure.with_traceback(None)  # which holds where it was raised
+    gc.collect()
+    assert held() is None
+    assert piped is not None
 
 
 @everything
-def test_ten_thousand_items_at_once_do_not_nest(tmp_path: Path, name: str) -> None:
+async def test_ten_thousand_items_at_once_do_not_nest(tmp_path: Path, name: str) -> None:
     case = operator_cases.CASES[name]
     operator, watcher = case.make(tmp_path), Watcher()
-
-    async def check() -> None:
-        items = itertools.islice(case.stream(), 10_000)
-        watcher.watch(rx.from_iterable(items).pipe(operator))
-        await asyncio.sleep(100_000)
-        kind, _, error = watcher.notes[-1]
-        assert kind == "C" or isinstance(error, OutputError)
-
-    run_supervised(check())
+    items = itertools.islice(case.stream(), 10_000)
+    watcher.watch(rx.from_iterable(items).pipe(operator))
+    await asyncio.sleep(100_000)
+    kind, _, error = watcher.notes[-1]
+    assert kind == "C" or isinstance(error, OutputError)
 
 
 @everything
-def test_a_reader_that_has_enough_is_given_no_more(tmp_path: Path, name: str) -> None:
+async def test_a_reader_that_has_enough_is_given_no_more(tmp_path: Path, name: str) -> None:
     case = operator_cases.CASES[name]
     operator, stream = case.make(tmp_path), operator_cases.Stream(case, 5000)
-
-    async def check() -> None:
-        async with to_aiter(from_aiter(stream).pipe(operator), capacity=4) as reader:
-            await asyncio.sleep(200)
-            assert len(reader._queue) <= 4 + 8
-        assert stream.closed == stream.started
-
-    run_supervised(check())
+    async with to_aiter(from_aiter(stream).pipe(operator), capacity=4) as reader:
+        await asyncio.sleep(200)
+        assert len(reader._queue) <= 4 + 8
+    assert stream.closed == stream.started

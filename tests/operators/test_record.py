@@ -17,11 +17,12 @@ from marbles import play, play_twice
 from observing import Seen, in_thread
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest
-from supervised import run_supervised
 
 import rxagents
 from rxagents import RateLimitError, StreamChunk, Token, Usage
 from rxagents import operators as ops
+
+pytestmark = pytest.mark.virtual_time
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
@@ -107,66 +108,54 @@ class Unwritable:
 
 
 @pytest.mark.parametrize("item", [Unwritable(), "\ud800", {1: {2: Unwritable()}}])
-def test_an_item_that_cannot_be_written_ends_the_recording_and_not_the_stream(
-    path: Path, item: Any
+async def test_an_item_that_cannot_be_written_ends_the_recording_and_not_the_stream(
+    path: Path, item: Any, loop_errors: list[Exception]
 ) -> None:
-    errors: list[Exception] = []
-
-    async def check() -> None:
-        seen = Seen(rx.of("a", item, "b", item).pipe(ops.record(path)))
-        assert seen.notes == ["a", item, "b", item, "end"]
-
-    run_supervised(check(), errors)
-    assert len(errors) == 1
+    seen = Seen(rx.of("a", item, "b", item).pipe(ops.record(path)))
+    assert seen.notes == ["a", item, "b", item, "end"]
+    assert len(loop_errors) == 1
     assert lines(path) == [{"at": 0, "item": "a"}]
+    loop_errors.clear()
 
 
-def test_a_full_disk_is_told_once_and_does_not_end_the_stream() -> None:
+async def test_a_full_disk_is_told_once_and_does_not_end_the_stream(
+    loop_errors: list[Exception],
+) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("no /dev/full here")
-    errors: list[Exception] = []
-
-    async def check() -> None:
-        items = ["x" * 50_000] * 4
-        seen = Seen(rx.from_iterable(items).pipe(ops.record(full)))
-        assert seen.notes == [*items, "end"]
-
-    run_supervised(check(), errors)
-    (error,) = errors
+    items = ["x" * 50_000] * 4
+    seen = Seen(rx.from_iterable(items).pipe(ops.record(full)))
+    assert seen.notes == [*items, "end"]
+    (error,) = loop_errors
     assert isinstance(error, OSError)
     gc.collect()
+    loop_errors.clear()
 
 
-def test_a_disk_that_is_full_only_at_the_end_is_told_once_too() -> None:
+async def test_a_disk_that_is_full_only_at_the_end_is_told_once_too(
+    loop_errors: list[Exception],
+) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("no /dev/full here")
-    errors: list[Exception] = []
-
-    async def check() -> None:
-        seen = Seen(rx.of("a").pipe(ops.record(full)))
-        assert seen.notes == ["a", "end"]
-
-    run_supervised(check(), errors)
-    assert [type(error) for error in errors] == [OSError]
+    seen = Seen(rx.of("a").pipe(ops.record(full)))
+    assert seen.notes == ["a", "end"]
+    assert [type(error) for error in loop_errors] == [OSError]
     gc.collect()
+    loop_errors.clear()
 
 
 @pytest.mark.parametrize("name", ["", "missing/stream.jsonl", "nul\0.jsonl"])
-def test_a_file_that_cannot_be_opened_is_a_typed_error_and_the_source_is_left_alone(
+async def test_a_file_that_cannot_be_opened_is_a_typed_error_and_the_source_is_left_alone(
     tmp_path: Path, name: str
 ) -> None:
     subject: Subject[str] = Subject()
-
-    async def check() -> None:
-        seen = Seen(subject.pipe(ops.record(tmp_path / name)))
-        (error,) = seen.notes
-        assert isinstance(error, rxagents.ConfigurationError)
-        assert "cannot be written" in str(error)
-        assert not subject.observers
-
-    run_supervised(check())
+    seen = Seen(subject.pipe(ops.record(tmp_path / name)))
+    (error,) = seen.notes
+    assert isinstance(error, rxagents.ConfigurationError)
+    assert "cannot be written" in str(error)
+    assert not subject.observers
 
 
 @pytest.mark.parametrize("wrong", [None, 7, True, b"file", ["file"]])
@@ -175,67 +164,66 @@ def test_what_is_no_path_is_refused_at_once(wrong: Any) -> None:
         ops.record(wrong)
 
 
-def test_a_plain_subscriber_is_recorded_in_the_loops_time_and_leaves_from_another_thread(
+async def test_a_plain_subscriber_is_recorded_in_the_loops_time_and_leaves_from_another_thread(
     path: Path,
 ) -> None:
-    async def check() -> None:
-        subject: Subject[str] = Subject()
-        seen = Seen(subject.pipe(ops.record(path)))
-        await asyncio.sleep(2)
-        subject.on_next("a")
-        in_thread(seen.subscription.dispose)
-        seen.subscription.dispose()
-        subject.on_next("b")
-        assert seen.notes == ["a"]
-
-    run_supervised(check())
+    subject: Subject[str] = Subject()
+    seen = Seen(subject.pipe(ops.record(path)))
+    await asyncio.sleep(2)
+    subject.on_next("a")
+    in_thread(seen.subscription.dispose)
+    seen.subscription.dispose()
+    subject.on_next("b")
+    assert seen.notes == ["a"]
     (line,) = lines(path)
     assert line == {"at": pytest.approx(2), "item": "a"}
 
 
-def test_a_source_that_emits_again_while_an_item_is_handed_on_is_recorded_in_order(
+async def test_a_source_that_emits_again_while_an_item_is_handed_on_is_recorded_in_order(
     path: Path,
 ) -> None:
-    async def check() -> None:
-        subject: Subject[int] = Subject()
+    subject: Subject[int] = Subject()
 
-        def echo(item: int) -> None:
-            if item < 3:
-                subject.on_next(item + 1)
-            else:
-                subject.on_completed()
+    def echo(item: int) -> None:
+        if item < 3:
+            subject.on_next(item + 1)
+        else:
+            subject.on_completed()
 
-        subject.pipe(ops.record(path)).subscribe(echo)
-        subject.on_next(1)
-
-    run_supervised(check())
+    subject.pipe(ops.record(path)).subscribe(echo)
+    subject.on_next(1)
     assert [line.get("item") for line in lines(path)] == [1, 2, 3, None]
 
 
-def test_what_the_subscriber_raises_ends_the_stream_and_closes_the_file(path: Path) -> None:
-    errors: list[Exception] = []
-    failure = LookupError("the screen is gone")
+FAILURE = LookupError("the screen is gone")
 
-    async def letters() -> AsyncIterator[str]:
-        yield "a"
-        yield "b"
 
-    def fail(_: str) -> None:
-        raise failure
+async def letters() -> AsyncIterator[str]:
+    yield "a"
+    yield "b"
 
-    async def check() -> None:
-        rxagents.from_aiter(letters).pipe(ops.record(path)).subscribe(fail)
-        await asyncio.sleep(1)
-        assert [line["item"] for line in lines(path)] == ["a"]
 
-    run_supervised(check(), errors)
-    assert errors == [failure]
+def fail(_: str) -> None:
+    raise FAILURE
+
+
+async def test_what_the_subscriber_raises_ends_the_stream_and_closes_the_file(
+    path: Path, loop_errors: list[Exception]
+) -> None:
+    rxagents.from_aiter(letters).pipe(ops.record(path)).subscribe(fail)
+    await asyncio.sleep(1)
+    assert [line["item"] for line in lines(path)] == ["a"]
+    assert loop_errors == [FAILURE]
+    loop_errors.clear()
+
+
+def test_run_raises_what_the_subscriber_raises_and_closes_the_file(path: Path) -> None:
     with pytest.raises(LookupError):
         rxagents.run(rxagents.from_aiter(letters).pipe(ops.record(path)), fail)
-    gc.collect()
+    gc.collect()  # an open file would warn
 
 
-def test_a_reader_that_has_enough_stops_the_source(path: Path) -> None:
+async def test_a_reader_that_has_enough_stops_the_source(path: Path) -> None:
     made = 0
 
     async def numbers() -> AsyncIterator[int]:
@@ -244,14 +232,11 @@ def test_a_reader_that_has_enough_stops_the_source(path: Path) -> None:
             made += 1
             yield made
 
-    async def check() -> None:
-        stream = rxagents.from_aiter(numbers).pipe(ops.record(path))
-        async with rxagents.to_aiter(stream, capacity=4) as reader:
-            await asyncio.sleep(100)
-            assert made == 4
-            assert await anext(reader) == 1
-
-    run_supervised(check())
+    stream = rxagents.from_aiter(numbers).pipe(ops.record(path))
+    async with rxagents.to_aiter(stream, capacity=4) as reader:
+        await asyncio.sleep(100)
+        assert made == 4
+        assert await anext(reader) == 1
 
 
 def test_without_a_loop_the_error_names_run_and_no_file_is_made(path: Path) -> None:

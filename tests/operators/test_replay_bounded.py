@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from observing import Seen, in_thread, settle
 from reactivex import Observable
 from reactivex.subject import Subject
-from supervised import run_supervised
+from running import run_async
 
 import rxagents
 from rxagents import Overflow
 from rxagents import operators as ops
 from rxagents.operators import Replayed
+
+pytestmark = pytest.mark.virtual_time
 
 
 class Live:
@@ -52,160 +54,133 @@ def entries(notes: list[Any]) -> list[Any]:
     return [(note.id, note.item) if isinstance(note, Replayed) else note for note in notes]
 
 
-def test_items_are_numbered_from_one_and_come_at_once() -> None:
-    async def check() -> None:
-        live = Live(2)
-        seen = Seen(live.replayed)
-        live.emit("a", "b", "c")
-        assert entries(seen.notes) == [(1, "a"), (2, "b"), (3, "c")]
-        live.subject.on_completed()
-        assert seen.notes[-1] == "end"
-        assert live.started == 1
-
-    run_supervised(check())
+async def test_items_are_numbered_from_one_and_come_at_once() -> None:
+    live = Live(2)
+    seen = Seen(live.replayed)
+    live.emit("a", "b", "c")
+    assert entries(seen.notes) == [(1, "a"), (2, "b"), (3, "c")]
+    live.subject.on_completed()
+    assert seen.notes[-1] == "end"
+    assert live.started == 1
 
 
-def test_late_ones_get_the_last_items_first_and_then_what_comes() -> None:
-    async def check() -> None:
-        live = Live(2)
-        first = Seen(live.replayed)
-        live.emit("a", "b", "c")
-        late = Seen(live.replayed)
-        assert late.notes == []
-        await settle()
-        live.emit("d")
-        live.subject.on_completed()
-        assert entries(late.notes) == [(2, "b"), (3, "c"), (4, "d"), "end"]
-        assert len(first.notes) == 5
-
-    run_supervised(check())
+async def test_late_ones_get_the_last_items_first_and_then_what_comes() -> None:
+    live = Live(2)
+    first = Seen(live.replayed)
+    live.emit("a", "b", "c")
+    late = Seen(live.replayed)
+    assert late.notes == []
+    await settle()
+    live.emit("d")
+    live.subject.on_completed()
+    assert entries(late.notes) == [(2, "b"), (3, "c"), (4, "d"), "end"]
+    assert len(first.notes) == 5
 
 
-def test_what_comes_before_a_late_one_has_begun_to_read_does_not_leave_it_behind() -> None:
-    async def check() -> None:
-        live = Live(2)
-        Seen(live.replayed)
-        live.emit("a", "b", "c")
-        late = Seen(live.replayed)
-        live.emit("d", "e", "f")
-        await settle()
-        live.emit("g")
-        live.subject.on_completed()
-        assert entries(late.notes) == [(5, "e"), (6, "f"), (7, "g"), "end"]
-
-    run_supervised(check())
+async def test_what_comes_before_a_late_one_has_begun_to_read_does_not_leave_it_behind() -> None:
+    live = Live(2)
+    Seen(live.replayed)
+    live.emit("a", "b", "c")
+    late = Seen(live.replayed)
+    live.emit("d", "e", "f")
+    await settle()
+    live.emit("g")
+    live.subject.on_completed()
+    assert entries(late.notes) == [(5, "e"), (6, "f"), (7, "g"), "end"]
 
 
 @pytest.mark.parametrize("failure", [None, OSError("cut")])
-def test_after_the_end_the_past_is_replayed_before_it(failure: Exception | None) -> None:
-    async def check() -> None:
-        live = Live(2)
-        first = Seen(live.replayed)
-        live.emit("a", "b", "c")
-        if failure is None:
-            live.subject.on_completed()
-        else:
-            live.subject.on_error(failure)
-        assert first.over.is_set()
-        for _ in range(2):
-            late = Seen(live.replayed)
-            assert late.notes == []
-            await late.over.wait()
-            assert entries(late.notes) == [(2, "b"), (3, "c"), failure or "end"]
-        assert live.started == 1
-
-    run_supervised(check())
+async def test_after_the_end_the_past_is_replayed_before_it(failure: Exception | None) -> None:
+    live = Live(2)
+    first = Seen(live.replayed)
+    live.emit("a", "b", "c")
+    if failure is None:
+        live.subject.on_completed()
+    else:
+        live.subject.on_error(failure)
+    assert first.over.is_set()
+    for _ in range(2):
+        late = Seen(live.replayed)
+        assert late.notes == []
+        await late.over.wait()
+        assert entries(late.notes) == [(2, "b"), (3, "c"), failure or "end"]
+    assert live.started == 1
 
 
-def test_the_end_of_a_stream_without_items_is_told_to_late_ones_too() -> None:
-    async def check() -> None:
-        empty: Observable[Replayed[int]] = rx.empty().pipe(ops.replay_bounded(2))
-        for _ in range(2):
-            seen = Seen(empty)
-            await seen.over.wait()
-            assert seen.notes == ["end"]
-
-    run_supervised(check())
+async def test_the_end_of_a_stream_without_items_is_told_to_late_ones_too() -> None:
+    empty: Observable[Replayed[int]] = rx.empty().pipe(ops.replay_bounded(2))
+    for _ in range(2):
+        seen = Seen(empty)
+        await seen.over.wait()
+        assert seen.notes == ["end"]
 
 
-def test_who_comes_back_knows_by_the_ids_what_is_new_and_what_is_gone() -> None:
-    async def check() -> None:
-        live = Live(3)
-        stays = Seen(live.replayed)
-        leaves = Seen(live.replayed)
-        live.emit(*"abc")
-        leaves.subscription.dispose()
-        live.emit(*"de")
-        last = leaves.notes[-1].id
-        back = Seen(live.replayed)
-        await settle()
-        assert [note.id for note in back.notes if note.id > last] == [4, 5]
-        back.subscription.dispose()
-        live.emit(*"fghij")
-        back = Seen(live.replayed)
-        await settle()
-        assert [note.id for note in back.notes] == [8, 9, 10]
-        assert back.notes[0].id > last + 1, "a gap"
-        assert len(stays.notes) == 10
-        for seen in (back, stays):
-            seen.subscription.dispose()
-
-    run_supervised(check())
+async def test_who_comes_back_knows_by_the_ids_what_is_new_and_what_is_gone() -> None:
+    live = Live(3)
+    stays = Seen(live.replayed)
+    leaves = Seen(live.replayed)
+    live.emit(*"abc")
+    leaves.subscription.dispose()
+    live.emit(*"de")
+    last = leaves.notes[-1].id
+    back = Seen(live.replayed)
+    await settle()
+    assert [note.id for note in back.notes if note.id > last] == [4, 5]
+    back.subscription.dispose()
+    live.emit(*"fghij")
+    back = Seen(live.replayed)
+    await settle()
+    assert [note.id for note in back.notes] == [8, 9, 10]
+    assert back.notes[0].id > last + 1, "a gap"
+    assert len(stays.notes) == 10
+    for seen in (back, stays):
+        seen.subscription.dispose()
 
 
-def test_when_all_have_left_the_source_is_cancelled_and_its_past_forgotten() -> None:
+async def test_when_all_have_left_the_source_is_cancelled_and_its_past_forgotten() -> None:
     class Item:
         """Something of which one can tell whether it is still held."""
 
-    async def check() -> None:
-        live = Live(3)
-        first = Seen(live.replayed)
-        live.emit(item := Item())
-        held = weakref.ref(item)
-        first.subscription.dispose()
-        assert not live.has_subscribers
-        first.notes.clear()
-        del item
-        gc.collect()
-        assert held() is None
-        again = Seen(live.replayed)
+    live = Live(3)
+    first = Seen(live.replayed)
+    live.emit(item := Item())
+    held = weakref.ref(item)
+    first.subscription.dispose()
+    assert not live.has_subscribers
+    first.notes.clear()
+    del item
+    gc.collect()
+    assert held() is None
+    again = Seen(live.replayed)
+    await settle()
+    live.emit("b")
+    assert entries(again.notes) == [(2, "b")], "ids are never used again"
+    assert live.started == 2
+    again.subscription.dispose()
+
+
+async def test_a_run_that_starts_within_subscribe_does_not_leave_its_subscriber_behind() -> None:
+    burst = rx.concat(rx.from_iterable(range(10)), rx.never()).pipe(ops.replay_bounded(2))
+    for run in (0, 1):
+        seen = Seen(burst)
         await settle()
-        live.emit("b")
-        assert entries(again.notes) == [(2, "b")], "ids are never used again"
-        assert live.started == 2
-        again.subscription.dispose()
-
-    run_supervised(check())
+        assert entries(seen.notes) == [(run * 10 + n + 1, n) for n in range(10)]
+        seen.subscription.dispose()
 
 
-def test_a_run_that_starts_within_subscribe_does_not_leave_its_subscriber_behind() -> None:
-    async def check() -> None:
-        burst = rx.concat(rx.from_iterable(range(10)), rx.never()).pipe(ops.replay_bounded(2))
-        for run in (0, 1):
-            seen = Seen(burst)
-            await settle()
-            assert entries(seen.notes) == [(run * 10 + n + 1, n) for n in range(10)]
-            seen.subscription.dispose()
-
-    run_supervised(check())
-
-
-def test_an_abandoned_source_may_go_on_to_its_end() -> None:
-    async def check() -> None:
-        live = Live(2, when_abandoned="continue")
-        first = Seen(live.replayed)
-        live.emit("a")
-        first.subscription.dispose()
-        assert live.has_subscribers
-        live.emit("b", "c")
-        live.subject.on_completed()
-        late = Seen(live.replayed)
-        await late.over.wait()
-        assert entries(late.notes) == [(2, "b"), (3, "c"), "end"]
-        assert entries(first.notes) == [(1, "a")]
-        assert live.started == 1
-
-    run_supervised(check())
+async def test_an_abandoned_source_may_go_on_to_its_end() -> None:
+    live = Live(2, when_abandoned="continue")
+    first = Seen(live.replayed)
+    live.emit("a")
+    first.subscription.dispose()
+    assert live.has_subscribers
+    live.emit("b", "c")
+    live.subject.on_completed()
+    late = Seen(live.replayed)
+    await late.over.wait()
+    assert entries(late.notes) == [(2, "b"), (3, "c"), "end"]
+    assert entries(first.notes) == [(1, "a")]
+    assert live.started == 1
 
 
 class Numbers:
@@ -221,165 +196,140 @@ class Numbers:
             yield number
 
 
-def test_a_slow_reader_holds_up_nobody_and_reads_what_is_kept() -> None:
-    async def check() -> None:
-        numbers = Numbers(50)
-        replayed = rxagents.from_aiter(numbers).pipe(ops.replay_bounded(100))
-        async with rxagents.to_aiter(replayed, capacity=1) as slow:
-            async with rxagents.to_aiter(replayed) as fast:
-                assert [entry.id async for entry in fast] == list(range(1, 51))
-            assert len(slow._queue) == 1
-            assert [entry.item async for entry in slow] == list(range(1, 51))
-
-    run_supervised(check())
+async def test_a_slow_reader_holds_up_nobody_and_reads_what_is_kept() -> None:
+    numbers = Numbers(50)
+    replayed = rxagents.from_aiter(numbers).pipe(ops.replay_bounded(100))
+    async with rxagents.to_aiter(replayed, capacity=1) as slow:
+        async with rxagents.to_aiter(replayed) as fast:
+            assert [entry.id async for entry in fast] == list(range(1, 51))
+        assert len(slow._queue) == 1
+        assert [entry.item async for entry in slow] == list(range(1, 51))
 
 
-def test_a_reader_that_falls_further_behind_than_is_kept_fails_and_no_other() -> None:
-    async def check() -> None:
-        numbers = Numbers(500)
-        replayed = rxagents.from_aiter(numbers).pipe(ops.replay_bounded(100))
-        async with rxagents.to_aiter(replayed, capacity=1) as slow:
-            async with rxagents.to_aiter(replayed) as fast:
-                assert [entry.id async for entry in fast] == list(range(1, 501))
-            got = []
-            with pytest.raises(rxagents.BackpressureError, match="replay_bounded"):
-                async for entry in slow:
-                    got.append(entry.id)
-            assert got == [1]
-
-    run_supervised(check())
+async def test_a_reader_that_falls_further_behind_than_is_kept_fails_and_no_other() -> None:
+    numbers = Numbers(500)
+    replayed = rxagents.from_aiter(numbers).pipe(ops.replay_bounded(100))
+    async with rxagents.to_aiter(replayed, capacity=1) as slow:
+        async with rxagents.to_aiter(replayed) as fast:
+            assert [entry.id async for entry in fast] == list(range(1, 501))
+        got = []
+        with pytest.raises(rxagents.BackpressureError, match="replay_bounded"):
+            async for entry in slow:
+                got.append(entry.id)
+        assert got == [1]
 
 
-def test_the_source_waits_while_all_readers_have_enough() -> None:
-    async def check() -> None:
-        numbers = Numbers(1_000_000)
-        replayed = rxagents.from_aiter(numbers).pipe(ops.replay_bounded(10))
-        async with (
-            rxagents.to_aiter(replayed, capacity=2) as first,
-            rxagents.to_aiter(replayed, capacity=4) as second,
-        ):
-            await asyncio.sleep(10)
-            assert numbers.made == 4
-            for expected in range(1, 100):
-                assert (await anext(first)).id == expected
-                assert (await anext(second)).id == expected
-
-    run_supervised(check())
+async def test_the_source_waits_while_all_readers_have_enough() -> None:
+    numbers = Numbers(1_000_000)
+    replayed = rxagents.from_aiter(numbers).pipe(ops.replay_bounded(10))
+    async with (
+        rxagents.to_aiter(replayed, capacity=2) as first,
+        rxagents.to_aiter(replayed, capacity=4) as second,
+    ):
+        await asyncio.sleep(10)
+        assert numbers.made == 4
+        for expected in range(1, 100):
+            assert (await anext(first)).id == expected
+            assert (await anext(second)).id == expected
 
 
-def test_a_reader_that_drops_does_so_in_its_own_queue() -> None:
-    async def check() -> None:
-        replayed = rxagents.from_aiter(Numbers(100)).pipe(ops.replay_bounded(10))
-        async with rxagents.to_aiter(
-            replayed, capacity=5, overflow=Overflow.DROP_OLDEST
-        ) as dropping:
-            await asyncio.sleep(10)
-            assert [entry.id async for entry in dropping] == [96, 97, 98, 99, 100]
-            assert dropping.dropped == 95
-
-    run_supervised(check())
+async def test_a_reader_that_drops_does_so_in_its_own_queue() -> None:
+    replayed = rxagents.from_aiter(Numbers(100)).pipe(ops.replay_bounded(10))
+    async with rxagents.to_aiter(replayed, capacity=5, overflow=Overflow.DROP_OLDEST) as dropping:
+        await asyncio.sleep(10)
+        assert [entry.id async for entry in dropping] == [96, 97, 98, 99, 100]
+        assert dropping.dropped == 95
 
 
-def test_items_that_come_while_one_is_handed_on_keep_their_order_for_all() -> None:
-    async def check() -> None:
-        live = Live(5)
-        out: list[Any] = []
+async def test_items_that_come_while_one_is_handed_on_keep_their_order_for_all() -> None:
+    live = Live(5)
+    out: list[Any] = []
 
-        def echo(entry: Replayed[Any]) -> None:
-            out.append(entry.id)
-            if entry.id < 3:
-                live.emit("again")
+    def echo(entry: Replayed[Any]) -> None:
+        out.append(entry.id)
+        if entry.id < 3:
+            live.emit("again")
 
-        subscription = live.replayed.subscribe(echo)
-        other = Seen(live.replayed)
-        live.emit("a")
-        assert out == [note.id for note in other.notes] == [1, 2, 3]
-        late: list[Any] = []
+    subscription = live.replayed.subscribe(echo)
+    other = Seen(live.replayed)
+    live.emit("a")
+    assert out == [note.id for note in other.notes] == [1, 2, 3]
+    late: list[Any] = []
 
-        def disturb(entry: Replayed[Any]) -> None:
-            late.append(entry.id)
-            if entry.id == 1:
-                live.emit("new")
-                assert late == [1]
+    def disturb(entry: Replayed[Any]) -> None:
+        late.append(entry.id)
+        if entry.id == 1:
+            live.emit("new")
+            assert late == [1]
 
-        disturber = live.replayed.subscribe(disturb)
-        await settle()
-        assert late == [1, 2, 3, 4]
-        for one in (subscription, other.subscription, disturber):
-            one.dispose()
-
-    run_supervised(check())
+    disturber = live.replayed.subscribe(disturb)
+    await settle()
+    assert late == [1, 2, 3, 4]
+    for one in (subscription, other.subscription, disturber):
+        one.dispose()
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_after_dispose_nothing_comes_nor_before_the_past_was_read(elsewhere: bool) -> None:
-    async def check() -> None:
-        live = Live(5)
-        stays = Seen(live.replayed)
-        live.emit("a", "b")
-        leaves = Seen(live.replayed)
-        if elsewhere:
-            in_thread(leaves.subscription.dispose)
-        else:
-            leaves.subscription.dispose()
-            leaves.subscription.dispose()
-        live.emit("c")
-        await settle()
-        assert leaves.notes == []
-        assert len(stays.notes) == 3
-        stays.subscription.dispose()
-
-    run_supervised(check())
+async def test_after_dispose_nothing_comes_nor_before_the_past_was_read(elsewhere: bool) -> None:
+    live = Live(5)
+    stays = Seen(live.replayed)
+    live.emit("a", "b")
+    leaves = Seen(live.replayed)
+    if elsewhere:
+        in_thread(leaves.subscription.dispose)
+    else:
+        leaves.subscription.dispose()
+        leaves.subscription.dispose()
+    live.emit("c")
+    await settle()
+    assert leaves.notes == []
+    assert len(stays.notes) == 3
+    stays.subscription.dispose()
 
 
-def test_dispose_within_the_past_ends_it_there() -> None:
-    async def check() -> None:
-        live = Live(5)
-        stays = Seen(live.replayed)
-        live.emit("a", "b", "c")
-        out: list[Any] = []
+async def test_dispose_within_the_past_ends_it_there() -> None:
+    live = Live(5)
+    stays = Seen(live.replayed)
+    live.emit("a", "b", "c")
+    out: list[Any] = []
 
-        def take_one(entry: Replayed[Any]) -> None:
-            out.append(entry.id)
-            subscription.dispose()
+    def take_one(entry: Replayed[Any]) -> None:
+        out.append(entry.id)
+        subscription.dispose()
 
-        subscription = live.replayed.subscribe(take_one)
-        await settle()
-        assert out == [1]
-        stays.subscription.dispose()
-
-    run_supervised(check())
+    subscription = live.replayed.subscribe(take_one)
+    await settle()
+    assert out == [1]
+    stays.subscription.dispose()
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_a_subscriber_that_raises_leaves_alone_and_is_reported_once(late: bool) -> None:
-    errors: list[Exception] = []
+async def test_a_subscriber_that_raises_leaves_alone_and_is_reported_once(
+    late: bool, loop_errors: list[Exception]
+) -> None:
     failure = LookupError("the screen is gone")
+    live = Live(5)
+    stays = Seen(live.replayed)
+    if late:
+        live.emit("a", "b")
+    notes: list[Any] = []
 
-    async def check() -> None:
-        live = Live(5)
-        stays = Seen(live.replayed)
-        if late:
-            live.emit("a", "b")
-        notes: list[Any] = []
+    def fail(entry: Replayed[Any]) -> None:
+        notes.append(entry.id)
+        raise failure
 
-        def fail(entry: Replayed[Any]) -> None:
-            notes.append(entry.id)
-            raise failure
-
-        live.replayed.subscribe(fail, notes.append, lambda: notes.append("end"))
-        await settle()
-        live.emit("c")
-        live.subject.on_completed()
-        await settle()
-        assert notes == [1]
-        assert stays.notes[-1] == "end"
-
-    run_supervised(check(), errors)
-    assert errors == [failure]
+    live.replayed.subscribe(fail, notes.append, lambda: notes.append("end"))
+    await settle()
+    live.emit("c")
+    live.subject.on_completed()
+    await settle()
+    assert notes == [1]
+    assert stays.notes[-1] == "end"
+    assert loop_errors == [failure]
+    loop_errors.clear()
 
 
-def test_what_an_operator_on_the_way_raises_when_a_reader_goes_on_is_raised_to_it() -> None:
+async def test_what_an_operator_on_the_way_raises_when_a_reader_goes_on_is_raised_to_it() -> None:
     def fail_at_three(entry: Replayed[int]) -> Replayed[int]:
         if entry.id == 3:
             raise LookupError("no")
@@ -395,20 +345,17 @@ def test_what_an_operator_on_the_way_raises_when_a_reader_goes_on_is_raised_to_i
             )
         )
 
-    async def check() -> None:
-        numbers = Numbers(100)
-        shared = rxagents.from_aiter(numbers).pipe(ops.replay_bounded(100))
-        async with rxagents.to_aiter(shared) as other:
-            await anext(other)
-            async with rxagents.to_aiter(shared.pipe(unguarded), capacity=1) as reader:
-                await settle()
-                assert (await anext(reader)).id == 1
-                assert (await anext(reader)).id == 2
-                with pytest.raises(LookupError):
-                    await anext(reader)
-            assert len([entry async for entry in other]) == 99
-
-    run_supervised(check())
+    numbers = Numbers(100)
+    shared = rxagents.from_aiter(numbers).pipe(ops.replay_bounded(100))
+    async with rxagents.to_aiter(shared) as other:
+        await anext(other)
+        async with rxagents.to_aiter(shared.pipe(unguarded), capacity=1) as reader:
+            await settle()
+            assert (await anext(reader)).id == 1
+            assert (await anext(reader)).id == 2
+            with pytest.raises(LookupError):
+                await anext(reader)
+        assert len([entry async for entry in other]) == 99
 
 
 @pytest.mark.parametrize("capacity", [0, -1, True, "1", None, 1.5])
@@ -468,15 +415,12 @@ def test_a_subscriber_sees_the_last_items_and_all_that_follow(
             seen.subscription.dispose()
         assert [entries(seen.notes) for seen, _ in everyone] == [told for _, told in everyone]
 
-    run_supervised(check())
+    run_async(check(), virtual_time=True)
 
 
-def test_ten_thousand_items_of_the_past_are_read_in_turns_that_do_not_nest() -> None:
-    async def check() -> None:
-        replayed = rx.from_iterable(range(10_000)).pipe(ops.replay_bounded(10_000))
-        for _ in range(2):
-            seen = Seen(replayed)
-            await seen.over.wait()
-            assert len(seen.notes) == 10_001
-
-    run_supervised(check())
+async def test_ten_thousand_items_of_the_past_are_read_in_turns_that_do_not_nest() -> None:
+    replayed = rx.from_iterable(range(10_000)).pipe(ops.replay_bounded(10_000))
+    for _ in range(2):
+        seen = Seen(replayed)
+        await seen.over.wait()
+        assert len(seen.notes) == 10_001

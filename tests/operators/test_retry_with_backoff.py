@@ -14,7 +14,6 @@ from observing import Seen, pending, settle
 from reactivex import Observable
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
-from supervised import run_supervised
 
 import rxagents
 from rxagents import (
@@ -30,6 +29,8 @@ from rxagents import (
 )
 from rxagents import operators as ops
 from rxagents.core.events import ErrorInfo
+
+pytestmark = pytest.mark.virtual_time
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
@@ -273,8 +274,9 @@ def test_who_disposes_at_the_reset_sees_no_new_start() -> None:
     assert not pending(scheduler)
 
 
-def test_a_consumer_that_raises_at_the_reset_is_reported_once_and_nothing_starts_again() -> None:
-    errors: list[Exception] = []
+async def test_a_consumer_that_raises_at_the_reset_is_reported_once_and_nothing_starts_again(
+    loop_errors: list[Exception],
+) -> None:
     started = 0
 
     async def items() -> Any:
@@ -287,13 +289,11 @@ def test_a_consumer_that_raises_at_the_reset_is_reported_once_and_nothing_starts
         if item == "reset":
             raise KeyError("mine")
 
-    async def check() -> None:
-        operator = ops.retry_with_backoff(on_reset=lambda _: "reset")
-        rxagents.from_aiter(items).pipe(operator).subscribe(take)
-        await asyncio.sleep(100)
-        assert ([type(error) for error in errors], started) == ([KeyError], 1)
-
-    run_supervised(check(), errors)
+    operator = ops.retry_with_backoff(on_reset=lambda _: "reset")
+    rxagents.from_aiter(items).pipe(operator).subscribe(take)
+    await asyncio.sleep(100)
+    assert ([type(error) for error in loop_errors], started) == ([KeyError], 1)
+    loop_errors.clear()
 
 
 # The error event.
@@ -334,7 +334,7 @@ def test_error_events_that_were_none_keep_their_place() -> None:
 # Many turns.
 
 
-def test_ten_thousand_sources_that_fail_at_once_do_not_recurse_nor_pile_up() -> None:
+async def test_ten_thousand_sources_that_fail_at_once_do_not_recurse_nor_pile_up() -> None:
     count = 0
 
     def fail(_: Any) -> Observable[str]:
@@ -342,12 +342,9 @@ def test_ten_thousand_sources_that_fail_at_once_do_not_recurse_nor_pile_up() -> 
         count += 1
         return rx.throw(DOWN) if count <= 10_000 else rx.of("up")
 
-    async def check() -> None:
-        seen = Seen(rx.defer(fail).pipe(ops.retry_with_backoff(10_000, first_wait=0)))
-        await seen.over.wait()
-        assert seen.notes == ["up", "end"]
-
-    run_supervised(check())
+    seen = Seen(rx.defer(fail).pipe(ops.retry_with_backoff(10_000, first_wait=0)))
+    await seen.over.wait()
+    assert seen.notes == ["up", "end"]
     scheduler, count = TestScheduler(), 0
     observer: Any = scheduler.start(
         lambda: rx.defer(fail).pipe(ops.retry_with_backoff(10_000, first_wait=0)), disposed=1e6
@@ -355,7 +352,7 @@ def test_ten_thousand_sources_that_fail_at_once_do_not_recurse_nor_pile_up() -> 
     assert [message.value.kind for message in observer.messages] == ["N", "C"]
 
 
-def test_a_scope_forgets_the_attempts_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_scope_forgets_the_attempts_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     from rxagents.runtime import timed_scope
 
     scopes: list[timed_scope.TimedScope] = []
@@ -366,17 +363,13 @@ def test_a_scope_forgets_the_attempts_that_failed(monkeypatch: pytest.MonkeyPatc
             scopes.append(self)
 
     monkeypatch.setattr(timed_scope, "TimedScope", Watched)
-
-    async def check() -> None:
-        source: Observable[str] = rx.throw(DOWN)
-        seen = Seen(source.pipe(ops.retry_with_backoff(200, first_wait=0)))
-        for _ in range(100):
-            await asyncio.sleep(0)
-        assert len(scopes[0]._held) <= 3
-        await seen.over.wait()
-        await settle()
-
-    run_supervised(check())
+    source: Observable[str] = rx.throw(DOWN)
+    seen = Seen(source.pipe(ops.retry_with_backoff(200, first_wait=0)))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(scopes[0]._held) <= 3
+    await seen.over.wait()
+    await settle()
 
 
 scripts = st.lists(st.sampled_from("tsE"), max_size=6).map("".join)

@@ -133,76 +133,64 @@ async def be_cancelled(_: ToolCall) -> bool:
         (be_cancelled, "could not be approved"),
     ],
 )
-def test_approval_may_be_awaited(approve: Any, result: str, run_async: Any) -> None:
-    async def check() -> None:
-        seen = acting(approve)
-        await seen.over.wait()
-        start, end, last = seen.notes
-        assert (start.content, last) == ("act", "end")
-        assert result in end.result
-
-    run_async(check())
+async def test_approval_may_be_awaited(approve: Any, result: str) -> None:
+    seen = acting(approve)
+    await seen.over.wait()
+    start, end, last = seen.notes
+    assert (start.content, last) == ("act", "end")
+    assert result in end.result
 
 
-def test_dispose_while_somebody_is_asked_cancels_the_question(run_async: Any) -> None:
-    async def check() -> None:
-        asked, cancelled = asyncio.Event(), asyncio.Event()
+async def test_dispose_while_somebody_is_asked_cancels_the_question() -> None:
+    asked, cancelled = asyncio.Event(), asyncio.Event()
 
-        async def ask(_: ToolCall) -> bool:
-            asked.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                cancelled.set()
-            return True
+    async def ask(_: ToolCall) -> bool:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+        return True
 
-        seen = acting(ask)
-        await asked.wait()
-        seen.subscription.dispose()
-        await cancelled.wait()
-        assert [type(note) for note in seen.notes] == [ToolStart]
-
-    run_async(check())
+    seen = acting(ask)
+    await asked.wait()
+    seen.subscription.dispose()
+    await cancelled.wait()
+    assert [type(note) for note in seen.notes] == [ToolStart]
 
 
-def test_dispose_before_the_question_is_asked_asks_nobody(run_async: Any) -> None:
-    async def check() -> None:
-        async def ask(_: ToolCall) -> bool:
-            raise AssertionError("asked")
+async def test_dispose_before_the_question_is_asked_asks_nobody() -> None:
+    async def ask(_: ToolCall) -> bool:
+        raise AssertionError("asked")
 
-        seen = acting(ask)
-        seen.subscription.dispose()
-        await asyncio.sleep(0)
-        assert [type(note) for note in seen.notes] == [ToolStart]
-
-    run_async(check())
+    seen = acting(ask)
+    seen.subscription.dispose()
+    await asyncio.sleep(0)
+    assert [type(note) for note in seen.notes] == [ToolStart]
 
 
-def test_what_the_consumer_raises_at_a_refusal_is_reported_once_and_asks_once(
-    run_async: Any, loop_errors: list[dict[str, Any]]
+async def test_what_the_consumer_raises_at_a_refusal_is_reported_once_and_asks_once(
+    loop_errors: list[Exception],
 ) -> None:
-    async def check() -> None:
-        asked: list[ToolCall] = []
-        raised = asyncio.Event()
+    asked: list[ToolCall] = []
+    raised = asyncio.Event()
 
-        def take(event: Any) -> None:
-            if isinstance(event, ToolEnd):
-                raised.set()
-                raise KeyError("mine")
+    def take(event: Any) -> None:
+        if isinstance(event, ToolEnd):
+            raised.set()
+            raise KeyError("mine")
 
-        def end(*_: Any) -> None:
-            raise AssertionError("no terminal")
+    def end(*_: Any) -> None:
+        raise AssertionError("no terminal")
 
-        def decline(call: ToolCall) -> bool:
-            asked.append(call)
-            return False
+    def decline(call: ToolCall) -> bool:
+        asked.append(call)
+        return False
 
-        operator = ops.run_tools([act], approve=decline)
-        rx.of(call("act")).pipe(operator).subscribe(take, end, end)
-        await raised.wait()
-        await asyncio.sleep(0)
-        assert len(asked) == 1
-
-    run_async(check())
-    assert [type(context["exception"]) for context in loop_errors] == [KeyError]
+    operator = ops.run_tools([act], approve=decline)
+    rx.of(call("act")).pipe(operator).subscribe(take, end, end)
+    await raised.wait()
+    await asyncio.sleep(0)
+    assert len(asked) == 1
+    assert [type(error) for error in loop_errors] == [KeyError]
     loop_errors.clear()

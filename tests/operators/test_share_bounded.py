@@ -77,130 +77,103 @@ def plain_subscribe(source: Observable[int]) -> Observable[int]:
 # Demand.
 
 
-def test_a_first_reader_that_stops_does_not_starve_the_second(run_async: Any) -> None:
+async def test_a_first_reader_that_stops_does_not_starve_the_second() -> None:
     numbers = Numbers()
-
-    async def check() -> None:
-        shared = numbers.shared()
-        async with to_aiter(shared, overflow=Overflow.DROP_OLDEST) as stopped:
-            async with to_aiter(shared) as reader:
-                assert [await anext(reader) for _ in range(1000)] == list(range(1000))
-            assert stopped.dropped >= 900
-        assert numbers.started == numbers.closed == 1
-
-    run_async(check())
+    shared = numbers.shared()
+    async with to_aiter(shared, overflow=Overflow.DROP_OLDEST) as stopped:
+        async with to_aiter(shared) as reader:
+            assert [await anext(reader) for _ in range(1000)] == list(range(1000))
+        assert stopped.dropped >= 900
+    assert numbers.started == numbers.closed == 1
 
 
-def test_a_reader_that_blocks_meets_its_own_bound(run_async: Any) -> None:
-    async def check() -> None:
-        shared = Numbers().shared()
-        async with to_aiter(shared, capacity=1) as stopped, to_aiter(shared) as reader:
-            for _ in range(16_500):
-                await anext(reader)
-            got = []
-            with pytest.raises(rxagents.BackpressureError):
-                async for number in stopped:
-                    got.append(number)
-            assert got == list(range(16_384))
-            assert await anext(reader) == 16_500
-
-    run_async(check())
+async def test_a_reader_that_blocks_meets_its_own_bound() -> None:
+    shared = Numbers().shared()
+    async with to_aiter(shared, capacity=1) as stopped, to_aiter(shared) as reader:
+        for _ in range(16_500):
+            await anext(reader)
+        got = []
+        with pytest.raises(rxagents.BackpressureError):
+            async for number in stopped:
+                got.append(number)
+        assert got == list(range(16_384))
+        assert await anext(reader) == 16_500
 
 
 @pytest.mark.parametrize("above", [rx_ops.map(lambda number: number), plain_subscribe])
-def test_the_source_waits_while_all_readers_have_enough(above: Any, run_async: Any) -> None:
+async def test_the_source_waits_while_all_readers_have_enough(above: Any) -> None:
     numbers = Numbers()
-
-    async def check() -> None:
-        shared = from_aiter(numbers).pipe(above, ops.share_bounded())
-        async with to_aiter(shared, capacity=4) as first, to_aiter(shared, capacity=8) as second:
-            await settle()
-            assert numbers.made == 8
-            for _ in range(6):
-                await anext(first)
-            await settle()
-            assert numbers.made > 8
-            assert [await anext(second) for _ in range(3)] == [0, 1, 2]
-
-    run_async(check())
+    shared = from_aiter(numbers).pipe(above, ops.share_bounded())
+    async with to_aiter(shared, capacity=4) as first, to_aiter(shared, capacity=8) as second:
+        await settle()
+        assert numbers.made == 8
+        for _ in range(6):
+            await anext(first)
+        await settle()
+        assert numbers.made > 8
+        assert [await anext(second) for _ in range(3)] == [0, 1, 2]
 
 
-def test_a_subscriber_without_a_gate_keeps_the_source_going(run_async: Any) -> None:
+async def test_a_subscriber_without_a_gate_keeps_the_source_going() -> None:
     numbers = Numbers(200)
-
-    async def check() -> None:
-        shared = numbers.shared()
-        async with to_aiter(shared, capacity=1, overflow=Overflow.BLOCK) as stopped:
-            await settle()
-            assert numbers.made < 5
-            plain = Seen(shared)
-            await plain.over.wait()
-            assert numbers.made == 200
-            assert [number async for number in stopped] == list(range(200))
-
-    run_async(check())
+    shared = numbers.shared()
+    async with to_aiter(shared, capacity=1, overflow=Overflow.BLOCK) as stopped:
+        await settle()
+        assert numbers.made < 5
+        plain = Seen(shared)
+        await plain.over.wait()
+        assert numbers.made == 200
+        assert [number async for number in stopped] == list(range(200))
 
 
-def test_one_who_leaves_while_all_are_full_leaves_the_others_their_bound(run_async: Any) -> None:
+async def test_one_who_leaves_while_all_are_full_leaves_the_others_their_bound() -> None:
     numbers = Numbers()
-
-    async def check() -> None:
-        shared = numbers.shared()
-        async with to_aiter(shared, capacity=4) as stays:
-            async with to_aiter(shared, capacity=4):
-                await settle()
+    shared = numbers.shared()
+    async with to_aiter(shared, capacity=4) as stays:
+        async with to_aiter(shared, capacity=4):
             await settle()
-            assert numbers.made == 4
-            assert [await anext(stays) for _ in range(100)] == list(range(100))
+        await settle()
+        assert numbers.made == 4
+        assert [await anext(stays) for _ in range(100)] == list(range(100))
 
-    run_async(check())
 
+async def test_a_gate_that_closes_often_is_watched_once() -> None:
+    shared = Numbers().shared()
+    gates = []
 
-def test_a_gate_that_closes_often_is_watched_once(run_async: Any) -> None:
-    async def check() -> None:
-        shared = Numbers().shared()
-        gates = []
+    def note(_: abc.ObserverBase[int], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
+        bridge = bridge_of(scheduler)
+        assert bridge is not None
+        gates.append(bridge.gate)
+        return shared.subscribe(_, scheduler=scheduler)
 
-        def note(
-            _: abc.ObserverBase[int], scheduler: abc.SchedulerBase | None
-        ) -> abc.DisposableBase:
-            bridge = bridge_of(scheduler)
-            assert bridge is not None
-            gates.append(bridge.gate)
-            return shared.subscribe(_, scheduler=scheduler)
-
-        async with (
-            to_aiter(rx.create(note), capacity=1, overflow=Overflow.BLOCK),
-            to_aiter(shared, capacity=1) as reader,
-        ):
-            for _ in range(500):
-                await anext(reader)
-            assert len(gates[0]._callbacks) <= 1
-
-    run_async(check())
+    async with (
+        to_aiter(rx.create(note), capacity=1, overflow=Overflow.BLOCK),
+        to_aiter(shared, capacity=1) as reader,
+    ):
+        for _ in range(500):
+            await anext(reader)
+        assert len(gates[0]._callbacks) <= 1
 
 
 # Subscribing, leaving, the end.
 
 
-def test_all_see_the_same_and_late_ones_what_comes_from_then_on(run_async: Any) -> None:
-    async def check() -> None:
-        subject: Subject[str] = Subject()
-        shared = subject.pipe(ops.share_bounded())
-        first = Seen(shared)
-        subject.on_next("a")
-        second = Seen(shared)
-        subject.on_next("b")
-        subject.on_completed()
-        assert first.notes == ["a", "b", "end"]
-        assert second.notes == ["b", "end"]
-
-    run_async(check())
+async def test_all_see_the_same_and_late_ones_what_comes_from_then_on() -> None:
+    subject: Subject[str] = Subject()
+    shared = subject.pipe(ops.share_bounded())
+    first = Seen(shared)
+    subject.on_next("a")
+    second = Seen(shared)
+    subject.on_next("b")
+    subject.on_completed()
+    assert first.notes == ["a", "b", "end"]
+    assert second.notes == ["b", "end"]
 
 
 @pytest.mark.parametrize("failure", [None, OSError("cut")])
-def test_after_the_end_only_the_end_is_told_and_never_inside_subscribe(
-    failure: Exception | None, run_async: Any
+async def test_after_the_end_only_the_end_is_told_and_never_inside_subscribe(
+    failure: Exception | None,
 ) -> None:
     subscribed = 0
 
@@ -210,112 +183,88 @@ def test_after_the_end_only_the_end_is_told_and_never_inside_subscribe(
         ending: Observable[int] = rx.empty() if failure is None else rx.throw(failure)
         return ending.subscribe(observer, scheduler=_)
 
-    async def check() -> None:
-        shared: Observable[int] = rx.create(source).pipe(ops.share_bounded())
-        for _ in range(3):
-            seen = Seen(shared)
-            assert seen.notes == []
-            await seen.over.wait()
-            assert seen.notes == [failure or "end"]
-        gone = Seen(shared)
-        gone.subscription.dispose()
-        await settle()
-        assert gone.notes == []
-        assert subscribed == 1
-
-    run_async(check())
+    shared: Observable[int] = rx.create(source).pipe(ops.share_bounded())
+    for _ in range(3):
+        seen = Seen(shared)
+        assert seen.notes == []
+        await seen.over.wait()
+        assert seen.notes == [failure or "end"]
+    gone = Seen(shared)
+    gone.subscription.dispose()
+    await settle()
+    assert gone.notes == []
+    assert subscribed == 1
 
 
-def test_the_last_who_leaves_cancels_and_the_next_starts_anew(run_async: Any) -> None:
+async def test_the_last_who_leaves_cancels_and_the_next_starts_anew() -> None:
     numbers = Numbers()
-
-    async def check() -> None:
-        shared = numbers.shared()
-        for run in (1, 2):
-            async with to_aiter(shared) as items:
-                assert await anext(items) == 0
-                assert (numbers.started, numbers.closed) == (run, run - 1)
-            assert numbers.closed == run  # at once: leaving waits for the shared tasks
-
-    run_async(check())
+    shared = numbers.shared()
+    for run in (1, 2):
+        async with to_aiter(shared) as items:
+            assert await anext(items) == 0
+            assert (numbers.started, numbers.closed) == (run, run - 1)
+        assert numbers.closed == run  # at once: leaving waits for the shared tasks
 
 
-def test_an_abandoned_source_may_go_on_to_its_end(run_async: Any) -> None:
+async def test_an_abandoned_source_may_go_on_to_its_end() -> None:
     numbers = Numbers(500)
-
-    async def check() -> None:
-        shared = numbers.shared(when_abandoned="continue")
-        async with to_aiter(shared, capacity=2) as items:
-            await anext(items)
-            await settle()
-        await numbers.over.wait()
-        late = Seen(shared)
-        await late.over.wait()
-        assert late.notes == ["end"]
-        assert (numbers.made, numbers.started) == (500, 1)
-
-    run_async(check())
-
-
-def test_one_who_leaves_with_a_closed_gate_does_not_stop_an_abandoned_source(
-    run_async: Any,
-) -> None:
-    numbers = Numbers(50)
-
-    async def check() -> None:
-        bridge = Bridge(asyncio.get_running_loop(), lambda _: None)
-        bridge.gate.close()
-        shared = numbers.shared(when_abandoned="continue")
-        subscription = shared.subscribe(scheduler=bridge.scheduler)
+    shared = numbers.shared(when_abandoned="continue")
+    async with to_aiter(shared, capacity=2) as items:
+        await anext(items)
         await settle()
-        assert numbers.made == 1
-        subscription.dispose()
-        await numbers.over.wait()
-        assert numbers.made == 50
+    await numbers.over.wait()
+    late = Seen(shared)
+    await late.over.wait()
+    assert late.notes == ["end"]
+    assert (numbers.made, numbers.started) == (500, 1)
 
-    run_async(check())
+
+async def test_one_who_leaves_with_a_closed_gate_does_not_stop_an_abandoned_source() -> None:
+    numbers = Numbers(50)
+    bridge = Bridge(asyncio.get_running_loop(), lambda _: None)
+    bridge.gate.close()
+    shared = numbers.shared(when_abandoned="continue")
+    subscription = shared.subscribe(scheduler=bridge.scheduler)
+    await settle()
+    assert numbers.made == 1
+    subscription.dispose()
+    await numbers.over.wait()
+    assert numbers.made == 50
 
 
-def test_the_source_is_disposed_on_the_loops_thread(run_async: Any) -> None:
-    async def check() -> None:
-        threads: list[int] = []
-        over = asyncio.Event()
+async def test_the_source_is_disposed_on_the_loops_thread() -> None:
+    threads: list[int] = []
+    over = asyncio.Event()
 
-        def source(_: abc.ObserverBase[int], __: Any) -> abc.DisposableBase:
-            def dispose() -> None:
-                threads.append(threading.get_ident())
-                over.set()
+    def source(_: abc.ObserverBase[int], __: Any) -> abc.DisposableBase:
+        def dispose() -> None:
+            threads.append(threading.get_ident())
+            over.set()
 
-            return Disposable(dispose)
+        return Disposable(dispose)
 
-        subscription = rx.create(source).pipe(ops.share_bounded()).subscribe()
-        thread = threading.Thread(target=subscription.dispose)
+    subscription = rx.create(source).pipe(ops.share_bounded()).subscribe()
+    thread = threading.Thread(target=subscription.dispose)
+    thread.start()
+    thread.join()
+    assert not threads
+    await over.wait()
+    assert threads == [threading.get_ident()]
+
+
+async def test_dispose_works_from_another_thread_and_more_than_once() -> None:
+    numbers = Numbers()
+    shared = numbers.shared()
+    seen = Seen(shared)
+    await settle()
+    for _ in range(2):
+        thread = threading.Thread(target=seen.subscription.dispose)
         thread.start()
         thread.join()
-        assert not threads
-        await over.wait()
-        assert threads == [threading.get_ident()]
-
-    run_async(check())
-
-
-def test_dispose_works_from_another_thread_and_more_than_once(run_async: Any) -> None:
-    numbers = Numbers()
-
-    async def check() -> None:
-        shared = numbers.shared()
-        seen = Seen(shared)
-        await settle()
-        for _ in range(2):
-            thread = threading.Thread(target=seen.subscription.dispose)
-            thread.start()
-            thread.join()
-        count = len(seen.notes)
-        await numbers.over.wait()
-        seen.subscription.dispose()
-        assert len(seen.notes) == count > 0
-
-    run_async(check())
+    count = len(seen.notes)
+    await numbers.over.wait()
+    seen.subscription.dispose()
+    assert len(seen.notes) == count > 0
 
 
 def test_without_a_loop_the_error_names_run() -> None:
@@ -325,18 +274,15 @@ def test_without_a_loop_the_error_names_run() -> None:
         raise errors[0]
 
 
-def test_the_schedule_of_virtual_time_reaches_the_source(run_async: Any) -> None:
-    async def check() -> None:
-        scheduler = TestScheduler()
-        on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
+async def test_the_schedule_of_virtual_time_reaches_the_source() -> None:
+    scheduler = TestScheduler()
+    on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
 
-        def delayed() -> Observable[int]:
-            return rx.timer(10, 10).pipe(rx_ops.take(2), ops.share_bounded())
+    def delayed() -> Observable[int]:
+        return rx.timer(10, 10).pipe(rx_ops.take(2), ops.share_bounded())
 
-        observer: Any = scheduler.start(delayed)
-        assert observer.messages == [on_next(210, 0), on_next(220, 1), on_completed(220)]
-
-    run_async(check())
+    observer: Any = scheduler.start(delayed)
+    assert observer.messages == [on_next(210, 0), on_next(220, 1), on_completed(220)]
 
 
 @pytest.mark.parametrize("value", ["stop", None, True, []])
@@ -348,8 +294,8 @@ def test_other_values_are_refused_at_once(value: Any) -> None:
 # Exceptions.
 
 
-def test_an_exception_ends_its_own_subscription_and_is_reported_once(
-    run_async: Any, loop_errors: list[dict[str, Any]]
+async def test_an_exception_ends_its_own_subscription_and_is_reported_once(
+    loop_errors: list[Exception],
 ) -> None:
     numbers = Numbers(10)
 
@@ -359,24 +305,18 @@ def test_an_exception_ends_its_own_subscription_and_is_reported_once(
             raise KeyError("mine")
 
     calls: list[int] = []
-
-    async def check() -> None:
-        shared = numbers.shared()
-        before = Seen(shared)
-        shared.subscribe(broken, lambda error: calls.append(-1))
-        after = Seen(shared)
-        await before.over.wait()
-        assert before.notes == after.notes == [*range(10), "end"]
-        assert calls == [0, 1, 2, 3]
-        assert [type(context["exception"]) for context in loop_errors] == [KeyError]
-        loop_errors.clear()
-
-    run_async(check())
+    shared = numbers.shared()
+    before = Seen(shared)
+    shared.subscribe(broken, lambda error: calls.append(-1))
+    after = Seen(shared)
+    await before.over.wait()
+    assert before.notes == after.notes == [*range(10), "end"]
+    assert calls == [0, 1, 2, 3]
+    assert [type(error) for error in loop_errors] == [KeyError]
+    loop_errors.clear()
 
 
-def test_the_exception_of_the_only_subscriber_cancels_and_to_aiter_raises_it(
-    run_async: Any,
-) -> None:
+async def test_the_exception_of_the_only_subscriber_cancels_and_to_aiter_raises_it() -> None:
     numbers = Numbers()
 
     def broken(observer: abc.ObserverBase[int], scheduler: Any = None) -> abc.DisposableBase:
@@ -386,19 +326,13 @@ def test_the_exception_of_the_only_subscriber_cancels_and_to_aiter_raises_it(
         return shared.subscribe(on_next, scheduler=scheduler)
 
     shared = numbers.shared()
-
-    async def check() -> None:
-        async with to_aiter(Observable(broken)) as items:
-            with pytest.raises(KeyError):
-                await anext(items)
-        assert numbers.closed == 1
-
-    run_async(check())
+    async with to_aiter(Observable(broken)) as items:
+        with pytest.raises(KeyError):
+            await anext(items)
+    assert numbers.closed == 1
 
 
-def test_an_exception_above_reaches_all_who_await_and_is_no_error_of_the_stream(
-    run_async: Any,
-) -> None:
+async def test_an_exception_above_reaches_all_who_await_and_is_no_error_of_the_stream() -> None:
     numbers = Numbers()
 
     def broken(observer: abc.ObserverBase[int], scheduler: Any = None) -> abc.DisposableBase:
@@ -407,85 +341,72 @@ def test_an_exception_above_reaches_all_who_await_and_is_no_error_of_the_stream(
 
         return from_aiter(numbers).subscribe(on_next, scheduler=scheduler)
 
-    async def check() -> None:
-        shared = Observable(broken).pipe(ops.share_bounded())
-        plain = Seen(shared)
-        async with to_aiter(shared) as first, to_aiter(shared) as second:
-            for reader in (first, second):
-                with pytest.raises(KeyError):
-                    await anext(reader)
-        assert plain.notes == []
-        assert numbers.closed == 1
-
-    run_async(check())
+    shared = Observable(broken).pipe(ops.share_bounded())
+    plain = Seen(shared)
+    async with to_aiter(shared) as first, to_aiter(shared) as second:
+        for reader in (first, second):
+            with pytest.raises(KeyError):
+                await anext(reader)
+    assert plain.notes == []
+    assert numbers.closed == 1
 
 
 # Re-entrancy.
 
 
-def test_subscribing_and_leaving_inside_on_next_keep_the_order(run_async: Any) -> None:
-    async def check() -> None:
-        subject: Subject[int] = Subject()
-        shared = subject.pipe(ops.share_bounded())
-        inner: list[Seen] = []
+async def test_subscribing_and_leaving_inside_on_next_keep_the_order() -> None:
+    subject: Subject[int] = Subject()
+    shared = subject.pipe(ops.share_bounded())
+    inner: list[Seen] = []
 
-        def on_next(number: int) -> None:
-            if number == 1:
-                inner.append(Seen(shared))
-                other.subscription.dispose()
+    def on_next(number: int) -> None:
+        if number == 1:
+            inner.append(Seen(shared))
+            other.subscription.dispose()
 
-        subscription = shared.subscribe(on_next)
-        other, last = Seen(shared), Seen(shared)
-        for number in (1, 2, 3):
-            subject.on_next(number)
-            if number == 2:
-                subscription.dispose()
-        assert (other.notes, last.notes, inner[0].notes) == ([], [1, 2, 3], [2, 3])
-
-    run_async(check())
-
-
-def test_feedback_is_delivered_in_one_order_to_all(run_async: Any) -> None:
-    async def check() -> None:
-        subject: Subject[int] = Subject()
-        shared = subject.pipe(ops.share_bounded())
-
-        def feed_back(number: int) -> None:
-            if number < 3:
-                subject.on_next(number + 1)
-            else:
-                subject.on_completed()
-
-        shared.subscribe(feed_back)
-        seen = Seen(shared)
-        subject.on_next(0)
-        assert seen.notes == [0, 1, 2, 3, "end"]
-
-    run_async(check())
-
-
-def test_leaving_and_coming_back_inside_on_next_starts_a_new_run(run_async: Any) -> None:
-    numbers = Numbers(5)
-
-    async def check() -> None:
-        shared = numbers.shared()
-        again: list[Seen] = []
-
-        def on_next(_: int) -> None:
+    subscription = shared.subscribe(on_next)
+    other, last = Seen(shared), Seen(shared)
+    for number in (1, 2, 3):
+        subject.on_next(number)
+        if number == 2:
             subscription.dispose()
-            again.append(Seen(shared))
-
-        subscription = shared.subscribe(on_next)
-        await settle()
-        await again[0].over.wait()
-        assert again[0].notes == [0, 1, 2, 3, 4, "end"]
-        assert (len(again), numbers.started, numbers.closed) == (1, 2, 2)
-
-    run_async(check())
+    assert (other.notes, last.notes, inner[0].notes) == ([], [1, 2, 3], [2, 3])
 
 
-def test_a_source_that_emits_inside_subscribe_may_lose_its_only_subscriber_there(
-    run_async: Any, loop_errors: list[dict[str, Any]]
+async def test_feedback_is_delivered_in_one_order_to_all() -> None:
+    subject: Subject[int] = Subject()
+    shared = subject.pipe(ops.share_bounded())
+
+    def feed_back(number: int) -> None:
+        if number < 3:
+            subject.on_next(number + 1)
+        else:
+            subject.on_completed()
+
+    shared.subscribe(feed_back)
+    seen = Seen(shared)
+    subject.on_next(0)
+    assert seen.notes == [0, 1, 2, 3, "end"]
+
+
+async def test_leaving_and_coming_back_inside_on_next_starts_a_new_run() -> None:
+    numbers = Numbers(5)
+    shared = numbers.shared()
+    again: list[Seen] = []
+
+    def on_next(_: int) -> None:
+        subscription.dispose()
+        again.append(Seen(shared))
+
+    subscription = shared.subscribe(on_next)
+    await settle()
+    await again[0].over.wait()
+    assert again[0].notes == [0, 1, 2, 3, 4, "end"]
+    assert (len(again), numbers.started, numbers.closed) == (1, 2, 2)
+
+
+async def test_a_source_that_emits_inside_subscribe_may_lose_its_only_subscriber_there(
+    loop_errors: list[Exception],
 ) -> None:
     def source(observer: abc.ObserverBase[int], _: Any = None) -> abc.DisposableBase:
         for number in range(3):
@@ -496,33 +417,26 @@ def test_a_source_that_emits_inside_subscribe_may_lose_its_only_subscriber_there
     def broken(_: int) -> None:
         raise KeyError("mine")
 
-    async def check() -> None:
-        shared = Observable(source).pipe(ops.share_bounded())
-        shared.subscribe(broken)
-        assert [type(context["exception"]) for context in loop_errors] == [KeyError]
-        loop_errors.clear()
-        assert Seen(shared).notes == [0, 1, 2, "end"]
-
-    run_async(check())
+    shared = Observable(source).pipe(ops.share_bounded())
+    shared.subscribe(broken)
+    assert [type(error) for error in loop_errors] == [KeyError]
+    loop_errors.clear()
+    assert Seen(shared).notes == [0, 1, 2, "end"]
 
 
-def test_each_subscribers_code_runs_in_its_own_context(run_async: Any) -> None:
+async def test_each_subscribers_code_runs_in_its_own_context() -> None:
     name: ContextVar[str] = ContextVar("name")
     found: list[tuple[str, object]] = []
-
-    async def check() -> None:
-        shared = Numbers(1).shared()
-        over = asyncio.Event()
-        for value in ("first", "second"):
-            name.set(value)
-            shared.subscribe(
-                lambda _: found.append((name.get(), bridge_of(None))), on_completed=over.set
-            )
-        name.set("neither")
-        await over.wait()
-        assert found == [("first", None), ("second", None)]
-
-    run_async(check())
+    shared = Numbers(1).shared()
+    over = asyncio.Event()
+    for value in ("first", "second"):
+        name.set(value)
+        shared.subscribe(
+            lambda _: found.append((name.get(), bridge_of(None))), on_completed=over.set
+        )
+    name.set("neither")
+    await over.wait()
+    assert found == [("first", None), ("second", None)]
 
 
 @given(
@@ -562,43 +476,35 @@ def test_a_subscriber_sees_what_is_emitted_between_its_coming_and_its_leaving(
 # Over HTTP.
 
 
-def test_over_http_one_request_serves_a_stopped_and_a_reading_reader(run_async: Any) -> None:
+async def test_over_http_one_request_serves_a_stopped_and_a_reading_reader() -> None:
     words = "word " * 300
-
-    async def check() -> None:
-        async with (
-            ScriptedServer(words) as server,
-            OpenAI("scripted", base_url=server.url, max_retries=0) as llm,
-        ):
-            shared = llm.chat_stream("hi").pipe(ops.share_bounded())
-            async with to_aiter(shared, capacity=1) as stopped:
-                await anext(stopped)
-                async with to_aiter(shared) as reader:
-                    chunks = [chunk async for chunk in reader]
-                assert chunks[-1].content == words
-                assert len(chunks) >= 290
-                assert [chunk async for chunk in stopped][-1].content == words
-            assert len(server.requests) == 1
-
-    run_async(check())
+    async with (
+        ScriptedServer(words) as server,
+        OpenAI("scripted", base_url=server.url, max_retries=0) as llm,
+    ):
+        shared = llm.chat_stream("hi").pipe(ops.share_bounded())
+        async with to_aiter(shared, capacity=1) as stopped:
+            await anext(stopped)
+            async with to_aiter(shared) as reader:
+                chunks = [chunk async for chunk in reader]
+            assert chunks[-1].content == words
+            assert len(chunks) >= 290
+            assert [chunk async for chunk in stopped][-1].content == words
+        assert len(server.requests) == 1
 
 
-def test_over_http_the_last_who_leaves_closes_the_connection(run_async: Any) -> None:
+async def test_over_http_the_last_who_leaves_closes_the_connection() -> None:
     stalled = Reply("one two three", ending=Ending.STALL, cut_after=3)
-
-    async def check() -> None:
-        async with (
-            ScriptedServer(stalled) as server,
-            OpenAI("scripted", base_url=server.url, max_retries=0) as llm,
-        ):
-            shared = llm.chat_stream("hi").pipe(ops.share_bounded())
-            async with to_aiter(shared) as last:
-                async with to_aiter(shared) as first:
-                    await anext(first)
-                await settle()
-                assert server.disconnects == 0
-                await anext(last)
-            await server.disconnected()
-            assert len(server.requests) == 1
-
-    run_async(check())
+    async with (
+        ScriptedServer(stalled) as server,
+        OpenAI("scripted", base_url=server.url, max_retries=0) as llm,
+    ):
+        shared = llm.chat_stream("hi").pipe(ops.share_bounded())
+        async with to_aiter(shared) as last:
+            async with to_aiter(shared) as first:
+                await anext(first)
+            await settle()
+            assert server.disconnects == 0
+            await anext(last)
+        await server.disconnected()
+        assert len(server.requests) == 1

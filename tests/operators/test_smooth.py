@@ -16,12 +16,14 @@ from mixtures import assert_contents_and_indexes, mixtures, texts_in_place
 from observing import Seen, in_thread
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest
-from supervised import run_supervised, supervised_loop
+from virtual_loop import virtual_loop
 
 import rxagents
 from rxagents import Answer, Reasoning, StreamChunk, Token, Usage
 from rxagents import operators as ops
 from rxagents.core.chunks import TextBuffers
+
+pytestmark = pytest.mark.virtual_time
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
@@ -154,25 +156,22 @@ def test_usage_that_comes_with_text_is_not_counted_twice() -> None:
     assert [usage.total_tokens for usage in totals] == [3]
 
 
-def test_a_source_that_emits_again_while_a_word_is_shown_waits_its_turn() -> None:
-    async def check() -> None:
-        subject: Subject[str] = Subject()
-        seen: list[tuple[float, str]] = []
+async def test_a_source_that_emits_again_while_a_word_is_shown_waits_its_turn() -> None:
+    subject: Subject[str] = Subject()
+    seen: list[tuple[float, str]] = []
 
-        def echo(word: str) -> None:
-            seen.append((round(supervised_loop().time()), word))
-            if word == "a":
-                subject.on_next("c")
-                subject.on_completed()
+    def echo(word: str) -> None:
+        seen.append((round(virtual_loop().time()), word))
+        if word == "a":
+            subject.on_next("c")
+            subject.on_completed()
 
-        subject.pipe(ops.smooth(5, longest_lag=99)).subscribe(
-            echo, on_completed=lambda: seen.append((0, "end"))
-        )
-        subject.on_next("a b")
-        await asyncio.sleep(20)
-        assert seen == [(0, "a"), (5, " b"), (10, "c"), (0, "end")]
-
-    run_supervised(check())
+    subject.pipe(ops.smooth(5, longest_lag=99)).subscribe(
+        echo, on_completed=lambda: seen.append((0, "end"))
+    )
+    subject.on_next("a b")
+    await asyncio.sleep(20)
+    assert seen == [(0, "a"), (5, " b"), (10, "c"), (0, "end")]
 
 
 class Words:
@@ -188,81 +187,70 @@ class Words:
             await asyncio.sleep(0.001)
 
 
-def test_a_reader_that_has_enough_stops_the_words_and_their_source() -> None:
+async def test_a_reader_that_has_enough_stops_the_words_and_their_source() -> None:
     words = Words()
-
-    async def check() -> None:
-        smooth = rxagents.from_aiter(words).pipe(ops.smooth(0.01, longest_lag=0.1))
-        async with rxagents.to_aiter(smooth, capacity=4) as reader:
-            await asyncio.sleep(100)
-            said = words.said
-            assert said < 10_000
-            assert len(reader._queue) == 4
-            await asyncio.sleep(100)
-            assert words.said == said
-            for _ in range(20):
-                assert await anext(reader) == "word "
-            await asyncio.sleep(100)
-            assert words.said > said
-
-    run_supervised(check())
+    smooth = rxagents.from_aiter(words).pipe(ops.smooth(0.01, longest_lag=0.1))
+    async with rxagents.to_aiter(smooth, capacity=4) as reader:
+        await asyncio.sleep(100)
+        said = words.said
+        assert said < 10_000
+        assert len(reader._queue) == 4
+        await asyncio.sleep(100)
+        assert words.said == said
+        for _ in range(20):
+            assert await anext(reader) == "word "
+        await asyncio.sleep(100)
+        assert words.said > said
 
 
-def test_a_closed_gate_is_watched_once_and_holds_back_the_end() -> None:
-    async def check() -> None:
-        subject: Subject[str] = Subject()
-        async with rxagents.to_aiter(subject.pipe(ops.smooth(0.01)), capacity=1) as reader:
-            for _ in range(100):
-                subject.on_next("a")
-            await asyncio.sleep(1)
-            subject.on_completed()
-            assert len(reader._gate._callbacks) == 1
-            assert [word async for word in reader] == ["a"] * 100
-
-    run_supervised(check())
+async def test_a_closed_gate_is_watched_once_and_holds_back_the_end() -> None:
+    subject: Subject[str] = Subject()
+    async with rxagents.to_aiter(subject.pipe(ops.smooth(0.01)), capacity=1) as reader:
+        for _ in range(100):
+            subject.on_next("a")
+        await asyncio.sleep(1)
+        subject.on_completed()
+        assert len(reader._gate._callbacks) == 1
+        assert [word async for word in reader] == ["a"] * 100
 
 
-def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_another() -> None:
-    async def check() -> None:
-        subject: Subject[str] = Subject()
-        seen = Seen(subject.pipe(ops.smooth(5, longest_lag=99)))
-        subject.on_next("a b c")
-        await asyncio.sleep(6)
-        assert seen.notes == ["a", " b"]
-        in_thread(seen.subscription.dispose)
-        seen.subscription.dispose()
-        assert not subject.observers
-        await asyncio.sleep(20)
-        assert seen.notes == ["a", " b"]
-        assert len(seen.threads) == 1
-
-    run_supervised(check())
+async def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_another() -> None:
+    subject: Subject[str] = Subject()
+    seen = Seen(subject.pipe(ops.smooth(5, longest_lag=99)))
+    subject.on_next("a b c")
+    await asyncio.sleep(6)
+    assert seen.notes == ["a", " b"]
+    in_thread(seen.subscription.dispose)
+    seen.subscription.dispose()
+    assert not subject.observers
+    await asyncio.sleep(20)
+    assert seen.notes == ["a", " b"]
+    assert len(seen.threads) == 1
 
 
 @pytest.mark.parametrize("word", ["a", " b"], ids=["from the source", "from the timer"])
-def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(word: str) -> None:
-    errors: list[Exception] = []
+async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
+    word: str, loop_errors: list[Exception]
+) -> None:
     failure = LookupError("the screen is gone")
     notes: list[Any] = []
 
-    async def check() -> None:
-        def fail(item: str) -> None:
-            notes.append(item)
-            if item == word:
-                raise failure
+    def fail(item: str) -> None:
+        notes.append(item)
+        if item == word:
+            raise failure
 
-        async def letters() -> AsyncIterator[str]:
-            yield "a b c"
-            await asyncio.sleep(100)
+    async def letters() -> AsyncIterator[str]:
+        yield "a b c"
+        await asyncio.sleep(100)
 
-        rxagents.from_aiter(letters).pipe(ops.smooth(5, longest_lag=99)).subscribe(
-            fail, notes.append, lambda: notes.append("end")
-        )
-        await asyncio.sleep(200)
-
-    run_supervised(check(), errors)
-    assert errors == [failure]
+    rxagents.from_aiter(letters).pipe(ops.smooth(5, longest_lag=99)).subscribe(
+        fail, notes.append, lambda: notes.append("end")
+    )
+    await asyncio.sleep(200)
+    assert loop_errors == [failure]
     assert notes == ["a", " b"][: len(word)]
+    loop_errors.clear()
 
 
 def test_run_raises_what_its_callback_raised_when_the_time_came() -> None:
@@ -312,13 +300,10 @@ def test_no_text_is_lost_repeated_or_moved(
     assert_contents_and_indexes(words)
 
 
-def test_a_text_of_many_words_is_shown_in_turns_that_do_not_nest() -> None:
-    async def check() -> None:
-        seen = Seen(rx.of("a " * 10_000).pipe(ops.smooth(0.01, longest_lag=0.01)))
-        await seen.over.wait()
-        assert seen.notes == ["a", *[" a"] * 9_998, " a ", "end"]
-
-    run_supervised(check())
+async def test_a_text_of_many_words_is_shown_in_turns_that_do_not_nest() -> None:
+    seen = Seen(rx.of("a " * 10_000).pipe(ops.smooth(0.01, longest_lag=0.01)))
+    await seen.over.wait()
+    assert seen.notes == ["a", *[" a"] * 9_998, " a ", "end"]
 
 
 def test_a_lag_shorter_than_the_interval_is_refused_at_once() -> None:

@@ -15,10 +15,11 @@ from marbles import play, play_twice
 from observing import Seen, in_thread
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest
-from supervised import run_supervised
 
 import rxagents
 from rxagents import operators as ops
+
+pytestmark = pytest.mark.virtual_time
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
@@ -80,11 +81,10 @@ def test_subscriptions_are_watched_each_by_itself() -> None:
 
 
 @pytest.mark.parametrize("ending", [None, OSError("cut")])
-def test_what_the_watcher_raises_is_told_to_the_loop_and_the_stream_goes_on(
-    ending: Exception | None,
+async def test_what_the_watcher_raises_is_told_to_the_loop_and_the_stream_goes_on(
+    ending: Exception | None, loop_errors: list[Exception]
 ) -> None:
     watcher = Watcher(LookupError("no log"))
-    errors: list[Exception] = []
 
     async def letters() -> AsyncIterator[str]:
         yield "a"
@@ -92,13 +92,11 @@ def test_what_the_watcher_raises_is_told_to_the_loop_and_the_stream_goes_on(
         if ending is not None:
             raise ending
 
-    async def check() -> None:
-        seen = Seen(rxagents.from_aiter(letters).pipe(watcher.operator))
-        await seen.over.wait()
-        assert seen.notes == ["a", "b", ending or "end"]
-
-    run_supervised(check(), errors)
-    assert errors == [watcher.failure] * 3
+    seen = Seen(rxagents.from_aiter(letters).pipe(watcher.operator))
+    await seen.over.wait()
+    assert seen.notes == ["a", "b", ending or "end"]
+    assert loop_errors == [watcher.failure] * 3
+    loop_errors.clear()
 
 
 def test_without_a_loop_it_is_told_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -135,43 +133,45 @@ def test_a_source_that_emits_again_while_it_is_watched_is_watched_too() -> None:
     assert watched == out == [1, 2, 3]
 
 
-def test_what_the_subscriber_raises_is_not_taken_for_the_watchers() -> None:
-    errors: list[Exception] = []
-    failure = LookupError("the screen is gone")
+FAILURE = LookupError("the screen is gone")
+
+
+async def letters() -> AsyncIterator[str]:
+    yield "a"
+    yield "b"
+
+
+def fail(_: str) -> None:
+    raise FAILURE
+
+
+async def test_what_the_subscriber_raises_is_not_taken_for_the_watchers(
+    loop_errors: list[Exception],
+) -> None:
     watcher = Watcher()
-
-    async def letters() -> AsyncIterator[str]:
-        yield "a"
-        yield "b"
-
-    def fail(_: str) -> None:
-        raise failure
-
-    async def check() -> None:
-        rxagents.from_aiter(letters).pipe(watcher.operator).subscribe(fail)
-        await asyncio.sleep(1)
-
-    run_supervised(check(), errors)
-    assert errors == [failure]
+    rxagents.from_aiter(letters).pipe(watcher.operator).subscribe(fail)
+    await asyncio.sleep(1)
+    assert loop_errors == [FAILURE]
     assert watcher.notes == ["a"]
+    loop_errors.clear()
+
+
+def test_run_raises_what_the_subscriber_raises() -> None:
     with pytest.raises(LookupError):
-        rxagents.run(rxagents.from_aiter(letters).pipe(watcher.operator), fail)
+        rxagents.run(rxagents.from_aiter(letters).pipe(Watcher().operator), fail)
 
 
-def test_a_plain_subscriber_leaves_from_another_thread() -> None:
-    async def check() -> None:
-        subject: Subject[int] = Subject()
-        seen = Seen(subject.pipe(Watcher().operator))
-        subject.on_next(1)
-        in_thread(seen.subscription.dispose)
-        subject.on_next(2)
-        assert seen.notes == [1]
-        assert not subject.observers
-
-    run_supervised(check())
+async def test_a_plain_subscriber_leaves_from_another_thread() -> None:
+    subject: Subject[int] = Subject()
+    seen = Seen(subject.pipe(Watcher().operator))
+    subject.on_next(1)
+    in_thread(seen.subscription.dispose)
+    subject.on_next(2)
+    assert seen.notes == [1]
+    assert not subject.observers
 
 
-def test_a_reader_that_has_enough_stops_the_source() -> None:
+async def test_a_reader_that_has_enough_stops_the_source() -> None:
     made = 0
 
     async def numbers() -> AsyncIterator[int]:
@@ -180,14 +180,11 @@ def test_a_reader_that_has_enough_stops_the_source() -> None:
             made += 1
             yield made
 
-    async def check() -> None:
-        stream = rxagents.from_aiter(numbers).pipe(Watcher().operator)
-        async with rxagents.to_aiter(stream, capacity=4) as reader:
-            await asyncio.sleep(100)
-            assert made == 4
-            assert await anext(reader) == 1
-
-    run_supervised(check())
+    stream = rxagents.from_aiter(numbers).pipe(Watcher().operator)
+    async with rxagents.to_aiter(stream, capacity=4) as reader:
+        await asyncio.sleep(100)
+        assert made == 4
+        assert await anext(reader) == 1
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,12 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
-from supervised import run_supervised, supervised_loop
+from virtual_loop import virtual_loop
 
 from rxagents import ConfigurationError, from_aiter, run, to_aiter
 from rxagents import operators as ops
+
+pytestmark = pytest.mark.virtual_time
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
@@ -195,36 +197,29 @@ class Counting:
 
 
 @each_operator
-def test_a_plain_subscriber_is_told_on_the_loops_thread(make: Callable[[], Operator]) -> None:
-    async def check() -> None:
-        seen = Seen(from_aiter(Counting(3)).pipe(make()))
-        assert seen.notes == []
-        await seen.over.wait()
-        assert seen.notes == [0, 1, 2, "end"]
-        assert seen.threads == {threading.get_ident()}
-
-    run_supervised(check())
+async def test_a_plain_subscriber_is_told_on_the_loops_thread(make: Callable[[], Operator]) -> None:
+    seen = Seen(from_aiter(Counting(3)).pipe(make()))
+    assert seen.notes == []
+    await seen.over.wait()
+    assert seen.notes == [0, 1, 2, "end"]
+    assert seen.threads == {threading.get_ident()}
 
 
 @each_operator
-def test_dispose_from_another_thread_closes_all_of_it(make: Callable[[], Operator]) -> None:
+async def test_dispose_from_another_thread_closes_all_of_it(make: Callable[[], Operator]) -> None:
     counting = Counting(1_000_000)
-
-    async def check() -> None:
-        seen = Seen(from_aiter(counting).pipe(make()))
-        await settle()
-        for _ in range(2):
-            in_thread(seen.subscription.dispose)
-        count = len(seen.notes)
-        await asyncio.sleep(1000)
-        assert len(seen.notes) == count > 0
-        assert counting.closed == 1
-
-    run_supervised(check())
+    seen = Seen(from_aiter(counting).pipe(make()))
+    await settle()
+    for _ in range(2):
+        in_thread(seen.subscription.dispose)
+    count = len(seen.notes)
+    await asyncio.sleep(1000)
+    assert len(seen.notes) == count > 0
+    assert counting.closed == 1
 
 
 @each_timed
-def test_timers_are_cancelled_on_the_loops_thread(make: Callable[[], Operator]) -> None:
+async def test_timers_are_cancelled_on_the_loops_thread(make: Callable[[], Operator]) -> None:
     """A loop's own structures are no other thread's: uvloop's timers are C."""
     threads: list[int] = []
 
@@ -236,18 +231,15 @@ def test_timers_are_cancelled_on_the_loops_thread(make: Callable[[], Operator]) 
             threads.append(threading.get_ident())
             self._timer.cancel()
 
-    async def check() -> None:
-        loop = supervised_loop()
-        call_later: Any = loop.call_later
-        loop.call_later = lambda *call: Watched(call_later(*call))  # type: ignore[assignment, method-assign]  # watched
-        seen = Seen(rx.concat(rx.of(1), never()).pipe(make()))
-        count = len(threads)
-        in_thread(seen.subscription.dispose)
-        assert len(threads) == count
-        await settle()
-        assert set(threads) <= {threading.get_ident()}
-
-    run_supervised(check())
+    loop = virtual_loop()
+    call_later: Any = loop.call_later
+    loop.call_later = lambda *call: Watched(call_later(*call))  # type: ignore[assignment, method-assign]  # watched
+    seen = Seen(rx.concat(rx.of(1), never()).pipe(make()))
+    count = len(threads)
+    in_thread(seen.subscription.dispose)
+    assert len(threads) == count
+    await settle()
+    assert set(threads) <= {threading.get_ident()}
 
 
 @each_timed
@@ -259,20 +251,17 @@ def test_dispose_after_the_loop_is_closed_does_not_raise(make: Callable[[], Oper
 
 
 @each_operator
-def test_when_it_is_over_it_holds_nothing(make: Callable[[], Operator]) -> None:
+async def test_when_it_is_over_it_holds_nothing(make: Callable[[], Operator]) -> None:
     class Holder:
         def take(self, _: Any) -> None: ...
 
-    async def check() -> None:
-        holder = Holder()
-        gone = weakref.ref(holder)
-        from_aiter(Counting(3)).pipe(make()).subscribe(holder.take)
-        del holder
-        await asyncio.sleep(1)
-        gc.collect()
-        assert gone() is None
-
-    run_supervised(check())
+    holder = Holder()
+    gone = weakref.ref(holder)
+    from_aiter(Counting(3)).pipe(make()).subscribe(holder.take)
+    del holder
+    await asyncio.sleep(1)
+    gc.collect()
+    assert gone() is None
 
 
 # Consumers that do more than look.
@@ -296,87 +285,86 @@ def test_dispose_within_on_next_is_the_end(make: Callable[[], Operator]) -> None
 
 
 @each_operator
-def test_one_who_subscribes_within_on_next_has_a_stream_of_its_own(
+async def test_one_who_subscribes_within_on_next_has_a_stream_of_its_own(
     make: Callable[[], Operator],
 ) -> None:
-    async def check() -> None:
-        counting = Counting(3)
-        piped = from_aiter(counting).pipe(make())
-        inner: list[Seen] = []
-        outer = Seen(piped.pipe(rx.operators.do_action(lambda _: inner.append(Seen(piped)))))
-        await outer.over.wait()
-        for seen in inner:
-            await seen.over.wait()
-        assert [seen.notes for seen in [outer, *inner]] == [[0, 1, 2, "end"]] * 4
-        assert counting.closed == 4
-
-    run_supervised(check())
+    counting = Counting(3)
+    piped = from_aiter(counting).pipe(make())
+    inner: list[Seen] = []
+    outer = Seen(piped.pipe(rx.operators.do_action(lambda _: inner.append(Seen(piped)))))
+    await outer.over.wait()
+    for seen in inner:
+        await seen.over.wait()
+    assert [seen.notes for seen in [outer, *inner]] == [[0, 1, 2, "end"]] * 4
+    assert counting.closed == 4
 
 
 def broken(_: object) -> None:
     raise KeyError("mine")
 
 
+def consumed(counting: Counting, operator: Operator) -> Observable[Any]:
+    """Return an Observable that emits nothing, and has a consumer inside that raises."""
+
+    def subscribe(_: abc.ObserverBase[Any], scheduler: Any = None) -> abc.DisposableBase:
+        return from_aiter(counting).pipe(operator).subscribe(broken, scheduler=scheduler)
+
+    return Observable(subscribe)
+
+
 @each_operator
-def test_what_a_consumer_raises_is_reported_once_and_ends_the_stream(
-    make: Callable[[], Operator],
+async def test_what_a_consumer_raises_is_reported_once_and_ends_the_stream(
+    make: Callable[[], Operator], loop_errors: list[Exception]
 ) -> None:
     """Closing the source takes a while: being disposed meanwhile must not make it forget."""
-    counting, errors, ends = Counting(100), list[Exception](), list[Any]()
-
-    async def check() -> None:
-        piped = from_aiter(counting).pipe(make())
-        piped.subscribe(broken, ends.append, lambda: ends.append("end"))
-        await asyncio.sleep(2000)
-        assert [type(error) for error in errors] == [KeyError]
-        assert ends == []
-        assert (counting.started, counting.closed) == (1, 1)
-
-    run_supervised(check(), errors)
+    counting, ends = Counting(100), list[Any]()
+    piped = from_aiter(counting).pipe(make())
+    piped.subscribe(broken, ends.append, lambda: ends.append("end"))
+    await asyncio.sleep(2000)
+    assert [type(error) for error in loop_errors] == [KeyError]
+    assert ends == []
+    assert (counting.started, counting.closed) == (1, 1)
+    loop_errors.clear()
 
 
 @each_operator
-def test_what_a_consumer_raises_is_raised_to_who_awaits(make: Callable[[], Operator]) -> None:
+async def test_to_aiter_raises_what_a_consumer_raises(make: Callable[[], Operator]) -> None:
     counting = Counting(100)
+    async with to_aiter(consumed(counting, make())) as items:
+        with pytest.raises(KeyError):
+            await anext(items)
+    assert counting.started == counting.closed == 1
 
-    def consumed(_: abc.ObserverBase[int], scheduler: Any = None) -> abc.DisposableBase:
-        return from_aiter(counting).pipe(make()).subscribe(broken, scheduler=scheduler)
 
-    async def check() -> None:
-        async with to_aiter(Observable(consumed)) as items:
-            with pytest.raises(KeyError):
-                await anext(items)
-        assert counting.closed == 1
-
-    run_supervised(check())
+@each_operator
+def test_run_raises_what_a_consumer_raises(make: Callable[[], Operator]) -> None:
+    counting = Counting(100)
     with pytest.raises(KeyError):
-        run(Observable(consumed))
+        run(consumed(counting, make()))
     with pytest.raises(KeyError):
         run(from_aiter(counting).pipe(make()), broken)
-    assert counting.started == counting.closed == 3
+    assert counting.started == counting.closed == 2
 
 
 @each_timed
-def test_a_consumer_that_raises_closes_all_branches_above(make: Callable[[], Operator]) -> None:
+async def test_a_consumer_that_raises_closes_all_branches_above(
+    make: Callable[[], Operator], loop_errors: list[Exception]
+) -> None:
     """Reactivex's `merge` would go on with its other branch."""
-    errors: list[Exception] = []
-
-    async def check() -> None:
-        both = Counting(100), Counting(100)
-        rx.merge(*map(from_aiter, both)).pipe(make()).subscribe(broken)
-        await asyncio.sleep(1)
-        assert [one.closed for one in both] == [1, 1]
-        assert [type(error) for error in errors] == [KeyError]
-
-    run_supervised(check(), errors)
+    both = Counting(100), Counting(100)
+    rx.merge(*map(from_aiter, both)).pipe(make()).subscribe(broken)
+    await asyncio.sleep(1)
+    assert [one.closed for one in both] == [1, 1]
+    assert [type(error) for error in loop_errors] == [KeyError]
+    loop_errors.clear()
 
 
 @each_timed
 @pytest.mark.parametrize("end", ["error", "end"])
-def test_a_source_that_emits_inside_subscribe_is_muted_by_a_consumer_that_raises(
-    make: Callable[[], Operator], end: str
+async def test_a_source_that_emits_inside_subscribe_is_muted_by_a_consumer_that_raises(
+    make: Callable[[], Operator], end: str, loop_errors: list[Exception]
 ) -> None:
-    errors, calls = list[Exception](), list[Any]()
+    calls: list[Any] = []
 
     def take(item: Any) -> None:
         calls.append(item)
@@ -391,14 +379,12 @@ def test_a_source_that_emits_inside_subscribe_is_muted_by_a_consumer_that_raises
             observer.on_completed()
         return Disposable()
 
-    async def check() -> None:
-        piped = rx.create(emit).pipe(make())
-        piped.subscribe(take, calls.append, lambda: calls.append("end"))
-        await asyncio.sleep(2000)
-        assert calls == [1]
-        assert [type(error) for error in errors] == [KeyError]
-
-    run_supervised(check(), errors)
+    piped = rx.create(emit).pipe(make())
+    piped.subscribe(take, calls.append, lambda: calls.append("end"))
+    await asyncio.sleep(2000)
+    assert calls == [1]
+    assert [type(error) for error in loop_errors] == [KeyError]
+    loop_errors.clear()
 
 
 @each_timed
@@ -414,29 +400,24 @@ def test_in_virtual_time_what_a_consumer_raises_is_raised(make: Callable[[], Ope
 
 
 @each_operator
-def test_a_consumer_that_raises_at_the_end_is_reported_once(make: Callable[[], Operator]) -> None:
-    errors: list[Exception] = []
-
-    async def check() -> None:
-        from_aiter(Counting(1)).pipe(make()).subscribe(on_completed=lambda: broken(None))
-        await asyncio.sleep(2000)
-        assert [type(error) for error in errors] == [KeyError]
-
-    run_supervised(check(), errors)
+async def test_a_consumer_that_raises_at_the_end_is_reported_once(
+    make: Callable[[], Operator], loop_errors: list[Exception]
+) -> None:
+    from_aiter(Counting(1)).pipe(make()).subscribe(on_completed=lambda: broken(None))
+    await asyncio.sleep(2000)
+    assert [type(error) for error in loop_errors] == [KeyError]
+    loop_errors.clear()
 
 
 @each_operator
-def test_an_error_that_nobody_takes_leaves_no_timer(make: Callable[[], Operator]) -> None:
-    async def check() -> None:
-        subject: Subject[int] = Subject()
-        subject.pipe(make()).subscribe()
-        subject.on_next(1)
-        with pytest.raises(OSError, match="cut"):
-            subject.on_error(OSError("cut"))
-        with pytest.raises(OSError, match="cut"):
-            rx.of(1).pipe(rx.operators.concat(rx.throw(OSError("cut"))), make()).subscribe()
-
-    run_supervised(check())
+async def test_an_error_that_nobody_takes_leaves_no_timer(make: Callable[[], Operator]) -> None:
+    subject: Subject[int] = Subject()
+    subject.pipe(make()).subscribe()
+    subject.on_next(1)
+    with pytest.raises(OSError, match="cut"):
+        subject.on_error(OSError("cut"))
+    with pytest.raises(OSError, match="cut"):
+        rx.of(1).pipe(rx.operators.concat(rx.throw(OSError("cut"))), make()).subscribe()
 
 
 @pytest.mark.parametrize("make", [ops.timeout_first, ops.timeout_idle, ops.timeout_total])

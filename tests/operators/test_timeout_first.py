@@ -10,11 +10,13 @@ import reactivex as rx
 from observing import Seen, settle
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
-from supervised import run_supervised, supervised_loop
+from virtual_loop import virtual_loop
 
 from rxagents import FirstEventTimeoutError, to_aiter
 from rxagents import operators as ops
 from rxagents.runtime.bridge import Bridge
+
+pytestmark = pytest.mark.virtual_time
 
 on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
 subscribe = ReactiveTest.subscribe
@@ -52,56 +54,44 @@ def test_each_subscription_has_its_own_time() -> None:
     assert [observer.messages[0].time for observer in observers] == [250, 280]
 
 
-def test_on_the_loop_time_is_the_loops() -> None:
-    async def check() -> None:
-        seen = Seen(rx.never().pipe(ops.timeout_first(50)))
-        await seen.over.wait()
-        assert asyncio.get_running_loop().time() == pytest.approx(50)
-        assert [type(note) for note in seen.notes] == [FirstEventTimeoutError]
-
-    run_supervised(check())
+async def test_on_the_loop_time_is_the_loops() -> None:
+    seen = Seen(rx.never().pipe(ops.timeout_first(50)))
+    await seen.over.wait()
+    assert asyncio.get_running_loop().time() == pytest.approx(50)
+    assert [type(note) for note in seen.notes] == [FirstEventTimeoutError]
 
 
-def test_the_clock_stands_still_while_the_subscriber_has_enough() -> None:
-    async def check() -> None:
-        loop = asyncio.get_running_loop()
-        bridge = Bridge(loop, lambda _: None)
-        failures: list[Any] = []
-        bridge.gate.close()
-        rx.never().pipe(ops.timeout_first(10)).subscribe(
-            on_error=lambda error: failures.append((loop.time(), type(error))),
-            scheduler=bridge.scheduler,
-        )
-        await asyncio.sleep(29)
-        assert failures == []
-        bridge.gate.open()
-        await asyncio.sleep(20)
-        assert failures == [(pytest.approx(39), FirstEventTimeoutError)]
-
-    run_supervised(check())
+async def test_the_clock_stands_still_while_the_subscriber_has_enough() -> None:
+    loop = asyncio.get_running_loop()
+    bridge = Bridge(loop, lambda _: None)
+    failures: list[Any] = []
+    bridge.gate.close()
+    rx.never().pipe(ops.timeout_first(10)).subscribe(
+        on_error=lambda error: failures.append((loop.time(), type(error))),
+        scheduler=bridge.scheduler,
+    )
+    await asyncio.sleep(29)
+    assert failures == []
+    bridge.gate.open()
+    await asyncio.sleep(20)
+    assert failures == [(pytest.approx(39), FirstEventTimeoutError)]
 
 
-def test_to_aiter_raises_it() -> None:
-    async def check() -> None:
-        async with to_aiter(rx.never().pipe(ops.timeout_first(5))) as items:
-            with pytest.raises(FirstEventTimeoutError):
-                await anext(items)
-
-    run_supervised(check())
+async def test_to_aiter_raises_it() -> None:
+    async with to_aiter(rx.never().pipe(ops.timeout_first(5))) as items:
+        with pytest.raises(FirstEventTimeoutError):
+            await anext(items)
 
 
-def test_what_arrived_while_the_loop_was_held_is_in_time() -> None:
-    async def check() -> None:
-        source: Subject[str] = Subject()
-        seen = Seen(source.pipe(ops.timeout_first(5)))
-        await settle()
-        loop = supervised_loop()
-        loop.call_later(4, loop.hold, 100)
-        loop.call_later(104.02, source.on_next, "here")  # read after the timers that are due
-        await asyncio.sleep(200)
-        assert seen.notes == ["here"]
-
-    run_supervised(check())
+async def test_what_arrived_while_the_loop_was_held_is_in_time() -> None:
+    source: Subject[str] = Subject()
+    seen = Seen(source.pipe(ops.timeout_first(5)))
+    await settle()
+    loop = virtual_loop()
+    loop.call_later(4, loop.hold, 100)
+    loop.call_later(104.02, source.on_next, "here")  # read after the timers that are due
+    await asyncio.sleep(200)
+    assert seen.notes == ["here"]
 
 
 def test_a_subscriber_may_start_it_again_within_on_error() -> None:
@@ -119,15 +109,11 @@ def test_a_subscriber_may_start_it_again_within_on_error() -> None:
     assert times == [50, 100, 150]
 
 
-def test_what_is_raised_in_on_error_is_reported_once() -> None:
-    errors: list[Exception] = []
-
+async def test_what_is_raised_in_on_error_is_reported_once(loop_errors: list[Exception]) -> None:
     def broken(_: Exception) -> None:
         raise KeyError("mine")
 
-    async def check() -> None:
-        rx.never().pipe(ops.timeout_first(5)).subscribe(on_error=broken)
-        await asyncio.sleep(100)
-        assert [type(error) for error in errors] == [KeyError]
-
-    run_supervised(check(), errors)
+    rx.never().pipe(ops.timeout_first(5)).subscribe(on_error=broken)
+    await asyncio.sleep(100)
+    assert [type(error) for error in loop_errors] == [KeyError]
+    loop_errors.clear()

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from observing import Seen, pending
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
-from supervised import run_supervised, supervised_loop
+from virtual_loop import virtual_loop
 
 from rxagents import IdleTimeoutError, from_aiter, to_aiter
 from rxagents import operators as ops
 from rxagents.runtime.bridge import Bridge
+
+pytestmark = pytest.mark.virtual_time
 
 on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
 on_next: Any = ReactiveTest.on_next
@@ -84,87 +86,71 @@ class Slow:
             await asyncio.sleep(1)
 
 
-def test_a_slow_reader_is_no_silent_source() -> None:
+async def test_a_slow_reader_is_no_silent_source() -> None:
     """Nor is one that opens the gate between two looks of the timer, or just before one."""
-
-    async def check() -> None:
-        slow = Slow()
-        async with to_aiter(from_aiter(slow).pipe(ops.timeout_idle(3)), capacity=2) as items:
-            for pause in (0, 0, 2.5, 2.9, 2.99, 3.5, 5.9, 100, 8.99):
-                await asyncio.sleep(pause)
-                await anext(items)
-                await anext(items)
-
-    run_supervised(check())
+    slow = Slow()
+    async with to_aiter(from_aiter(slow).pipe(ops.timeout_idle(3)), capacity=2) as items:
+        for pause in (0, 0, 2.5, 2.9, 2.99, 3.5, 5.9, 100, 8.99):
+            await asyncio.sleep(pause)
+            await anext(items)
+            await anext(items)
 
 
 @pytest.mark.parametrize("opened", [3.0, 9.0, 11.0, 19.0, 19.9, 20.1, 95.0])
-def test_the_wait_begins_when_the_subscriber_wants_more(opened: float) -> None:
-    async def check() -> None:
-        loop = asyncio.get_running_loop()
-        bridge = Bridge(loop, lambda _: None)
-        failed: list[float] = []
-        source: Subject[int] = Subject()
+async def test_the_wait_begins_when_the_subscriber_wants_more(opened: float) -> None:
+    loop = asyncio.get_running_loop()
+    bridge = Bridge(loop, lambda _: None)
+    failed: list[float] = []
+    source: Subject[int] = Subject()
 
-        source.pipe(ops.timeout_idle(10)).subscribe(
-            lambda _: bridge.gate.close(),
-            lambda _: failed.append(loop.time()),
-            scheduler=bridge.scheduler,
-        )
-        source.on_next(1)
-        loop.call_later(opened, bridge.gate.open)
-        await asyncio.sleep(200)
-        assert failed == [pytest.approx(opened + 10)]
-
-    run_supervised(check())
+    source.pipe(ops.timeout_idle(10)).subscribe(
+        lambda _: bridge.gate.close(),
+        lambda _: failed.append(loop.time()),
+        scheduler=bridge.scheduler,
+    )
+    source.on_next(1)
+    loop.call_later(opened, bridge.gate.open)
+    await asyncio.sleep(200)
+    assert failed == [pytest.approx(opened + 10)]
 
 
-def test_a_gate_that_closes_with_every_item_is_watched_once() -> None:
-    async def check() -> None:
-        bridge = Bridge(asyncio.get_running_loop(), lambda _: None)
-        source: Subject[int] = Subject()
-        subscription = source.pipe(ops.timeout_idle(10)).subscribe(
-            lambda _: bridge.gate.close(), scheduler=bridge.scheduler
-        )
-        for number in range(100):
-            source.on_next(number)
-        assert len(bridge.gate._callbacks) == 1
-        await asyncio.sleep(100)
-        assert len(bridge.gate._callbacks) == 1
-        subscription.dispose()
-        bridge.close()
-        assert not bridge.gate._callbacks
-
-    run_supervised(check())
+async def test_a_gate_that_closes_with_every_item_is_watched_once() -> None:
+    bridge = Bridge(asyncio.get_running_loop(), lambda _: None)
+    source: Subject[int] = Subject()
+    subscription = source.pipe(ops.timeout_idle(10)).subscribe(
+        lambda _: bridge.gate.close(), scheduler=bridge.scheduler
+    )
+    for number in range(100):
+        source.on_next(number)
+    assert len(bridge.gate._callbacks) == 1
+    await asyncio.sleep(100)
+    assert len(bridge.gate._callbacks) == 1
+    subscription.dispose()
+    bridge.close()
+    assert not bridge.gate._callbacks
 
 
-def test_a_consumer_that_holds_the_loop_does_not_use_up_the_sources_time() -> None:
-    async def check() -> None:
-        loop = supervised_loop()
-        source: Subject[int] = Subject()
-        seen = Seen(source.pipe(ops.timeout_idle(10), ops.tap_safely(lambda _: loop.hold(30))))
-        loop.call_later(1, source.on_next, 1)
-        loop.call_later(40, source.on_next, 2)
-        await seen.over.wait()
-        assert [type(note) for note in seen.notes] == [int, int, IdleTimeoutError]
-        assert loop.time() == pytest.approx(40 + 30 + 10)
-
-    run_supervised(check())
+async def test_a_consumer_that_holds_the_loop_does_not_use_up_the_sources_time() -> None:
+    loop = virtual_loop()
+    source: Subject[int] = Subject()
+    seen = Seen(source.pipe(ops.timeout_idle(10), ops.tap_safely(lambda _: loop.hold(30))))
+    loop.call_later(1, source.on_next, 1)
+    loop.call_later(40, source.on_next, 2)
+    await seen.over.wait()
+    assert [type(note) for note in seen.notes] == [int, int, IdleTimeoutError]
+    assert loop.time() == pytest.approx(40 + 30 + 10)
 
 
-def test_what_arrived_while_the_loop_was_held_is_in_time() -> None:
-    async def check() -> None:
-        loop = supervised_loop()
-        source: Subject[int] = Subject()
-        seen = Seen(source.pipe(ops.timeout_idle(5)))
-        source.on_next(1)
-        loop.call_later(4, loop.hold, 100)
-        loop.call_later(104.04, source.on_next, 2)
-        loop.call_later(107, source.on_completed)
-        await seen.over.wait()
-        assert seen.notes == [1, 2, "end"]
-
-    run_supervised(check())
+async def test_what_arrived_while_the_loop_was_held_is_in_time() -> None:
+    loop = virtual_loop()
+    source: Subject[int] = Subject()
+    seen = Seen(source.pipe(ops.timeout_idle(5)))
+    source.on_next(1)
+    loop.call_later(4, loop.hold, 100)
+    loop.call_later(104.04, source.on_next, 2)
+    loop.call_later(107, source.on_completed)
+    await seen.over.wait()
+    assert seen.notes == [1, 2, "end"]
 
 
 def test_items_within_on_next_begin_one_wait() -> None:

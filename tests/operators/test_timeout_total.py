@@ -9,11 +9,12 @@ import pytest
 import reactivex as rx
 from observing import Seen
 from reactivex.testing import ReactiveTest, TestScheduler
-from supervised import run_supervised
 
 from rxagents import TotalTimeoutError
 from rxagents import operators as ops
 from rxagents.runtime.bridge import Bridge
+
+pytestmark = pytest.mark.virtual_time
 
 on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
 subscribe = ReactiveTest.subscribe
@@ -39,29 +40,23 @@ def test_one_that_ends_in_time_completes() -> None:
     assert observer.messages == notes
 
 
-def test_on_the_loop_time_is_the_loops() -> None:
-    async def check() -> None:
-        seen = Seen(rx.never().pipe(ops.timeout_total(50)))
-        await seen.over.wait()
-        assert asyncio.get_running_loop().time() == pytest.approx(50)
-        assert [type(note) for note in seen.notes] == [TotalTimeoutError]
-
-    run_supervised(check())
+async def test_on_the_loop_time_is_the_loops() -> None:
+    seen = Seen(rx.never().pipe(ops.timeout_total(50)))
+    await seen.over.wait()
+    assert asyncio.get_running_loop().time() == pytest.approx(50)
+    assert [type(note) for note in seen.notes] == [TotalTimeoutError]
 
 
-def test_the_clock_runs_on_while_the_subscriber_has_enough() -> None:
-    async def check() -> None:
-        loop = asyncio.get_running_loop()
-        bridge = Bridge(loop, lambda _: None)
-        bridge.gate.close()
-        failed: list[float] = []
-        rx.never().pipe(ops.timeout_total(10)).subscribe(
-            on_error=lambda _: failed.append(loop.time()), scheduler=bridge.scheduler
-        )
-        await asyncio.sleep(100)
-        assert failed == [pytest.approx(10)]
-
-    run_supervised(check())
+async def test_the_clock_runs_on_while_the_subscriber_has_enough() -> None:
+    loop = asyncio.get_running_loop()
+    bridge = Bridge(loop, lambda _: None)
+    bridge.gate.close()
+    failed: list[float] = []
+    rx.never().pipe(ops.timeout_total(10)).subscribe(
+        on_error=lambda _: failed.append(loop.time()), scheduler=bridge.scheduler
+    )
+    await asyncio.sleep(100)
+    assert failed == [pytest.approx(10)]
 
 
 def test_the_three_phases_compose_and_the_first_that_is_over_tells() -> None:

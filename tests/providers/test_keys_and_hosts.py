@@ -27,20 +27,16 @@ async def headers_of(llm: Any, server: ScriptedServer) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("make", "variable"), HOME.items())
-def test_a_key_of_the_environment_never_goes_to_a_host_given_here(
-    make: Any, variable: str, run_async: Any, monkeypatch: pytest.MonkeyPatch
+async def test_a_key_of_the_environment_never_goes_to_a_host_given_here(
+    make: Any, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, KEY)
-
-    async def check() -> None:
-        async with ScriptedServer("x") as server:
-            url = f"http://127.0.0.1:{server.port}"
-            headers = await headers_of(make("m", base_url=url), server)
-            assert KEY not in str(headers)
-            headers = await headers_of(make("m", base_url=url, api_key=KEY), server)
-            assert KEY in str(headers)
-
-    run_async(check())
+    async with ScriptedServer("x") as server:
+        url = f"http://127.0.0.1:{server.port}"
+        headers = await headers_of(make("m", base_url=url), server)
+        assert KEY not in str(headers)
+        headers = await headers_of(make("m", base_url=url, api_key=KEY), server)
+        assert KEY in str(headers)
 
 
 @pytest.mark.parametrize("make", [Anthropic, Gemini, OpenAIResponses])
@@ -51,33 +47,27 @@ def test_the_providers_own_host_needs_a_key(make: Any, monkeypatch: pytest.Monke
     assert KEY not in repr(make("m"))
 
 
-def test_anthropics_version_key_and_token(run_async: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def check() -> None:
-        async with ScriptedServer("x") as server:
-            monkeypatch.setenv("ANTHROPIC_BASE_URL", f"http://127.0.0.1:{server.port}")
-            monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "t-0123456789")
-            headers = await headers_of(Anthropic("m"), server)
-            assert headers["authorization"] == "Bearer t-0123456789"
-            assert headers["anthropic-version"] == "2026-10-21"
-            monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-            headers = await headers_of(Anthropic("m", api_version="2023-06-01"), server)
-            assert (headers["x-api-key"], "authorization" in headers) == (KEY, False)
-            assert headers["anthropic-version"] == "2023-06-01"
-            assert server.requests[-1].path == "/v1/messages"
-
-    run_async(check())
+async def test_anthropics_version_key_and_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ScriptedServer("x") as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", f"http://127.0.0.1:{server.port}")
+        monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "t-0123456789")
+        headers = await headers_of(Anthropic("m"), server)
+        assert headers["authorization"] == "Bearer t-0123456789"
+        assert headers["anthropic-version"] == "2026-10-21"
+        monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+        headers = await headers_of(Anthropic("m", api_version="2023-06-01"), server)
+        assert (headers["x-api-key"], "authorization" in headers) == (KEY, False)
+        assert headers["anthropic-version"] == "2023-06-01"
+        assert server.requests[-1].path == "/v1/messages"
 
 
-def test_geminis_path_query_and_key(run_async: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def check() -> None:
-        async with ScriptedServer("x") as server:
-            url = f"http://127.0.0.1:{server.port}/proxy?team=blue"
-            headers = await headers_of(Gemini("models/a/../b?c", base_url=url, api_key=KEY), server)
-            path = "/proxy/v1beta/models/a%2F..%2Fb%3Fc:streamGenerateContent"
-            assert server.requests[-1].path == f"{path}?team=blue&alt=sse"
-            assert headers["x-goog-api-key"] == KEY
-
-    run_async(check())
+async def test_geminis_path_query_and_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ScriptedServer("x") as server:
+        url = f"http://127.0.0.1:{server.port}/proxy?team=blue"
+        headers = await headers_of(Gemini("models/a/../b?c", base_url=url, api_key=KEY), server)
+        path = "/proxy/v1beta/models/a%2F..%2Fb%3Fc:streamGenerateContent"
+        assert server.requests[-1].path == f"{path}?team=blue&alt=sse"
+        assert headers["x-goog-api-key"] == KEY
     monkeypatch.setenv("GEMINI_API_KEY", "k-gemini-1234")
     monkeypatch.setenv("GOOGLE_API_KEY", "k-google-1234")
     assert Gemini("m")._auth_headers() == {"x-goog-api-key": "k-google-1234"}
@@ -103,19 +93,16 @@ def test_ollamas_host_is_read_in_all_its_forms(host: str, url: str) -> None:
     assert host_url(host).removesuffix(":80").rstrip("/") == url
 
 
-def test_ollamas_host_and_key_come_from_the_environment(
-    run_async: Any, monkeypatch: pytest.MonkeyPatch
+async def test_ollamas_host_and_key_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def check() -> None:
-        async with ScriptedServer("x") as server:
-            monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{server.port}")
-            monkeypatch.setenv("OLLAMA_API_KEY", KEY)
-            headers = await headers_of(Ollama("m"), server)
-            assert headers["authorization"] == f"Bearer {KEY}"
-            assert headers["accept"] == "application/x-ndjson"
-            assert server.requests[-1].path == "/api/chat"
-
-    run_async(check())
+    async with ScriptedServer("x") as server:
+        monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{server.port}")
+        monkeypatch.setenv("OLLAMA_API_KEY", KEY)
+        headers = await headers_of(Ollama("m"), server)
+        assert headers["authorization"] == f"Bearer {KEY}"
+        assert headers["accept"] == "application/x-ndjson"
+        assert server.requests[-1].path == "/api/chat"
 
 
 @pytest.mark.parametrize(

@@ -35,14 +35,11 @@ def answer(request: ReceivedRequest) -> StatusReply:
         (Ollama, "", ["a:8b", "b"]),
     ],
 )
-def test_the_models_are_listed(make: Any, path: str, names: list[str], run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(answer) as server:
-            url = f"http://127.0.0.1:{server.port}{path}"
-            async with make("m", api_key="k-12345678", base_url=url) as llm:
-                assert await llm.list_models() == names
-
-    run_async(check())
+async def test_the_models_are_listed(make: Any, path: str, names: list[str]) -> None:
+    async with ScriptedServer(answer) as server:
+        url = f"http://127.0.0.1:{server.port}{path}"
+        async with make("m", api_key="k-12345678", base_url=url) as llm:
+            assert await llm.list_models() == names
 
 
 @pytest.mark.parametrize(
@@ -53,29 +50,21 @@ def test_the_models_are_listed(make: Any, path: str, names: list[str], run_async
         (StatusReply(200, "x" * 2000), rxagents.LimitExceededError),
     ],
 )
-def test_what_is_no_list_is_a_typed_error(
-    reply: StatusReply, error: type[Exception], run_async: Any
-) -> None:
-    async def check() -> None:
-        async with ScriptedServer(reply) as server:
-            limits = rxagents.Limits(event_bytes=1000)
-            async with OpenAI("m", api_key="k-12345678", base_url=server.url, limits=limits) as llm:
-                with pytest.raises(error) as caught:
-                    await llm.list_models()
-                assert "k-12345678" not in str(caught.value)
-
-    run_async(check())
+async def test_what_is_no_list_is_a_typed_error(reply: StatusReply, error: type[Exception]) -> None:
+    async with ScriptedServer(reply) as server:
+        limits = rxagents.Limits(event_bytes=1000)
+        async with OpenAI("m", api_key="k-12345678", base_url=server.url, limits=limits) as llm:
+            with pytest.raises(error) as caught:
+                await llm.list_models()
+            assert "k-12345678" not in str(caught.value)
 
 
 @pytest.mark.parametrize("make", [OpenAI, Anthropic, Gemini, Ollama])
-def test_a_scripted_server_lists_its_model_and_keeps_its_replies(make: Any, run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer("first") as server:
-            url = server.url if make is OpenAI else server.url.removesuffix("/v1")
-            async with make("m", api_key="any", base_url=url) as llm:
-                assert [name.removeprefix("models/") for name in await llm.list_models()] == [
-                    "scripted"
-                ]
-                assert (await llm.chat("Hi")).content == "first"
-
-    run_async(check())
+async def test_a_scripted_server_lists_its_model_and_keeps_its_replies(make: Any) -> None:
+    async with ScriptedServer("first") as server:
+        url = server.url if make is OpenAI else server.url.removesuffix("/v1")
+        async with make("m", api_key="any", base_url=url) as llm:
+            assert [name.removeprefix("models/") for name in await llm.list_models()] == [
+                "scripted"
+            ]
+            assert (await llm.chat("Hi")).content == "first"

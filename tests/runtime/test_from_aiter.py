@@ -32,28 +32,22 @@ async def record(source: Any) -> list[Any]:
     return notes
 
 
-def test_items_then_completion_for_each_subscription(run_async: Any) -> None:
-    async def check() -> None:
-        source = from_aiter(three)
-        assert await record(source) == [0, 1, 2, "completed"]
-        assert await record(source) == [0, 1, 2, "completed"]
-
-    run_async(check())
+async def test_items_then_completion_for_each_subscription() -> None:
+    source = from_aiter(three)
+    assert await record(source) == [0, 1, 2, "completed"]
+    assert await record(source) == [0, 1, 2, "completed"]
 
 
-def test_an_exception_of_the_iterable_is_the_error(run_async: Any) -> None:
+async def test_an_exception_of_the_iterable_is_the_error() -> None:
     async def broken() -> AsyncIterator[int]:
         yield 1
         raise KeyError("mine")
 
-    async def check() -> None:
-        first, error = await record(from_aiter(broken))
-        assert (first, type(error)) == (1, KeyError)
-
-    run_async(check())
+    first, error = await record(from_aiter(broken))
+    assert (first, type(error)) == (1, KeyError)
 
 
-def test_retry_asks_for_a_new_iterable(run_async: Any) -> None:
+async def test_retry_asks_for_a_new_iterable() -> None:
     attempts = 0
 
     async def second_time() -> AsyncIterator[int]:
@@ -63,13 +57,10 @@ def test_retry_asks_for_a_new_iterable(run_async: Any) -> None:
         if attempts == 1:
             raise KeyError("mine")
 
-    async def check() -> None:
-        assert await record(from_aiter(second_time).pipe(rx_ops.retry(2))) == [1, 2, "completed"]
-
-    run_async(check())
+    assert await record(from_aiter(second_time).pipe(rx_ops.retry(2))) == [1, 2, "completed"]
 
 
-def test_take_closes_the_iterable(run_async: Any) -> None:
+async def test_take_closes_the_iterable() -> None:
     closed = asyncio.Event()
 
     async def endless() -> AsyncIterator[int]:
@@ -80,15 +71,12 @@ def test_take_closes_the_iterable(run_async: Any) -> None:
         finally:
             closed.set()
 
-    async def check() -> None:
-        assert await record(from_aiter(endless).pipe(rx_ops.take(1))) == [1, "completed"]
-        await closed.wait()
-
-    run_async(check())
+    assert await record(from_aiter(endless).pipe(rx_ops.take(1))) == [1, "completed"]
+    await closed.wait()
 
 
-def test_a_failure_after_dispose_reaches_the_loops_handler(
-    run_async: Any, loop_errors: list[dict[str, Any]]
+async def test_a_failure_after_dispose_reaches_the_loops_handler(
+    loop_errors: list[Exception],
 ) -> None:
     async def stubborn() -> AsyncIterator[int]:
         try:
@@ -97,16 +85,13 @@ def test_a_failure_after_dispose_reaches_the_loops_handler(
         finally:
             raise KeyError("mine")
 
-    async def check() -> None:
-        first = asyncio.Event()
-        subscription = from_aiter(stubborn).subscribe(lambda _: first.set())
-        await first.wait()
-        await asyncio.sleep(0)
-        subscription.dispose()
-        await asyncio.sleep(0.01)
-
-    run_async(check())
-    assert [type(context["exception"]) for context in loop_errors] == [KeyError]
+    first = asyncio.Event()
+    subscription = from_aiter(stubborn).subscribe(lambda _: first.set())
+    await first.wait()
+    await asyncio.sleep(0)
+    subscription.dispose()
+    await asyncio.sleep(0.01)
+    assert [type(error) for error in loop_errors] == [KeyError]
     loop_errors.clear()
 
 
@@ -115,35 +100,29 @@ def test_an_iterable_in_place_of_its_maker_is_refused() -> None:
         from_aiter(three())  # type: ignore[arg-type]  # what the test is about
 
 
-def test_a_maker_of_something_else_fails_the_stream(run_async: Any) -> None:
-    async def check() -> None:
-        (error,) = await record(from_aiter(lambda: [1]))  # type: ignore[arg-type, return-value]
-        assert isinstance(error, rxagents.ConfigurationError)
-
-    run_async(check())
+async def test_a_maker_of_something_else_fails_the_stream() -> None:
+    (error,) = await record(from_aiter(lambda: [1]))  # type: ignore[arg-type, return-value]
+    assert isinstance(error, rxagents.ConfigurationError)
 
 
-def test_what_a_consumer_raises_after_it_disposed_is_still_reported(
-    run_async: Any, loop_errors: list[dict[str, Any]]
+async def test_what_a_consumer_raises_after_it_disposed_is_still_reported(
+    loop_errors: list[Exception],
 ) -> None:
-    async def check() -> None:
-        closed = asyncio.Event()
+    closed = asyncio.Event()
 
-        async def numbers() -> AsyncIterator[int]:
-            try:
-                yield 1
-            finally:
-                closed.set()
-                await asyncio.sleep(0)  # the cancellation comes here
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            closed.set()
+            await asyncio.sleep(0)  # the cancellation comes here
 
-        def leave_and_raise(_: int) -> None:
-            subscription.dispose()
-            raise ValueError("the consumer's own")
+    def leave_and_raise(_: int) -> None:
+        subscription.dispose()
+        raise ValueError("the consumer's own")
 
-        subscription = rxagents.from_aiter(numbers).subscribe(leave_and_raise)
-        await closed.wait()
-        for _ in range(3):
-            await asyncio.sleep(0)
-        assert str(loop_errors.pop()["exception"]) == "the consumer's own"
-
-    run_async(check())
+    subscription = rxagents.from_aiter(numbers).subscribe(leave_and_raise)
+    await closed.wait()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert str(loop_errors.pop()) == "the consumer's own"

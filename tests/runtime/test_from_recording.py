@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from mixtures import assert_contents_and_indexes, chunk_streams
 from observing import Seen, in_thread, pending
 from reactivex.testing import ReactiveTest, TestScheduler
-from supervised import run_supervised
 
 import rxagents
 from rxagents import (
@@ -36,6 +35,8 @@ from rxagents import (
     Usage,
 )
 from rxagents import operators as ops
+
+pytestmark = pytest.mark.virtual_time
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
@@ -86,15 +87,11 @@ def test_speed_divides_the_times(path: Path) -> None:
     assert [message.time for message in play(path, speed=math.inf)] == [200] * 4
 
 
-def test_nothing_comes_inside_subscribe(path: Path) -> None:
+async def test_nothing_comes_inside_subscribe(path: Path) -> None:
     record(path, on_next(200, "a"), on_completed(201))
-
-    async def check() -> None:
-        seen = Seen(rxagents.from_recording(path, str, speed=math.inf))
-        assert seen.notes == []
-        await seen.over.wait()
-
-    run_supervised(check())
+    seen = Seen(rxagents.from_recording(path, str, speed=math.inf))
+    assert seen.notes == []
+    await seen.over.wait()
 
 
 def test_an_error_has_its_type_and_message_again(path: Path) -> None:
@@ -185,75 +182,62 @@ def test_each_subscription_plays_from_the_beginning(path: Path) -> None:
     assert [message.time for message in observers[1].messages] == [225, 245, 245, 255]
 
 
-def test_a_reader_that_has_enough_stops_the_player_and_moves_no_later_time(path: Path) -> None:
+async def test_a_reader_that_has_enough_stops_the_player_and_moves_no_later_time(
+    path: Path,
+) -> None:
     record(path, *(on_next(201 + n, n) for n in range(100)), on_completed(400))
-
-    async def check() -> None:
-        async with rxagents.to_aiter(rxagents.from_recording(path, int), capacity=4) as reader:
-            await asyncio.sleep(150)
-            assert len(reader._queue) == 4
-            assert [number async for number in reader] == list(range(100))
-            assert asyncio.get_running_loop().time() == pytest.approx(200)
-
-    run_supervised(check())
+    async with rxagents.to_aiter(rxagents.from_recording(path, int), capacity=4) as reader:
+        await asyncio.sleep(150)
+        assert len(reader._queue) == 4
+        assert [number async for number in reader] == list(range(100))
+        assert asyncio.get_running_loop().time() == pytest.approx(200)
 
 
-def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_another(
+async def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_another(
     path: Path,
 ) -> None:
     record(path, *MESSAGES)
-
-    async def check() -> None:
-        seen = Seen(rxagents.from_recording(path, str))
-        await asyncio.sleep(15)
-        in_thread(seen.subscription.dispose)
-        seen.subscription.dispose()
-        await asyncio.sleep(50)
-        assert seen.notes == ["a"]
-        assert len(seen.threads) == 1
-
-    run_supervised(check())
+    seen = Seen(rxagents.from_recording(path, str))
+    await asyncio.sleep(15)
+    in_thread(seen.subscription.dispose)
+    seen.subscription.dispose()
+    await asyncio.sleep(50)
+    assert seen.notes == ["a"]
+    assert len(seen.threads) == 1
     gc.collect()
 
 
-def test_dispose_within_on_next_stops_a_burst(path: Path) -> None:
+async def test_dispose_within_on_next_stops_a_burst(path: Path) -> None:
     record(path, *MESSAGES)
+    out: list[str] = []
 
-    async def check() -> None:
-        out: list[str] = []
+    def take_one(item: str) -> None:
+        out.append(item)
+        subscription.dispose()
 
-        def take_one(item: str) -> None:
-            out.append(item)
-            subscription.dispose()
-
-        player = rxagents.from_recording(path, str, speed=math.inf)
-        subscription = player.subscribe(take_one)
-        await asyncio.sleep(1)
-        assert out == ["a"]
-
-    run_supervised(check())
+    player = rxagents.from_recording(path, str, speed=math.inf)
+    subscription = player.subscribe(take_one)
+    await asyncio.sleep(1)
+    assert out == ["a"]
 
 
-def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(path: Path) -> None:
+async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
+    path: Path, loop_errors: list[Exception]
+) -> None:
     record(path, *MESSAGES)
-    errors: list[Exception] = []
     failure = LookupError("the screen is gone")
     notes: list[Any] = []
 
-    async def check() -> None:
-        def fail(item: str) -> None:
-            notes.append(item)
-            raise failure
+    def fail(item: str) -> None:
+        notes.append(item)
+        raise failure
 
-        rxagents.from_recording(path, str).subscribe(
-            fail, notes.append, lambda: notes.append("end")
-        )
-        await asyncio.sleep(100)
-
-    run_supervised(check(), errors)
-    assert errors == [failure]
+    rxagents.from_recording(path, str).subscribe(fail, notes.append, lambda: notes.append("end"))
+    await asyncio.sleep(100)
+    assert loop_errors == [failure]
     assert notes == ["a"]
     gc.collect()
+    loop_errors.clear()
 
 
 def test_run_raises_what_its_callback_raised(path: Path) -> None:
@@ -403,13 +387,10 @@ async def letters() -> AsyncIterator[str]:
     yield "b"
 
 
-def test_a_recording_of_the_loops_time_plays_in_the_loops_time(path: Path) -> None:
-    async def check() -> None:
-        await Seen(rxagents.from_aiter(letters).pipe(ops.record(path))).over.wait()
-        start = asyncio.get_running_loop().time()
-        seen = Seen(rxagents.from_recording(path, str, speed=2))
-        await seen.over.wait()
-        assert seen.notes == ["a", "b", "end"]
-        assert asyncio.get_running_loop().time() - start == pytest.approx(0.5)
-
-    run_supervised(check())
+async def test_a_recording_of_the_loops_time_plays_in_the_loops_time(path: Path) -> None:
+    await Seen(rxagents.from_aiter(letters).pipe(ops.record(path))).over.wait()
+    start = asyncio.get_running_loop().time()
+    seen = Seen(rxagents.from_recording(path, str, speed=2))
+    await seen.over.wait()
+    assert seen.notes == ["a", "b", "end"]
+    assert asyncio.get_running_loop().time() - start == pytest.approx(0.5)

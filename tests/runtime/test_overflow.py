@@ -112,12 +112,9 @@ def test_text_and_other_values_make_room(item: Any) -> None:
     assert not desk.gate.closed
 
 
-def test_dropping_the_oldest_never_slows_the_source_and_says_how_many(run_async: Any) -> None:
-    async def check() -> None:
-        read, dropped = await read_after(list(range(1000)), Overflow.DROP_OLDEST, 10)
-        assert (read, dropped) == (list(range(990, 1000)), 990)
-
-    run_async(check())
+async def test_dropping_the_oldest_never_slows_the_source_and_says_how_many() -> None:
+    read, dropped = await read_after(list(range(1000)), Overflow.DROP_OLDEST, 10)
+    assert (read, dropped) == (list(range(990, 1000)), 990)
 
 
 def test_what_is_kept_and_what_is_not_stay_in_order() -> None:
@@ -144,51 +141,42 @@ def test_what_must_be_kept_may_pass_the_capacity_up_to_a_hard_limit() -> None:
     assert desk.backlog.dropped == 1
 
 
-def test_what_is_not_dropped_comes_before_the_error(run_async: Any) -> None:
-    async def check() -> None:
-        source = rx.concat(rx.from_iterable(range(9)), rx.throw(KeyError("mine")))
-        async with to_aiter(source, capacity=2, overflow=Overflow.DROP_OLDEST) as items:
-            for _ in range(20):
-                await asyncio.sleep(0)
-            assert [await anext(items), await anext(items)] == [7, 8]
-            with pytest.raises(KeyError):
-                await anext(items)
-
-    run_async(check())
+async def test_what_is_not_dropped_comes_before_the_error() -> None:
+    source = rx.concat(rx.from_iterable(range(9)), rx.throw(KeyError("mine")))
+    async with to_aiter(source, capacity=2, overflow=Overflow.DROP_OLDEST) as items:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert [await anext(items), await anext(items)] == [7, 8]
+        with pytest.raises(KeyError):
+            await anext(items)
 
 
 # ERROR
 
 
-def test_one_item_too_many_is_an_error_after_those_that_wait(run_async: Any) -> None:
-    async def check() -> None:
-        subject: Subject[int] = Subject()
-        async with to_aiter(subject, capacity=3, overflow=Overflow.ERROR) as items:
-            for number in range(3):
-                subject.on_next(number)
-            assert len(subject.observers) == 1
-            subject.on_next(3)
-            assert not subject.observers  # disposed at once
-            assert [await anext(items) for _ in range(3)] == [0, 1, 2]
-            with pytest.raises(rxagents.BackpressureError, match="More than 3 items"):
-                await anext(items)
-            assert items.dropped == 1
-
-    run_async(check())
+async def test_one_item_too_many_is_an_error_after_those_that_wait() -> None:
+    subject: Subject[int] = Subject()
+    async with to_aiter(subject, capacity=3, overflow=Overflow.ERROR) as items:
+        for number in range(3):
+            subject.on_next(number)
+        assert len(subject.observers) == 1
+        subject.on_next(3)
+        assert not subject.observers  # disposed at once
+        assert [await anext(items) for _ in range(3)] == [0, 1, 2]
+        with pytest.raises(rxagents.BackpressureError, match="More than 3 items"):
+            await anext(items)
+        assert items.dropped == 1
 
 
-def test_a_reader_that_keeps_up_meets_no_error(run_async: Any) -> None:
-    async def check() -> None:
-        subject: Subject[int] = Subject()
-        async with to_aiter(subject, capacity=1, overflow=Overflow.ERROR) as items:
-            for number in range(100):
-                subject.on_next(number)
-                assert await anext(items) == number
-
-    run_async(check())
+async def test_a_reader_that_keeps_up_meets_no_error() -> None:
+    subject: Subject[int] = Subject()
+    async with to_aiter(subject, capacity=1, overflow=Overflow.ERROR) as items:
+        for number in range(100):
+            subject.on_next(number)
+            assert await anext(items) == number
 
 
-def test_a_source_that_emits_inside_subscribe_is_disposed_too(run_async: Any) -> None:
+async def test_a_source_that_emits_inside_subscribe_is_disposed_too() -> None:
     disposed = []
 
     def source(observer: Any, _: Any) -> Any:
@@ -196,15 +184,12 @@ def test_a_source_that_emits_inside_subscribe_is_disposed_too(run_async: Any) ->
             observer.on_next(number)
         return lambda: disposed.append(True)
 
-    async def check() -> None:
-        async with to_aiter(rx.create(source), capacity=2, overflow=Overflow.ERROR) as items:
-            assert disposed == [True]
-            assert [await anext(items), await anext(items)] == [0, 1]
-            with pytest.raises(rxagents.BackpressureError):
-                await anext(items)
-            assert items.dropped == 1
-
-    run_async(check())
+    async with to_aiter(rx.create(source), capacity=2, overflow=Overflow.ERROR) as items:
+        assert disposed == [True]
+        assert [await anext(items), await anext(items)] == [0, 1]
+        with pytest.raises(rxagents.BackpressureError):
+            await anext(items)
+        assert items.dropped == 1
 
 
 # REDUCE

@@ -42,20 +42,17 @@ def test_turns_share_a_session_and_the_loop_closes_it(sessions: list[ClientSessi
     assert [session.closed for session in sessions] == [True]
 
 
-def test_aclose_closes_it_and_a_later_turn_makes_a_new_one(
-    sessions: list[ClientSession], run_async: Any
+async def test_aclose_closes_it_and_a_later_turn_makes_a_new_one(
+    sessions: list[ClientSession],
 ) -> None:
-    async def check() -> None:
-        async with ScriptedServer("x") as server:
-            llm = OpenAI("m", base_url=server.url)
+    async with ScriptedServer("x") as server:
+        llm = OpenAI("m", base_url=server.url)
+        await llm.aclose()
+        for _ in range(2):
+            await llm.chat("hi")
             await llm.aclose()
-            for _ in range(2):
-                await llm.chat("hi")
-                await llm.aclose()
-                await llm.aclose()
-            assert [session.closed for session in sessions] == [True, True]
-
-    run_async(check())
+            await llm.aclose()
+        assert [session.closed for session in sessions] == [True, True]
 
 
 def test_run_closes_the_sessions_of_its_loop(sessions: list[ClientSession]) -> None:
@@ -73,21 +70,16 @@ async def _once(work: Any) -> Any:
     yield await work
 
 
-def test_a_model_that_nobody_holds_closes_its_session(
-    sessions: list[ClientSession], run_async: Any
-) -> None:
-    async def check() -> None:
-        async with ScriptedServer("x") as server:
-            stream = OpenAI("m", base_url=server.url).chat_stream("hi").pipe(ops.collect())
-            async with rxagents.to_aiter(stream) as responses:
-                await anext(responses)
-            del stream, responses
-            gc.collect()
-            for _ in range(20):
-                await asyncio.sleep(0)
-            assert sessions[0].closed
-
-    run_async(check())
+async def test_a_model_that_nobody_holds_closes_its_session(sessions: list[ClientSession]) -> None:
+    async with ScriptedServer("x") as server:
+        stream = OpenAI("m", base_url=server.url).chat_stream("hi").pipe(ops.collect())
+        async with rxagents.to_aiter(stream) as responses:
+            await anext(responses)
+        del stream, responses
+        gc.collect()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert sessions[0].closed
 
 
 def test_one_model_serves_one_loop_after_another(sessions: list[ClientSession]) -> None:
@@ -105,14 +97,10 @@ def test_one_model_serves_one_loop_after_another(sessions: list[ClientSession]) 
     assert [session.closed for session in sessions] == [True, True]
 
 
-def test_aclose_leaves_what_another_loop_holds_alone(run_async: Any) -> None:
+async def test_aclose_leaves_what_another_loop_holds_alone() -> None:
     done = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n'
-
-    async def check() -> None:
-        async with ScriptedServer(RawReply([done], ending=Ending.STALL)) as server:
-            async with OpenAI("m", base_url=server.url) as llm:
-                await llm.chat("hi")  # its connection may still serve the next turn, for a moment
-                await asyncio.to_thread(asyncio.run, llm.aclose(), debug=True)
-                assert len(server.open_connections) == 1
-
-    run_async(check())
+    async with ScriptedServer(RawReply([done], ending=Ending.STALL)) as server:
+        async with OpenAI("m", base_url=server.url) as llm:
+            await llm.chat("hi")  # its connection may still serve the next turn, for a moment
+            await asyncio.to_thread(asyncio.run, llm.aclose(), debug=True)
+            assert len(server.open_connections) == 1

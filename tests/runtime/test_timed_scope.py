@@ -14,12 +14,14 @@ from reactivex import abc
 from reactivex.scheduler import CurrentThreadScheduler, HistoricalScheduler, NewThreadScheduler
 from reactivex.subject import Subject
 from reactivex.testing import TestScheduler
-from supervised import run_supervised, supervised_loop
+from virtual_loop import virtual_loop
 
 from rxagents import ConfigurationError, from_aiter, to_aiter
 from rxagents.operators._deadline import Deadline
 from rxagents.runtime.bridge import Bridge
 from rxagents.runtime.timed_scope import TimedScope, timed
+
+pytestmark = pytest.mark.virtual_time
 
 
 def broken() -> None:
@@ -33,21 +35,18 @@ def ignore(_: object = None) -> None: ...
 
 
 @pytest.mark.parametrize("scheduler", [None, CurrentThreadScheduler(), NewThreadScheduler()])
-def test_time_is_the_running_loops_whatever_other_scheduler_there_is(
+async def test_time_is_the_running_loops_whatever_other_scheduler_there_is(
     scheduler: abc.SchedulerBase | None,
 ) -> None:
-    async def check() -> None:
-        scope = TimedScope(scheduler)
-        threads: list[int] = []
-        scope.timer(lambda: threads.append(threading.get_ident())).start(7)
-        await asyncio.sleep(6.9)
-        assert scope.now() == pytest.approx(6.9)
-        assert threads == []
-        await asyncio.sleep(0.2)
-        assert threads == [threading.get_ident()]
-        assert scope.scheduler is scheduler
-
-    run_supervised(check())
+    scope = TimedScope(scheduler)
+    threads: list[int] = []
+    scope.timer(lambda: threads.append(threading.get_ident())).start(7)
+    await asyncio.sleep(6.9)
+    assert scope.now() == pytest.approx(6.9)
+    assert threads == []
+    await asyncio.sleep(0.2)
+    assert threads == [threading.get_ident()]
+    assert scope.scheduler is scheduler
 
 
 @pytest.mark.parametrize("scheduler", [None, CurrentThreadScheduler()])
@@ -98,85 +97,71 @@ def test_a_timer_that_was_stopped_does_not_act_and_can_be_started_again() -> Non
 
 
 @pytest.mark.parametrize("virtual", [True, False])
-def test_after_dispose_no_timer_acts_or_is_left(virtual: bool) -> None:
-    async def check() -> None:
-        scheduler = TestScheduler()
-        scope = TimedScope(scheduler if virtual else None)
-        acted: list[int] = []
-        timer = scope.timer(lambda: acted.append(1))
-        timer.start(5)
-        scope.schedule(5, lambda: acted.append(2))
-        for _ in range(2):
-            scope.dispose()
-        timer.start(1)
-        scope.timer(lambda: acted.append(3)).start(1)
-        scheduler.start()
-        await asyncio.sleep(20)
-        assert acted == []
-        assert scope.is_disposed
-
-    run_supervised(check())
+async def test_after_dispose_no_timer_acts_or_is_left(virtual: bool) -> None:
+    scheduler = TestScheduler()
+    scope = TimedScope(scheduler if virtual else None)
+    acted: list[int] = []
+    timer = scope.timer(lambda: acted.append(1))
+    timer.start(5)
+    scope.schedule(5, lambda: acted.append(2))
+    for _ in range(2):
+        scope.dispose()
+    timer.start(1)
+    scope.timer(lambda: acted.append(3)).start(1)
+    scheduler.start()
+    await asyncio.sleep(20)
+    assert acted == []
+    assert scope.is_disposed
 
 
-def test_dispose_from_another_thread_wins_over_a_timer_that_is_due() -> None:
+async def test_dispose_from_another_thread_wins_over_a_timer_that_is_due() -> None:
     """It cancels the timer on the loop's thread, which may be about to run it."""
-
-    async def check() -> None:
-        loop = supervised_loop()
-        scope = TimedScope(None)
-        acted: list[int] = []
-        scope.timer(lambda: acted.append(1)).start(5)
-        in_thread(scope.dispose)
-        loop.hold(10)
-        await asyncio.sleep(1)
-        assert acted == []
-
-    run_supervised(check())
+    loop = virtual_loop()
+    scope = TimedScope(None)
+    acted: list[int] = []
+    scope.timer(lambda: acted.append(1)).start(5)
+    in_thread(scope.dispose)
+    loop.hold(10)
+    await asyncio.sleep(1)
+    assert acted == []
 
 
 # What is raised.
 
 
-def test_what_a_timers_action_raises_ends_the_scope_and_is_reported_once() -> None:
-    errors: list[Exception] = []
-
-    async def check() -> None:
-        scope = TimedScope(None)
-        later: list[int] = []
-        scope.timer(broken).start(5)
-        scope.timer(lambda: later.append(1)).start(6)
-        await asyncio.sleep(20)
-        assert scope.is_disposed
-        assert later == []
-
-    run_supervised(check(), errors)
-    assert [type(error) for error in errors] == [KeyError]
+async def test_what_a_timers_action_raises_ends_the_scope_and_is_reported_once(
+    loop_errors: list[Exception],
+) -> None:
+    scope = TimedScope(None)
+    later: list[int] = []
+    scope.timer(broken).start(5)
+    scope.timer(lambda: later.append(1)).start(6)
+    await asyncio.sleep(20)
+    assert scope.is_disposed
+    assert later == []
+    assert [type(error) for error in loop_errors] == [KeyError]
+    loop_errors.clear()
 
 
-def test_with_a_bridge_it_is_raised_to_who_awaits_and_not_reported_too() -> None:
+async def test_with_a_bridge_it_is_raised_to_who_awaits_and_not_reported_too() -> None:
     def subscribe(_: abc.ObserverBase[int], scope: TimedScope) -> None:
         scope.timer(broken).start(5)
 
-    async def check() -> None:
-        async with to_aiter(timed(subscribe)) as items:
-            with pytest.raises(KeyError):
-                await anext(items)
-
-    run_supervised(check())
+    async with to_aiter(timed(subscribe)) as items:
+        with pytest.raises(KeyError):
+            await anext(items)
 
 
-def test_when_the_awaiting_code_has_left_it_is_reported_to_the_loop() -> None:
-    errors: list[Exception] = []
-
-    async def check() -> None:
-        bridge = Bridge(asyncio.get_running_loop(), ignore)
-        scope = TimedScope(bridge.scheduler)
-        scope.timer(broken).start(5)
-        bridge.close()
-        await asyncio.sleep(20)
-
-    run_supervised(check(), errors)
-    assert [type(error) for error in errors] == [KeyError]
+async def test_when_the_awaiting_code_has_left_it_is_reported_to_the_loop(
+    loop_errors: list[Exception],
+) -> None:
+    bridge = Bridge(asyncio.get_running_loop(), ignore)
+    scope = TimedScope(bridge.scheduler)
+    scope.timer(broken).start(5)
+    bridge.close()
+    await asyncio.sleep(20)
+    assert [type(error) for error in loop_errors] == [KeyError]
+    loop_errors.clear()
 
 
 def test_in_virtual_time_it_is_raised_and_ends_the_scope() -> None:
@@ -201,17 +186,14 @@ def test_what_on_next_raises_ends_all_sources_and_timers_of_the_scope() -> None:
     assert not pending(scheduler)
 
 
-def test_a_subscription_that_fails_to_begin_leaves_no_timer() -> None:
+async def test_a_subscription_that_fails_to_begin_leaves_no_timer() -> None:
     def subscribe(_: abc.ObserverBase[int], scope: TimedScope) -> None:
         scope.timer(broken).start(5)
         raise OSError("no")
 
-    async def check() -> None:
-        seen = Seen(timed(subscribe))
-        await asyncio.sleep(20)
-        assert [type(note) for note in seen.notes] == [OSError]
-
-    run_supervised(check())
+    seen = Seen(timed(subscribe))
+    await asyncio.sleep(20)
+    assert [type(note) for note in seen.notes] == [OSError]
 
 
 # Sources.
@@ -229,26 +211,23 @@ def test_a_source_that_fails_is_let_go_of() -> None:
     assert len(scope._held) == 0
 
 
-def test_the_scopes_end_ends_what_it_holds() -> None:
-    async def check() -> None:
-        scope = TimedScope(None)
-        closed: list[str] = []
-        scope.hold(rx.disposable.Disposable(lambda: closed.append("held")))
+async def test_the_scopes_end_ends_what_it_holds() -> None:
+    scope = TimedScope(None)
+    closed: list[str] = []
+    scope.hold(rx.disposable.Disposable(lambda: closed.append("held")))
 
-        async def stall() -> Any:
-            try:
-                await asyncio.Event().wait()
-                yield
-            finally:
-                closed.append("source")
+    async def stall() -> Any:
+        try:
+            await asyncio.Event().wait()
+            yield
+        finally:
+            closed.append("source")
 
-        scope.subscribe(from_aiter(stall), ignore, ignore, ignore)
-        await asyncio.sleep(1)
-        scope.dispose()
-        await asyncio.sleep(1)
-        assert closed == ["held", "source"]
-
-    run_supervised(check())
+    scope.subscribe(from_aiter(stall), ignore, ignore, ignore)
+    await asyncio.sleep(1)
+    scope.dispose()
+    await asyncio.sleep(1)
+    assert closed == ["held", "source"]
 
 
 # Deadline.
@@ -284,33 +263,27 @@ def test_a_deadline_that_was_stopped_does_not_expire() -> None:
         (20.0, 24.03, 29.03),
     ],
 )
-def test_a_loop_that_was_held_gets_its_grace(
+async def test_a_loop_that_was_held_gets_its_grace(
     held: float, noted: float | None, expired: float
 ) -> None:
-    async def check() -> None:
-        loop = supervised_loop()
-        times: list[float] = []
-        deadline = Deadline(TimedScope(None), 5, lambda: times.append(loop.time()))
-        deadline.start()
-        loop.call_later(4, loop.hold, held)
-        if noted is not None:
-            loop.call_later(noted, deadline.note)
-        await asyncio.sleep(100)
-        assert times == [pytest.approx(expired)]
-
-    run_supervised(check())
+    loop = virtual_loop()
+    times: list[float] = []
+    deadline = Deadline(TimedScope(None), 5, lambda: times.append(loop.time()))
+    deadline.start()
+    loop.call_later(4, loop.hold, held)
+    if noted is not None:
+        loop.call_later(noted, deadline.note)
+    await asyncio.sleep(100)
+    assert times == [pytest.approx(expired)]
 
 
-def test_a_loop_that_is_held_again_gets_it_again() -> None:
-    async def check() -> None:
-        loop = supervised_loop()
-        times: list[float] = []
-        deadline = Deadline(TimedScope(None), 5, lambda: times.append(loop.time()))
-        deadline.start()
-        for start in (4, 28):
-            loop.call_later(start, loop.hold, 20)
-            loop.call_later(start + 20.03, deadline.note)
-        await asyncio.sleep(100)
-        assert times == [pytest.approx(53.03)]
-
-    run_supervised(check())
+async def test_a_loop_that_is_held_again_gets_it_again() -> None:
+    loop = virtual_loop()
+    times: list[float] = []
+    deadline = Deadline(TimedScope(None), 5, lambda: times.append(loop.time()))
+    deadline.start()
+    for start in (4, 28):
+        loop.call_later(start, loop.hold, 20)
+        loop.call_later(start + 20.03, deadline.note)
+    await asyncio.sleep(100)
+    assert times == [pytest.approx(53.03)]

@@ -46,88 +46,65 @@ def plain_subscribe(source: rx.Observable[int]) -> rx.Observable[int]:
     [rx_ops.map(lambda number: number), plain_subscribe],
 )
 @pytest.mark.parametrize("capacity", [1, 64])
-def test_a_reader_that_stops_stops_the_source(
-    capacity: int, on_the_way: Any, run_async: Any
-) -> None:
+async def test_a_reader_that_stops_stops_the_source(capacity: int, on_the_way: Any) -> None:
     numbers = Numbers()
-
-    async def check() -> None:
-        async with to_aiter(from_aiter(numbers).pipe(on_the_way), capacity=capacity) as items:
-            assert await anext(items) == 1
-            await settle()
-            assert numbers.made <= capacity + 1
-            assert [await anext(items) for _ in range(500)] == list(range(2, 502))
-            await settle()
-            assert numbers.made <= 501 + capacity + 1
-        assert numbers.closed
-
-    run_async(check())
+    async with to_aiter(from_aiter(numbers).pipe(on_the_way), capacity=capacity) as items:
+        assert await anext(items) == 1
+        await settle()
+        assert numbers.made <= capacity + 1
+        assert [await anext(items) for _ in range(500)] == list(range(2, 502))
+        await settle()
+        assert numbers.made <= 501 + capacity + 1
+    assert numbers.closed
 
 
-def test_an_iterable_that_never_waits_leaves_others_their_turn(run_async: Any) -> None:
+async def test_an_iterable_that_never_waits_leaves_others_their_turn() -> None:
     numbers = Numbers()
-
-    async def check() -> None:
-        later = from_aiter(numbers).pipe(rx_ops.flat_map(rx.of))  # scheduled for the next turn
-        async with to_aiter(later, capacity=1) as items:
-            assert await anext(items) == 1
-            await settle()
-            assert numbers.made < 1000
-
-    run_async(check())
+    later = from_aiter(numbers).pipe(rx_ops.flat_map(rx.of))  # scheduled for the next turn
+    async with to_aiter(later, capacity=1) as items:
+        assert await anext(items) == 1
+        await settle()
+        assert numbers.made < 1000
 
 
-def test_a_source_that_cannot_be_stopped_fails_rather_than_grow(run_async: Any) -> None:
-    async def check() -> None:
-        subject: Subject[int] = Subject()
-        async with to_aiter(subject) as items:
-            for number in range(100_000):
-                subject.on_next(number)
-            read = []
-            with pytest.raises(rxagents.BackpressureError, match="raise capacity"):
-                async for number in items:
-                    read.append(number)
-        assert read == list(range(16_384))
-
-    run_async(check())
-
-
-def test_items_come_before_the_error(run_async: Any) -> None:
-    async def check() -> None:
-        failing = rx.concat(rx.of(1, 2), rx.throw(KeyError("mine")))
+async def test_a_source_that_cannot_be_stopped_fails_rather_than_grow() -> None:
+    subject: Subject[int] = Subject()
+    async with to_aiter(subject) as items:
+        for number in range(100_000):
+            subject.on_next(number)
         read = []
-        with pytest.raises(KeyError):
-            async with to_aiter(failing) as items:
-                async for item in items:
-                    read.append(item)
-        assert read == [1, 2]
-
-    run_async(check())
+        with pytest.raises(rxagents.BackpressureError, match="raise capacity"):
+            async for number in items:
+                read.append(number)
+    assert read == list(range(16_384))
 
 
-def test_after_the_end_it_stays_at_its_end(run_async: Any) -> None:
-    async def check() -> None:
-        async with to_aiter(rx.of(1)) as items:
-            assert [item async for item in items] == [1]
-            assert [item async for item in items] == []
+async def test_items_come_before_the_error() -> None:
+    failing = rx.concat(rx.of(1, 2), rx.throw(KeyError("mine")))
+    read = []
+    with pytest.raises(KeyError):
+        async with to_aiter(failing) as items:
+            async for item in items:
+                read.append(item)
+    assert read == [1, 2]
 
-    run_async(check())
+
+async def test_after_the_end_it_stays_at_its_end() -> None:
+    async with to_aiter(rx.of(1)) as items:
+        assert [item async for item in items] == [1]
+        assert [item async for item in items] == []
 
 
-def test_an_exception_of_the_reader_passes_and_disposes(run_async: Any) -> None:
+async def test_an_exception_of_the_reader_passes_and_disposes() -> None:
     numbers = Numbers()
-
-    async def check() -> None:
-        with pytest.raises(KeyError):
-            async with to_aiter(from_aiter(numbers)) as items:
-                await anext(items)
-                raise KeyError("mine")
-        assert numbers.closed
-
-    run_async(check())
+    with pytest.raises(KeyError):
+        async with to_aiter(from_aiter(numbers)) as items:
+            await anext(items)
+            raise KeyError("mine")
+    assert numbers.closed
 
 
-def test_a_cancelled_reader_disposes(run_async: Any) -> None:
+async def test_a_cancelled_reader_disposes() -> None:
     numbers = Numbers()
 
     async def read_on() -> None:
@@ -135,52 +112,39 @@ def test_a_cancelled_reader_disposes(run_async: Any) -> None:
             async for _ in items:
                 await asyncio.sleep(0)
 
-    async def check() -> None:
-        task = asyncio.create_task(read_on())
+    task = asyncio.create_task(read_on())
+    await settle()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert numbers.closed
+
+
+async def test_two_readers_of_one_iterator_are_refused() -> None:
+    async with to_aiter(rx.never()) as items:
+        first = asyncio.ensure_future(anext(items))
         await settle()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert numbers.closed
-
-    run_async(check())
+        with pytest.raises(rxagents.ConfigurationError, match="each its own"):
+            await anext(items)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
 
 
-def test_two_readers_of_one_iterator_are_refused(run_async: Any) -> None:
-    async def check() -> None:
-        async with to_aiter(rx.never()) as items:
-            first = asyncio.ensure_future(anext(items))
-            await settle()
-            with pytest.raises(rxagents.ConfigurationError, match="each its own"):
-                await anext(items)
-            first.cancel()
-            await asyncio.gather(first, return_exceptions=True)
-
-    run_async(check())
+async def test_entering_twice_is_refused() -> None:
+    reading = to_aiter(rx.of(1))
+    async with reading:
+        pass
+    with pytest.raises(rxagents.ConfigurationError, match="make a new one"):
+        await reading.__aenter__()
 
 
-def test_entering_twice_is_refused(run_async: Any) -> None:
-    async def check() -> None:
-        reading = to_aiter(rx.of(1))
-        async with reading:
-            pass
-        with pytest.raises(rxagents.ConfigurationError, match="make a new one"):
-            await reading.__aenter__()
-
-    run_async(check())
-
-
-def test_a_slow_reader_does_not_starve_the_others_of_a_share(run_async: Any) -> None:
+async def test_a_slow_reader_does_not_starve_the_others_of_a_share() -> None:
     numbers = Numbers()
-
-    async def check() -> None:
-        shared = from_aiter(numbers).pipe(rx_ops.share())
-        async with to_aiter(shared) as fast:
-            async with to_aiter(shared) as slow:
-                await anext(slow)
-            assert [await anext(fast) for _ in range(1000)][-1] > 900
-
-    run_async(check())
+    shared = from_aiter(numbers).pipe(rx_ops.share())
+    async with to_aiter(shared) as fast:
+        async with to_aiter(shared) as slow:
+            await anext(slow)
+        assert [await anext(fast) for _ in range(1000)][-1] > 900
 
 
 @pytest.mark.parametrize(
@@ -198,31 +162,25 @@ def test_only_observables_are_read() -> None:
 
 
 @pytest.mark.parametrize("overflow", rxagents.Overflow)
-def test_under_each_policy_a_reader_that_keeps_up_gets_everything(
-    overflow: rxagents.Overflow, run_async: Any
+async def test_under_each_policy_a_reader_that_keeps_up_gets_everything(
+    overflow: rxagents.Overflow,
 ) -> None:
-    async def check() -> None:
-        subject: Subject[int] = Subject()
+    subject: Subject[int] = Subject()
 
-        async def emit() -> None:
-            for number in range(100):
-                subject.on_next(number)
-                await settle()
-            subject.on_completed()
+    async def emit() -> None:
+        for number in range(100):
+            subject.on_next(number)
+            await settle()
+        subject.on_completed()
 
-        async with to_aiter(subject, capacity=1, overflow=overflow) as items:
-            emitting = asyncio.create_task(emit())
-            assert [number async for number in items] == list(range(100))
-            await emitting
-            assert items.dropped == 0
-
-    run_async(check())
+    async with to_aiter(subject, capacity=1, overflow=overflow) as items:
+        emitting = asyncio.create_task(emit())
+        assert [number async for number in items] == list(range(100))
+        await emitting
+        assert items.dropped == 0
 
 
-def test_reading_without_entering_says_what_to_do(run_async: Any) -> None:
-    async def check() -> None:
-        with pytest.raises(rxagents.ConfigurationError, match="async with"):
-            async for _ in rxagents.to_aiter(rx.of(1)):  # type: ignore[attr-defined]  # the point
-                pytest.fail("nothing comes")
-
-    run_async(check())
+async def test_reading_without_entering_says_what_to_do() -> None:
+    with pytest.raises(rxagents.ConfigurationError, match="async with"):
+        async for _ in rxagents.to_aiter(rx.of(1)):  # type: ignore[attr-defined]  # the point
+            pytest.fail("nothing comes")

@@ -63,7 +63,15 @@ async def events_of(made: Tool, arguments: str = "") -> list[Any]:
     return events
 
 
-async def end_of(made: Tool, arguments: str = "") -> ToolEnd:
+def join_tool_threads() -> None:
+    """Wait until no thread of a tool runs."""
+    for thread in threading.enumerate():
+        if "rxagents tool" in thread.name:
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+async def end_of(made: Tool, arguments: str = "") -> Any:
     end = (await events_of(made, arguments))[-1]
     assert isinstance(end, ToolEnd)
     return end
@@ -139,9 +147,9 @@ def call_coroutine() -> Any:
 
 
 @pytest.mark.parametrize("made", [add, add_later, tool(call_coroutine)], ids=lambda made: made.name)
-def test_a_result_is_one_event(made: Tool, run_async: Any) -> None:
+async def test_a_result_is_one_event(made: Tool) -> None:
     arguments = "" if made.name == "call_coroutine" else '{"a": "1", "b": 2}'
-    (end,) = run_async(events_of(made, arguments))
+    (end,) = await events_of(made, arguments)
     assert (end.call_id, end.name, end.result, end.error) == ("call_1", made.name, "3", None)
     assert 0 < end.duration < 5
 
@@ -161,8 +169,8 @@ def test_a_result_is_one_event(made: Tool, run_async: Any) -> None:
         observe_unannounced,
     ],
 )
-def test_all_items_but_the_last_are_progress(function: Callable[..., Any], run_async: Any) -> None:
-    *progress, end = run_async(events_of(tool(function)))
+async def test_all_items_but_the_last_are_progress(function: Callable[..., Any]) -> None:
+    *progress, end = await events_of(tool(function))
     assert [(type(event), event.content) for event in progress] == [
         (ToolProgress, "1"),
         (ToolProgress, "2"),
@@ -171,22 +179,19 @@ def test_all_items_but_the_last_are_progress(function: Callable[..., Any], run_a
 
 
 @pytest.mark.parametrize("function", [lambda: iter(()), lambda: rx.empty(), lambda: None])
-def test_no_item_is_null(function: Callable[..., Any], run_async: Any) -> None:
-    assert run_async(end_of(Tool(name="nothing", function=function))).result == "null"
+async def test_no_item_is_null(function: Callable[..., Any]) -> None:
+    assert (await end_of(Tool(name="nothing", function=function))).result == "null"
 
 
-def test_it_is_cold_and_each_subscription_is_a_call(run_async: Any) -> None:
+async def test_it_is_cold_and_each_subscription_is_a_call() -> None:
     calls: list[int] = []
 
-    async def check() -> None:
-        stream = execute(made, call_of(made))
-        await asyncio.sleep(0)
-        assert calls == []
-        for _ in range(2):
-            await stream
-
     made = tool(name="note")(lambda: calls.append(1))
-    run_async(check())
+    stream = execute(made, call_of(made))
+    await asyncio.sleep(0)
+    assert calls == []
+    for _ in range(2):
+        await stream
     assert calls == [1, 1]
 
 
@@ -239,31 +244,29 @@ def fail_before_observable() -> Observable[int]:
 
 
 @pytest.mark.parametrize("function", [fail_sync, fail_async, fail_observed, fail_before_observable])
-def test_an_exception_is_an_end_with_an_error(function: Callable[..., Any], run_async: Any) -> None:
-    (end,) = run_async(events_of(tool(function)))
+async def test_an_exception_is_an_end_with_an_error(function: Callable[..., Any]) -> None:
+    (end,) = await events_of(tool(function))
     assert end.result == "Error: KeyError: 'mine'"
     assert (end.error.kind, end.error.message) == ("KeyError", "'mine'")
 
 
-def test_what_came_before_an_exception_is_progress(run_async: Any) -> None:
+async def test_what_came_before_an_exception_is_progress() -> None:
     @tool
     def half() -> Iterator[str]:
         yield "half"
         raise ToolError("Ask for less.")
 
-    progress, end = run_async(events_of(half))
+    progress, end = await events_of(half)
     assert progress.content == "half"
     assert (end.result, end.error.kind) == ("Error: Ask for less.", "ToolError")
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration])
-def test_a_tool_on_a_thread_cannot_end_the_program(
-    kind: type[BaseException], run_async: Any
-) -> None:
+async def test_a_tool_on_a_thread_cannot_end_the_program(kind: type[BaseException]) -> None:
     def leave() -> None:
         raise kind
 
-    end = run_async(end_of(tool(leave)))
+    end = await end_of(tool(leave))
     assert end.error.kind == "RxAgentsError"
     assert kind.__name__ in end.result
 
@@ -273,11 +276,11 @@ class MuteError(Exception):
         raise KeyError("no text")
 
 
-def test_an_exception_that_does_not_print_is_told_too(run_async: Any) -> None:
+async def test_an_exception_that_does_not_print_is_told_too() -> None:
     def mute() -> None:
         raise MuteError
 
-    end = run_async(end_of(tool(mute)))
+    end = await end_of(tool(mute))
     assert end.error.kind == "MuteError"
     assert "does not print" in end.result
 
@@ -292,33 +295,33 @@ def test_an_exception_that_does_not_print_is_told_too(run_async: Any) -> None:
         ("[" * 1000, "nested more than"),
     ],
 )
-def test_bad_arguments_are_told_to_the_model(arguments: str, words: str, run_async: Any) -> None:
-    end = run_async(end_of(add, arguments))
+async def test_bad_arguments_are_told_to_the_model(arguments: str, words: str) -> None:
+    end = await end_of(add, arguments)
     assert end.error.kind == "ToolArgumentsError"
     assert end.result.startswith("Error: ")
     assert words in end.result
 
 
-def test_a_tool_that_is_only_announced_ends_with_an_error(run_async: Any) -> None:
-    end = run_async(end_of(Tool(name="remote")))
+async def test_a_tool_that_is_only_announced_ends_with_an_error() -> None:
+    end = await end_of(Tool(name="remote"))
     assert (end.error.kind, "'remote' cannot be run here" in end.result) == ("ToolError", True)
 
 
-def test_it_is_called_again_after_an_exception(run_async: Any) -> None:
+async def test_it_is_called_again_after_an_exception() -> None:
     @tool(retries=2)
     def third_time(context: ToolContext) -> str:
         if context.attempt < 3:
             raise KeyError(context.attempt)
         return f"attempt {context.attempt} of {context.call_id} {context.name}"
 
-    assert run_async(end_of(third_time)).result == "attempt 3 of call_1 third_time"
+    assert (await end_of(third_time)).result == "attempt 3 of call_1 third_time"
 
 
 @pytest.mark.parametrize(
     ("error", "attempts"), [(KeyError("x"), 3), (ToolError("x"), 3), (ToolArgumentsError("x"), 1)]
 )
-def test_it_is_called_so_often_and_never_after_bad_arguments(
-    error: Exception, attempts: int, run_async: Any
+async def test_it_is_called_so_often_and_never_after_bad_arguments(
+    error: Exception, attempts: int
 ) -> None:
     calls = 0
 
@@ -328,21 +331,21 @@ def test_it_is_called_so_often_and_never_after_bad_arguments(
         calls += 1
         raise error
 
-    assert run_async(end_of(fail)).error.kind == type(error).__name__
+    assert (await end_of(fail)).error.kind == type(error).__name__
     assert calls == attempts
-    assert run_async(end_of(fail, '{"number": "x"}')).error.kind == "ToolArgumentsError"
+    assert (await end_of(fail, '{"number": "x"}')).error.kind == "ToolArgumentsError"
     assert calls == attempts
 
 
-def test_many_attempts_do_not_recurse(run_async: Any) -> None:
+async def test_many_attempts_do_not_recurse() -> None:
     @tool(retries=3000)
     def never() -> Observable[int]:
         return rx.create(fail_at_once)
 
-    assert run_async(end_of(never)).error.kind == "KeyError"
+    assert (await end_of(never)).error.kind == "KeyError"
 
 
-def test_an_async_tool_that_takes_too_long_is_cancelled(run_async: Any) -> None:
+async def test_an_async_tool_that_takes_too_long_is_cancelled() -> None:
     cancelled = asyncio.Event()
 
     @tool(timeout=0.01, retries=5)
@@ -352,16 +355,13 @@ def test_an_async_tool_that_takes_too_long_is_cancelled(run_async: Any) -> None:
         finally:
             cancelled.set()
 
-    async def check() -> None:
-        end = await end_of(wait)
-        assert end.error is not None
-        assert (end.error.kind, "0.01 seconds" in end.result) == ("ToolTimeoutError", True)
-        await cancelled.wait()
-
-    run_async(check())
+    end = await end_of(wait)
+    assert end.error is not None
+    assert (end.error.kind, "0.01 seconds" in end.result) == ("ToolTimeoutError", True)
+    await cancelled.wait()
 
 
-def test_a_thread_that_takes_too_long_is_told(run_async: Any) -> None:
+async def test_a_thread_that_takes_too_long_is_told() -> None:
     contexts: list[ToolContext] = []
     release, left = threading.Event(), threading.Event()
 
@@ -371,13 +371,13 @@ def test_a_thread_that_takes_too_long_is_told(run_async: Any) -> None:
         release.wait(10)
         left.set()
 
-    assert run_async(end_of(hang)).error.kind == "ToolTimeoutError"
+    assert (await end_of(hang)).error.kind == "ToolTimeoutError"
     assert contexts[0].cancelled
     release.set()
     assert left.wait(10)
 
 
-def test_a_context_is_not_cancelled_by_the_end(run_async: Any) -> None:
+async def test_a_context_is_not_cancelled_by_the_end() -> None:
     contexts: list[ToolContext] = []
 
     @tool(retries=1)
@@ -387,93 +387,84 @@ def test_a_context_is_not_cancelled_by_the_end(run_async: Any) -> None:
         if context.attempt == 1:
             raise KeyError("x")
 
-    assert run_async(end_of(keep)).result == "1"
+    assert (await end_of(keep)).result == "1"
     assert [context.cancelled for context in contexts] == [False, False]
 
 
-def test_dispose_cancels_an_async_tool(run_async: Any) -> None:
-    async def check() -> None:
-        started, cancelled = asyncio.Event(), asyncio.Event()
+async def test_dispose_cancels_an_async_tool() -> None:
+    started, cancelled = asyncio.Event(), asyncio.Event()
 
-        @tool
-        async def wait() -> None:
-            started.set()
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                cancelled.set()
-                raise
+    @tool
+    async def wait() -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
 
-        events: list[Any] = []
-        subscription = execute(wait, call_of(wait)).subscribe(events.append)
-        await started.wait()
-        subscription.dispose()
-        subscription.dispose()
-        await cancelled.wait()
-        assert events == []
-
-    run_async(check())
+    events: list[Any] = []
+    subscription = execute(wait, call_of(wait)).subscribe(events.append)
+    await started.wait()
+    subscription.dispose()
+    subscription.dispose()
+    await cancelled.wait()
+    assert events == []
 
 
 @pytest.mark.parametrize("from_thread", [False, True])
-def test_dispose_tells_a_thread_and_discards_its_result(from_thread: bool, run_async: Any) -> None:
-    async def check() -> None:
-        started, seen = asyncio.Event(), threading.Event()
-        loop = asyncio.get_running_loop()
+async def test_dispose_tells_a_thread_and_discards_its_result(from_thread: bool) -> None:
+    started, seen = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
 
-        @tool
-        def poll(context: ToolContext) -> str:
-            loop.call_soon_threadsafe(started.set)
-            deadline = time.monotonic() + 10
-            while not context.cancelled and time.monotonic() < deadline:
-                time.sleep(0.001)  # what such a tool does
-            seen.set()
-            return "too late"
+    @tool
+    def poll(context: ToolContext) -> str:
+        loop.call_soon_threadsafe(started.set)
+        deadline = time.monotonic() + 10
+        while not context.cancelled and time.monotonic() < deadline:
+            time.sleep(0.001)  # what such a tool does
+        seen.set()
+        return "too late"
 
-        events: list[Any] = []
-        subscription = execute(poll, call_of(poll)).subscribe(
-            events.append, events.append, lambda: events.append("completed")
-        )
-        await started.wait()
-        if from_thread:
-            await asyncio.to_thread(subscription.dispose)
-        else:
-            subscription.dispose()
-        assert await asyncio.to_thread(seen.wait, 10)
-        await asyncio.sleep(0.01)
-        assert events == []
-
-    run_async(check())
+    events: list[Any] = []
+    subscription = execute(poll, call_of(poll)).subscribe(
+        events.append, events.append, lambda: events.append("completed")
+    )
+    await started.wait()
+    if from_thread:
+        await asyncio.to_thread(subscription.dispose)
+    else:
+        subscription.dispose()
+    assert await asyncio.to_thread(seen.wait, 10)
+    await asyncio.sleep(0.01)
+    assert events == []
 
 
-def test_dispose_closes_a_generator_on_its_thread(run_async: Any) -> None:
-    async def check() -> None:
-        closed = threading.Event()
-        threads: list[int] = []
+async def test_dispose_closes_a_generator_on_its_thread() -> None:
+    closed = threading.Event()
+    threads: list[int] = []
 
-        def numbers() -> Iterator[int]:
+    def numbers() -> Iterator[int]:
+        threads.append(threading.get_ident())
+        try:
+            while True:
+                yield 1
+        finally:
             threads.append(threading.get_ident())
-            try:
-                while True:
-                    yield 1
-            finally:
-                threads.append(threading.get_ident())
-                closed.set()
+            closed.set()
 
-        held = numbers()  # so that it is not closed for want of references
+    held = numbers()  # so that it is not closed for want of references
 
-        @tool
-        def endless() -> Iterator[int]:
-            return held
+    @tool
+    def endless() -> Iterator[int]:
+        return held
 
-        await execute(endless, call_of(endless)).pipe(rx_ops.take(2))
-        assert await asyncio.to_thread(closed.wait, 10)
-        assert threads[0] == threads[1] != threading.get_ident()
-
-    run_async(check())
+    await execute(endless, call_of(endless)).pipe(rx_ops.take(2))
+    assert await asyncio.to_thread(closed.wait, 10)
+    assert threads[0] == threads[1] != threading.get_ident()
 
 
-def test_dispose_reaches_an_observable_and_its_context(run_async: Any) -> None:
+async def test_dispose_reaches_an_observable_and_its_context() -> None:
     contexts: list[ToolContext] = []
     disposed: list[str] = []
 
@@ -482,25 +473,19 @@ def test_dispose_reaches_an_observable_and_its_context(run_async: Any) -> None:
         contexts.append(context)
         return rx.interval(0.001).pipe(rx_ops.finally_action(lambda: disposed.append("source")))
 
-    async def check() -> None:
-        await execute(endless, call_of(endless)).pipe(rx_ops.take(2))
-
-    run_async(check())
+    await execute(endless, call_of(endless)).pipe(rx_ops.take(2))
     assert (contexts[0].cancelled, disposed) == (True, ["source"])
 
 
 @pytest.mark.parametrize("function", [add, add_later, tool(observe)], ids=lambda made: made.name)
-def test_dispose_at_once_calls_nothing(function: Tool, run_async: Any) -> None:
-    async def check() -> None:
-        events: list[Any] = []
-        execute(function, call_of(function, '{"a": 1, "b": 2}')).subscribe(events.append).dispose()
-        await asyncio.sleep(0.01)
-        assert events == []
-
-    run_async(check())
+async def test_dispose_at_once_calls_nothing(function: Tool) -> None:
+    events: list[Any] = []
+    execute(function, call_of(function, '{"a": 1, "b": 2}')).subscribe(events.append).dispose()
+    await asyncio.sleep(0.01)
+    assert events == []
 
 
-def test_a_slow_reader_slows_a_generator(run_async: Any) -> None:
+async def test_a_slow_reader_slows_a_generator() -> None:
     made_items = 0
 
     @tool
@@ -510,14 +495,11 @@ def test_a_slow_reader_slows_a_generator(run_async: Any) -> None:
             made_items += 1
             yield made_items
 
-    async def check() -> None:
-        stream = execute(eager, call_of(eager))
-        async with rxagents.to_aiter(stream, capacity=4) as events:
-            await anext(events)
-            await asyncio.sleep(0.05)
-            assert made_items < 20
-
-    run_async(check())
+    stream = execute(eager, call_of(eager))
+    async with rxagents.to_aiter(stream, capacity=4) as events:
+        await anext(events)
+        await asyncio.sleep(0.05)
+        assert made_items < 20
 
 
 def play(made: Tool) -> list[tuple[float, Any]]:
@@ -556,22 +538,19 @@ def test_without_a_loop_and_virtual_time_it_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_the_subscribers_context_variables_are_seen(asynchronous: bool, run_async: Any) -> None:
+async def test_the_subscribers_context_variables_are_seen(asynchronous: bool) -> None:
     async def later() -> str:
         return USER.get()
 
-    async def check() -> None:
-        made = tool(later) if asynchronous else tool(name="now")(lambda: USER.get())
-        USER.set("alice")
-        stream = execute(made, call_of(made))
-        ends: list[Any] = []
-        over = asyncio.Event()
-        stream.subscribe(ends.append, on_completed=over.set)
-        USER.set("bob")
-        await over.wait()
-        assert ends[0].result == "alice"
-
-    run_async(check())
+    made = tool(later) if asynchronous else tool(name="now")(lambda: USER.get())
+    USER.set("alice")
+    stream = execute(made, call_of(made))
+    ends: list[Any] = []
+    over = asyncio.Event()
+    stream.subscribe(ends.append, on_completed=over.set)
+    USER.set("bob")
+    await over.wait()
+    assert ends[0].result == "alice"
 
 
 class ConsumerError(Exception):
@@ -583,11 +562,8 @@ class ConsumerError(Exception):
     [count_up, count_async, observe, observe_at_once, observe_later, observe_unannounced],
 )
 @pytest.mark.parametrize("fails_at", [ToolProgress, ToolEnd])
-def test_what_a_consumer_raises_ends_it_and_is_reported_once(
-    function: Callable[..., Any],
-    fails_at: type[object],
-    run_async: Any,
-    loop_errors: list[dict[str, Any]],
+async def test_what_a_consumer_raises_ends_it_and_is_reported_once(
+    function: Callable[..., Any], fails_at: type[object], loop_errors: list[Exception]
 ) -> None:
     notes: list[Any] = []
 
@@ -596,15 +572,10 @@ def test_what_a_consumer_raises_ends_it_and_is_reported_once(
         if isinstance(event, fails_at):
             raise ConsumerError
 
-    async def check() -> None:
-        made = tool(function)
-        execute(made, call_of(made)).subscribe(
-            consume, notes.append, lambda: notes.append("completed")
-        )
-        await asyncio.sleep(0.05)
-
-    run_async(check())
-    assert [type(context["exception"]) for context in loop_errors] == [ConsumerError]
+    made = tool(function)
+    execute(made, call_of(made)).subscribe(consume, notes.append, lambda: notes.append("completed"))
+    await asyncio.sleep(0.05)
+    assert [type(error) for error in loop_errors] == [ConsumerError]
     loop_errors.clear()
     assert notes[-1] is fails_at
     assert notes.count(fails_at) == 1
@@ -620,35 +591,27 @@ def test_run_raises_what_a_consumer_raises() -> None:
             rxagents.run(execute(made, call_of(made)), consume)
 
 
-def test_nothing_is_kept_of_a_call_that_is_over(run_async: Any) -> None:
+async def test_nothing_is_kept_of_a_call_that_is_over() -> None:
     class Result(str):
         __slots__ = ("__weakref__",)
 
     kept: list[weakref.ref[Result]] = []
 
-    async def check() -> None:
-        def make() -> Any:
-            result = Result("text")
-            kept.append(weakref.ref(result))
-            return result
+    def make() -> Any:
+        result = Result("text")
+        kept.append(weakref.ref(result))
+        return result
 
-        made = tool(make)
-        assert (await events_of(made))[-1].result == "text"
-
-    run_async(check())
+    made = tool(make)
+    assert (await events_of(made))[-1].result == "text"
+    join_tool_threads()
     gc.collect()
     assert kept[0]() is None
 
 
-def test_threads_end_with_their_calls(run_async: Any) -> None:
-    async def check() -> None:
-        await asyncio.gather(*(events_of(tool(count_up)) for _ in range(20)))
-
-    run_async(check())
-    deadline = time.monotonic() + 10
-    while any("rxagents tool" in thread.name for thread in threading.enumerate()):
-        assert time.monotonic() < deadline
-        time.sleep(0.001)  # threads have no event for their end
+async def test_threads_end_with_their_calls() -> None:
+    await asyncio.gather(*(events_of(tool(count_up)) for _ in range(20)))
+    join_tool_threads()
 
 
 @pytest.mark.parametrize("result", ["time.sleep(60)", "(time.sleep(60) for _ in range(3))"])

@@ -38,9 +38,7 @@ async def events_of(function: Any, **options: Any) -> list[Any]:
         return [event async for event in events]
 
 
-def test_an_observable_that_emits_from_another_thread_is_heard_on_the_loops(
-    run_async: Any,
-) -> None:
+async def test_an_observable_that_emits_from_another_thread_is_heard_on_the_loops() -> None:
     def from_a_thread() -> Observable[str]:
         def subscribe(observer: abc.ObserverBase[str], _: object = None) -> abc.DisposableBase:
             def work() -> None:
@@ -53,136 +51,114 @@ def test_an_observable_that_emits_from_another_thread_is_heard_on_the_loops(
 
         return rx.create(subscribe)
 
-    async def check() -> None:
-        llm = ScriptedLLM(calling("from_a_thread"), "It is whole.")
-        threads: set[int] = set()
-        events: list[Any] = []
-        done = asyncio.Event()
+    llm = ScriptedLLM(calling("from_a_thread"), "It is whole.")
+    threads: set[int] = set()
+    events: list[Any] = []
+    done = asyncio.Event()
 
-        def take(event: Any) -> None:
-            threads.add(threading.get_ident())
-            events.append(event)
+    def take(event: Any) -> None:
+        threads.add(threading.get_ident())
+        events.append(event)
 
-        run = FunctionAgent(llm, [from_a_thread]).run_stream("go")
-        run.subscribe(take, events.append, done.set)
-        await done.wait()
-        assert threads == {threading.get_ident()}
-        assert [e.content for e in events if e.type == "tool_progress"] == ["half"]
-        assert events[-1].content == "It is whole."
-
-    run_async(check())
+    run = FunctionAgent(llm, [from_a_thread]).run_stream("go")
+    run.subscribe(take, events.append, done.set)
+    await done.wait()
+    assert threads == {threading.get_ident()}
+    assert [e.content for e in events if e.type == "tool_progress"] == ["half"]
+    assert events[-1].content == "It is whole."
 
 
 @pytest.mark.parametrize("error", [OwnEndError, GeneratorExit, asyncio.CancelledError])
-def test_an_asynchronous_tool_that_ends_itself_is_an_error_that_the_model_sees(
-    error: type[BaseException], run_async: Any
+async def test_an_asynchronous_tool_that_ends_itself_is_an_error_that_the_model_sees(
+    error: type[BaseException],
 ) -> None:
     async def end() -> str:
         raise error
 
-    async def check() -> None:
-        (told,) = await events_of(end)
-        assert isinstance(told, ToolEnd)
-        assert told.error is not None
-        assert error.__name__ in told.result
-
-    run_async(check())
+    (told,) = await events_of(end)
+    assert isinstance(told, ToolEnd)
+    assert told.error is not None
+    assert error.__name__ in told.result
 
 
-def test_a_source_that_ends_itself_fails(run_async: Any) -> None:
+async def test_a_source_that_ends_itself_fails() -> None:
     async def numbers() -> Any:
         yield 1
         raise OwnEndError
 
-    async def check() -> None:
-        with pytest.raises(rxagents.RxAgentsError, match="OwnEndError"):
-            async with rxagents.to_aiter(from_aiter(numbers)) as items:
-                async for _ in items:
-                    pass
-
-    run_async(check())
+    with pytest.raises(rxagents.RxAgentsError, match="OwnEndError"):
+        async with rxagents.to_aiter(from_aiter(numbers)) as items:
+            async for _ in items:
+                pass
 
 
-def test_a_tool_that_is_cancelled_from_outside_is_not_called_again(run_async: Any) -> None:
-    async def check() -> None:
-        started: list[asyncio.Task[Any]] = []
-        waiting = asyncio.Event()
+async def test_a_tool_that_is_cancelled_from_outside_is_not_called_again() -> None:
+    started: list[asyncio.Task[Any]] = []
+    waiting = asyncio.Event()
 
-        async def wait() -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            started.append(task)
-            waiting.set()
-            await asyncio.Event().wait()
+    async def wait() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        started.append(task)
+        waiting.set()
+        await asyncio.Event().wait()
 
-        llm = ScriptedLLM(calling("wait"), "never asked")
-        agent = FunctionAgent(llm, [rxagents.tool(retries=2)(wait)])
-        told: list[Any] = []
-        ended = asyncio.Event()
+    llm = ScriptedLLM(calling("wait"), "never asked")
+    agent = FunctionAgent(llm, [rxagents.tool(retries=2)(wait)])
+    told: list[Any] = []
+    ended = asyncio.Event()
 
-        def end(error: Exception) -> None:
-            told.append(error)
-            ended.set()
+    def end(error: Exception) -> None:
+        told.append(error)
+        ended.set()
 
-        agent.run_stream("go").subscribe(told.append, end)
-        await waiting.wait()
-        started[0].cancel()
-        await ended.wait()
-        assert isinstance(told[-1], StreamCancelledError)
-        assert (len(started), len(llm.requests)) == (1, 1)
-
-    run_async(check())
+    agent.run_stream("go").subscribe(told.append, end)
+    await waiting.wait()
+    started[0].cancel()
+    await ended.wait()
+    assert isinstance(told[-1], StreamCancelledError)
+    assert (len(started), len(llm.requests)) == (1, 1)
 
 
-def test_what_a_tool_subscribes_to_is_its_own(
-    run_async: Any, loop_errors: list[dict[str, Any]]
-) -> None:
-    async def check() -> None:
-        async def ticks() -> Any:
-            yield 1
+async def test_what_a_tool_subscribes_to_is_its_own(loop_errors: list[Exception]) -> None:
+    async def ticks() -> Any:
+        yield 1
 
-        failed = asyncio.Event()
+    failed = asyncio.Event()
 
-        def fail(_: int) -> None:
-            failed.set()
-            raise ZeroDivisionError
+    def fail(_: int) -> None:
+        failed.set()
+        raise ZeroDivisionError
 
-        async def watch() -> str:
-            from_aiter(ticks).subscribe(fail)
-            await failed.wait()
-            return "watched"
+    async def watch() -> str:
+        from_aiter(ticks).subscribe(fail)
+        await failed.wait()
+        return "watched"
 
-        llm = ScriptedLLM(calling("watch"), "done")
-        result = await FunctionAgent(llm, [watch]).run("go")
-        assert result.output == "done"
-        assert isinstance(loop_errors.pop()["exception"], ZeroDivisionError)
-
-    run_async(check())
+    llm = ScriptedLLM(calling("watch"), "done")
+    result = await FunctionAgent(llm, [watch]).run("go")
+    assert result.output == "done"
+    assert isinstance(loop_errors.pop(), ZeroDivisionError)
 
 
-def test_a_tool_that_asks_its_own_conversation_is_told_and_does_not_wait_for_itself(
-    run_async: Any,
-) -> None:
-    async def check() -> None:
-        async def ask(conversation_id: str) -> str:
-            return (await agent.run("again", conversation_id=conversation_id)).output
+async def test_a_tool_that_asks_its_own_conversation_is_told_and_does_not_wait_for_itself() -> None:
+    async def ask(conversation_id: str) -> str:
+        return (await agent.run("again", conversation_id=conversation_id)).output
 
-        calls = [
-            ToolCall("call_1", "ask", '{"conversation_id": "default"}'),
-            ToolCall("call_2", "ask", '{"conversation_id": "other"}'),
-        ]
-        llm = ScriptedLLM(Reply(tool_calls=calls), "from the other", "done")
-        agent = ConversationalAgent(llm, [ask])
-        ends: dict[str, str] = {}
+    calls = [
+        ToolCall("call_1", "ask", '{"conversation_id": "default"}'),
+        ToolCall("call_2", "ask", '{"conversation_id": "other"}'),
+    ]
+    llm = ScriptedLLM(Reply(tool_calls=calls), "from the other", "done")
+    agent = ConversationalAgent(llm, [ask])
+    ends: dict[str, str] = {}
 
-        def note(event: Any) -> None:
-            if isinstance(event, ToolEnd):
-                ends[event.call_id] = event.result
+    def note(event: Any) -> None:
+        if isinstance(event, ToolEnd):
+            ends[event.call_id] = event.result
 
-        async with rxagents.to_aiter(agent.run_stream("go")) as events:
-            async for event in events:
-                note(event)
-        assert "wait for each other" in ends["call_1"]
-        assert ends["call_2"] == "from the other"
-
-    run_async(check())
+    async with rxagents.to_aiter(agent.run_stream("go")) as events:
+        async for event in events:
+            note(event)
+    assert "wait for each other" in ends["call_1"]
+    assert ends["call_2"] == "from the other"

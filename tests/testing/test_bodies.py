@@ -19,33 +19,27 @@ from rxagents.testing import (
 PIECES = [b"one", b"two"]
 
 
-def test_a_drip_is_a_few_bytes_at_a_time(run_async: Any, connect: Any) -> None:
-    async def check() -> None:
-        reply = RawReply([b"ab", b"cdefg"], write_size=2, interval=0.001)
-        async with ScriptedServer(reply) as server:
-            client = await connect(server)
-            await client.ask()
-            await client.until(b"0\r\n\r\n")
-            assert client.chunks() == [b"ab", b"cd", b"ef", b"g", b""]
-
-    run_async(check())
+async def test_a_drip_is_a_few_bytes_at_a_time(connect: Any) -> None:
+    reply = RawReply([b"ab", b"cdefg"], write_size=2, interval=0.001)
+    async with ScriptedServer(reply) as server:
+        client = await connect(server)
+        await client.ask()
+        await client.until(b"0\r\n\r\n")
+        assert client.chunks() == [b"ab", b"cd", b"ef", b"g", b""]
 
 
-def test_comments_alone_go_on(run_async: Any, connect: Any) -> None:
-    async def check() -> None:
-        reply = Reply("one two", cut_after=2, ending=Ending.COMMENTS)
-        async with ScriptedServer(reply) as server:
-            client = await connect(server)
-            await client.ask()
-            await client.until(b": still here\n\n\r\n")
-            while len(client.chunks()) < 6:
-                await client.packet()
-            assert client.received.count(b"data: ") == 2
-            assert set(client.chunks()[2:5]) == {b": still here\n\n"}
-            client.sock.close()
-            await server.disconnected()
-
-    run_async(check())
+async def test_comments_alone_go_on(connect: Any) -> None:
+    reply = Reply("one two", cut_after=2, ending=Ending.COMMENTS)
+    async with ScriptedServer(reply) as server:
+        client = await connect(server)
+        await client.ask()
+        await client.until(b": still here\n\n\r\n")
+        while len(client.chunks()) < 6:
+            await client.packet()
+        assert client.received.count(b"data: ") == 2
+        assert set(client.chunks()[2:5]) == {b": still here\n\n"}
+        client.sock.close()
+        await server.disconnected()
 
 
 @pytest.mark.parametrize(
@@ -56,74 +50,60 @@ def test_comments_alone_go_on(run_async: Any, connect: Any) -> None:
         StatusReply(500, "two", ending=Ending.ENDLESS),
     ],
 )
-def test_an_endless_body_repeats_its_last_piece_until_the_client_leaves(
-    reply: Any, run_async: Any, connect: Any
+async def test_an_endless_body_repeats_its_last_piece_until_the_client_leaves(
+    reply: Any, connect: Any
 ) -> None:
-    async def check() -> None:
-        async with ScriptedServer(reply) as server:
-            client = await connect(server)
-            await client.ask()
-            while client.received.count(b"two") < 100:
-                await client.packet()
-            assert client.received.count(b"one") <= 1
-            client.sock.close()
-            await server.disconnected()
-
-    run_async(check())
+    async with ScriptedServer(reply) as server:
+        client = await connect(server)
+        await client.ask()
+        while client.received.count(b"two") < 100:
+            await client.packet()
+        assert client.received.count(b"one") <= 1
+        client.sock.close()
+        await server.disconnected()
 
 
-def test_a_body_may_end_with_its_connection(run_async: Any, connect: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(RawReply(PIECES, framing=Framing.CLOSE)) as server:
-            client = await connect(server)
-            await client.ask()
-            await client.to_the_end()
-            assert client.body == b"onetwo"
-            assert client.head.startswith("http/1.1 200 ok")
-            assert "connection: close" in client.head
-            assert "chunked" not in client.head
-            assert "content-length" not in client.head
-
-    run_async(check())
+async def test_a_body_may_end_with_its_connection(connect: Any) -> None:
+    async with ScriptedServer(RawReply(PIECES, framing=Framing.CLOSE)) as server:
+        client = await connect(server)
+        await client.ask()
+        await client.to_the_end()
+        assert client.body == b"onetwo"
+        assert client.head.startswith("http/1.1 200 ok")
+        assert "connection: close" in client.head
+        assert "chunked" not in client.head
+        assert "content-length" not in client.head
 
 
-def test_gzip_is_flushed_piece_by_piece(run_async: Any, connect: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(RawReply(PIECES, gzip=True), Reply("x", gzip=True)) as server:
-            client = await connect(server)
-            await client.ask()
-            await client.until(b"0\r\n\r\n")
-            assert "content-encoding: gzip" in client.head
-            decoder = zlib.decompressobj(wbits=31)
-            assert [decoder.decompress(each) for each in client.chunks()] == [*PIECES, b"", b""]
-            assert decoder.eof
-            await client.ask()
-            await client.until(b"0\r\n\r\n")
-            body = zlib.decompress(b"".join(client.chunks()), wbits=31)
-            assert body.endswith(b"data: [DONE]\n\n")
-
-    run_async(check())
+async def test_gzip_is_flushed_piece_by_piece(connect: Any) -> None:
+    async with ScriptedServer(RawReply(PIECES, gzip=True), Reply("x", gzip=True)) as server:
+        client = await connect(server)
+        await client.ask()
+        await client.until(b"0\r\n\r\n")
+        assert "content-encoding: gzip" in client.head
+        decoder = zlib.decompressobj(wbits=31)
+        assert [decoder.decompress(each) for each in client.chunks()] == [*PIECES, b"", b""]
+        assert decoder.eof
+        await client.ask()
+        await client.until(b"0\r\n\r\n")
+        body = zlib.decompress(b"".join(client.chunks()), wbits=31)
+        assert body.endswith(b"data: [DONE]\n\n")
 
 
-def test_gzip_that_is_cut_has_no_end_and_with_a_length_has_its_own(
-    run_async: Any, connect: Any
-) -> None:
-    async def check() -> None:
-        cut = RawReply(PIECES, gzip=True, ending=Ending.FIN)
-        whole = StatusReply(500, "onetwo", gzip=True)
-        async with ScriptedServer(cut, whole) as server:
-            client = await connect(server)
-            await client.ask()
-            await client.to_the_end()
-            decoder = zlib.decompressobj(wbits=31)
-            assert decoder.decompress(b"".join(client.chunks())) == b"onetwo"
-            assert not decoder.eof
-            client = await connect(server)
-            await client.ask()
-            await client.until(b"\r\n\r\n")
-            length = int(client.head.partition("content-length: ")[2].split()[0])
-            while len(client.body) < length:
-                await client.packet()
-            assert zlib.decompress(client.body, wbits=31) == b"onetwo"
-
-    run_async(check())
+async def test_gzip_that_is_cut_has_no_end_and_with_a_length_has_its_own(connect: Any) -> None:
+    cut = RawReply(PIECES, gzip=True, ending=Ending.FIN)
+    whole = StatusReply(500, "onetwo", gzip=True)
+    async with ScriptedServer(cut, whole) as server:
+        client = await connect(server)
+        await client.ask()
+        await client.to_the_end()
+        decoder = zlib.decompressobj(wbits=31)
+        assert decoder.decompress(b"".join(client.chunks())) == b"onetwo"
+        assert not decoder.eof
+        client = await connect(server)
+        await client.ask()
+        await client.until(b"\r\n\r\n")
+        length = int(client.head.partition("content-length: ")[2].split()[0])
+        while len(client.body) < length:
+            await client.packet()
+        assert zlib.decompress(client.body, wbits=31) == b"onetwo"

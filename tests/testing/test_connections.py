@@ -40,71 +40,55 @@ FULL = b"x" * 100_000
         NoReply(Ending.STALL),
     ],
 )
-def test_it_stops_at_once_and_closes_every_connection(
-    reply: Any, run_async: Any, connect: Any
-) -> None:
-    async def check() -> None:
-        async with ScriptedServer(reply) as server:
-            client, _ = await connect(server), await connect(server)
+async def test_it_stops_at_once_and_closes_every_connection(reply: Any, connect: Any) -> None:
+    async with ScriptedServer(reply) as server:
+        client, _ = await connect(server), await connect(server)
+        await client.ask()
+        await server.received()
+        for _ in range(20):
+            await asyncio.sleep(0)
+    assert server.open_connections == []
+    assert server.disconnects == 0
+    with pytest.raises((ConnectionError, AssertionError)):
+        await client.until(b"there is no end to come")
+
+
+async def test_connections_are_counted_while_they_are_open(connect: Any) -> None:
+    async with ScriptedServer("x") as server:
+        assert (server.connections, server.open_connections) == (0, [])
+        first, second = await connect(server), await connect(server)
+        for client in (first, first, second):
             await client.ask()
-            await server.received()
-            for _ in range(20):
-                await asyncio.sleep(0)
-        assert server.open_connections == []
+            await client.until(b"0\r\n\r\n")
+        assert server.connections == 2
+        assert sorted(server.open_connections) == sorted([first.port, second.port])
+        assert [request.reused for request in server.requests] == [False, True, False]
+        first.sock.close()
+        closing = asyncio.ensure_future(server.connections_closed())
+        assert not (await asyncio.wait({closing}, timeout=0.05))[0]
+        assert server.open_connections == [second.port]
+        second.sock.close()
+        await closing
+        assert (server.connections, server.open_connections) == (2, [])
         assert server.disconnects == 0
-        with pytest.raises((ConnectionError, AssertionError)):
-            await client.until(b"there is no end to come")
-
-    run_async(check())
 
 
-def test_connections_are_counted_while_they_are_open(run_async: Any, connect: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer("x") as server:
-            assert (server.connections, server.open_connections) == (0, [])
-            first, second = await connect(server), await connect(server)
-            for client in (first, first, second):
-                await client.ask()
-                await client.until(b"0\r\n\r\n")
-            assert server.connections == 2
-            assert sorted(server.open_connections) == sorted([first.port, second.port])
-            assert [request.reused for request in server.requests] == [False, True, False]
-            first.sock.close()
-            closing = asyncio.ensure_future(server.connections_closed())
-            assert not (await asyncio.wait({closing}, timeout=0.05))[0]
-            assert server.open_connections == [second.port]
-            second.sock.close()
-            await closing
-            assert (server.connections, server.open_connections) == (2, [])
-            assert server.disconnects == 0
-
-    run_async(check())
-
-
-def test_a_client_that_leaves_in_the_middle_is_counted_once(run_async: Any, connect: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(Reply("a b c", interval=0.001, ending=Ending.STALL)) as server:
-            for count in (1, 2):
-                client = await connect(server)
-                await client.ask()
-                await client.until(b"data: ")
-                client.sock.close()
-                await server.disconnected(count)
-                await server.connections_closed()
-            assert server.disconnects == 2
-
-    run_async(check())
-
-
-def test_a_request_may_be_large(run_async: Any, connect: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(StatusReply(200, "read")) as server:
+async def test_a_client_that_leaves_in_the_middle_is_counted_once(connect: Any) -> None:
+    async with ScriptedServer(Reply("a b c", interval=0.001, ending=Ending.STALL)) as server:
+        for count in (1, 2):
             client = await connect(server)
-            large = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3000000\r\n\r\n" + bytes(
-                3_000_000
-            )
-            await asyncio.get_running_loop().sock_sendall(client.sock, large)
-            await client.until(b"read")
-            assert len(server.requests[0].body) == 3_000_000
+            await client.ask()
+            await client.until(b"data: ")
+            client.sock.close()
+            await server.disconnected(count)
+            await server.connections_closed()
+        assert server.disconnects == 2
 
-    run_async(check())
+
+async def test_a_request_may_be_large(connect: Any) -> None:
+    async with ScriptedServer(StatusReply(200, "read")) as server:
+        client = await connect(server)
+        large = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3000000\r\n\r\n" + bytes(3_000_000)
+        await asyncio.get_running_loop().sock_sendall(client.sock, large)
+        await client.until(b"read")
+        assert len(server.requests[0].body) == 3_000_000

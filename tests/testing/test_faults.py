@@ -20,29 +20,23 @@ PIECES = [b"one", b"two"]
 CHUNKED = b"3\r\none\r\n3\r\ntwo\r\n"
 
 
-def test_a_reset_is_one_and_comes_behind_what_was_sent(run_async: Any, connect: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(RawReply(PIECES, ending=Ending.RESET)) as server:
-            client = await connect(server)
-            await client.ask()
-            with pytest.raises(ConnectionResetError):
-                await client.to_the_end()
-            assert client.body == CHUNKED
-            assert server.disconnects == 0
-
-    run_async(check())
-
-
-def test_a_fin_is_a_clean_end_inside_of_the_body(run_async: Any, connect: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(RawReply(PIECES, ending=Ending.FIN)) as server:
-            client = await connect(server)
-            await client.ask()
+async def test_a_reset_is_one_and_comes_behind_what_was_sent(connect: Any) -> None:
+    async with ScriptedServer(RawReply(PIECES, ending=Ending.RESET)) as server:
+        client = await connect(server)
+        await client.ask()
+        with pytest.raises(ConnectionResetError):
             await client.to_the_end()
-            assert client.body == CHUNKED
-            assert "transfer-encoding: chunked" in client.head
+        assert client.body == CHUNKED
+        assert server.disconnects == 0
 
-    run_async(check())
+
+async def test_a_fin_is_a_clean_end_inside_of_the_body(connect: Any) -> None:
+    async with ScriptedServer(RawReply(PIECES, ending=Ending.FIN)) as server:
+        client = await connect(server)
+        await client.ask()
+        await client.to_the_end()
+        assert client.body == CHUNKED
+        assert "transfer-encoding: chunked" in client.head
 
 
 @pytest.mark.parametrize(
@@ -53,31 +47,23 @@ def test_a_fin_is_a_clean_end_inside_of_the_body(run_async: Any, connect: Any) -
         StatusReply(200, b"onetwo", ending=Ending.FIN, write_size=2),
     ],
 )
-def test_a_short_body_ends_before_the_length_it_announced(
-    reply: Any, run_async: Any, connect: Any
-) -> None:
-    async def check() -> None:
-        async with ScriptedServer(reply) as server:
-            client = await connect(server)
-            await client.ask()
-            await client.to_the_end()
-            assert client.body == b"onetwo"
-            assert "content-length: 1006" in client.head
-
-    run_async(check())
+async def test_a_short_body_ends_before_the_length_it_announced(reply: Any, connect: Any) -> None:
+    async with ScriptedServer(reply) as server:
+        client = await connect(server)
+        await client.ask()
+        await client.to_the_end()
+        assert client.body == b"onetwo"
+        assert "content-length: 1006" in client.head
 
 
-def test_a_bad_chunk_arrives_alone_and_the_connection_stays(run_async: Any, connect: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(RawReply(PIECES, ending=Ending.BAD_CHUNK)) as server:
-            client = await connect(server)
-            await client.ask()
-            await client.until(CHUNKED)
-            assert client.body == CHUNKED
-            assert await client.packet() == b"no size\r\n"
-            assert await client.is_silent()
-
-    run_async(check())
+async def test_a_bad_chunk_arrives_alone_and_the_connection_stays(connect: Any) -> None:
+    async with ScriptedServer(RawReply(PIECES, ending=Ending.BAD_CHUNK)) as server:
+        client = await connect(server)
+        await client.ask()
+        await client.until(CHUNKED)
+        assert client.body == CHUNKED
+        assert await client.packet() == b"no size\r\n"
+        assert await client.is_silent()
 
 
 @pytest.mark.parametrize(
@@ -91,65 +77,49 @@ def test_a_bad_chunk_arrives_alone_and_the_connection_stays(run_async: Any, conn
         (RawReply([b"one"], interval=60, ending=Ending.FIN), b"3\r\none\r\n"),
     ],
 )
-def test_a_stall_is_silent_after_what_was_sent(
-    reply: Any, body: bytes, run_async: Any, connect: Any
-) -> None:
-    async def check() -> None:
-        async with ScriptedServer(reply) as server:
-            client = await connect(server)
-            await client.ask()
-            await client.until(b"\r\n\r\n" + body)
-            assert await client.is_silent()
-            assert client.body == body
-            client.sock.close()
-            await server.disconnected()
-
-    run_async(check())
+async def test_a_stall_is_silent_after_what_was_sent(reply: Any, body: bytes, connect: Any) -> None:
+    async with ScriptedServer(reply) as server:
+        client = await connect(server)
+        await client.ask()
+        await client.until(b"\r\n\r\n" + body)
+        assert await client.is_silent()
+        assert client.body == body
+        client.sock.close()
+        await server.disconnected()
 
 
 @pytest.mark.parametrize(
     "reply",
     [NoReply(Ending.STALL), NoReply(delay=60), Reply("x", delay=60), StatusReply(500, delay=60)],
 )
-def test_a_stall_may_come_before_the_headers(reply: Any, run_async: Any, connect: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(reply) as server:
+async def test_a_stall_may_come_before_the_headers(reply: Any, connect: Any) -> None:
+    async with ScriptedServer(reply) as server:
+        client = await connect(server)
+        await client.ask()
+        await server.received()
+        assert await client.is_silent()
+        client.sock.close()
+        await server.disconnected()
+
+
+async def test_no_reply_is_not_a_byte(connect: Any) -> None:
+    replies = [NoReply(), NoReply(Ending.RESET)]
+    async with ScriptedServer(*replies) as server:
+        closed, reset = [await connect(server) for _ in replies]
+        await closed.ask()
+        assert await closed.packet() == b""
+        await reset.ask()
+        with pytest.raises(ConnectionResetError):
+            await reset.packet()
+        assert server.disconnects == 0
+
+
+async def test_a_stale_connection_is_hung_up_on_and_a_fresh_one_answered(connect: Any) -> None:
+    async with ScriptedServer(lambda r: NoReply() if r.reused else "hello") as server:
+        for _ in range(2):
             client = await connect(server)
             await client.ask()
-            await server.received()
-            assert await client.is_silent()
-            client.sock.close()
-            await server.disconnected()
-
-    run_async(check())
-
-
-def test_no_reply_is_not_a_byte(run_async: Any, connect: Any) -> None:
-    async def check() -> None:
-        replies = [NoReply(), NoReply(Ending.RESET)]
-        async with ScriptedServer(*replies) as server:
-            closed, reset = [await connect(server) for _ in replies]
-            await closed.ask()
-            assert await closed.packet() == b""
-            await reset.ask()
-            with pytest.raises(ConnectionResetError):
-                await reset.packet()
-            assert server.disconnects == 0
-
-    run_async(check())
-
-
-def test_a_stale_connection_is_hung_up_on_and_a_fresh_one_answered(
-    run_async: Any, connect: Any
-) -> None:
-    async def check() -> None:
-        async with ScriptedServer(lambda r: NoReply() if r.reused else "hello") as server:
-            for _ in range(2):
-                client = await connect(server)
-                await client.ask()
-                await client.until(b"0\r\n\r\n")
-                await client.ask()
-                assert await client.packet() == b""
-            assert [request.reused for request in server.requests] == [False, True] * 2
-
-    run_async(check())
+            await client.until(b"0\r\n\r\n")
+            await client.ask()
+            assert await client.packet() == b""
+        assert [request.reused for request in server.requests] == [False, True] * 2

@@ -68,21 +68,17 @@ def test_a_failing_reply_fails_after_its_text(reply: Reply, error: type[Exceptio
     assert type(last.value.exception) is error
 
 
-def test_a_slow_reader_holds_it(run_async: Any) -> None:
+async def test_a_slow_reader_holds_it() -> None:
     seen: list[str] = []
-
-    async def check() -> None:
-        llm = ScriptedLLM("word " * 1000)
-        stream = llm.chat_stream("hi").pipe(ops.text(), rx_ops.do_action(seen.append))
-        async with rxagents.to_aiter(stream, capacity=8) as texts:
-            await anext(texts)
-            assert len(seen) <= 9
-            assert "".join([text async for text in texts]) == " word" * 999 + " "
-
-    run_async(check())
+    llm = ScriptedLLM("word " * 1000)
+    stream = llm.chat_stream("hi").pipe(ops.text(), rx_ops.do_action(seen.append))
+    async with rxagents.to_aiter(stream, capacity=8) as texts:
+        await anext(texts)
+        assert len(seen) <= 9
+        assert "".join([text async for text in texts]) == " word" * 999 + " "
 
 
-def test_a_consumers_exception_is_raised_by_whoever_awaits(run_async: Any) -> None:
+def test_a_consumers_exception_is_raised_by_whoever_awaits() -> None:
     def fail(chunk: object) -> None:
         raise KeyError("mine")
 

@@ -20,82 +20,59 @@ async def post(server: ScriptedServer) -> tuple[int, dict[str, str], bytes]:
             return response.status, dict(response.headers), await response.read()
 
 
-def test_a_reply_is_an_event_stream_with_its_end_marker(run_async: Any) -> None:
-    async def check() -> None:
-        reply = Reply("a b", tool_calls=[ToolCall("c", "f", "{}")], usage=Usage(1, 2, 3))
-        async with ScriptedServer(reply) as server:
-            status, headers, body = await post(server)
-        assert (status, headers["Content-Type"]) == (200, "text/event-stream")
-        assert body.count(b"data: {") == 7
-        assert body.endswith(b"data: [DONE]\n\n")
-
-    run_async(check())
+async def test_a_reply_is_an_event_stream_with_its_end_marker() -> None:
+    reply = Reply("a b", tool_calls=[ToolCall("c", "f", "{}")], usage=Usage(1, 2, 3))
+    async with ScriptedServer(reply) as server:
+        status, headers, body = await post(server)
+    assert (status, headers["Content-Type"]) == (200, "text/event-stream")
+    assert body.count(b"data: {") == 7
+    assert body.endswith(b"data: [DONE]\n\n")
 
 
-def test_requests_are_kept_and_replies_taken_in_turn(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(StatusReply(503, {"a": 1}, {"Retry-After": "1"}), "x") as server:
-            status, headers, body = await post(server)
-            assert (status, headers["Retry-After"], body) == (503, "1", b'{"a":1}')
-            assert (await post(server))[0] == (await post(server))[0] == 200
-        request = server.requests[0]
-        assert (request.method, request.path) == ("POST", "/v1/chat/completions")
-        assert (request.headers["x-mine"], request.json()) == ("1", {"model": "m"})
-
-    run_async(check())
+async def test_requests_are_kept_and_replies_taken_in_turn() -> None:
+    async with ScriptedServer(StatusReply(503, {"a": 1}, {"Retry-After": "1"}), "x") as server:
+        status, headers, body = await post(server)
+        assert (status, headers["Retry-After"], body) == (503, "1", b'{"a":1}')
+        assert (await post(server))[0] == (await post(server))[0] == 200
+    request = server.requests[0]
+    assert (request.method, request.path) == ("POST", "/v1/chat/completions")
+    assert (request.headers["x-mine"], request.json()) == ("1", {"model": "m"})
 
 
-def test_a_function_answers_what_it_is_asked(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(lambda request: f"to {request.json()['model']}") as server:
-            assert b'" m"' in (await post(server))[2]
-
-    run_async(check())
+async def test_a_function_answers_what_it_is_asked() -> None:
+    async with ScriptedServer(lambda request: f"to {request.json()['model']}") as server:
+        assert b'" m"' in (await post(server))[2]
 
 
 @pytest.mark.parametrize("provider", [rxagents.Gemini, rxagents.Ollama])
-def test_a_reply_that_a_wire_cannot_tell_is_refused_with_its_reason(
-    provider: Any, run_async: Any
-) -> None:
-    async def check() -> None:
-        reply = Reply(tool_calls=[ToolCall("c", "add", "{half")])
-        async with ScriptedServer(reply) as server:
-            url = f"http://127.0.0.1:{server.port}"
-            async with provider("m", base_url=url, api_key="k") as llm:
-                with pytest.raises(rxagents.BadRequestError, match=r"script's reply.*'add'"):
-                    await llm.chat("hi")
-
-    run_async(check())
+async def test_a_reply_that_a_wire_cannot_tell_is_refused_with_its_reason(provider: Any) -> None:
+    reply = Reply(tool_calls=[ToolCall("c", "add", "{half")])
+    async with ScriptedServer(reply) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        async with provider("m", base_url=url, api_key="k") as llm:
+            with pytest.raises(rxagents.BadRequestError, match=r"script's reply.*'add'"):
+                await llm.chat("hi")
 
 
-def test_raw_pieces_arrive_as_they_are(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(RawReply([b"a", b"", b"bc"], "text/plain")) as server:
-            assert (await post(server))[2] == b"abc"
-
-    run_async(check())
+async def test_raw_pieces_arrive_as_they_are() -> None:
+    async with ScriptedServer(RawReply([b"a", b"", b"bc"], "text/plain")) as server:
+        assert (await post(server))[2] == b"abc"
 
 
-def test_an_aborted_connection_is_seen_as_one(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(Reply("a b", ending=Ending.RESET)) as server:
-            with pytest.raises(aiohttp.ClientError):
-                await post(server)
-
-    run_async(check())
+async def test_an_aborted_connection_is_seen_as_one() -> None:
+    async with ScriptedServer(Reply("a b", ending=Ending.RESET)) as server:
+        with pytest.raises(aiohttp.ClientError):
+            await post(server)
 
 
-def test_a_client_that_leaves_is_counted_and_stopping_does_not_wait(run_async: Any) -> None:
-    async def check() -> None:
-        async with ScriptedServer(Reply("a", ending=Ending.STALL)) as server:
-            leaving = asyncio.ensure_future(post(server))
-            await server.received()
-            leaving.cancel()
-            await asyncio.gather(leaving, return_exceptions=True)
-            await asyncio.wait_for(server.disconnected(), 5)
-            assert server.disconnects == 1
-
-    run_async(check())
+async def test_a_client_that_leaves_is_counted_and_stopping_does_not_wait() -> None:
+    async with ScriptedServer(Reply("a", ending=Ending.STALL)) as server:
+        leaving = asyncio.ensure_future(post(server))
+        await server.received()
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        await asyncio.wait_for(server.disconnected(), 5)
+        assert server.disconnects == 1
 
 
 def test_a_server_without_replies_is_refused() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import re
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -101,16 +101,8 @@ async def refusal(made: Tool, **arguments: Any) -> str:
     return str(failure.value)
 
 
-def with_site(check: Callable[[Site], Any], run_async: Any) -> None:
-    async def run() -> None:
-        async with a_site() as site:
-            await check(site)
-
-    run_async(run())
-
-
-def test_status_url_type_and_text_are_returned(run_async: Any) -> None:
-    async def check(site: Site) -> None:
+async def test_status_url_type_and_text_are_returned() -> None:
+    async with a_site() as site:
         site.answer("/a?b=c", '{"ok": true}', content_type="application/json")
         site.answer("/gone", "Gone for good", status="410 Gone")
         assert await ask(OPEN, url=site.url("/a?b=c")) == (
@@ -121,11 +113,9 @@ def test_status_url_type_and_text_are_returned(run_async: Any) -> None:
         assert gone.startswith("HTTP 410 Gone\n")
         assert gone.endswith("\n\nGone for good")
 
-    with_site(check, run_async)
 
-
-def test_method_headers_and_body_are_sent(run_async: Any) -> None:
-    async def check(site: Site) -> None:
+async def test_method_headers_and_body_are_sent() -> None:
+    async with a_site() as site:
         site.answer("/", "made", status="201 Created")
         headers = {"Content-Type": "application/json", "X-Key": KEY}
         await ask(OPEN, url=site.url(), method="PUT", headers=headers, body='{"a": "ü"}')
@@ -135,24 +125,19 @@ def test_method_headers_and_body_are_sent(run_async: Any) -> None:
         assert request.lower().count("content-type") == 1
         assert request.endswith('\r\n\r\n{"a": "ü"}')
 
-    with_site(check, run_async)
 
-
-def test_nothing_of_the_machine_is_sent(
-    run_async: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+async def test_nothing_of_the_machine_is_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-
-    async def check(site: Site) -> None:
+    async with a_site() as site:
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
         site.answer("/", "", set_cookie="a=b")
         await ask(OPEN, url=site.url())
         await ask(OPEN, url=site.url())
         assert not any("cookie" in r.lower() or "authorization" in r.lower() for r in site.requests)
         assert len(site.requests) == 2
-
-    with_site(check, run_async)
 
 
 @pytest.mark.parametrize(
@@ -167,16 +152,14 @@ def test_nothing_of_the_machine_is_sent(
         (b"\x00\x01", "application/octet-stream", "(The body is not text, and not shown.)"),
     ],
 )
-def test_only_text_is_shown(body: bytes, kind: str, shown: str, run_async: Any) -> None:
-    async def check(site: Site) -> None:
+async def test_only_text_is_shown(body: bytes, kind: str, shown: str) -> None:
+    async with a_site() as site:
         site.answer("/", body, content_type=kind)
         assert (await ask(OPEN, url=site.url())).partition("\n\n")[2] == shown
 
-    with_site(check, run_async)
 
-
-def test_a_long_body_is_cut_and_that_is_said(run_async: Any) -> None:
-    async def check(site: Site) -> None:
+async def test_a_long_body_is_cut_and_that_is_said() -> None:
+    async with a_site() as site:
         small = http_request_tool(allow_private=True, max_bytes=10)
         site.answer("/", "0123456789")
         site.answer("/long", "0123456789" * 100_000)
@@ -185,16 +168,12 @@ def test_a_long_body_is_cut_and_that_is_said(run_async: Any) -> None:
             "\n\n0123456789\n(Cut here: the body is longer than 10 bytes.)"
         )
 
-    with_site(check, run_async)
 
-
-def test_time_is_limited(run_async: Any) -> None:
-    async def check(site: Site) -> None:
+async def test_time_is_limited() -> None:
+    async with a_site() as site:
         site.answers["/"] = b"hang"
         quick = http_request_tool(allow_private=True, timeout=0.05)
         assert "did not answer within 0.05 seconds" in await refusal(quick, url=site.url())
-
-    with_site(check, run_async)
 
 
 @pytest.mark.parametrize(
@@ -206,13 +185,11 @@ def test_time_is_limited(run_async: Any) -> None:
         *("169.254.169.254", "100.100.100.200", "10.0.0.1", "192.168.0.1", "224.0.0.1"),
     ],
 )
-def test_addresses_that_are_not_public_are_not_connected_to(host: str, run_async: Any) -> None:
-    async def check(site: Site) -> None:
+async def test_addresses_that_are_not_public_are_not_connected_to(host: str) -> None:
+    async with a_site() as site:
         said = await refusal(http_request, url=site.url(host=host))
         assert REFUSED.search(said), said
         assert site.connections == 0
-
-    with_site(check, run_async)
 
 
 @pytest.mark.parametrize(
@@ -242,12 +219,11 @@ def test_public(address: str) -> None:
     assert is_public(address)
 
 
-def test_the_address_that_is_checked_is_the_one_that_is_connected_to(
-    run_async: Any, monkeypatch: pytest.MonkeyPatch
+async def test_the_address_that_is_checked_is_the_one_that_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A name that changes its mind, as in DNS rebinding, gains nothing."""
-
-    async def check(site: Site) -> None:
+    async with a_site() as site:
         lookups: list[Any] = []
 
         def rebinding(host: Any, port: Any, *_: Any, **__: Any) -> list[Any]:
@@ -263,21 +239,16 @@ def test_the_address_that_is_checked_is_the_one_that_is_connected_to(
         assert "public internet" in await refusal(quick, url=site.url(host="rebinding.example"))
         assert site.connections == 0
 
-    with_site(check, run_async)
 
-
-def test_a_redirect_to_another_address_is_checked_too(
-    run_async: Any, monkeypatch: pytest.MonkeyPatch
+async def test_a_redirect_to_another_address_is_checked_too(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(_module, "is_public", lambda address: address == "127.0.0.1")
-
-    async def check(site: Site) -> None:
+    async with a_site() as site:
         for host in ("127.0.0.2", "2130706434", "[::ffff:127.0.0.2]"):
             site.redirect("/", site.url(host=host))
             assert REFUSED.search(await refusal(http_request, url=site.url()))
         assert all("127.0.0.1" in request for request in site.requests)
-
-    with_site(check, run_async)
 
 
 @pytest.mark.parametrize(
@@ -300,32 +271,28 @@ def test_a_redirect_to_another_address_is_checked_too(
         (f"http://{'a' * 300}/", "cannot be a host 'aaa"),
     ],
 )
-def test_urls_that_are_not_usable_are_refused(url: str, sentence: str, run_async: Any) -> None:
-    said = run_async(refusal(http_request, url=url))
+async def test_urls_that_are_not_usable_are_refused(url: str, sentence: str) -> None:
+    said = await refusal(http_request, url=url)
     assert any(part in said for part in sentence.split("|")), said
 
 
 @pytest.mark.parametrize(
     "location", ["file:///etc/passwd", "gopher://127.0.0.1/", "http://me:pw@127.0.0.1/", "http://["]
 )
-def test_redirects_are_held_to_the_same_rules(location: str, run_async: Any) -> None:
-    async def check(site: Site) -> None:
+async def test_redirects_are_held_to_the_same_rules(location: str) -> None:
+    async with a_site() as site:
         site.redirect("/", location)
         await refusal(OPEN, url=site.url())
         assert len(site.requests) == 1
 
-    with_site(check, run_async)
 
-
-def test_redirects_are_followed_up_to_five_times(run_async: Any) -> None:
-    async def check(site: Site) -> None:
+async def test_redirects_are_followed_up_to_five_times() -> None:
+    async with a_site() as site:
         for number in range(6):
             site.redirect(f"/{number}", f"{number + 1}")
         site.answer("/6", "there")
         assert (await ask(OPEN, url=site.url("/1"))).endswith("there")
         assert "more than 5 times" in await refusal(OPEN, url=site.url("/0"))
-
-    with_site(check, run_async)
 
 
 @pytest.mark.parametrize(
@@ -340,10 +307,10 @@ def test_redirects_are_followed_up_to_five_times(run_async: Any) -> None:
         ("308 Permanent Redirect", "POST", "POST", True),
     ],
 )
-def test_a_redirect_changes_the_method_as_browsers_do(
-    status: str, method: str, then: str, body: bool, run_async: Any
+async def test_a_redirect_changes_the_method_as_browsers_do(
+    status: str, method: str, then: str, body: bool
 ) -> None:
-    async def check(site: Site) -> None:
+    async with a_site() as site:
         site.redirect("/", "/new", status)
         site.answer("/new", "")
         sent = None if method == "HEAD" else "text"
@@ -351,11 +318,9 @@ def test_a_redirect_changes_the_method_as_browsers_do(
         assert site.requests[1].startswith(f"{then} /new ")
         assert site.requests[1].endswith("\r\n\r\ntext") == body
 
-    with_site(check, run_async)
 
-
-def test_keys_and_bodies_stay_with_their_origin(run_async: Any) -> None:
-    async def check(site: Site) -> None:
+async def test_keys_and_bodies_stay_with_their_origin() -> None:
+    async with a_site() as site:
         async with a_site() as other:
             other.answer("/", "there")
             headers = {"Authorization": KEY, "X-Api-Key": KEY, "Cookie": KEY, "Accept": "a/b"}
@@ -371,19 +336,15 @@ def test_keys_and_bodies_stay_with_their_origin(run_async: Any) -> None:
             assert "send the request there" in said
             assert len(other.requests) == 1
 
-    with_site(check, run_async)
 
-
-def test_only_allowed_hosts_are_asked(run_async: Any) -> None:
-    async def check(site: Site) -> None:
+async def test_only_allowed_hosts_are_asked() -> None:
+    async with a_site() as site:
         narrow = http_request_tool(allowed_hosts=["127.0.0.1"], allow_private=True)
         site.answer("/", "here")
         site.redirect("/away", site.url(host="localhost"))
         assert (await ask(narrow, url=site.url())).endswith("here")
         for url in (site.url(host="localhost"), site.url("/away"), "http://example.com/"):
             assert "is not allowed. Use one of 127.0.0.1" in await refusal(narrow, url=url)
-
-    with_site(check, run_async)
 
 
 @pytest.mark.parametrize(
@@ -399,21 +360,19 @@ def test_only_allowed_hosts_are_asked(run_async: Any) -> None:
         *({name: "5"} for name in ("content-length ", "transfer-encoding\t", "x y", "ü", "x\n")),
     ],
 )
-def test_headers_that_would_change_the_connection_are_refused(
-    headers: dict[str, str], run_async: Any
+async def test_headers_that_would_change_the_connection_are_refused(
+    headers: dict[str, str],
 ) -> None:
-    async def check(site: Site) -> None:
+    async with a_site() as site:
         said = await refusal(OPEN, url=site.url(), headers=headers)
         assert "cannot be set" in said or "line ends" in said
         assert site.requests == []
 
-    with_site(check, run_async)
 
-
-def test_methods_are_those_of_the_schema(run_async: Any) -> None:
+async def test_methods_are_those_of_the_schema() -> None:
     assert "DELETE" in http_request.parameters["properties"]["method"]["enum"]
     with pytest.raises(ToolArgumentsError, match="TRACE"):
-        run_async(ask(http_request, url="http://example.com", method="TRACE"))
+        await ask(http_request, url="http://example.com", method="TRACE")
 
 
 @pytest.mark.parametrize(
@@ -428,33 +387,29 @@ def test_methods_are_those_of_the_schema(run_async: Any) -> None:
         (b"HTTP/1.1 200 OK\r\nx: " + b"a" * 100_000 + b"\r\n\r\n", "no whole answer"),
     ],
 )
-def test_a_broken_answer_is_told(answer: bytes, sentence: str, run_async: Any) -> None:
-    async def check(site: Site) -> None:
+async def test_a_broken_answer_is_told(answer: bytes, sentence: str) -> None:
+    async with a_site() as site:
         site.answers["/?key=" + KEY] = answer
         said = await refusal(OPEN, url=site.url(f"/?key={KEY}"), headers={"x": KEY})
         assert sentence in said
 
-    with_site(check, run_async)
 
-
-def test_no_connection_is_told_without_the_url(run_async: Any) -> None:
+async def test_no_connection_is_told_without_the_url() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        said = run_async(refusal(OPEN, url=f"http://127.0.0.1:{port}/?key={KEY}"))
+        said = await refusal(OPEN, url=f"http://127.0.0.1:{port}/?key={KEY}")
     assert said.startswith(f"Cannot connect to 127.0.0.1:{port}.")
 
 
-def test_dispose_closes_the_connection(run_async: Any) -> None:
-    async def check(site: Site) -> None:
+async def test_dispose_closes_the_connection() -> None:
+    async with a_site() as site:
         site.answers["/"] = b"hang"
         task = asyncio.ensure_future(ask(OPEN, url=site.url()))
         await site.asked.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-
-    with_site(check, run_async)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""Run a coroutine on a loop of its own, and fail if it leaves anything behind.
+
+`tests/conftest.py` runs every `async def` test with `run_async`. A test calls it directly only
+where it needs more than one loop: hypothesis runs a loop for each example.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from virtual_loop import VirtualLoop
+
+T = TypeVar("T")
+
+_SECONDS = 30
+"""How long a test may hang in real time; a virtual loop fails by itself when it can only wait."""
+
+_LAST_TURNS = 5
+"""Loop turns that a cancelled task may take to end."""
+
+debug = False
+"""Whether loops run in asyncio's debug mode, which extracts a stack for each task (`--full`)."""
+
+
+def run_async(
+    work: Awaitable[T], errors: list[Exception] | None = None, *, virtual_time: bool = False
+) -> T:
+    """Run `work`; fail if it leaves a task, a timer, a socket or an error in the loop's handler.
+
+    Args:
+        work: The coroutine.
+        errors: Receives what reaches the loop's exception handler; must be empty at the end.
+        virtual_time: Whether to run on a `VirtualLoop`.
+    """
+    unseen: list[Exception] = [] if errors is None else errors
+
+    def keep(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        unseen.append(context.get("exception") or RuntimeError(context["message"]))
+
+    async def supervised() -> T:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(keep)
+        if isinstance(loop, VirtualLoop):
+            result = await work
+        else:
+            result = await asyncio.wait_for(work, _SECONDS)
+        for _ in range(_LAST_TURNS):
+            await asyncio.sleep(0)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not tasks, f"tasks left: {tasks}"
+        if isinstance(loop, VirtualLoop):
+            assert not loop.timers, f"timers left: {loop.timers}"
+        return result
+
+    factory = VirtualLoop if virtual_time else None
+    try:
+        with asyncio.Runner(loop_factory=factory, debug=debug) as runner:
+            result = runner.run(supervised())
+    finally:
+        gc.collect()  # a leaked socket or transport warns only when it is collected
+    assert not unseen, f"errors in the loop's exception handler: {unseen}"
+    return result
