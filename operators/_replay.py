@@ -10,7 +10,6 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from rxagents.core.errors import BackpressureError
-from rxagents.runtime.bridge import bridge_of
 from rxagents.runtime.timed_scope import TimedScope
 
 T = TypeVar("T")
@@ -100,7 +99,9 @@ class Reader(Generic[T]):
     ) -> None:
         self._observer = observer
         self._scope = scope
-        self._bridge = bridge_of(scope.scheduler)
+        # Reads at once, and not on the next loop turn: else a source that waits at the same gate
+        # would deliver newer items first.
+        self._on_gate_open = scope.guarded(self._read)
         self._past = past
         self._is_paused = past.first_id < past.next_id
         self._next_id = 0 if self._is_paused else past.next_id
@@ -123,17 +124,6 @@ class Reader(Generic[T]):
         if not self._is_paused:
             self._read()
 
-    def _go_on(self) -> None:
-        """Read at once: a source that the same gate held up must not come before what waits."""
-        if self._scope.is_disposed:
-            return
-        try:
-            self._read()
-        except Exception as error:
-            self._scope.dispose()
-            if self._bridge is not None:
-                self._bridge.fail(error)
-
     def _read(self) -> None:
         past = self._past
         self._next_id = max(self._next_id or past.first_id, past.start_id)
@@ -143,7 +133,7 @@ class Reader(Generic[T]):
                 self._observer.on_error(BackpressureError(_TOO_FAR_BEHIND))
                 return
             if self._scope.gate.closed:
-                self._scope.gate.when_open(self._go_on)
+                self._scope.gate.when_open(self._on_gate_open)
                 return
             item = past.get(self._next_id)
             self._next_id += 1

@@ -12,9 +12,9 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.bridge import Bridge, Gate, bridge_of
-from rxagents.runtime.loop import running_loop, runs_here
+from rxagents.runtime.loop import run_on_loop, running_loop
+from rxagents.runtime.reporting import report_unhandled
 
 T = TypeVar("T")
 
@@ -38,11 +38,7 @@ class Sharing(Generic[T]):
         self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         """Join the run, start one, or tell how it ended."""
-        try:
-            loop = running_loop()
-        except ConfigurationError as error:
-            observer.on_error(error)
-            return Disposable()
+        loop = running_loop()
         subscriber = Subscriber(observer, loop, bridge_of(scheduler))
         if self._ended:
             loop.call_soon(subscriber.end, self._error)
@@ -122,11 +118,8 @@ class Subscriber(Generic[T]):
             self.report(failure)
 
     def report(self, error: Exception) -> None:
-        """Tell whoever awaits the subscriber, or else the loop, of an exception."""
-        if self.bridge is not None and not self.bridge.closed:
-            self.bridge.fail(error)
-        else:
-            _report_to_loop(self._loop, error)
+        """Report what the subscriber raised to the code that awaits it, or else to the loop."""
+        report_unhandled(error, self._loop, self.bridge)
 
     def when_wanted(self, callback: Callable[[], None]) -> None:
         """Call `callback` once when its gate opens, however often this is asked for."""
@@ -176,13 +169,7 @@ class SharedSubscription(Generic[T]):
     def leave(self, subscriber: Subscriber[T]) -> None:
         """Deliver nothing more to `subscriber`. Any thread may call it, at any time and often."""
         subscriber.stop()
-        if runs_here(self.loop):
-            self._remove(subscriber)
-            return
-        try:
-            self.loop.call_soon_threadsafe(self._remove, subscriber)
-        except RuntimeError:
-            """The loop is closed, and the run with it."""
+        run_on_loop(self.loop, self._remove, subscriber)
 
     def _remove(self, subscriber: Subscriber[T]) -> None:
         if subscriber not in self._subscribers:
@@ -256,15 +243,8 @@ class SharedSubscription(Generic[T]):
         subscribers, self._subscribers = self._subscribers, ()
         self._sharing.forget(self)
         self._close()
-        bridges = {one.bridge for one in subscribers if one.bridge and not one.bridge.closed}
+        awaiting = {one.bridge for one in subscribers if one.bridge and not one.bridge.closed}
         for subscriber in subscribers:
             subscriber.stop()
-        for bridge in bridges:
-            bridge.fail(error)
-        if not bridges:
-            _report_to_loop(self.loop, error)
-
-
-def _report_to_loop(loop: asyncio.AbstractEventLoop, error: Exception) -> None:
-    """Tell the loop's exception handler of an exception that nobody awaits."""
-    loop.call_exception_handler({"message": "A stream's subscriber raised", "exception": error})
+        for bridge in awaiting or [None]:
+            report_unhandled(error, self.loop, bridge)

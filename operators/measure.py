@@ -12,7 +12,7 @@ from rxagents.core.checks import checked_function
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.events import Complete, Reasoning, StreamEvent, Token
 from rxagents.operators._measurement import Measurement
-from rxagents.runtime.loop import report as report_failure
+from rxagents.runtime.reporting import report_harmless
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
@@ -115,7 +115,7 @@ class _Meter:
         try:
             report(self._measurement())
         except Exception as error:
-            report_failure(error, "The report of measure raised")
+            report_harmless(error, "The report of measure raised")
 
     def _measurement(self) -> Measurement:
         start = self._start

@@ -14,8 +14,8 @@ from reactivex.disposable import Disposable
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import ErrorInfo
-from rxagents.runtime.loop import report
 from rxagents.runtime.recording import RecordedLine
+from rxagents.runtime.reporting import report_harmless
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
@@ -121,7 +121,7 @@ class _Recorder(Generic[T]):
             try:
                 file.close()
             except Exception as error:
-                report(error, "A recording is not whole")
+                report_harmless(error, "A recording is not whole")
 
     def _write(self, line: RecordedLine[T]) -> None:
         if self._file is None:
@@ -129,7 +129,7 @@ class _Recorder(Generic[T]):
         try:
             self._file.write(self._encode(line) + b"\n")
         except Exception as error:
-            report(error, "A recording was given up")
+            report_harmless(error, "A recording was given up")
             with suppress(Exception):
                 self._file.close()
             self._file = None

@@ -10,7 +10,7 @@ from reactivex import Observable, abc
 
 from rxagents.core.checks import checked_function
 from rxagents.core.errors import ConfigurationError
-from rxagents.runtime.loop import report
+from rxagents.runtime.reporting import report_harmless
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -93,7 +93,7 @@ def _after(watch: Callable[P, object] | None, hand_on: Callable[P, None]) -> Cal
         try:
             watch(*args, **kwargs)
         except Exception as error:
-            report(error, "A watcher of a stream raised")
+            report_harmless(error, "A watcher of a stream raised")
         hand_on(*args, **kwargs)
 
     return watch_and_hand_on

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
+from functools import partial
 from threading import RLock
 from typing import TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
-from reactivex.scheduler import VirtualTimeScheduler
 
 from rxagents.core.errors import ConfigurationError
+from rxagents.runtime.loop import run_on_loop
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution.items import is_in_tool
 
@@ -86,8 +86,7 @@ class _Ticket:
     """A run's place in the queue."""
 
     def __init__(self, scope: TimedScope, begin: Callable[[], None]) -> None:
-        is_virtual = isinstance(scope.scheduler, VirtualTimeScheduler)
-        self._loop = None if is_virtual else asyncio.get_running_loop()
+        self._loop = scope.loop
         self._context = copy_context()  # the run shall not see what belongs to the one before it
         self._context.run(_holding.set, (*_holding.get(), self))
         self._context.run(is_in_tool.set, False)
@@ -95,23 +94,15 @@ class _Ticket:
         self._is_called = False
 
     def call(self) -> bool:
-        """Let the run begin, on its own loop, if it has not yet; return whether it still can.
+        """Start the run on its own loop if it has not started; return whether it can still run.
 
-        A loop that has ended took its runs with it, without a word.
+        A closed loop ended its runs without notice.
         """
-        if self._loop is not None and self._loop.is_closed():
-            return False
+        loop = self._loop
         if not self._is_called:
             self._is_called = True
-            return self._begin()
-        return True
-
-    def _begin(self) -> bool:
-        if self._loop is None:
-            self._start.start(0)
-            return True
-        try:
-            self._loop.call_soon_threadsafe(self._start.start, 0, context=self._context)
-        except RuntimeError:  # it was closed just now
-            return False
-        return True
+            if loop is None:
+                self._start.start(0)
+            else:
+                run_on_loop(loop, partial(self._context.run, self._start.start, 0))
+        return loop is None or not loop.is_closed()

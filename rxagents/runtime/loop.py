@@ -1,18 +1,22 @@
-"""The running event loop, or what to do without one."""
+"""Find the running event loop, and run code on its thread."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
+from collections.abc import Callable
+from contextlib import suppress
 
-from rxagents.core.errors import ConfigurationError, RxAgentsError
+from rxagents.core.errors import ConfigurationError
 
 
 def running_loop() -> asyncio.AbstractEventLoop:
     """Return the running loop.
 
+    Our sources call this in their `subscribe` function and let the error pass: reactivex hands
+    what `subscribe` raises to `on_error`, or raises it where the subscriber gave no `on_error`.
+
     Raises:
-        ConfigurationError: None is running here.
+        ConfigurationError: No loop is running on this thread.
     """
     try:
         return asyncio.get_running_loop()
@@ -24,33 +28,23 @@ def running_loop() -> asyncio.AbstractEventLoop:
 
 
 def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether this is the thread of `loop`, and it runs."""
+    """Return whether `loop` is running on this thread."""
     try:
         return asyncio.get_running_loop() is loop
     except RuntimeError:
         return False
 
 
-def report(error: Exception, message: str) -> None:
-    """Tell of an exception that harms nobody and that nobody awaits.
+def run_on_loop(
+    loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: object
+) -> None:
+    """Call `callback(*args)` on the thread of `loop`: now if this is it, else in its next turn.
 
-    The loop's exception handler is told; without a loop, the logger `rxagents`.
+    Any thread may call it. If the loop is closed, nothing happens: it has no timer, task or
+    subscriber left that needs the call.
     """
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        logging.getLogger("rxagents").warning(message, exc_info=error)
-    else:
-        loop.call_exception_handler({"message": message, "exception": error})
-
-
-def as_exception(error: BaseException) -> Exception:
-    """Return what a stream can fail with, and what does not end the program."""
-    if isinstance(error, Exception) and not isinstance(error, StopIteration):
-        return error
-    stopped = RxAgentsError(
-        f"The code behind the stream ended itself with {type(error).__name__}. Raise an Exception "
-        "in its place."
-    )
-    stopped.__cause__ = error
-    return stopped
+    if runs_here(loop):
+        callback(*args)
+        return
+    with suppress(RuntimeError):  # raised by a closed loop
+        loop.call_soon_threadsafe(callback, *args)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from rxagents.runtime.loop import runs_here
+from rxagents.runtime.loop import run_on_loop
 
 
 class TaskScope:
@@ -36,13 +36,7 @@ class TaskScope:
     def dispose(self) -> None:
         """Cancel the tasks. Any thread may call it, at any time and often; it never raises."""
         self.disposed = True
-        if runs_here(self._loop):
-            self._cancel()
-            return
-        try:
-            self._loop.call_soon_threadsafe(self._cancel)
-        except RuntimeError:
-            """The loop is closed, and its tasks with it."""
+        run_on_loop(self._loop, self._cancel)
 
     async def aclose(self) -> None:
         """Cancel the tasks and wait until they are over, except the one that calls."""

@@ -9,9 +9,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxagents.core.errors import ConfigurationError, StreamCancelledError
+from rxagents.core.errors import StreamCancelledError
 from rxagents.runtime.bridge import Bridge, Gate, bridge_of
-from rxagents.runtime.loop import as_exception, running_loop
+from rxagents.runtime.loop import running_loop
+from rxagents.runtime.reporting import as_exception, report_unhandled
 from rxagents.runtime.scope import TaskScope
 
 T = TypeVar("T")
@@ -78,11 +79,7 @@ def task_source(produce: Produce[T]) -> Observable[T]:
     def subscribe(
         observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        try:
-            loop = running_loop()
-        except ConfigurationError as error:
-            observer.on_error(error)
-            return Disposable()
+        loop = running_loop()
         bridge = bridge_of(scheduler)
         scope = TaskScope(loop)
         emitter = Emitter(observer, bridge.gate if bridge else Gate())
@@ -93,7 +90,7 @@ def task_source(produce: Produce[T]) -> Observable[T]:
         def finish(task: asyncio.Task[None]) -> None:
             if bridge is not None:
                 bridge.release(scope)
-            _finish(task, emitter, observer, scope, _reporter(loop, bridge))
+            _finish(task, emitter, observer, scope, bridge)
 
         task.add_done_callback(finish)
         return Disposable(scope.dispose)
@@ -101,23 +98,21 @@ def task_source(produce: Produce[T]) -> Observable[T]:
     return Observable(subscribe)
 
 
-Report: TypeAlias = Callable[[Exception, str], None]
-
-
 def _finish(
     task: asyncio.Task[None],
     emitter: Emitter[Any],
     observer: abc.ObserverBase[Any],
     scope: TaskScope,
-    report: Report,
+    bridge: Bridge | None,
 ) -> None:
+    loop = task.get_loop()
     failure = None if task.cancelled() else task.exception()
     try:
         if emitter.failure is not None:
             raise emitter.failure  # also where what the source held was cancelled after it
         if scope.disposed:
             if isinstance(failure, Exception) and _is_of_cleanup(failure):
-                report(failure, "A stream failed after it was disposed")
+                report_unhandled(failure, loop, bridge, "A stream failed after it was disposed")
         elif task.cancelled():
             cancelled = StreamCancelledError(_CANCELLED)
             observer.on_error(cancelled if task.cancelling() else as_exception(_SELF_CANCELLED))
@@ -126,7 +121,7 @@ def _finish(
         else:
             observer.on_error(as_exception(failure))
     except Exception as error:
-        report(error, "A stream's subscriber raised")
+        report_unhandled(error, loop, bridge)
 
 
 def _is_of_cleanup(failure: Exception) -> bool:
@@ -147,13 +142,3 @@ _CANCELLED = (
 
 _SELF_CANCELLED = asyncio.CancelledError()
 """Stands for one that the source's own code raised."""
-
-
-def _reporter(loop: asyncio.AbstractEventLoop, bridge: Bridge | None) -> Report:
-    def report(error: Exception, message: str) -> None:
-        if bridge is not None and not bridge.closed:
-            bridge.fail(error)
-        else:
-            loop.call_exception_handler({"message": message, "exception": error})
-
-    return report

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TypeAlias, TypeVar
 
@@ -12,9 +11,9 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 from reactivex.scheduler import VirtualTimeScheduler
 
-from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.bridge import Gate, bridge_of
-from rxagents.runtime.loop import running_loop, runs_here
+from rxagents.runtime.loop import run_on_loop, running_loop
+from rxagents.runtime.reporting import report_unhandled
 
 T = TypeVar("T")
 
@@ -35,6 +34,7 @@ class TimedScope:
 
     Attributes:
         scheduler: The same; hand it up to the sources.
+        loop: The running loop; `None` in virtual time.
         now: Returns the time in seconds, from any start.
         gate: Closed while the subscriber has enough.
 
@@ -42,20 +42,20 @@ class TimedScope:
         ConfigurationError: No loop is running, and time is not virtual.
     """
 
-    __slots__ = ("_bridge", "_held", "_loop", "gate", "now", "scheduler")
+    __slots__ = ("_bridge", "_held", "gate", "loop", "now", "scheduler")
 
     def __init__(self, scheduler: abc.SchedulerBase | None) -> None:
         self.scheduler = scheduler
         self._bridge = bridge_of(scheduler)
         self.gate = self._bridge.gate if self._bridge else Gate()
         self._held = CompositeDisposable()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.now: Callable[[], float]
         if isinstance(scheduler, VirtualTimeScheduler):
             self.now = lambda: scheduler.to_seconds(scheduler.now)
         else:
-            self._loop = running_loop()
-            self.now = self._loop.time
+            self.loop = running_loop()
+            self.now = self.loop.time
 
     @property
     def is_disposed(self) -> bool:
@@ -107,8 +107,20 @@ class TimedScope:
         self._held.add(timer.pending)
         return timer
 
-    def schedule(self, seconds: float, action: Callable[[], None]) -> abc.DisposableBase:
-        """Call `action` after `seconds`; what it raises ends the scope."""
+    def schedule(self, seconds: float, guarded: Callable[..., None]) -> abc.DisposableBase:
+        """Call what `self.guarded` returned after `seconds`."""
+        if self.loop is not None:
+            handle = self.loop.call_later(seconds, guarded)
+            return Disposable(partial(run_on_loop, self.loop, handle.cancel))
+        assert self.scheduler is not None, "time is the loop's or a scheduler's"
+        return self.scheduler.schedule_relative(seconds, guarded)
+
+    def guarded(self, action: Callable[[], None]) -> Callable[..., None]:
+        """Return a function that calls `action` while the scope lasts.
+
+        What `action` raises ends the scope. The function ignores its arguments, such as those
+        that a scheduler of reactivex passes.
+        """
 
         def act(*_: object) -> None:
             if self.is_disposed:
@@ -118,36 +130,15 @@ class TimedScope:
             except Exception as error:
                 self._fail(error)
 
-        if self._loop is not None:
-            handle = self._loop.call_later(seconds, act)
-            return Disposable(partial(_cancel, self._loop, handle))
-        assert self.scheduler is not None, "time is the loop's or a scheduler's"
-        return self.scheduler.schedule_relative(seconds, act)
+        return act
 
     def _fail(self, error: Exception) -> None:
         self.dispose()
-        if self._bridge is not None and not self._bridge.closed:
-            self._bridge.fail(error)
-        elif self._loop is not None:
-            self._loop.call_exception_handler({"message": _RAISED, "exception": error})
-        else:
-            raise error
+        report_unhandled(error, self.loop, self._bridge)
 
     def dispose(self) -> None:
         """Stop the timers and the sources. Any thread may call it, and often; it never raises."""
         self._held.dispose()
-
-
-_RAISED = "A stream's subscriber raised"
-
-
-def _cancel(loop: asyncio.AbstractEventLoop, handle: asyncio.TimerHandle) -> None:
-    """Cancel a timer of `loop`. Any thread may do so."""
-    if runs_here(loop):
-        handle.cancel()
-    else:
-        with suppress(RuntimeError):  # the loop is closed, and its timers with it
-            loop.call_soon_threadsafe(handle.cancel)
 
 
 class Timer:
@@ -157,18 +148,19 @@ class Timer:
         pending: What is to come; the scope stops it.
     """
 
-    __slots__ = ("_action", "_scope", "is_pending", "pending")
+    __slots__ = ("_action", "_guarded", "_scope", "is_pending", "pending")
 
     def __init__(self, scope: TimedScope, action: Callable[[], None]) -> None:
         self._scope = scope
         self._action = action
+        self._guarded = scope.guarded(self._act)
         self.pending = SerialDisposable()
         self.is_pending = False
 
     def start(self, seconds: float) -> None:
         """Act after `seconds`, and not at any earlier time that was asked for."""
         self.is_pending = True
-        self.pending.disposable = self._scope.schedule(seconds, self._act)
+        self.pending.disposable = self._scope.schedule(seconds, self._guarded)
 
     def stop(self) -> None:
         """Do not act."""
@@ -197,11 +189,7 @@ def timed(subscribe: Subscribe[T]) -> Observable[T]:
     def subscribe_(
         observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        try:
-            scope = TimedScope(scheduler)
-        except ConfigurationError as error:
-            observer.on_error(error)
-            return Disposable()
+        scope = TimedScope(scheduler)
         try:
             subscribe(observer, scope)
         except Exception:

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from msgspec import Struct
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable, SerialDisposable
+from reactivex.disposable import SerialDisposable
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from rxagents.core.chunks import StreamChunk
@@ -20,6 +20,7 @@ from rxagents.core.tools import ToolLike, to_tools
 from rxagents.providers.base_llm import BaseLLM
 from rxagents.runtime.bridge import Bridge, bridge_of
 from rxagents.runtime.loop import running_loop
+from rxagents.runtime.reporting import report_unhandled
 from rxagents.testing.answers.chat_completions import END, events
 from rxagents.testing.delivery import Ending
 from rxagents.testing.script import Reply, ReplyLike, to_reply
@@ -82,11 +83,7 @@ class ScriptedLLM(BaseLLM):
         def subscribe(
             observer: abc.ObserverBase[StreamChunk], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            try:
-                chosen = scheduler or AsyncIOScheduler(running_loop())
-            except ConfigurationError as error:
-                observer.on_error(error)
-                return Disposable()
+            chosen = scheduler or AsyncIOScheduler(running_loop())
             reply = self._replies[min(len(self.requests), len(self._replies) - 1)]
             self.requests.append(request)
             return _Playback(reply, observer, chosen, bridge_of(scheduler)).start()
@@ -130,9 +127,7 @@ class _Playback:
             self._play()
         except Exception as error:
             self._timer.dispose()
-            if self._bridge is None:
-                raise
-            self._bridge.fail(error)
+            report_unhandled(error, None, self._bridge)
         return None
 
     def _play(self) -> None:

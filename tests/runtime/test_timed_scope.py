@@ -103,7 +103,7 @@ async def test_after_dispose_no_timer_acts_or_is_left(virtual: bool) -> None:
     acted: list[int] = []
     timer = scope.timer(lambda: acted.append(1))
     timer.start(5)
-    scope.schedule(5, lambda: acted.append(2))
+    scope.timer(lambda: acted.append(2)).start(5)
     for _ in range(2):
         scope.dispose()
     timer.start(1)

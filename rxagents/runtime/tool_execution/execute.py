@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -17,7 +14,6 @@ from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from rxagents.core.errors import (
-    ConfigurationError,
     StreamCancelledError,
     ToolArgumentsError,
     ToolTimeoutError,
@@ -28,7 +24,7 @@ from rxagents.core.tool_context import ToolContext
 from rxagents.core.tools import Tool
 from rxagents.runtime.bridge import detached
 from rxagents.runtime.from_aiter import from_aiter
-from rxagents.runtime.loop import running_loop, runs_here
+from rxagents.runtime.loop import run_on_loop, running_loop
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution.items import items_of
 from rxagents.runtime.tool_execution.text import error_info, error_text, result_text
@@ -60,6 +56,8 @@ def execute(tool: Tool, call: ToolCall) -> Observable[ToolEvent]:
     """
 
     def subscribe(observer: abc.ObserverBase[ToolEvent], scope: TimedScope) -> None:
+        if not _is_called_on_the_loop(tool):
+            running_loop()  # without one the stream fails: the model cannot mend that
         _Execution(tool, call, observer, scope).start()
 
     return timed(subscribe)
@@ -109,12 +107,7 @@ class _Execution:
         if _is_called_on_the_loop(self._tool):
             self._follow(rx.defer(lambda _: _called(call)))
             return
-        try:
-            running_loop()
-        except ConfigurationError as error:
-            self._observer.on_error(error)  # which the model cannot mend
-        else:
-            self._follow(from_aiter(partial(items_of, self._tool.name, call)))
+        self._follow(from_aiter(partial(items_of, self._tool.name, call)))
 
     def _follow(self, items: Observable[object]) -> None:
         self._scope.subscribe(_on_the_loop(items), self._take, self._fail, self._complete)
@@ -190,23 +183,14 @@ def _on_the_loop(items: Observable[object]) -> Observable[object]:
         if isinstance(scheduler, VirtualTimeScheduler):
             return items.subscribe(observer, scheduler=scheduler)
         loop = running_loop()
-        hand_over = partial(_hand_over, loop)
         return items.subscribe(
-            partial(hand_over, observer.on_next),
-            partial(hand_over, observer.on_error),
-            partial(hand_over, observer.on_completed),
+            partial(run_on_loop, loop, observer.on_next),
+            partial(run_on_loop, loop, observer.on_error),
+            partial(run_on_loop, loop, observer.on_completed),
             scheduler=scheduler or AsyncIOScheduler(loop),
         )
 
     return Observable(subscribe)
-
-
-def _hand_over(loop: asyncio.AbstractEventLoop, notify: Callable[..., None], *told: object) -> None:
-    if runs_here(loop):
-        notify(*told)
-        return
-    with suppress(RuntimeError):  # the loop is closed: nobody listens any more
-        loop.call_soon_threadsafe(notify, *told)
 
 
 def _is_called_on_the_loop(tool: Tool) -> bool:

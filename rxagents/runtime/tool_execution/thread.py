@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
@@ -11,7 +10,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from rxagents.runtime.loop import as_exception
+from rxagents.runtime.loop import run_on_loop
+from rxagents.runtime.reporting import as_exception
 
 T = TypeVar("T")
 
@@ -53,8 +53,7 @@ class ToolThread:
             settle = partial(outcome.set_result, step())
         except BaseException as error:
             settle = partial(outcome.set_exception, as_exception(error))
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(_settle, outcome, settle)
+        run_on_loop(self._loop, _settle, outcome, settle)
 
 
 def _settle(outcome: asyncio.Future[Any], settle: Callable[[], None]) -> None:

@@ -1,0 +1,78 @@
+"""Report an exception that no stream delivers, once.
+
+`on_error` carries the source's failures only. What a consumer's callback, an operator's own code
+or a clean-up raises has no subscriber to go to; the functions here give it to exactly one other
+place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from rxagents.core.errors import RxAgentsError
+
+if TYPE_CHECKING:
+    from rxagents.runtime.bridge import Bridge
+
+
+def report_unhandled(
+    error: Exception,
+    loop: asyncio.AbstractEventLoop | None,
+    bridge: Bridge | None,
+    message: str = "A stream's subscriber raised",
+) -> None:
+    """Report what a subscriber, or code between it and the source, raised.
+
+    The code that awaits the stream raises it. Where no code does, the loop's exception handler
+    gets it.
+
+    Args:
+        error: What was raised.
+        loop: The loop of the subscription; `None` in virtual time.
+        bridge: The bridge of the code that awaits the stream, if there is one.
+        message: Says what happened; for the loop's exception handler.
+
+    Raises:
+        Exception: `error`, in virtual time, where the code that advances the clock gets it.
+    """
+    if bridge is not None and not bridge.closed:
+        bridge.fail(error)
+    elif loop is not None:
+        loop.call_exception_handler({"message": message, "exception": error})
+    else:
+        raise error
+
+
+def report_harmless(error: Exception, message: str) -> None:
+    """Report an exception after which the stream goes on, such as an observing callback's.
+
+    The running loop's exception handler gets it; without a loop, the logger `rxagents`.
+
+    Args:
+        error: What was raised.
+        message: Says what happened.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        logging.getLogger("rxagents").warning(message, exc_info=error)
+    else:
+        loop.call_exception_handler({"message": message, "exception": error})
+
+
+def as_exception(error: BaseException) -> Exception:
+    """Return `error` as an `Exception` that `on_error` may carry.
+
+    `SystemExit`, `KeyboardInterrupt`, `CancelledError` and `StopIteration` would end more than the
+    stream: they become the cause of an `RxAgentsError`.
+    """
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    stopped = RxAgentsError(
+        f"The code behind the stream ended itself with {type(error).__name__}. Raise an Exception "
+        "instead."
+    )
+    stopped.__cause__ = error
+    return stopped
