@@ -1,1 +1,1 @@
-"""The ground floor: what every stream, provider and agent speaks in. No I/O, no asyncio."""
+"""The lowest layer: the types that all other layers share. No I/O, no asyncio."""

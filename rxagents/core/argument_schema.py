@@ -1,4 +1,8 @@
-"""The JSON schema of a function's arguments, in a form that every provider can resolve."""
+"""Make JSON schemas of function arguments that every provider can resolve.
+
+Schemas are inlined: not all hosts that serve models follow `$ref`. Only a type that contains
+itself keeps its references, since it cannot be inlined.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +19,14 @@ _REFERENCE = "#/$defs/"
 
 
 class _RecursiveError(Exception):
-    """A definition holds itself."""
+    """A definition contains itself."""
 
 
 def schema_of(arguments: type[msgspec.Struct]) -> Schema:
     """Return the schema of `arguments`.
 
-    Definitions stand where they are used, since not all hosts follow references; where one holds
-    itself, all stay under `$defs`.
+    Definitions are inlined where they are used, since not all hosts follow references. If one
+    definition contains itself, all of them stay under `$defs`.
 
     Raises:
         TypeError: A type has no schema.
@@ -39,17 +43,17 @@ def schema_of(arguments: type[msgspec.Struct]) -> Schema:
 
 
 def strict_schema(schema: Schema, optional: Collection[str]) -> Schema:
-    """Return `schema` as OpenAI's strict mode wants it.
+    """Return `schema` in the form that OpenAI's strict mode requires.
 
-    All fields are required and no others allowed; an argument that may be left out may be null
-    in its place (https://platform.openai.com/docs/guides/structured-outputs#supported-schemas).
+    All fields are required and no others are allowed; an optional argument becomes nullable
+    instead (https://platform.openai.com/docs/guides/structured-outputs#supported-schemas).
 
     Args:
-        schema: Of an object.
-        optional: The arguments that may be left out.
+        schema: The schema of an object.
+        optional: The names of the optional arguments.
 
     Raises:
-        ConfigurationError: A part of it cannot be strict.
+        ConfigurationError: A part of the schema has no strict form.
     """
     strict = _strict(schema)
     for name in optional:
@@ -62,7 +66,7 @@ def _name(reference: Schema) -> str:
 
 
 def _with_parts(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
-    """Return `schema` with the schemas right below it changed."""
+    """Return `schema` with `change` applied to each schema one level below."""
     changed = dict(schema)
     for key in {"properties", "$defs"} & set(schema):
         changed[key] = {name: change(part) for name, part in schema[key].items()}
@@ -81,7 +85,7 @@ def _inlined(schema: Schema, definitions: dict[str, Schema], above: tuple[str, .
             raise _RecursiveError
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         return {**_inlined(definitions[name], definitions, (*above, name)), **beside}
-    # A discriminator maps to definitions, which are gone; the tags themselves say the same.
+    # A discriminator refers to definitions, which are inlined; the tags carry the same information.
     kept = {key: value for key, value in schema.items() if key != "discriminator"}
     return _with_parts(kept, lambda part: _inlined(part, definitions, above))
 
@@ -90,14 +94,14 @@ def _strict(schema: Schema) -> Schema:
     kept = {key: value for key, value in schema.items() if key != "default"}
     if not kept.keys() - {"description"}:
         raise ConfigurationError(
-            "A strict tool's arguments need types: annotate each parameter with one other than "
-            "Any, or leave strict out."
+            "A strict tool needs typed arguments: annotate each parameter with a type other than "
+            "Any, or omit strict."
         )
     if kept.get("type") == "object":
         if "properties" not in kept:
             raise ConfigurationError(
-                "A strict tool cannot take a dict, whose keys no schema tells: take a Struct or a "
-                "dataclass in its place, or leave strict out."
+                "A strict tool cannot take a dict, since a schema does not list its keys: use a "
+                "msgspec.Struct or a dataclass, or omit strict."
             )
         kept |= {"required": list(kept["properties"]), "additionalProperties": False}
     return _with_parts(kept, _strict)

@@ -1,4 +1,4 @@
-"""From a model's arguments to the call of a Python function."""
+"""Convert a model's arguments to the call of a Python function."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ _PATH = re.compile(r"at `\$\.(\w+)")
 
 
 class CallSignature(Struct, frozen=True, kw_only=True):
-    """What a function takes and gives.
+    """The signature of a tool's function, as Python and as the model see it.
 
     Attributes:
-        python: The function's own signature.
-        arguments: What the model must give, as a type.
-        optional: The arguments that may be left out; those for which null means the same.
-        context: The parameter that takes the `ToolContext`; empty for none.
-        returns_observable: It is annotated to return one.
+        python: The function's Python signature.
+        arguments: A Struct type with one field for each argument of the model.
+        optional: The optional arguments, by name; the value is true if null means "omitted",
+            and false if the argument's type accepts null itself.
+        context: The name of the parameter that takes the `ToolContext`; empty for none.
+        returns_observable: Whether the return annotation is an Observable.
     """
 
     python: inspect.Signature
@@ -44,7 +45,7 @@ class CallSignature(Struct, frozen=True, kw_only=True):
         """Read the signature of `function`.
 
         Raises:
-            ConfigurationError: A model cannot call it.
+            ConfigurationError: A model cannot call the function.
         """
         hints, python = _read(function)
         fields: list[tuple[str, Any, Any]] = []
@@ -77,18 +78,18 @@ class CallSignature(Struct, frozen=True, kw_only=True):
         """Return the JSON schema of the arguments.
 
         Args:
-            function: Its name.
-            descriptions: What the parameters are for; a description in `Meta` wins.
-            strict: As OpenAI's strict mode wants it.
+            function: The function's name, for error messages.
+            descriptions: The descriptions of the parameters; one in `Meta` takes precedence.
+            strict: Whether to produce the form that OpenAI's strict mode requires.
 
         Raises:
-            ConfigurationError: A parameter's type has no schema, or none that can be strict.
+            ConfigurationError: A parameter's type has no schema, or no strict one.
         """
         try:
             schema = schema_of(self.arguments)
         except (TypeError, ValueError) as error:
             raise ConfigurationError(
-                f"A parameter of {function!r} cannot be told to a model: "
+                f"A parameter of {function!r} has a type without a JSON schema: "
                 f"{str(error).splitlines()[-1]}. Use str, "
                 "int, float, bool, list, dict, Literal, an Enum, a dataclass or a msgspec.Struct."
             ) from error
@@ -106,10 +107,10 @@ class CallSignature(Struct, frozen=True, kw_only=True):
         arguments: Mapping[str, Any],
         context: ToolContext,
     ) -> functools.partial[Any]:
-        """Return a call of `function`.
+        """Return a partial that calls `function` with `arguments`.
 
         Raises:
-            ToolArgumentsError: The arguments do not fit; the message is written for the model.
+            ToolArgumentsError: The arguments do not match; the message is written for the model.
         """
         values = self._converted(arguments, context.name)
         if self.context:
@@ -138,7 +139,7 @@ class CallSignature(Struct, frozen=True, kw_only=True):
         return OrderedDict((name, getattr(converted, name)) for name in given)
 
     def _explained(self, message: str) -> str:
-        """Return what msgspec says, with the schema of the argument that it names."""
+        """Return msgspec's message with the schema of the argument that it names."""
         path = _PATH.search(message)
         properties = schema_of(self.arguments)["properties"]
         if path is None or path[1] not in properties:
@@ -152,46 +153,46 @@ class CallSignature(Struct, frozen=True, kw_only=True):
         ]
         takes = ", ".join(names) or "no arguments"
         return ToolArgumentsError(
-            f"The arguments of {tool!r} do not fit: {why}. It takes {takes}. Mend them and call "
-            "it again."
+            f"The arguments of {tool!r} are not valid: {why}. It takes {takes}. Correct them and "
+            "call it again."
         )
 
 
 def _read(function: Callable[..., Any]) -> tuple[dict[str, Any], inspect.Signature]:
     if not inspect.isroutine(function):
         raise ConfigurationError(
-            f"A tool is made of a function or a method, not of {function!r}: wrap it in a function."
+            f"A tool needs a function or a method, not {function!r}: wrap it in a function."
         )
     try:
         return get_type_hints(function, include_extras=True), inspect.signature(function)
     except Exception as error:
         raise ConfigurationError(
-            f"The parameters of {function.__qualname__} cannot be read ({error}). Their types "
-            "must be known where the function is defined, at the top of its module, and not only "
-            "under TYPE_CHECKING."
+            f"Cannot resolve the parameter types of {function.__qualname__} ({error}). Import them "
+            "at the top of the module that defines the function, and not only under "
+            "TYPE_CHECKING."
         ) from error
 
 
 def _check(function: Callable[..., Any], parameter: inspect.Parameter) -> None:
-    """Refuse what a model cannot pass: it gives its arguments by name, as the schema has them."""
+    """Reject a parameter that a model cannot pass: it passes each argument by its schema name."""
     name = parameter.name
     if parameter.kind is parameter.VAR_POSITIONAL:
-        advice = f"*{name}: take a list in its place, such as {name}: list[str]"
+        advice = f"*{name}: take a list instead, such as {name}: list[str]"
     elif parameter.kind is parameter.VAR_KEYWORD:
         advice = f"**{name}: name each parameter, or take a dict, such as {name}: dict[str, str]"
     elif name in {"self", "cls"} and parameter.annotation is parameter.empty:
-        advice = f"{name}: make the tool of the bound method, as in tool(instance.method)"
+        advice = f"{name}: make the tool from the bound method, as in tool(instance.method)"
     else:
         return
     raise ConfigurationError(f"A model cannot call {function.__qualname__} with {advice}.")
 
 
 def _check_single(function: Callable[..., Any], known: str, name: str) -> None:
-    """Refuse a second parameter for the context: only one is given."""
+    """Reject a second parameter for the context."""
     if known:
         raise ConfigurationError(
             f"{function.__qualname__} takes the ToolContext twice, as {known} and as {name}: "
-            "leave one of them out."
+            "remove one of them."
         )
 
 

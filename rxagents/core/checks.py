@@ -1,4 +1,4 @@
-"""Arguments, checked where they are given."""
+"""Check arguments where they are passed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def checked_count(name: str, value: object) -> int:
 
 
 def checked_choice(value: object) -> int:
-    """Return `value` if it can be the number of a choice.
+    """Return `value` if it is a valid index of a choice.
 
     Raises:
         ConfigurationError: It is not a whole number of 0 or more.
@@ -43,9 +43,9 @@ def checked_seconds(name: str, value: object, *, zero: bool = False) -> float:
     """Return `value` if it is a finite number of seconds above 0.
 
     Args:
-        name: What to call it.
+        name: The argument's name, for the error message.
         value: The argument.
-        zero: Whether 0 is one too.
+        zero: Whether 0 is allowed.
 
     Raises:
         ConfigurationError: It is not.
@@ -85,7 +85,7 @@ def _checked_integer(name: str, value: object, least: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         if hasattr(value, "subscribe"):
             raise ConfigurationError(
-                "An operator goes into a pipe with its brackets, such as text(), not text."
+                "Pass the result of the operator's function to pipe(), such as text(), not text."
             )
         raise ConfigurationError(f"{name} must be a whole number, {least} or more, not {value!r}.")
     return value

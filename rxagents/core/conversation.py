@@ -1,4 +1,4 @@
-"""The forms in which users may write a conversation."""
+"""Convert the forms in which users write a conversation to messages."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from rxagents.core.messages import (
 )
 
 MessageLike: TypeAlias = str | Message | Mapping[str, Any]
-"""A user's text, a `Message`, or a role/content dict as OpenAI made it common."""
+"""The text of a user message, a `Message`, or a role/content dict in OpenAI's format."""
 
 
 def to_messages(messages: MessageLike | Sequence[MessageLike]) -> tuple[Message, ...]:
-    """Read all that users may write as a conversation.
+    """Convert a conversation in any of its forms to messages.
 
     Args:
         messages: One `MessageLike` or a sequence of them.
 
     Raises:
-        ConfigurationError: There is none, or one that cannot be read.
+        ConfigurationError: There is no message, or one of them is invalid.
     """
     if isinstance(messages, (str, Message, Mapping)):
         messages = [messages]
@@ -41,7 +41,7 @@ def to_messages(messages: MessageLike | Sequence[MessageLike]) -> tuple[Message,
         )
     read = tuple(_to_message(message) for message in messages)
     if not read:
-        raise ConfigurationError("There are no messages: send at least one.")
+        raise ConfigurationError("The conversation has no messages: send at least one.")
     return read
 
 
@@ -74,7 +74,7 @@ def _from_dict(written: Mapping[str, Any]) -> Message:
     except msgspec.ValidationError as error:
         fields = ", ".join(_MessageDict.__struct_fields__)
         raise ConfigurationError(
-            f"A message dict cannot be read: {error}. It takes {fields}."
+            f"Invalid message dict: {error}. Its fields are {fields}."
         ) from error
     if message.role == "tool":
         return _tool_message(message)
@@ -83,7 +83,7 @@ def _from_dict(written: Mapping[str, Any]) -> Message:
     if not parts and message.content is None:
         raise ConfigurationError(f"A {message.role} message needs content.")
     return Message(
-        "system" if message.role == "developer" else message.role,  # type: ignore[arg-type]  # refused there
+        "system" if message.role == "developer" else message.role,  # type: ignore[arg-type]  # `Message` checks the role
         tuple(parts),
         message.name or "",
         message.provider_data or {},
@@ -107,10 +107,12 @@ def _content(message: _MessageDict) -> list[Part]:
 
 def _tool_message(message: _MessageDict) -> Message:
     if message.tool_call_id is None:
-        raise ConfigurationError("A tool message needs the tool_call_id that it answers.")
+        raise ConfigurationError(
+            "A tool message needs a tool_call_id: the id of the call whose result it is."
+        )
     content = _content(message)
     if not all(isinstance(part, TextPart) for part in content):
-        raise ConfigurationError("A tool message takes text only: describe what else there is.")
+        raise ConfigurationError("A tool message takes text only: describe other content in words.")
     text = "".join(part.text for part in content if isinstance(part, TextPart))
     return Message.tool(message.tool_call_id, text, name=message.name or "")
 
@@ -129,7 +131,7 @@ def _to_part(part: object) -> Part:
             return ImagePart(url)
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
     raise ConfigurationError(
-        f"A message holds a part that cannot be read ({kind!r}): use text, "
+        f"A message contains an unknown part ({kind!r}): use text, "
         '{"type": "text", "text": …}, {"type": "image_url", "image_url": {"url": …}} '
         "or a part such as rxagents.FilePart."
     )
@@ -154,5 +156,5 @@ def _arguments(name: str, arguments: object) -> str:
         return msgspec.json.encode(arguments).decode()
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigurationError(
-            f"The arguments of the call of {name!r} cannot be written as JSON ({error})."
+            f"The arguments of the tool call {name!r} cannot be encoded as JSON ({error})."
         ) from error

@@ -1,4 +1,4 @@
-"""Every error the library raises, one tree.
+"""Define all errors of the library, as one tree.
 
 ::
 
@@ -11,16 +11,16 @@
         StatusError                 BadRequestError, AuthenticationError, NotFoundError,
                                     ConflictError, PayloadTooLargeError, RateLimitError,
                                     ServerError, OverloadedError
-        ResponseError               a 200 that is no stream: HTML, a JSON error, …
+        ResponseError               status 200, but no event stream: HTML, a JSON error, …
         StreamDecodeError           invalid frame, JSON or UTF-8
-        LimitExceededError          a line, event, body or JSON depth grew past its limit
-        TruncatedStreamError        the stream ended before the provider said so
+        LimitExceededError          a line, event, body or JSON depth exceeded its limit
+        TruncatedStreamError        the stream ended before the provider ended it
       AgentError                    MaxIterationsError, RunLimitError, OutputError
       ToolError                     ToolNotFoundError, ToolArgumentsError, ToolTimeoutError
       BackpressureError             a reader is too slow for its policy or a hard limit
       StreamCancelledError          cancelled from outside, not disposed
 
-Every message says what happened and what to do. None of them holds a key.
+Each message says what happened and what to do. No message contains a key.
 """
 
 from __future__ import annotations
@@ -29,23 +29,24 @@ from typing import ClassVar
 
 
 class RxAgentsError(Exception):
-    """The root: `except rxagents.RxAgentsError` catches all that the library raises."""
+    """Base class of all errors of the library: catch this one to catch them all."""
 
 
 class ConfigurationError(RxAgentsError, ValueError):
-    """An argument, key, model string or call is wrong; nothing was sent."""
+    """An argument, key, model string or call is invalid; no request was sent."""
 
 
 class ProviderError(RxAgentsError):
-    """A provider, or the way to it, failed.
+    """A provider failed, or the connection to it.
 
     Attributes:
-        provider: The provider's name, such as `"openai"`; empty where none is involved.
-        request_id: The provider's id for the request, for its support; `None` if not sent.
-        status: The HTTP status, or the one an in-stream error stands for; `None` if neither.
+        provider: The provider's name, such as `"openai"`; empty if none is involved.
+        request_id: The provider's id of the request, for its support; `None` if it sent none.
+        status: The HTTP status, or the status that an in-stream error corresponds to; `None` if
+            there is neither.
         retryable: Whether sending the same request again may help.
-        retry_after: Seconds the provider asked to wait; `None` if it did not.
-        failed_attempts: What the attempts before this one failed with, oldest first.
+        retry_after: Seconds that the provider asked to wait; `None` if it did not.
+        failed_attempts: The errors of the attempts before this one, oldest first.
     """
 
     retryable_by_default: ClassVar[bool] = False
@@ -70,41 +71,41 @@ class ProviderError(RxAgentsError):
 
 
 class TransportError(ProviderError):
-    """The connection failed before or outside of an HTTP answer."""
+    """The connection failed before the HTTP response or outside of it."""
 
     retryable_by_default = True
 
 
 class ConnectError(TransportError):
-    """No connection: unknown host, refused, unreachable, or TLS not verified."""
+    """No connection: the host is unknown, refused, unreachable, or TLS verification failed."""
 
 
 class ProtocolError(TransportError):
-    """What came back is not HTTP."""
+    """The response is not valid HTTP."""
 
 
 class RedirectError(TransportError):
-    """The host answered with a redirect, which is never followed: it would take the key along."""
+    """The host sent a redirect; none is followed, since the request carries a key."""
 
     retryable_by_default = False
 
 
 class StreamTimeoutError(ProviderError):
-    """Time ran out; the subclass says in which phase. HTTP status 408 is this class itself."""
+    """A timeout expired; the subclass names the phase. HTTP status 408 raises this class itself."""
 
     retryable_by_default = True
 
 
 class ConnectTimeoutError(StreamTimeoutError):
-    """No connection within `Timeouts.connect` seconds."""
+    """The connection took longer than `Timeouts.connect` seconds."""
 
 
 class FirstEventTimeoutError(StreamTimeoutError):
-    """No first event within `Timeouts.first` seconds of sending the request."""
+    """The first event did not come within `Timeouts.first` seconds after the request."""
 
 
 class IdleTimeoutError(StreamTimeoutError):
-    """No further event within `Timeouts.idle` seconds; comments do not count."""
+    """The next event did not come within `Timeouts.idle` seconds; comments do not count."""
 
     retryable_by_default = False
 
@@ -116,19 +117,19 @@ class TotalTimeoutError(StreamTimeoutError):
 
 
 class StatusError(ProviderError):
-    """The provider refused the request with an HTTP status, or an in-stream error like one."""
+    """The provider refused the request, by an HTTP status or by an in-stream error."""
 
 
 class BadRequestError(StatusError):
-    """400 or 422: the request is malformed, or a setting is not supported by this model."""
+    """400 or 422: the request is malformed, or the model does not support a setting."""
 
 
 class AuthenticationError(StatusError):
-    """401 or 403: the key is missing, wrong, or not allowed to do this."""
+    """401 or 403: the key is missing, wrong, or lacks the permission."""
 
 
 class NotFoundError(StatusError):
-    """404: no such model or path; check the model's name and `base_url`."""
+    """404: the model or path does not exist; check the model's name and `base_url`."""
 
 
 class ConflictError(StatusError):
@@ -142,7 +143,7 @@ class PayloadTooLargeError(StatusError):
 
 
 class RateLimitError(StatusError):
-    """429: too many requests or tokens; `retry_after` says how long to wait, if known."""
+    """429: too many requests or tokens; `retry_after` is the time to wait, if known."""
 
     retryable_by_default = True
 
@@ -154,33 +155,33 @@ class ServerError(StatusError):
 
 
 class OverloadedError(StatusError):
-    """503 or 529: the provider has no capacity just now."""
+    """503 or 529: the provider has no capacity at the moment."""
 
     retryable_by_default = True
 
 
 class ResponseError(ProviderError):
-    """A 200 that is no event stream: HTML, a JSON document, an error in its place."""
+    """Status 200, but the body is no event stream: HTML, a JSON document or a JSON error."""
 
 
 class StreamDecodeError(ProviderError):
-    """A frame of the stream is not valid: framing, JSON, UTF-8 or shape."""
+    """A frame of the stream is invalid: its framing, JSON, UTF-8 or fields."""
 
 
 class LimitExceededError(ProviderError):
-    """A line, event, body or buffer grew past its limit."""
+    """A line, event, body or JSON depth exceeded its limit."""
 
 
 class TruncatedStreamError(ProviderError):
-    """The stream ended without a finish reason or end marker; all that came was delivered."""
+    """The stream ended without a finish reason or end marker, after all data was delivered."""
 
 
 class AgentError(RxAgentsError):
-    """An agent's run could not go on."""
+    """An agent's run cannot continue."""
 
 
 class MaxIterationsError(AgentError):
-    """The run used up its turns without an answer."""
+    """The run reached `max_iterations` turns without an answer."""
 
 
 class RunLimitError(AgentError):
@@ -188,11 +189,11 @@ class RunLimitError(AgentError):
 
 
 class OutputError(AgentError):
-    """The model's output is not what the agent must have."""
+    """The model's output does not have the required form."""
 
 
 class ToolError(RxAgentsError):
-    """A tool failed; the message is written for the model, so that it can mend its call."""
+    """A tool failed; the message is written for the model, so that it can correct its call."""
 
 
 class ToolNotFoundError(ToolError):
@@ -200,11 +201,11 @@ class ToolNotFoundError(ToolError):
 
 
 class ToolArgumentsError(ToolError):
-    """A call's arguments are not valid JSON, or do not fit the tool's parameters."""
+    """A call's arguments are not valid JSON, or do not match the tool's parameters."""
 
 
 class ToolTimeoutError(ToolError):
-    """A tool took longer than it may."""
+    """A tool took longer than its `timeout`."""
 
 
 class BackpressureError(RxAgentsError):
@@ -212,7 +213,7 @@ class BackpressureError(RxAgentsError):
 
 
 class StreamCancelledError(RxAgentsError):
-    """The stream's task was cancelled from outside; a disposed stream says nothing at all."""
+    """The stream's task was cancelled from outside; a disposed stream emits no error."""
 
 
 _CLASS_OF_STATUS: dict[int, type[ProviderError]] = {
@@ -231,7 +232,7 @@ _CLASS_OF_STATUS: dict[int, type[ProviderError]] = {
 
 
 def class_of_status(status: int) -> type[ProviderError]:
-    """Return the error class of an HTTP status; the statuses stand in the classes' docstrings."""
+    """Return the error class of an HTTP status; each class lists its statuses."""
     if status in _CLASS_OF_STATUS:
         return _CLASS_OF_STATUS[status]
     if 300 <= status < 400:

@@ -1,7 +1,7 @@
-"""What an agent's run tells: a tagged union of frozen Structs with a common face.
+"""Define the events of an agent's run: a tagged union of frozen Structs.
 
-Every event has `.type`, `.content`, `.data`, `.error` and `.timestamp`, whatever its kind, and
-typed fields of its own for `match`. Events survive a JSON and a MessagePack round trip::
+Events of every kind have `.type`, `.content`, `.data`, `.error` and `.timestamp`. Each kind has
+typed fields of its own, for `match`. Events survive a JSON and a MessagePack round trip::
 
     msgspec.json.decode(msgspec.json.encode(event), type=StreamEvent)
 """
@@ -40,7 +40,7 @@ class ErrorInfo(Struct, frozen=True):
     Attributes:
         kind: The name of the exception's class.
         message: What happened and what to do.
-        provider: The provider's name; empty where none is involved.
+        provider: The provider's name; empty if none is involved.
         status: The HTTP status, or `None`.
         request_id: The provider's id for the request, or `None`.
         retryable: Whether trying again may help.
@@ -55,7 +55,7 @@ class ErrorInfo(Struct, frozen=True):
 
     @classmethod
     def of(cls, error: BaseException) -> ErrorInfo:
-        """Describe `error`."""
+        """Make the description of `error`."""
         kind, message = type(error).__name__, str(error)
         if isinstance(error, ProviderError):
             return cls(
@@ -64,7 +64,7 @@ class ErrorInfo(Struct, frozen=True):
         return cls(kind, message)
 
     def exception(self) -> RxAgentsError:
-        """Return an exception that says the same, of the same class if it is the library's."""
+        """Return an equivalent exception, of the same class if the library defines that class."""
         known = vars(errors).get(self.kind)
         if not (isinstance(known, type) and issubclass(known, RxAgentsError)):
             return RxAgentsError(f"{self.kind}: {self.message}")
@@ -80,22 +80,22 @@ class ErrorInfo(Struct, frozen=True):
 
 
 class _Event(Struct, frozen=True, tag_field="type"):
-    """The common face. A kind that has no `content` or `error` of its own has an empty one."""
+    """The base class of events; it defines the fields and properties that all kinds share."""
 
     type: ClassVar[EventType]
     _common: ClassVar[frozenset[str]] = frozenset({"content", "error", "timestamp"})
 
     @property
     def data(self) -> dict[str, Any]:
-        """The fields that only this kind has, as JSON-like values."""
+        """The fields that are specific to this kind, as JSON-like values."""
         fields = {
             name: getattr(self, name) for name in self.__struct_fields__ if name not in self._common
         }
         return dict(to_builtins(fields))
 
 
-class _Told(_Event, frozen=True):
-    """An event that cannot carry an error."""
+class _ErrorFreeEvent(_Event, frozen=True):
+    """The base class of the kinds that never carry an error."""
 
     @property
     def error(self) -> ErrorInfo | None:
@@ -103,12 +103,13 @@ class _Told(_Event, frozen=True):
         return None
 
 
-class Token(_Told, frozen=True, tag="token"):
+class Token(_ErrorFreeEvent, frozen=True, tag="token"):
     """New text of the model.
 
     Attributes:
         content: The text.
-        section: Which part of the answer it belongs to, such as `"thought"`; may be empty.
+        section: The part of the model's text that it belongs to, such as `"thought"`; may be
+            empty.
     """
 
     type: ClassVar[EventType] = EventType.TOKEN
@@ -117,8 +118,8 @@ class Token(_Told, frozen=True, tag="token"):
     timestamp: float = field(default_factory=time.time)
 
 
-class Reasoning(_Told, frozen=True, tag="reasoning"):
-    """New thinking text, from a model that thinks apart from its answer.
+class Reasoning(_ErrorFreeEvent, frozen=True, tag="reasoning"):
+    """New thinking text, from a model that sends it apart from its answer.
 
     Attributes:
         content: The text.
@@ -129,21 +130,21 @@ class Reasoning(_Told, frozen=True, tag="reasoning"):
     timestamp: float = field(default_factory=time.time)
 
 
-class Thought(_Told, frozen=True, tag="thought"):
-    """A whole thought."""
+class Thought(_ErrorFreeEvent, frozen=True, tag="thought"):
+    """A complete thought."""
 
     type: ClassVar[EventType] = EventType.THOUGHT
     content: str
     timestamp: float = field(default_factory=time.time)
 
 
-class ToolStart(_Told, frozen=True, tag="tool_start"):
-    """A tool starts.
+class ToolStart(_ErrorFreeEvent, frozen=True, tag="tool_start"):
+    """A tool call starts.
 
     Attributes:
         call_id: The id of the call.
         name: The tool's name.
-        arguments: The arguments it is called with.
+        arguments: The arguments of the call.
     """
 
     type: ClassVar[EventType] = EventType.TOOL_START
@@ -158,13 +159,13 @@ class ToolStart(_Told, frozen=True, tag="tool_start"):
         return self.name
 
 
-class ToolProgress(_Told, frozen=True, tag="tool_progress"):
-    """A tool tells how far it is.
+class ToolProgress(_ErrorFreeEvent, frozen=True, tag="tool_progress"):
+    """A tool reports its progress.
 
     Attributes:
         call_id: The id of the call.
         name: The tool's name.
-        content: What it tells; what is no `str` is rendered as JSON.
+        content: The progress item; an item that is not a `str` is rendered as JSON.
     """
 
     type: ClassVar[EventType] = EventType.TOOL_PROGRESS
@@ -175,14 +176,14 @@ class ToolProgress(_Told, frozen=True, tag="tool_progress"):
 
 
 class ToolEnd(_Event, frozen=True, tag="tool_end"):
-    """A tool has ended.
+    """A tool call has ended.
 
     Attributes:
         call_id: The id of the call.
         name: The tool's name.
-        result: The text the model sees.
-        error: What went wrong, or `None`.
-        duration: Seconds it took.
+        result: The text that the model sees.
+        error: The tool's failure, or `None`.
+        duration: Seconds that the call took.
     """
 
     type: ClassVar[EventType] = EventType.TOOL_END
@@ -195,12 +196,12 @@ class ToolEnd(_Event, frozen=True, tag="tool_end"):
 
     @property
     def content(self) -> str:
-        """The text the model sees."""
+        """The text that the model sees."""
         return self.result
 
 
-class Answer(_Told, frozen=True, tag="answer"):
-    """The final answer, whole."""
+class Answer(_ErrorFreeEvent, frozen=True, tag="answer"):
+    """The complete final answer."""
 
     type: ClassVar[EventType] = EventType.ANSWER
     content: str
@@ -208,10 +209,10 @@ class Answer(_Told, frozen=True, tag="answer"):
 
 
 class Reset(_Event, frozen=True, tag="reset"):
-    """What came before this event is void: the stream starts again.
+    """The stream starts again: discard all events before this one.
 
     Attributes:
-        error: What it failed with.
+        error: The error that caused the restart.
     """
 
     type: ClassVar[EventType] = EventType.RESET
@@ -220,7 +221,7 @@ class Reset(_Event, frozen=True, tag="reset"):
 
     @classmethod
     def of(cls, error: Exception) -> Reset:
-        """Tell that `error` made the stream start again."""
+        """Make the event for a restart that `error` caused."""
         return cls(ErrorInfo.of(error))
 
     @property
@@ -229,14 +230,14 @@ class Reset(_Event, frozen=True, tag="reset"):
         return self.error.message
 
 
-class Complete(_Told, frozen=True, tag="complete"):
-    """The run is over and went well.
+class Complete(_ErrorFreeEvent, frozen=True, tag="complete"):
+    """The run has ended successfully.
 
     Attributes:
         content: The run's output.
-        usage: Token counts, over all turns.
-        iterations: How many turns it took.
-        finish_reason: Why the last turn ended.
+        usage: Token counts, summed over all turns.
+        iterations: The number of turns.
+        finish_reason: The finish reason of the last turn.
     """
 
     type: ClassVar[EventType] = EventType.COMPLETE
@@ -250,7 +251,7 @@ class Complete(_Told, frozen=True, tag="complete"):
 class ErrorEvent(_Event, frozen=True, tag="error"):
     """The run failed; `on_error` follows with the exception.
 
-    Named apart from the other kinds so that nobody writes `except rxagents.Error`.
+    It is not called `Error`, so that nobody writes `except rxagents.Error`.
     """
 
     type: ClassVar[EventType] = EventType.ERROR

@@ -1,4 +1,4 @@
-"""How much of what a server sends is read."""
+"""Limits on what a server may send."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from rxagents.core.checks import checked_count
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """How much a server may send; reaching a limit is a `LimitExceededError`, not a large process.
+    """Limits on what a server may send; a stream that exceeds one raises `LimitExceededError`.
 
     Attributes:
-        event_bytes: One line or event. The longest line seen in recorded streams has 462 KB.
-        stream_bytes: The whole body of a stream, after decompression; `None` for no limit.
-        error_bytes: How much of an error's body is read; what follows is left unread.
-        json_depth: How deeply the objects and arrays of one event may be nested.
+        event_bytes: Bytes of one line or event. The longest line in the recorded streams has
+            462 KB.
+        stream_bytes: Bytes of a stream's whole body, after decompression; `None` for no limit.
+        error_bytes: Bytes that are read of an error response's body; the rest stays unread.
+        json_depth: Levels of nested objects and arrays in one event.
 
     Raises:
         ConfigurationError: A value is not a whole number of 1 or more.

@@ -1,4 +1,4 @@
-"""Conversations: messages and their ordered parts."""
+"""Represent a conversation: messages and their ordered parts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
 class BasePart(Struct, frozen=True, tag_field="type"):
-    """A piece of a message.
+    """The base class of a message's parts.
 
-    `provider_data` maps a wire's name to whatever that wire wants back with the part; it is
-    opaque to everyone else.
+    `provider_data` maps the name of a wire to the data that this wire sends back with the part,
+    such as a thinking signature; all other code treats it as opaque.
     """
 
 
@@ -35,10 +35,10 @@ class ImagePart(BasePart, frozen=True, tag="image"):
     """An image: a URL, or bytes with their media type.
 
     Attributes:
-        url: Where the provider can fetch it; a `data:` URL works too.
-        data: The image's own bytes.
-        media_type: Such as `"image/png"`; needed with `data`.
-        detail: `"low"`, `"high"` or `"auto"` where the provider knows it; empty for its default.
+        url: The address from which the provider fetches the image; may be a `data:` URL.
+        data: The bytes of the image.
+        media_type: Such as `"image/png"`; required with `data`.
+        detail: `"low"`, `"high"` or `"auto"`, if the provider supports it; empty for its default.
     """
 
     url: str = ""
@@ -49,13 +49,13 @@ class ImagePart(BasePart, frozen=True, tag="image"):
 
     def __post_init__(self) -> None:
         if bool(self.url) == bool(self.data):
-            raise ConfigurationError("An image needs either a url or data.")
+            raise ConfigurationError("An image needs either url or data, and not both.")
         if self.data and not self.media_type:
             raise ConfigurationError('Image data needs its media_type, such as "image/png".')
 
 
 class FilePart(BasePart, frozen=True, tag="file"):
-    """A file: bytes with their name and media type, or the id of an uploaded one."""
+    """A file: bytes with a name and a media type, or the id of an uploaded file."""
 
     data: bytes = b""
     filename: str = ""
@@ -65,21 +65,21 @@ class FilePart(BasePart, frozen=True, tag="file"):
 
     def __post_init__(self) -> None:
         if bool(self.file_id) == bool(self.data):
-            raise ConfigurationError("A file needs either data or a file_id.")
+            raise ConfigurationError("A file needs either data or file_id, and not both.")
 
 
 class ReasoningPart(BasePart, frozen=True, tag="reasoning"):
-    """What the model thought before it answered."""
+    """The model's thinking text, which precedes its answer."""
 
     text: str = ""
     provider_data: dict[str, Any] = field(default_factory=dict)
 
 
 class ToolCall(BasePart, frozen=True, tag="tool_call"):
-    """A call the model makes.
+    """A tool call of the model.
 
     Attributes:
-        id: Ties the result to the call.
+        id: Links the tool's result to the call.
         name: The tool's name.
         arguments: The arguments as JSON text, as received.
     """
@@ -90,33 +90,33 @@ class ToolCall(BasePart, frozen=True, tag="tool_call"):
     provider_data: dict[str, Any] = field(default_factory=dict)
 
     def parse(self) -> dict[str, Any]:
-        """Return the arguments as a dict; no text at all is no arguments.
+        """Return the arguments as a dict; empty text means no arguments.
 
         Raises:
-            ToolArgumentsError: The text is not a JSON object, or one that is nested too deeply.
+            ToolArgumentsError: The text is not a JSON object, or it is nested too deeply.
         """
         if is_deeper(self.arguments.encode("utf-8", "replace"), DEFAULT_LIMITS.json_depth):
             raise ToolArgumentsError(
                 f"The arguments of {self.name!r} are nested more than {DEFAULT_LIMITS.json_depth} "
-                "levels deep. Call it again with flatter ones."
+                "levels deep. Call it again with flatter arguments."
             )
         try:
             return msgspec.json.decode(self.arguments.strip() or "{}", type=dict[str, Any])
         except JSON_ERRORS as error:
             raise ToolArgumentsError(
                 f"The arguments of {self.name!r} are not a JSON object ({error}): "
-                f"{self.arguments[:200]!r}. Call it again with one."
+                f"{self.arguments[:200]!r}. Call it again with a JSON object."
             ) from error
 
 
 class ToolResult(BasePart, frozen=True, tag="tool_result"):
-    """What a tool answered.
+    """The result of a tool call.
 
     Attributes:
-        call_id: The id of the call it answers.
-        content: The text the model sees.
-        name: The tool's name, which some wires want.
-        is_error: The tool failed, and `content` says how.
+        call_id: The id of the tool call.
+        content: The text that the model sees.
+        name: The tool's name, which some wires require.
+        is_error: Whether the tool failed; `content` then explains the failure.
     """
 
     call_id: str
@@ -139,13 +139,13 @@ _PARTS_OF_ROLE: dict[str, tuple[type[BasePart], ...]] = {
 class Message(Struct, frozen=True):
     """One turn of a conversation: a role and its parts, in order.
 
-    Write one with `Message.system`, `.user`, `.assistant` or `.tool`.
+    Create one with `Message.system`, `.user`, `.assistant` or `.tool`.
 
     Attributes:
-        role: Who speaks.
-        parts: What is said.
-        name: Tells participants of one role apart; empty for none.
-        provider_data: What a wire wants back with the whole message, by the wire's name.
+        role: `"system"`, `"user"`, `"assistant"` or `"tool"`.
+        parts: The content, in order.
+        name: Distinguishes participants with the same role; may be empty.
+        provider_data: The data that a wire sends back with the whole message, by the wire's name.
     """
 
     role: Role
@@ -157,34 +157,33 @@ class Message(Struct, frozen=True):
         allowed = _PARTS_OF_ROLE.get(self.role)
         if allowed is None:
             raise ConfigurationError(
-                f"A message cannot have the role {self.role!r}: "
-                f"use one of {', '.join(_PARTS_OF_ROLE)}."
+                f"Unknown message role {self.role!r}: use one of {', '.join(_PARTS_OF_ROLE)}."
             )
         for part in self.parts:
             if not isinstance(part, allowed):
                 names = ", ".join(kind.__name__ for kind in allowed)
                 raise ConfigurationError(
-                    f"A {self.role} message cannot hold a {type(part).__name__}: it takes {names}."
+                    f"A {self.role} message cannot contain a {type(part).__name__}: use {names}."
                 )
 
     @classmethod
     def system(cls, *parts: str | Part) -> Message:
-        """Instructions for the model."""
+        """Create a message with instructions for the model."""
         return cls("system", _parts(parts))
 
     @classmethod
     def user(cls, *parts: str | Part) -> Message:
-        """What the user says: text, images and files."""
+        """Create a message of the user: text, images and files."""
         return cls("user", _parts(parts))
 
     @classmethod
     def assistant(cls, *parts: str | Part) -> Message:
-        """What the model said: text, reasoning and tool calls."""
+        """Create a message of the model: text, reasoning and tool calls."""
         return cls("assistant", _parts(parts))
 
     @classmethod
     def tool(cls, call_id: str, content: str, *, name: str = "", is_error: bool = False) -> Message:
-        """The result of the call with the id `call_id`."""
+        """Create a message with the result of the tool call `call_id`."""
         return cls("tool", (ToolResult(call_id, content, name, is_error),))
 
     @property

@@ -1,4 +1,4 @@
-"""What a model and an agent must be able to do, for users who write their own."""
+"""Define the interfaces of models and agents, for users who write their own."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Messages: TypeAlias = MessageLike | Sequence[MessageLike]
 
 
 class AgentResult(Struct, frozen=True):
-    """A run folded into one value.
+    """The result of an agent's run, folded from its events.
 
     Attributes:
-        output: The answer.
-        messages: The conversation, with what this run added.
-        usage: Token counts over all turns; `None` where no turn told them.
-        iterations: How many turns it took.
-        finish_reason: Why the last turn ended.
-        trace: The steps of the run, where the agent keeps them.
+        output: The final answer.
+        messages: The conversation, including the messages that this run added.
+        usage: Token counts, summed over all turns; `None` if no turn reported them.
+        iterations: The number of turns.
+        finish_reason: The finish reason of the last turn.
+        trace: The steps of the run, if the agent records them.
     """
 
     output: str
@@ -42,7 +42,7 @@ class AgentResult(Struct, frozen=True):
 
 @runtime_checkable
 class LLM(Protocol):
-    """A model that answers."""
+    """A language model that returns whole responses."""
 
     async def chat(
         self,
@@ -50,21 +50,21 @@ class LLM(Protocol):
         tools: Sequence[ToolLike] | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> Response:
-        """Answer a conversation."""
+        """Return the response to a conversation."""
         ...
 
     async def complete(self, prompt: str, **settings: Unpack[SettingsArguments]) -> Response:
-        """Continue a text."""
+        """Return the completion of a prompt."""
         ...
 
     async def aclose(self) -> None:
-        """Release what the model holds on this loop."""
+        """Release the resources that the model holds on this loop."""
         ...
 
 
 @runtime_checkable
 class StreamingLLM(LLM, Protocol):
-    """A model whose answers are streams; each stream is cold, each subscription one request."""
+    """A model that streams its responses; streams are cold, each subscription is one request."""
 
     def chat_stream(
         self,
@@ -72,29 +72,29 @@ class StreamingLLM(LLM, Protocol):
         tools: Sequence[ToolLike] | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> Observable[StreamChunk]:
-        """Answer a conversation, chunk by chunk."""
+        """Stream the response to a conversation."""
         ...
 
     def complete_stream(
         self, prompt: str, **settings: Unpack[SettingsArguments]
     ) -> Observable[StreamChunk]:
-        """Continue a text, chunk by chunk."""
+        """Stream the completion of a prompt."""
         ...
 
 
 @runtime_checkable
 class Agent(Protocol):
-    """Something that works on a task until it has an answer."""
+    """Works on a task until it has an answer."""
 
     async def run(self, task: str, /) -> AgentResult:
-        """Run to the end."""
+        """Work on a task and return the result."""
         ...
 
 
 @runtime_checkable
 class StreamingAgent(Agent, Protocol):
-    """An agent whose run is a stream of events."""
+    """An agent that streams the events of its run."""
 
     def run_stream(self, task: str, /) -> Observable[StreamEvent]:
-        """Run, event by event; cold."""
+        """Work on a task and stream the events; the stream is cold."""
         ...

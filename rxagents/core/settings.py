@@ -1,4 +1,4 @@
-"""Generation settings: checked once, where they are made."""
+"""Define the generation settings, which are validated when they are created."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from msgspec import Struct, structs
 from rxagents.core.errors import ConfigurationError
 
 ResponseFormat: TypeAlias = str | dict[str, Any] | type
-"""`"text"`, `"json_object"`, a format in the provider's own shape, or a type to answer with."""
+"""`"text"`, `"json_object"`, a dict in the provider's own format, or the type of the answer."""
 
 
 _FORMATS = {"text", "json_object"}
 
 
 class SettingsArguments(TypedDict, total=False):
-    """The settings as keyword arguments; `Settings` says what they mean."""
+    """The settings as keyword arguments; `Settings` documents them."""
 
     temperature: float | None
     top_p: float | None
@@ -32,19 +32,19 @@ class SettingsArguments(TypedDict, total=False):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """How to generate. `None` leaves a setting to the provider.
+    """Generation settings; `None` leaves a setting to the provider.
 
     Attributes:
         temperature: 0 or more.
         top_p: Between 0 and 1.
-        max_tokens: At most so many tokens of answer; 1 or more.
-        stop: Up to the provider's number of stop sequences.
-        seed: For answers as repeatable as the provider makes them.
+        max_tokens: The largest number of tokens of the answer; 1 or more.
+        stop: Stop sequences; the provider limits their number.
+        seed: Makes answers repeatable, as far as the provider supports it.
         tool_choice: `"auto"`, `"none"`, `"required"`, or the name of the tool to call.
-        parallel_tool_calls: Whether one answer may call several tools.
-        response_format: The form of the answer.
-        extra_body: Fields to add to the request's body as they are; they win over those the
-            library renders, and `None` removes one.
+        parallel_tool_calls: Whether the model may call several tools in one turn.
+        response_format: The format of the answer.
+        extra_body: Fields that are added unchanged to the request's body; they override the
+            fields that the library renders, and the value `None` removes a field.
 
     Raises:
         ConfigurationError: A value is out of its range or of the wrong type.
@@ -72,7 +72,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         _check_type("extra_body", self.extra_body, dict, "a dict")
         _check_type("stop", self.stop, tuple, "a str or a sequence of str")
         if self.stop is not None and not all(isinstance(s, str) and s for s in self.stop):
-            raise ConfigurationError("stop must hold texts that are not empty.")
+            raise ConfigurationError(
+                f"stop must contain only non-empty strings, not {self.stop!r}."
+            )
         _check_type(
             "response_format",
             self.response_format,
@@ -86,10 +88,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             )
 
     def override(self, **changes: Unpack[SettingsArguments]) -> Settings:
-        """Return these settings with those of `changes` that are not `None`.
+        """Return a copy with the values of `changes` that are not `None`.
 
         Raises:
-            ConfigurationError: A name is not a setting, or a value is not usable.
+            ConfigurationError: A name is unknown, or a value is out of range or of the wrong type.
         """
         unknown = set(changes) - set(self.__struct_fields__)
         if unknown:

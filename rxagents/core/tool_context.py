@@ -1,4 +1,4 @@
-"""What a tool may know of the call that it serves."""
+"""Describe a tool call to the function that executes it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from msgspec import Struct
 
 
 class ToolContext(Struct):
-    """One call of a tool; a parameter with this annotation gets it, and the model knows nothing.
+    """A tool call in progress, passed to the parameter with this annotation.
+
+    The parameter is not part of the schema that the model sees.
 
     Attributes:
-        call_id: The id of the call.
+        call_id: The id of the tool call.
         name: The tool's name.
         attempt: 1 for the first attempt, 2 for the first retry.
-        cancelled: Nobody wants the result any more: the run was disposed, or the attempt's time
-            is over. A function on a thread cannot be stopped, and may look at it now and then.
+        cancelled: Whether the result is no longer needed, because the run was disposed or the
+            attempt timed out. A function on a thread cannot be stopped from outside: a long one
+            should check this flag from time to time.
     """
 
     call_id: str

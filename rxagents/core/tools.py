@@ -1,4 +1,4 @@
-"""Tools: what a model may call, and the functions behind it."""
+"""Define tools: functions that a model may call."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ def _no_parameters() -> dict[str, Any]:
 
 
 class Tool(Struct, frozen=True, kw_only=True):
-    """What a model may call. `rxagents.tool` makes one of a function.
+    """A tool that a model may call. `rxagents.tool` makes one from a function.
 
-    A tool that has a function can be called like it.
+    A tool that has a function can be called like that function.
 
     Attributes:
-        name: 1 to 64 letters, digits, `_` or `-`: what all providers accept.
+        name: 1 to 64 letters, digits, `_` or `-`, which all providers accept.
         description: What the tool does and when to use it, written for the model.
         parameters: The JSON schema of the arguments: an object schema.
-        strict: Ask the provider to enforce the schema; `None` leaves it to its default.
-        function: What to call; `None` if the tool is only announced, and somebody else runs it.
-        timeout: How many seconds one attempt may take; `None` for any number.
-        retries: How often to call the function again after it raised. Never after arguments
-            that do not fit, nor after a timeout, when the first call may still be at work.
-        requires_approval: Somebody has to agree before it runs.
-        signature: How arguments become a call; without it they are passed by name, as they are.
+        strict: Whether the provider enforces the schema; `None` for its default.
+        function: The function to call; `None` if the tool is only announced to the model and
+            executed elsewhere.
+        timeout: Seconds that one attempt may take; `None` for no limit.
+        retries: How many times to call the function again after it raised. Invalid arguments are
+            not retried, nor is a timeout, after which the first call may still be running.
+        requires_approval: Whether a call needs approval before it runs.
+        signature: Converts the arguments to a call; without it they are passed by name, unchanged.
 
     Raises:
-        ConfigurationError: A value is not usable.
+        ConfigurationError: A value is out of range or of the wrong type.
     """
 
     name: str
@@ -56,7 +57,7 @@ class Tool(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.match(self.name):
             raise ConfigurationError(
-                f"A tool cannot be called {self.name!r}: use 1 to 64 letters, digits, '_' or '-'."
+                f"Invalid tool name {self.name!r}: use 1 to 64 letters, digits, '_' or '-'."
             )
         if not isinstance(self.parameters, Mapping):
             raise ConfigurationError(
@@ -70,19 +71,19 @@ class Tool(Struct, frozen=True, kw_only=True):
         checked_count_or_zero(f"The retries of tool {self.name!r}", self.retries)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function, as it is."""
+        """Call the function with the same arguments."""
         return self._known_function()(*args, **kwargs)
 
     def bind(self, arguments: Mapping[str, Any], context: ToolContext) -> functools.partial[Any]:
-        """Return a call of the function with a model's arguments.
+        """Return a partial that calls the function with a model's arguments.
 
         Args:
-            arguments: By name, as decoded from JSON.
-            context: For the parameter that wants it.
+            arguments: The arguments by name, decoded from JSON.
+            context: The value for the function's `ToolContext` parameter, if it has one.
 
         Raises:
-            ToolArgumentsError: The arguments do not fit; the message is written for the model.
-            ToolError: There is no function.
+            ToolArgumentsError: The arguments do not match; the message is written for the model.
+            ToolError: The tool has no function.
         """
         function = self._known_function()
         if self.signature is None:
@@ -91,19 +92,19 @@ class Tool(Struct, frozen=True, kw_only=True):
 
     def _known_function(self) -> Callable[..., Any]:
         if self.function is None:
-            raise ToolError(f"The tool {self.name!r} cannot be run here. Go on without it.")
+            raise ToolError(f"The tool {self.name!r} cannot be run here. Continue without it.")
         return self.function
 
     @classmethod
     def from_dict(cls, definition: Mapping[str, Any]) -> Tool:
-        """Read a tool from the shape OpenAI made common, with or without its outer wrapper.
+        """Make a tool from OpenAI's dict format, with or without its outer object.
 
         Args:
             definition: `{"type": "function", "function": {"name": …, "parameters": …}}`, or the
                 inner object alone.
 
         Raises:
-            ConfigurationError: No name, or keys that no tool has.
+            ConfigurationError: The name is missing, or a key is unknown.
         """
         function = definition.get("function", definition)
         if not isinstance(function, Mapping) or not function.get("name"):
@@ -164,7 +165,7 @@ def tool(
     strict: bool | None = None,
     requires_approval: bool = False,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
-    """Make a tool of a function.
+    """Make a tool from a function.
 
     ::
 
@@ -173,29 +174,30 @@ def tool(
             '''Add two numbers.'''
             return a + b
 
-    The function may be synchronous, and then runs on a thread; asynchronous; a generator of
-    either kind, or one that returns an Observable: then the items are the tool's progress, and
-    the last one is its result. What is not a `str` is given to the model as JSON.
+    A synchronous function runs on a thread. The function may also be asynchronous, a generator
+    of either kind, or return an Observable: then the items are the tool's progress, and the last
+    item is its result. A result that is not a `str` is rendered as JSON for the model.
 
-    The schema of the parameters comes from the type hints, and what they are for from the
+    The schema of the parameters comes from the type hints. Their descriptions come from the
     docstring (Google, NumPy or reST) or from `Annotated[int, msgspec.Meta(description="…")]`,
-    which may also set bounds. A parameter annotated `ToolContext` is filled in.
+    which may also set bounds. A parameter annotated `ToolContext` receives the context of the
+    call.
 
     Args:
-        function: The function; left out in a decorator with other arguments.
-        name: The tool's name; the function's by default.
-        description: What the model reads; the docstring's text by default.
-        timeout: How many seconds one attempt may take.
-        retries: How often to call the function again after it raised.
-        strict: Ask the provider to enforce the schema, which is made to fit OpenAI's strict
-            mode: an argument that may be left out may then be null in its place.
-        requires_approval: Somebody has to agree before it runs.
+        function: The function; omitted when the decorator has other arguments.
+        name: The tool's name; the function's name by default.
+        description: The description for the model; the docstring's text by default.
+        timeout: Seconds that one attempt may take.
+        retries: How many times to call the function again after it raised.
+        strict: Ask the provider to enforce the schema, which then has the form that OpenAI's
+            strict mode requires: an optional argument becomes nullable instead.
+        requires_approval: Whether a call needs approval before it runs.
 
     Returns:
-        The tool, which can be called as the function could; or a decorator that makes it.
+        The tool, which can be called like the function; or a decorator that makes it.
 
     Raises:
-        ConfigurationError: A model cannot call the function, or an argument is not usable.
+        ConfigurationError: A model cannot call the function, or an argument is invalid.
     """
 
     def decorate(function: Callable[..., Any]) -> Tool:
@@ -217,10 +219,10 @@ def tool(
 
 
 def to_tools(tools: Sequence[ToolLike] | None) -> tuple[Tool, ...]:
-    """Read tools, some of which may be dicts or plain functions; their names must differ.
+    """Convert tools, dicts and plain functions to tools with distinct names.
 
     Raises:
-        ConfigurationError: It is not usable.
+        ConfigurationError: An item is not a tool, or two tools have the same name.
     """
     if isinstance(tools, (str, bytes, Tool, Mapping)) or not isinstance(tools, Sequence | None):
         raise ConfigurationError(f"tools must be a sequence of tools, not {type(tools).__name__}.")
@@ -228,7 +230,9 @@ def to_tools(tools: Sequence[ToolLike] | None) -> tuple[Tool, ...]:
     names = [tool.name for tool in read]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
-        raise ConfigurationError(f"Two tools are called {sorted(twice)}: names must differ.")
+        raise ConfigurationError(
+            f"Several tools have the name {sorted(twice)}: give each tool a distinct name."
+        )
     return read
 
 
@@ -245,13 +249,13 @@ def _to_tool(given: ToolLike) -> Tool:
 
 
 def _documentation(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """Return what the docstring says of the function and of its parameters."""
-    import docstring_parser  # its import takes 19 ms, which only who makes tools shall pay
+    """Return the description and the parameter descriptions of the docstring."""
+    import docstring_parser  # imported here: it takes 19 ms, and only tools need it
 
     text = inspect.getdoc(function) or ""
     try:
         parsed = docstring_parser.parse(text)
     except docstring_parser.ParseError:
         return text, {}
-    told = {part.arg_name: part.description for part in parsed.params if part.description}
-    return (parsed.description or "").strip(), told
+    described = {part.arg_name: part.description for part in parsed.params if part.description}
+    return (parsed.description or "").strip(), described

@@ -270,7 +270,7 @@ def takes_any(thing: Any) -> None: ...
 
 
 @pytest.mark.parametrize(
-    ("function", "sentence"), [(takes_dict, "cannot take a dict"), (takes_any, "need types")]
+    ("function", "sentence"), [(takes_dict, "cannot take a dict"), (takes_any, "needs typed arguments")]
 )
 def test_what_cannot_be_strict_is_refused(function: Callable[..., Any], sentence: str) -> None:
     assert tool(function).strict is None
@@ -305,9 +305,9 @@ class Holder:
         (takes_many, r"\*numbers: take a list"),
         (takes_keywords, r"\*\*options: name each parameter"),
         (takes_unknown, "Unknown.* is not supported. Use str"),
-        (takes_unresolved, "Nowhere.*top of its module"),
+        (takes_unresolved, "Nowhere.*top of the module"),
         (Holder.method, r"tool\(instance.method\)"),
-        (takes_two_contexts, "as first and as second: leave one"),
+        (takes_two_contexts, "as first and as second: remove one"),
         (lambda: 1, "'<lambda>'"),
         (Holder, "wrap it in a function"),
         (5, "wrap it in a function"),
@@ -411,8 +411,8 @@ def test_a_sequence_of_tools_may_hold_functions_and_dicts() -> None:
 @pytest.mark.parametrize(
     ("tools", "sentence"),
     [
-        ([describe, describe], r"Two tools are called \['describe'\]"),
-        ([takes_any, {"name": "takes_any"}], "names must differ"),
+        ([describe, describe], r"Several tools have the name \['describe'\]"),
+        ([takes_any, {"name": "takes_any"}], "distinct name"),
         (describe, "a sequence of tools"),
         (takes_any, "a sequence of tools"),
         ({"name": "a"}, "a sequence of tools"),

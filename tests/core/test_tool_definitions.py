@@ -43,7 +43,7 @@ def test_a_tool_without_parameters_has_an_empty_schema_of_its_own() -> None:
         ({"name": "my tool"}, "'my tool'"),
         ({"name": "a" * 65}, "1 to 64"),
         ({"name": "add\n"}, "1 to 64"),
-        ({"name": 5}, "called 5"),
+        ({"name": 5}, "name 5"),
         ({"name": "add", "parameters": "x"}, "JSON schema"),
     ],
 )
