@@ -1,4 +1,4 @@
-"""What a JSON answer is so far: made in no time, decoded when it is read."""
+"""Represent the value of an incomplete JSON answer, decoded when it is read."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 class PartialJson(Struct, eq=False, gc=False):
-    """A JSON answer, or as much of it as has come.
+    """The value of a JSON answer so far.
 
-    Half a number, literal or key does not count yet; half a text does.
+    An incomplete number, literal or key is left out; an incomplete string is included.
 
     Attributes:
-        complete: Whether it is all of the answer.
+        complete: Whether the answer is complete.
     """
 
     complete: bool
@@ -35,17 +35,17 @@ class PartialJson(Struct, eq=False, gc=False):
     def value(self) -> Any:
         """The value so far, as `dict`, `list`, `str`, `int`, `float`, `bool` and `None`.
 
-        Decoded when it is first read, at a cost that is linear in the text so far.
+        It is decoded when it is first read, at a cost that is linear in the text so far.
         """
         if self._value is UNSET:
             self._value = msgspec.json.decode(next(self.readings()))
         return self._value
 
     def readings(self) -> Iterator[bytes]:
-        """Return the text so far as JSON documents, each with one unfinished member less.
+        """Yield the text so far as JSON documents, each with one incomplete member less.
 
-        The first has the text that is open, if one is; the last has only those members of the
-        outermost value that are whole.
+        The first document includes an incomplete string; the last one has only the complete
+        members of the outermost value.
         """
         text = self._buffer.upto(self._end)
         if self._in_text:
@@ -62,10 +62,10 @@ def _document(text: str, closers: str) -> bytes:
 
 
 class PartialObject(Struct, Generic[T], eq=False, gc=False):
-    """An answer of a type, or as much of it as has come.
+    """The value of a typed JSON answer so far.
 
     Attributes:
-        complete: Whether it is all of the answer.
+        complete: Whether the answer is complete.
     """
 
     complete: bool
@@ -75,13 +75,13 @@ class PartialObject(Struct, Generic[T], eq=False, gc=False):
 
     @property
     def value(self) -> T | None:
-        """The value so far; `None` until all that the type requires has come.
+        """The value so far; `None` until all required fields are there.
 
-        Members that are not whole are left out where the type does not take them so. Decoded
+        Incomplete members are left out if the type does not accept them. The value is decoded
         when it is first read, at a cost that is linear in the text so far.
 
         Raises:
-            OutputError: The answer is complete and does not fit the type.
+            OutputError: The answer is complete and does not match the type.
         """
         if self._value is UNSET:
             self._value = self._whole() if self.complete else self._so_far()
@@ -92,8 +92,8 @@ class PartialObject(Struct, Generic[T], eq=False, gc=False):
             return self._decoder.decode(next(self._json.readings()))
         except msgspec.MsgspecError as error:
             raise OutputError(
-                f"The answer does not fit its type: {error}. Describe the type to the model, and "
-                "set response_format where it knows it."
+                f"The answer does not match its type: {error}. Describe the type to the model, and "
+                "set response_format if the model supports it."
             ) from error
 
     def _so_far(self) -> T | None:

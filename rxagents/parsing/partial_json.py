@@ -1,7 +1,15 @@
-"""A JSON answer, read while it is written.
+"""Parse a JSON answer while it is being written.
 
-The scanner looks at each character once, and knows at any time how to close the text: so a
-snapshot is made in no time, and decoded when it is read.
+Theory of operation. `PartialJsonParser` is a scanner that reads each character once. It knows at
+any time which characters close the text so far (`_closers`, innermost first) and where, at each
+level, the last complete member ends (`_ends`). A snapshot only copies this state; msgspec decodes
+the closed text when the snapshot's value is read. To decode at every chunk would be quadratic.
+
+`_step` is the state: the method that reads the next character or token. A step returns `False`
+when it needs more text, or when the value is complete. Only an incomplete token waits in `_data`:
+a scalar (at most 4,300 characters) or an escape. Text inside a string is complete at once, since
+half a string counts as a value; half a number, literal or key does not. The scanner must accept
+exactly what msgspec accepts: a more lenient one would make snapshots that cannot be decoded.
 """
 
 from __future__ import annotations
@@ -21,23 +29,31 @@ _SPACE = re.compile(r"[ \t\n\r]*+")
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*+')
 _HEX = "[0-9a-fA-F]"
 _HIGH = rf"[dD][89abAB]{_HEX}{{2}}"  # the first half of a surrogate pair
-_LOW = rf"[dD][c-fC-F]{_HEX}{{2}}"
+_LOW = rf"[dD][c-fC-F]{_HEX}{{2}}"  # the second half
 _ESCAPE = re.compile(rf'\\(?:["\\/bfnrt]|u(?:(?![dD][89a-fA-F]){_HEX}{{4}}|{_HIGH}\\u{_LOW}))')
 _HALF_ESCAPE = re.compile(rf"\\(?:u(?:{_HEX}{{0,3}}|{_HIGH}(?:\\(?:u{_HEX}{{0,3}})?)?))?")
 _SCALAR = re.compile(r"[-+.0-9A-Za-z]*+")
 _LONGEST_SCALAR = 4300
-"""Python reads no number with more digits than this."""
+"""Python parses no integer with more digits (`sys.get_int_max_str_digits`)."""
+
+_INCOMPLETE = (
+    "The answer ended before its JSON was complete. Raise max_tokens, or ask for a shorter answer."
+)
+_NO_JSON = (
+    "The answer contains no JSON object or array. Ask for JSON only, and set response_format if "
+    "the model supports it."
+)
 
 
 class PartialJsonParser:
-    """Reads the first object or array in a text; what stands around it is skipped.
+    """Parses the first object or array in a text; text around it is skipped.
 
     Args:
-        max_depth: An answer that is nested more deeply is a `LimitExceededError`.
+        max_depth: The largest number of nested levels; more are a `LimitExceededError`.
 
     Attributes:
-        error: What ended the parser, or `None`.
-        complete: Whether the whole value has come; what follows it is not looked at.
+        error: The error that ended the parser, or `None`.
+        complete: Whether the value is complete; text after it is ignored.
     """
 
     __slots__ = ("_buffer", "_changed", "_closers", "_data", "_ends", "_in_key",
@@ -58,14 +74,14 @@ class PartialJsonParser:
         self._step: Callable[[PartialJsonParser], bool] = PartialJsonParser._begin
 
     def feed(self, data: str) -> list[PartialJson]:
-        """Return a snapshot, if `data` may have changed the value."""
+        """Return a list with one snapshot if `data` may have changed the value, else empty."""
         if (
             self._in_text
             and not self._data
             and data.isprintable()
             and '"' not in data
             and "\\" not in data
-        ):  # as most pieces are
+        ):  # the fast path inside a string: most chunks take it
             self._buffer.append(data)
             return [self._snapshot()] if data else []
         if self.error is not None or self.complete:
@@ -76,20 +92,16 @@ class PartialJsonParser:
                 pass
         except (OutputError, LimitExceededError) as error:
             self.error = error
-        return self._take()
+        return self._consume()
 
     def flush(self) -> list[PartialJson]:
-        """Take note of the end of the text: an answer that is not whole is an error."""
+        """End the text; an incomplete answer sets `error`."""
         if self.error is None and not self.complete:
-            self.error = OutputError(
-                "The answer ended before its JSON was whole. Allow more tokens for it, or ask for "
-                "less." if self._closers else "The answer holds no JSON object or array. Ask for "
-                "JSON alone, and set response_format where the model knows it."
-            )  # fmt: skip
+            self.error = OutputError(_INCOMPLETE if self._closers else _NO_JSON)
         return []
 
-    def _take(self) -> list[PartialJson]:
-        """Set what has been read apart from what must wait for more."""
+    def _consume(self) -> list[PartialJson]:
+        """Move the text that was read to the buffer; the rest waits for more text."""
         if self._position:
             self._buffer.append(self._data[: self._position])
             self._data = self._data[self._position :]
@@ -210,7 +222,7 @@ class PartialJsonParser:
         if len(self._closers) == self._max_depth:
             raise LimitExceededError(
                 f"The JSON of the answer is nested more than {self._max_depth} levels deep. Ask "
-                "for a flatter one."
+                "for flatter JSON."
             )
         self._go_on(step)
         self._closers = closer + self._closers
@@ -229,7 +241,7 @@ class PartialJsonParser:
         return not self.complete
 
     def _peek(self) -> str:
-        """Skip white space; return the next character, `""` if it has not come."""
+        """Skip white space; return the next character, or `""` if more text is needed."""
         character = self._data[self._position : self._position + 1]
         if character and character in " \t\n\r":
             self._position = _SPACE.match(self._data, self._position).end()  # type: ignore[union-attr]  # it matches any text
@@ -237,18 +249,18 @@ class PartialJsonParser:
         return character
 
     def _go_on(self, step: Callable[[PartialJsonParser], bool]) -> bool:
-        """Read one character."""
+        """Read one character and set the next step."""
         self._position += 1
         self._step = step
         return True
 
     def _want(self, wanted: str, character: str) -> bool:
-        """Wait for the next character, if there is none; it is not what it must be otherwise."""
+        """Return `False` if more text is needed; raise if an unexpected character follows."""
         if character:
             start = self._position
             raise OutputError(
-                f"The answer is not valid JSON: {wanted} should stand where it goes on with "
-                f"{self._data[start : start + 40]!r}. Ask for JSON alone, and set "
-                "response_format where the model knows it."
+                f"The answer is not valid JSON: expected {wanted} instead of "
+                f"{self._data[start : start + 40]!r}. Ask for JSON only, and set "
+                "response_format if the model supports it."
             )
         return False

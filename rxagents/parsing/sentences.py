@@ -1,4 +1,12 @@
-"""Sentences of a text that comes in pieces."""
+"""Split a text into sentences incrementally.
+
+Theory of operation. A sentence ends at a mark (`_marks`) that white space (`_spaced`) and the start
+of the next word follow, or at an empty line (`_lines`). Only the next word shows whether a full
+stop ends a sentence, so the sentence stays in `_pieces` until that word. A full stop that belongs
+to an abbreviation, an initial or a list number ends none; `_before` keeps the 24 characters in
+front of the mark to decide it. `feed` cuts the text into tokens, and each token is read once;
+pieces without a mark or line end skip that (`_EVENTFUL`).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +23,7 @@ _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 _WORD = re.compile(r"[\w.]*\Z")
 _LIST_NUMBER = re.compile(r"(?:\A|\n)\s*\d{1,3}\Z")
 _TAIL = 24
-"""Characters before a full stop that are looked at: more than any abbreviation has."""
+"""Characters before a full stop that are examined: more than any abbreviation has."""
 
 _MARKS = ".!?…"
 _WIDE_MARKS = "\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH EXCLAMATION MARK}\N{FULLWIDTH QUESTION MARK}"
@@ -30,10 +38,10 @@ _TOKENS = re.compile(
 
 
 class SentenceSplitter:
-    """Cuts a text into sentences; each keeps the white space that follows it.
+    """Splits a text into sentences; each keeps the white space that follows it.
 
-    A sentence is let go when what follows it begins, or with `flush`. The sentences are the same
-    however the text was cut into pieces, and are the text when they are joined. Linear.
+    A sentence is returned when the next one begins, or by `flush`. The sentences are the same
+    however the text is split into chunks; joined, they are the text. The cost is linear.
     """
 
     __slots__ = ("_before", "_blank", "_lines", "_marks", "_pieces", "_spaced", "_wide")
@@ -51,7 +59,7 @@ class SentenceSplitter:
         self._lines = 0
 
     def feed(self, text: str) -> list[str]:
-        """Return the sentences that `text` shows to be whole."""
+        """Return the sentences that `text` completes."""
         if not (self._marks or self._lines) and _EVENTFUL.search(text) is None:
             if text:
                 self._blank = self._blank and text.isspace()
@@ -62,16 +70,16 @@ class SentenceSplitter:
             piece, kind = token[0], token.lastgroup or ""
             if self._ends_before(piece, kind):
                 sentences += self.flush()
-            self._take(piece, kind)
+            self._add(piece, kind)
         return sentences
 
     def flush(self) -> list[str]:
-        """Return what is left, if there is anything: nothing follows."""
+        """Return the last sentence at the end of the text; empty if there is none."""
         sentence = "".join(self._pieces)
         self._start()
         return [sentence] if sentence else []
 
-    def _take(self, piece: str, kind: str) -> None:
+    def _add(self, piece: str, kind: str) -> None:
         if kind in ("mark", "wide"):
             if not self._marks:
                 self._before = self._tail()
@@ -98,7 +106,7 @@ class SentenceSplitter:
         return tail[-_TAIL:]
 
     def _ends_before(self, piece: str, kind: str) -> bool:
-        """Tell whether a sentence has ended, and `piece` begins the next."""
+        """Return whether a sentence has ended and `piece` begins the next one."""
         if kind == "space" or not self._pieces:
             return False
         if self._lines > 1:
@@ -110,7 +118,7 @@ class SentenceSplitter:
         return self._spaced and not (self._marks == "." and self._goes_on(piece))
 
     def _goes_on(self, piece: str) -> bool:
-        """Tell whether the full stop belongs to an abbreviation, an initial or a list's number."""
+        """Return whether the full stop belongs to an abbreviation, initial or list number."""
         word = _WORD.search(self._before)[0]  # type: ignore[index]  # it matches any text
         if _ABBREVIATION.fullmatch(word) or _LIST_NUMBER.search(self._before):
             return True

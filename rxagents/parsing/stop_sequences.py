@@ -1,4 +1,4 @@
-"""Stop sequences found in a text that comes in pieces."""
+"""Find stop sequences incrementally."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import re
 
 
 class StopScanner:
-    """Finds the stop sequence that is whole first; of several that end together, the longest.
+    """Finds the stop sequence that ends first; of several that end together, the longest.
 
-    Text that cannot be the beginning of one is let go at once. Linear in the text, and bounded by
-    the length of the stop sequences for each character that may be part of one.
+    Text that cannot be the start of a stop sequence is returned at once. The cost is linear in
+    the text; for each character that may be part of a stop sequence, it is bounded by the length
+    of the stop sequences.
 
     Args:
-        stops: The sequences; none of them empty.
+        stops: The stop sequences; none of them empty.
 
     Attributes:
-        held: What may be the beginning of a stop sequence.
+        held: The text that is held back: it may be the start of a stop sequence.
         found: The stop sequence that was found; empty until then.
-        may_begin: Searches a text for a character that may begin a stop sequence.
+        may_begin: Searches a text for the first character of any stop sequence.
     """
 
     __slots__ = ("_begins", "_longest", "_stops", "found", "held", "may_begin")
@@ -31,7 +32,7 @@ class StopScanner:
         self.may_begin = self._begins.search
 
     def feed(self, text: str) -> str:
-        """Return what surely stands before any stop sequence: all of it, if one is found."""
+        """Return the text that certainly precedes any stop sequence."""
         whole = self.held + text
         ends = [(at + len(s), -len(s), s) for s in self._stops if (at := whole.find(s)) >= 0]
         if ends:
@@ -44,7 +45,7 @@ class StopScanner:
         return whole[:cut]
 
     def flush(self) -> str:
-        """Return what was held back: nothing follows, or nothing that continues it."""
+        """Return the text that was held back, which no stop sequence completes."""
         held, self.held = self.held, ""
         return held
 

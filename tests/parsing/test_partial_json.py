@@ -134,7 +134,7 @@ def test_a_snapshot_shows_its_value() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{a: 1}", "a key in double quotes should stand where it goes on with 'a: 1}'"),
+        ("{a: 1}", "expected a key in double quotes instead of 'a: 1}'"),
         ("{'a': 1}", "a key"),
         ('{"a" 1}', "a colon"),
         ('{"a": 1 "b": 2}', "a comma or }"),

@@ -1,23 +1,23 @@
-"""The ReAct text protocol, for models without tool calls: text in, steps out.
+"""Parse the ReAct text protocol, for models without tool calls: text in, steps out.
 
     Thought: I need the weather.
     Action: weather(city="Paris, France", days=3)
 
-A label stands at the start of a line, in any case, with blanks or markdown emphasis around it:
-`Thought:`, `Action:`, `Action Input:`, `Observation:`, `Answer:`, `Final Answer:`. Text before
-the first label is thought.
+A label stands at the start of a line, in upper or lower case, optionally with blanks or markdown
+emphasis around it: `Thought:`, `Action:`, `Action Input:`, `Observation:`, `Answer:`,
+`Final Answer:`. Text before the first label is thought.
 
 - **Actions**: `tool(name=value, …)`, `tool({"name": value})`, `tool(value, …)`, `tool[text]`,
   `tool` alone, or `tool` with an `Action Input:` that is a JSON object or text. Values may be JSON
-  or Python literals; what is none is text. `Action: None` is no call. Several actions are each
-  a call.
-- **Half an action is no call.** A bracket that the next label or the end leaves open emits
-  nothing: what was not written to its end never runs.
-- **Labels inside an action** end it; only inside a triple-quoted string are they text.
-- **The answer is last**: once it has text, what follows is part of it, labels too, for a
-  multi-line answer may hold any line. An answer without text is none.
-- **An observation is not the model's to make**: `Observation:` ends the turn, and so does an
-  answer after an action, whose result the model cannot know.
+  or Python literals; any other value is text. `Action: None` is not a call. Each of several
+  actions is a call.
+- **An incomplete action is not a call.** If the next label or the end of the turn comes before
+  the closing bracket, no call is emitted: an action that was not written to its end never runs.
+- **A label inside an action** ends the action; inside a triple-quoted string it is text.
+- **The answer comes last**: once it has text, everything after it belongs to it, labels included,
+  since a multi-line answer may contain any line. An answer without text is ignored.
+- **The model must not write observations**: `Observation:` ends the turn. So does an answer after
+  an action, since the model cannot know the action's result.
 """
 
 from rxagents.parsing.react.parser import ReActParser, Step

@@ -1,4 +1,4 @@
-"""Reads actions and their inputs, in text that comes in pieces, up to a whole call."""
+"""Read actions and their inputs incrementally, until the call is complete."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _HEAD_END = re.compile(r"[(\[\n]")
 
 
 class _Reader:
-    """What actions and inputs have in common.
+    """The base class of both readers.
 
     Attributes:
-        name: The tool's name; empty as long as there is none.
-        arguments: The arguments of the call, once it is whole.
+        name: The tool's name; empty until it is known.
+        arguments: The arguments of the call; `None` until the call is complete.
     """
 
     __slots__ = ("_brackets", "_fragments", "arguments", "name")
@@ -32,17 +32,17 @@ class _Reader:
         self._fragments: list[str] = []
 
     @property
-    def is_half(self) -> bool:
+    def is_unclosed(self) -> bool:
         """Whether a bracket is still open."""
         return self._brackets is not None and self.arguments is None
 
     @property
-    def is_in_block(self) -> bool:
+    def in_triple_quotes(self) -> bool:
         """Whether a triple-quoted string is open, in which labels are text."""
-        return self._brackets is not None and self._brackets.is_in_block
+        return self._brackets is not None and self._brackets.in_triple_quotes
 
-    def _take(self, text: str) -> str:
-        """Return all that was kept, and `text`; keep nothing."""
+    def _join_fragments(self, text: str) -> str:
+        """Return the stored fragments followed by `text`, and clear them."""
         self._fragments.append(text)
         whole = "".join(self._fragments)
         self._fragments.clear()
@@ -50,7 +50,7 @@ class _Reader:
 
 
 class ActionReader(_Reader):
-    """Reads what follows `Action:`.
+    """Reads the text after `Action:`.
 
     Args:
         parameters: The names of each tool's parameters.
@@ -66,11 +66,11 @@ class ActionReader(_Reader):
 
     @property
     def parameters(self) -> Sequence[str]:
-        """The names of the tool's parameters, as far as they are known."""
+        """The names of the tool's parameters; empty if the tool is unknown."""
         return self._parameters.get(self.name, ())
 
     def feed(self, text: str) -> int:
-        """Return where in `text` the call is whole, or -1."""
+        """Return the position in `text` after the complete call, or -1."""
         start = self._read_head(text) if self._is_head else 0
         if self._brackets is None:
             return -1
@@ -81,16 +81,16 @@ class ActionReader(_Reader):
         return start + end
 
     def close(self) -> dict[str, Any] | None:
-        """Return the arguments of a call that is whole now that nothing follows."""
+        """Return the arguments if the call is complete at the end of the text, else `None`."""
         if self._is_head:
-            self._end_head(self._take(""), "\n")
+            self._end_head(self._join_fragments(""), "\n")
         return {} if self.name and self._brackets is None else None
 
     def _read_head(self, text: str) -> int:
-        """Read up to the tool's name, and return where what follows it starts."""
+        """Read up to the bracket after the tool's name; return the position after it."""
         start = 0
         for match in _HEAD_END.finditer(text):
-            self._end_head(self._take(text[start : match.start()]), match[0])
+            self._end_head(self._join_fragments(text[start : match.start()]), match[0])
             start = match.end()
             if not self._is_head:
                 return start
@@ -117,11 +117,11 @@ class ActionReader(_Reader):
 
 
 class InputReader(_Reader):
-    """Reads what follows `Action Input:`.
+    """Reads the text after `Action Input:`.
 
     Args:
         name: The tool's name.
-        parameters: The names of its parameters.
+        parameters: The names of the tool's parameters.
     """
 
     __slots__ = ("_is_fenced", "_is_start", "_parameters")
@@ -133,7 +133,7 @@ class InputReader(_Reader):
         self._is_fenced = False
 
     def feed(self, text: str) -> int:
-        """Return where in `text` the call is whole, or -1."""
+        """Return the position in `text` after the complete call, or -1."""
         start = self._read_start(text) if self._is_start else 0
         if self._brackets is not None:
             return self._read_object(self._brackets, text, start)
@@ -142,14 +142,14 @@ class InputReader(_Reader):
         return -1
 
     def close(self) -> dict[str, Any] | None:
-        """Return the arguments of a call that is whole now that nothing follows."""
+        """Return the arguments if the call is complete at the end of the text, else `None`."""
         if self._brackets is not None:
             return None
-        text = self._take("").strip()
+        text = self._join_fragments("").strip()
         return from_text(text.removesuffix("```") if self._is_fenced else text, self._parameters)
 
     def _read_start(self, text: str) -> int:
-        """Read blanks, a fence and an opening brace; return where what follows them starts."""
+        """Read blanks, a code fence and an opening brace; return the position after them."""
         at = 0 if self._is_fenced else self._read_fence(text)
         rest = text[at:].lstrip()
         if not rest or not self._is_start:
@@ -162,7 +162,7 @@ class InputReader(_Reader):
         return start
 
     def _read_fence(self, text: str) -> int:
-        """Read the line of a fence; return where it ends."""
+        """Read the line of a code fence; return the position of its end."""
         at = 0 if self._fragments else len(text) - len(text.lstrip())
         if not self._fragments and text[at : at + 1] != "`":
             return at
@@ -170,7 +170,7 @@ class InputReader(_Reader):
         if newline < 0:
             self._fragments.append(text[at:])
             return len(text)
-        line = self._take(text[at:newline])
+        line = self._join_fragments(text[at:newline])
         self._is_fenced = _FENCE.fullmatch(line) is not None
         if not self._is_fenced:
             self._is_start = False

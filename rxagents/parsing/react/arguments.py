@@ -1,4 +1,4 @@
-"""Makes named arguments of what a model wrote."""
+"""Convert the text of an action's arguments to named arguments."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any
 from rxagents.parsing.react.literals import read_value
 
 NOTHING = frozenset({"none", "null", "n/a"})
-"""Words for no action and for no input."""
+"""Words that stand for no action or no input."""
 
 _NAMED = re.compile(r"\s*+([\w-]++)\s*+=(?!=)")
 _ONLY_PARAMETER = "input"
 
 
 def from_call(text: str, commas: Sequence[int], parameters: Sequence[str]) -> dict[str, Any]:
-    """Read what stands between the parentheses of a call.
+    """Parse the text between the parentheses of a call.
 
-    Values without names come first and are named by `parameters` in order; if there are more of
-    them than parameters, they are one text, commas and all. After a named value, a comma that no
-    name follows belongs to it: `city=Paris, France` is one value.
+    Positional values come first and get the names of `parameters` in order; if there are more
+    values than parameters, they form one text, commas included. After a named value, a comma
+    that no name follows is part of the value: `city=Paris, France` is one value.
 
     Args:
         text: The text between the parentheses.
-        commas: Where in it commas stand that may separate arguments.
-        parameters: The names of the tool's parameters, as far as they are known.
+        commas: The positions of the commas that may separate arguments.
+        parameters: The names of the tool's parameters; empty if the tool is unknown.
     """
     starts = [0, *(comma + 1 for comma in commas)]
     names = {start: match for start in starts if (match := _NAMED.match(text, start))}
@@ -42,7 +42,7 @@ def from_call(text: str, commas: Sequence[int], parameters: Sequence[str]) -> di
 
 def _unnamed(values: list[str], parameters: list[str], *, is_all: bool) -> dict[str, Any]:
     if values and not values[-1].strip():
-        values.pop()  # after a last comma, or nothing at all
+        values.pop()  # a trailing comma, or no values at all
     if len(values) > max(len(parameters), 1):
         values = [",".join(values)]
     read = [read_value(value) for value in values]
@@ -56,10 +56,10 @@ def _without_comma(value: str) -> str:
 
 
 def from_text(text: str, parameters: Sequence[str]) -> dict[str, Any]:
-    """Read an input that is one text: the value of the first parameter.
+    """Parse an input that is one text, the value of the first parameter.
 
-    A quoted text loses its quotes, and a list is a list. What looks like a number stays text:
-    a tool that wants a number can convert it, and one that wants text cannot.
+    Quotes are removed, and a list is parsed. A number stays text: the conversion of arguments
+    can turn text into a number for a tool that takes one, but not a number into the same text.
     """
     text = text.strip()
     if not text or text.lower() in NOTHING:

@@ -1,4 +1,9 @@
-"""Finds where a bracket closes, in text that comes in pieces."""
+"""Find the closing bracket of an action incrementally.
+
+Each character is read once. Between calls of `feed` only `_carry` is kept unread: a quote that
+may still become a triple quote, or an escape that is cut in two, and the character before it
+(the lookbehind in `_NESTED` needs it).
+"""
 
 from __future__ import annotations
 
@@ -10,22 +15,21 @@ from rxagents.parsing.react.quoting import body_end, quote_at
 _MAX_DEPTH = DEFAULT_LIMITS.json_depth
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _NESTED = re.compile(r"""(?<!\w)["']|[()\[\]{},]""")
-"""A quote after a letter is an apostrophe."""
+"""A quote after a letter is an apostrophe, not the start of a string."""
 _SQUARE = re.compile(r"[\[\]]")
 
 
 class Brackets:
-    """What stands between a bracket and its closing one.
+    """Collects the text between a bracket and its closing bracket.
 
-    Between square brackets stands plain text; between others, strings and more brackets do.
-
-    What is nested more deeply than JSON may be never closes.
+    Square brackets contain plain text; other brackets contain strings and nested brackets. A
+    bracket whose content exceeds the nesting limit of JSON never closes.
 
     Args:
         opener: The opening bracket.
 
     Attributes:
-        commas: Where in `text` commas stand that are in no string and no other brackets.
+        commas: The positions in `text` of commas outside of strings and nested brackets.
     """
 
     __slots__ = ("_at", "_carry", "_closers", "_fragments", "_mark", "_offset", "_quote", "commas")
@@ -36,23 +40,23 @@ class Brackets:
         self._closers = _CLOSERS[opener]
         self._quote = ""
         self._fragments: list[str] = []
-        # The text that is not yet read, from `_at` on, and the character before it.
+        # The unread text starts at `_at`; the character before it is kept for the lookbehind.
         self._carry = ""
         self._at = 0
         self._offset = 0
 
     @property
     def text(self) -> str:
-        """What was fed, without the closing bracket."""
+        """The text that was fed, without the closing bracket."""
         return "".join(self._fragments)
 
     @property
-    def is_in_block(self) -> bool:
+    def in_triple_quotes(self) -> bool:
         """Whether a triple-quoted string is open."""
         return len(self._quote) > 1
 
     def feed(self, text: str) -> int:
-        """Return where in `text` the bracket has been closed, or -1."""
+        """Return the position in `text` after the closing bracket, or -1."""
         if len(self._closers) > _MAX_DEPTH:
             return -1
         data, at = self._carry + text, self._at

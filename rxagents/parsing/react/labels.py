@@ -1,4 +1,4 @@
-"""Finds the labels at the starts of lines, in text that comes in pieces."""
+"""Find the labels at the start of lines incrementally."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _LABEL = re.compile(
     re.MULTILINE | re.VERBOSE,
 )
 _LONGEST = 40
-"""No label has more characters."""
+"""The largest number of characters of a label."""
 _SEPARATORS = str.maketrans("", "", "*_ \t")
 
 
 class LabelKind(Enum):
-    """What a label opens."""
+    """The kind of section that a label opens."""
 
     THOUGHT = auto()
     ACTION = auto()
@@ -41,16 +41,17 @@ _KINDS = {
 
 
 class Label(NamedTuple):
-    """A label, and how it was written."""
+    """A label: its kind, and its text as the model wrote it."""
 
     kind: LabelKind
     text: str
 
 
 class LabelScanner:
-    """Cuts text into labels and what stands between them.
+    """Cuts text into labels and the text between them.
 
-    What may still become a label is held back, never more than a few characters.
+    The start of a line that may become a label is held back, at most 40 characters of it; text
+    within a line passes at once.
     """
 
     __slots__ = ("_head", "_is_line_start")
@@ -60,13 +61,13 @@ class LabelScanner:
         self._is_line_start = True
 
     def feed(self, text: str) -> list[str | Label]:
-        """Return the pieces that are certain; joined they are the text."""
+        """Return the pieces that are certain; joined, all pieces are the text."""
         if not self._is_line_start and "\n" not in text:
             return [text]
         return self._cut(self._head + text, is_end=False)
 
     def flush(self) -> list[str | Label]:
-        """Return what was held back."""
+        """Return the text that was held back."""
         return self._cut(self._head, is_end=True)
 
     def _cut(self, text: str, *, is_end: bool) -> list[str | Label]:
@@ -84,7 +85,7 @@ class LabelScanner:
         return pieces
 
     def _line_head(self, text: str, *, is_after_label: bool) -> str:
-        """Return the start of the last line, if a label may come of it."""
+        """Return the start of the last line, if it may become a label."""
         start = text.rfind("\n") + 1
         if start == 0 and (is_after_label or not self._is_line_start):
             self._is_line_start = False
@@ -104,7 +105,7 @@ def _may_be_label(head: str) -> bool:
 
 
 def _may_grow(match: re.Match[str]) -> bool:
-    """Whether the emphasis of the label may be closed by what comes next."""
+    """Return whether the next text may close the emphasis around the label."""
     rest = match.string[match.end() : match.end() + len(match["mark"])]
     return (
         match["unclosed"] is not None

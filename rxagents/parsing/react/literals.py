@@ -1,4 +1,4 @@
-"""Reads values as models write them: JSON, Python, or words without quotes."""
+"""Parse values as models write them: JSON, Python literals, or words without quotes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from rxagents.core.limits import DEFAULT_LIMITS
 from rxagents.parsing.react.quoting import body_end, quote_at, unescape
 
-_MAX_DEPTH = DEFAULT_LIMITS.json_depth - 1  # the object of all arguments is a level too
+_MAX_DEPTH = DEFAULT_LIMITS.json_depth - 1  # the object of the arguments is a level too
 _BLANKS = re.compile(r"\s*")
 _BARE = re.compile(r"[^,\[\]{}]+")
 _BARE_KEY = re.compile(r"[^,:\[\]{}]+")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _MAX_DIGITS = 4300
-"""Python reads no whole number with more digits."""
+"""Python parses no integer with more digits (`sys.get_int_max_str_digits`)."""
 _CONSTANTS = {
     "true": True,
     "True": True,
@@ -27,21 +27,21 @@ _CONSTANTS = {
 
 
 def read_value(text: str) -> Any:
-    """Return the value that `text` writes; what is no whole value is text."""
+    """Parse a value; text that is not one complete value stays text."""
     try:
-        return _Reader(text).whole()
+        return _LiteralParser(text).whole()
     except ValueError:
         return text.strip()
 
 
 def read_object(text: str) -> dict[str, Any] | None:
-    """Return the object that `text` writes, or `None`."""
+    """Parse an object; return `None` if `text` is not one."""
     value = read_value(text)
     return value if isinstance(value, dict) else None
 
 
-class _Reader:
-    """Reads a value from its start to its end; what is none is a `ValueError`."""
+class _LiteralParser:
+    """Parses one value; invalid text raises `ValueError`."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -54,18 +54,18 @@ class _Reader:
         return value
 
     def _peek(self) -> str:
-        """Return the next character that is no blank; empty at the end."""
-        self._take(_BLANKS)
+        """Skip blanks; return the next character, empty at the end."""
+        self._match(_BLANKS)
         return self._text[self._at : self._at + 1]
 
-    def _take(self, pattern: re.Pattern[str]) -> str:
+    def _match(self, pattern: re.Pattern[str]) -> str:
         match = pattern.match(self._text, self._at)
         if match is None:
-            raise ValueError("something else was expected")
+            raise ValueError("unexpected character")
         self._at = match.end()
         return match[0]
 
-    def _take_if(self, mark: str) -> bool:
+    def _match_mark(self, mark: str) -> bool:
         found = self._peek() == mark
         self._at += found
         return found
@@ -80,21 +80,21 @@ class _Reader:
             return self._list(depth + 1)
         if first == "{":
             return self._object(depth + 1)
-        return _scalar(self._take(_BARE).strip())
+        return _scalar(self._match(_BARE).strip())
 
     def _string(self) -> str:
         quote = quote_at(self._text, self._at) or self._text[self._at]
         start = self._at + len(quote)
         end = body_end(self._text, start, quote)
         if not self._text.startswith(quote, end):
-            raise ValueError("a string that is not closed")
+            raise ValueError("unclosed string")
         self._at = end + len(quote)
         return unescape(self._text[start:end])
 
     def _list(self, depth: int) -> list[Any]:
         self._at += 1
         items: list[Any] = []
-        while not self._take_if("]"):
+        while not self._match_mark("]"):
             items.append(self._value(depth))
             self._separate("]")
         return items
@@ -102,20 +102,20 @@ class _Reader:
     def _object(self, depth: int) -> dict[str, Any]:
         self._at += 1
         fields: dict[str, Any] = {}
-        while not self._take_if("}"):
+        while not self._match_mark("}"):
             key = self._key()
-            if not self._take_if(":"):
-                raise ValueError("a key without a value")
+            if not self._match_mark(":"):
+                raise ValueError("key without a value")
             fields[key] = self._value(depth)
             self._separate("}")
         return fields
 
     def _key(self) -> str:
-        return self._string() if self._peek() in ('"', "'") else self._take(_BARE_KEY).strip()
+        return self._string() if self._peek() in ('"', "'") else self._match(_BARE_KEY).strip()
 
     def _separate(self, closer: str) -> None:
-        if not self._take_if(",") and self._peek() != closer:
-            raise ValueError("no comma between two values")
+        if not self._match_mark(",") and self._peek() != closer:
+            raise ValueError("missing comma between two values")
 
 
 def _scalar(word: str) -> Any:

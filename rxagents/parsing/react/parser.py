@@ -1,4 +1,20 @@
-"""The ReAct protocol, from text to steps."""
+"""Convert the text of a ReAct turn to steps, incrementally.
+
+Theory of operation. A step is emitted as soon as later text cannot change it, and the steps are
+the same however the text is split into chunks. Each character is read a bounded number of times;
+the Go original scanned all its text again at every token, which is quadratic.
+
+    text -> LabelScanner -> labels and text -> ReActParser -> SectionText -> Token, Thought, Answer
+                                                           -> Action- or InputReader -> ToolCall
+
+`ReActParser` has these states, and only a label (`_open_section`) or the end of the turn changes
+them: the current section (`_section`, `_text`), the action that is being read (`_reader`, `None`
+outside of actions and after a whole call), and `done`. Each stage holds text back, and only as
+much as it must: `LabelScanner` the start of a line that may become a label (at most 40
+characters), `SectionText` blanks that may end the section, a reader the arguments of a call that
+is not closed. Text that is held back stays in a list and is joined once, since joining at every
+chunk is quadratic; the regular expressions have possessive quantifiers, so that none backtracks.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +42,13 @@ _SECTIONS = {
 
 
 class ReActParser:
-    """Parses one turn of a model; linear, whatever the text is, and it never raises.
+    """Parses one turn of a model in linear time; it never raises, whatever the text is.
 
     Args:
-        parameters: The names of each tool's parameters in order, for values without names.
+        parameters: The names of each tool's parameters in order, for positional values.
 
     Attributes:
-        done: The turn is over: what follows is made up by the model and ignored.
+        done: Whether the turn is over; text after it is invented by the model and ignored.
     """
 
     __slots__ = ("_has_acted", "_parameters", "_reader", "_scanner", "_section", "_text", "done")
@@ -47,22 +63,22 @@ class ReActParser:
         self._has_acted = False
 
     def feed(self, text: str, timestamp: float) -> list[Step]:
-        """Return the steps that `text` completes, and a token for the text that is certain.
+        """Return the steps that `text` completes, and tokens for text whose section is certain.
 
         Args:
-            text: The model's new text.
-            timestamp: When it arrived; the steps carry it.
+            text: The new text of the model.
+            timestamp: When the text arrived, in seconds; it becomes the timestamp of the steps.
         """
         return self._read(self._scanner.feed(text), timestamp)
 
     def flush(self, timestamp: float) -> list[Step]:
-        """Return what the end of the turn completes.
+        """Return the steps that the end of the turn completes.
 
         Args:
-            timestamp: When it ended.
+            timestamp: When the turn ended, in seconds.
         """
         steps = self._read(self._scanner.flush(), timestamp)
-        self._close(None, steps, timestamp)
+        self._close_section(None, steps, timestamp)
         return steps
 
     def _read(self, pieces: list[str | Label], timestamp: float) -> list[Step]:
@@ -72,33 +88,33 @@ class ReActParser:
                 break
             if isinstance(piece, str):
                 self._add(piece, steps, timestamp)
-            elif self._is_text_here():
+            elif self._labels_are_text():
                 self._add(piece.text, steps, timestamp)
             else:
-                self._turn_to(piece.kind, steps, timestamp)
+                self._open_section(piece.kind, steps, timestamp)
         return steps
 
-    def _is_text_here(self) -> bool:
-        """Whether a label is text: in an answer, or in a triple-quoted string."""
+    def _labels_are_text(self) -> bool:
+        """Return whether a label is text here: in an answer or a triple-quoted string."""
         if self._section == "answer":
             return self._text.has_text
-        return self._reader is not None and self._reader.is_in_block
+        return self._reader is not None and self._reader.in_triple_quotes
 
     def _add(self, text: str, steps: list[Step], timestamp: float) -> None:
         if self._reader is not None:
-            text = self._act(self._reader, text, steps, timestamp)
-        told = self._text.add(text)
-        if told:
-            steps.append(Token(told, self._section, timestamp))
+            text = self._read_action(self._reader, text, steps, timestamp)
+        certain = self._text.add(text)
+        if certain:
+            steps.append(Token(certain, self._section, timestamp))
 
-    def _act(
+    def _read_action(
         self,
         reader: ActionReader | InputReader,
         text: str,
         steps: list[Step],
         timestamp: float,
     ) -> str:
-        """Read an action; return the text that follows it."""
+        """Feed an action; return the text after its call, or all of `text` if it is incomplete."""
         end = reader.feed(replace_surrogates(text))
         if reader.arguments is None:
             return text
@@ -107,8 +123,8 @@ class ReActParser:
         steps.append(self._call(reader.name, reader.arguments))
         return text[end:]
 
-    def _turn_to(self, kind: LabelKind, steps: list[Step], timestamp: float) -> None:
-        self._close(kind, steps, timestamp)
+    def _open_section(self, kind: LabelKind, steps: list[Step], timestamp: float) -> None:
+        self._close_section(kind, steps, timestamp)
         if kind is LabelKind.OBSERVATION or (kind is LabelKind.ANSWER and self._has_acted):
             self.done = True
             return
@@ -116,7 +132,9 @@ class ReActParser:
         if kind is LabelKind.ACTION:
             self._reader = ActionReader(self._parameters)
 
-    def _close(self, following: LabelKind | None, steps: list[Step], timestamp: float) -> None:
+    def _close_section(
+        self, following: LabelKind | None, steps: list[Step], timestamp: float
+    ) -> None:
         content, self._text = self._text.content, SectionText()
         if content and self._section == "thought":
             steps.append(Thought(content, timestamp))
@@ -134,7 +152,7 @@ class ReActParser:
     ) -> None:
         arguments = reader.close()
         if arguments is None:
-            self._has_acted |= reader.is_half
+            self._has_acted |= reader.is_unclosed
         elif following is LabelKind.ACTION_INPUT and isinstance(reader, ActionReader):
             self._reader = InputReader(reader.name, reader.parameters)
         else:

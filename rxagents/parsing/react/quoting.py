@@ -1,4 +1,4 @@
-"""Quoted strings, single or triple, as JSON and Python write them."""
+"""Find and unescape quoted strings, single or triple, of JSON and Python."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"} | {c: c for c
 
 
 def quote_at(text: str, at: int) -> str:
-    """Return the quote that opens at `at`; empty where `text` ends too early to tell."""
+    """Return the quote that opens at `at`; empty if `text` ends before it is certain."""
     quotes = text[at : at + 3]
     if quotes == quotes[0] * 3:
         return quotes
@@ -25,13 +25,13 @@ def quote_at(text: str, at: int) -> str:
 
 
 def body_end(text: str, at: int, quote: str) -> int:
-    """Return where the string's body, from `at` on, is closed or `text` can tell no more."""
+    """Return where the string body that starts at `at` ends, or where certain text ends."""
     match = _BODY[quote].match(text, at)
     return match.end() if match else at
 
 
 def unescape(body: str) -> str:
-    r"""Resolve escapes; one that neither language knows, as in `\d`, is text."""
+    r"""Resolve escapes; an escape that neither language defines, such as `\d`, stays text."""
     if "\\" not in body:
         return body
     text = _ESCAPE.sub(_unescape_one, body)

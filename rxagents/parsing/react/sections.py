@@ -1,13 +1,13 @@
-"""The text of one section, without the blanks around it."""
+"""Collect the text of one section, without the blanks around it."""
 
 from __future__ import annotations
 
 
 class SectionText:
-    """Collects a section's text; blanks that may be its end are held back.
+    """Collects a section's text; blanks that may end the section are held back.
 
     Attributes:
-        has_text: Whether there is anything but blanks.
+        has_text: Whether the section has any text other than blanks.
     """
 
     __slots__ = ("_blanks", "_fragments", "has_text")
@@ -19,24 +19,24 @@ class SectionText:
 
     @property
     def content(self) -> str:
-        """All text so far, without the blanks that were held back."""
+        """The text so far, without the blanks that are held back."""
         return "".join(self._fragments)
 
     def add(self, text: str) -> str:
-        """Return what is certainly part of the section now."""
+        """Add text; return the text that is certain to belong to the section."""
         if not self.has_text:
             text = text.lstrip()
-        told = text.rstrip()
-        if told is text and self.has_text and not self._blanks:
+        certain = text.rstrip()
+        if certain is text and self.has_text and not self._blanks:
             self._fragments.append(text)
-            return text  # as nearly every piece is
-        blanks = text[len(told) :]
-        if told:
+            return text  # the fast path: almost every chunk takes it
+        blanks = text[len(certain) :]
+        if certain:
             self.has_text = True
             if self._blanks:
-                told = "".join(self._blanks) + told
+                certain = "".join(self._blanks) + certain
                 self._blanks = []
-            self._fragments.append(told)
+            self._fragments.append(certain)
         if blanks:
             self._blanks.append(blanks)
-        return told
+        return certain
