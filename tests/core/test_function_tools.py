@@ -270,7 +270,7 @@ def takes_any(thing: Any) -> None: ...
 
 
 @pytest.mark.parametrize(
-    ("function", "sentence"), [(takes_dict, "cannot take a dict"), (takes_any, "needs typed arguments")]
+    ("function", "sentence"), [(takes_dict, "cannot take a dict"), (takes_any, "typed arguments")]
 )
 def test_what_cannot_be_strict_is_refused(function: Callable[..., Any], sentence: str) -> None:
     assert tool(function).strict is None
