@@ -9,10 +9,11 @@ import aiohttp
 import pytest
 from faults import Fault, faults
 from faulty_server import FaultyServer
+from observing import Seen
 from wires import KEY, WIRES, SpokenWire
 
 import rxagents
-from rxagents import StreamChunk, Timeouts
+from rxagents import Timeouts
 
 LIMITS = Timeouts(connect=2, first=0.3, idle=0.3)
 SECONDS = 5
@@ -32,23 +33,6 @@ def _matrix(wires: list[SpokenWire] = WIRES) -> list[Any]:
     ]
 
 
-class Outcome:
-    """What a subscriber sees."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self.terminals: list[Exception | None] = []
-        self.over = asyncio.Event()
-
-    def on_next(self, chunk: StreamChunk) -> None:
-        assert not self.terminals
-        self.text += chunk.delta
-
-    def end(self, error: Exception | None = None) -> None:
-        self.terminals.append(error)
-        self.over.set()
-
-
 @pytest.mark.parametrize(("wire", "fault"), _matrix())
 async def test_a_fault_ends_as_it_must(wire: SpokenWire, fault: Fault) -> None:
     await check(wire, fault)
@@ -62,28 +46,26 @@ async def test_so_it_does_over_a_session_of_the_callers_own(wire: SpokenWire, fa
 
 
 async def check(wire: SpokenWire, fault: Fault, **arguments: Any) -> None:
-    outcome = Outcome()
     async with FaultyServer(*fault.acts) as server:
         arguments |= {"timeout": LIMITS, "max_retries": 1, **fault.arguments}
         async with wire.model(server.url, **arguments) as llm:
-            stream = llm.chat_stream("hi")
-            stream.subscribe(outcome.on_next, outcome.end, outcome.end)
-            await asyncio.wait_for(outcome.over.wait(), SECONDS)
+            seen = Seen(llm.chat_stream("hi"))
+            await asyncio.wait_for(seen.over.wait(), SECONDS)
         if "session" in arguments:
             await arguments["session"].close()
         await asyncio.wait_for(server.all_left(), SECONDS)
         assert len(server.requests) == fault.requests
         assert not any(b"cookie" in head.lower() for head, _ in server.requests)
-    (error,) = outcome.terminals
-    assert outcome.text == fault.text
+    error = seen.error
+    assert "".join(chunk.delta for chunk in seen.items) == fault.text
     if fault.error is None:
-        assert error is None
+        assert seen.completed
         return
     assert isinstance(error, fault.error), repr(error)
     assert isinstance(error, rxagents.ProviderError)
     assert len(error.failed_attempts) == fault.requests - 1
-    seen = [error, *error.failed_attempts, error.__cause__, error.__context__]
-    assert KEY not in "".join(f"{one!r} {one} {vars(one)}" for one in seen if one is not None)
+    errors = [error, *error.failed_attempts, error.__cause__, error.__context__]
+    assert KEY not in "".join(f"{one!r} {one} {vars(one)}" for one in errors if one is not None)
 
 
 def test_the_matrix_is_wide() -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from faults import LAST, chunk, head
 from faulty_server import Cue, FaultyServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from observing import Seen
 from running import run_async
 from wires import WIRES, SpokenWire
 
-from rxagents import ProviderError, StreamChunk, Timeouts
+from rxagents import Timeouts
 
 SHORT = Timeouts(first=0.15, idle=0.15)
 WORDS = st.lists(st.sampled_from(["one", " two", "é", "😀", "\n", "x" * 300]), max_size=8)
@@ -29,47 +29,6 @@ FAULTS = st.sampled_from(
         (b"5\r\nabc", Cue.FIN),
     ]
 )
-
-
-class Observed:
-    """Everything that a subscriber is told, in order."""
-
-    def __init__(self, dispose_after: int | None) -> None:
-        self.notes: list[str | ProviderError | None] = []
-        self.disposed_at: int | None = None
-        self.over = asyncio.Event()
-        self._dispose_after = dispose_after
-
-    def subscribe(self, stream: Any) -> None:
-        self._subscription = stream.subscribe(self._on_next, self._on_error, self._on_completed)
-        if self._dispose_after == 0:
-            self._dispose()
-
-    @property
-    def text(self) -> str:
-        return "".join(note for note in self.notes if isinstance(note, str))
-
-    @property
-    def terminals(self) -> list[ProviderError | None]:
-        return [note for note in self.notes if not isinstance(note, str)]
-
-    def _on_next(self, chunk: StreamChunk) -> None:
-        self.notes.append(chunk.delta)
-        if len(self.notes) == self._dispose_after:
-            self._dispose()
-
-    def _on_error(self, error: ProviderError) -> None:
-        self.notes.append(error)
-        self.over.set()
-
-    def _on_completed(self) -> None:
-        self.notes.append(None)
-        self.over.set()
-
-    def _dispose(self) -> None:
-        self._subscription.dispose()
-        self.disposed_at = len(self.notes)
-        self.over.set()
 
 
 @pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
@@ -101,24 +60,29 @@ def test_the_rules_hold(
     ]
     for start, end in pairwise(edges):
         act += [chunk(sent[start:end]), Cue.PAUSE]
-    observed = Observed(dispose_after)
 
-    async def check() -> None:
+    async def check() -> Seen:
+        def leave(_: object = None) -> None:
+            if len(seen.items) == dispose_after:
+                seen.subscription.dispose()
+                seen.over.set()
+
         async with FaultyServer([*act, *fault] if fault else [*act, LAST, Cue.FIN]) as server:
             async with wire.model(server.url, max_retries=0, timeout=SHORT) as llm:
-                observed.subscribe(llm.chat_stream("hi"))
-                await asyncio.wait_for(observed.over.wait(), 5)
+                seen = Seen(llm.chat_stream("hi"), leave)
+                leave()
+                await asyncio.wait_for(seen.over.wait(), 5)
             await asyncio.wait_for(server.all_left(), 5)
+        return seen
 
-    run_async(check())
-    assert "".join(words).startswith(observed.text)
-    if observed.disposed_at is not None:
-        assert observed.terminals == []
-        assert len(observed.notes) == observed.disposed_at
+    seen = run_async(check())
+    text = "".join(chunk.delta for chunk in seen.items)
+    assert "".join(words).startswith(text)
+    if len(seen.items) == dispose_after:
+        assert len(seen.notes) == dispose_after
+    elif whole:
+        assert seen.completed
     else:
-        assert len(observed.terminals) == 1
-        assert observed.notes[-1] is observed.terminals[0]
-    if observed.terminals == [None]:
-        assert observed.text == "".join(words)
-    if whole and observed.disposed_at is None:
-        assert observed.terminals == [None]
+        assert seen.completed or seen.error is not None
+    if seen.completed:
+        assert text == "".join(words)

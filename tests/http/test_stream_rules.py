@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 import reactivex as rx
+from observing import Seen, settle
 from reactivex import operators as rx_ops
 from reactivex.abc import DisposableBase
 from reactivex.disposable import SerialDisposable
@@ -24,34 +25,8 @@ LONG = Reply("word " * 50, interval=0.001)
 STALLED = Reply("one two three", ending=Ending.STALL, cut_after=3)
 
 
-class Recorder:
-    """Records notifications, and the thread and moment of each."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.error: Exception | None = None
-        self.threads: set[int] = set()
-        self.first = asyncio.Event()
-        self.over = asyncio.Event()
-
-    def subscribe(self, stream: rx.Observable[StreamChunk]) -> DisposableBase:
-        return stream.subscribe(self.on_next, self.on_error, self.on_completed)
-
-    def on_next(self, chunk: StreamChunk) -> None:
-        self.threads.add(threading.get_ident())
-        self.notes.append(chunk.delta)
-        self.first.set()
-
-    def on_error(self, error: Exception) -> None:
-        self.threads.add(threading.get_ident())
-        self.notes.append("error")
-        self.error = error
-        self.over.set()
-
-    def on_completed(self) -> None:
-        self.threads.add(threading.get_ident())
-        self.notes.append("completed")
-        self.over.set()
+def deltas(seen: Seen) -> list[str]:
+    return [chunk.delta for chunk in seen.items]
 
 
 def model(server: ScriptedServer) -> OpenAI:
@@ -63,39 +38,35 @@ def model(server: ScriptedServer) -> OpenAI:
 
 async def test_a_stream_is_chunks_and_then_one_completion_on_the_loops_thread() -> None:
     async with ScriptedServer("Hello there") as server, model(server) as llm:
-        recorder = Recorder()
-        recorder.subscribe(llm.chat_stream("hi"))
-        await recorder.over.wait()
-    assert recorder.notes == ["Hello", " there", "", "completed"]
-    assert recorder.threads == {threading.get_ident()}
+        seen = Seen(llm.chat_stream("hi"))
+        await seen.over.wait()
+    assert (deltas(seen), seen.completed) == (["Hello", " there", ""], True)
+    assert seen.threads == {threading.get_ident()}
 
 
 async def test_a_failure_is_the_chunks_before_it_and_then_one_error() -> None:
     reply = Reply("one two", error=rxagents.ServerError("broken", status=500))
     async with ScriptedServer(reply) as server, model(server) as llm:
-        recorder = Recorder()
-        recorder.subscribe(llm.chat_stream("hi"))
-        await recorder.over.wait()
-    assert recorder.notes == ["one", " two", "error"]
-    assert isinstance(recorder.error, rxagents.ServerError)
+        seen = Seen(llm.chat_stream("hi"))
+        await seen.over.wait()
+    assert deltas(seen) == ["one", " two"]
+    assert isinstance(seen.error, rxagents.ServerError)
 
 
 async def test_subscribers_run_in_the_context_in_which_they_subscribed() -> None:
     name: ContextVar[str] = ContextVar("name", default="nobody")
-    seen: list[str] = []
+    names: list[str] = []
 
     async def subscribe_as(llm: OpenAI, who: str) -> None:
         name.set(who)
-        recorder = Recorder()
-        named = llm.chat_stream("hi").pipe(rx_ops.do_action(lambda _: seen.append(name.get())))
-        recorder.subscribe(named)
-        await recorder.over.wait()
+        seen = Seen(llm.chat_stream("hi"), lambda _: names.append(name.get()))
+        await seen.over.wait()
 
     async with ScriptedServer(Reply("a b", interval=0.001)) as server, model(server) as llm:
         for who in ("first", "second"):  # over one connection
             await asyncio.create_task(subscribe_as(llm, who))
         assert server.connections == 1
-    assert seen == ["first"] * 3 + ["second"] * 3
+    assert names == ["first"] * 3 + ["second"] * 3
 
 
 # Rule 2: cold, independent, silent inside `subscribe`.
@@ -117,10 +88,9 @@ async def rxagents_last(stream: rx.Observable[Any]) -> Any:
 
 async def test_subscribe_returns_before_anything_is_told() -> None:
     async with ScriptedServer("x") as server, model(server) as llm:
-        recorder = Recorder()
-        recorder.subscribe(llm.chat_stream("hi"))
-        assert recorder.notes == []
-        await recorder.over.wait()
+        seen = Seen(llm.chat_stream("hi"))
+        assert seen.notes == []
+        await seen.over.wait()
 
 
 def test_outside_of_a_loop_the_error_names_run() -> None:
@@ -151,21 +121,19 @@ async def test_after_a_failure_there_is_no_second_terminal(
     reply: Any, error: type[Exception]
 ) -> None:
     async with ScriptedServer(reply) as server, model(server) as llm:
-        recorder = Recorder()
-        recorder.subscribe(llm.chat_stream("hi"))
-        await recorder.over.wait()
-        await asyncio.sleep(0)
-    assert [note for note in recorder.notes if note in {"error", "completed"}] == ["error"]
-    assert type(recorder.error) is error
+        seen = Seen(llm.chat_stream("hi"))
+        await seen.over.wait()
+        await settle()
+    assert type(seen.error) is error  # `Seen` fails if anything follows
 
 
 async def test_what_came_before_a_cut_is_delivered() -> None:
     reply = Reply("one two three", ending=Ending.RESET, cut_after=3)
     async with ScriptedServer(reply) as server, model(server) as llm:
-        recorder = Recorder()
-        recorder.subscribe(llm.chat_stream("hi"))
-        await recorder.over.wait()
-    assert recorder.notes == ["one", " two", "error"]
+        seen = Seen(llm.chat_stream("hi"))
+        await seen.over.wait()
+    assert deltas(seen) == ["one", " two"]
+    assert seen.error is not None
 
 
 EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
@@ -190,11 +158,10 @@ async def read_raw(*pieces: bytes) -> tuple[list[str], Exception | None]:
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with OpenAI("raw", base_url=url, timeout=5, max_retries=0) as llm:
-            recorder = Recorder()
-            recorder.subscribe(llm.chat_stream("hi"))
-            await recorder.over.wait()
+            seen = Seen(llm.chat_stream("hi"))
+            await seen.over.wait()
         await served.wait()
-    return recorder.notes[:-1], recorder.error
+    return deltas(seen), seen.error
 
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -261,14 +228,13 @@ async def test_a_body_that_ends_a_moment_after_its_end_marker_keeps_the_connecti
 @pytest.mark.parametrize("reply", [LONG, STALLED, Reply("late", delay=60)])
 async def test_dispose_is_idempotent_silences_and_closes_the_connection(reply: Reply) -> None:
     async with ScriptedServer(reply) as server, model(server) as llm:
-        recorder = Recorder()
-        subscription = recorder.subscribe(llm.chat_stream("hi"))
-        await (server.received() if reply.delay else recorder.first.wait())
-        seen = list(recorder.notes)
-        subscription.dispose()
-        subscription.dispose()
+        seen = Seen(llm.chat_stream("hi"))
+        await (server.received() if reply.delay else seen.first.wait())
+        before = list(seen.notes)
+        seen.subscription.dispose()
+        seen.subscription.dispose()
         await asyncio.wait_for(server.disconnected(), 5)
-        assert recorder.notes == seen
+        assert seen.notes == before
 
 
 ONE = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n'
@@ -285,62 +251,56 @@ async def test_what_follows_a_dispose_in_its_burst_is_nobodys_error(
     async with ScriptedServer(RawReply([ONE + ONE + rest])) as server:
         session = None if own_session else aiohttp.ClientSession()
         llm = OpenAI("m", base_url=server.url, max_retries=0, session=session)
-        seen = Recorder()
         stream = llm.chat_stream("hi")
         if how == "take":
             stream = stream.pipe(rx_ops.take(1))
         stop = SerialDisposable()
 
-        def on_next(chunk: StreamChunk) -> None:
-            seen.on_next(chunk)
-            if how == "dispose":
-                stop.dispose()
-
-        stop.disposable = stream.subscribe(on_next, seen.on_error, seen.on_completed)
+        seen = Seen(stream, lambda _: stop.dispose() if how == "dispose" else None)
+        stop.disposable = seen.subscription
         await seen.first.wait()
         await llm.aclose()
         if session is not None:
             await session.close()
         await server.connections_closed()
-    assert seen.notes == (["one", "completed"] if how == "take" else ["one"])
+    assert (deltas(seen), seen.error) == (["one"], None)
+    assert seen.completed == (how == "take")
 
 
 @pytest.mark.parametrize("at", [1, 2])
 async def test_a_callback_that_cancels_in_place_of_raising_ends_the_stream(at: int) -> None:
     async with ScriptedServer(Reply("one two three", interval=0.01)) as server:
         async with model(server) as llm:
-            seen = Recorder()
 
-            def on_next(chunk: StreamChunk) -> None:
-                seen.on_next(chunk)
-                if len(seen.notes) == at:
+            def cancel(chunk: StreamChunk) -> None:
+                if chunk.index == at - 1:
                     raise asyncio.CancelledError
 
-            llm.chat_stream("hi").subscribe(on_next, seen.on_error, seen.on_completed)
+            seen = Seen(llm.chat_stream("hi"), cancel)
             await seen.over.wait()
             await server.connections_closed()
-        assert seen.notes == [*["one", " two"][:at], "error"]
+        assert deltas(seen) == ["one", " two"][:at]
+        assert seen.error is not None
 
 
 async def test_dispose_works_from_another_thread() -> None:
     async with ScriptedServer(STALLED) as server, model(server) as llm:
-        recorder = Recorder()
-        subscription = recorder.subscribe(llm.chat_stream("hi"))
-        await recorder.first.wait()
-        await asyncio.to_thread(subscription.dispose)
+        seen = Seen(llm.chat_stream("hi"))
+        await seen.first.wait()
+        await asyncio.to_thread(seen.subscription.dispose)
         await asyncio.wait_for(server.disconnected(), 5)
 
 
 async def test_dispose_before_the_request_and_after_the_end_does_nothing() -> None:
     async with ScriptedServer("x") as server, model(server) as llm:
-        recorder = Recorder()
-        recorder.subscribe(llm.chat_stream("hi")).dispose()
+        early = Seen(llm.chat_stream("hi"))
+        early.subscription.dispose()
         await asyncio.sleep(0)
-        assert (recorder.notes, server.requests) == ([], [])
-        subscription = recorder.subscribe(llm.chat_stream("hi"))
-        await recorder.over.wait()
-        subscription.dispose()
-        assert recorder.notes[-1] == "completed"
+        assert (early.notes, server.requests) == ([], [])
+        seen = Seen(llm.chat_stream("hi"))
+        await seen.over.wait()
+        seen.subscription.dispose()
+        assert seen.completed
 
 
 def test_dispose_after_the_loop_is_closed_does_not_raise() -> None:
@@ -348,9 +308,9 @@ def test_dispose_after_the_loop_is_closed_does_not_raise() -> None:
 
     async def leave() -> None:
         async with ScriptedServer("x") as server, model(server) as llm:
-            recorder = Recorder()
-            subscriptions.append(recorder.subscribe(llm.chat_stream("hi")))
-            await recorder.over.wait()
+            seen = Seen(llm.chat_stream("hi"))
+            subscriptions.append(seen.subscription)
+            await seen.over.wait()
 
     asyncio.run(leave())
     subscriptions[0].dispose()
@@ -358,10 +318,9 @@ def test_dispose_after_the_loop_is_closed_does_not_raise() -> None:
 
 async def test_take_closes_the_connection() -> None:
     async with ScriptedServer(STALLED) as server, model(server) as llm:
-        recorder = Recorder()
-        recorder.subscribe(llm.chat_stream("hi").pipe(rx_ops.take(1)))
+        seen = Seen(llm.chat_stream("hi").pipe(rx_ops.take(1)))
         await asyncio.wait_for(server.disconnected(), 5)
-        assert recorder.notes == ["one", "completed"]
+        assert (deltas(seen), seen.completed) == (["one"], True)
 
 
 async def test_leaving_to_aiter_leaves_no_task_and_no_connection() -> None:
@@ -375,14 +334,13 @@ async def test_leaving_to_aiter_leaves_no_task_and_no_connection() -> None:
 
 async def test_a_task_cancelled_from_outside_is_told_apart_from_dispose() -> None:
     async with ScriptedServer(STALLED) as server, model(server) as llm:
-        recorder = Recorder()
         before = asyncio.all_tasks()
-        recorder.subscribe(llm.chat_stream("hi"))
+        seen = Seen(llm.chat_stream("hi"))
         (task,) = asyncio.all_tasks() - before
-        await recorder.first.wait()
+        await seen.first.wait()
         task.cancel()
-        await recorder.over.wait()
-        assert isinstance(recorder.error, rxagents.StreamCancelledError)
+        await seen.over.wait()
+        assert isinstance(seen.error, rxagents.StreamCancelledError)
 
 
 # Rule 6: a consumer's exception.
@@ -393,7 +351,6 @@ async def test_a_consumers_exception_is_reported_once_and_never_retried(
     resilient: bool, loop_errors: list[Exception]
 ) -> None:
     async with ScriptedServer(STALLED) as server, model(server) as llm:
-        recorder = Recorder()
 
         def fail(chunk: StreamChunk) -> None:
             raise KeyError("mine")
@@ -401,9 +358,10 @@ async def test_a_consumers_exception_is_reported_once_and_never_retried(
         stream = llm.chat_stream("hi").pipe(rx_ops.map(lambda chunk: chunk))
         if resilient:
             stream = stream.pipe(rx_ops.retry(3), rx_ops.catch(rx.empty()))
-        stream.subscribe(fail, recorder.on_error, recorder.on_completed)
+        seen = Seen(stream, fail)
         await asyncio.wait_for(server.disconnected(), 5)
-        assert recorder.notes == []
+        assert deltas(seen) == ["one"]
+        assert not seen.over.is_set()
         assert len(server.requests) == 1
     assert [type(error) for error in loop_errors] == [KeyError]
     loop_errors.clear()
@@ -447,9 +405,8 @@ async def test_many_streams_at_once_are_all_served() -> None:
     together = 150  # more than the 100 connections aiohttp allows by default
     reply = Reply("x", ending=Ending.STALL, cut_after=2)
     async with ScriptedServer(reply) as server, model(server) as llm:
-        recorders = [Recorder() for _ in range(together)]
-        subscriptions = [each.subscribe(llm.chat_stream("hi")) for each in recorders]
-        await asyncio.gather(*(each.first.wait() for each in recorders))
-        for subscription in subscriptions:
-            subscription.dispose()
+        subscribers = [Seen(llm.chat_stream("hi")) for _ in range(together)]
+        await asyncio.gather(*(each.first.wait() for each in subscribers))
+        for each in subscribers:
+            each.subscription.dispose()
         await asyncio.wait_for(server.disconnected(together), 5)

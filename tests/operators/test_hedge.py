@@ -10,7 +10,7 @@ import pytest
 import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
-from observing import Seen, in_thread, pending
+from observing import Numbers, Seen, in_thread, pending
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
@@ -218,18 +218,12 @@ def test_one_that_loses_while_it_subscribes_is_heard_no_more(rest: str) -> None:
 
 
 async def test_a_slow_reader_slows_the_winner() -> None:
-    made: list[int] = []
-
-    async def numbers() -> AsyncIterator[int]:
-        for number in range(10_000):
-            made.append(number)
-            yield number
-
+    numbers = Numbers()
     stream = NEVER.pipe(ops.hedge(from_aiter(numbers), after=5))
     async with to_aiter(stream, capacity=4) as items:
         assert await anext(items) == 0
         await asyncio.sleep(1)
-        assert len(made) <= 6
+        assert numbers.made <= 6
 
 
 def test_nothing_is_started_at_the_end_of_the_loop() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
-from observing import Seen, in_thread, settle
+from observing import Numbers, Seen, in_thread, settle
 from reactivex import operators as rx_ops
 from running import run_async
 from virtual_loop import virtual_loop
@@ -44,19 +44,6 @@ class Worker:
         finally:
             self.running -= 1
         return f"<{item}>"
-
-
-class Numbers:
-    """Counts as fast as it is read; knows how far it came."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.made = 0
-
-    async def __call__(self) -> AsyncIterator[int]:
-        for number in range(self.limit):
-            self.made += 1
-            yield number
 
 
 def timed(source: rx.Observable[Any]) -> rx.Observable[Any]:

@@ -14,7 +14,7 @@ import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
 from marbles import play, play_twice
-from observing import Seen, in_thread
+from observing import Numbers, Seen, in_thread
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest
 
@@ -224,19 +224,12 @@ def test_run_raises_what_the_subscriber_raises_and_closes_the_file(path: Path) -
 
 
 async def test_a_reader_that_has_enough_stops_the_source(path: Path) -> None:
-    made = 0
-
-    async def numbers() -> AsyncIterator[int]:
-        nonlocal made
-        while True:
-            made += 1
-            yield made
-
+    numbers = Numbers()
     stream = rxagents.from_aiter(numbers).pipe(ops.record(path))
     async with rxagents.to_aiter(stream, capacity=4) as reader:
         await asyncio.sleep(100)
-        assert made == 4
-        assert await anext(reader) == 1
+        assert numbers.made == 4
+        assert await anext(reader) == 0
 
 
 def test_without_a_loop_the_error_names_run_and_no_file_is_made(path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
+from observing import Numbers, Seen, settle
 from reactivex import Observable, abc
 from reactivex import operators as rx_ops
 from reactivex.disposable import Disposable
@@ -25,48 +25,8 @@ from rxagents.runtime.bridge import Bridge, bridge_of
 from rxagents.testing import Ending, Reply, ScriptedServer
 
 
-class Numbers:
-    """Counts up to a limit; knows how often it was started, how far it came, and its end."""
-
-    def __init__(self, limit: int = 1_000_000) -> None:
-        self.limit = limit
-        self.started = self.made = self.closed = 0
-        self.over = asyncio.Event()
-
-    async def __call__(self) -> AsyncIterator[int]:
-        self.started += 1
-        try:
-            for number in range(self.limit):
-                self.made = number + 1
-                yield number
-        finally:
-            self.closed += 1
-            self.over.set()
-
-    def shared(self, **arguments: Any) -> Observable[int]:
-        return from_aiter(self).pipe(ops.share_bounded(**arguments))
-
-
-class Seen:
-    """A subscriber's view: the items, and then how it ended."""
-
-    def __init__(self, source: Observable[Any]) -> None:
-        self.notes: list[Any] = []
-        self.over = asyncio.Event()
-        self.subscription = source.subscribe(self.notes.append, self.on_error, self.on_completed)
-
-    def on_error(self, error: Exception) -> None:
-        self.notes.append(error)
-        self.over.set()
-
-    def on_completed(self) -> None:
-        self.notes.append("end")
-        self.over.set()
-
-
-async def settle() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
+def share(numbers: Numbers, **arguments: Any) -> Observable[int]:
+    return from_aiter(numbers).pipe(ops.share_bounded(**arguments))
 
 
 def plain_subscribe(source: Observable[int]) -> Observable[int]:
@@ -79,7 +39,7 @@ def plain_subscribe(source: Observable[int]) -> Observable[int]:
 
 async def test_a_first_reader_that_stops_does_not_starve_the_second() -> None:
     numbers = Numbers()
-    shared = numbers.shared()
+    shared = share(numbers)
     async with to_aiter(shared, overflow=Overflow.DROP_OLDEST) as stopped:
         async with to_aiter(shared) as reader:
             assert [await anext(reader) for _ in range(1000)] == list(range(1000))
@@ -88,7 +48,7 @@ async def test_a_first_reader_that_stops_does_not_starve_the_second() -> None:
 
 
 async def test_a_reader_that_blocks_meets_its_own_bound() -> None:
-    shared = Numbers().shared()
+    shared = share(Numbers())
     async with to_aiter(shared, capacity=1) as stopped, to_aiter(shared) as reader:
         for _ in range(16_500):
             await anext(reader)
@@ -116,7 +76,7 @@ async def test_the_source_waits_while_all_readers_have_enough(above: Any) -> Non
 
 async def test_a_subscriber_without_a_gate_keeps_the_source_going() -> None:
     numbers = Numbers(200)
-    shared = numbers.shared()
+    shared = share(numbers)
     async with to_aiter(shared, capacity=1, overflow=Overflow.BLOCK) as stopped:
         await settle()
         assert numbers.made < 5
@@ -128,7 +88,7 @@ async def test_a_subscriber_without_a_gate_keeps_the_source_going() -> None:
 
 async def test_one_who_leaves_while_all_are_full_leaves_the_others_their_bound() -> None:
     numbers = Numbers()
-    shared = numbers.shared()
+    shared = share(numbers)
     async with to_aiter(shared, capacity=4) as stays:
         async with to_aiter(shared, capacity=4):
             await settle()
@@ -138,7 +98,7 @@ async def test_one_who_leaves_while_all_are_full_leaves_the_others_their_bound()
 
 
 async def test_a_gate_that_closes_often_is_watched_once() -> None:
-    shared = Numbers().shared()
+    shared = share(Numbers())
     gates = []
 
     def note(_: abc.ObserverBase[int], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
@@ -198,7 +158,7 @@ async def test_after_the_end_only_the_end_is_told_and_never_inside_subscribe(
 
 async def test_the_last_who_leaves_cancels_and_the_next_starts_anew() -> None:
     numbers = Numbers()
-    shared = numbers.shared()
+    shared = share(numbers)
     for run in (1, 2):
         async with to_aiter(shared) as items:
             assert await anext(items) == 0
@@ -208,7 +168,7 @@ async def test_the_last_who_leaves_cancels_and_the_next_starts_anew() -> None:
 
 async def test_an_abandoned_source_may_go_on_to_its_end() -> None:
     numbers = Numbers(500)
-    shared = numbers.shared(when_abandoned="continue")
+    shared = share(numbers, when_abandoned="continue")
     async with to_aiter(shared, capacity=2) as items:
         await anext(items)
         await settle()
@@ -223,7 +183,7 @@ async def test_one_who_leaves_with_a_closed_gate_does_not_stop_an_abandoned_sour
     numbers = Numbers(50)
     bridge = Bridge(asyncio.get_running_loop(), lambda _: None)
     bridge.gate.close()
-    shared = numbers.shared(when_abandoned="continue")
+    shared = share(numbers, when_abandoned="continue")
     subscription = shared.subscribe(scheduler=bridge.scheduler)
     await settle()
     assert numbers.made == 1
@@ -254,7 +214,7 @@ async def test_the_source_is_disposed_on_the_loops_thread() -> None:
 
 async def test_dispose_works_from_another_thread_and_more_than_once() -> None:
     numbers = Numbers()
-    shared = numbers.shared()
+    shared = share(numbers)
     seen = Seen(shared)
     await settle()
     for _ in range(2):
@@ -305,7 +265,7 @@ async def test_an_exception_ends_its_own_subscription_and_is_reported_once(
             raise KeyError("mine")
 
     calls: list[int] = []
-    shared = numbers.shared()
+    shared = share(numbers)
     before = Seen(shared)
     shared.subscribe(broken, lambda error: calls.append(-1))
     after = Seen(shared)
@@ -325,7 +285,7 @@ async def test_the_exception_of_the_only_subscriber_cancels_and_to_aiter_raises_
 
         return shared.subscribe(on_next, scheduler=scheduler)
 
-    shared = numbers.shared()
+    shared = share(numbers)
     async with to_aiter(Observable(broken)) as items:
         with pytest.raises(KeyError):
             await anext(items)
@@ -391,7 +351,7 @@ async def test_feedback_is_delivered_in_one_order_to_all() -> None:
 
 async def test_leaving_and_coming_back_inside_on_next_starts_a_new_run() -> None:
     numbers = Numbers(5)
-    shared = numbers.shared()
+    shared = share(numbers)
     again: list[Seen] = []
 
     def on_next(_: int) -> None:
@@ -427,7 +387,7 @@ async def test_a_source_that_emits_inside_subscribe_may_lose_its_only_subscriber
 async def test_each_subscribers_code_runs_in_its_own_context() -> None:
     name: ContextVar[str] = ContextVar("name")
     found: list[tuple[str, object]] = []
-    shared = Numbers(1).shared()
+    shared = share(Numbers(1))
     over = asyncio.Event()
     for value in ("first", "second"):
         name.set(value)

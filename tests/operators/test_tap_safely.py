@@ -12,7 +12,7 @@ import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
 from marbles import play, play_twice
-from observing import Seen, in_thread
+from observing import Numbers, Seen, in_thread
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest
 
@@ -172,19 +172,12 @@ async def test_a_plain_subscriber_leaves_from_another_thread() -> None:
 
 
 async def test_a_reader_that_has_enough_stops_the_source() -> None:
-    made = 0
-
-    async def numbers() -> AsyncIterator[int]:
-        nonlocal made
-        while True:
-            made += 1
-            yield made
-
+    numbers = Numbers()
     stream = rxagents.from_aiter(numbers).pipe(Watcher().operator)
     async with rxagents.to_aiter(stream, capacity=4) as reader:
         await asyncio.sleep(100)
-        assert made == 4
-        assert await anext(reader) == 1
+        assert numbers.made == 4
+        assert await anext(reader) == 0
 
 
 @pytest.mark.parametrize(

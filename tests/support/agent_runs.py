@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from observing import Seen
 from reactivex import Observable
 from wires import WIRES, SpokenWire
 
@@ -84,72 +85,21 @@ async def served(
             yield server, llm
 
 
-class RunSeen:
-    """A subscriber to a run, which can be waited for.
+class RunSeen(Seen):
+    """A subscriber that records a run; its items are events."""
 
-    Args:
-        stream: The run.
-        on_event: Called with each event once it is noted.
-
-    Attributes:
-        events: What came.
-        error: What it failed with.
-        completed: Whether it completed.
-        over: Set at the end.
-    """
-
-    def __init__(
-        self,
-        stream: Observable[StreamEvent],
-        on_event: Callable[[StreamEvent], object] | None = None,
-    ) -> None:
-        self.events: list[StreamEvent] = []
-        self.error: Exception | None = None
-        self.completed = False
-        self.over = asyncio.Event()
-        self._on_event = on_event
-        self._news = asyncio.Event()
-        self.subscription = stream.subscribe(self._take, self._fail, self._complete)
+    @property
+    def events(self) -> list[StreamEvent]:
+        return self.items
 
     @property
     def kinds(self) -> list[str]:
-        """The kinds of the events, each row of the same one told once."""
-        kinds = [str(event.type) for event in self.events]
+        """The kinds of the events, a row of equal ones as one."""
+        kinds = [str(event.type) for event in self.items]
         return [kind for n, kind in enumerate(kinds) if n == 0 or kinds[n - 1] != kind]
-
-    def all(self, kind: type) -> list[Any]:
-        """Return the events of a kind."""
-        return [event for event in self.events if isinstance(event, kind)]
-
-    async def saw(self, kind: type, count: int = 1) -> None:
-        """Wait for events of a kind."""
-        while len(self.all(kind)) < count:
-            assert not self.over.is_set(), f"the run is over: {self.events} {self.error}"
-            await self._news.wait()
 
     def dispose(self) -> None:
         self.subscription.dispose()
-
-    def _take(self, event: StreamEvent) -> None:
-        assert not self.over.is_set(), "nothing comes after the end"
-        self.events.append(event)
-        self._news.set()
-        self._news = asyncio.Event()
-        if self._on_event is not None:
-            self._on_event(event)
-
-    def _fail(self, error: Exception) -> None:
-        self.error = error
-        self._end()
-
-    def _complete(self) -> None:
-        self.completed = True
-        self._end()
-
-    def _end(self) -> None:
-        assert not self.over.is_set(), "there is one end"
-        self.over.set()
-        self._news.set()
 
 
 async def seen_to_end(stream: Observable[StreamEvent]) -> RunSeen:
