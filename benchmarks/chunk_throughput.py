@@ -1,15 +1,15 @@
-"""CPU time a chunk: ours beside a bare read, a hand-written loop and the openai SDK.
+"""Compare the CPU time of a chunk: rxagents, a bare read, a hand-written loop, the openai SDK.
 
     pip install -e '.[benchmarks]'
     python benchmarks/chunk_throughput.py
     python benchmarks/chunk_throughput.py --chain my_module:my_chain
 
-All read the same answer from the same server, which runs in a process of its own, over real
-HTTP; what is measured is this process's CPU time, so that a noisy machine matters little. The
-contenders take turns, round by round; the table shows medians.
+All contenders read the same answer over real HTTP from one server, which runs in another process.
+Only this process's CPU time is measured, so a noisy machine matters little. The contenders take
+turns, round by round; the table shows medians.
 
-A chain is a function without arguments that returns an operator: something that takes an
-Observable of `StreamChunk` and returns an Observable.
+`--chain` names a function without arguments that returns an operator: a function from an Observable
+of `StreamChunk` to an Observable.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ import rxagents
 from rxagents import StreamChunk
 
 Contender: TypeAlias = Callable[[int], Awaitable[int]]
-"""Reads an answer of so many chunks; returns how many texts it saw."""
+"""Reads an answer with this number of chunks; returns the number of texts it saw."""
 
 Chain: TypeAlias = Callable[[Observable[StreamChunk]], Observable[Any]]
 
@@ -58,7 +58,7 @@ class _Event(msgspec.Struct):
 
 
 def bare_read(session: aiohttp.ClientSession, url: str) -> Contender:
-    """Read the bytes and look at none of them."""
+    """Read the bytes and ignore them."""
 
     async def read(chunks: int) -> int:
         async with session.post(url, json={}, headers={"x-chunks": str(chunks)}) as response:
@@ -70,7 +70,7 @@ def bare_read(session: aiohttp.ClientSession, url: str) -> Contender:
 
 
 def hand_written(session: aiohttp.ClientSession, url: str) -> Contender:
-    """Do the least that gives the text: what a careful person writes for one provider."""
+    """Extract the text with the least work: code written by hand for one provider."""
     decode = msgspec.json.Decoder(_Event).decode
 
     async def read(chunks: int) -> int:
@@ -90,7 +90,7 @@ def hand_written(session: aiohttp.ClientSession, url: str) -> Contender:
 
 
 def ours(url: str, chain: Chain | None = None) -> Contender:
-    """Subscribe to the provider's stream, through `chain` if there is one."""
+    """Subscribe to the provider's stream, through `chain` if given."""
 
     async def read(chunks: int) -> int:
         llm = rxagents.OpenAI(
@@ -163,7 +163,7 @@ async def cpu_microseconds(contender: Contender, chunks: int) -> float:
 async def measure(
     url: str, chunks: int, rounds: int, chain: Chain | None
 ) -> dict[str, list[float]]:
-    """Let the contenders take turns; return each one's microseconds a chunk, by round."""
+    """Run the contenders in turns; return the microseconds a chunk of each, by round."""
     endpoint = f"{url}/chat/completions"
     async with aiohttp.ClientSession() as session:
         contenders = {
@@ -186,7 +186,7 @@ async def measure(
 
 
 async def length_ratio(url: str, rounds: int) -> float:
-    """Return the cost of a chunk in a stream of 200,000 over that in streams of 2,000."""
+    """Return the cost of a chunk in a stream of 200,000, divided by that in a stream of 2,000."""
     contender = ours(url)
     ratios = []
     for _ in range(rounds):
@@ -196,7 +196,7 @@ async def length_ratio(url: str, rounds: int) -> float:
 
 
 def summarize(spent: dict[str, list[float]]) -> list[dict[str, Any]]:
-    """Return a row for each contender; ratios are medians over the rounds, each by itself."""
+    """Return a row for each contender; a ratio is the median of the ratios of each round."""
     loop = spent["hand-written loop"]
     sdk = spent["openai SDK"]
     return [
@@ -215,7 +215,7 @@ def _ratio(over: list[float], under: list[float]) -> float:
 
 
 def load_chain(name: str) -> Chain:
-    """Import `module:function` and call it; modules of the current folder are found too."""
+    """Import `module:function`, also from the current folder, and call the function."""
     module, _, function = name.partition(":")
     sys.path.insert(0, str(Path.cwd()))
     chain: Chain = getattr(importlib.import_module(module), function)()

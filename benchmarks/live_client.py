@@ -1,4 +1,4 @@
-"""The process in which `live_streams.py` measures a contender: it writes one line of JSON.
+"""Measure one contender in a process of its own, for `live_streams.py`; write one line of JSON.
 
 python benchmarks/live_client.py http://127.0.0.1:8000/v1 rxagents 1000
 """
@@ -24,13 +24,13 @@ from paced_server import SENT_AT, SERVER_CPU, pin
 
 
 class Plan(Struct):
-    """What is measured.
+    """How a contender is measured.
 
     Attributes:
         rate: Chunks a second, each stream.
-        seconds: How long it is measured.
+        seconds: Duration of the measurement.
         warm_up: Seconds before that, in which all streams run.
-        patience: Seconds to wait until they do.
+        patience: Seconds to wait until all streams run.
     """
 
     rate: float = 20.0
@@ -40,23 +40,23 @@ class Plan(Struct):
 
     @property
     def limit(self) -> float:
-        """Seconds after which a contender has to show what it has."""
+        """Seconds after which the process writes what it has measured so far."""
         return self.patience + 2 * (self.warm_up + self.seconds)
 
 
 class Outcome(Struct):
-    """What one run of a contender has shown.
+    """The figures of one run.
 
     Attributes:
         us_per_chunk: CPU time of the client process.
         lag_p50_ms: Median of the time from sending to delivery.
-        lag_p99_ms: What 99 of 100 chunks stay below.
-        kib_per_stream: Memory that the process has grown by; `None` if never all streams ran.
-        chunks_share: Chunks read, of those that were due.
-        server_share: How much of its core the server used; near 1 it is what is measured.
+        lag_p99_ms: The 99th percentile of that time.
+        kib_per_stream: Growth of the process's memory; `None` if not all streams ever ran.
+        chunks_share: Chunks read, as a share of the chunks that were due.
+        server_share: Share of its core that the server used; near 1 the server is the bottleneck.
         silent: Streams without a chunk.
-        lost: Chunks that were sent, and passed over.
-        failures: What streams ended with.
+        lost: Chunks that were sent and not read.
+        failures: The errors that streams ended with.
     """
 
     us_per_chunk: float
@@ -71,12 +71,12 @@ class Outcome(Struct):
 
 
 class Window:
-    """The time that is measured: from `open`, or else from the beginning, until `outcome`.
+    """Measure from `open` (or from the construction, if it is never called) to `outcome`.
 
     Args:
-        readers: One a stream.
-        lags: Where they note how late their texts are.
-        text: Any text that was sent before.
+        readers: One for each stream.
+        lags: The list in which they store the delay of each text.
+        text: Any text that the server sent before.
     """
 
     def __init__(self, readers: list[Reader], lags: array[float], text: str | bytes) -> None:
@@ -88,13 +88,13 @@ class Window:
         self._start()
 
     def open(self) -> None:
-        """All streams run: forget what came before."""
+        """Start again, now that all streams run."""
         growth = _resident_kib() - self._memory_before
         self._kib_per_stream = growth / len(self._readers)
         self._start()
 
     def outcome(self, rate: float) -> Outcome:
-        """Return what was seen so far."""
+        """Return the figures so far."""
         cpu = time.process_time() - self._cpu
         due = rate * len(self._readers) * (time.monotonic() - self._begin)
         lags = sorted(self._lags)
@@ -131,7 +131,7 @@ def _resident_kib() -> float:
 
 
 async def measure(contender: Contender, url: str, streams: int, plan: Plan) -> Outcome:
-    """Open the streams, wait until all of them run, and look at what some seconds cost."""
+    """Open the streams, wait until all of them run, and measure."""
     lags = array("d")
     async with contender(url) as start:
         text = await _first_use(start, Reader(lags))
@@ -156,7 +156,7 @@ async def measure(contender: Contender, url: str, streams: int, plan: Plan) -> O
 
 
 async def _first_use(start: Start, reader: Reader) -> str | bytes:
-    """Let a stream run for a moment: what is imported and made once is no stream's memory."""
+    """Run one stream for a moment, so that one-time imports and objects are not counted."""
     stop = start(reader)
     await _wait_for_all([reader], 30)
     if not reader.count:
@@ -168,7 +168,7 @@ async def _first_use(start: Start, reader: Reader) -> str | bytes:
 
 
 async def _wait_for_all(readers: list[Reader], seconds: float) -> None:
-    """Wait until every stream has had a chunk, and no longer than that."""
+    """Wait until every stream has had a chunk, at most `seconds`."""
     for _ in range(round(seconds / 0.05)):
         if all(reader.count for reader in readers):
             return
@@ -176,10 +176,10 @@ async def _wait_for_all(readers: list[Reader], seconds: float) -> None:
 
 
 def _show_at_limit(window: Window, plan: Plan) -> None:
-    """Show what there is when the time is up.
+    """Write the figures so far when the time limit is reached.
 
-    Who is far behind finds so much waiting that the loop, and with it every timer, is held for
-    minutes; a signal is not.
+    A signal and not a timer of the loop: a contender that is far behind finds so much data that
+    it blocks its loop for minutes.
     """
 
     def show(*_: object) -> None:

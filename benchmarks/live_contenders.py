@@ -1,4 +1,4 @@
-"""Who reads live streams in `live_streams.py`: bare aiohttp, ours, the openai SDK."""
+"""The contenders of `live_streams.py`: bare aiohttp, rxagents, the openai SDK."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from rxagents import StreamChunk
 
 
 class Reader:
-    """Sees the texts of one stream, the same way for all contenders.
+    """Counts the texts of one stream and their delays, in the same way for all contenders.
 
     Args:
-        lags: Gets the seconds from sending to delivery; all readers of a process share it.
+        lags: Collects the seconds from sending to delivery; shared by all readers.
 
     Attributes:
-        count: How many texts there were.
+        count: Number of texts.
         last: The last one.
-        failure: What the stream ended with; it should not end.
+        failure: The error that ended the stream; a stream should not end.
     """
 
     def __init__(self, lags: array[float]) -> None:
@@ -36,32 +36,32 @@ class Reader:
         self._note = lags.append
 
     def see(self, text: str | bytes) -> None:
-        """Note how late a text is."""
+        """Store the delay of a text."""
         self._note(time.monotonic() - float(text[SENT_AT]))
         self.count += 1
         self.last = text
 
     def fail(self, error: BaseException) -> None:
-        """Note that the stream has ended."""
+        """Store why the stream ended."""
         self.failure = f"{type(error).__name__}: {error}"
 
     @property
     def lost(self) -> int:
-        """How many texts were sent before the last one seen, and not seen."""
+        """Number of texts that were sent before the last one and not seen."""
         return int(self.last[NUMBER]) + 1 - self.count if self.last else 0
 
 
 Stop: TypeAlias = Callable[[], object]
 Start: TypeAlias = Callable[[Reader], Stop]
-"""Starts a stream; returns what stops it."""
+"""Starts a stream; returns a function that stops it."""
 
 Contender: TypeAlias = Callable[[str], AbstractAsyncContextManager[Start]]
-"""Takes the server's URL; holds the client that all streams share."""
+"""Makes the client that all streams share, for a server's URL."""
 
 
 @asynccontextmanager
 async def bare_aiohttp(url: str) -> AsyncIterator[Start]:
-    """Find the texts in the bytes, and decode nothing."""
+    """Find the texts in the bytes and decode nothing."""
 
     async def read(reader: Reader) -> None:
         rest = b""

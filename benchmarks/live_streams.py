@@ -1,16 +1,17 @@
-"""Many live streams at once, in real time, on one core: bare aiohttp, ours and the openai SDK.
+"""Read many live streams on one core in real time: bare aiohttp, rxagents, the openai SDK.
 
     pip install -e '.[benchmarks]'
     python benchmarks/live_streams.py
     python benchmarks/live_streams.py --streams 300 --contenders aiohttp rxagents --rounds 9
 
-Every chunk says when it was sent, and all contenders note in the same way how late they get it;
-bare aiohttp finds the text in the bytes and decodes nothing. Each runs in a fresh process on a
-core of its own, the server on another. They take turns, round by round; the table shows medians.
+Every chunk carries the time at which it was sent, and all contenders measure its delay in the
+same way; bare aiohttp finds the text in the bytes and decodes nothing. Each contender runs in a
+new process on one core, the server on another. They take turns, round by round; the table shows
+medians.
 
-CPU time and lag are those of the seconds after the warm-up. Memory is what the process has grown
-by, a stream, when the warm-up is over: all streams are connected then, and streaming. Who cannot
-keep up is stopped after a while, and shows what it had by then.
+CPU time and delay are measured after the warm-up. Memory is the growth of the process for each
+stream at the end of the warm-up, when all streams are connected. A contender that cannot keep up
+is stopped after a time limit and reports the figures it has by then.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ _COLUMNS = {
 def measure(
     url: str, streams: int, contenders: list[str], rounds: int, plan: Plan
 ) -> dict[str, list[Outcome]]:
-    """Let the contenders take turns; return each one's outcomes, by round."""
+    """Run the contenders in turns; return the outcomes of each, by round."""
     seen: dict[str, list[Outcome]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name in contenders:
@@ -66,7 +67,7 @@ def measure(
 
 
 def summarize(streams: int, seen: dict[str, list[Outcome]]) -> list[dict[str, Any]]:
-    """Return a row for each contender; ratios are medians over the rounds, each by itself."""
+    """Return a row for each contender; a ratio is the median of the ratios of each round."""
     return [
         {
             "contender": name,
@@ -81,7 +82,7 @@ def summarize(streams: int, seen: dict[str, list[Outcome]]) -> list[dict[str, An
 
 
 def _figures(outcomes: list[Outcome]) -> dict[str, float]:
-    """Return the median of each figure that was told, and the worst of what should be 0."""
+    """Return the median of each figure, and the maximum of those that should be 0."""
     figures: dict[str, float] = {
         name: max(getattr(one, name) for one in outcomes) for name in _FAULTS
     }
@@ -103,7 +104,7 @@ def _ratios(outcomes: list[Outcome], bare: list[Outcome]) -> dict[str, float]:
 
 
 def show(rows: list[dict[str, Any]], plan: Plan) -> None:
-    """Print a table for each number of streams, and what streams ended with."""
+    """Print a table for each number of streams, and the errors of streams."""
     console = Console()
     for streams in dict.fromkeys(row["streams"] for row in rows):
         table = Table(title=f"{streams:,} live streams, {plan.rate:g} chunks a second each")
@@ -124,13 +125,14 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def allow_open_files(needed: int) -> None:
-    """Raise the limit of this process, and so of those that it starts."""
+    """Raise the limit on open files of this process and of its children."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
         sys.exit(
-            f"{needed} open files are needed; this system allows a process no more than {hard}."
+            f"{needed} open files are needed, and this system allows {hard}: raise the hard limit "
+            "(ulimit -Hn) or use fewer --streams."
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
@@ -142,8 +144,8 @@ def main() -> None:
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rate", type=float, default=20.0, help="chunks a second, each stream")
-    parser.add_argument("--seconds", type=float, default=5.0, help="how long it is measured")
-    parser.add_argument("--warm-up", type=float, default=2.0, help="seconds before that")
+    parser.add_argument("--seconds", type=float, default=5.0, help="duration of a measurement")
+    parser.add_argument("--warm-up", type=float, default=2.0, help="seconds before the measurement")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/live_streams.json"))
     options = parser.parse_args()
     plan = Plan(rate=options.rate, seconds=options.seconds, warm_up=options.warm_up)

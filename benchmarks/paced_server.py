@@ -1,12 +1,12 @@
-"""A server in a process of its own that streams to many at once, each at a steady pace.
+"""Serve many endless streams at a steady rate, in a process of its own.
 
     python benchmarks/paced_server.py --rate 20
 
-prints its base URL. `POST {url}/chat/completions` answers with an endless stream of chat-completion
-chunks, so many a second; the client ends it. Each chunk's text says when it was sent, so that
-whoever reads it on this machine can tell how long it was on its way. The server does as little as
-it can, so that what is measured is the client: HTTP is written by hand, and every frame is ready
-but for its text.
+prints its base URL. `POST {url}/chat/completions` answers with an endless stream of chat-
+completion chunks at this rate, until the client closes it. The text of each chunk holds the time
+at which it was sent, so that a reader on this machine can compute its delay. The server does as
+little as possible, because the client is what is measured: HTTP is written by hand, and only the
+text of a frame changes.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from contextlib import contextmanager
 TEXT_FORMAT = b"%016.6f %012.6f %08d"
 TEXT_LENGTH = len(TEXT_FORMAT % (0.0, 0.0, 0))
 SENT_AT = slice(0, 16)
-"""Where a text has the time of sending, by `time.monotonic`, which all processes share on Linux."""
+"""The time of sending, by `time.monotonic`, which all processes share on Linux."""
 SERVER_CPU = slice(17, 29)
-"""Where it has the CPU time that the server had used by then."""
+"""The CPU time that the server had used by then."""
 NUMBER = slice(30, 38)
-"""Where it has its number in its stream, from 0."""
+"""The number of the chunk in its stream, from 0."""
 
 MARKER = b'"delta":{"content":"'
-"""What stands before a text, and nowhere else."""
+"""The bytes right before a text; they occur nowhere else."""
 
 _SLOT_SECONDS = 0.001
 _BACKLOG = 4096
@@ -67,7 +67,7 @@ _BEFORE_TEXT, _, _AFTER_TEXT = _frame({"content": "~" * TEXT_LENGTH}).partition(
 
 
 class _Stream(asyncio.Protocol):
-    """One connection: it waits for a request's head, and streams until the client goes."""
+    """One connection: waits for the head of a request, then streams until the client leaves."""
 
     def __init__(self, pacer: _Pacer) -> None:
         self._pacer = pacer
@@ -107,7 +107,7 @@ class _Pacer:
         self._tick()
 
     def add(self, stream: _Stream) -> None:
-        """Stream to it, in the slot that has the fewest."""
+        """Add a stream to the slot with the fewest streams."""
         min(self._slots, key=len).add(stream)
 
     def remove(self, stream: _Stream) -> None:
@@ -116,7 +116,7 @@ class _Pacer:
             slot.discard(stream)
 
     def _tick(self) -> None:
-        """Serve all slots that are due; after a pause, these are several."""
+        """Serve all slots that are due: several, if the process was held up."""
         server_cpu = time.process_time()
         while self._next <= self._loop.time():
             for stream in self._slots[self._position]:

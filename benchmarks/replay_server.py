@@ -1,10 +1,10 @@
-"""A server in a process of its own that replays a long answer in bursts.
+"""Replay a long answer in bursts, from a process of its own.
 
     python benchmarks/replay_server.py --burst 16
 
-prints its base URL. A request on any provider's path, with the header `x-chunks: 20000`, is
-answered with so many chunks of text, then finish and usage, as that provider's wire has them. The
-header `x-begin: Answer:` puts one more before them.
+prints its base URL. A request on any provider's path with the header `x-chunks: 20000` gets 20,000
+chunks of text, then finish reason and usage, in that provider's wire format. The header
+`x-begin: Answer:` adds one chunk before them.
 """
 
 from __future__ import annotations

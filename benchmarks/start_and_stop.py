@@ -1,11 +1,11 @@
-"""How long `import rxagents` takes, and how soon a server sees that a stream was disposed.
+"""Measure how long `import rxagents` takes, and how soon a server sees a dispose.
 
     pip install -e '.[benchmarks]'
     python benchmarks/start_and_stop.py
 
-The import is timed as a process of its own, in turns with one that imports aiohttp, reactivex and
-msgspec alone. The close is timed from `dispose()`, or from the close of a bare aiohttp response, to
-the moment at which the server, in this process, is told that its client has left.
+The import is timed in a new process, in turns with one that imports only aiohttp, reactivex and
+msgspec. The close is timed from `dispose()`, or from the close of a bare aiohttp response, to the
+moment at which the server, in this process, learns that its client has left.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def import_ratio(rounds: int) -> float:
 
 
 async def dispose_ours(llm: rxagents.OpenAI) -> Callable[[], object]:
-    """Begin a stream; return what ends it."""
+    """Start a stream; return the function that ends it."""
     first = asyncio.Event()
     stream = llm.chat_stream("go").subscribe(lambda _: first.set())
     await first.wait()
@@ -54,7 +54,7 @@ async def dispose_ours(llm: rxagents.OpenAI) -> Callable[[], object]:
 async def close_bare(
     server: ScriptedServer, session: aiohttp.ClientSession
 ) -> Callable[[], object]:
-    """Begin to read with aiohttp; return what ends it."""
+    """Start to read with aiohttp; return the function that ends it."""
     response = await session.post(f"{server.url}/chat/completions", json={"model": "any"})
     await response.content.readany()
     return response.close
@@ -73,7 +73,7 @@ async def milliseconds(
 
 
 async def closes(rounds: int) -> tuple[list[float], list[float]]:
-    """Let both take turns."""
+    """Run both in turns; return the milliseconds of each."""
     ours, bare = [], []
     async with ScriptedServer(_ENDLESS) as server, aiohttp.ClientSession() as session:
         llm = rxagents.OpenAI("any", api_key="any", base_url=server.url, session=session)

@@ -1,11 +1,11 @@
-"""CPU time a chunk on every wire: ours beside the vendor's own SDK.
+"""Compare the CPU time of a chunk on every wire with the vendor's own SDK.
 
     pip install -e '.[benchmarks]'
     python benchmarks/wire_throughput.py
 
-Both read the same answer from the same server, which runs in a process of its own, over real
-HTTP; what is measured is this process's CPU time. They take turns, round by round; the table
-shows medians, and the median of the ratios.
+Both read the same answer over real HTTP from one server, which runs in another process. Only this
+process's CPU time is measured. They take turns, round by round; the table shows medians, and the
+median of the ratios.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from rich.table import Table
 import rxagents
 
 Read: TypeAlias = Callable[[str, int], Awaitable[int]]
-"""Reads an answer of so many chunks from a server's URL; returns how many texts it saw."""
+"""Reads an answer with this number of chunks from a URL; returns the number of texts it saw."""
 
 _HELLO: list[Any] = [{"role": "user", "content": "go"}]
 
@@ -140,7 +140,7 @@ async def cpu_microseconds(read: Read, url: str, chunks: int) -> float:
 
 
 async def measure(url: str, chunks: int, rounds: int) -> list[dict[str, Any]]:
-    """Let the two take turns on each wire; return a row for each wire."""
+    """Run both in turns on each wire; return a row for each wire."""
     rows = []
     for name, (mine, theirs) in WIRES.items():
         for read in (mine, theirs):
