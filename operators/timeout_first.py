@@ -9,8 +9,7 @@ from reactivex import Observable, abc
 
 from rxagents.core.checks import checked_seconds
 from rxagents.core.errors import FirstEventTimeoutError
-from rxagents.operators._deadline import Deadline
-from rxagents.operators._timeouts import expiry
+from rxagents.operators._timeouts import idle_clock
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
@@ -54,17 +53,17 @@ def timeout_first(seconds: float) -> Callable[[Observable[T]], Observable[T]]:
                 f"No item came within {seconds} s. If the source takes longer to begin, give "
                 "timeout_first more seconds."
             )
-            deadline = Deadline(scope, seconds, expiry(observer, scope, error))
+            clock = idle_clock(observer, scope, error, first=seconds)
             on_next_ = observer.on_next
 
             def on_next(item: T) -> None:
                 nonlocal waiting
                 if waiting:
                     waiting = False
-                    deadline.stop()
+                    clock.stop()
                 on_next_(item)
 
-            deadline.start()
+            clock.start()
             scope.subscribe(source, on_next, observer.on_error, observer.on_completed)
 
         return timed(subscribe)

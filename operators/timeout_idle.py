@@ -9,8 +9,7 @@ from reactivex import Observable, abc
 
 from rxagents.core.checks import checked_seconds
 from rxagents.core.errors import IdleTimeoutError
-from rxagents.operators._deadline import Deadline
-from rxagents.operators._timeouts import expiry
+from rxagents.operators._timeouts import idle_clock
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
@@ -57,14 +56,14 @@ def timeout_idle(seconds: float) -> Callable[[Observable[T]], Observable[T]]:
                 f"No further item came within {seconds} s. If the source pauses for longer, give "
                 "timeout_idle more seconds."
             )
-            deadline = Deadline(scope, seconds, expiry(observer, scope, error))
-            on_next_, note = observer.on_next, deadline.start
+            clock = idle_clock(observer, scope, error, idle=seconds)
+            on_next_, note, gate = observer.on_next, clock.note, scope.gate
 
             def on_next(item: T) -> None:
-                nonlocal note
                 on_next_(item)
                 note()
-                note = deadline.note
+                if gate.closed:
+                    clock.pause_until_open()
 
             scope.subscribe(source, on_next, observer.on_error, observer.on_completed)
 

@@ -30,7 +30,7 @@ def local(**arguments: Any) -> OpenAI:
         ({"base_url": "http://"}, "must be a URL"),
         ({"base_url": 7}, "must be a URL"),
         ({"base_url": "http://host/\r\nx"}, "must be a URL"),
-        ({"base_url": "http://user:pass@host/v1"}, "must not hold a password"),
+        ({"base_url": "http://user:pass@host/v1"}, "must not contain a password"),
         ({"api_key": ""}, "api_key must"),
         ({"api_key": f"{SECRET}\n"}, "line ends"),
         ({"api_key": f"{SECRET}é"}, "ASCII"),

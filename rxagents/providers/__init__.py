@@ -1,1 +1,1 @@
-"""Who to call: URL, key and headers, and which wire they speak."""
+"""Call models at providers: URL, key, headers, and the wire each provider uses."""

@@ -1,144 +1,144 @@
-"""Reads one answer to its end, and emits all that it holds."""
+"""Read one HTTP response to its end, and emit the chunks of its answer.
+
+Theory of operation. A chunk reaches the subscriber in the turn of the loop in which its bytes
+arrived: the connection calls `_on_data`, and `_go_on` reads, parses and emits until nothing more
+is there. The stream's task only waits for `_end`; waking it for each packet would cost every
+packet a task switch.
+
+Demand: `Emitter.push` returns False when the consumer has enough. The reader then keeps the rest
+of the chunks in `_chunks` and reads no further, so that aiohttp stops the socket. When the gate
+opens, `_resume` emits the rest and reads on. It does so in the next turn of the loop, because the
+gate opens inside of the consumer's own call.
+
+`_is_busy` is set from a packet's arrival until all of it is emitted, so also while the gate is
+closed, and stays set after the end. Meanwhile `_on_data` does nothing: packets still arrive until
+the socket stops, and their chunks must come after the rest.
+
+`_end` is set once: without a result for a complete answer, or with the error. A consumer may
+dispose the stream in `on_next`, which cancels `_end`; an error that follows in the same burst is
+then dropped. `KeyboardInterrupt` and `SystemExit` are raised to the loop as well, since they are
+to end the program.
+
+A session of the caller's own does not call back, and a compressed body is read piece by piece:
+`_read_in_task` reads these.
+
+What must not change: a read makes no further call. `_emit` calls `check` only where `check` may
+have something to raise.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from contextvars import copy_context
 
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecodeError
-from rxagents.providers.failures import no_stream, request_id, truncated
-from rxagents.providers.prepared_request import PreparedRequest
-from rxagents.providers.timeouts import Watchdog
+from rxagents.providers.received_answer import ReceivedAnswer
+from rxagents.runtime.idle_clock import IdleClock
 from rxagents.runtime.source import Emitter
 from rxagents.transport import HttpResponse
-from rxagents.wire.parser import StreamInfo
 
 
 class AnswerReader:
-    """The answer to one attempt.
+    """Reads one response and emits its chunks.
 
     Args:
-        call: What was sent.
-        exchange: What came back.
-        info: What is known of the answer already.
+        response: What to read.
+        received: Parses the bytes, and decides how the answer ended.
         emitter: Takes the chunks.
-        watchdog: Is told of each event.
-
-    Attributes:
-        delivered: Whether the user has seen some of the answer, so that asking again would
-            repeat it.
+        clock: Stands still while the consumer has enough.
     """
 
-    __slots__ = ("_at_end", "_call", "_chunks", "_context", "_emitter", "_exchange", "_head",
-                 "_held", "_limit", "_over", "_parser", "_received", "_watchdog",
-                 "delivered")  # fmt: skip
+    __slots__ = ("_chunks", "_clock", "_context", "_emitter", "_end", "_is_busy", "_received",
+                 "_response")  # fmt: skip
 
     def __init__(
         self,
-        call: PreparedRequest,
-        exchange: HttpResponse,
-        info: StreamInfo,
+        response: HttpResponse,
+        received: ReceivedAnswer,
         emitter: Emitter[StreamChunk],
-        watchdog: Watchdog,
+        clock: IdleClock,
     ) -> None:
-        self.delivered = False
-        self._call = call
-        self._exchange = exchange
+        self._response = response
+        self._received = received
         self._emitter = emitter
-        self._watchdog = watchdog
-        self._parser = call.parser(info)
-        self._limit = call.limits.stream_bytes
-        self._received = 0
-        self._head = b""
-        self._at_end = False
-        self._context = copy_context()
-        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._clock = clock
         self._chunks: Iterator[StreamChunk] = iter(())
-        self._held = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether the provider said that it is whole."""
-        return self._parser.complete
-
-    @property
-    def told(self) -> ProviderError | None:
-        """The error that stood in the stream, or that reading it came upon."""
-        return self._parser.error
+        self._is_busy = False
+        # The subscriber's context variables: a packet arrives in the context of the connection.
+        self._context = copy_context()
+        self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def read(self) -> None:
-        """Emit the chunks; return at the end of a whole answer, and be done with the exchange.
+        """Emit the chunks, and return at the end of a complete answer.
+
+        The response is finished or closed by then.
 
         Raises:
-            ProviderError: The answer is not whole, or there is none.
+            ProviderError: The answer is not complete, or the body is no stream.
         """
-        exchange = self._exchange
+        response = self._response
         try:
-            if exchange.listen(self._on_data):
+            if response.listen(self._on_data):
                 self._on_data()
-                await self._over
+                await self._end
             else:
-                await self._read_on()
+                await self._read_in_task()
         except BaseException:
-            exchange.close()
+            response.close()
             raise
-        exchange.finish()
+        response.finish()
 
     def _on_data(self) -> None:
-        """Emit what has arrived, in the turn of the loop in which it did."""
-        if not self._held:
-            self._held = True
+        """Emit what has arrived, in the same turn of the loop."""
+        if not self._is_busy:
+            self._is_busy = True
             self._context.run(self._go_on)
 
     def _go_on(self) -> None:
-        """Emit what has arrived, until there is no more, or no more is wanted."""
-        read = self._exchange.read_nowait
+        """Read and emit until nothing more is there, or the consumer has enough."""
+        read, feed = self._response.read_nowait, self._received.feed
         try:
             while (data := read()) is not None:
-                self._chunks = iter(self._parse(data))
+                self._chunks = iter(feed(data))
                 if not self._emit():
                     return
-            self._held = False
+            self._is_busy = False
         except BaseException as error:
             self._fail(error)
 
     def _emit(self) -> bool:
-        """Emit the chunks at hand; return whether what comes next is wanted."""
+        """Emit the chunks at hand; return whether to read on."""
         if not self._emitter.push(self._chunks):
-            self._watchdog.paused = True
+            self._clock.pause_until_open()
             self._emitter.gate.when_open(self._on_demand)
             return False
-        # Every event of a live stream comes through here: what is rare costs no call.
-        if self._at_end or self._limit is not None or self._parser.error is not None:
-            self._check()
-        if self._at_end or self._parser.done:
-            if not self._over.done():
-                self._over.set_result(None)
+        received = self._received
+        # Every packet of a live stream comes through here: rare conditions cost no call.
+        if received.at_end or received.limit is not None or received.parser.error is not None:
+            received.check()
+        if received.at_end or received.parser.done:
+            if not self._end.done():
+                self._end.set_result(None)
             return False
         return True
 
     def _fail(self, error: BaseException) -> None:
-        """End with an error; one that is to end the program goes on its way too."""
-        if not self._over.done():
-            self._over.set_exception(error)
+        if not self._end.done():
+            self._end.set_exception(error)
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise error
 
     def _on_demand(self) -> None:
-        """Go on, though not within the reader's own call."""
-        self._over.get_loop().call_soon(self._resume)
+        """Go on in the next turn of the loop: this call comes from inside of the consumer's."""
+        self._end.get_loop().call_soon(self._resume)
 
     def _resume(self) -> None:
-        if not self._over.done():
-            self._watchdog.paused = False
-            self._watchdog.note_event()
+        if not self._end.done():
             self._context.run(self._emit_rest)
 
     def _emit_rest(self) -> None:
-        """Emit what was parsed and not wanted then, and go on."""
+        """Emit the chunks that the consumer had no room for, and read on."""
         try:
             is_more_wanted = self._emit()
         except BaseException as error:
@@ -147,63 +147,12 @@ class AnswerReader:
             if is_more_wanted:
                 self._go_on()
 
-    async def _read_on(self) -> None:
-        """Read and emit, where the exchange does not tell when there is something to read."""
-        while not self._is_over():
-            self._chunks = iter(self._parse(await self._exchange.read()))
+    async def _read_in_task(self) -> None:
+        """Read and emit where the response does not call back."""
+        received, gate = self._received, self._emitter.gate
+        while not received.is_over:
+            self._chunks = iter(received.feed(await self._response.read()))
             while not self._emitter.push(self._chunks):
-                self._watchdog.paused = True
-                await self._emitter.gate.opened()
-                self._watchdog.paused = False
-                self._watchdog.note_event()
-            self._check()
-
-    def _is_over(self) -> bool:
-        return self._at_end or self._parser.done
-
-    def instead(self) -> ProviderError | None:
-        """Return the error that quotes what came in place of events, if anything did."""
-        lines = self._head.splitlines()
-        quoted = b"\n".join(line for line in lines if line and not line.startswith(b":"))
-        if self._parser.events or not quoted.strip():
-            return None
-        return no_stream(self._call, self._exchange, quoted)
-
-    def _parse(self, data: bytes) -> list[StreamChunk]:
-        parser, now = self._parser, time.time()
-        self._at_end = not data
-        if self._limit is not None:
-            data = self._within(self._limit, data)
-        events = parser.events
-        chunks = parser.feed(data, now) if data else parser.flush(now)
-        if parser.events != events or chunks:
-            self._watchdog.note_event()
-        elif events == 0 and len(self._head) < self._call.limits.error_bytes:
-            self._head += data
-        if not self.delivered:
-            self.delivered = any(chunk.has_content for chunk in chunks)
-        return chunks
-
-    def _unreadable(self) -> ProviderError | None:
-        """Return the error of a body that was never a stream, where framing does not tell."""
-        is_decoding = isinstance(self._parser.error, StreamDecodeError)
-        return self.instead() if is_decoding else None
-
-    def _within(self, limit: int, data: bytes) -> bytes:
-        self._received += len(data)
-        over = self._received - limit
-        return data[:-over] if over > 0 else data
-
-    def _check(self) -> None:
-        if self._parser.error is not None:
-            raise self._unreadable() or self._parser.error
-        if self._limit is not None and self._received > self._limit:
-            raise LimitExceededError(
-                f"The stream from {self._call.provider} is longer than {self._limit} bytes. What "
-                "came before was delivered; raise Limits.stream_bytes.",
-                provider=self._call.provider,
-                request_id=request_id(self._exchange.headers),
-            )
-        if self._at_end and not self.complete:
-            failure = self._exchange.failure or self.instead()
-            raise failure or truncated(self._call, self._exchange)
+                self._clock.pause_until_open()
+                await gate.opened()
+            received.check()

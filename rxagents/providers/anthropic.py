@@ -1,4 +1,4 @@
-"""Anthropic's Messages API, and every host that is compatible with it."""
+"""Call Anthropic's Messages API, or a host that is compatible with it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,12 @@ class Anthropic(Provider):
     Args:
         model: The model's name.
         api_key: The key; by default `ANTHROPIC_API_KEY`, or `ANTHROPIC_AUTH_TOKEN` as a bearer
-            token, which go to Anthropic or to `ANTHROPIC_BASE_URL`, and never to a `base_url`
-            given here that is another host.
+            token. A key from the environment goes only to Anthropic or `ANTHROPIC_BASE_URL`, and
+            never to another `base_url`.
         base_url: By default `ANTHROPIC_BASE_URL`, or Anthropic's own. A query in it is kept.
         api_version: The header `anthropic-version`. Many compatible hosts know only
             `"2023-06-01"`, which also takes `temperature`, `top_p` and `top_k`.
-        **options: `timeout`, `max_retries`, `headers`, `session`, `limits`, as `ProviderOptions`
-            has them, and generation settings (`Settings`), which a call may override.
-            `max_tokens` is 4096 unless set.
+        **options: See `Provider`. `max_tokens` is 4096 unless set.
 
     Raises:
         ConfigurationError: An argument is not usable, or Anthropic's own host lacks a key.
@@ -46,11 +44,11 @@ class Anthropic(Provider):
         api_version: str = CURRENT_VERSION,
         **options: Unpack[ProviderOptions],
     ) -> None:
-        home = os.environ.get("ANTHROPIC_BASE_URL") or DEFAULT_BASE_URL
-        url = checked_url(home if base_url is None else base_url)
-        at_home = base_url is None or is_origin(home, url)
+        own_url = os.environ.get("ANTHROPIC_BASE_URL") or DEFAULT_BASE_URL
+        url = checked_url(own_url if base_url is None else base_url)
+        takes_own_key = base_url is None or is_origin(own_url, url)
         token = None
-        if api_key is None and at_home:
+        if api_key is None and takes_own_key:
             api_key = key_of_environment("ANTHROPIC_API_KEY")
             token = key_of_environment("ANTHROPIC_AUTH_TOKEN") if api_key is None else None
         super().__init__(model, api_key=api_key or token, base_url=url, **options)

@@ -1,4 +1,4 @@
-"""What every streaming model does with its `chat_stream`."""
+"""Derive `complete_stream`, `chat` and `complete` from `chat_stream`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rxagents.runtime.last_value import last_value
 
 
 class BaseLLM(ABC):
-    """A `StreamingLLM` made of one method, `chat_stream`.
+    """A `StreamingLLM` that needs only `chat_stream` and `aclose`.
 
     Attributes:
         takes_stop: Whether the API has stop sequences.
@@ -33,16 +33,16 @@ class BaseLLM(ABC):
         tools: Sequence[ToolLike] | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> Observable[StreamChunk]:
-        """Answer a conversation, chunk by chunk.
+        """Stream the answer to a conversation.
 
         Args:
             messages: A `str`, a `Message`, a role/content dict, or a sequence of these.
-            tools: What the model may call.
+            tools: The tools that the model may call.
             **settings: Override the model's own settings.
 
         Returns:
-            A cold stream; each subscription is a request of its own. It fails with a
-            `ProviderError`, and completes only if the answer is whole.
+            A cold stream; each subscription sends its own request. It fails with a
+            `ProviderError`, and completes only if the answer is complete.
 
         Raises:
             ConfigurationError: An argument is not usable; nothing was sent.
@@ -51,9 +51,9 @@ class BaseLLM(ABC):
     def complete_stream(
         self, prompt: str, **settings: Unpack[SettingsArguments]
     ) -> Observable[StreamChunk]:
-        """Continue a text, chunk by chunk: one user message, where the wire has no such call."""
+        """Stream the continuation of a text; as one user message, if the API has no completions."""
         if not isinstance(prompt, str):
-            raise ConfigurationError(f"A prompt must be text, not {type(prompt).__name__}.")
+            raise ConfigurationError(f"prompt must be a str, not {type(prompt).__name__}.")
         return self.chat_stream(prompt, **settings)
 
     async def chat(
@@ -62,16 +62,16 @@ class BaseLLM(ABC):
         tools: Sequence[ToolLike] | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> Response:
-        """Answer a conversation: `chat_stream`, folded."""
+        """Return the whole answer to a conversation, folded from `chat_stream`."""
         return await _fold(self.chat_stream(messages, tools, **settings))
 
     async def complete(self, prompt: str, **settings: Unpack[SettingsArguments]) -> Response:
-        """Continue a text: `complete_stream`, folded."""
+        """Return the whole continuation of a text, folded from `complete_stream`."""
         return await _fold(self.complete_stream(prompt, **settings))
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Release what the model holds on the running loop; a later request starts anew."""
+        """Close the model's connections on the running loop; a later request opens new ones."""
 
     async def __aenter__(self) -> Self:
         return self

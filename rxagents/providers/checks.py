@@ -1,4 +1,4 @@
-"""Arguments of providers, checked where they are given."""
+"""Check the arguments of providers when they are given."""
 
 from __future__ import annotations
 
@@ -13,28 +13,33 @@ from rxagents.core.limits import DEFAULT_LIMITS, Limits
 
 
 def checked_text(name: str, text: object, *, secret: bool = False) -> str:
-    """Return `text` if it can stand in a header; the value of a secret is not shown.
+    """Return `text` if a header can hold it.
+
+    Args:
+        name: The argument, for the error.
+        text: Its value.
+        secret: Keep the value out of the error.
 
     Raises:
-        ConfigurationError: It is not usable.
+        ConfigurationError: It is empty, no text, or has characters that a header cannot hold.
     """
     shown = "" if secret else f", not {text!r}"
     if not isinstance(text, str) or not text.strip():
-        raise ConfigurationError(f"{name} must be a text that is not empty{shown}.")
+        raise ConfigurationError(f"{name} must be a non-empty str{shown}.")
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ConfigurationError(f"{name} must not hold line ends or control characters{shown}.")
+        raise ConfigurationError(f"{name} must not contain control characters{shown}.")
     if secret and not text.isascii():
         raise ConfigurationError(
-            f"{name} must hold ASCII characters only: check how it was copied."
+            f"{name} must contain only ASCII characters: check how it was copied."
         )
     return text
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers with names in lower case.
+    """Return the headers with their names in lower case.
 
     Raises:
-        ConfigurationError: It is not usable.
+        ConfigurationError: It is no mapping, or a header cannot be sent.
     """
     if not isinstance(headers, Mapping):
         raise ConfigurationError(f"headers must be a dict, not {type(headers).__name__}.")
@@ -45,10 +50,10 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def checked_url(base_url: object) -> URL:
-    """Return the base URL.
+    """Return `base_url` as a URL.
 
     Raises:
-        ConfigurationError: It is not usable.
+        ConfigurationError: It is no http or https URL, or holds a password.
     """
     advice = "must be a URL such as 'https://api.example.com/v1'"
     if not isinstance(base_url, str) or any(ord(character) < 33 for character in base_url):
@@ -60,26 +65,26 @@ def checked_url(base_url: object) -> URL:
     if url.scheme not in {"http", "https"} or not url.host:
         raise ConfigurationError(f"base_url {advice}, not {base_url.partition('?')[0]!r}.")
     if url.user or url.password:
-        raise ConfigurationError("base_url must not hold a password: use api_key or headers.")
+        raise ConfigurationError("base_url must not contain a password: use api_key or headers.")
     return url
 
 
 def checked_retries(max_retries: object) -> int:
-    """Return the number of retries.
+    """Return `max_retries`.
 
     Raises:
-        ConfigurationError: It is not usable.
+        ConfigurationError: It is no whole number of 0 or more.
     """
     if not isinstance(max_retries, int) or isinstance(max_retries, bool) or max_retries < 0:
-        raise ConfigurationError(f"max_retries must be 0 or more, not {max_retries!r}.")
+        raise ConfigurationError(f"max_retries must be an int of 0 or more, not {max_retries!r}.")
     return max_retries
 
 
 def checked_session(session: object) -> aiohttp.ClientSession | None:
-    """Return the caller's session.
+    """Return the caller's session, or `None`.
 
     Raises:
-        ConfigurationError: It is not usable.
+        ConfigurationError: It is no aiohttp session.
     """
     if session is not None and not isinstance(session, aiohttp.ClientSession):
         raise ConfigurationError(
@@ -89,10 +94,10 @@ def checked_session(session: object) -> aiohttp.ClientSession | None:
 
 
 def checked_limits(limits: object) -> Limits:
-    """Return the limits; `None` is the defaults.
+    """Return the limits; the defaults for `None`.
 
     Raises:
-        ConfigurationError: It is not usable.
+        ConfigurationError: It is no `Limits`.
     """
     if limits is None:
         return DEFAULT_LIMITS
@@ -101,19 +106,19 @@ def checked_limits(limits: object) -> Limits:
     return limits
 
 
-def is_origin(home: str, url: URL) -> bool:
-    """Whether `url` is at the scheme, host and port of `home`."""
+def is_origin(other: str, url: URL) -> bool:
+    """Return whether `url` has the scheme, host and port of `other`."""
     try:
-        return checked_url(home).origin() == url.origin()
+        return checked_url(other).origin() == url.origin()
     except ConfigurationError:
         return False
 
 
 def key_of_environment(name: str) -> str | None:
-    """Return the key in the environment variable `name`; `None` if there is none.
+    """Return the key in the environment variable `name`; `None` if it is unset or empty.
 
     Raises:
-        ConfigurationError: It is not usable.
+        ConfigurationError: A header cannot hold it.
     """
     key = os.environ.get(name, "").strip()
     return checked_text(name, key, secret=True) if key else None

@@ -1,4 +1,4 @@
-"""Answers that are no stream, or no whole one, as typed errors."""
+"""Make typed errors of responses that hold no stream, or not all of it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from rxagents.transport import HttpResponse
 from rxagents.wire.errors import decode_body, parse_error
 
 _LONGEST_MESSAGE = 2000
-"""How many characters of a provider's own sentence are passed on."""
+"""The most characters of a provider's own message that an error quotes."""
 
 _LONGEST_QUOTE = 500
-"""How many characters of a body that holds no sentence are quoted."""
+"""The most characters of a body without a message that an error quotes."""
 
 _ADVICE = {
     401: "Check the API key.",
@@ -32,96 +32,98 @@ _ADVICE = {
 }
 
 
-async def status_error(call: PreparedRequest, exchange: HttpResponse) -> ProviderError:
-    """Return the error of an answer whose status is not 200."""
-    body = await exchange.read_head(call.limits.error_bytes)
-    asked = asked_wait(exchange.headers)
-    kind = class_of_status(exchange.status)
-    if exchange.status < 300:
+async def status_error(request: PreparedRequest, response: HttpResponse) -> ProviderError:
+    """Return the error of a response whose status is not 200."""
+    body = await response.read_head(request.limits.error_bytes)
+    asked = asked_wait(response.headers)
+    kind = class_of_status(response.status)
+    if response.status < 300:
         kind = ResponseError
     if issubclass(kind, RedirectError):
-        where = _redirected(exchange.headers.get("location", ""))
-        said = (
+        where = _host_of(response.headers.get("location", ""))
+        message = (
             f"redirects to {where}, and redirects are not followed: they would take the key along. "
             "If you trust the other host, make it the base_url"
         )
     else:
-        said = _said(body) or exchange.reason
+        message = _message_or_quote(body) or response.reason
     return kind(
-        f"{call.provider} answered with status {exchange.status}: "
-        + _advised(said, exchange.status),
-        provider=call.provider,
-        request_id=request_id(exchange.headers),
-        status=exchange.status,
-        retryable=asked_retry(exchange.headers),
+        f"{request.provider} answered with status {response.status}: "
+        + _with_advice(message, response.status),
+        provider=request.provider,
+        request_id=request_id(response.headers),
+        status=response.status,
+        retryable=asked_retry(response.headers),
         retry_after=parse_error(decode_body(body)).retry_after if asked is None else asked,
     )
 
 
-def no_stream(call: PreparedRequest, exchange: HttpResponse, head: bytes) -> ProviderError:
-    """Return the error of a 200 that begins with `head` in place of events.
+def no_stream_error(request: PreparedRequest, response: HttpResponse, head: bytes) -> ProviderError:
+    """Return the error of a response with status 200 whose body begins with `head`, not an event.
 
     Some hosts send an error as plain JSON with status 200, and name its status inside.
     """
     body = parse_error(decode_body(head))
     if body.names_status and body.status is not None:
         return class_of_status(body.status)(
-            f"{call.provider} answered with an error in place of a stream: "
-            + _advised(body.message[:_LONGEST_MESSAGE], body.status),
-            provider=call.provider,
-            request_id=request_id(exchange.headers),
+            f"{request.provider} answered with status 200 and an error instead of a stream: "
+            + _with_advice(body.message[:_LONGEST_MESSAGE], body.status),
+            provider=request.provider,
+            request_id=request_id(response.headers),
             status=body.status,
             retry_after=body.retry_after,
         )
-    kind = exchange.headers.get("content-type", "no content type")
+    content_type = response.headers.get("content-type", "no content type")
     return ResponseError(
-        f"{call.provider} answered with something that is no stream of it ({kind}): "
-        f"{_said(head)[:_LONGEST_QUOTE]} Check base_url, and that the model can stream.",
-        provider=call.provider,
-        request_id=request_id(exchange.headers),
-        status=exchange.status,
+        f"{request.provider} answered with a body that is not a stream of its format "
+        f"({content_type}): {_message_or_quote(head)[:_LONGEST_QUOTE]} Check base_url, and that "
+        "the model can stream.",
+        provider=request.provider,
+        request_id=request_id(response.headers),
+        status=response.status,
     )
 
 
-def truncated(call: PreparedRequest, exchange: HttpResponse) -> ProviderError:
-    """Return the error of an answer that ended before the provider said so."""
+def truncated_error(request: PreparedRequest, response: HttpResponse) -> ProviderError:
+    """Return the error of a body that ended before the provider marked its end."""
     return TruncatedStreamError(
-        f"The stream from {call.provider} ended without a finish reason or end marker. What came "
-        "before was delivered; ask again for the rest.",
-        provider=call.provider,
-        request_id=request_id(exchange.headers),
-        status=exchange.status,
+        f"The stream from {request.provider} ended without a finish reason or end marker. What "
+        "came before was delivered; ask again for the rest.",
+        provider=request.provider,
+        request_id=request_id(response.headers),
+        status=response.status,
     )
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the provider's id for the request, if it sent one."""
+    """Return the provider's id of the request, if it sent one."""
     return headers.get("x-request-id") or headers.get("request-id")
 
 
-def redact(error: ProviderError, call: PreparedRequest) -> None:
-    """Take the secrets out of what a server may have echoed."""
-    error.args = (call.redact(str(error)),)
+def redact(error: ProviderError, request: PreparedRequest) -> None:
+    """Remove secrets that the server may have echoed from the error."""
+    error.args = (request.redact(str(error)),)
     if error.request_id is not None:
-        error.request_id = call.redact(error.request_id)
+        error.request_id = request.redact(error.request_id)
 
 
-def _advised(said: str, status: int) -> str:
-    """Return the provider's sentence, and what to do where the status tells."""
+def _with_advice(message: str, status: int) -> str:
+    """Return the provider's message, and what to do about a status that has one usual cause."""
     if status not in _ADVICE:
-        return said
-    return f"{said if said.endswith(('.', '!', '?')) else f'{said}.'} {_ADVICE[status]}"
+        return message
+    end = "" if message.endswith((".", "!", "?")) else "."
+    return f"{message}{end} {_ADVICE[status]}"
 
 
-def _redirected(location: str) -> str:
+def _host_of(location: str) -> str:
     try:
         return URL(location).host or "another path"
     except ValueError:
-        return "an address that is none"
+        return "an address that is not a URL"
 
 
-def _said(body: bytes) -> str:
-    """Return the provider's sentence, or the beginning of a body that holds none."""
+def _message_or_quote(body: bytes) -> str:
+    """Return the provider's message, or the beginning of a body that holds none."""
     error = decode_body(body)
     if isinstance(error, str):
         return error[:_LONGEST_QUOTE]

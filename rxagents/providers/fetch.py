@@ -1,4 +1,4 @@
-"""Asks for a JSON document, such as a list of models."""
+"""Fetch a JSON document, such as a list of models."""
 
 from __future__ import annotations
 
@@ -6,51 +6,55 @@ import asyncio
 from typing import Any
 
 from rxagents.core.errors import FirstEventTimeoutError, LimitExceededError, ProviderError
-from rxagents.providers.failures import no_stream, redact, status_error
+from rxagents.providers.failures import no_stream_error, redact, status_error
 from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.wire.errors import decode_body
 
 
-async def fetch_json(call: PreparedRequest) -> dict[str, Any]:
-    """Return the document; one attempt, within `Timeouts.first`.
+async def fetch_json(request: PreparedRequest) -> dict[str, Any]:
+    """Send a request once, and return the JSON object of its response.
 
     Raises:
-        ProviderError: There is none.
+        ProviderError: No JSON object came within `Timeouts.first` and `Limits.event_bytes`.
     """
     try:
-        async with asyncio.timeout(call.timeouts.first):
-            return await _fetch(call)
+        async with asyncio.timeout(request.timeouts.first):
+            return await _fetch(request)
     except TimeoutError:
         raise FirstEventTimeoutError(
-            f"{call.provider} did not answer within {call.timeouts.first} s. Raise Timeouts.first.",
-            provider=call.provider,
+            f"{request.provider} did not answer within Timeouts.first "
+            f"({request.timeouts.first} s). Raise the timeout.",
+            provider=request.provider,
         ) from None
     except ProviderError as error:
-        redact(error, call)
+        redact(error, request)
         raise
 
 
-async def _fetch(call: PreparedRequest) -> dict[str, Any]:
-    exchange = await call.transport.send(call.url, call.headers, call.body, call.timeouts.connect)
+async def _fetch(request: PreparedRequest) -> dict[str, Any]:
+    response = await request.transport.send(
+        request.url, request.headers, request.body, request.timeouts.connect
+    )
     try:
-        if exchange.status != 200:
-            raise await status_error(call, exchange)
+        if response.status != 200:
+            raise await status_error(request, response)
         body = b""
-        while data := await exchange.read():
+        while data := await response.read():
             body += data
-            if len(body) > call.limits.event_bytes:
+            if len(body) > request.limits.event_bytes:
                 raise LimitExceededError(
-                    f"{call.provider} answered with more than {call.limits.event_bytes} bytes. If "
-                    "it means it, raise Limits.event_bytes.",
-                    provider=call.provider,
+                    f"{request.provider} answered with a body longer than Limits.event_bytes "
+                    f"({request.limits.event_bytes} bytes). If the list is really that long, "
+                    "raise the limit.",
+                    provider=request.provider,
                 )
-        if exchange.failure is not None:
-            raise exchange.failure
+        if response.failure is not None:
+            raise response.failure
         document = decode_body(body)
         if not isinstance(document, dict):
-            raise no_stream(call, exchange, body)
+            raise no_stream_error(request, response, body)
     except BaseException:
-        exchange.close()
+        response.close()
         raise
-    exchange.finish()
+    response.finish()
     return document

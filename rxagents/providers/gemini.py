@@ -1,4 +1,4 @@
-"""Google's Gemini models."""
+"""Call Google's Gemini API."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ class Gemini(Provider):
 
     Args:
         model: The model's name, with or without `models/` before it.
-        api_key: The key; by default `GOOGLE_API_KEY` or else `GEMINI_API_KEY`, which go to
-            Google, and never to a `base_url` given here that is another host.
+        api_key: The key; by default `GOOGLE_API_KEY` or else `GEMINI_API_KEY`. A key from the
+            environment goes only to Google, and never to another `base_url`.
         base_url: By default Google's own. A query in it is kept.
-        **options: `timeout`, `max_retries`, `headers`, `session`, `limits`, as `ProviderOptions`
-            has them, and generation settings (`Settings`), which a call may override.
+        **options: See `Provider`.
 
     Raises:
         ConfigurationError: An argument is not usable, or Google's own host lacks a key.
@@ -41,11 +40,11 @@ class Gemini(Provider):
         **options: Unpack[ProviderOptions],
     ) -> None:
         url = checked_url(DEFAULT_BASE_URL if base_url is None else base_url)
-        at_home = is_origin(DEFAULT_BASE_URL, url)
-        if api_key is None and at_home:
+        is_google = is_origin(DEFAULT_BASE_URL, url)
+        if api_key is None and is_google:
             api_key = key_of_environment("GOOGLE_API_KEY") or key_of_environment("GEMINI_API_KEY")
         super().__init__(model, api_key=api_key, base_url=url, **options)
-        if self._api_key is None and at_home:
+        if self._api_key is None and is_google:
             raise ConfigurationError(
                 "Gemini needs a key: set GOOGLE_API_KEY or GEMINI_API_KEY, or pass api_key. For "
                 "another host pass its base_url."

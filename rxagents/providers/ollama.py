@@ -1,4 +1,4 @@
-"""Models that Ollama serves, by its own API."""
+"""Call Ollama's own API."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ DEFAULT_PORT = 11434
 
 
 class Ollama(Provider):
-    """A model that Ollama serves, here or elsewhere.
+    """A model that Ollama serves, on this machine or another.
 
     Args:
         model: The model's name, as `ollama list` shows it.
-        api_key: The key, which only hosted servers want; by default `OLLAMA_API_KEY`, which goes
-            to `OLLAMA_HOST` or this machine, and never to a `base_url` given here that is
-            another host.
+        api_key: The key, which only hosted servers need; by default `OLLAMA_API_KEY`. A key from
+            the environment goes only to `OLLAMA_HOST` or this machine, and never to another
+            `base_url`.
         base_url: By default `OLLAMA_HOST`, where a bare host means HTTP and port 11434, or this
             machine.
-        **options: `timeout`, `max_retries`, `headers`, `session`, `limits`, as `ProviderOptions`
-            has them, and generation settings (`Settings`), which a call may override.
+        **options: See `Provider`.
 
     Raises:
         ConfigurationError: An argument is not usable.
@@ -48,20 +47,20 @@ class Ollama(Provider):
         base_url: str | None = None,
         **options: Unpack[ProviderOptions],
     ) -> None:
-        home = host_url(os.environ.get("OLLAMA_HOST", ""))
-        url = checked_url(home if base_url is None else base_url)
-        if api_key is None and (base_url is None or is_origin(home, url)):
+        own_url = host_url(os.environ.get("OLLAMA_HOST", ""))
+        url = checked_url(own_url if base_url is None else base_url)
+        if api_key is None and (base_url is None or is_origin(own_url, url)):
             api_key = key_of_environment("OLLAMA_API_KEY")
         super().__init__(model, api_key=api_key, base_url=url, **options)
 
     def complete_stream(
         self, prompt: str, **settings: Unpack[SettingsArguments]
     ) -> Observable[StreamChunk]:
-        """Continue a text, by `/api/generate`."""
+        """Continue a text with `/api/generate`."""
         if not isinstance(prompt, str):
-            raise ConfigurationError(f"A prompt must be a str, not {type(prompt).__name__}.")
+            raise ConfigurationError(f"prompt must be a str, not {type(prompt).__name__}.")
         body = render_generate(self.model, prompt, self.settings.override(**settings))
-        return chunk_stream(self._call_of("api/generate", body))
+        return chunk_stream(self._prepare("api/generate", body))
 
     @property
     def _path(self) -> str:
@@ -90,13 +89,13 @@ class Ollama(Provider):
 
 
 def host_url(host: str) -> str:
-    """Return the URL that a value of `OLLAMA_HOST` stands for.
+    """Return the URL of a value of `OLLAMA_HOST`, read as Ollama's own client does.
 
-    As Ollama's own client reads it: a bare host means HTTP and port 11434, and the address that
-    a server listens on everywhere, 0.0.0.0, means this machine.
+    A bare host means HTTP and port 11434. 0.0.0.0, on which a server listens to every address,
+    means this machine.
 
     Raises:
-        ConfigurationError: It is no host.
+        ConfigurationError: `host` is not a host or URL.
     """
     text = host.strip().strip("\"'").strip()
     scheme, _, rest = text.rpartition("://")

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, and every host that is compatible with them."""
+"""Call OpenAI's chat completions, or a host that is compatible with them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ class OpenAI(Provider):
 
     Args:
         model: The model's name.
-        api_key: The key; by default `OPENAI_API_KEY`, which goes to OpenAI or to
-            `OPENAI_BASE_URL`, and never to a `base_url` given here that is another host.
+        api_key: The key; by default `OPENAI_API_KEY`. A key from the environment goes only to
+            OpenAI or `OPENAI_BASE_URL`, and never to another `base_url`.
         base_url: By default `OPENAI_BASE_URL`, or OpenAI's own. A query in it is kept.
-        **options: `timeout`, `max_retries`, `headers`, `session`, `limits`, as `ProviderOptions`
-            has them, and generation settings (`Settings`), which a call may override.
+        **options: See `Provider`.
 
     Raises:
         ConfigurationError: An argument is not usable, or OpenAI's own host lacks a key.
@@ -45,15 +44,15 @@ class OpenAI(Provider):
         base_url: str | None = None,
         **options: Unpack[ProviderOptions],
     ) -> None:
-        home = os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
-        url = checked_url(home if base_url is None else base_url)
-        at_home = base_url is None or is_origin(home, url)
-        if api_key is None and at_home:
+        own_url = os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
+        url = checked_url(own_url if base_url is None else base_url)
+        takes_own_key = base_url is None or is_origin(own_url, url)
+        if api_key is None and takes_own_key:
             api_key = key_of_environment("OPENAI_API_KEY")
         super().__init__(model, api_key=api_key, base_url=url, **options)
-        self._account = _account_of_environment() if at_home else {}
-        self._at_openai = url.host == checked_url(DEFAULT_BASE_URL).host
-        if self._at_openai and self._api_key is None:
+        self._account = _account_of_environment() if takes_own_key else {}
+        self._is_openai = url.host == checked_url(DEFAULT_BASE_URL).host
+        if self._is_openai and self._api_key is None:
             raise ConfigurationError(
                 "OpenAI needs a key: set OPENAI_API_KEY, or pass api_key. For another host pass "
                 "its base_url."
@@ -72,7 +71,7 @@ class OpenAI(Provider):
         return {**self._account, **key}
 
     def _render(self, request: ChatRequest) -> dict[str, object]:
-        return render_chat(request, "max_completion_tokens" if self._at_openai else "max_tokens")
+        return render_chat(request, "max_completion_tokens" if self._is_openai else "max_tokens")
 
     def _parser(self, info: StreamInfo) -> WireParser:
         return ChatCompletionsParser(info)

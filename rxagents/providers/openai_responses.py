@@ -1,4 +1,4 @@
-"""OpenAI's Responses API, and every host that is compatible with it."""
+"""Call OpenAI's Responses API, or a host that is compatible with it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rxagents.wire.responses import ResponsesParser, render_response
 
 
 class OpenAIResponses(OpenAI):
-    """A model behind the Responses API; keys, hosts and arguments are those of `OpenAI`.
+    """A model behind the Responses API; arguments, keys and hosts are as for `OpenAI`.
 
-    Nothing is stored at the provider: the whole conversation is sent each time.
+    The provider stores nothing: each request sends the whole conversation.
     """
 
     name: ClassVar[str] = "openai-responses"

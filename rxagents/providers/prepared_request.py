@@ -1,4 +1,4 @@
-"""One request to a provider, ready to be sent any number of times."""
+"""A request to a provider that can be sent any number of times."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from rxagents.wire.parser import StreamInfo, WireParser
 
 
 class PreparedRequest(Struct, frozen=True):
-    """A request, and how to send it and to read its answer.
+    """A request, how to send it, and how to read its response.
 
     Attributes:
         provider: The provider's name.
-        url: Where to.
-        headers: All of them.
-        body: The rendered request; `None` for a GET.
-        parser: Makes the parser of an answer.
-        transport: What to send it with.
-        timeouts: How long it may take.
-        limits: How much the answer may hold.
-        max_retries: How often to try again while nothing has been delivered.
-        redact: Takes the secrets out of a text that the provider wrote.
+        url: The full URL.
+        headers: All headers.
+        body: The rendered JSON for a POST; `None` for a GET.
+        parser: Makes a parser for one answer.
+        transport: Sends the request.
+        timeouts: Limits of each phase.
+        limits: Limits of the answer's size.
+        max_retries: The most retries while nothing has been delivered.
+        redact: Replaces the secrets in a text that the provider wrote.
     """
 
     provider: str
@@ -41,6 +41,6 @@ class PreparedRequest(Struct, frozen=True):
     redact: Callable[[str], str]
 
     def __repr__(self) -> str:
-        """Show neither key nor conversation."""
+        """Show neither the key nor the conversation."""
         url = str(self.url.with_query(None))
         return f"PreparedRequest(provider={self.provider!r}, url={url!r})"

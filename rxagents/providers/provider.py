@@ -1,4 +1,4 @@
-"""What all providers share: arguments checked once, a call made of a conversation."""
+"""Check a provider's arguments, and make requests of conversations."""
 
 from __future__ import annotations
 
@@ -37,15 +37,14 @@ from rxagents.wire.request import ChatRequest
 
 
 class ProviderOptions(SettingsArguments, total=False):
-    """What every provider takes beside its model, key and host.
+    """The arguments of every provider besides its model, key and host.
 
     Attributes:
         timeout: `Timeouts`, or seconds for the first event and for each further one.
-        max_retries: How often to send a request again while nothing has been delivered; 2 by
-            default.
-        headers: More headers; they win over the library's own.
-        session: An aiohttp session of your own, which is never closed here.
-        limits: How much an answer may hold; `None` for the defaults of `Limits`.
+        max_retries: The most retries of a request while nothing has been delivered; 2 by default.
+        headers: More headers; they replace the library's own of the same name.
+        session: Your own aiohttp session, which is never closed here.
+        limits: The most that an answer may hold; `None` for the defaults of `Limits`.
     """
 
     timeout: Timeouts | float | None
@@ -59,10 +58,11 @@ class Provider(BaseLLM):
     """A model at a provider; a `StreamingLLM`.
 
     Args:
-        model: The model's name, as the provider has it.
+        model: The provider's name of the model.
         api_key: The key; `None` sends none.
         base_url: The API's URL, to which paths are added; a query in it is kept.
-        **options: `ProviderOptions`, and generation settings, which a call may override.
+        **options: `timeout`, `max_retries`, `headers`, `session` and `limits`, see
+            `ProviderOptions`; and generation settings, see `Settings`, which a call may override.
 
     Raises:
         ConfigurationError: An argument is not usable.
@@ -101,18 +101,18 @@ class Provider(BaseLLM):
             to_tools(tools),
             self.settings.override(**settings),
         )
-        return chunk_stream(self._call_of(self._path, self._render(request)))
+        return chunk_stream(self._prepare(self._path, self._render(request)))
 
     async def list_models(self) -> list[str]:
-        """Return the names of the models that the host offers, in its order.
+        """Return the names of the host's models, in the host's order.
 
         Raises:
-            ProviderError: The host refuses, or has no such list.
+            ProviderError: The host refuses, or has no list of models.
         """
         names: list[str] = []
         page: dict[str, str] | None = {}
         while page is not None:
-            body = await fetch_json(self._call_of(self._models_path, None, page))
+            body = await fetch_json(self._prepare(self._models_path, None, page))
             names += self._model_names(body)
             page = self._next_page(body)
         return names
@@ -129,7 +129,7 @@ class Provider(BaseLLM):
     @property
     @abstractmethod
     def _path(self) -> str:
-        """The path of the call, below the base URL."""
+        """The path of the chat request, below the base URL."""
 
     @property
     @abstractmethod
@@ -138,7 +138,7 @@ class Provider(BaseLLM):
 
     @property
     def _model_list(self) -> tuple[str, str]:
-        """The field of the list of models, and of the name in each."""
+        """The field that holds the list of models, and the field of a model's name."""
         return "data", "id"
 
     def _model_names(self, body: dict[str, Any]) -> list[str]:
@@ -148,43 +148,43 @@ class Provider(BaseLLM):
         return [str(model[name]) for model in listed if isinstance(model, dict) and name in model]
 
     def _next_page(self, body: dict[str, Any]) -> dict[str, str] | None:
-        """What the URL asks for to get the next page; `None` if this was the last."""
+        """The query of the next page of models; `None` if `body` is the last page."""
         return None
 
     @property
     def _query(self) -> dict[str, str]:
-        """What the URL asks for, beside what stands in the base URL."""
+        """The query of the chat request, added to that of the base URL."""
         return {}
 
     @property
     def _accept(self) -> str:
-        """The content type of a stream."""
+        """The content type of the stream to ask for."""
         return "text/event-stream"
 
     @abstractmethod
     def _auth_headers(self) -> dict[str, str]:
-        """The headers that carry the key."""
+        """The headers that authenticate the request."""
 
     @abstractmethod
     def _render(self, request: ChatRequest) -> object:
-        """The request's body, before it is JSON."""
+        """Return the body of the request, to be encoded as JSON."""
 
     @abstractmethod
     def _parser(self, info: StreamInfo) -> WireParser:
-        """A parser for one answer."""
+        """Return a parser for one answer."""
 
-    def _call_of(
+    def _prepare(
         self, path: str, content: object, query: Mapping[str, str] | None = None
     ) -> PreparedRequest:
-        """Return a call; without content it is a GET."""
+        """Return a POST of `content`, or a GET if it is `None`."""
         try:
             body = None if content is None else msgspec.json.encode(content)
         except (TypeError, ValueError, RecursionError) as error:
             if isinstance(error, ConfigurationError):
                 raise
             raise ConfigurationError(
-                f"The request cannot be written as JSON ({error}): use plain values in messages, "
-                "tools and extra_body."
+                f"The request cannot be encoded as JSON ({error}). Use only JSON values in "
+                "messages, tools and extra_body."
             ) from error
         own = {
             "content-type": "application/json",
@@ -215,11 +215,12 @@ class Provider(BaseLLM):
 
 
 _SHORTEST_SECRET = 8
-"""Shorter header and query values are words, not secrets; hiding them would garble messages."""
+"""Characters. Shorter header and query values are words and no secrets: hiding them would garble
+messages."""
 
 
 def _without(text: str, secret: str) -> str:
-    """Return `text` without the secret, also where a quotation cut it off."""
+    """Return `text` with `***` for the secret, also where a quotation cut the secret off."""
     pieces = text.split(secret[:_SHORTEST_SECRET])
     for number, piece in enumerate(pieces[1:], start=1):
         rest = secret[_SHORTEST_SECRET:]

@@ -1,4 +1,4 @@
-"""From a model string to a model."""
+"""Make a model from a model string."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _CLASSES = {
     "ollama": "rxagents.providers.ollama:Ollama",
     "scripted": "rxagents.testing.scripted_llm:ScriptedLLM",
 }
-"""Where each prefix's class stands; imported when first asked for."""
+"""Module and class of each prefix, imported when first used."""
 
 PROVIDERS = tuple(prefix for prefix in _CLASSES if prefix != "scripted")
-"""The prefixes of those that are asked over the network."""
+"""The prefixes of models behind a network API."""
 
 
 def get_model(model: str, **arguments: Any) -> BaseLLM:
@@ -28,8 +28,8 @@ def get_model(model: str, **arguments: Any) -> BaseLLM:
 
     Args:
         model: `provider:model`. `openai:` serves every compatible host with its `base_url`;
-            `scripted:` needs no key and no network, and says what follows it.
-        **arguments: What the provider's class takes, such as `api_key`, `base_url`, `timeout`
+            `scripted:` needs no key and no network, and answers with the text that follows it.
+        **arguments: Arguments of the provider's class, such as `api_key`, `base_url`, `timeout`
             or generation settings.
 
     Raises:
@@ -38,14 +38,14 @@ def get_model(model: str, **arguments: Any) -> BaseLLM:
     """
     if not isinstance(model, str):
         raise ConfigurationError(
-            f'A model is named by a string such as "openai:gpt-5-mini", not {model!r}.'
+            f'model must be a string such as "openai:gpt-5-mini", not {model!r}.'
         )
     prefix, colon, name = model.partition(":")
     if not colon or prefix not in _CLASSES:
         raise ConfigurationError(
-            f"The model {model!r} does not begin with a known provider: write one of "
+            f"The model {model!r} does not start with a known provider: write one of "
             + ", ".join(f'"{known}:…"' for known in _CLASSES)
-            + '. Any OpenAI-compatible host is "openai:…" with its base_url.'
+            + '. For any OpenAI-compatible host use "openai:…" with its base_url.'
         )
     module, _, class_name = _CLASSES[prefix].partition(":")
     model_class = getattr(importlib.import_module(module), class_name)

@@ -1,4 +1,4 @@
-"""When to send a request again, and how long to wait before."""
+"""Decide whether to retry a request, and how long to wait first."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from rxagents.core.errors import ProviderError
 
 
 def wait_before_retry(error: ProviderError, attempt: int) -> float | None:
-    """Return the seconds to wait before attempt `attempt + 1`; `None` where it would not help.
+    """Return the seconds to wait before the next attempt; `None` if a retry would not help.
 
     Args:
-        error: Why the attempt failed.
-        attempt: How many attempts failed before this one.
+        error: The error of the last attempt.
+        attempt: The number of attempts that failed before it.
     """
     return asked_or(backoff(attempt), error) if error.retryable else None
 
 
 def asked_wait(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that the provider asks to wait, or `None`.
+    """Return the seconds that the provider asks the client to wait, or `None`.
 
     Read from `retry-after-ms` and from `retry-after` in seconds or as a date (RFC 9110, 10.2.3).
     """
@@ -39,7 +39,7 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
 
 
 def asked_retry(headers: Mapping[str, str]) -> bool | None:
-    """Return what `x-should-retry` says; `None` where it says nothing."""
+    """Return the value of the header `x-should-retry`; `None` if it is absent or unknown."""
     return {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
 
 

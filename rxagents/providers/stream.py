@@ -1,4 +1,27 @@
-"""Drives one stream: its attempts, and the time that they may take."""
+"""Stream one request: its attempts, their timeouts, and the retries between them.
+
+Theory of operation. A subscription runs `_Stream.run` as one task. An attempt is: send the
+request, look at the status, read the response to its end. What ends an attempt is a
+`ProviderError`, and `_wait_before_next` decides whether another attempt follows:
+
+- never once a chunk with content was delivered: the subscriber would get it twice;
+- never after an error inside of the stream, except that the provider is overloaded or limits the
+  rate: any other such error is about this request;
+- at once, and once a stream, after a stale connection: the server had closed a kept connection
+  before it read the request, which is no failure of the provider and costs no retry;
+- else up to `max_retries` times, if the error is retryable, after the wait of `retry.py`.
+
+Every failed attempt is kept without its traceback in `_failed`. The subscriber gets them in the
+last error's `failed_attempts`, or in the metadata of the chunks that came in the end.
+
+Two clocks run. `Watchdog` limits one attempt (`Timeouts.first`, `Timeouts.idle`), and
+`asyncio.timeout` the whole stream (`Timeouts.total`). A timeout after the finish reason ends a
+complete answer: the stream completes. If the first event never came but other text did, the error
+quotes that text, which says more than the timeout.
+
+What must not change: chunks are emitted inside of `AnswerReader.read`, under as few `await`s as
+there are here, since every emission pays for each of them.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +42,10 @@ from rxagents.core.events import ErrorInfo
 from rxagents.providers.answer_reader import AnswerReader
 from rxagents.providers.failures import redact, request_id, status_error
 from rxagents.providers.prepared_request import PreparedRequest
+from rxagents.providers.received_answer import ReceivedAnswer
 from rxagents.providers.retry import wait_before_retry
 from rxagents.providers.timeouts import Watchdog
+from rxagents.runtime.idle_clock import IdleClock
 from rxagents.runtime.source import Emitter, task_source
 from rxagents.transport import StaleConnectionError
 from rxagents.wire.parser import StreamInfo
@@ -29,33 +54,33 @@ _CONGESTION = (RateLimitError, OverloadedError)
 """The only errors inside of a stream after which the same request is sent again."""
 
 
-def chunk_stream(call: PreparedRequest) -> Observable[StreamChunk]:
-    """Return the cold stream of a call's chunks; each subscription sends a request of its own."""
-    return task_source(lambda emitter: _Stream(call, emitter).run())
+def chunk_stream(request: PreparedRequest) -> Observable[StreamChunk]:
+    """Return the cold stream of the answer's chunks; each subscription sends the request anew."""
+    return task_source(lambda emitter: _Stream(request, emitter).run())
 
 
 class _Stream:
-    """One subscription's worth of attempts."""
+    """The attempts of one subscription."""
 
-    __slots__ = ("_answer", "_call", "_emitter", "_failed")
+    __slots__ = ("_emitter", "_failed", "_received", "_request")
 
-    def __init__(self, call: PreparedRequest, emitter: Emitter[StreamChunk]) -> None:
-        self._call = call
+    def __init__(self, request: PreparedRequest, emitter: Emitter[StreamChunk]) -> None:
+        self._request = request
         self._emitter = emitter
-        self._answer: AnswerReader | None = None
+        self._received: ReceivedAnswer | None = None  # of the current attempt
         self._failed: tuple[ProviderError, ...] = ()
 
     async def run(self) -> None:
-        """Stream the answer; a timeout after the finish reason is no failure."""
-        call = self._call
+        """Make attempts until one streams a complete answer, or none is left."""
+        request = self._request
         try:
-            async with asyncio.timeout(call.timeouts.total):
+            async with asyncio.timeout(request.timeouts.total):
                 while True:
                     try:
-                        with Watchdog(call.timeouts, call.provider) as watchdog:
-                            answer = await self._ask(watchdog)
-                            # Every chunk comes through here, and pays for every await around it.
-                            return await answer.read()
+                        gate = self._emitter.gate
+                        with Watchdog(request.timeouts, request.provider, gate) as watchdog:
+                            reader = await self._send(watchdog.clock)
+                            return await reader.read()
                     except ProviderError as error:
                         if isinstance(error, StreamTimeoutError) and self._is_complete():
                             return None
@@ -63,39 +88,39 @@ class _Stream:
                     await asyncio.sleep(wait)
         except TimeoutError:
             if not self._is_complete():
-                raise self._too_long() from None
+                raise self._total_timeout_error() from None
 
-    async def _ask(self, watchdog: Watchdog) -> AnswerReader:
-        """Send the request and return its answer, to be read."""
-        call = self._call
-        self._answer = None
-        exchange = await call.transport.send(
-            call.url, call.headers, call.body, call.timeouts.connect
+    async def _send(self, clock: IdleClock) -> AnswerReader:
+        """Send the request, and return what reads its response."""
+        request = self._request
+        self._received = None
+        response = await request.transport.send(
+            request.url, request.headers, request.body, request.timeouts.connect
         )
-        if exchange.status != 200:
-            watchdog.paused = True
+        if response.status != 200:
+            clock.stop()  # `read_head` has a limit of its own
             try:
-                raise await status_error(call, exchange)
+                raise await status_error(request, response)
             finally:
-                exchange.close()
+                response.close()
         failed = tuple(map(ErrorInfo.of, self._failed))
         info = StreamInfo(
-            call.provider,
-            request_id(exchange.headers),
-            call.limits,
+            request.provider,
+            request_id(response.headers),
+            request.limits,
             {"failed_attempts": failed} if failed else {},
         )
-        self._answer = AnswerReader(call, exchange, info, self._emitter, watchdog)
-        return self._answer
+        self._received = ReceivedAnswer(request, response, info, clock)
+        return AnswerReader(response, self._received, self._emitter, clock)
 
     def _is_complete(self) -> bool:
-        return self._answer is not None and self._answer.complete
+        return self._received is not None and self._received.complete
 
     def _wait_after(self, error: ProviderError) -> float:
-        """Return the seconds to wait before the next attempt; raise where there is none."""
-        if isinstance(error, FirstEventTimeoutError) and self._answer is not None:
-            error = self._answer.instead() or error
-        redact(error, self._call)
+        """Return the seconds to wait before the next attempt; raise if there is none."""
+        if isinstance(error, FirstEventTimeoutError) and self._received is not None:
+            error = self._received.not_a_stream_error() or error
+        redact(error, self._request)
         wait = self._wait_before_next(error)
         if wait is None:
             error.failed_attempts = self._failed
@@ -104,22 +129,22 @@ class _Stream:
         return wait
 
     def _wait_before_next(self, error: ProviderError) -> float | None:
-        answer = self._answer
-        if answer is not None and answer.delivered:
-            return None
-        if answer is not None and answer.told is error and not isinstance(error, _CONGESTION):
-            return None
+        received = self._received
+        if received is not None:
+            in_stream = received.stream_error is error
+            if received.delivered or (in_stream and not isinstance(error, _CONGESTION)):
+                return None
         stale = sum(isinstance(failed, StaleConnectionError) for failed in self._failed)
         if isinstance(error, StaleConnectionError) and not stale:
             return 0.0
         attempt = len(self._failed) - stale
-        return wait_before_retry(error, attempt) if attempt < self._call.max_retries else None
+        return wait_before_retry(error, attempt) if attempt < self._request.max_retries else None
 
-    def _too_long(self) -> TotalTimeoutError:
+    def _total_timeout_error(self) -> TotalTimeoutError:
         error = TotalTimeoutError(
-            f"The stream from {self._call.provider} took longer than {self._call.timeouts.total} s "
-            "in all. Raise Timeouts.total, or set it to None.",
-            provider=self._call.provider,
+            f"The stream from {self._request.provider} took longer than "
+            f"{self._request.timeouts.total} s in all. Raise Timeouts.total, or set it to None.",
+            provider=self._request.provider,
         )
         error.failed_attempts = self._failed
         return error

@@ -1,8 +1,9 @@
-"""How long a stream may take, by phase."""
+"""Limit the time of a stream, phase by phase."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 from types import TracebackType
 from typing import Self
@@ -15,20 +16,22 @@ from rxagents.core.errors import (
     IdleTimeoutError,
     StreamTimeoutError,
 )
+from rxagents.runtime.bridge import Gate
+from rxagents.runtime.idle_clock import IdleClock, LoopTimer
 
 
 class Timeouts(Struct, frozen=True, kw_only=True):
-    """Seconds a stream may take, by phase; `None` for no limit.
+    """Limit the seconds of each phase of a stream; `None` is no limit.
 
-    The defaults suit long answers: reasoning models are silent for minutes, and a healthy stream
-    may go on for an hour.
+    The defaults allow long answers: reasoning models are silent for minutes, and a healthy stream
+    may run for an hour.
 
     Attributes:
         connect: Name lookup, connection and TLS.
         first: From the request to the first event.
-        idle: From one event to the next; comments do not count, nor does the time in which a
-            slow consumer holds the stream.
-        total: The whole stream, retries and slow consumer and all.
+        idle: From one event to the next. Comments are no events. The time in which a slow
+            consumer holds the stream does not count.
+        total: The whole stream, with its retries and a slow consumer's time.
 
     Raises:
         ConfigurationError: A value is not a positive number.
@@ -53,61 +56,56 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, timeout: Timeouts | float | None) -> Timeouts:
-        """Read what users write: `Timeouts`, seconds for `first` and `idle`, `None` for defaults.
+        """Make `Timeouts` of a user's argument.
+
+        Args:
+            timeout: `Timeouts`, or seconds for `first` and `idle`, or `None` for the defaults.
 
         Raises:
-            ConfigurationError: It is none of these.
+            ConfigurationError: `timeout` is not a positive number.
         """
         if isinstance(timeout, Timeouts):
             return timeout
         return cls() if timeout is None else cls(first=timeout, idle=timeout)
 
 
-_GRACE_SECONDS = 0.02
-"""Where the loop itself was held, the overdue event may wait in the socket: it is read first."""
-
-
 class Watchdog:
-    """Ends the current task with a typed error when the next event is overdue.
+    """Cancels the current task when its next event is overdue, and raises a typed error instead.
 
-    One timer a stream, not one a chunk: events only note the time, and the timer looks at it.
+    Enter it around the request and the reading of its response.
 
     Args:
-        timeouts: The limits.
+        timeouts: The limits; `first` and `idle` apply.
         provider: The provider's name, for errors.
+        gate: Closed while the consumer has enough, which stops the clock.
 
     Attributes:
-        paused: While set, the clock stands still: it is the consumer who takes the time.
+        clock: Whoever reads notes each event in it.
     """
 
-    __slots__ = ("_cancelled_before", "_expired", "_last", "_loop", "_provider", "_seen_event",
-                 "_task", "_timeouts", "_timer", "_warned", "paused")  # fmt: skip
+    __slots__ = ("_cancelled_before", "_expired", "_provider", "_task", "_timeouts",
+                 "clock")  # fmt: skip
 
-    def __init__(self, timeouts: Timeouts, provider: str) -> None:
-        self.paused = False
+    def __init__(self, timeouts: Timeouts, provider: str, gate: Gate) -> None:
+        loop = asyncio.get_running_loop()
+        self.clock = IdleClock(
+            loop.time,
+            functools.partial(LoopTimer, loop),
+            gate,
+            self._expire,
+            first=timeouts.first,
+            idle=timeouts.idle,
+        )
         self._timeouts = timeouts
         self._provider = provider
-        self._loop = asyncio.get_running_loop()
-        self._last = self._loop.time()
-        self._seen_event = False
-        self._warned = False
-        self._timer: asyncio.TimerHandle | None = None
         self._expired = False
-
-    def note_event(self) -> None:
-        """An event has come: the clock starts again."""
-        self._last = self._loop.time()
-        self._warned = False
-        if not self._seen_event:
-            self._seen_event = True
-            self._look()
 
     def __enter__(self) -> Self:
         task = asyncio.current_task()
         assert task is not None, "the library's coroutines run in tasks"
         self._task = task
         self._cancelled_before = task.cancelling()
-        self._look()
+        self.clock.start()
         return self
 
     def __exit__(
@@ -116,34 +114,20 @@ class Watchdog:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self.clock.stop()
         if not self._expired:
             return
+        # As asyncio.timeout does it: a cancellation from elsewhere goes on.
         others = self._task.uncancel() > self._cancelled_before
         if kind is not None and issubclass(kind, asyncio.CancelledError) and not others:
             raise self._overdue() from error
 
-    def _look(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        patience = self._timeouts.idle if self._seen_event else self._timeouts.first
-        if patience is None:
-            return
-        now = self._loop.time()
-        if self.paused:
-            self._last = now
-        if now < self._last + patience:
-            self._timer = self._loop.call_at(self._last + patience, self._look)
-        elif not self._warned:
-            self._warned = True
-            self._timer = self._loop.call_later(_GRACE_SECONDS, self._look)
-        else:
-            self._expired = True
-            self._task.cancel()
+    def _expire(self) -> None:
+        self._expired = True
+        self._task.cancel()
 
     def _overdue(self) -> StreamTimeoutError:
-        if self._seen_event:
+        if self.clock.has_event:
             return IdleTimeoutError(
                 f"{self._provider} sent no event for {self._timeouts.idle} s in the middle of the "
                 "stream. If its models pause for longer, raise Timeouts.idle.",

@@ -1,4 +1,4 @@
-"""The time, timers and sources of one subscription; and patience with a stream."""
+"""The time, timers and sources of one subscription."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from reactivex.testing import TestScheduler
 from virtual_loop import virtual_loop
 
 from rxagents import ConfigurationError, from_aiter, to_aiter
-from rxagents.operators._deadline import Deadline
 from rxagents.runtime.bridge import Bridge
 from rxagents.runtime.timed_scope import TimedScope, timed
 
@@ -228,62 +227,3 @@ async def test_the_scopes_end_ends_what_it_holds() -> None:
     scope.dispose()
     await asyncio.sleep(1)
     assert closed == ["held", "source"]
-
-
-# Deadline.
-
-
-def test_a_deadline_expires_once_and_exactly() -> None:
-    scheduler = TestScheduler()
-    scope = TimedScope(scheduler)
-    times: list[float] = []
-    deadline = Deadline(scope, 0.3, lambda: times.append(scope.now()))
-    deadline.start()
-    for time in (0.1, 0.2, 0.4):
-        scheduler.schedule_absolute(time, lambda *_: deadline.note())
-    scheduler.start()
-    assert times == pytest.approx([0.7], abs=1e-6)
-
-
-def test_a_deadline_that_was_stopped_does_not_expire() -> None:
-    scheduler = TestScheduler()
-    times: list[int] = []
-    deadline = Deadline(TimedScope(scheduler), 5, lambda: times.append(1))
-    deadline.start()
-    deadline.stop()
-    scheduler.start()
-    assert times == []
-
-
-@pytest.mark.parametrize(
-    ("held", "noted", "expired"),
-    [
-        (0.0, None, 5),
-        (20.0, None, 24.05),  # a grace for what waits to be read, and no more
-        (20.0, 24.03, 29.03),
-    ],
-)
-async def test_a_loop_that_was_held_gets_its_grace(
-    held: float, noted: float | None, expired: float
-) -> None:
-    loop = virtual_loop()
-    times: list[float] = []
-    deadline = Deadline(TimedScope(None), 5, lambda: times.append(loop.time()))
-    deadline.start()
-    loop.call_later(4, loop.hold, held)
-    if noted is not None:
-        loop.call_later(noted, deadline.note)
-    await asyncio.sleep(100)
-    assert times == [pytest.approx(expired)]
-
-
-async def test_a_loop_that_is_held_again_gets_it_again() -> None:
-    loop = virtual_loop()
-    times: list[float] = []
-    deadline = Deadline(TimedScope(None), 5, lambda: times.append(loop.time()))
-    deadline.start()
-    for start in (4, 28):
-        loop.call_later(start, loop.hold, 20)
-        loop.call_later(start + 20.03, deadline.note)
-    await asyncio.sleep(100)
-    assert times == [pytest.approx(53.03)]
