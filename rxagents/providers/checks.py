@@ -27,7 +27,9 @@ def checked_text(name: str, text: object, *, secret: bool = False) -> str:
     if not isinstance(text, str) or not text.strip():
         raise ConfigurationError(f"{name} must be a non-empty str{shown}.")
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ConfigurationError(f"{name} must not contain control characters{shown}.")
+        raise ConfigurationError(
+            f"{name} must not contain line ends or other control characters{shown}."
+        )
     if secret and not text.isascii():
         raise ConfigurationError(
             f"{name} must contain only ASCII characters: check how it was copied."
