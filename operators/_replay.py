@@ -99,9 +99,6 @@ class Reader(Generic[T]):
     ) -> None:
         self._observer = observer
         self._scope = scope
-        # Reads at once, and not on the next loop turn: else a source that waits at the same gate
-        # would deliver newer items first.
-        self._on_gate_open = scope.guarded(self._read)
         self._past = past
         self._is_paused = past.first_id < past.next_id
         self._next_id = 0 if self._is_paused else past.next_id
@@ -123,6 +120,10 @@ class Reader(Generic[T]):
         self._ended, self._error = True, error
         if not self._is_paused:
             self._read()
+
+    def _on_gate_open(self) -> None:
+        """Read now, not on the next loop turn: a source at the same gate would emit first."""
+        self._scope.run(self._read)
 
     def _read(self) -> None:
         past = self._past

@@ -1,1 +1,1 @@
-"""Where Observables meet asyncio: tasks bound to subscriptions, demand, and the bridges."""
+"""Connect Observables to asyncio: tasks bound to subscriptions, demand, and bridges."""

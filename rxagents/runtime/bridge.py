@@ -1,8 +1,27 @@
-"""What a source knows of the asynchronous code at the far end of its pipe.
+"""Link code that awaits an Observable to the sources that feed it.
 
-A `Bridge` is made by whoever awaits an Observable. It reaches the sources in two ways, since
-each alone gets lost on some paths: on the scheduler, which operators hand up to every source;
-and in a context variable, which serves where a plain `subscribe` passed no scheduler on.
+Theory of operation:
+
+In Rx, items flow from the source to the subscriber. Code that awaits a stream also needs three
+things to flow the other way, and its `Bridge` carries them:
+
+- demand: sources look at `gate.closed` after each item, and wait until the gate opens;
+- failures: `fail` gets what a consumer's callback or an operator raised, and the owner of the
+  bridge raises it in the awaiting code;
+- clean-up: sources register their tasks, and `aclose` waits until these tasks are over.
+
+A source finds the bridge in two ways, because each of them gets lost on some paths. Operators hand
+the scheduler up to every source, but a plain `subscribe` passes none, `subscribe_on` replaces it
+and `do_after_next` drops it. A context variable that is set during `subscribe` reaches every task
+created in it, but does not survive `observe_on`. `bridge_of` looks at the scheduler first.
+
+A bridge is open until `close`, and never opens again. These three rules must stay:
+
+- Closing opens the gate. Otherwise a source that waits there would never end.
+- A closed bridge counts as no bridge, and forgets its owner: a pooled connection outlives the
+  subscription, and keeps the context, and so the bridge, in which it was created.
+- Operators that share one source have a bridge of their own upstream. With the first subscriber's
+  bridge, its gate would stop the other subscribers for ever.
 """
 
 from __future__ import annotations
@@ -25,9 +44,10 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """Demand, as a gate that sources wait at: closed while the consumer has enough.
+    """Signals demand to the sources: closed while the consumer wants no more items.
 
-    Sources read `closed` after every item, so it is a plain attribute.
+    Attributes:
+        closed: A plain attribute, because sources read it after every item.
     """
 
     __slots__ = ("_callbacks", "closed")
@@ -37,18 +57,18 @@ class Gate:
         self._callbacks: list[Callable[[], None]] = []
 
     def close(self) -> None:
-        """Ask the sources to stop after the item they are at."""
+        """Ask the sources to stop after the current item."""
         self.closed = True
 
     def open(self) -> None:
-        """Let the sources go on."""
+        """Let the sources continue."""
         self.closed = False
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()
 
     def when_open(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once, at the next opening."""
+        """Call `callback` once, when the gate opens next."""
         self._callbacks.append(callback)
 
     async def opened(self) -> None:
@@ -60,12 +80,16 @@ class Gate:
 
 
 class Bridge:
-    """One subscription of asynchronous code: its gate, its sources' tasks, its failures.
+    """Links one subscription of awaiting code to its sources.
 
     Args:
         loop: The running loop.
-        fail: Called with what a consumer's callback or an operator raised; the bridge's owner
-            raises it to the code that awaits.
+        fail: Called with what a consumer's callback or an operator raised.
+
+    Attributes:
+        gate: Closed while the awaiting code wants no more items.
+        closed: Whether the awaiting code has left.
+        scheduler: Carries the bridge; subscribe to the source with it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, fail: Callable[[Exception], None]) -> None:
@@ -75,43 +99,40 @@ class Bridge:
         self.scheduler = BridgeScheduler(loop, self)
         self.fail = fail
         self._scopes: set[TaskScope] = set()
-        self._heir: Bridge | None = None
+        self._successor: Bridge | None = None
 
     def adopt(self, scope: TaskScope) -> None:
-        """Wait for `scope` too when the bridge is closed."""
+        """Let `aclose` wait for the tasks of `scope` too."""
         self._scopes.add(scope)
 
     def release(self, scope: TaskScope) -> None:
         """Forget a scope whose tasks are over."""
         self._scopes.discard(scope)
-        if self._heir is not None:
-            self._heir.release(scope)
+        if self._successor is not None:
+            self._successor.release(scope)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Make this the bridge of all that is subscribed to inside."""
+        """Give this bridge to every source that is subscribed to inside the block."""
         token = _current.set(self)
         try:
             yield
         finally:
             _current.reset(token)
 
-    def close(self, heir: Bridge | None = None) -> None:
-        """Open the gate and let go of the owner, at once.
-
-        Connections that outlive the subscription keep the context they were made in, and with
-        it this bridge.
+    def close(self, successor: Bridge | None = None) -> None:
+        """Open the gate and forget the owner, without waiting for the sources' tasks.
 
         Args:
-            heir: Waits for the sources' tasks in this bridge's place, when it is closed itself.
+            successor: The bridge that waits for these tasks when it is closed itself.
         """
         self.closed = True
-        self.fail = _nobody
+        self.fail = _ignore
         self.gate.open()
-        if heir is not None:
-            self._heir = heir
+        if successor is not None:
+            self._successor = successor
             for scope in self._scopes:
-                heir.adopt(scope)
+                successor.adopt(scope)
 
     async def aclose(self) -> None:
         """Open the gate, cancel the sources' tasks and wait until they are over."""
@@ -121,22 +142,22 @@ class Bridge:
 
 
 class BridgeScheduler(AsyncIOScheduler):
-    """The loop's scheduler, carrying the bridge up to the sources."""
+    """The loop's scheduler, which also carries the bridge up to the sources."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, bridge: Bridge) -> None:
         super().__init__(loop)
         self.bridge = bridge
 
 
-def _nobody(_: Exception) -> None:
-    """Take the place of an owner who has left."""
+def _ignore(_: Exception) -> None:
+    """Replace the `fail` of an owner who has left."""
 
 
 _current: ContextVar[Bridge | None] = ContextVar("rxagents_bridge", default=None)
 
 
 def bridge_of(scheduler: abc.SchedulerBase | None) -> Bridge | None:
-    """Return the bridge that a subscription belongs to, if asynchronous code awaits it here."""
+    """Return the bridge of a new subscription; `None` where no code on this loop awaits it."""
     bridge = scheduler.bridge if isinstance(scheduler, BridgeScheduler) else _current.get()
     if bridge is None or bridge.closed or not runs_here(bridge.loop):
         return None
@@ -145,7 +166,11 @@ def bridge_of(scheduler: abc.SchedulerBase | None) -> Bridge | None:
 
 @contextmanager
 def detached() -> Iterator[None]:
-    """Let what a user's code subscribes to inside belong to nobody but that code."""
+    """Hide the current bridge inside the block.
+
+    User code, such as a tool, may subscribe to streams of its own. The demand and failures of
+    these streams are its own too, and not those of the code that awaits the tool's result.
+    """
     token = _current.set(None)
     try:
         yield
@@ -154,5 +179,5 @@ def detached() -> Iterator[None]:
 
 
 def detach() -> None:
-    """Do the same for the rest of the current task."""
+    """Hide the current bridge for the rest of the current task, as `detached` does for a block."""
     _current.set(None)

@@ -1,4 +1,4 @@
-"""From an asynchronous iterable to an Observable."""
+"""Make an Observable of an asynchronous iterable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rxagents.runtime.source import Emitter, task_source
 T = TypeVar("T")
 
 _FAIR_SHARE = 64
-"""Items after which others get their turn: an iterable need never wait, and would starve them."""
+"""Items between two loop turns: an iterable that never waits would starve all other tasks."""
 
 
 def from_aiter(factory: Callable[[], AsyncIterable[T]]) -> Observable[T]:
@@ -25,10 +25,10 @@ def from_aiter(factory: Callable[[], AsyncIterable[T]]) -> Observable[T]:
         rxagents.from_aiter(lambda: some_async_iterable())
 
     Args:
-        factory: Makes the iterable; called once a subscription, so that each has its own.
+        factory: Makes the iterable; called once for each subscription.
 
     Returns:
-        An Observable of the iterable's items, which is closed when the subscription ends. A
+        An Observable of the iterable's items. The iterator is closed when the subscription ends. A
         slow asynchronous reader slows the iteration.
 
     Raises:
@@ -36,16 +36,16 @@ def from_aiter(factory: Callable[[], AsyncIterable[T]]) -> Observable[T]:
     """
     if not callable(factory):
         raise ConfigurationError(
-            "from_aiter takes a function that makes the iterable, so that each subscription has "
-            f"its own: from_aiter(lambda: …), not {type(factory).__name__}."
+            "from_aiter takes a function that returns a new iterable for each subscription, as in "
+            f"from_aiter(lambda: …), not {type(factory).__name__}."
         )
 
     async def produce(emitter: Emitter[T]) -> None:
         iterable = factory()
         if not isinstance(iterable, AsyncIterable):
             raise ConfigurationError(
-                "The function given to from_aiter must return an asynchronous iterable, "
-                f"not {type(iterable).__name__}."
+                "The function that from_aiter was given must return an asynchronous iterable, not "
+                f"{type(iterable).__name__}."
             )
         iterator = aiter(iterable)
         try:

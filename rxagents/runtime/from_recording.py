@@ -1,4 +1,4 @@
-"""A recorded stream, played again."""
+"""Play a recorded stream again."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ def from_recording(
         [ from_recording("answer.jsonl", StreamChunk, speed=3) ]
         -123|
 
-    Emits when: the recorded time of an item has come, in the time of the loop or of a virtual
+    Emits when: the recorded time of an item has come, on the clock of the loop or of a virtual
         scheduler.
-    Backpressures when: downstream does; the times after it stay what they were.
+    Backpressures when: downstream does; items that are late then come at once, the others at
+        their recorded times.
     Completes when: the recorded stream did.
 
     Args:
         path: The file.
-        type: What the items are, such as `StreamChunk`, `StreamEvent` or `object`.
-        speed: How many times faster than recorded; `math.inf` for as fast as they are wanted.
+        type: The type of the items, such as `StreamChunk`, `StreamEvent` or `object`.
+        speed: How many times faster than recorded to play; `math.inf` does not wait at all.
 
     Returns:
         A cold Observable; each subscription plays the file from its beginning.
@@ -46,8 +47,9 @@ def from_recording(
         ConfigurationError: At once, if an argument is of the wrong type or size; in the stream,
             if the file cannot be read.
         StreamDecodeError: In the stream, if a line cannot be read.
-        TruncatedStreamError: In the stream, if the recording has no end: the stream was disposed.
-        RxAgentsError: In the stream, what the recorded stream failed with.
+        TruncatedStreamError: In the stream, if the recording has no end, since the recorded stream
+            was disposed.
+        RxAgentsError: In the stream, the error that the recorded stream failed with.
 
     Example:
         >>> import reactivex as rx, rxagents, tempfile
@@ -61,17 +63,17 @@ def from_recording(
         'b'
     """
     if not isinstance(path, (str, PathLike)):
-        raise ConfigurationError("from_recording plays a file: give it the path.")
+        raise ConfigurationError(f"from_recording takes the path of a file, not {path!r}.")
     if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not speed > 0:
         raise ConfigurationError(f"speed must be a number above 0, not {speed!r}.")
     try:
         decoder = msgspec.json.Decoder(RecordedLine[type])  # type: ignore[valid-type]  # a type at run time
-    except Exception as error:  # of msgspec and typing, many kinds
+    except Exception as error:  # msgspec and typing raise many kinds
         raise ConfigurationError(f"Items cannot be read as {type!r}: {error}.") from error
 
     def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
         try:
-            file = Path(path).open("rb")  # noqa: SIM115  # held by the scope
+            file = Path(path).open("rb")  # noqa: SIM115  # closed by the scope
         except (OSError, ValueError) as error:
             observer.on_error(_unreadable(error))
             return
@@ -86,7 +88,7 @@ def _unreadable(error: Exception) -> ConfigurationError:
 
 
 class _Player(Generic[T]):
-    """Emits each line when it is due; those that are due together without a timer between."""
+    """Emits each line when it is due; lines that are due together need one timer only."""
 
     def __init__(
         self,
@@ -104,7 +106,7 @@ class _Player(Generic[T]):
         self._timer = scope.timer(self._play)
 
     def start(self) -> None:
-        """Begin, though not within the subscription."""
+        """Emit from the next loop turn on: never inside `subscribe`."""
         self._timer.start(0)
 
     def _play(self) -> None:
@@ -117,7 +119,7 @@ class _Player(Generic[T]):
             except (StreamDecodeError, TruncatedStreamError) as error:
                 self._observer.on_error(error)
                 return
-            except (OSError, ValueError) as error:  # the disk's, or disposed from another thread
+            except (OSError, ValueError) as error:  # ValueError: another thread closed the file
                 self._observer.on_error(_unreadable(error))
                 return
             early = self._start + line.at / self._speed - self._scope.now()

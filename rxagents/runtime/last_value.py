@@ -1,4 +1,4 @@
-"""Awaiting an Observable."""
+"""Await the last value of an Observable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def last_value(
 ) -> T | None:
     """Subscribe, wait for the end and return the last value.
 
-    Nothing is buffered. When it returns, raises or is cancelled, no task of the source is left.
+    It buffers nothing. When it returns, raises or is cancelled, no task of the source is left.
 
     Args:
         source: What to subscribe to.
@@ -28,7 +28,7 @@ async def last_value(
         The last value; `None` if there was none.
 
     Raises:
-        Exception: What the source failed with, or what `on_next` or an operator raised.
+        Exception: The source's error, or what `on_next` or an operator raised.
     """
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T | None] = loop.create_future()
@@ -38,7 +38,7 @@ async def last_value(
         if not result.done():
             result.set_exception(error)
 
-    def take(value: T) -> None:
+    def on_value(value: T) -> None:
         nonlocal last
         if result.done():
             return
@@ -55,7 +55,7 @@ async def last_value(
 
     bridge = Bridge(loop, fail)
     with bridge.entered():
-        subscription = source.subscribe(take, fail, complete, scheduler=bridge.scheduler)
+        subscription = source.subscribe(on_value, fail, complete, scheduler=bridge.scheduler)
     try:
         return await result
     finally:

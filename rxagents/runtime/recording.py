@@ -1,4 +1,4 @@
-"""Read and write recorded streams: one line of JSON for each item, with its time."""
+"""Define the format of a recorded stream, a line of JSON for each item, and read it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class RecordedLine(Struct, Generic[T], omit_defaults=True):
 
     Attributes:
         at: Seconds since the subscription.
-        item: What came.
-        completed: The stream completed.
-        error: What the stream failed with.
+        item: The item, if the line is not the end.
+        completed: Whether the stream completed here.
+        error: The error that the stream failed with here.
     """
 
     at: float
@@ -34,10 +34,10 @@ class RecordedLine(Struct, Generic[T], omit_defaults=True):
 
 
 class ChunkRestorer:
-    """Gives decoded chunks back what their JSON does not hold.
+    """Restores what the JSON of chunks does not hold.
 
-    That is the text so far as `content`, the one metadata dict that chunks share while nothing
-    changes, and the type of a reset's reason.
+    That is: `content`, the text so far; one metadata dict shared by the chunks while nothing in it
+    changes; and the type of a reset's reason.
     """
 
     __slots__ = ("_index", "_metadata", "_texts")
@@ -48,13 +48,13 @@ class ChunkRestorer:
         self._texts = TextBuffers()
 
     def restore(self, chunk: StreamChunk) -> None:
-        """Complete a chunk, the next of its recording, that nobody has seen yet."""
+        """Complete the recording's next chunk, in place, before anybody else gets it."""
         if "reset" in chunk.metadata:
             chunk.metadata["reset"] = convert(chunk.metadata["reset"], ErrorInfo)
         if chunk.metadata == self._metadata:
             force_setattr(chunk, "metadata", self._metadata)
         self._metadata = chunk.metadata
-        if chunk.index <= self._index:  # another stream, or the same again
+        if chunk.index <= self._index:  # another stream, or a retry of the same
             self._texts = TextBuffers()
         self._index = chunk.index
         self._texts.tie(chunk)
@@ -63,11 +63,11 @@ class ChunkRestorer:
 def read_lines(
     file: Iterator[bytes], decoder: msgspec.json.Decoder[RecordedLine[T]], path: str
 ) -> Iterator[RecordedLine[T]]:
-    """Yield the lines of `file`, and raise where there is none that could be read.
+    """Yield the lines of `file`, up to the line with the stream's end; the caller stops there.
 
     Raises:
         StreamDecodeError: A line cannot be read.
-        TruncatedStreamError: There is no further line.
+        TruncatedStreamError: The file ended before that line.
     """
     restorer = ChunkRestorer()
     for number, line in enumerate(file, start=1):
@@ -75,11 +75,12 @@ def read_lines(
             yield _decoded(line, decoder, restorer)
         except JSON_ERRORS as error:
             raise StreamDecodeError(
-                f"Line {number} of the recording {path} cannot be read: {error}. Check that it was "
-                "written by record, and the type of the items."
+                f"Line {number} of the recording {path} cannot be read: {error}. Check that record "
+                "wrote the file, and that `type` is the type of its items."
             ) from error
     raise TruncatedStreamError(
-        f"The recording {path} has no end: the stream was disposed, or the program stopped."
+        f"The recording {path} has no end: the recorded stream was disposed, or the program that "
+        "recorded it stopped."
     )
 
 

@@ -1,4 +1,4 @@
-"""For plain scripts: an event loop around one Observable."""
+"""Run one Observable on an event loop of its own, for plain scripts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ T = TypeVar("T")
 def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> T | None:
     """Subscribe, block until the end and return the last value.
 
-    It runs its own event loop, which closes the client sessions that were made on it. Ctrl-C
-    disposes the subscription and raises `KeyboardInterrupt`.
+    It starts an event loop, and closes the client sessions that were made on it. Ctrl-C disposes
+    the subscription and raises `KeyboardInterrupt`.
 
     Args:
         source: What to subscribe to.
@@ -30,9 +30,9 @@ def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> 
         The last value; `None` if there was none.
 
     Raises:
-        ConfigurationError: It was called where a loop runs already, not with an Observable, or
-            with an `on_next` that is no plain function.
-        Exception: What the source failed with, or what `on_next` or an operator raised.
+        ConfigurationError: A loop is already running on this thread, `source` is not an
+            Observable, or `on_next` is not a plain function.
+        Exception: The source's error, or what `on_next` or an operator raised.
     """
     if not isinstance(source, Observable):
         raise ConfigurationError(f"run takes an Observable, not {type(source).__name__}.")
@@ -40,8 +40,8 @@ def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> 
         checked_function("on_next", on_next)
         if inspect.iscoroutinefunction(on_next):
             raise ConfigurationError(
-                "on_next must be a plain function: nobody would await this one. For what is "
-                "awaited there is the operator map_async."
+                "on_next must be a plain function: run does not await what it returns. To await a "
+                "function for each item, use the operator map_async."
             )
     try:
         asyncio.get_running_loop()
@@ -49,6 +49,6 @@ def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> 
         work = last_value(source, on_next)
         return asyncio.run(work)
     raise ConfigurationError(
-        "rxagents.run starts an event loop of its own, and one runs here already: "
-        "subscribe, or use rxagents.to_aiter."
+        "rxagents.run starts an event loop, but one is already running on this thread. Subscribe "
+        "to the Observable, or read it with rxagents.to_aiter."
     )

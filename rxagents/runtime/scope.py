@@ -1,4 +1,4 @@
-"""Binds asyncio tasks to a subscription."""
+"""Bind asyncio tasks to a subscription."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rxagents.runtime.loop import run_on_loop
 
 
 class TaskScope:
-    """The tasks of one subscription, held strongly, and cancelled with it.
+    """Holds the tasks of one subscription, and cancels them with it.
 
     Args:
         loop: The loop the tasks run on.
 
     Attributes:
-        disposed: Set by `dispose`; tells a cancelled task why.
+        disposed: Set by `dispose`. A task that was cancelled without it was cancelled from outside.
     """
 
     __slots__ = ("_loop", "_tasks", "disposed")
@@ -24,7 +24,7 @@ class TaskScope:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.disposed = False
         self._loop = loop
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself refers to tasks weakly
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` as a task of this scope. Call it on the loop's thread."""
@@ -34,12 +34,12 @@ class TaskScope:
         return task
 
     def dispose(self) -> None:
-        """Cancel the tasks. Any thread may call it, at any time and often; it never raises."""
+        """Cancel the tasks. Any thread may call it, any number of times; it never raises."""
         self.disposed = True
         run_on_loop(self._loop, self._cancel)
 
     async def aclose(self) -> None:
-        """Cancel the tasks and wait until they are over, except the one that calls."""
+        """Cancel the tasks and wait until they are over, except the task that calls this."""
         self.dispose()
         pending = self._tasks - {asyncio.current_task()}
         if pending:

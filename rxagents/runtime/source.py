@@ -1,4 +1,30 @@
-"""The one way in which the library's own asynchronous sources become Observables."""
+"""Turn a coroutine function that emits items into a cold Observable.
+
+Theory of operation:
+
+All sources of the library go through `task_source`, so that all of them keep the same rules: one
+task a subscription, serial items on the loop's thread, at most one terminal, silence after
+`dispose`. How the task ended decides the terminal (`_finish`, in this order):
+
+    a consumer raised in on_next     no terminal; the exception is reported once
+    disposed                         nothing; a failure of the clean-up is reported
+    cancelled from outside           on_error(StreamCancelledError)
+    raised CancelledError itself     on_error(RxAgentsError)
+    returned                         on_completed
+    raised                           on_error(the exception)
+
+What must stay:
+
+- The terminal comes from the task's done-callback, not from its coroutine. By then every `finally`
+  has run: a connection is closed or free for the next request before `on_completed`.
+- `Emitter.push` is synchronous. The reader of an HTTP answer calls it as bytes arrive, so an item
+  costs no switch to a task.
+- A consumer's exception passes through the source's own code on its way out. Were it an
+  `Exception`, that code would take it for a failure of the provider and try again; hence
+  `ConsumerFailedError`, a `BaseException`.
+- `disposed` is a flag of ours: a disposed task and one that was cancelled from outside both end
+  with `CancelledError`.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +49,10 @@ class ConsumerFailedError(BaseException):
 
 
 class Emitter(Generic[T]):
-    """Hands items to the subscriber; waits while the subscriber has enough.
+    """Delivers items to the subscriber, and waits while the subscriber wants none.
 
     Attributes:
-        gate: Closed while it has.
+        gate: Closed while the subscriber wants no more items.
         failure: What the subscriber raised.
     """
 
@@ -38,13 +64,17 @@ class Emitter(Generic[T]):
         self._observer = observer
 
     async def emit(self, items: Iterable[T]) -> None:
-        """Emit `items`, each as soon as it is wanted."""
+        """Emit `items`; wait between two of them while the gate is closed."""
         rest = iter(items)
         while not self.push(rest):
             await self.gate.opened()
 
     def push(self, items: Iterator[T]) -> bool:
-        """Emit `items` while they are wanted; return whether that was all of them."""
+        """Emit `items` until the gate closes; return whether no more are left.
+
+        Raises:
+            ConsumerFailedError: The subscriber raised. Let it pass.
+        """
         on_next, gate = self._observer.on_next, self.gate
         try:
             for item in items:
@@ -61,27 +91,27 @@ Produce: TypeAlias = Callable[[Emitter[T]], Coroutine[Any, Any, None]]
 
 
 def task_source(produce: Produce[T]) -> Observable[T]:
-    """Make a cold Observable of a coroutine function that emits.
+    """Make a cold Observable of a coroutine function that emits items.
 
-    Each subscription runs `produce(emitter)` as a task of its own. Its return is the completion
-    and its exception the error, both told after the task is over, so that whatever it held is
-    released by then. What a consumer raises ends the source without either, and is reported
-    once: to the code that awaits the stream, or else to the loop's exception handler.
+    Each subscription runs `produce(emitter)` as a task of its own. When it returns, the stream
+    completes; when it raises, the stream fails. Either is delivered after the task is over, so
+    whatever the task held is released by then. What a consumer raises ends the source without a
+    terminal, and is reported once: to the code that awaits the stream, or else to the loop's
+    exception handler.
 
     Args:
-        produce: Emits the items, one subscription's worth.
+        produce: Emits the items of one subscription.
 
     Returns:
         The Observable. It emits on the running loop's thread, and never inside `subscribe`.
-        Subscribed to outside of a running loop it fails with `ConfigurationError`.
+        Outside a running loop it fails with `ConfigurationError`.
     """
 
     def subscribe(
         observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        loop = running_loop()
+        scope = TaskScope(running_loop())
         bridge = bridge_of(scheduler)
-        scope = TaskScope(loop)
         emitter = Emitter(observer, bridge.gate if bridge else Gate())
         task = scope.start(produce(emitter))
         if bridge is not None:
@@ -109,9 +139,9 @@ def _finish(
     failure = None if task.cancelled() else task.exception()
     try:
         if emitter.failure is not None:
-            raise emitter.failure  # also where what the source held was cancelled after it
+            raise emitter.failure  # even if the task was cancelled after the consumer raised
         if scope.disposed:
-            if isinstance(failure, Exception) and _is_of_cleanup(failure):
+            if isinstance(failure, Exception) and _was_raised_by_cleanup(failure):
                 report_unhandled(failure, loop, bridge, "A stream failed after it was disposed")
         elif task.cancelled():
             cancelled = StreamCancelledError(_CANCELLED)
@@ -124,10 +154,10 @@ def _finish(
         report_unhandled(error, loop, bridge)
 
 
-def _is_of_cleanup(failure: Exception) -> bool:
-    """Whether something went wrong in taking down what was cancelled.
+def _was_raised_by_cleanup(failure: Exception) -> bool:
+    """Return whether `failure` was raised while the task handled its cancellation.
 
-    Where it did not, it is how the stream would have ended, which nobody wants to know any more.
+    If not, the stream had failed by itself just before `dispose`, and nobody waits for that error.
     """
     context = failure.__context__
     while context is not None and not isinstance(context, asyncio.CancelledError):
@@ -141,4 +171,4 @@ _CANCELLED = (
 
 
 _SELF_CANCELLED = asyncio.CancelledError()
-"""Stands for one that the source's own code raised."""
+"""Stands for a `CancelledError` that the source's own code raised."""

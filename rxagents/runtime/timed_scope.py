@@ -1,4 +1,23 @@
-"""Binds timers and sources to one subscription of an operator that keeps time."""
+"""Bind the timers and sources of an operator to one subscription.
+
+Theory of operation:
+
+reactivex's time operators fire on another thread when no scheduler is given. Ours use the running
+loop, or a virtual scheduler in tests; `TimedScope` hides which of the two. A scope lives until
+`dispose`, which the subscriber calls (from any thread), or the scope itself when a consumer or a
+timer's action raises. From then on no timer fires and no item passes.
+
+What must stay:
+
+- Every callback looks at `is_disposed`. Disposing alone is not enough: a source that emits inside
+  `subscribe` has returned no disposable yet, and a timer of the loop may be due already when
+  another thread disposes.
+- What `on_next` raises is caught and reported here. A source that had to report it would already
+  be disposed by the scope's end, and disposed sources are silent. What `on_error` and
+  `on_completed` raise goes to the source, which is over by then, and which reports it.
+- A failed source is removed from the scope, so that an operator that subscribes again and again
+  does not collect dead subscriptions.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +38,7 @@ T = TypeVar("T")
 
 
 class TimedScope:
-    """The time, the timers and the sources of one subscription.
+    """Holds the clock, the timers and the sources of one subscription.
 
     Time is the running loop's, or a virtual scheduler's. Other schedulers of reactivex fire on
     threads of their own, where no stream may emit: they are handed up to the sources, and not
@@ -30,13 +49,13 @@ class TimedScope:
     time it is raised.
 
     Args:
-        scheduler: The subscriber's.
+        scheduler: The subscriber's scheduler.
 
     Attributes:
-        scheduler: The same; hand it up to the sources.
+        scheduler: The same; subscribe to the sources with it.
         loop: The running loop; `None` in virtual time.
         now: Returns the time in seconds, from any start.
-        gate: Closed while the subscriber has enough.
+        gate: Closed while the subscriber wants no more items.
 
     Raises:
         ConfigurationError: No loop is running, and time is not virtual.
@@ -59,7 +78,7 @@ class TimedScope:
 
     @property
     def is_disposed(self) -> bool:
-        """Whether it is over."""
+        """Whether the scope has ended."""
         return self._held.is_disposed
 
     def subscribe(
@@ -69,17 +88,19 @@ class TimedScope:
         on_error: Callable[[Exception], None],
         on_completed: Callable[[], None],
     ) -> abc.DisposableBase:
-        """Subscribe to `source`; the scope's end ends the subscription.
+        """Subscribe to `source` until the scope ends.
 
-        What `on_next` raises is reported here and does not go on to the source: disposing a
-        source that is about to tell of it would make it silent.
+        What `on_next` raises ends the scope, and is reported here.
+
+        Returns:
+            The subscription, to end it earlier.
         """
         held, subscription = self._held, SerialDisposable()
         held.add(subscription)
 
-        def take(item: T) -> None:
+        def on_item(item: T) -> None:
             if held.is_disposed:
-                return  # one that emits inside of `subscribe` cannot be stopped
+                return
             try:
                 on_next(item)
             except Exception as error:
@@ -94,7 +115,9 @@ class TimedScope:
             if not held.is_disposed:
                 on_completed()
 
-        subscription.disposable = source.subscribe(take, fail, complete, scheduler=self.scheduler)
+        subscription.disposable = source.subscribe(
+            on_item, fail, complete, scheduler=self.scheduler
+        )
         return subscription
 
     def hold(self, disposable: abc.DisposableBase) -> None:
@@ -107,82 +130,77 @@ class TimedScope:
         self._held.add(timer.pending)
         return timer
 
-    def schedule(self, seconds: float, guarded: Callable[..., None]) -> abc.DisposableBase:
-        """Call what `self.guarded` returned after `seconds`."""
+    def schedule(self, seconds: float, callback: Callable[..., None]) -> abc.DisposableBase:
+        """Call `callback` after `seconds`, with any arguments: it calls `run` with its action."""
         if self.loop is not None:
-            handle = self.loop.call_later(seconds, guarded)
+            handle = self.loop.call_later(seconds, callback)
             return Disposable(partial(run_on_loop, self.loop, handle.cancel))
         assert self.scheduler is not None, "time is the loop's or a scheduler's"
-        return self.scheduler.schedule_relative(seconds, guarded)
+        return self.scheduler.schedule_relative(seconds, callback)
 
-    def guarded(self, action: Callable[[], None]) -> Callable[..., None]:
-        """Return a function that calls `action` while the scope lasts.
-
-        What `action` raises ends the scope. The function ignores its arguments, such as those
-        that a scheduler of reactivex passes.
-        """
-
-        def act(*_: object) -> None:
-            if self.is_disposed:
-                return
-            try:
-                action()
-            except Exception as error:
-                self._fail(error)
-
-        return act
+    def run(self, action: Callable[[], None]) -> None:
+        """Call `action` unless the scope has ended; what it raises ends the scope."""
+        if self.is_disposed:
+            return
+        try:
+            action()
+        except Exception as error:
+            self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         self.dispose()
         report_unhandled(error, self.loop, self._bridge)
 
     def dispose(self) -> None:
-        """Stop the timers and the sources. Any thread may call it, and often; it never raises."""
+        """Stop the timers and the sources.
+
+        Any thread may call it, any number of times; it never raises.
+        """
         self._held.dispose()
 
 
 class Timer:
-    """One action, pending once at the most.
+    """Calls one action of a scope, with at most one call pending.
 
     Attributes:
-        pending: What is to come; the scope stops it.
+        pending: The pending call; the scope disposes it.
+        is_pending: Whether there is one.
     """
 
-    __slots__ = ("_action", "_guarded", "_scope", "is_pending", "pending")
+    __slots__ = ("_action", "_scope", "is_pending", "pending")
 
     def __init__(self, scope: TimedScope, action: Callable[[], None]) -> None:
         self._scope = scope
         self._action = action
-        self._guarded = scope.guarded(self._act)
         self.pending = SerialDisposable()
         self.is_pending = False
 
     def start(self, seconds: float) -> None:
-        """Act after `seconds`, and not at any earlier time that was asked for."""
+        """Call the action after `seconds`; this replaces a call that is pending."""
         self.is_pending = True
-        self.pending.disposable = self._scope.schedule(seconds, self._guarded)
+        self.pending.disposable = self._scope.schedule(seconds, self._act)
 
     def stop(self) -> None:
-        """Do not act."""
+        """Cancel the pending call."""
         self.is_pending = False
         self.pending.disposable = None
 
-    def _act(self) -> None:
+    def _act(self, *_: object) -> None:
         self.is_pending = False
-        self._action()
+        self._scope.run(self._action)
 
 
 Subscribe: TypeAlias = Callable[[abc.ObserverBase[T], TimedScope], None]
 
 
 def timed(subscribe: Subscribe[T]) -> Observable[T]:
-    """Make an Observable whose subscriptions keep time.
+    """Make an Observable whose subscriptions have a `TimedScope` each.
 
     Args:
         subscribe: Called with the observer and the scope of a new subscription.
 
     Returns:
-        The Observable. Subscribed to where there is no time to keep, it fails with
+        The Observable. Where no loop runs and time is not virtual, it fails with
         `ConfigurationError`.
     """
 

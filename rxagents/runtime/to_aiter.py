@@ -1,4 +1,4 @@
-"""From an Observable to an asynchronous iterator."""
+"""Read an Observable with `async for`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 from rxagents.core.checks import checked_count
 from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.bridge import Bridge
-from rxagents.runtime.overflow import Backlog, Overflow, backlog
+from rxagents.runtime.overflow import Buffer, Overflow, buffer_for
 
 T = TypeVar("T")
 
@@ -30,19 +30,19 @@ def to_aiter(
             async for chunk in chunks:
                 ...
 
-    Leaving the block disposes the subscription and waits until its tasks are over.
+    Leaving the block disposes the subscription, and waits until its tasks are over.
 
     Args:
-        source: What to subscribe to, when the block is entered.
-        capacity: How many items may wait for the reader before `overflow` sets in.
-        overflow: What happens then: by default the source is stopped.
+        source: The Observable; subscribed to when the block is entered.
+        capacity: How many items may wait for the reader before `overflow` applies.
+        overflow: What happens then. The default stops the source.
 
     Returns:
-        An asynchronous context manager of an asynchronous iterator, whose `dropped` counts the
-        items that it will not give. The iterator raises what the source fails with, after the
-        items that came before; what an operator or callback on the way raised; and
-        `BackpressureError` when the reader falls further behind than the policy allows, or a
-        source that cannot be stopped runs away from it.
+        An asynchronous context manager of an asynchronous iterator. The iterator's `dropped`
+        counts the items that it does not deliver. The iterator raises the source's error, after
+        all items before it; what an operator or callback on the way raised; and
+        `BackpressureError`, when more items wait than the policy allows, or the source does not
+        stop and too many wait.
 
     Raises:
         ConfigurationError: An argument is of the wrong type or size.
@@ -56,14 +56,14 @@ def to_aiter(
 
 
 class Reading(AsyncIterator[T]):
-    """One reading of an Observable, as `to_aiter` gives it."""
+    """Iterates over the items of one subscription; `to_aiter` makes it."""
 
     def __init__(self, capacity: int, overflow: Overflow) -> None:
         self._bridge = Bridge(asyncio.get_running_loop(), self._end)
-        self._backlog: Backlog[T] = backlog(
+        self._buffer: Buffer[T] = buffer_for(
             overflow, capacity, self._bridge.gate, self._fall_behind
         )
-        self._queue, self._low = self._backlog.queue, self._backlog.low
+        self._queue, self._low = self._buffer.queue, self._buffer.low
         self._gate = self._bridge.gate
         self._subscription = SingleAssignmentDisposable()
         self._error: Exception | None = None
@@ -71,14 +71,14 @@ class Reading(AsyncIterator[T]):
 
     @property
     def dropped(self) -> int:
-        """How many items came that the iterator does not give, since they found no room."""
-        return self._backlog.dropped
+        """How many items arrived that the iterator does not deliver, for lack of room."""
+        return self._buffer.dropped
 
     def start(self, source: Observable[T]) -> None:
         """Subscribe to `source`."""
         with self._bridge.entered():
             self._subscription.disposable = source.subscribe(
-                self._backlog.put, self._end, self._end, scheduler=self._bridge.scheduler
+                self._buffer.put, self._end, self._end, scheduler=self._bridge.scheduler
             )
 
     async def aclose(self) -> None:
@@ -93,7 +93,7 @@ class Reading(AsyncIterator[T]):
             if self._error is not None:
                 error, self._error = self._error, None
                 raise error
-            if self._backlog.ended:
+            if self._buffer.ended:
                 raise StopAsyncIteration
             await self._wait()
         item = self._queue.popleft()
@@ -103,28 +103,30 @@ class Reading(AsyncIterator[T]):
 
     async def _wait(self) -> None:
         if self._waiting:
-            raise ConfigurationError("Two tasks read one to_aiter: give each its own.")
+            raise ConfigurationError(
+                "Two tasks read from one to_aiter at a time. Enter one to_aiter for each task."
+            )
         self._waiting = True
-        self._backlog.waiter = waiter = asyncio.get_running_loop().create_future()
+        self._buffer.waiter = waiter = asyncio.get_running_loop().create_future()
         try:
             await waiter
         finally:
             self._waiting = False
-            self._backlog.waiter = None
+            self._buffer.waiter = None
 
     def _fall_behind(self, error: Exception) -> None:
         self._end(error)
         self._subscription.dispose()
 
     def _end(self, error: Exception | None = None) -> None:
-        if not self._backlog.ended:
-            self._backlog.ended = True
+        if not self._buffer.ended:
+            self._buffer.ended = True
             self._error = error
-        self._backlog.wake()
+        self._buffer.wake()
 
 
 class _Block(Generic[T]):
-    """The context manager around a reading."""
+    """The context manager around a `Reading`."""
 
     def __init__(self, source: Observable[T], capacity: int, overflow: Overflow) -> None:
         self._source = source
@@ -134,13 +136,15 @@ class _Block(Generic[T]):
 
     def __aiter__(self) -> AsyncIterator[T]:
         raise ConfigurationError(
-            "Enter to_aiter before you read: async with rxagents.to_aiter(stream) as items, and "
-            "then async for item in items."
+            "to_aiter is read inside its block: async with rxagents.to_aiter(stream) as items, "
+            "and then async for item in items."
         )
 
     async def __aenter__(self) -> Reading[T]:
         if self._reading is not None:
-            raise ConfigurationError("This to_aiter was entered before: make a new one.")
+            raise ConfigurationError(
+                "This to_aiter was entered before. Call to_aiter again for each block."
+            )
         self._reading = Reading(self._capacity, self._overflow)
         self._reading.start(self._source)
         return self._reading

@@ -139,7 +139,7 @@ async def dangerous() -> str:
     ("name", "given", "kind", "told"),
     [
         ("breaks", {}, "RuntimeError", "out of paper"),
-        ("sleeps", {}, "ToolTimeoutError", "longer than its 0.01"),
+        ("sleeps", {}, "ToolTimeoutError", "timeout of 0.01 seconds"),
         ("wants_a_number", {"number": "six"}, "ToolArgumentsError", "number"),
         ("wants_a_number", {}, "ToolArgumentsError", "number"),
         ("unheard_of", {}, "ToolNotFoundError", "breaks, sleeps"),

@@ -67,7 +67,7 @@ def refuse_with_half_a_character(_: ToolCall) -> bool:
         (lambda _: None, "it was not approved"),
         (lambda _: "yes", "it was not approved"),  # only True is
         (refuse_by_raising, "the line is dead"),
-        (refuse_without_words, "(a UnprintableError, which does not print)"),
+        (refuse_without_words, "(a UnprintableError that cannot be printed)"),
         (refuse_with_half_a_character, "half ?"),
     ],
 )

@@ -31,7 +31,7 @@ from rxagents import (
 )
 from rxagents.core.chunks import TextBuffer, set_content
 from rxagents.runtime.bridge import Gate
-from rxagents.runtime.overflow import Backlog, backlog
+from rxagents.runtime.overflow import Buffer, buffer_for
 
 HARD_LIMIT: Final = 16_384
 USAGE = Usage(1, 2, 3)
@@ -61,24 +61,24 @@ DROPPABLE: list[Any] = [
 ]
 
 
-class Desk:
-    """A backlog without a stream."""
+class LoneBuffer:
+    """A buffer without a stream and a reader."""
 
     def __init__(self, overflow: Overflow, capacity: int) -> None:
         self.gate = Gate()
         self.errors: list[Exception] = []
-        self.backlog: Backlog[Any] = backlog(overflow, capacity, self.gate, self.fail)
+        self.buffer: Buffer[Any] = buffer_for(overflow, capacity, self.gate, self.fail)
 
     def fail(self, error: Exception) -> None:
-        self.backlog.ended = True
+        self.buffer.ended = True
         self.errors.append(error)
 
     def put(self, *items: Any) -> None:
         for item in items:
-            self.backlog.put(item)
+            self.buffer.put(item)
 
     def take_all(self) -> list[Any]:
-        return [self.backlog.queue.popleft() for _ in range(len(self.backlog.queue))]
+        return [self.buffer.queue.popleft() for _ in range(len(self.buffer.queue))]
 
 
 async def read_after(items: list[Any], overflow: Overflow, capacity: int) -> tuple[list[Any], int]:
@@ -98,18 +98,18 @@ def kind(item: object) -> str:
 
 @pytest.mark.parametrize("item", KEPT, ids=kind)
 def test_what_more_than_text_depends_on_is_never_dropped(item: Any) -> None:
-    desk = Desk(Overflow.DROP_OLDEST, 2)
-    desk.put(item, "a", item, item, item, "b")
-    assert desk.take_all() == [item] * 4
-    assert desk.backlog.dropped == 2
+    lone = LoneBuffer(Overflow.DROP_OLDEST, 2)
+    lone.put(item, "a", item, item, item, "b")
+    assert lone.take_all() == [item] * 4
+    assert lone.buffer.dropped == 2
 
 
 @pytest.mark.parametrize("item", DROPPABLE, ids=kind)
 def test_text_and_other_values_make_room(item: Any) -> None:
-    desk = Desk(Overflow.DROP_OLDEST, 2)
-    desk.put(item, "second", "third")
-    assert desk.take_all() == ["second", "third"]
-    assert not desk.gate.closed
+    lone = LoneBuffer(Overflow.DROP_OLDEST, 2)
+    lone.put(item, "second", "third")
+    assert lone.take_all() == ["second", "third"]
+    assert not lone.gate.closed
 
 
 async def test_dropping_the_oldest_never_slows_the_source_and_says_how_many() -> None:
@@ -118,27 +118,27 @@ async def test_dropping_the_oldest_never_slows_the_source_and_says_how_many() ->
 
 
 def test_what_is_kept_and_what_is_not_stay_in_order() -> None:
-    desk = Desk(Overflow.DROP_OLDEST, 5)
-    desk.put("a", "b", KEPT[0], "c", KEPT[1], "d", KEPT[2])
-    assert desk.take_all() == [KEPT[0], "c", KEPT[1], "d", KEPT[2]]
+    lone = LoneBuffer(Overflow.DROP_OLDEST, 5)
+    lone.put("a", "b", KEPT[0], "c", KEPT[1], "d", KEPT[2])
+    assert lone.take_all() == [KEPT[0], "c", KEPT[1], "d", KEPT[2]]
 
 
 def test_dropping_does_not_look_through_what_must_be_kept() -> None:
     count = 100_000
-    desk = Desk(Overflow.DROP_OLDEST, count + 10)
-    desk.put(*([KEPT[0]] * count), *range(count))
-    assert desk.backlog.dropped == count - 10
-    assert desk.take_all() == [KEPT[0]] * count + list(range(count - 10, count))
+    lone = LoneBuffer(Overflow.DROP_OLDEST, count + 10)
+    lone.put(*([KEPT[0]] * count), *range(count))
+    assert lone.buffer.dropped == count - 10
+    assert lone.take_all() == [KEPT[0]] * count + list(range(count - 10, count))
 
 
 def test_what_must_be_kept_may_pass_the_capacity_up_to_a_hard_limit() -> None:
-    desk = Desk(Overflow.DROP_OLDEST, 4)
-    desk.put(*([KEPT[0]] * HARD_LIMIT))
-    assert not desk.errors
-    desk.put(KEPT[1])
-    assert [type(error) for error in desk.errors] == [rxagents.BackpressureError]
-    assert desk.take_all() == [KEPT[0]] * HARD_LIMIT
-    assert desk.backlog.dropped == 1
+    lone = LoneBuffer(Overflow.DROP_OLDEST, 4)
+    lone.put(*([KEPT[0]] * HARD_LIMIT))
+    assert not lone.errors
+    lone.put(KEPT[1])
+    assert [type(error) for error in lone.errors] == [rxagents.BackpressureError]
+    assert lone.take_all() == [KEPT[0]] * HARD_LIMIT
+    assert lone.buffer.dropped == 1
 
 
 async def test_what_is_not_dropped_comes_before_the_error() -> None:
@@ -196,11 +196,11 @@ async def test_a_source_that_emits_inside_subscribe_is_disposed_too() -> None:
 
 
 def test_alike_tokens_are_joined_and_bear_the_newest_time() -> None:
-    desk = Desk(Overflow.REDUCE, 2)
+    lone = LoneBuffer(Overflow.REDUCE, 2)
     tokens = [Token(text, "thought", timestamp=float(text)) for text in "12345"]
-    desk.put(*tokens)
-    assert desk.take_all() == [tokens[0], Token("2345", "thought", timestamp=5.0)]
-    assert not desk.gate.closed
+    lone.put(*tokens)
+    assert lone.take_all() == [tokens[0], Token("2345", "thought", timestamp=5.0)]
+    assert not lone.gate.closed
 
 
 @pytest.mark.parametrize("field", ["delta", "reasoning"])
@@ -213,9 +213,9 @@ def test_alike_chunks_are_joined_and_keep_their_content(field: str) -> None:
         chunk = replace(plain, **{field: text})
         set_content(chunk, (buffer, buffer.append(chunk.delta)))
         chunks.append(chunk)
-    desk = Desk(Overflow.REDUCE, 1)
-    desk.put(*chunks)
-    (joined,) = desk.take_all()
+    lone = LoneBuffer(Overflow.REDUCE, 1)
+    lone.put(*chunks)
+    (joined,) = lone.take_all()
     assert joined == replace(chunks[-1], **{field: "abcd"})
     assert joined.content == ("before abcd" if field == "delta" else "before ")
 
@@ -240,34 +240,34 @@ def test_alike_chunks_are_joined_and_keep_their_content(field: str) -> None:
     ids=kind,
 )
 def test_what_is_not_alike_is_not_joined_and_stops_the_source(older: Any, newer: Any) -> None:
-    desk = Desk(Overflow.REDUCE, 1)
-    desk.put(older, newer)
-    assert desk.gate.closed
-    assert desk.take_all() == [older, newer]
+    lone = LoneBuffer(Overflow.REDUCE, 1)
+    lone.put(older, newer)
+    assert lone.gate.closed
+    assert lone.take_all() == [older, newer]
 
 
 def test_a_stream_of_text_is_not_slowed_but_tools_close_the_gate() -> None:
-    desk = Desk(Overflow.REDUCE, 2)
-    desk.put(*map(Token, "abc"))
-    assert not desk.gate.closed
-    assert desk.backlog.queue.popleft().content == "a"
-    desk.put(KEPT[0])
-    assert desk.gate.closed
+    lone = LoneBuffer(Overflow.REDUCE, 2)
+    lone.put(*map(Token, "abc"))
+    assert not lone.gate.closed
+    assert lone.buffer.queue.popleft().content == "a"
+    lone.put(KEPT[0])
+    assert lone.gate.closed
 
 
 def test_where_reduce_cannot_stop_the_source_it_fails_at_the_hard_limit() -> None:
-    desk = Desk(Overflow.REDUCE, 4)
-    desk.put(*range(HARD_LIMIT + 1))
-    assert [type(error) for error in desk.errors] == [rxagents.BackpressureError]
-    assert desk.take_all() == list(range(HARD_LIMIT))
+    lone = LoneBuffer(Overflow.REDUCE, 4)
+    lone.put(*range(HARD_LIMIT + 1))
+    assert [type(error) for error in lone.errors] == [rxagents.BackpressureError]
+    assert lone.take_all() == list(range(HARD_LIMIT))
 
 
 def test_joining_is_linear() -> None:
     piece = StreamChunk("x" * 100)
-    desk = Desk(Overflow.REDUCE, 1)
+    lone = LoneBuffer(Overflow.REDUCE, 1)
     for _ in range(200_000):
-        desk.backlog.put(piece)
-    (joined,) = desk.take_all()
+        lone.buffer.put(piece)
+    (joined,) = lone.take_all()
     assert joined.delta == "x" * 100 * 200_000
 
 

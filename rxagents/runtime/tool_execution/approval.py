@@ -1,4 +1,4 @@
-"""Tools that somebody has to agree to before they run."""
+"""Ask for approval before running a tool that requires it."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from rxagents.runtime.tool_execution.execute import execute
 from rxagents.runtime.tool_execution.text import printed, result_text
 
 Approve: TypeAlias = Callable[[ToolCall], bool] | Callable[[ToolCall], Awaitable[bool]]
-"""Tells whether a call may run; it may ask a person, and take its time."""
+"""Returns whether a call may run. It may ask a person, and take as long as that takes."""
 
 Verdict: TypeAlias = bool | Exception
-"""What came of asking; only `True` lets a tool run."""
+"""The answer of an `Approve` function, or what it raised; only `True` lets a tool run."""
 
 
 def execute_if_approved(
     tool: Tool, call: ToolCall, approve: Approve | None
 ) -> Observable[ToolProgress | ToolEnd]:
-    """Return `execute(tool, call)`, or where that is refused, a `ToolEnd` that says so.
+    """Return `execute(tool, call)`, or if the call is refused, a `ToolEnd` that says so.
 
     Args:
-        tool: What to run; most tools require no approval.
+        tool: The tool to run; most tools require no approval.
         call: The model's call.
-        approve: Whom to ask, once for each subscription; `None` refuses.
+        approve: Asked once for each subscription; `None` refuses.
     """
     if not tool.requires_approval:
         return execute(tool, call)
@@ -61,7 +61,7 @@ def execute_if_approved(
 
 
 def _verdict(approve: Approve | None, call: ToolCall) -> Observable[Verdict]:
-    """Ask; what goes wrong is a verdict too."""
+    """Ask, and emit the verdict; what `approve` raises is a verdict too."""
 
     def ask(_: abc.SchedulerBase) -> Observable[bool]:
         if approve is None:

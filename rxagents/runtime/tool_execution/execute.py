@@ -1,4 +1,31 @@
-"""Runs a tool for a model's call."""
+"""Run one tool call, with its retries and its timeout, and emit its progress and its end.
+
+Theory of operation:
+
+A call makes one or more attempts, and `_Execution` holds their state. Each attempt makes an
+Observable of whatever the function gives, so that all kinds of tools end in the same callbacks:
+
+    annotated to return an Observable     called on the loop, then subscribed to
+    coroutine function, async generator   `items_of`, in a task
+    any other function                    `items_of`, on a daemon thread
+
+The last item is the result and all others are progress. An item is known to be progress only when
+the next one comes, so the newest one waits in `_latest`. An attempt ends in one of three ways:
+`_on_completed` emits the result, `_on_error` starts the next attempt or emits the error, and
+`_on_timeout` emits the timeout. Each of them ends the call with one `ToolEnd`.
+
+What must stay:
+
+- A failing tool does not fail the stream, because the model can deal with the failure. Two errors
+  do fail it: a missing event loop, and the cancellation of the tool's task from outside. The latter
+  means that the program ends, so there must be no further attempt.
+- Each attempt starts from a timer. So nothing is emitted inside `subscribe`, and thousands of
+  attempts do not recurse.
+- User code runs without the current bridge: the demand and failures of streams that it subscribes
+  to belong to that code.
+- No thread can be stopped. On `dispose` and on timeout, `ToolContext.cancelled` asks the function
+  to return, and its result is discarded.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +40,7 @@ from reactivex.disposable import Disposable
 from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from rxagents.core.errors import (
-    StreamCancelledError,
-    ToolArgumentsError,
-    ToolTimeoutError,
-)
+from rxagents.core.errors import StreamCancelledError, ToolArgumentsError, ToolTimeoutError
 from rxagents.core.events import ErrorInfo, ToolEnd, ToolProgress
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_context import ToolContext
@@ -33,38 +56,38 @@ ToolEvent: TypeAlias = ToolProgress | ToolEnd
 
 
 def execute(tool: Tool, call: ToolCall) -> Observable[ToolEvent]:
-    """Make a cold Observable of one call of a tool.
+    """Make a cold Observable of one tool call.
 
-    A subscription converts the arguments and calls the function: an asynchronous one as a task,
-    any other on a daemon thread, except that one annotated to return an Observable is called on
-    the loop. An Observable is subscribed to with the subscriber's scheduler. Of several items
-    all but the last are progress, and each is told once the next has come; the last one is the
-    result. What is no `str` becomes JSON.
+    A subscription converts the arguments and calls the function: an asynchronous function as a
+    task, any other on a daemon thread, except that a function annotated to return an Observable
+    is called on the loop. An Observable is subscribed to with the subscriber's scheduler. Of
+    several items, the last one is the result and the others are progress; each progress is
+    emitted once the next item has come. Whatever is not a `str` becomes JSON.
 
-    Disposed, it cancels the task, discards what the thread will give, and sets
+    `dispose` cancels the task, discards what the thread returns later, and sets
     `ToolContext.cancelled`.
 
     Args:
-        tool: What to run.
+        tool: The tool to run.
         call: The model's call.
 
     Returns:
-        An Observable of `ToolProgress`, and of one `ToolEnd` as its last item. Whatever goes
-        wrong with the tool does not fail the stream: it is the end's `error`, and the end's
-        `result` is a text that tells the model. Where time is virtual and no loop runs, a tool
-        that is no Observable fails it with `ConfigurationError`.
+        An Observable of `ToolProgress`, and of one `ToolEnd` as its last item. A failure of the
+        tool does not fail the stream: it is the end's `error`, and the end's `result` is a text
+        about it for the model. Where no loop runs, a tool that is not annotated to return an
+        Observable fails the stream with `ConfigurationError`, also in virtual time.
     """
 
     def subscribe(observer: abc.ObserverBase[ToolEvent], scope: TimedScope) -> None:
-        if not _is_called_on_the_loop(tool):
-            running_loop()  # without one the stream fails: the model cannot mend that
+        if not _is_called_on_loop(tool):
+            running_loop()  # raises, in virtual time too: tasks and threads need a real loop
         _Execution(tool, call, observer, scope).start()
 
     return timed(subscribe)
 
 
 class _Execution:
-    """One subscription: the attempts, and what they give."""
+    """Runs the attempts of one subscription, and emits what they give."""
 
     def __init__(
         self,
@@ -78,19 +101,19 @@ class _Execution:
         self._observer = observer
         self._scope = scope
         self._started = scope.now()
-        self._limit = scope.timer(self._expire)
-        self._next = scope.timer(self._attempt)
+        self._timeout = scope.timer(self._on_timeout)
+        self._next_attempt = scope.timer(self._attempt)
         self._attempts = 0
         self._context: ToolContext | None = None
         self._latest: object = UNSET
 
     def start(self) -> None:
-        """Make the first attempt, in a moment."""
-        self._scope.hold(Disposable(self._abandon))
-        self._next.start(0)
+        """Make the first attempt, on the next loop turn."""
+        self._scope.hold(Disposable(self._set_cancelled))
+        self._next_attempt.start(0)
 
-    def _abandon(self) -> None:
-        """Tell a function that is at work that nobody wants its result."""
+    def _set_cancelled(self) -> None:
+        """Ask a running function to return: its result is not needed any more."""
         if self._context is not None:
             self._context.cancelled = True
 
@@ -100,64 +123,66 @@ class _Execution:
         try:
             call = self._tool.bind(self._call.parse(), self._context)
         except Exception as error:
-            self._end_with(error)
+            self._end_with_error(error)
             return
         if self._tool.timeout is not None:
-            self._limit.start(self._tool.timeout)
-        if _is_called_on_the_loop(self._tool):
-            self._follow(rx.defer(lambda _: _called(call)))
-            return
-        self._follow(from_aiter(partial(items_of, self._tool.name, call)))
+            self._timeout.start(self._tool.timeout)
+        if _is_called_on_loop(self._tool):
+            self._subscribe(rx.defer(lambda _: _call_detached(call)))
+        else:
+            self._subscribe(from_aiter(partial(items_of, self._tool.name, call)))
 
-    def _follow(self, items: Observable[object]) -> None:
-        self._scope.subscribe(_on_the_loop(items), self._take, self._fail, self._complete)
+    def _subscribe(self, items: Observable[object]) -> None:
+        self._scope.subscribe(
+            _on_loop_thread(items), self._on_item, self._on_error, self._on_completed
+        )
 
-    def _take(self, item: object) -> None:
-        self._tell_progress()
+    def _on_item(self, item: object) -> None:
+        self._emit_progress()
         self._latest = item
 
-    def _tell_progress(self) -> None:
-        """Tell the latest item, which is not the result."""
+    def _emit_progress(self) -> None:
+        """Emit the latest item, which is not the result."""
         latest, self._latest = self._latest, UNSET
         if latest is not UNSET:
             self._observer.on_next(
                 ToolProgress(self._call.id, self._tool.name, result_text(latest))
             )
 
-    def _complete(self) -> None:
+    def _on_completed(self) -> None:
         latest, self._latest = self._latest, UNSET
         if isinstance(latest, Observable):
-            self._follow(latest)
+            self._subscribe(latest)
         else:
             self._end(result_text(None if latest is UNSET else latest), None)
 
-    def _fail(self, error: Exception) -> None:
+    def _on_error(self, error: Exception) -> None:
         if isinstance(error, StreamCancelledError):
-            self._observer.on_error(error)  # somebody ends the program: nothing starts again
+            self._observer.on_error(error)
             return
         if self._attempts > self._tool.retries or isinstance(error, ToolArgumentsError):
-            self._end_with(error)
+            self._end_with_error(error)
             return
-        self._tell_progress()
-        self._limit.stop()
-        self._next.start(0)
+        self._emit_progress()
+        self._timeout.stop()
+        self._next_attempt.start(0)
 
-    def _expire(self) -> None:
-        self._abandon()
-        self._end_with(
+    def _on_timeout(self) -> None:
+        self._set_cancelled()
+        self._end_with_error(
             ToolTimeoutError(
-                f"The tool {self._tool.name!r} took longer than its {self._tool.timeout:g} "
-                "seconds. Ask it for less, or go on without it."
+                f"The tool {self._tool.name!r} took longer than its timeout of "
+                f"{self._tool.timeout:g} seconds. Ask it for less, or go on without it."
             )
         )
 
-    def _end_with(self, error: Exception) -> None:
-        self._tell_progress()
+    def _end_with_error(self, error: Exception) -> None:
+        self._emit_progress()
         self._end(error_text(error), error_info(error))
 
     def _end(self, result: str, error: ErrorInfo | None) -> None:
         self._context = None
-        self._limit.stop()
+        self._timeout.stop()
         duration = self._scope.now() - self._started
         self._observer.on_next(
             ToolEnd(self._call.id, self._tool.name, result, error, duration=duration)
@@ -165,16 +190,16 @@ class _Execution:
         self._observer.on_completed()
 
 
-def _called(call: partial[Any]) -> Any:
+def _call_detached(call: partial[Any]) -> Any:
     with detached():
         return call()
 
 
-def _on_the_loop(items: Observable[object]) -> Observable[object]:
-    """Keep what a user's Observable emits on the loop's thread.
+def _on_loop_thread(items: Observable[object]) -> Observable[object]:
+    """Return a user's Observable, with its notifications moved to the loop's thread.
 
-    It gets the loop's scheduler where the subscriber has none, since reactivex's operators would
-    else keep time on threads of their own; and what comes from another thread is handed over.
+    Without a subscriber's scheduler it gets the loop's: reactivex's time operators would else fire
+    on other threads.
     """
 
     def subscribe(
@@ -193,6 +218,6 @@ def _on_the_loop(items: Observable[object]) -> Observable[object]:
     return Observable(subscribe)
 
 
-def _is_called_on_the_loop(tool: Tool) -> bool:
+def _is_called_on_loop(tool: Tool) -> bool:
     returns_observable = tool.signature is not None and tool.signature.returns_observable
     return returns_observable and not inspect.iscoroutinefunction(tool.function)

@@ -1,4 +1,4 @@
-"""What the function of a tool gives, item by item, whatever its kind."""
+"""Read whatever a tool's function gives, item by item."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from rxagents.runtime.bridge import detach
 from rxagents.runtime.tool_execution.thread import ToolThread
 
 is_in_tool: ContextVar[bool] = ContextVar("rxagents_is_in_tool", default=False)
-"""Whether the code that runs is a tool's: some run waits for it."""
+"""Whether the current code belongs to a tool, so that a run waits for it."""
 
 
 class _End:
-    """Stands for the end of an iterator, and holds what a generator returned."""
+    """Marks the end of an iterator, and holds what a generator returned."""
 
     def __init__(self, value: object) -> None:
         self.value = value
 
 
 async def items_of(name: str, call: partial[Any]) -> AsyncGenerator[object, None]:
-    """Call a tool's function, and yield its progress and, last, its result.
+    """Call a tool's function, and yield its progress and then its result.
 
-    Asynchronous functions and iterators run here, the others on a thread. An Observable is
-    yielded as it is.
+    Asynchronous functions and iterators run on the loop, all others on a thread. An Observable is
+    yielded itself.
 
     Args:
         name: The tool's name.
-        call: Calls the function, whose kind decides.
+        call: The function with its arguments.
     """
     detach()
     is_in_tool.set(True)
@@ -72,7 +72,7 @@ async def _on_thread(name: str, call: Callable[[], Any]) -> AsyncGenerator[objec
 
 
 async def _steps(iterator: Iterator[object], thread: ToolThread) -> AsyncGenerator[object, None]:
-    """Yield the items of `iterator`, each when it is wanted, and what a generator returns."""
+    """Yield the items of `iterator`, each when it is asked for, and what a generator returns."""
     try:
         while not isinstance(item := await thread.run(partial(_next, iterator)), _End):
             yield item
@@ -90,4 +90,4 @@ def _next(iterator: Iterator[object]) -> object:
 
 
 def _no_close() -> None:
-    """Stand for the method of an iterator that has none."""
+    """Replace the `close` of an iterator that has none."""

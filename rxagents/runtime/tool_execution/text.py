@@ -1,4 +1,4 @@
-"""What a tool gives, as text for the model."""
+"""Turn a tool's result or failure into text for the model."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rxagents.core.surrogates import replace_surrogates
 
 
 def result_text(value: object) -> str:
-    """Return a `str` as it is, and anything else as JSON; it never raises.
+    """Return a `str` unchanged, and anything else as JSON; never raise.
 
-    Inside of JSON, what JSON does not know is written as Python prints it. Half a character,
-    such as file names may hold, is a question mark.
+    In the JSON, a value of a type that JSON lacks is written as `str` prints it. A lone surrogate,
+    which file names may hold, becomes a question mark.
     """
     try:
         text = value if isinstance(value, str) else _json(value)
@@ -23,13 +23,13 @@ def result_text(value: object) -> str:
 
 
 def error_text(error: Exception) -> str:
-    """Return what the model is told of a tool's failure; it never raises."""
-    told = result_text(printed(error))
-    return f"Error: {told}" if isinstance(error, ToolError) else f"Error: {_kind(error)}: {told}"
+    """Return the model's text about a tool's failure; never raise."""
+    text = result_text(printed(error))
+    return f"Error: {text}" if isinstance(error, ToolError) else f"Error: {_kind(error)}: {text}"
 
 
 def error_info(error: Exception) -> ErrorInfo:
-    """Describe `error`, even one that does not print; it never raises."""
+    """Return the `ErrorInfo` of `error`, even if `str(error)` raises; never raise."""
     try:
         return ErrorInfo.of(error)
     except Exception:
@@ -37,11 +37,11 @@ def error_info(error: Exception) -> ErrorInfo:
 
 
 def printed(value: object) -> str:
-    """Return what Python prints of `value`, or that it does not print; it never raises."""
+    """Return `str(value)`, or a text that it cannot be printed; never raise."""
     try:
         return str(value)
     except Exception:
-        return f"(a {_kind(value)}, which does not print)"
+        return f"(a {_kind(value)} that cannot be printed)"
 
 
 def _json(value: object) -> str:

@@ -1,4 +1,14 @@
-"""Synchronous code on a thread of its own, awaited from the loop."""
+"""Run synchronous code on a thread of its own, awaited from the loop.
+
+Theory of operation:
+
+The loop's default executor does not serve here. A thread cannot be stopped, and the interpreter
+waits at its exit for the executor's threads: a tool that hangs would keep the program from ending.
+So each call gets a daemon thread. One thread runs all steps of a call, because a generator must be
+resumed and closed where it runs. Steps and their outcomes cross between the threads only in two
+places: the loop puts steps on a `SimpleQueue`, and the thread sets the outcome's future through
+`run_on_loop`, which ignores a loop that has been closed meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +27,9 @@ T = TypeVar("T")
 
 
 class ToolThread:
-    """A thread that takes one step after the other. It ends with `close`, after the step it is at.
+    """Runs steps one after the other on a daemon thread, until `close`.
 
-    It is a daemon, so that a step that hangs does not keep the interpreter from exiting, and no
-    thread of the loop's executor, which waits for them. It sees the context variables of whoever
-    made it.
+    The thread sees the context variables of the code that made it.
 
     Args:
         name: The thread's name.
@@ -34,28 +42,28 @@ class ToolThread:
         threading.Thread(target=work, name=name, daemon=True).start()
 
     def run(self, step: Callable[[], T]) -> asyncio.Future[T]:
-        """Take a step, and return its outcome, to be awaited or not."""
+        """Run `step` after the steps before it; return a future, which need not be awaited."""
         outcome: asyncio.Future[T] = self._loop.create_future()
-        self._steps.put(partial(self._take, step, outcome))
+        self._steps.put(partial(self._run_step, step, outcome))
         return outcome
 
     def close(self) -> None:
-        """Take no more steps."""
+        """End the thread after the steps that were given to it."""
         self._steps.put(None)
 
     def _work(self) -> None:
         while (step := self._steps.get()) is not None:
             step()
 
-    def _take(self, step: Callable[[], T], outcome: asyncio.Future[T]) -> None:
-        settle: Callable[[], None]
+    def _run_step(self, step: Callable[[], T], outcome: asyncio.Future[T]) -> None:
+        set_outcome: Callable[[], None]
         try:
-            settle = partial(outcome.set_result, step())
+            set_outcome = partial(outcome.set_result, step())
         except BaseException as error:
-            settle = partial(outcome.set_exception, as_exception(error))
-        run_on_loop(self._loop, _settle, outcome, settle)
+            set_outcome = partial(outcome.set_exception, as_exception(error))
+        run_on_loop(self._loop, _set_if_pending, outcome, set_outcome)
 
 
-def _settle(outcome: asyncio.Future[Any], settle: Callable[[], None]) -> None:
-    if not outcome.done():
-        settle()
+def _set_if_pending(outcome: asyncio.Future[Any], set_outcome: Callable[[], None]) -> None:
+    if not outcome.done():  # the code that awaited it may have been cancelled
+        set_outcome()
