@@ -93,6 +93,7 @@ from rxagents.runtime.to_aiter import to_aiter
 if TYPE_CHECKING:
     from rxagents import operators as operators
     from rxagents.agents.agent import AgentOptions
+    from rxagents.agents.conversation import Conversation
     from rxagents.agents.conversational import ConversationalAgent
     from rxagents.agents.function import FunctionAgent
     from rxagents.agents.memory import Memory
@@ -115,6 +116,7 @@ __all__ = [
     "ConflictError",
     "ConnectError",
     "ConnectTimeoutError",
+    "Conversation",
     "ConversationalAgent",
     "ErrorEvent",
     "ErrorInfo",
@@ -193,6 +195,7 @@ __all__ = [
 
 _LATER = {
     "AgentOptions": "rxagents.agents.agent",
+    "Conversation": "rxagents.agents.conversation",
     "ConversationalAgent": "rxagents.agents.conversational",
     "FunctionAgent": "rxagents.agents.function",
     "Memory": "rxagents.agents.memory",

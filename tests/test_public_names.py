@@ -14,13 +14,13 @@ from rxagents import operators, testing
 NAMES = """
     Agent AgentError AgentOptions AgentResult Answer Anthropic AuthenticationError
     BackpressureError BadRequestError BaseLLM Complete ConfigurationError ConflictError
-    ConnectError ConnectTimeoutError ConversationalAgent ErrorEvent ErrorInfo EventType FilePart
-    FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart LLM LimitExceededError
-    Limits MaxIterationsError Memory Message NotFoundError Ollama OpenAI OpenAIResponses
-    OutputError Overflow OverloadedError PayloadTooLargeError ProtocolError ProviderError
-    ProviderOptions RateLimitError ReActAgent ReActStep Reasoning ReasoningPart RedirectError Reset
-    Response ResponseError RunLimitError RxAgentsError ServerError Settings StatusError
-    StreamCancelledError StreamChunk StreamDecodeError StreamEvent StreamTimeoutError
+    ConnectError ConnectTimeoutError Conversation ConversationalAgent ErrorEvent ErrorInfo
+    EventType FilePart FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart LLM
+    LimitExceededError Limits MaxIterationsError Memory Message NotFoundError Ollama OpenAI
+    OpenAIResponses OutputError Overflow OverloadedError PayloadTooLargeError ProtocolError
+    ProviderError ProviderOptions RateLimitError ReActAgent ReActStep Reasoning ReasoningPart
+    RedirectError Reset Response ResponseError RunLimitError RxAgentsError ServerError Settings
+    StatusError StreamCancelledError StreamChunk StreamDecodeError StreamEvent StreamTimeoutError
     StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool ToolArgumentsError ToolCall
     ToolCallDelta ToolContext ToolEnd ToolError ToolNotFoundError ToolProgress ToolResult ToolStart
     ToolTimeoutError TotalTimeoutError TransportError TruncatedStreamError Usage __version__

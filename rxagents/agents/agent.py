@@ -1,9 +1,9 @@
-"""What all agents have: a model, tools, limits, and a run as a stream or as one value."""
+"""The base of the agents: a model, tools, limits, and a run as a stream or as one value."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Unpack, cast
 
 import reactivex as rx
@@ -11,7 +11,7 @@ from reactivex import Observable
 
 from rxagents.agents.limits import RunLimits
 from rxagents.agents.run import Run, Turn
-from rxagents.agents.turns import Events, run_turns
+from rxagents.agents.turns import Events, run_stages
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.conversation import to_messages
 from rxagents.core.errors import ConfigurationError
@@ -20,6 +20,7 @@ from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult, Messages, StreamingLLM
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.core.tools import Tool, ToolLike, to_tools
+from rxagents.core.usage import Usage
 from rxagents.operators.run_tools import StartTools, run_tools
 from rxagents.operators.scan_steps import Step
 from rxagents.runtime.last_value import last_value
@@ -27,18 +28,20 @@ from rxagents.runtime.tool_execution.approval import Approve
 
 
 class AgentOptions(SettingsArguments, total=False):
-    """What every agent takes beside its model and tools; generation settings go to the model.
+    """Options of every agent; generation settings, such as `temperature`, go to the model.
 
     Attributes:
+        system_prompt: The first message of every request; none by default.
         max_iterations: Turns of the model in one run; 10 by default.
-        max_tool_calls: Calls of tools in one run; no limit by default.
-        max_total_tokens: Tokens of one run, looked at between turns; no limit by default.
-        max_seconds: How long one run may take; no limit by default.
+        max_tool_calls: Tool calls in one run; no limit by default.
+        max_total_tokens: Tokens of one run, checked between turns; no limit by default.
+        max_seconds: Seconds that one run may take; no limit by default.
         tool_concurrency: How many tools of a turn may run at a time; 8 by default.
-        start_tools: `"at_once"`, when a call is whole, or at `"turn_end"`.
-        approve: Asked before a tool runs that requires approval; may be a coroutine function.
+        start_tools: `"at_once"` to start a tool when its call is complete, or `"turn_end"`.
+        approve: Called before a tool that requires approval; may be a coroutine function.
     """
 
+    system_prompt: str | None
     max_iterations: int
     max_tool_calls: int | None
     max_total_tokens: int | None
@@ -49,75 +52,66 @@ class AgentOptions(SettingsArguments, total=False):
 
 
 class BaseAgent(ABC):
-    """An agent, but for how a turn of it goes.
+    """An agent whose turns are defined by its subclass.
 
-    Args:
+    `FunctionAgent` documents the arguments.
+
+    Attributes:
         llm: The model.
-        tools: `rxagents.tool`s, or functions.
-        system_prompt: What the model is told before all else.
-        **options: `max_iterations`, `max_tool_calls`, `max_total_tokens`, `max_seconds`,
-            `tool_concurrency`, `start_tools`, `approve`, as `AgentOptions` has them, and
-            generation settings such as `temperature`.
-
-    Raises:
-        ConfigurationError: The model does not stream, or an argument is not usable.
+        limits: The limits of each run.
     """
 
     def __init__(
-        self,
-        llm: StreamingLLM,
-        tools: Sequence[ToolLike] = (),
-        *,
-        system_prompt: str | None = None,
-        **options: Unpack[AgentOptions],
+        self, llm: StreamingLLM, tools: Sequence[ToolLike] = (), **options: Unpack[AgentOptions]
     ) -> None:
         if not callable(getattr(llm, "chat_stream", None)):
             raise ConfigurationError(
-                f"An agent needs a model that streams, with chat_stream; {type(llm).__name__} has "
+                f"llm must be a model that streams, with chat_stream; {type(llm).__name__} has "
                 "none."
             )
         unknown = set(options) - AgentOptions.__optional_keys__
         if unknown:
             known = ", ".join(sorted(AgentOptions.__optional_keys__))
-            raise ConfigurationError(f"An agent takes no {sorted(unknown)}: use {known}.")
+            raise ConfigurationError(f"An agent has no option {sorted(unknown)}: use {known}.")
+        system_prompt = options.pop("system_prompt", None)
         if not isinstance(system_prompt, str | None):
             raise ConfigurationError(
                 f"system_prompt must be a str, not {type(system_prompt).__name__}."
             )
-        self._llm = llm
-        self._tools = to_tools(tools)
-        self._system = () if system_prompt is None else (Message.system(system_prompt),)
-        self._limits = RunLimits(
+        self.llm = llm
+        self.limits = RunLimits(
             iterations=options.pop("max_iterations", 10),
             tool_calls=options.pop("max_tool_calls", None),
             tokens=options.pop("max_total_tokens", None),
             seconds=options.pop("max_seconds", None),
         )
+        self._tools = to_tools(tools)
+        self._system = () if system_prompt is None else (Message.system(system_prompt),)
         self._concurrency = options.pop("tool_concurrency", 8)
         self._start_tools: StartTools = options.pop("start_tools", "at_once")
         self._approve = options.pop("approve", None)
         self._settings = cast("SettingsArguments", options)
-        Settings().override(**self._settings)  # which checks them, here and not in a run
-        self._run_tools(())  # which checks the options of tools
+        Settings().override(**self._settings)  # raises here for a setting that no run could use
+        self._run_tools(())  # the same for the options of tools
 
     @property
     def tools(self) -> tuple[Tool, ...]:
-        """The tools of runs that begin from now on."""
+        """The tools of runs that start from now on."""
         return self._tools
 
     def add_tool(self, tool: ToolLike) -> None:
-        """Give later runs one more tool.
+        """Add a tool for later runs.
 
         Raises:
-            ConfigurationError: It is no tool, or there is one of its name.
+            ConfigurationError: `tool` is not usable, or its name is taken.
         """
         self._tools = to_tools([*self._tools, tool])
 
     def run_stream(self, task: Messages) -> Observable[StreamEvent]:
-        """Work on a task, event by event.
+        """Run the agent and stream its events.
 
         Args:
-            task: A `str`, a `Message`, a role/content dict, or a conversation of these.
+            task: A `str`, a `Message`, a role/content dict, or a sequence of these.
 
         Returns:
             A cold stream; each subscription is a run of its own. Its last event is `Complete`,
@@ -127,30 +121,47 @@ class BaseAgent(ABC):
             ConfigurationError: The task cannot be read.
         """
         messages = to_messages(task)
-        return rx.defer(lambda _: self._events(self._begin(messages)))
+        return rx.defer(lambda _: self._events(self.new_run(messages)))
 
     async def run(self, task: Messages) -> AgentResult:
-        """Work on a task to its end.
+        """Run the agent and return its result; `run_stream` documents `task`.
 
         Raises:
             RxAgentsError: The run failed.
         """
-        return await self._result(self._begin(to_messages(task)))
-
-    async def _result(self, run: Run) -> AgentResult:
+        run = self.new_run(to_messages(task))
         await last_value(self._events(run))
         return run.result()
 
-    def _begin(self, messages: tuple[Message, ...]) -> Run:
-        return Run((*self._system, *messages), self._tools, self._limits)
-
     def _events(self, run: Run) -> Events:
-        return run_turns(run, self._turn)
+        def stages() -> Iterator[Events]:
+            yield from self.turns(run)
+            yield rx.just(run.complete())
+
+        return run_stages(stages(), self.limits.seconds)
+
+    def new_run(self, messages: Sequence[Message], usage: Usage | None = None) -> Run:
+        """Return the state of a new run.
+
+        Args:
+            messages: What the run starts from, without the system prompt.
+            usage: Tokens that were used to make `messages`; they count for the run's limit.
+        """
+        return Run((*self._system, *messages), self._tools, self.limits, usage)
+
+    def turns(self, run: Run) -> Iterator[Events]:
+        """Yield the events of one turn after the other, until the run has its output."""
+        while run.output is None:
+            turn = run.begin_turn()
+            yield self._turn(turn)
+            last_events = self._conclude(turn)
+            if last_events:
+                yield rx.from_iterable(last_events)
 
     def _run_tools(
         self, tools: tuple[Tool, ...]
     ) -> Callable[[Observable[StreamChunk | Step]], Observable[StreamChunk | StreamEvent]]:
-        """Return `run_tools` as this agent was told to: events take the place of the calls."""
+        """Return `run_tools` with this agent's options; events replace the calls."""
         operator = run_tools(
             tools, concurrency=self._concurrency, start=self._start_tools, approve=self._approve
         )
@@ -161,4 +172,8 @@ class BaseAgent(ABC):
 
     @abstractmethod
     def _turn(self, turn: Turn) -> Events:
-        """Return the stream of one turn's events."""
+        """Return the events of one turn, from its request to the end of its tools."""
+
+    @abstractmethod
+    def _conclude(self, turn: Turn) -> Sequence[StreamEvent]:
+        """Add a finished turn to its run; return the turn's last events."""

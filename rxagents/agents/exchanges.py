@@ -1,4 +1,4 @@
-"""Exchanges: what of a conversation is shown or left out as a whole."""
+"""Exchanges, the units of a conversation, and the choice of those that fit in the limits."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TypeAlias
 from rxagents.core.messages import Message, ToolCall, ToolResult
 
 Exchange: TypeAlias = tuple[Message, ...]
-"""What the user said, and all that came of it: calls, results, the answer. No provider takes a
-tool's result without its call."""
+"""The user's messages, the tool calls with their results, and the answer. It is kept and shown as a
+whole, because no provider accepts a tool's result without its call."""
 
 
 class KeptExchange:
-    """An exchange in memory; what is counted of it is counted once, and only where it is needed.
+    """An exchange in memory; its tokens and words are counted once, when first needed.
 
     Args:
         messages: The exchange.
@@ -29,24 +29,24 @@ class KeptExchange:
 
     @cached_property
     def tokens(self) -> int:
-        """How many tokens its messages have."""
+        """The number of tokens of its messages."""
         return sum(self._count_tokens(message_text(message)) for message in self.messages)
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """The words in it."""
+        """The words of its messages."""
         return words_of(self.messages)
 
 
 class Room:
-    """What is left of the limits."""
+    """What is left of the limits of messages and tokens."""
 
     def __init__(self, messages: float, tokens: float) -> None:
         self._messages = messages
         self._tokens = tokens
 
     def take(self, exchange: KeptExchange) -> bool:
-        """Take an exchange in, if it fits."""
+        """Use room for an exchange; return `False` and use none if it does not fit."""
         messages = self._messages - len(exchange.messages)
         if messages < 0:
             return False
@@ -58,7 +58,7 @@ class Room:
 
 
 def newest_that_fit(exchanges: Sequence[KeptExchange], room: Room) -> int:
-    """Return how many of the newest exchanges there is room for."""
+    """Return how many of the newest exchanges fit."""
     for count, exchange in enumerate(reversed(exchanges)):
         if not room.take(exchange):
             return count
@@ -68,13 +68,13 @@ def newest_that_fit(exchanges: Sequence[KeptExchange], room: Room) -> int:
 def most_relevant(
     exchanges: Sequence[KeptExchange], new: Iterable[Message], room: Room
 ) -> list[KeptExchange]:
-    """Return the exchanges that have most to do with the new messages and fit, in their order."""
+    """Return the exchanges that fit, the most relevant to `new` first chosen, in their order."""
     chosen = [number for number in _by_relevance(exchanges, new) if room.take(exchanges[number])]
     return [exchanges[number] for number in sorted(chosen)]
 
 
 def _by_relevance(exchanges: Sequence[KeptExchange], new: Iterable[Message]) -> list[int]:
-    """Return the numbers of the exchanges, the most relevant first."""
+    """Return the indexes of the exchanges, the most relevant first."""
     newest = len(exchanges) - 1
     rarity: dict[str, float] = {}
     for word in words_of(new):
@@ -84,33 +84,33 @@ def _by_relevance(exchanges: Sequence[KeptExchange], new: Iterable[Message]) -> 
 
     def relevance(number: int) -> tuple[bool, bool, float, int]:
         shared = rarity.keys() & exchanges[number].words
-        score = math.fsum(rarity[word] for word in shared)  # the same in whatever order
+        score = math.fsum(rarity[word] for word in shared)  # exact: independent of the order
         return number == newest, number == 0, score, number
 
     return sorted(range(len(exchanges)), key=relevance, reverse=True)
 
 
 def message_text(message: Message) -> str:
-    """Return what a message says, with its calls and results; no images, files or reasoning."""
-    said = [message.text]
+    """Return a message's text, calls and results, without images, files and reasoning."""
+    texts = [message.text]
     for part in message.parts:
         if isinstance(part, ToolCall):
-            said.append(f"{part.name} {part.arguments}")
+            texts.append(f"{part.name} {part.arguments}")
         elif isinstance(part, ToolResult):
-            said.append(part.content)
-    return "\n".join(filter(None, said))
+            texts.append(part.content)
+    return "\n".join(filter(None, texts))
 
 
 _WORD = re.compile(r"\w+")
 
 
 def words_of(messages: Iterable[Message]) -> frozenset[str]:
-    """Return the words of messages, in any case."""
+    """Return the words of messages, case-folded."""
     return frozenset(_WORD.findall("\n".join(map(message_text, messages)).casefold()))
 
 
 def is_whole(exchange: Exchange) -> bool:
-    """Whether there is something in it, and each call has its result and each result its call."""
+    """Return whether the exchange has messages, each call a result and each result a call."""
     calls = [call.id for message in exchange for call in message.tool_calls]
     results = [
         part.call_id

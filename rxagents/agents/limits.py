@@ -1,4 +1,4 @@
-"""How much one run of an agent may do."""
+"""The limits of one run of an agent."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from rxagents.core.checks import checked_count, checked_seconds
 
 
 class RunLimits(Struct, frozen=True, kw_only=True):
-    """How much one run may do; `None` for no limit.
+    """The limits of one run; `None` for no limit.
 
     Attributes:
-        iterations: Turns of the model; reaching it without an answer is a `MaxIterationsError`,
-            reaching any of the others a `RunLimitError`.
-        tool_calls: Calls of tools, over all turns.
-        tokens: Tokens of all turns, as far as the provider tells them; looked at between turns.
-        seconds: The whole run, from its beginning to its end; a run that waits for another of its
-            conversation has not begun.
+        iterations: Turns of the model; a run that uses them up without an answer fails with
+            `MaxIterationsError`. The other limits fail it with `RunLimitError`.
+        tool_calls: Tool calls of all turns.
+        tokens: Tokens of all turns, if the provider sends usage; checked between turns.
+        seconds: Time from the run's start to its end, without the time in which it waits for
+            another run of its conversation.
 
     Raises:
         ConfigurationError: A value is not usable.

@@ -1,4 +1,4 @@
-"""What an agent remembers of its conversations."""
+"""Keep conversations, and choose what of them the model is shown."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from rxagents.core.messages import Message
 Strategy: TypeAlias = Literal["all", "window", "summarize", "selective"]
 
 _SHOWN_BESIDE_SUMMARY = 0.5
-"""So that not every run has to sum up one exchange more."""
+"""Part of the limits that exchanges keep beside a summary: else every run would summarize again."""
 
 _JSON_DEPTH = 2 * DEFAULT_LIMITS.json_depth
-"""What a wire may have sent, and the conversation around it."""
+"""Room for data that a wire sent, which may be that deep, and for the conversation around it."""
 
 
 class StoredConversation(Struct, frozen=True, forbid_unknown_fields=True):
-    """A conversation as it is exported.
+    """An exported conversation.
 
     Attributes:
-        exchanges: Oldest first.
-        summary: What was said before them; empty if nothing was.
+        exchanges: The exchanges, oldest first.
+        summary: The summary of the exchanges before them; empty if there is none.
     """
 
     exchanges: tuple[Exchange, ...]
@@ -47,11 +47,11 @@ class StoredConversation(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeptConversation:
-    """A conversation as it grows.
+    """A conversation in memory.
 
     Attributes:
-        exchanges: Oldest first.
-        summary: What was said before them; empty if nothing was.
+        exchanges: The exchanges, oldest first.
+        summary: The summary of the exchanges before them; empty if there is none.
     """
 
     def __init__(self, exchanges: Iterable[KeptExchange] = (), summary: str = "") -> None:
@@ -60,60 +60,65 @@ class KeptConversation:
 
 
 class Recollection(Struct, frozen=True):
-    """What a run begins with.
+    """What a run starts from.
 
     Attributes:
-        conversation: What it is taken from, and what the run adds to.
+        conversation: The conversation that the run belongs to.
         shown: The exchanges that the model is shown, oldest first.
-        outgrown: Those before them that a summary has to take up.
+        outgrown: The exchanges before them that a summary has to cover.
     """
 
     conversation: KeptConversation
     shown: Sequence[Exchange]
     outgrown: Sequence[Exchange]
 
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The messages of the shown exchanges."""
+        return tuple(message for exchange in self.shown for message in exchange)
+
 
 def estimated_tokens(text: str) -> int:
-    """Return about how many tokens a text has: one for four characters.
+    """Estimate the tokens of a text: one for four characters.
 
-    So OpenAI's help has it for English; a tokenizer of the model's own knows better.
+    The rule is from OpenAI's help pages and holds for English; the model's tokenizer is exact.
     """
     return -(-len(text) // 4)
 
 
 class Memory:
-    """Conversations, and how much of each the model is shown.
+    """Keeps conversations, and chooses what of each the model is shown.
 
-    The newest message of the user and the system prompt are always shown. Of what came before,
-    an exchange (what the user said, the tools' calls and results, the answer) is shown as a
-    whole or not at all:
+    The newest message of the user and the system prompt are always shown. An exchange is what the
+    user said, the tool calls with their results, and the answer. Earlier exchanges are shown as a
+    whole or not at all, by the strategy:
 
-    - `"all"`: everything.
+    - `"all"`: all exchanges.
     - `"window"`: the newest exchanges that fit in the limits.
-    - `"summarize"`: everything, until a run begins with more than fits in the limits: then the
-      newest exchanges that fit in half of them, and before them a summary of the others, which
-      the model writes first, and which takes their place in memory.
-    - `"selective"`: the exchanges that have most to do with the new message, and fit, in their
-      order. An exchange counts by the words it shares with the message, rare ones more than
-      those that many exchanges hold (inverse document frequency), and those that all hold not
-      at all; the newest exchange, which "and then?" leans on, and the first, which often says
-      what all is about, come before the others. Where the words decide nothing, the newer one
-      is shown.
+    - `"summarize"`: all exchanges, until they do not fit in the limits when a run starts. Then the
+      newest exchanges that fit in half of the limits are shown after a summary of the others. The
+      model writes the summary first, and it replaces the others in memory.
+    - `"selective"`: the exchanges that are most relevant to the new message and fit, in their
+      order. The newest exchange is chosen first, since "and then?" refers to it; then the first
+      exchange, which often states the topic; then those that share words with the new message. A
+      rare word counts more than a common one (inverse document frequency), a word of every exchange
+      counts nothing. Between equal exchanges the newer one is chosen.
 
-    But for what a summary replaces, everything is kept, until it is forgotten.
+    Everything is kept until it is forgotten, except what a summary replaces.
 
     Args:
-        strategy: One of these.
+        strategy: `"all"`, `"window"`, `"summarize"` or `"selective"`.
         max_messages: How many messages are shown beside the newest, the system prompt and the
-            summary; `None` for no such limit.
-        max_tokens: How many tokens these may have; `None` for no such limit. Counted is what is
-            said, called and returned, and not images, files and reasoning, which no two
-            providers count alike.
-        count_tokens: Counts the tokens of a text, such as a tokenizer's; by default one for
-            four characters. Each exchange is counted once.
+            summary; `None` for no limit.
+        max_tokens: How many tokens these messages may have; `None` for no limit. Text, calls and
+            results are counted; images, files and reasoning are not, since each provider counts
+            them in its own way.
+        count_tokens: Counts the tokens of a text; by default one for four characters. It is
+            called once for each message of an exchange.
 
     Attributes:
-        queue: Lets the runs of a conversation wait for one another.
+        strategy: The strategy.
+        queue: Runs the runs of one conversation one after the other.
 
     Raises:
         ConfigurationError: An argument is of the wrong type or size, or the strategy needs a
@@ -136,10 +141,10 @@ class Memory:
                 checked_count(name, limit)
         if (strategy == "all") != (max_messages is None and max_tokens is None):
             raise ConfigurationError(
-                'The strategy "all" shows everything and takes no limit; the others need '
-                "max_messages or max_tokens."
+                f'The strategy "all" takes no limit, the others need max_messages or max_tokens; '
+                f"these are {strategy!r}, {max_messages!r} and {max_tokens!r}."
             )
-        self._strategy: Strategy = strategy
+        self.strategy: Strategy = strategy
         self._max_messages = math.inf if max_messages is None else max_messages
         self._max_tokens = math.inf if max_tokens is None else max_tokens
         self._count_tokens = checked_function("count_tokens", count_tokens)
@@ -147,54 +152,54 @@ class Memory:
         self.queue = RunQueue()
 
     def conversation(self, conversation_id: str) -> StoredConversation:
-        """Return what is kept of a conversation; an unknown one is empty."""
+        """Return a conversation; an unknown one is empty."""
         kept = self._conversations.get(conversation_id, KeptConversation())
         return StoredConversation(tuple(each.messages for each in kept.exchanges), kept.summary)
 
     def forget(self, conversation_id: str) -> None:
-        """Forget a conversation, and what a run that goes on adds to it."""
+        """Forget a conversation, and the exchange of a run that is still going on."""
         self._conversations.pop(conversation_id, None)
 
     def export(self, conversation_id: str) -> str:
-        """Return a conversation as JSON, for `load`."""
+        """Return a conversation as JSON that `load` reads."""
         return msgspec.json.encode(self.conversation(conversation_id)).decode()
 
     def load(self, conversation_id: str, exported: str | bytes) -> None:
-        """Take over what `export` returned, in place of what is known of the conversation.
+        """Replace a conversation with one that `export` returned.
 
         Raises:
-            ConfigurationError: It is not what `export` returns.
+            ConfigurationError: `exported` is not what `export` returns.
         """
         stored = _read(exported)
         exchanges = (KeptExchange(each, self._count_tokens) for each in stored.exchanges)
         self._conversations[conversation_id] = KeptConversation(exchanges, stored.summary)
 
     def recall(self, conversation_id: str, new: Iterable[Message]) -> Recollection:
-        """Return what the model is shown before the new messages.
+        """Return what a run starts from.
 
         Args:
-            conversation_id: Whose.
-            new: What the user says now.
+            conversation_id: The id of the conversation.
+            new: The new messages of the user.
         """
         conversation = self._conversations.setdefault(conversation_id, KeptConversation())
         kept = conversation.exchanges
-        if self._strategy == "selective":
+        if self.strategy == "selective":
             shown, outgrown = most_relevant(kept, new, self._room(1)), kept[:0]
         else:
             first = len(kept) - self._newest_shown(kept)
-            shown, outgrown = kept[first:], kept[: first if self._strategy == "summarize" else 0]
+            shown, outgrown = kept[first:], kept[: first if self.strategy == "summarize" else 0]
         return Recollection(
             conversation, [each.messages for each in shown], [each.messages for each in outgrown]
         )
 
     def remember(self, recalled: Recollection, exchange: Exchange, summary: str) -> None:
-        """Keep an exchange that went well.
+        """Keep the exchange of a successful run.
 
         Args:
-            recalled: What it began with. It goes where this came from: a conversation that was
-                forgotten or replaced meanwhile stays so.
-            exchange: Its messages.
-            summary: What now stands for the exchanges that were outgrown.
+            recalled: What the run started from. The exchange goes to its conversation: one that
+                was forgotten or replaced meanwhile stays so.
+            exchange: The messages of the exchange.
+            summary: The summary that covers the outgrown exchanges.
         """
         conversation = recalled.conversation
         del conversation.exchanges[: len(recalled.outgrown)]
@@ -203,7 +208,7 @@ class Memory:
 
     def _newest_shown(self, kept: Sequence[KeptExchange]) -> int:
         fitting = newest_that_fit(kept, self._room(1))
-        if self._strategy == "summarize" and fitting < len(kept):
+        if self.strategy == "summarize" and fitting < len(kept):
             return newest_that_fit(kept, self._room(_SHOWN_BESIDE_SUMMARY))
         return fitting
 
@@ -215,14 +220,14 @@ def _read(exported: str | bytes) -> StoredConversation:
     try:
         data = exported.encode() if isinstance(exported, str) else bytes(memoryview(exported))
         if is_deeper(data, _JSON_DEPTH):
-            raise ConfigurationError("it is nested too deeply")
+            raise ConfigurationError(f"it is nested more than {_JSON_DEPTH} levels deep")
         stored = msgspec.json.decode(data, type=StoredConversation)
     except (*JSON_ERRORS, TypeError) as error:
-        raise ConfigurationError(f"This is no exported conversation: {error}.") from error
+        raise ConfigurationError(f"exported is not an exported conversation: {error}.") from error
     for number, exchange in enumerate(stored.exchanges):
         if not is_whole(exchange):
             raise ConfigurationError(
-                f"This is no exported conversation: exchange {number} is empty, or has a call "
-                "without its result or a result without its call."
+                f"exported is not an exported conversation: exchange {number} is empty, or has a "
+                "call without its result or a result without its call."
             )
     return stored

@@ -1,4 +1,4 @@
-"""An agent for models that cannot call tools: thoughts, actions and observations as text."""
+"""The agent for models without tool calls: thoughts, actions and observations are text."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from rxagents.core.messages import Message
 from rxagents.core.protocols import StreamingLLM
 from rxagents.core.response import Response
 from rxagents.core.tools import Tool, ToolLike
+from rxagents.core.usage import Usage
 from rxagents.operators.scan_steps import scan_steps
 from rxagents.parsing.react.labels import Label, LabelKind, LabelScanner
 
 STOP = "\nObservation:"
-"""Where the model has to wait for the tool."""
+"""The stop sequence: the model must not write what comes after it."""
 
 
 class ReActStep(Struct, frozen=True):
     """One step of a run.
 
     Attributes:
-        thought: What the model thought; may be empty.
-        action: The name of the tool that it called; empty for none.
-        arguments: What it called the tool with.
-        observation: What it was told then: the tool's result, or what to mend.
+        thought: The model's thought; may be empty.
+        action: The name of the tool that the model called; empty for none.
+        arguments: The arguments of the call.
+        observation: The tool's result, or the correction that the model got; may be empty.
     """
 
     thought: str = ""
@@ -41,24 +42,22 @@ class ReActStep(Struct, frozen=True):
 
 
 class ReActAgent(BaseAgent):
-    """Lets the model think, act and observe, in plain text, until it answers.
+    """An agent that has the model think, act and observe in plain text until it answers.
 
-    The text is parsed as it comes: a tool starts when the last bracket of its action has, and
+    The text is parsed while it arrives: a tool starts at the closing bracket of its action, and
     `Token` events say whether they belong to a thought, an action or the answer. An observation
-    that the model makes up is not read. A turn with neither action nor answer is told so.
+    that the model makes up is not read. A turn with neither an action nor an answer gets a
+    correction as its observation.
 
-    `AgentResult.trace` holds a `ReActStep` for each thought or action. What tools return is text
-    that others may have written: a model may follow instructions in it.
+    `AgentResult.trace` holds a `ReActStep` for each thought or action. Tool results are untrusted
+    text: a model may follow instructions in them.
 
     Args:
         llm: The model.
         tools: `rxagents.tool`s, or functions.
-        system_prompt: What the model is told before the protocol.
-        send_stop: Ask the provider to stop before an observation; `None` for models whose
-            `takes_stop` is true. The agent stops there in any case.
-        **options: `max_iterations`, `max_tool_calls`, `max_total_tokens`, `max_seconds`,
-            `tool_concurrency`, `start_tools`, `approve`, as `AgentOptions` has them, and
-            generation settings such as `temperature`.
+        send_stop: Ask the provider to stop before an observation; `None` asks the models whose
+            `takes_stop` is true. The agent stops reading there in any case.
+        **options: See `AgentOptions`. The protocol is appended to `system_prompt`.
 
     Raises:
         ConfigurationError: The model does not stream, or an argument is not usable.
@@ -69,53 +68,54 @@ class ReActAgent(BaseAgent):
         llm: StreamingLLM,
         tools: Sequence[ToolLike] = (),
         *,
-        system_prompt: str | None = None,
         send_stop: bool | None = None,
         **options: Unpack[AgentOptions],
     ) -> None:
-        super().__init__(llm, tools, system_prompt=system_prompt, **options)
+        super().__init__(llm, tools, **options)
         takes_stop = getattr(llm, "takes_stop", False) if send_stop is None else send_stop
         if takes_stop:
             given = self._settings.get("stop") or ()
             stops = [given] if isinstance(given, str) else list(given)
             self._settings["stop"] = [*stops, STOP]
 
-    def _begin(self, messages: tuple[Message, ...]) -> Run:
-        told = "".join(message.text + "\n\n" for message in self._system)
-        system = Message.system(told + protocol(self._tools))
-        return Run((system, *messages), self._tools, self._limits)
+    def new_run(self, messages: Sequence[Message], usage: Usage | None = None) -> Run:
+        """Return the state of a new run; its system message contains the protocol."""
+        prompt = "".join(message.text + "\n\n" for message in self._system)
+        system = Message.system(prompt + protocol(self._tools))
+        return Run((system, *messages), self._tools, self.limits, usage)
 
     def _turn(self, turn: Turn) -> Events:
         run = turn.run
-        chunks = self._llm.chat_stream(run.messages, **self._settings)
+        chunks = self.llm.chat_stream(run.messages, **self._settings)
         return chunks.pipe(
             rx_ops.do_action(turn.accumulate),
             scan_steps(run.tools),
             self._run_tools(run.tools),
-            to_events(turn, conclude),
+            to_events(turn),
         )
 
+    def _conclude(self, turn: Turn) -> Sequence[Answer]:
+        """Append the model's text, and the observation unless the model has answered.
 
-def conclude(turn: Turn) -> Iterator[Answer]:
-    """Take over what the model wrote, and tell it what it observes, unless it has answered.
-
-    A refusal is an answer, and so is what the provider's filter leaves: asking again would
-    bring the same.
-    """
-    run, response = turn.run, turn.end()
-    is_refused = bool(response.refusal) or response.finish_reason == "content_filter"
-    if is_refused and turn.answer is None and not turn.calls:
-        turn.answer = response.refusal
-        yield Answer(turn.answer)
-    run.messages.append(Message.assistant(_written(turn, response)))
-    run.trace += _steps(turn)
-    run.output = turn.answer
-    if turn.answer is None:
-        run.messages.append(Message.user(_observed(turn)))
+        A refusal is an answer, and so is what a content filter left: the same request would get
+        the same response.
+        """
+        run, response = turn.run, turn.finish()
+        last_events: tuple[Answer, ...] = ()
+        is_refused = bool(response.refusal) or response.finish_reason == "content_filter"
+        if is_refused and turn.answer is None and not turn.calls:
+            turn.answer = response.refusal
+            last_events = (Answer(turn.answer),)
+        run.messages.append(Message.assistant(_written(turn, response)))
+        run.trace += _steps(turn)
+        run.output = turn.answer
+        if turn.answer is None:
+            run.messages.append(Message.user(_observed(turn)))
+        return last_events
 
 
 def protocol(tools: tuple[Tool, ...]) -> str:
-    """Return what the model is told of the protocol; the same text for the same tools."""
+    """Return the protocol's instructions; the same text for the same tools."""
     return _PROTOCOL.format(tools="\n".join(map(_described, tools)) or "(none)")
 
 
@@ -148,7 +148,7 @@ def _described(tool: Tool) -> str:
 
 
 def _written(turn: Turn, response: Response) -> str:
-    """Return the turn in the protocol's own form, and nothing that was made up after it."""
+    """Return the turn in the protocol's form, without what the model made up after it."""
     if turn.answer is None and not turn.calls:
         return _up_to_observation(response.content) or "(nothing)"
     lines = [
@@ -161,14 +161,14 @@ def _written(turn: Turn, response: Response) -> str:
 
 
 def _up_to_observation(text: str) -> str:
-    """Return what the model may write of `text`, as it stands there."""
+    """Return `text` up to the first observation, unchanged."""
     scanner = LabelScanner()
-    read: list[str] = []
+    kept: list[str] = []
     for piece in (*scanner.feed(text), *scanner.flush()):
         if isinstance(piece, Label) and piece.kind is LabelKind.OBSERVATION:
             break
-        read.append(piece.text if isinstance(piece, Label) else piece)
-    return "".join(read).strip()
+        kept.append(piece.text if isinstance(piece, Label) else piece)
+    return "".join(kept).strip()
 
 
 def _observed(turn: Turn) -> str:

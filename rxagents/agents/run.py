@@ -1,4 +1,4 @@
-"""What one run of an agent has done so far."""
+"""Hold the state of one run: the messages, the counts, and the turn that is running."""
 
 from __future__ import annotations
 
@@ -24,29 +24,34 @@ from rxagents.core.usage import Usage, add_usage
 
 
 class Run:
-    """One run: the conversation, and what it has cost.
+    """The state of one run of an agent.
 
     Args:
-        messages: The conversation to go on with.
-        tools: What the model may call.
-        limits: How much it may do.
+        messages: The messages that the first turn sends.
+        tools: The tools that the model may call.
+        limits: The limits of the run.
+        usage: Tokens that were used before the first turn, such as a summary's.
 
     Attributes:
-        messages: The conversation so far.
+        messages: All messages so far, oldest first.
         output: The answer; `None` until there is one.
-        usage: Token counts over all turns.
+        usage: Token counts of all requests of the run.
         iterations: How many turns have begun.
-        finish_reason: Why the last turn ended.
-        trace: The steps, where the agent keeps them.
+        finish_reason: The finish reason of the last turn.
+        trace: The steps of the run, if the agent keeps them.
     """
 
     def __init__(
-        self, messages: Iterable[Message], tools: tuple[Tool, ...], limits: RunLimits
+        self,
+        messages: Iterable[Message],
+        tools: tuple[Tool, ...],
+        limits: RunLimits,
+        usage: Usage | None = None,
     ) -> None:
         self.messages = list(messages)
         self.tools = tools
         self.output: str | None = None
-        self.usage: Usage | None = None
+        self.usage = usage
         self.iterations = 0
         self.finish_reason = ""
         self.trace: list[object] = []
@@ -54,46 +59,47 @@ class Run:
         self._tool_calls = 0
 
     def begin_turn(self) -> Turn:
-        """Count a turn.
+        """Count a turn and return it.
 
         Raises:
-            AgentError: The limit of turns or of tokens is reached.
+            MaxIterationsError: All turns of the run are used.
+            RunLimitError: All tokens of the run are used.
         """
         limits = self.limits
         if self.iterations >= limits.iterations:
             raise MaxIterationsError(
-                f"The run has no answer after {limits.iterations} turns. Raise max_iterations, "
-                "or give the model an easier task or better tools."
+                f"The run has no answer after its {limits.iterations} turns. Raise "
+                "max_iterations, or give the model an easier task or better tools."
             )
         spent = 0 if self.usage is None else tokens_of(self.usage)
         if limits.tokens is not None and spent >= limits.tokens:
             raise RunLimitError(
-                f"The run has used {spent} of its {limits.tokens} tokens and has no answer. Raise "
+                f"The run has no answer and has used {spent} of its {limits.tokens} tokens. Raise "
                 "max_total_tokens."
             )
         self.iterations += 1
         return Turn(self)
 
     def count_tool_call(self, name: str) -> None:
-        """Count a call that is about to start.
+        """Count a tool call that is about to start.
 
         Raises:
-            RunLimitError: It is one too many.
+            RunLimitError: All tool calls of the run are used.
         """
         limit = self.limits.tool_calls
         if self._tool_calls == limit:
             raise RunLimitError(
-                f"The model calls {name!r}, and the run has made all of its {limit} tool calls. "
-                "Raise max_tool_calls."
+                f"The model called {name!r} after the run's {limit} tool calls. Raise "
+                "max_tool_calls."
             )
         self._tool_calls += 1
 
     def complete(self) -> Complete:
-        """Return the event of a run that went well."""
+        """Return the last event of a run that has its answer."""
         return Complete(self.output or "", self.usage, self.iterations, self.finish_reason)
 
     def result(self) -> AgentResult:
-        """Return the run as one value."""
+        """Return the finished run as one value."""
         return AgentResult(
             self.output or "",
             tuple(self.messages),
@@ -105,13 +111,13 @@ class Run:
 
 
 class Turn:
-    """One answer of the model, and what came of its calls.
+    """The state of one turn: one response of the model, and the tools that it called.
 
     Attributes:
-        run: The run that it belongs to.
-        steps: The thoughts, and the calls that have started, in their order.
-        results: How the calls ended, by their ids.
-        answer: What the text protocol marks as the answer; `None` if nothing.
+        run: The run that the turn belongs to.
+        steps: The thoughts and the calls that have started, in order.
+        results: How the calls ended, by call id.
+        answer: The answer in a text protocol; `None` while there is none.
     """
 
     def __init__(self, run: Run) -> None:
@@ -123,14 +129,14 @@ class Turn:
 
     @property
     def calls(self) -> list[ToolStart]:
-        """The calls that have started, in their order."""
+        """The calls that have started, in order."""
         return [step for step in self.steps if isinstance(step, ToolStart)]
 
     def accumulate(self, chunk: StreamChunk) -> None:
-        """Take in some of the model's answer.
+        """Add a chunk to the turn's response.
 
         Raises:
-            ConfigurationError: It is no chunk.
+            ConfigurationError: The model streamed something else than a `StreamChunk`.
         """
         if type(chunk) is not StreamChunk:
             raise ConfigurationError(
@@ -139,10 +145,10 @@ class Turn:
         self._response.add(chunk)
 
     def note(self, event: StreamEvent) -> None:
-        """Take in an event.
+        """Note an event that the end of the turn depends on.
 
         Raises:
-            RunLimitError: It starts one tool too many.
+            RunLimitError: The event starts one tool too many.
         """
         match event:
             case Thought():
@@ -159,8 +165,8 @@ class Turn:
                 self.results.clear()
                 self.answer = None
 
-    def end(self) -> Response:
-        """Let the run take over what the turn has cost, and return the model's answer."""
+    def finish(self) -> Response:
+        """Add the turn's usage to the run, and return the model's response."""
         response = self._response.response()
         self.run.usage = add_usage(self.run.usage, response.usage)
         self.run.finish_reason = response.finish_reason
@@ -168,7 +174,7 @@ class Turn:
 
 
 def tokens_of(usage: Usage) -> int:
-    """Return the provider's total, or else what it told of input and output together."""
+    """Return the provider's total, or the sum of its input and output counts."""
     if usage.total_tokens is not None:
         return usage.total_tokens
     return (usage.input_tokens or 0) + (usage.output_tokens or 0)

@@ -1,4 +1,22 @@
-"""The loop that all agents share: turn after turn, until there is an answer."""
+"""The loop over a run's stages, and the operator that turns a turn's chunks into events.
+
+Theory of operation. A run is a sequence of stages, each an Observable: the turns of the model,
+before them perhaps a summary of the conversation, and at the end the `Complete` event. A
+generator makes each stage when the one before has completed, and `concat_with_iterable` joins
+them; `defer` (in the agents) makes a new generator for each subscription.
+
+- No recursion. Measured with reactivex 6.1: `expand` over synchronous turns fails at 324 levels,
+  a recursive `flat_map` at 450, and a recursive `concat(turn, defer(next))` costs O(depth) for
+  each element and hangs at 900. The generator costs the same for each turn (63 us at 5,000 turns),
+  and `dispose` ends the turn that is running.
+- What must happen between two turns (limits, the messages of the turn that ended) is plain code
+  in the generator. It runs when the turn's stream has completed, so when all its tools have ended.
+  An exception in it becomes the run's `on_error`.
+- All stages stand in one flat `concat`. A `concat` inside a `concat`, a `flat_map` over a run or a
+  `do_action` on a whole run would cost every token one more call.
+- `to_events` maps and notes in one operator: split in three operators it cost 0.5 us more a token.
+  A chunk of text takes the first branches and makes no call but `emit`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +26,7 @@ from typing import TypeAlias
 import reactivex as rx
 from reactivex import Observable, abc
 
-from rxagents.agents.run import Run, Turn
+from rxagents.agents.run import Turn
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import AgentError, RunLimitError
 from rxagents.core.events import ErrorEvent, ErrorInfo, Reasoning, Reset, StreamEvent, Token
@@ -17,42 +35,27 @@ from rxagents.runtime.timed_scope import TimedScope, timed
 Events: TypeAlias = Observable[StreamEvent]
 
 
-def run_turns(run: Run, turn: Callable[[Turn], Events], first: Events | None = None) -> Events:
-    """Concatenate turns until the run has its output, and complete it.
-
-    A generator makes each turn when the one before has completed: no recursion, and a turn
-    costs the same however many came before.
+def run_stages(stages: Iterable[Events], seconds: float | None) -> Events:
+    """Concatenate the stages of a run.
 
     Args:
-        run: A new run.
-        turn: Makes the stream of one turn's events.
-        first: What comes before the turns.
+        stages: Makes each stage when the one before has completed.
+        seconds: How long all stages together may take; `None` for no limit.
 
     Returns:
-        The run's events; a run that fails ends with an `ErrorEvent` and then its error.
+        The run's events; a run that fails emits an `ErrorEvent` before `on_error`.
     """
-
-    def turns() -> Iterator[Events]:
-        if first is not None:
-            yield first
-        while run.output is None:
-            yield turn(run.begin_turn())
-        yield rx.just(run.complete())
-
-    return _framed(rx.concat_with_iterable(turns()), run.limits.seconds)
+    return _with_deadline(rx.concat_with_iterable(stages), seconds)
 
 
-def to_events(
-    turn: Turn, conclude: Callable[[Turn], Iterable[StreamEvent]]
-) -> Callable[[Observable[StreamChunk | StreamEvent]], Events]:
-    """Make tokens of chunks, note what the run needs to go on, and conclude the turn.
+def to_events(turn: Turn) -> Callable[[Observable[StreamChunk | StreamEvent]], Events]:
+    """Map chunks to events, and note in `turn` the events that its end depends on.
 
     Args:
-        turn: Takes the events.
-        conclude: Called when the turn is over; what it returns are its last events.
+        turn: The turn that the chunks belong to.
 
     Returns:
-        An operator that fails where a limit is reached, and with what `conclude` raises.
+        An operator that fails when a limit of the run is reached.
     """
 
     def to_events_(source: Observable[StreamChunk | StreamEvent]) -> Events:
@@ -80,17 +83,9 @@ def to_events(
                     return
                 emit(event)
 
-            def on_completed() -> None:
-                try:
-                    events = tuple(conclude(turn))
-                except AgentError as error:
-                    observer.on_error(error)
-                    return
-                for event in events:
-                    emit(event)
-                observer.on_completed()
-
-            return source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler)
+            return source.subscribe(
+                on_next, observer.on_error, observer.on_completed, scheduler=scheduler
+            )
 
         return Observable(subscribe)
 
@@ -109,11 +104,8 @@ def _events_of(chunk: StreamChunk) -> Iterator[StreamEvent]:
             yield Token(chunk.refusal, "refusal", chunk.timestamp)
 
 
-def _framed(source: Events, seconds: float | None) -> Events:
-    """Begin on the loop, and not inside of `subscribe`; end after `seconds`; tell errors twice.
-
-    The `ErrorEvent` before the error is for logs of events.
-    """
+def _with_deadline(source: Events, seconds: float | None) -> Events:
+    """Start on the next loop turn; fail after `seconds`; emit `ErrorEvent` before `on_error`."""
 
     def subscribe(observer: abc.ObserverBase[StreamEvent], scope: TimedScope) -> None:
         def begin() -> None:
@@ -125,7 +117,9 @@ def _framed(source: Events, seconds: float | None) -> Events:
 
         def expire() -> None:
             scope.dispose()
-            fail(RunLimitError(f"The run has taken its {seconds} seconds. Raise max_seconds."))
+            fail(
+                RunLimitError(f"The run took longer than its {seconds} seconds. Raise max_seconds.")
+            )
 
         scope.timer(begin).start(0)
         if seconds is not None:

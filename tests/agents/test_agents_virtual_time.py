@@ -136,7 +136,7 @@ def test_max_seconds_ends_a_run_at_its_moment(agent: AgentKind, seconds: float) 
     made = agent.make(llm, [tools.taking("a", 90)], max_seconds=seconds, max_iterations=99)
     marks = run(made)
     assert [time for time, _ in marks[-2:]] == [200 + seconds] * 2
-    assert marks[-2][1].startswith("error The run has taken")
+    assert marks[-2][1].startswith("error The run took longer")
     assert marks[-1][1] == f"# {RunLimitError.__name__}"
     assert not [mark for _, mark in marks if mark.startswith("complete")]
 

@@ -93,7 +93,7 @@ def test_the_time_of_a_summary_is_the_runs_own() -> None:
     noted.ask("B")
     noted.scheduler.start()
     assert noted.notes[-1][0] == 60
-    assert noted.notes[-1][1].startswith("B: error The run has taken its 60 seconds")
+    assert noted.notes[-1][1].startswith("B: error The run took longer than its 60 seconds")
     assert len(memory.conversation("default").exchanges) == 1
 
 

@@ -86,7 +86,7 @@ async def test_an_exchange_is_sent_back_from_an_exported_conversation_too(wire: 
         await it.agent.run(Message.user("How is Oslo?", PICTURE))
         memory.load("default", it.kept)
         await it.agent.run("How cold?")
-        later = ConversationalAgent(it.agent._llm, [weather], memory=memory)
+        later = ConversationalAgent(it.agent.agent.llm, [weather], memory=memory)
         await later.run("How cold?")
         assert it.server.requests[-1].json() == it.server.requests[-2].json()
 
@@ -117,7 +117,7 @@ async def test_the_system_prompt_is_the_agents_and_never_part_of_what_is_kept(
     async with conversing(wire, "Yes.", memory=memory, system_prompt="Be brief.") as it:
         await it.agent.run("one")
         assert system_of(it.last) == ["Be brief."]
-        other = ConversationalAgent(it.agent._llm, memory=memory, system_prompt="Be kind.")
+        other = ConversationalAgent(it.agent.agent.llm, memory=memory, system_prompt="Be kind.")
         await other.run("two")
         assert system_of(it.last) == ["Be kind."]
         assert said(it.last) == ["one", "Yes.", "two"]
@@ -128,7 +128,7 @@ async def test_the_system_prompt_is_the_agents_and_never_part_of_what_is_kept(
 async def test_two_agents_may_share_a_memory(wire: SpokenWire) -> None:
     memory = Memory()
     async with conversing(wire, "Yes.", memory=memory) as it:
-        other = ConversationalAgent(it.agent._llm, memory=memory)
+        other = ConversationalAgent(it.agent.agent.llm, memory=memory)
         await asyncio.gather(it.agent.run("one"), other.run("two"))
         assert said(it.last) == ["one", "Yes.", "two"]
 

@@ -1,0 +1,162 @@
+"""Conversations with any agent: its runs queue, start from memory, and are remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import reactivex as rx
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+from rxagents.agents.agent import BaseAgent
+from rxagents.agents.event_agent import AgentOfMessages, EventAgent
+from rxagents.agents.memory import Memory
+from rxagents.agents.run import Run
+from rxagents.agents.summary import Summary
+from rxagents.agents.turns import Events, run_stages
+from rxagents.core.conversation import to_messages
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.events import StreamEvent
+from rxagents.core.messages import Message
+from rxagents.core.protocols import AgentResult, Messages, StreamingLLM
+from rxagents.runtime.last_value import last_value
+
+
+class Conversation:
+    """Gives an agent a memory of its conversations.
+
+    Each conversation has an id. Its runs go one after the other, in the order of their
+    subscriptions; the runs of different conversations go side by side. The time in which a run
+    waits for another does not count for its `max_seconds`.
+
+    A run is remembered when its `Complete` is emitted. Memory stays unchanged if the run fails, is
+    disposed, or has no answer (the text is empty, or a content filter withheld it).
+
+    The agent may be one of this package, or any object whose `run_stream(messages)` returns an
+    Observable of `StreamEvent`s. For the first kind memory keeps all messages of a run, with the
+    data that the provider wants back. For the second it keeps what the events say: the calls with
+    their results, and the answer.
+
+    Args:
+        agent: The agent.
+        memory: What is kept, and how much of it the agent is shown; by default everything. Several
+            conversations may share one memory.
+        llm: The model that writes summaries; by default the agent's. The usage of a summary counts
+            as the run's.
+
+    Attributes:
+        agent: The agent.
+        memory: The memory.
+
+    Raises:
+        ConfigurationError: An argument is not usable, or `memory` summarizes and there is no model
+            for it.
+    """
+
+    def __init__(
+        self,
+        agent: AgentOfMessages,
+        *,
+        memory: Memory | None = None,
+        llm: StreamingLLM | None = None,
+    ) -> None:
+        if not callable(getattr(agent, "run_stream", None)):
+            raise ConfigurationError(
+                f"agent must have run_stream(messages); {type(agent).__name__} has none."
+            )
+        if memory is not None and not isinstance(memory, Memory):
+            raise ConfigurationError(
+                f"memory must be an rxagents.Memory, not {type(memory).__name__}."
+            )
+        if llm is not None and not callable(getattr(llm, "chat_stream", None)):
+            raise ConfigurationError(
+                f"llm must be a model that streams, with chat_stream; {type(llm).__name__} has "
+                "none."
+            )
+        self.agent = agent
+        self.memory = Memory() if memory is None else memory
+        self._agent = agent if isinstance(agent, BaseAgent) else EventAgent(agent)
+        self._llm = self._agent.llm if llm is None else llm
+        if self._llm is None and self.memory.strategy == "summarize":
+            raise ConfigurationError(
+                'The memory\'s strategy "summarize" needs a model, and which one '
+                f"{type(agent).__name__} uses is not known: give Conversation an llm."
+            )
+
+    def run_stream(
+        self, task: Messages, conversation_id: str = "default"
+    ) -> Observable[StreamEvent]:
+        """Run the agent in a conversation and stream its events.
+
+        Args:
+            task: What the user says: a `str`, a `Message`, a role/content dict, or a sequence of
+                these.
+            conversation_id: The id of the conversation.
+
+        Returns:
+            A cold stream; each subscription is a run of its own. Its last event is `Complete`,
+            or an `ErrorEvent` before `on_error`.
+
+        Raises:
+            ConfigurationError: An argument cannot be read.
+        """
+        return self._events(to_messages(task), _checked_id(conversation_id))
+
+    async def run(self, task: Messages, conversation_id: str = "default") -> AgentResult:
+        """Run the agent in a conversation and return its result; see `run_stream`.
+
+        Raises:
+            RxAgentsError: The run failed.
+        """
+        results: list[AgentResult] = []
+        events = self._events(
+            to_messages(task),
+            _checked_id(conversation_id),
+            lambda run: results.append(run.result()),
+        )
+        await last_value(events)
+        return results[0]
+
+    def _events(
+        self,
+        new: tuple[Message, ...],
+        conversation_id: str,
+        on_result: Callable[[Run], None] = lambda _: None,
+    ) -> Events:
+        """Queue, recall and summarize, run, remember."""
+        memory, agent, llm = self.memory, self._agent, self._llm
+
+        def stages() -> Iterator[Events]:
+            recalled = memory.recall(conversation_id, new)
+            summary = Summary(recalled.conversation.summary)
+            if recalled.outgrown and llm is not None:
+                yield summary.extend(llm, recalled.outgrown)
+            run = agent.new_run((*summary.messages, *recalled.messages, *new), summary.usage)
+            start = len(run.messages) - len(new)
+            yield from agent.turns(run)
+
+            def remember(_: StreamEvent) -> None:
+                if _has_answer(run):
+                    memory.remember(recalled, tuple(run.messages[start:]), summary.text)
+                on_result(run)
+
+            yield rx.just(run.complete()).pipe(rx_ops.do_action(remember))
+
+        run_once = rx.defer(lambda _: run_stages(stages(), agent.limits.seconds))
+        return memory.queue.queued(conversation_id, run_once)
+
+
+def _has_answer(run: Run) -> bool:
+    """Return whether the run has an answer that can be sent back.
+
+    A content filter that stopped this question would stop all later runs of the conversation.
+    """
+    return bool(run.output) and run.finish_reason != "content_filter"
+
+
+def _checked_id(conversation_id: str) -> str:
+    if not isinstance(conversation_id, str):
+        raise ConfigurationError(
+            f"conversation_id must be a str, not {type(conversation_id).__name__}."
+        )
+    return conversation_id

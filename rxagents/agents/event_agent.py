@@ -1,0 +1,137 @@
+"""Run a user's own agent, which has nothing but `run_stream`, as the agents of this package run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+from rxagents.agents.limits import RunLimits
+from rxagents.agents.run import Run
+from rxagents.agents.turns import Events
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.events import (
+    Answer,
+    Complete,
+    ErrorEvent,
+    Reset,
+    StreamEvent,
+    ToolEnd,
+    ToolStart,
+)
+from rxagents.core.messages import Message, ToolCall
+from rxagents.core.protocols import Messages
+from rxagents.core.usage import Usage, add_usage
+
+
+class AgentOfMessages(Protocol):
+    """An agent whose task may be a conversation."""
+
+    def run_stream(self, task: Messages, /) -> Observable[StreamEvent]:
+        """Run the agent and stream its events; cold."""
+        ...
+
+
+class EventAgent:
+    """Folds the events of a user's own agent into a `Run`.
+
+    The run's messages are what the events say: each call that has ended, its result, and the
+    answer. Text that the agent wrote between the calls is not kept. The agent has its own system
+    prompt and limits.
+
+    Args:
+        agent: The user's agent.
+
+    Attributes:
+        llm: `None`: what model the agent uses is not known.
+        limits: No limits.
+    """
+
+    def __init__(self, agent: AgentOfMessages) -> None:
+        self._agent = agent
+        self.llm = None
+        self.limits = RunLimits()
+
+    def new_run(self, messages: Sequence[Message], usage: Usage | None = None) -> Run:
+        """Return the state of a new run; see `BaseAgent.new_run`."""
+        return Run(messages, (), self.limits, usage)
+
+    def turns(self, run: Run) -> Iterator[Events]:
+        """Yield the agent's events, without its `Complete` or `ErrorEvent`.
+
+        The caller emits its own `Complete`, which counts the usage of a summary too; `run_stages`
+        emits the `ErrorEvent` of every error.
+        """
+        fold = _Fold(run)
+        events = self._agent.run_stream(tuple(run.messages))
+        if not isinstance(events, Observable):
+            raise ConfigurationError(
+                f"{type(self._agent).__name__}.run_stream must return an Observable, not "
+                f"{type(events).__name__}. rxagents.from_aiter makes one of an async iterator."
+            )
+        yield events.pipe(
+            rx_ops.do_action(fold.add, on_completed=fold.finish),
+            rx_ops.filter(lambda event: not isinstance(event, Complete | ErrorEvent)),
+        )
+
+
+class _Fold:
+    """Adds the events of one stream to a run."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._started: dict[str, ToolStart] = {}
+        self._error: ErrorEvent | None = None
+
+    def add(self, event: StreamEvent) -> None:
+        """Add what an event says.
+
+        Raises:
+            ConfigurationError: The agent emitted something else than a `StreamEvent`.
+        """
+        run = self._run
+        match event:
+            case ToolStart():
+                self._started[event.call_id] = event
+            case ToolEnd():
+                start = self._started.pop(event.call_id, None)
+                run.messages += _call_and_result(start, event)
+            case Answer():
+                run.output = event.content
+            case Complete():
+                run.output = event.content or run.output
+                run.usage = add_usage(run.usage, event.usage)
+                run.iterations = event.iterations
+                run.finish_reason = event.finish_reason
+            case ErrorEvent():
+                self._error = event
+            case Reset():
+                run.output = None  # a call that has ended stays: its tool has run
+            case _ if not isinstance(event, StreamEvent):
+                raise ConfigurationError(
+                    f"An agent must emit StreamEvents, not {type(event).__name__}."
+                )
+
+    def finish(self) -> None:
+        """Append the answer.
+
+        Raises:
+            RxAgentsError: The last event was an `ErrorEvent`, and the stream completed after it.
+        """
+        if self._error is not None:
+            raise self._error.error.exception()
+        if self._run.output:
+            self._run.messages.append(Message.assistant(self._run.output))
+
+
+def _call_and_result(start: ToolStart | None, end: ToolEnd) -> tuple[Message, Message]:
+    arguments = msgspec.json.encode(start.arguments).decode() if start else "{}"
+    call = ToolCall(end.call_id, end.name, arguments)
+    failed = end.error is not None
+    return (
+        Message.assistant(call),
+        Message.tool(end.call_id, end.result, name=end.name, is_error=failed),
+    )
