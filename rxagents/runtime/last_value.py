@@ -21,7 +21,7 @@ async def last_value(
     It buffers nothing. When it returns, raises or is cancelled, no task of the source is left.
 
     Args:
-        source: What to subscribe to.
+        source: The Observable to subscribe to.
         on_next: Called with each value.
 
     Returns:

@@ -66,13 +66,13 @@ def as_exception(error: BaseException) -> Exception:
     """Return `error` as an `Exception` that `on_error` may carry.
 
     `SystemExit`, `KeyboardInterrupt`, `CancelledError` and `StopIteration` would end more than the
-    stream: they become the cause of an `RxAgentsError`.
+    stream. They become the cause of an `RxAgentsError`.
     """
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     stopped = RxAgentsError(
-        f"The code behind the stream ended itself with {type(error).__name__}. Raise an Exception "
-        "instead."
+        f"The code behind the stream raised {type(error).__name__}, which a stream cannot deliver. "
+        "Raise an Exception instead."
     )
     stopped.__cause__ = error
     return stopped

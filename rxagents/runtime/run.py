@@ -23,7 +23,7 @@ def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> 
     the subscription and raises `KeyboardInterrupt`.
 
     Args:
-        source: What to subscribe to.
+        source: The Observable to subscribe to.
         on_next: Called with each value, such as `print`.
 
     Returns:

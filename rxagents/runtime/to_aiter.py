@@ -61,7 +61,7 @@ class Reading(AsyncIterator[T]):
     def __init__(self, capacity: int, overflow: Overflow) -> None:
         self._bridge = Bridge(asyncio.get_running_loop(), self._end)
         self._buffer: Buffer[T] = buffer_for(
-            overflow, capacity, self._bridge.gate, self._fall_behind
+            overflow, capacity, self._bridge.gate, self._on_overflow
         )
         self._queue, self._low = self._buffer.queue, self._buffer.low
         self._gate = self._bridge.gate
@@ -104,7 +104,7 @@ class Reading(AsyncIterator[T]):
     async def _wait(self) -> None:
         if self._waiting:
             raise ConfigurationError(
-                "Two tasks read from one to_aiter at a time. Enter one to_aiter for each task."
+                "Two tasks read from one to_aiter at the same time. Enter one for each task."
             )
         self._waiting = True
         self._buffer.waiter = waiter = asyncio.get_running_loop().create_future()
@@ -114,7 +114,7 @@ class Reading(AsyncIterator[T]):
             self._waiting = False
             self._buffer.waiter = None
 
-    def _fall_behind(self, error: Exception) -> None:
+    def _on_overflow(self, error: Exception) -> None:
         self._end(error)
         self._subscription.dispose()
 

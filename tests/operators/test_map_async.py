@@ -130,7 +130,7 @@ def test_a_function_that_cancels_itself_fails_the_stream() -> None:
 
     (error,) = seen_of(rx.of("a").pipe(ops.map_async(work)))
     assert type(error) is rxagents.RxAgentsError
-    assert "ended itself with CancelledError" in str(error)
+    assert "raised CancelledError, which a stream cannot deliver" in str(error)
 
 
 @pytest.mark.parametrize("leave", ["here", "in a thread"])

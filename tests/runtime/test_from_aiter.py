@@ -1,4 +1,4 @@
-"""The bridge from asynchronous iterables to Observables."""
+"""Make Observables of asynchronous iterables."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ async def record(source: Any) -> list[Any]:
         over.set()
 
     source.subscribe(notes.append, end, lambda: end("completed"))
-    assert notes == [], "nothing is told inside subscribe"
+    assert notes == [], "something was emitted inside subscribe"
     await over.wait()
     return notes
 
 
-async def test_items_then_completion_for_each_subscription() -> None:
+async def test_each_subscription_iterates_anew() -> None:
     source = from_aiter(three)
     assert await record(source) == [0, 1, 2, "completed"]
     assert await record(source) == [0, 1, 2, "completed"]
 
 
-async def test_an_exception_of_the_iterable_is_the_error() -> None:
+async def test_iterables_exception_fails_the_stream() -> None:
     async def broken() -> AsyncIterator[int]:
         yield 1
         raise KeyError("mine")
@@ -47,7 +47,7 @@ async def test_an_exception_of_the_iterable_is_the_error() -> None:
     assert (first, type(error)) == (1, KeyError)
 
 
-async def test_retry_asks_for_a_new_iterable() -> None:
+async def test_retry_makes_a_new_iterable() -> None:
     attempts = 0
 
     async def second_time() -> AsyncIterator[int]:
@@ -75,7 +75,7 @@ async def test_take_closes_the_iterable() -> None:
     await closed.wait()
 
 
-async def test_a_failure_after_dispose_reaches_the_loops_handler(
+async def test_clean_up_failure_is_reported(
     loop_errors: list[Exception],
 ) -> None:
     async def stubborn() -> AsyncIterator[int]:
@@ -95,17 +95,17 @@ async def test_a_failure_after_dispose_reaches_the_loops_handler(
     loop_errors.clear()
 
 
-def test_an_iterable_in_place_of_its_maker_is_refused() -> None:
+def test_iterable_instead_of_factory_is_refused() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="lambda"):
         from_aiter(three())  # type: ignore[arg-type]  # what the test is about
 
 
-async def test_a_maker_of_something_else_fails_the_stream() -> None:
+async def test_factory_of_a_list_fails() -> None:
     (error,) = await record(from_aiter(lambda: [1]))  # type: ignore[arg-type, return-value]
     assert isinstance(error, rxagents.ConfigurationError)
 
 
-async def test_what_a_consumer_raises_after_it_disposed_is_still_reported(
+async def test_consumer_error_after_dispose_is_reported(
     loop_errors: list[Exception],
 ) -> None:
     closed = asyncio.Event()

@@ -1,4 +1,4 @@
-"""A recorded stream, played again."""
+"""Play recorded streams again: times, ends, errors and files."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def record(path: Path, *messages: Any, disposed: float = 5000) -> None:
-    """Record a hot source that is subscribed to at 200."""
+    """Record a hot source, from time 200 to its end or to `disposed`."""
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(*messages)
     scheduler.start(lambda: source.pipe(ops.record(path)), disposed=disposed)
@@ -57,7 +57,7 @@ def record(path: Path, *messages: Any, disposed: float = 5000) -> None:
 def play(
     path: Path, kind: Any = object, *, speed: float = 1.0, disposed: float = 100_000.5
 ) -> list[Any]:
-    """Return what a subscriber sees who comes at 200."""
+    """Return what a subscriber gets that subscribes at time 200."""
     scheduler = TestScheduler()
     observer: Any = scheduler.start(
         lambda: rxagents.from_recording(path, kind, speed=speed), disposed=disposed
@@ -70,7 +70,7 @@ def play(
 MESSAGES = [on_next(210, "a"), on_next(230, "b"), on_next(230, "c"), on_completed(240)]
 
 
-def test_items_come_at_their_times_and_so_does_the_end(path: Path) -> None:
+def test_items_and_end_keep_their_times(path: Path) -> None:
     record(path, *MESSAGES)
     assert play(path) == MESSAGES
 
@@ -87,14 +87,14 @@ def test_speed_divides_the_times(path: Path) -> None:
     assert [message.time for message in play(path, speed=math.inf)] == [200] * 4
 
 
-async def test_nothing_comes_inside_subscribe(path: Path) -> None:
+async def test_nothing_is_emitted_inside_subscribe(path: Path) -> None:
     record(path, on_next(200, "a"), on_completed(201))
     seen = Seen(rxagents.from_recording(path, str, speed=math.inf))
     assert seen.notes == []
     await seen.over.wait()
 
 
-def test_an_error_has_its_type_and_message_again(path: Path) -> None:
+def test_recorded_error_keeps_type_and_fields(path: Path) -> None:
     failure = RateLimitError("slow down", provider="any", status=429, retryable=True)
     record(path, on_next(210, "a"), on_error(220, failure))
     item, end = play(path)
@@ -110,14 +110,14 @@ def test_an_error_has_its_type_and_message_again(path: Path) -> None:
     )
 
 
-def test_an_error_that_is_not_the_librarys_keeps_its_name(path: Path) -> None:
+def test_foreign_error_keeps_its_name(path: Path) -> None:
     record(path, on_error(220, OSError("cut")))
     (end,) = play(path)
     assert type(end.value.exception) is rxagents.RxAgentsError
     assert str(end.value.exception) == "OSError: cut"
 
 
-def test_a_recording_that_was_disposed_is_truncated(path: Path) -> None:
+def test_disposed_recording_is_truncated(path: Path) -> None:
     record(path, *MESSAGES, disposed=220)
     item, end = play(path)
     assert item == on_next(210, "a")
@@ -139,7 +139,7 @@ def test_a_recording_that_was_disposed_is_truncated(path: Path) -> None:
         "\udcff",
     ],
 )
-def test_a_line_that_cannot_be_read_is_named(path: Path, line: str) -> None:
+def test_error_names_the_unreadable_line(path: Path, line: str) -> None:
     text = '{"at": 1, "item": "a"}\n' + line + '\n{"at": 2, "completed": true}\n'
     path.write_bytes(text.encode(errors="surrogateescape"))
     item, end = play(path, str)
@@ -148,7 +148,7 @@ def test_a_line_that_cannot_be_read_is_named(path: Path, line: str) -> None:
     assert "Line 2" in str(end.value.exception)
 
 
-def test_what_a_reset_carries_is_an_error_again_or_the_line_is_named(path: Path) -> None:
+def test_reset_reason_is_restored_or_refused(path: Path) -> None:
     record(path, on_next(210, StreamChunk.reset(OSError("cut"))), on_completed(211))
     chunk, _ = play(path, StreamChunk)
     assert chunk.value.value.metadata["reset"] == ErrorInfo("OSError", "cut")
@@ -158,17 +158,15 @@ def test_what_a_reset_carries_is_an_error_again_or_the_line_is_named(path: Path)
 
 
 @given(disposed=st.integers(200, 250))
-def test_after_dispose_nothing_comes_and_the_file_is_closed(
-    tmp_path_factory: pytest.TempPathFactory, disposed: int
-) -> None:
+def test_dispose_closes_the_file(tmp_path_factory: pytest.TempPathFactory, disposed: int) -> None:
     path = tmp_path_factory.mktemp("recordings") / "stream.jsonl"
     record(path, *MESSAGES)
     seen = play(path, disposed=disposed + 0.5)
     assert seen == [message for message in MESSAGES if message.time <= disposed]
-    gc.collect()  # a file left open would be a warning, and so an error
+    gc.collect()  # a file left open gives a warning, which is an error here
 
 
-def test_each_subscription_plays_from_the_beginning(path: Path) -> None:
+def test_each_subscription_plays_from_start(path: Path) -> None:
     record(path, *MESSAGES)
     scheduler = TestScheduler()
     player = rxagents.from_recording(path, str)
@@ -182,7 +180,7 @@ def test_each_subscription_plays_from_the_beginning(path: Path) -> None:
     assert [message.time for message in observers[1].messages] == [225, 245, 245, 255]
 
 
-async def test_a_reader_that_has_enough_stops_the_player_and_moves_no_later_time(
+async def test_slow_reader_moves_no_later_item(
     path: Path,
 ) -> None:
     record(path, *(on_next(201 + n, n) for n in range(100)), on_completed(400))
@@ -193,7 +191,7 @@ async def test_a_reader_that_has_enough_stops_the_player_and_moves_no_later_time
         assert asyncio.get_running_loop().time() == pytest.approx(200)
 
 
-async def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_another(
+async def test_dispose_from_another_thread_stops_playing(
     path: Path,
 ) -> None:
     record(path, *MESSAGES)
@@ -207,7 +205,7 @@ async def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_an
     gc.collect()
 
 
-async def test_dispose_within_on_next_stops_a_burst(path: Path) -> None:
+async def test_dispose_in_on_next_stops_burst(path: Path) -> None:
     record(path, *MESSAGES)
     out: list[str] = []
 
@@ -221,9 +219,7 @@ async def test_dispose_within_on_next_stops_a_burst(path: Path) -> None:
     assert out == ["a"]
 
 
-async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
-    path: Path, loop_errors: list[Exception]
-) -> None:
+async def test_subscriber_error_is_reported_once(path: Path, loop_errors: list[Exception]) -> None:
     record(path, *MESSAGES)
     failure = LookupError("the screen is gone")
     notes: list[Any] = []
@@ -240,7 +236,7 @@ async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
     loop_errors.clear()
 
 
-def test_run_raises_what_its_callback_raised(path: Path) -> None:
+def test_run_raises_callbacks_error(path: Path) -> None:
     record(path, *MESSAGES)
 
     def fail(_: str) -> None:
@@ -251,15 +247,13 @@ def test_run_raises_what_its_callback_raised(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "missing.jsonl", "nul\0.jsonl"])
-def test_a_file_that_cannot_be_read_is_a_typed_error(tmp_path: Path, name: str) -> None:
+def test_unreadable_file_is_a_configuration_error(tmp_path: Path, name: str) -> None:
     (end,) = play(tmp_path / name)
     assert isinstance(end.value.exception, rxagents.ConfigurationError)
     assert "cannot be read" in str(end.value.exception)
 
 
-def test_a_disk_that_fails_later_is_a_typed_error(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_later_disk_failure_is_typed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Failing:
         def __iter__(self) -> Any:
             yield b'{"at": 1, "item": "a"}\n'
@@ -275,24 +269,24 @@ def test_a_disk_that_fails_later_is_a_typed_error(
 
 
 @pytest.mark.parametrize("speed", [0, -1, True, "1", None, math.nan])
-def test_a_speed_that_is_no_number_above_zero_is_refused_at_once(path: Path, speed: Any) -> None:
+def test_speed_must_be_above_zero(path: Path, speed: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="speed"):
         rxagents.from_recording(path, str, speed=speed)
 
 
 @pytest.mark.parametrize("wrong", [None, 7, True, b"file"])
-def test_what_is_no_path_is_refused_at_once(wrong: Any) -> None:
+def test_path_must_be_a_path(wrong: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="path"):
         rxagents.from_recording(wrong, str)
 
 
 @pytest.mark.parametrize("wrong", [StreamChunk | Usage, "chunk of a kind", "Missing", 7])
-def test_a_type_that_cannot_be_read_is_refused_at_once(path: Path, wrong: Any) -> None:
+def test_unsupported_type_is_refused_at_once(path: Path, wrong: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError):
         rxagents.from_recording(path, wrong)
 
 
-def test_without_a_loop_the_error_names_run(path: Path) -> None:
+def test_error_without_loop_names_run(path: Path) -> None:
     record(path, *MESSAGES)
     errors: list[Exception] = []
     rxagents.from_recording(path, str).subscribe(on_error=errors.append)
@@ -300,7 +294,7 @@ def test_without_a_loop_the_error_names_run(path: Path) -> None:
         raise errors[0]
 
 
-def test_played_chunks_can_be_joined_as_those_of_the_provider_can(path: Path) -> None:
+def test_played_chunks_can_be_coalesced(path: Path) -> None:
     metadata = {"model": "any"}
     chunks = [StreamChunk(text, n, metadata=metadata) for n, text in enumerate("abc")]
     record(path, *(on_next(210, chunk) for chunk in chunks), on_completed(211))
@@ -311,7 +305,7 @@ def test_played_chunks_can_be_joined_as_those_of_the_provider_can(path: Path) ->
 
 
 class Recordings:
-    """Random items at random times, and how the stream ends."""
+    """Strategies for random items and ends of a stream."""
 
     events = st.one_of(
         st.builds(Token, st.text(max_size=5), st.text(max_size=3), st.floats(0, 1e10)),
@@ -336,7 +330,7 @@ class Recordings:
     end=Recordings.ends,
     speed=st.sampled_from([1, 2, 0.5, 10]),
 )
-def test_what_was_recorded_is_played(
+def test_random_recordings_play_as_recorded(
     tmp_path_factory: pytest.TempPathFactory,
     items: list[Any],
     gaps: list[int],
@@ -374,7 +368,7 @@ def _type(items: list[Any]) -> Any:
     return StreamChunk if items and isinstance(items[0], StreamChunk) else StreamEvent
 
 
-def test_ten_thousand_lines_are_played_in_turns_that_do_not_nest(path: Path) -> None:
+def test_ten_thousand_lines_do_not_recurse(path: Path) -> None:
     rxagents.run(rx.from_iterable(range(10_000)).pipe(ops.record(path)))
     out: list[int] = []
     rxagents.run(rxagents.from_recording(path, int, speed=math.inf), out.append)
@@ -387,7 +381,7 @@ async def letters() -> AsyncIterator[str]:
     yield "b"
 
 
-async def test_a_recording_of_the_loops_time_plays_in_the_loops_time(path: Path) -> None:
+async def test_loop_time_is_recorded_and_played(path: Path) -> None:
     await Seen(rxagents.from_aiter(letters).pipe(ops.record(path))).over.wait()
     start = asyncio.get_running_loop().time()
     seen = Seen(rxagents.from_recording(path, str, speed=2))

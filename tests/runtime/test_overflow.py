@@ -1,4 +1,4 @@
-"""The policies of a reader that is slower than its stream."""
+"""The overflow policies, for readers that are slower than their stream."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class LoneBuffer:
 
 
 async def read_after(items: list[Any], overflow: Overflow, capacity: int) -> tuple[list[Any], int]:
-    """Emit all `items` before the reader looks; return what it gets, and what was dropped."""
+    """Emit all `items` before the reader reads; return what it gets and how many were dropped."""
     async with to_aiter(rx.from_iterable(items), capacity=capacity, overflow=overflow) as reading:
         for _ in range(3):
             await asyncio.sleep(0)
@@ -97,7 +97,7 @@ def kind(item: object) -> str:
 
 
 @pytest.mark.parametrize("item", KEPT, ids=kind)
-def test_what_more_than_text_depends_on_is_never_dropped(item: Any) -> None:
+def test_items_with_meaning_are_never_dropped(item: Any) -> None:
     lone = LoneBuffer(Overflow.DROP_OLDEST, 2)
     lone.put(item, "a", item, item, item, "b")
     assert lone.take_all() == [item] * 4
@@ -105,25 +105,25 @@ def test_what_more_than_text_depends_on_is_never_dropped(item: Any) -> None:
 
 
 @pytest.mark.parametrize("item", DROPPABLE, ids=kind)
-def test_text_and_other_values_make_room(item: Any) -> None:
+def test_text_and_other_values_are_dropped(item: Any) -> None:
     lone = LoneBuffer(Overflow.DROP_OLDEST, 2)
     lone.put(item, "second", "third")
     assert lone.take_all() == ["second", "third"]
     assert not lone.gate.closed
 
 
-async def test_dropping_the_oldest_never_slows_the_source_and_says_how_many() -> None:
+async def test_drop_oldest_counts_dropped_items() -> None:
     read, dropped = await read_after(list(range(1000)), Overflow.DROP_OLDEST, 10)
     assert (read, dropped) == (list(range(990, 1000)), 990)
 
 
-def test_what_is_kept_and_what_is_not_stay_in_order() -> None:
+def test_kept_and_droppable_items_stay_ordered() -> None:
     lone = LoneBuffer(Overflow.DROP_OLDEST, 5)
     lone.put("a", "b", KEPT[0], "c", KEPT[1], "d", KEPT[2])
     assert lone.take_all() == [KEPT[0], "c", KEPT[1], "d", KEPT[2]]
 
 
-def test_dropping_does_not_look_through_what_must_be_kept() -> None:
+def test_dropping_skips_kept_items_quickly() -> None:
     count = 100_000
     lone = LoneBuffer(Overflow.DROP_OLDEST, count + 10)
     lone.put(*([KEPT[0]] * count), *range(count))
@@ -131,7 +131,7 @@ def test_dropping_does_not_look_through_what_must_be_kept() -> None:
     assert lone.take_all() == [KEPT[0]] * count + list(range(count - 10, count))
 
 
-def test_what_must_be_kept_may_pass_the_capacity_up_to_a_hard_limit() -> None:
+def test_kept_items_have_a_hard_limit() -> None:
     lone = LoneBuffer(Overflow.DROP_OLDEST, 4)
     lone.put(*([KEPT[0]] * HARD_LIMIT))
     assert not lone.errors
@@ -141,7 +141,7 @@ def test_what_must_be_kept_may_pass_the_capacity_up_to_a_hard_limit() -> None:
     assert lone.buffer.dropped == 1
 
 
-async def test_what_is_not_dropped_comes_before_the_error() -> None:
+async def test_remaining_items_come_before_error() -> None:
     source = rx.concat(rx.from_iterable(range(9)), rx.throw(KeyError("mine")))
     async with to_aiter(source, capacity=2, overflow=Overflow.DROP_OLDEST) as items:
         for _ in range(20):
@@ -154,7 +154,7 @@ async def test_what_is_not_dropped_comes_before_the_error() -> None:
 # ERROR
 
 
-async def test_one_item_too_many_is_an_error_after_those_that_wait() -> None:
+async def test_error_follows_the_waiting_items() -> None:
     subject: Subject[int] = Subject()
     async with to_aiter(subject, capacity=3, overflow=Overflow.ERROR) as items:
         for number in range(3):
@@ -168,7 +168,7 @@ async def test_one_item_too_many_is_an_error_after_those_that_wait() -> None:
         assert items.dropped == 1
 
 
-async def test_a_reader_that_keeps_up_meets_no_error() -> None:
+async def test_fast_reader_gets_no_error() -> None:
     subject: Subject[int] = Subject()
     async with to_aiter(subject, capacity=1, overflow=Overflow.ERROR) as items:
         for number in range(100):
@@ -176,7 +176,7 @@ async def test_a_reader_that_keeps_up_meets_no_error() -> None:
             assert await anext(items) == number
 
 
-async def test_a_source_that_emits_inside_subscribe_is_disposed_too() -> None:
+async def test_source_emitting_inside_subscribe_is_disposed() -> None:
     disposed = []
 
     def source(observer: Any, _: Any) -> Any:
@@ -195,7 +195,7 @@ async def test_a_source_that_emits_inside_subscribe_is_disposed_too() -> None:
 # REDUCE
 
 
-def test_alike_tokens_are_joined_and_bear_the_newest_time() -> None:
+def test_joined_tokens_have_newest_time() -> None:
     lone = LoneBuffer(Overflow.REDUCE, 2)
     tokens = [Token(text, "thought", timestamp=float(text)) for text in "12345"]
     lone.put(*tokens)
@@ -204,7 +204,7 @@ def test_alike_tokens_are_joined_and_bear_the_newest_time() -> None:
 
 
 @pytest.mark.parametrize("field", ["delta", "reasoning"])
-def test_alike_chunks_are_joined_and_keep_their_content(field: str) -> None:
+def test_joined_chunks_keep_their_content(field: str) -> None:
     buffer, metadata = TextBuffer(), {"model": "m"}
     buffer.append("before ")
     chunks = []
@@ -239,14 +239,14 @@ def test_alike_chunks_are_joined_and_keep_their_content(field: str) -> None:
     ],
     ids=kind,
 )
-def test_what_is_not_alike_is_not_joined_and_stops_the_source(older: Any, newer: Any) -> None:
+def test_different_items_close_the_gate(older: Any, newer: Any) -> None:
     lone = LoneBuffer(Overflow.REDUCE, 1)
     lone.put(older, newer)
     assert lone.gate.closed
     assert lone.take_all() == [older, newer]
 
 
-def test_a_stream_of_text_is_not_slowed_but_tools_close_the_gate() -> None:
+def test_text_passes_but_tools_close_gate() -> None:
     lone = LoneBuffer(Overflow.REDUCE, 2)
     lone.put(*map(Token, "abc"))
     assert not lone.gate.closed
@@ -255,7 +255,7 @@ def test_a_stream_of_text_is_not_slowed_but_tools_close_the_gate() -> None:
     assert lone.gate.closed
 
 
-def test_where_reduce_cannot_stop_the_source_it_fails_at_the_hard_limit() -> None:
+def test_reduce_fails_at_hard_limit() -> None:
     lone = LoneBuffer(Overflow.REDUCE, 4)
     lone.put(*range(HARD_LIMIT + 1))
     assert [type(error) for error in lone.errors] == [rxagents.BackpressureError]
@@ -288,7 +288,7 @@ def is_kept(item: Any) -> bool:
 
 
 def texts(items: list[Any]) -> list[Any]:
-    """Return the items with the neighbouring pieces of one text joined, whatever their fields."""
+    """Return the items, with adjacent pieces of one text joined whatever their other fields."""
 
     def kind(item: Any) -> Any:
         if isinstance(item, Token):
@@ -312,8 +312,8 @@ def text_of(item: Any) -> str:
 
 @pytest.mark.parametrize("overflow", Overflow)
 @given(script=SCRIPTS, capacity=st.integers(1, 5))
-def test_no_policy_breaks_its_laws(overflow: Overflow, script: list[Any], capacity: int) -> None:
-    """An item of the script is emitted; a number of it is how many the reader takes, if any."""
+def test_every_policy_keeps_its_laws(overflow: Overflow, script: list[Any], capacity: int) -> None:
+    """Run a script: a list holds an item to emit, a number is how many items to read, if any."""
 
     async def check() -> None:
         subject: Subject[Any] = Subject()

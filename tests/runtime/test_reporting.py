@@ -1,4 +1,4 @@
-"""Tests of what reports an exception that no stream delivers, and of calls on a loop's thread."""
+"""Reports of exceptions that no stream delivers, and calls on a loop's thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rxagents.runtime.reporting import as_exception, report_harmless, report_unh
 
 
 def ignore(_: Exception) -> None:
-    """Stand for an owner of a bridge."""
+    """Do nothing, as the owner of a bridge."""
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-async def test_awaiting_code_alone_gets_an_error(loop_errors: list[Exception]) -> None:
+async def test_only_awaiting_code_gets_error(loop_errors: list[Exception]) -> None:
     loop, raised, error = asyncio.get_running_loop(), list[Exception](), OSError()
     report_unhandled(error, loop, Bridge(loop, raised.append))
     assert raised == [error]
@@ -41,7 +41,7 @@ async def test_awaiting_code_alone_gets_an_error(loop_errors: list[Exception]) -
 
 
 @pytest.mark.parametrize("left", [True, False], ids=["bridge closed", "no bridge"])
-async def test_loop_gets_an_error_nobody_awaits(
+async def test_loop_gets_error_nobody_awaits(
     left: bool, loop_errors: list[Exception], messages: list[str]
 ) -> None:
     loop, error = asyncio.get_running_loop(), OSError()
@@ -83,7 +83,7 @@ def test_harmless_error_without_loop_is_logged(caplog: pytest.LogCaptureFixture)
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, StopIteration])
-def test_what_ends_more_is_wrapped(kind: type[BaseException]) -> None:
+def test_base_exceptions_are_wrapped(kind: type[BaseException]) -> None:
     ended = kind()
     error = as_exception(ended)
     assert type(error) is RxAgentsError
@@ -91,7 +91,7 @@ def test_what_ends_more_is_wrapped(kind: type[BaseException]) -> None:
     assert kind.__name__ in str(error)
 
 
-async def test_call_on_its_own_loop_is_immediate() -> None:
+async def test_call_on_own_loop_is_immediate() -> None:
     calls: list[int] = []
     run_on_loop(asyncio.get_running_loop(), calls.append, 1)
     assert calls == [1]
@@ -110,7 +110,7 @@ async def test_call_from_another_thread_is_moved() -> None:
     thread.join()
 
 
-def test_call_on_a_closed_loop_does_nothing() -> None:
+def test_closed_loop_ignores_the_call() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
     calls: list[int] = []

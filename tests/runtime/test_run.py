@@ -1,4 +1,4 @@
-"""Plain scripts."""
+"""Run one Observable in a plain script."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from reactivex import operators as rx_ops
 import rxagents
 
 
-def test_it_calls_back_and_returns_the_last_value() -> None:
+def test_run_returns_the_last_value() -> None:
     seen: list[int] = []
     assert rxagents.run(rx.of(1, 2, 3), on_next=seen.append) == 3
     assert seen == [1, 2, 3]
 
 
-def test_without_a_value_it_returns_none() -> None:
+def test_run_of_nothing_returns_none() -> None:
     assert rxagents.run(rx.empty()) is None
 
 
-def test_it_raises_the_streams_error() -> None:
+def test_run_raises_the_streams_error() -> None:
     with pytest.raises(KeyError):
         rxagents.run(rx.throw(KeyError("mine")))
 
 
-def test_it_raises_what_the_callback_raises() -> None:
-    async def endless():  # type: ignore[no-untyped-def]  # a generator of nothing in particular
+def test_run_raises_the_callbacks_error() -> None:
+    async def endless():  # type: ignore[no-untyped-def]  # its type does not matter
         while True:
             yield 1
             await asyncio.sleep(0)
@@ -40,19 +40,19 @@ def test_it_raises_what_the_callback_raises() -> None:
         rxagents.run(rxagents.from_aiter(endless), on_next=lambda number: number / 0)
 
 
-def test_a_callback_that_would_have_to_be_awaited_is_refused() -> None:
+def test_coroutine_function_is_refused() -> None:
     async def show(_: object) -> None:
-        """Nobody would await this."""
+        """Return a coroutine that nobody awaits."""
 
     with pytest.raises(rxagents.ConfigurationError, match=r"plain function.*map_async"):
         rxagents.run(rx.of(1), on_next=show)
 
 
-def test_time_operators_use_its_loop() -> None:
+def test_time_operators_use_runs_loop() -> None:
     assert rxagents.run(rx.timer(0.001).pipe(rx_ops.map(lambda _: "late"))) == "late"
 
 
-def test_inside_a_loop_it_is_refused() -> None:
+def test_run_inside_a_loop_is_refused() -> None:
     async def inside() -> None:
         rxagents.run(rx.of(1))
 
@@ -60,12 +60,12 @@ def test_inside_a_loop_it_is_refused() -> None:
         asyncio.run(inside())
 
 
-def test_it_takes_observables_only() -> None:
+def test_run_takes_observables_only() -> None:
     with pytest.raises(rxagents.ConfigurationError):
         rxagents.run([1])  # type: ignore[arg-type]  # what the test is about
 
 
-def test_ctrl_c_closes_the_stream_and_raises_keyboard_interrupt() -> None:
+def test_ctrl_c_closes_the_stream() -> None:
     script = """
         import rxagents
 
@@ -91,6 +91,6 @@ def test_ctrl_c_closes_the_stream_and_raises_keyboard_interrupt() -> None:
     assert process.returncode == 0
 
 
-def test_a_callback_that_is_none_is_refused_before_anything_is_sent() -> None:
+def test_on_next_must_be_a_function() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="on_next must be a function"):
-        rxagents.run(rx.of(1), "print")  # type: ignore[arg-type]  # that is the point
+        rxagents.run(rx.of(1), "print")  # type: ignore[arg-type]  # what the test is about

@@ -1,4 +1,4 @@
-"""The time, timers and sources of one subscription."""
+"""The clock, timers and sources of one `TimedScope`."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def broken() -> None:
 def ignore(_: object = None) -> None: ...
 
 
-# Whose time it is.
+# The clock.
 
 
 @pytest.mark.parametrize("scheduler", [None, CurrentThreadScheduler(), NewThreadScheduler()])
-async def test_time_is_the_running_loops_whatever_other_scheduler_there_is(
+async def test_real_time_is_the_running_loops(
     scheduler: abc.SchedulerBase | None,
 ) -> None:
     scope = TimedScope(scheduler)
@@ -49,7 +49,7 @@ async def test_time_is_the_running_loops_whatever_other_scheduler_there_is(
 
 
 @pytest.mark.parametrize("scheduler", [None, CurrentThreadScheduler()])
-def test_without_a_loop_there_is_no_time(scheduler: abc.SchedulerBase | None) -> None:
+def test_scope_without_loop_is_refused(scheduler: abc.SchedulerBase | None) -> None:
     with pytest.raises(ConfigurationError, match=r"rxagents\.run"):
         TimedScope(scheduler)
 
@@ -68,7 +68,7 @@ def test_virtual_time_is_exact(make: Callable[[], Any]) -> None:
 # Timers.
 
 
-def test_a_timer_acts_once_at_the_last_time_that_was_asked_for() -> None:
+def test_restarted_timer_acts_once() -> None:
     scheduler = TestScheduler()
     scope = TimedScope(scheduler)
     times: list[float] = []
@@ -81,7 +81,7 @@ def test_a_timer_acts_once_at_the_last_time_that_was_asked_for() -> None:
     assert not timer.is_pending
 
 
-def test_a_timer_that_was_stopped_does_not_act_and_can_be_started_again() -> None:
+def test_stopped_timer_can_start_again() -> None:
     scheduler = TestScheduler()
     scope = TimedScope(scheduler)
     times: list[float] = []
@@ -96,7 +96,7 @@ def test_a_timer_that_was_stopped_does_not_act_and_can_be_started_again() -> Non
 
 
 @pytest.mark.parametrize("virtual", [True, False])
-async def test_after_dispose_no_timer_acts_or_is_left(virtual: bool) -> None:
+async def test_disposed_scope_runs_no_timer(virtual: bool) -> None:
     scheduler = TestScheduler()
     scope = TimedScope(scheduler if virtual else None)
     acted: list[int] = []
@@ -113,8 +113,8 @@ async def test_after_dispose_no_timer_acts_or_is_left(virtual: bool) -> None:
     assert scope.is_disposed
 
 
-async def test_dispose_from_another_thread_wins_over_a_timer_that_is_due() -> None:
-    """It cancels the timer on the loop's thread, which may be about to run it."""
+async def test_thread_dispose_stops_a_due_timer() -> None:
+    """The loop's thread cancels the timer, and may be about to run it."""
     loop = virtual_loop()
     scope = TimedScope(None)
     acted: list[int] = []
@@ -125,10 +125,10 @@ async def test_dispose_from_another_thread_wins_over_a_timer_that_is_due() -> No
     assert acted == []
 
 
-# What is raised.
+# Exceptions.
 
 
-async def test_what_a_timers_action_raises_ends_the_scope_and_is_reported_once(
+async def test_timer_error_ends_the_scope(
     loop_errors: list[Exception],
 ) -> None:
     scope = TimedScope(None)
@@ -142,7 +142,7 @@ async def test_what_a_timers_action_raises_ends_the_scope_and_is_reported_once(
     loop_errors.clear()
 
 
-async def test_with_a_bridge_it_is_raised_to_who_awaits_and_not_reported_too() -> None:
+async def test_awaiting_code_raises_timer_error() -> None:
     def subscribe(_: abc.ObserverBase[int], scope: TimedScope) -> None:
         scope.timer(broken).start(5)
 
@@ -151,7 +151,7 @@ async def test_with_a_bridge_it_is_raised_to_who_awaits_and_not_reported_too() -
             await anext(items)
 
 
-async def test_when_the_awaiting_code_has_left_it_is_reported_to_the_loop(
+async def test_timer_error_after_close_is_reported(
     loop_errors: list[Exception],
 ) -> None:
     bridge = Bridge(asyncio.get_running_loop(), ignore)
@@ -163,7 +163,7 @@ async def test_when_the_awaiting_code_has_left_it_is_reported_to_the_loop(
     loop_errors.clear()
 
 
-def test_in_virtual_time_it_is_raised_and_ends_the_scope() -> None:
+def test_virtual_time_raises_timer_error() -> None:
     scheduler = TestScheduler()
     scope = TimedScope(scheduler)
     scope.timer(broken).start(5)
@@ -172,7 +172,7 @@ def test_in_virtual_time_it_is_raised_and_ends_the_scope() -> None:
     assert scope.is_disposed
 
 
-def test_what_on_next_raises_ends_all_sources_and_timers_of_the_scope() -> None:
+def test_on_next_error_ends_everything() -> None:
     scheduler = TestScheduler()
     scope = TimedScope(scheduler)
     sources: list[Subject[int]] = [Subject(), Subject()]
@@ -185,7 +185,7 @@ def test_what_on_next_raises_ends_all_sources_and_timers_of_the_scope() -> None:
     assert not pending(scheduler)
 
 
-async def test_a_subscription_that_fails_to_begin_leaves_no_timer() -> None:
+async def test_failed_subscribe_leaves_no_timer() -> None:
     def subscribe(_: abc.ObserverBase[int], scope: TimedScope) -> None:
         scope.timer(broken).start(5)
         raise OSError("no")
@@ -198,7 +198,7 @@ async def test_a_subscription_that_fails_to_begin_leaves_no_timer() -> None:
 # Sources.
 
 
-def test_a_source_that_fails_is_let_go_of() -> None:
+def test_failed_sources_are_released() -> None:
     scheduler = TestScheduler()
     scope = TimedScope(scheduler)
     failures: list[Exception] = []
@@ -210,7 +210,7 @@ def test_a_source_that_fails_is_let_go_of() -> None:
     assert len(scope._held) == 0
 
 
-async def test_the_scopes_end_ends_what_it_holds() -> None:
+async def test_dispose_ends_everything_held() -> None:
     scope = TimedScope(None)
     closed: list[str] = []
     scope.hold(rx.disposable.Disposable(lambda: closed.append("held")))

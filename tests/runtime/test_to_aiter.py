@@ -1,4 +1,4 @@
-"""The bridge from Observables to asynchronous iterators."""
+"""Read Observables with `async for`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from rxagents import from_aiter, to_aiter
 
 
 def plain_subscribe(source: rx.Observable[int]) -> rx.Observable[int]:
-    """Pass everything on but the scheduler."""
+    """Pass on everything except the scheduler."""
     return rx.create(lambda observer, _: source.subscribe(observer))
 
 
 @pytest.mark.parametrize(
-    "on_the_way",
+    "operator",
     [rx_ops.map(lambda number: number), plain_subscribe],
 )
 @pytest.mark.parametrize("capacity", [1, 64])
-async def test_a_reader_that_stops_stops_the_source(capacity: int, on_the_way: Any) -> None:
+async def test_stopped_reader_stops_the_source(capacity: int, operator: Any) -> None:
     numbers = Numbers()
-    async with to_aiter(from_aiter(numbers).pipe(on_the_way), capacity=capacity) as items:
+    async with to_aiter(from_aiter(numbers).pipe(operator), capacity=capacity) as items:
         assert await anext(items) == 0
         await settle()
         assert numbers.made <= capacity + 1
@@ -37,7 +37,7 @@ async def test_a_reader_that_stops_stops_the_source(capacity: int, on_the_way: A
     assert numbers.closed
 
 
-async def test_an_iterable_that_never_waits_leaves_others_their_turn() -> None:
+async def test_iterable_without_waits_yields_to_others() -> None:
     numbers = Numbers()
     later = from_aiter(numbers).pipe(rx_ops.flat_map(rx.of))  # scheduled for the next turn
     async with to_aiter(later, capacity=1) as items:
@@ -46,7 +46,7 @@ async def test_an_iterable_that_never_waits_leaves_others_their_turn() -> None:
         assert numbers.made < 1000
 
 
-async def test_a_source_that_cannot_be_stopped_fails_rather_than_grow() -> None:
+async def test_unstoppable_source_fails_at_limit() -> None:
     subject: Subject[int] = Subject()
     async with to_aiter(subject) as items:
         for number in range(100_000):
@@ -68,13 +68,13 @@ async def test_items_come_before_the_error() -> None:
     assert read == [1, 2]
 
 
-async def test_after_the_end_it_stays_at_its_end() -> None:
+async def test_reading_again_gives_nothing() -> None:
     async with to_aiter(rx.of(1)) as items:
         assert [item async for item in items] == [1]
         assert [item async for item in items] == []
 
 
-async def test_an_exception_of_the_reader_passes_and_disposes() -> None:
+async def test_readers_exception_disposes_the_source() -> None:
     numbers = Numbers()
     with pytest.raises(KeyError):
         async with to_aiter(from_aiter(numbers)) as items:
@@ -83,7 +83,7 @@ async def test_an_exception_of_the_reader_passes_and_disposes() -> None:
     assert numbers.closed
 
 
-async def test_a_cancelled_reader_disposes() -> None:
+async def test_cancelled_reader_disposes_the_source() -> None:
     numbers = Numbers()
 
     async def read_on() -> None:
@@ -99,7 +99,7 @@ async def test_a_cancelled_reader_disposes() -> None:
     assert numbers.closed
 
 
-async def test_two_readers_of_one_iterator_are_refused() -> None:
+async def test_second_concurrent_reader_is_refused() -> None:
     async with to_aiter(rx.never()) as items:
         first = asyncio.ensure_future(anext(items))
         await settle()
@@ -117,7 +117,7 @@ async def test_entering_twice_is_refused() -> None:
         await reading.__aenter__()
 
 
-async def test_a_slow_reader_does_not_starve_the_others_of_a_share() -> None:
+async def test_share_starves_no_other_reader() -> None:
     numbers = Numbers()
     shared = from_aiter(numbers).pipe(rx_ops.share())
     async with to_aiter(shared) as fast:
@@ -141,7 +141,7 @@ def test_only_observables_are_read() -> None:
 
 
 @pytest.mark.parametrize("overflow", rxagents.Overflow)
-async def test_under_each_policy_a_reader_that_keeps_up_gets_everything(
+async def test_fast_reader_gets_everything(
     overflow: rxagents.Overflow,
 ) -> None:
     subject: Subject[int] = Subject()
@@ -159,7 +159,7 @@ async def test_under_each_policy_a_reader_that_keeps_up_gets_everything(
         assert items.dropped == 0
 
 
-async def test_reading_without_entering_says_what_to_do() -> None:
+async def test_reading_needs_async_with() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="async with"):
-        async for _ in rxagents.to_aiter(rx.of(1)):  # type: ignore[attr-defined]  # the point
+        async for _ in rxagents.to_aiter(rx.of(1)):  # type: ignore[attr-defined]  # what the test is about
             pytest.fail("nothing comes")

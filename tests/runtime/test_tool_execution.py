@@ -1,4 +1,4 @@
-"""What a tool's call tells, whatever kind of function it is, and what dispose does to it."""
+"""Events, attempts, timeouts and dispose of a tool call, for every kind of function."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ def call_of(made: Tool, arguments: str = "") -> ToolCall:
 
 
 async def events_of(made: Tool, arguments: str = "") -> list[Any]:
-    """Run a tool to its end; nothing may be told inside subscribe, nor on another thread."""
+    """Run a tool to its end; fail if it emits inside `subscribe` or on another thread."""
     events: list[Any] = []
     over = asyncio.get_running_loop().create_future()
     threads: set[int] = set()
 
-    def take(event: Any) -> None:
+    def on_event(event: Any) -> None:
         threads.add(threading.get_ident())
         events.append(event)
 
     execute(made, call_of(made, arguments)).subscribe(
-        take, over.set_exception, lambda: over.set_result(None)
+        on_event, over.set_exception, lambda: over.set_result(None)
     )
     assert events == []
     await over
@@ -64,7 +64,7 @@ async def events_of(made: Tool, arguments: str = "") -> list[Any]:
 
 
 def join_tool_threads() -> None:
-    """Wait until no thread of a tool runs."""
+    """Wait until no tool's thread runs."""
     for thread in threading.enumerate():
         if "rxagents tool" in thread.name:
             thread.join(10)
@@ -138,7 +138,7 @@ def observe_time() -> Observable[int]:
     return rx.interval(0.001).pipe(rx_ops.skip(1), rx_ops.take(3))
 
 
-def observe_unannounced():  # type: ignore[no-untyped-def]  # what the test is about
+def observe_unannotated():  # type: ignore[no-untyped-def]  # what the test is about
     return rx.of(1, 2, 3)
 
 
@@ -166,10 +166,10 @@ async def test_a_result_is_one_event(made: Tool) -> None:
         observe_at_once,
         observe_later,
         observe_time,
-        observe_unannounced,
+        observe_unannotated,
     ],
 )
-async def test_all_items_but_the_last_are_progress(function: Callable[..., Any]) -> None:
+async def test_items_before_last_are_progress(function: Callable[..., Any]) -> None:
     *progress, end = await events_of(tool(function))
     assert [(type(event), event.content) for event in progress] == [
         (ToolProgress, "1"),
@@ -179,11 +179,11 @@ async def test_all_items_but_the_last_are_progress(function: Callable[..., Any])
 
 
 @pytest.mark.parametrize("function", [lambda: iter(()), lambda: rx.empty(), lambda: None])
-async def test_no_item_is_null(function: Callable[..., Any]) -> None:
+async def test_no_item_gives_null(function: Callable[..., Any]) -> None:
     assert (await end_of(Tool(name="nothing", function=function))).result == "null"
 
 
-async def test_it_is_cold_and_each_subscription_is_a_call() -> None:
+async def test_each_subscription_is_a_call() -> None:
     calls: list[int] = []
 
     made = tool(name="note")(lambda: calls.append(1))
@@ -220,7 +220,7 @@ def endless_list() -> list[Any]:
         ("half \ud800 a character", "half ? a character"),
     ],
 )
-def test_any_result_becomes_a_text(value: object, text: str | None) -> None:
+def test_any_result_becomes_text(value: object, text: str | None) -> None:
     shown = result_text(value)
     assert shown == (text or msgspec.json.encode(value).decode())
     end = ToolEnd("1", "f", shown)
@@ -244,13 +244,13 @@ def fail_before_observable() -> Observable[int]:
 
 
 @pytest.mark.parametrize("function", [fail_sync, fail_async, fail_observed, fail_before_observable])
-async def test_an_exception_is_an_end_with_an_error(function: Callable[..., Any]) -> None:
+async def test_exception_becomes_tool_end_error(function: Callable[..., Any]) -> None:
     (end,) = await events_of(tool(function))
     assert end.result == "Error: KeyError: 'mine'"
     assert (end.error.kind, end.error.message) == ("KeyError", "'mine'")
 
 
-async def test_what_came_before_an_exception_is_progress() -> None:
+async def test_items_before_exception_are_progress() -> None:
     @tool
     def half() -> Iterator[str]:
         yield "half"
@@ -262,7 +262,7 @@ async def test_what_came_before_an_exception_is_progress() -> None:
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration])
-async def test_a_tool_on_a_thread_cannot_end_the_program(kind: type[BaseException]) -> None:
+async def test_thread_cannot_end_the_program(kind: type[BaseException]) -> None:
     def leave() -> None:
         raise kind
 
@@ -276,7 +276,7 @@ class MuteError(Exception):
         raise KeyError("no text")
 
 
-async def test_an_exception_that_does_not_print_is_told_too() -> None:
+async def test_unprintable_exception_has_a_text() -> None:
     def mute() -> None:
         raise MuteError
 
@@ -295,19 +295,19 @@ async def test_an_exception_that_does_not_print_is_told_too() -> None:
         ("[" * 1000, "nested more than"),
     ],
 )
-async def test_bad_arguments_are_told_to_the_model(arguments: str, words: str) -> None:
+async def test_model_sees_bad_arguments(arguments: str, words: str) -> None:
     end = await end_of(add, arguments)
     assert end.error.kind == "ToolArgumentsError"
     assert end.result.startswith("Error: ")
     assert words in end.result
 
 
-async def test_a_tool_that_is_only_announced_ends_with_an_error() -> None:
+async def test_tool_without_function_fails() -> None:
     end = await end_of(Tool(name="remote"))
     assert (end.error.kind, "'remote' cannot be run here" in end.result) == ("ToolError", True)
 
 
-async def test_it_is_called_again_after_an_exception() -> None:
+async def test_exception_starts_the_next_attempt() -> None:
     @tool(retries=2)
     def third_time(context: ToolContext) -> str:
         if context.attempt < 3:
@@ -320,9 +320,7 @@ async def test_it_is_called_again_after_an_exception() -> None:
 @pytest.mark.parametrize(
     ("error", "attempts"), [(KeyError("x"), 3), (ToolError("x"), 3), (ToolArgumentsError("x"), 1)]
 )
-async def test_it_is_called_so_often_and_never_after_bad_arguments(
-    error: Exception, attempts: int
-) -> None:
+async def test_bad_arguments_are_not_retried(error: Exception, attempts: int) -> None:
     calls = 0
 
     @tool(retries=2)
@@ -345,7 +343,7 @@ async def test_many_attempts_do_not_recurse() -> None:
     assert (await end_of(never)).error.kind == "KeyError"
 
 
-async def test_an_async_tool_that_takes_too_long_is_cancelled() -> None:
+async def test_timeout_cancels_an_async_tool() -> None:
     cancelled = asyncio.Event()
 
     @tool(timeout=0.01, retries=5)
@@ -361,7 +359,7 @@ async def test_an_async_tool_that_takes_too_long_is_cancelled() -> None:
     await cancelled.wait()
 
 
-async def test_a_thread_that_takes_too_long_is_told() -> None:
+async def test_timeout_sets_context_cancelled() -> None:
     contexts: list[ToolContext] = []
     release, left = threading.Event(), threading.Event()
 
@@ -377,7 +375,7 @@ async def test_a_thread_that_takes_too_long_is_told() -> None:
     assert left.wait(10)
 
 
-async def test_a_context_is_not_cancelled_by_the_end() -> None:
+async def test_end_leaves_context_not_cancelled() -> None:
     contexts: list[ToolContext] = []
 
     @tool(retries=1)
@@ -413,7 +411,7 @@ async def test_dispose_cancels_an_async_tool() -> None:
 
 
 @pytest.mark.parametrize("from_thread", [False, True])
-async def test_dispose_tells_a_thread_and_discards_its_result(from_thread: bool) -> None:
+async def test_dispose_discards_a_threads_result(from_thread: bool) -> None:
     started, seen = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
@@ -422,7 +420,7 @@ async def test_dispose_tells_a_thread_and_discards_its_result(from_thread: bool)
         loop.call_soon_threadsafe(started.set)
         deadline = time.monotonic() + 10
         while not context.cancelled and time.monotonic() < deadline:
-            time.sleep(0.001)  # what such a tool does
+            time.sleep(0.001)  # as a tool that polls does
         seen.set()
         return "too late"
 
@@ -440,7 +438,7 @@ async def test_dispose_tells_a_thread_and_discards_its_result(from_thread: bool)
     assert events == []
 
 
-async def test_dispose_closes_a_generator_on_its_thread() -> None:
+async def test_dispose_closes_generator_on_its_thread() -> None:
     closed = threading.Event()
     threads: list[int] = []
 
@@ -453,7 +451,7 @@ async def test_dispose_closes_a_generator_on_its_thread() -> None:
             threads.append(threading.get_ident())
             closed.set()
 
-    held = numbers()  # so that it is not closed for want of references
+    held = numbers()  # else it is closed because nothing refers to it
 
     @tool
     def endless() -> Iterator[int]:
@@ -464,7 +462,7 @@ async def test_dispose_closes_a_generator_on_its_thread() -> None:
     assert threads[0] == threads[1] != threading.get_ident()
 
 
-async def test_dispose_reaches_an_observable_and_its_context() -> None:
+async def test_dispose_reaches_an_observable() -> None:
     contexts: list[ToolContext] = []
     disposed: list[str] = []
 
@@ -485,7 +483,7 @@ async def test_dispose_at_once_calls_nothing(function: Tool) -> None:
     assert events == []
 
 
-async def test_a_slow_reader_slows_a_generator() -> None:
+async def test_slow_reader_slows_a_generator() -> None:
     made_items = 0
 
     @tool
@@ -503,7 +501,7 @@ async def test_a_slow_reader_slows_a_generator() -> None:
 
 
 def play(made: Tool) -> list[tuple[float, Any]]:
-    """Run a tool in virtual time, and return what it told at which time; `None` is the end."""
+    """Run a tool in virtual time; return times and events, with `None` for completion."""
     messages: list[Any] = TestScheduler().start(lambda: execute(made, call_of(made))).messages
     return [(note.time, getattr(note.value, "value", None)) for note in messages]
 
@@ -518,7 +516,7 @@ def test_observables_keep_virtual_time() -> None:
     assert (event.content, end.result, end.duration) == ("0", "2", 30)
 
 
-def test_the_limit_keeps_virtual_time_and_holds_for_each_attempt() -> None:
+def test_timeout_applies_to_each_attempt() -> None:
     @tool(timeout=50, retries=1)
     def slow_then_hung(context: ToolContext) -> Observable[float]:
         if context.attempt == 1:
@@ -530,7 +528,7 @@ def test_the_limit_keeps_virtual_time_and_holds_for_each_attempt() -> None:
     assert end.error.kind == "ToolTimeoutError"
 
 
-def test_without_a_loop_and_virtual_time_it_says_what_to_do() -> None:
+def test_missing_loop_is_explained() -> None:
     errors: list[Exception] = []
     execute(add, call_of(add)).subscribe(on_error=errors.append)
     assert isinstance(errors[0], rxagents.ConfigurationError)
@@ -538,7 +536,7 @@ def test_without_a_loop_and_virtual_time_it_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_the_subscribers_context_variables_are_seen(asynchronous: bool) -> None:
+async def test_tool_sees_subscribers_context_variables(asynchronous: bool) -> None:
     async def later() -> str:
         return USER.get()
 
@@ -559,10 +557,10 @@ class ConsumerError(Exception):
 
 @pytest.mark.parametrize(
     "function",
-    [count_up, count_async, observe, observe_at_once, observe_later, observe_unannounced],
+    [count_up, count_async, observe, observe_at_once, observe_later, observe_unannotated],
 )
 @pytest.mark.parametrize("fails_at", [ToolProgress, ToolEnd])
-async def test_what_a_consumer_raises_ends_it_and_is_reported_once(
+async def test_consumer_error_is_reported_once(
     function: Callable[..., Any], fails_at: type[object], loop_errors: list[Exception]
 ) -> None:
     notes: list[Any] = []
@@ -581,7 +579,7 @@ async def test_what_a_consumer_raises_ends_it_and_is_reported_once(
     assert notes.count(fails_at) == 1
 
 
-def test_run_raises_what_a_consumer_raises() -> None:
+def test_run_raises_consumer_error() -> None:
     def consume(_: Any) -> None:
         raise ConsumerError
 
@@ -591,7 +589,7 @@ def test_run_raises_what_a_consumer_raises() -> None:
             rxagents.run(execute(made, call_of(made)), consume)
 
 
-async def test_nothing_is_kept_of_a_call_that_is_over() -> None:
+async def test_finished_call_keeps_no_result() -> None:
     class Result(str):
         __slots__ = ("__weakref__",)
 
@@ -615,7 +613,7 @@ async def test_threads_end_with_their_calls() -> None:
 
 
 @pytest.mark.parametrize("result", ["time.sleep(60)", "(time.sleep(60) for _ in range(3))"])
-def test_a_tool_that_hangs_does_not_keep_the_interpreter_from_exiting(result: str) -> None:
+def test_hanging_tool_lets_interpreter_exit(result: str) -> None:
     program = f"""
         import asyncio, time, rxagents
         from rxagents.runtime.tool_execution.execute import execute
@@ -637,7 +635,7 @@ def test_a_tool_that_hangs_does_not_keep_the_interpreter_from_exiting(result: st
     assert (done.stdout, done.stderr, done.returncode) == ("ToolTimeoutError\n", "", 0)
 
 
-def test_in_virtual_time_without_a_loop_a_tool_that_needs_one_fails_the_stream() -> None:
+def test_virtual_time_needs_observable_tools() -> None:
     async def wait() -> str:
         return "done"
 

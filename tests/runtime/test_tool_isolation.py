@@ -1,4 +1,4 @@
-"""Tools that do what they should not: other threads, ends of their own, streams of their own."""
+"""Tools that misbehave: emit on other threads, raise `BaseException`, or start streams."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from rxagents.runtime.tool_execution.execute import execute
 from rxagents.testing import Reply, ScriptedLLM
 
 
-class OwnEndError(BaseException):
-    """Ends more than a tool."""
+class FatalError(BaseException):
+    """Would end more than the tool."""
 
 
 def calling(name: str) -> Reply:
@@ -38,7 +38,7 @@ async def events_of(function: Any, **options: Any) -> list[Any]:
         return [event async for event in events]
 
 
-async def test_an_observable_that_emits_from_another_thread_is_heard_on_the_loops() -> None:
+async def test_other_threads_items_reach_the_loop() -> None:
     def from_a_thread() -> Observable[str]:
         def subscribe(observer: abc.ObserverBase[str], _: object = None) -> abc.DisposableBase:
             def work() -> None:
@@ -56,43 +56,43 @@ async def test_an_observable_that_emits_from_another_thread_is_heard_on_the_loop
     events: list[Any] = []
     done = asyncio.Event()
 
-    def take(event: Any) -> None:
+    def on_event(event: Any) -> None:
         threads.add(threading.get_ident())
         events.append(event)
 
     run = FunctionAgent(llm, [from_a_thread]).run_stream("go")
-    run.subscribe(take, events.append, done.set)
+    run.subscribe(on_event, events.append, done.set)
     await done.wait()
     assert threads == {threading.get_ident()}
     assert [e.content for e in events if e.type == "tool_progress"] == ["half"]
     assert events[-1].content == "It is whole."
 
 
-@pytest.mark.parametrize("error", [OwnEndError, GeneratorExit, asyncio.CancelledError])
-async def test_an_asynchronous_tool_that_ends_itself_is_an_error_that_the_model_sees(
+@pytest.mark.parametrize("error", [FatalError, GeneratorExit, asyncio.CancelledError])
+async def test_async_tools_base_exception_is_error(
     error: type[BaseException],
 ) -> None:
     async def end() -> str:
         raise error
 
-    (told,) = await events_of(end)
-    assert isinstance(told, ToolEnd)
-    assert told.error is not None
-    assert error.__name__ in told.result
+    (event,) = await events_of(end)
+    assert isinstance(event, ToolEnd)
+    assert event.error is not None
+    assert error.__name__ in event.result
 
 
-async def test_a_source_that_ends_itself_fails() -> None:
+async def test_base_exception_fails_the_source() -> None:
     async def numbers() -> Any:
         yield 1
-        raise OwnEndError
+        raise FatalError
 
-    with pytest.raises(rxagents.RxAgentsError, match="OwnEndError"):
+    with pytest.raises(rxagents.RxAgentsError, match="FatalError"):
         async with rxagents.to_aiter(from_aiter(numbers)) as items:
             async for _ in items:
                 pass
 
 
-async def test_a_tool_that_is_cancelled_from_outside_is_not_called_again() -> None:
+async def test_cancelled_tool_is_not_retried() -> None:
     started: list[asyncio.Task[Any]] = []
     waiting = asyncio.Event()
 
@@ -105,22 +105,22 @@ async def test_a_tool_that_is_cancelled_from_outside_is_not_called_again() -> No
 
     llm = ScriptedLLM(calling("wait"), "never asked")
     agent = FunctionAgent(llm, [rxagents.tool(retries=2)(wait)])
-    told: list[Any] = []
+    events: list[Any] = []
     ended = asyncio.Event()
 
     def end(error: Exception) -> None:
-        told.append(error)
+        events.append(error)
         ended.set()
 
-    agent.run_stream("go").subscribe(told.append, end)
+    agent.run_stream("go").subscribe(events.append, end)
     await waiting.wait()
     started[0].cancel()
     await ended.wait()
-    assert isinstance(told[-1], StreamCancelledError)
+    assert isinstance(events[-1], StreamCancelledError)
     assert (len(started), len(llm.requests)) == (1, 1)
 
 
-async def test_what_a_tool_subscribes_to_is_its_own(loop_errors: list[Exception]) -> None:
+async def test_tools_own_stream_is_independent(loop_errors: list[Exception]) -> None:
     async def ticks() -> Any:
         yield 1
 
@@ -141,7 +141,7 @@ async def test_what_a_tool_subscribes_to_is_its_own(loop_errors: list[Exception]
     assert isinstance(loop_errors.pop(), ZeroDivisionError)
 
 
-async def test_a_tool_that_asks_its_own_conversation_is_told_and_does_not_wait_for_itself() -> None:
+async def test_tool_asking_its_own_conversation_fails() -> None:
     async def ask(conversation_id: str) -> str:
         return (await agent.run("again", conversation_id=conversation_id)).output
 
