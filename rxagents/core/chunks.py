@@ -9,17 +9,31 @@ from msgspec import Struct, field
 from rxagents.core.events import ErrorInfo
 from rxagents.core.usage import Usage
 
+# Theory of operation
+#
+# `StreamChunk.content` is all the text so far. A stream of n chunks must not cost n * n characters,
+# so a chunk stores no text but its delta: the chunks of one choice share a `TextBuffer`, and each
+# chunk stores the length of the text when it arrived. `content` joins the pieces and cuts there.
+#
+# - One thread appends; any thread may read. `pieces` only grows; compaction puts a new list in its
+#   place and never changes the old one, so a reader that holds the old list still sees its text.
+# - `_read` keeps what is joined already: the list, how many of its pieces, and their text. It is
+#   one tuple because two threads may be in `upto`: of three attributes they could see a mixture.
+# - Compaction saves memory: a piece takes some 60 bytes beside its characters. The limit grows with
+#   the text, so that at most 128 characters are copied for each piece appended. Pieces longer than
+#   that on average stay as they are: joining them would save nothing and hold the text twice.
+# - Tried before: a chunk stored the number of pieces. Then pieces can never be joined.
+# - The reference to the buffer is no field of the Struct. A field would be encoded and compared
+#   with every chunk.
+
 
 class TextBuffer:
-    """The text of one stream and choice, shared by its chunks and joined only when read.
-
-    A chunk stores how long the text was when it arrived, so that appending costs the same at the
-    first and at the millionth chunk. One thread appends; any may read.
+    """The text of one stream and choice: append pieces, and read any beginning of it.
 
     Attributes:
-        end: How long the text is, in characters.
-        pieces: The text, in pieces. A piece takes some 60 bytes beside its characters, so that
-            many are made one, in a new list: a list that was taken from here stays as it was.
+        end: The length of the text, in characters.
+        pieces: The text, in pieces. Compaction replaces this list; a list taken from here before
+            that stays as it was.
     """
 
     __slots__ = ("_limit", "_read", "end", "pieces")
@@ -31,22 +45,22 @@ class TextBuffer:
         self._read = self.pieces, 0, ""
 
     def append(self, piece: str) -> int:
-        """Append to the text; return where it ends now."""
+        """Append to the text; return its new length."""
         self.pieces.append(piece)
         self.end += len(piece)
         if len(self.pieces) > self._limit:
             self._compact()
         return self.end
 
-    def settle(self, end: int) -> None:
-        """Take note of pieces that were appended by hand: with them the text ends at `end`."""
+    def set_end(self, end: int) -> None:
+        """Set the length of the text after the caller has appended to `pieces` itself."""
         self.end = end
         if len(self.pieces) > self._limit:
             self._compact()
 
     def _compact(self) -> None:
         self._limit = _FEW_PIECES + self.end // _CHARACTERS_A_PIECE
-        if len(self.pieces) > self._limit:  # else they are long, and joining would gain nothing
+        if len(self.pieces) > self._limit:
             self.pieces = ["".join(self.pieces)]
 
     def upto(self, end: int) -> str:
@@ -58,19 +72,19 @@ class TextBuffer:
                 count, text = 0, ""
             new = latest[count:]
             text += "".join(new)
-            self._read = latest, count + len(new), text  # at once: two threads may be here
+            self._read = latest, count + len(new), text
         return text[:end]
 
 
 _FEW_PIECES = 32
 _CHARACTERS_A_PIECE = 128
-"""How many characters are copied for a piece at most, to keep pieces few: a matter of 10 ns."""
+"""How many characters compaction may copy for each piece appended; copying them takes 10 ns."""
 
 
 class _LazyContent:
-    """Holds a chunk's place in its `TextBuffer`, outside of the Struct's fields.
+    """Stores a chunk's buffer and its length at that time in a slot before the Struct's fields.
 
-    A slot before the Struct is neither encoded nor compared, and setting it costs O(1).
+    Such a slot is neither encoded nor compared, and setting it takes constant time.
     """
 
     __slots__ = ("_text",)
@@ -82,8 +96,8 @@ class ToolCallDelta(Struct, frozen=True, gc=False):
     """A fragment of a tool call.
 
     Attributes:
-        index: Which call of this answer, counted from 0 in the order in which they start.
-        id: The call's id; empty on the fragments that do not bring it.
+        index: The number of the call in its response, from 0, in the order in which calls start.
+        id: The call's id; empty on fragments that do not carry it.
         name: The tool's name; only on the fragment that starts the call.
         arguments: The next piece of the arguments' JSON text.
         sealed: The call is complete: no fragment of it follows.
@@ -102,16 +116,16 @@ class StreamChunk(_LazyContent, Struct, frozen=True, gc=False):
     Attributes:
         delta: The new text; may be empty.
         index: The chunk's position in the stream, from 0.
-        choice: Which of the answers, where several were asked for.
-        finish_reason: `""` until the answer ends; then `"stop"`, `"length"`, `"tool_calls"`,
-            `"content_filter"`, or the provider's own word where it has no unified one.
+        choice: The number of the choice, where several were requested.
+        finish_reason: `""` until the choice ends; then `"stop"`, `"length"`, `"tool_calls"`,
+            `"content_filter"`, or the provider's own word if it has no unified one.
         reasoning: New thinking text.
         refusal: New text of a refusal.
         tool_calls: Fragments of tool calls.
         usage: Token counts; `None` until known.
-        metadata: `model`, `id`, `request_id`, the provider's own `finish_reason`, and what
-            else it tells. Chunks of a stream share one dict while nothing changes: read only.
-            In a chunk that takes back what came before it, `reset` is the reason.
+        metadata: `model`, `id`, `request_id`, the provider's own `finish_reason`, and other
+            fields that the provider sends. Chunks of a stream share one dict while nothing
+            changes, so it is read-only. A reset chunk has the reason under `reset`.
         timestamp: When the bytes arrived, in seconds since the epoch.
     """
 
@@ -128,22 +142,22 @@ class StreamChunk(_LazyContent, Struct, frozen=True, gc=False):
 
     @classmethod
     def reset(cls, error: Exception) -> StreamChunk:
-        """Return the chunk that takes back all before it: `error` made the stream start again."""
+        """Return a chunk that voids all chunks before it: the stream restarts after `error`."""
         return cls(metadata={"reset": ErrorInfo.of(error)})
 
     @property
     def has_content(self) -> bool:
-        """Whether the chunk brings some of the answer, and not only what goes around it."""
+        """Whether the chunk carries part of the response: text, a tool call or a finish reason."""
         return bool(
             self.delta or self.reasoning or self.refusal or self.tool_calls or self.finish_reason
         )
 
     @property
     def content(self) -> str:
-        """All the text of this stream and choice, up to and with this chunk.
+        """All the text of this stream and choice, up to and including this chunk.
 
-        Joined when read, and not encoded: a chunk that was decoded or copied with
-        `msgspec.structs.replace` knows only its own `delta`.
+        Joined when read, and not encoded: in a chunk that was decoded, or copied with
+        `msgspec.structs.replace`, it is only the chunk's own `delta`.
         """
         try:
             buffer, end = self._text
@@ -153,12 +167,14 @@ class StreamChunk(_LazyContent, Struct, frozen=True, gc=False):
 
 
 set_content = _LazyContent._text.__set__  # type: ignore[attr-defined,misc]  # noqa: SLF001
-"""`set_content(chunk, (buffer, end))` ties a frozen chunk to its text, once, by the slot's
-descriptor: mypy sees the annotation, not the descriptor that `__slots__` makes of it."""
+"""`set_content(chunk, (buffer, end))` sets a frozen chunk's slot through the slot's descriptor.
+
+mypy sees the annotation and not the descriptor that `__slots__` creates.
+"""
 
 
 class TextBuffers:
-    """Ties chunks that were made anew, such as parts of others, to the text before them."""
+    """Sets the `content` of chunks that no parser created, such as parts of other chunks."""
 
     __slots__ = ("_buffers",)
 
@@ -166,7 +182,7 @@ class TextBuffers:
         self._buffers: dict[int, TextBuffer] = {}
 
     def tie(self, chunk: StreamChunk) -> StreamChunk:
-        """Return `chunk`, whose `content` is now the text of all chunks of its choice so far."""
+        """Return `chunk`; its `content` is now the text of all chunks of its choice so far."""
         buffer = self._buffers.get(chunk.choice)
         if buffer is None:
             buffer = self._buffers[chunk.choice] = TextBuffer()

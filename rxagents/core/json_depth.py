@@ -1,8 +1,8 @@
-"""How deeply JSON is nested, told before it is decoded.
+"""Measures how deeply JSON is nested, before it is decoded.
 
-A decoder recurses at every level. On the main thread Python's own limit stops it in time, but
-the stack of a small thread (128 KiB with musl) is used up at some 400 levels, and the process
-with it.
+A decoder recurses at every level. On the main thread Python's recursion limit stops it in time. On
+a thread with a small stack (128 KiB with musl) some 400 levels overflow the stack and crash the
+process.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ _STEP = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
 
 
 def is_deeper(data: bytes, depth: int) -> bool:
-    """Whether a value in `data`, which need not be valid, is nested more than `depth` levels.
+    """Return whether a value in `data` is nested more than `depth` levels.
 
-    Linear in the input; where there are few brackets, as nearly always, they are only counted.
+    `data` need not be valid JSON. The time is linear in its length. Most input has at most `depth`
+    brackets, and counting them is enough.
     """
     if data.count(b"[") + data.count(b"{") <= depth:
         return False
@@ -27,10 +28,10 @@ def is_deeper(data: bytes, depth: int) -> bool:
 
 
 def is_any_line_deeper(lines: bytes, depth: int) -> bool:
-    """Whether a value on one of the lines, cut by LF, is nested more than `depth` levels."""
+    """Return whether a value on one of the lines is nested more than `depth` levels."""
     if lines.count(b"[") + lines.count(b"{") <= depth:
         return False
-    half = len(lines) // 2  # to count brackets is cheap, to look at each line is not
+    half = len(lines) // 2  # counting the brackets of half the lines is cheaper than one by one
     middle = max(lines.find(b"\n", half), lines.rfind(b"\n", 0, half))
     if middle < 0:
         return is_deeper(lines, depth)

@@ -1,4 +1,4 @@
-"""A stream folded into one answer."""
+"""The chunks of a stream, folded into one response."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from rxagents.core.usage import Usage
 
 
 class Response:
-    """One answer of a stream: all of it, or what has arrived so far.
+    """One choice of a stream: all of it, or what has arrived so far.
+
+    A response stores where each text ended when it was created; text and tool calls are joined
+    when they are first read. So a snapshot for every chunk costs the same at any length.
 
     Attributes:
-        finish_reason: As in `StreamChunk`; `""` while the answer goes on.
+        finish_reason: As in `StreamChunk`; `""` until the choice ends.
         usage: Token counts; `None` until known.
-        metadata: The chunks' own, merged.
+        metadata: The metadata of all chunks, merged.
     """
 
     __slots__ = ("_content", "_fragments", "_provider_data", "_reasoning", "_refusal",
@@ -53,10 +56,7 @@ class Response:
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The tool calls in the order in which they started, with the arguments received.
-
-        Assembled when first read.
-        """
+        """The tool calls in the order in which they started, with the arguments received."""
         if self._tool_calls is None:
             fragments, count = self._fragments
             assembler = ToolCallAssembler()
@@ -67,7 +67,7 @@ class Response:
 
     @property
     def message(self) -> Message:
-        """The answer as a message: append it to the conversation."""
+        """The response as a message to append to the conversation."""
         parts: list[Part] = []
         if self.reasoning:
             parts.append(ReasoningPart(self.reasoning))
@@ -82,7 +82,7 @@ class Response:
             return NotImplemented
         return self._fields() == other._fields()
 
-    __hash__ = None  # type: ignore[assignment]  # equal by content, and content holds dicts
+    __hash__ = None  # type: ignore[assignment]  # compared by value, and values include dicts
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={value!r}" for name, value in self._fields().items() if value)
@@ -101,12 +101,13 @@ class Response:
 
 
 class ResponseBuilder:
-    """Folds the chunks of one choice; a snapshot at any time costs the same, and stays as it was.
+    """Folds the chunks of one choice.
 
-    A chunk that is a reset takes back all before it, whichever choice is folded.
+    `response()` may be called at any time. It takes constant time, and later chunks do not change
+    what it returned. A reset chunk of any choice voids everything before it.
 
     Args:
-        choice: Which choice of the stream to fold.
+        choice: The number of the choice to fold.
     """
 
     def __init__(self, choice: int = 0) -> None:
@@ -125,7 +126,7 @@ class ResponseBuilder:
         self.provider_data: dict[str, Any] = {}
 
     def add(self, chunk: StreamChunk) -> None:
-        """Take in a chunk. Usage counts for all choices; other choices' chunks add only that."""
+        """Add a chunk. Usage is the whole request's; other choices' chunks add only usage."""
         if chunk.usage is not None:
             self.usage = chunk.usage
         if chunk.choice != self._choice:
@@ -143,25 +144,26 @@ class ResponseBuilder:
         if chunk.finish_reason:
             self.finish_reason = chunk.finish_reason
         if chunk.metadata is not self._last_metadata:
-            self._take_metadata(chunk.metadata)
+            self._add_metadata(chunk.metadata)
 
     def response(self) -> Response:
-        """Return what has been folded so far."""
+        """Return the response so far."""
         return Response(self)
 
-    def _take_metadata(self, metadata: dict[str, Any]) -> None:
+    def _add_metadata(self, metadata: dict[str, Any]) -> None:
         if "reset" in metadata:
             self._clear()
             return
         self._last_metadata = metadata
         self.metadata = {**self.metadata, **metadata}
         for wire, data in metadata.get("provider_data", {}).items():
-            known = self.provider_data.get(wire, {})
-            self.provider_data = {**self.provider_data, wire: _merge(known, data)}
+            merged = _merge(self.provider_data.get(wire, {}), data)
+            self.provider_data = {**self.provider_data, wire: merged}
 
 
-def _merge(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(known)
+def _merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return both dicts as one; lists under the same key are joined, other values replaced."""
+    merged = dict(old)
     for key, value in new.items():
         before = merged.get(key)
         both_lists = isinstance(before, list) and isinstance(value, list)

@@ -1,4 +1,4 @@
-"""Tool-call fragments, put together."""
+"""Assembles tool calls from their fragments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rxagents.core.messages import ToolCall
 
 
 def new_call_id() -> str:
-    """Return an id for a tool call that has none: the conversation ties results to calls by id."""
+    """Return a new id for a tool call that came without one: results refer to calls by id."""
     return f"call_{uuid.uuid4().hex}"
 
 
@@ -24,10 +24,10 @@ class _OpenCall:
 
 
 class ToolCallAssembler:
-    """Collects the fragments of one answer; linear in their number.
+    """Collects the fragments of one response; linear in their number.
 
-    What comes for a call after its seal is left out: it may have run by then. Of calls that
-    have one id the later get another, since results are told apart by it.
+    Fragments of a call after its seal are ignored, since the call may have run by then. If two
+    calls have the same id, the later one gets another, since results refer to calls by id.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class ToolCallAssembler:
         self._ids: set[str] = set()
 
     def add(self, delta: ToolCallDelta) -> ToolCall | None:
-        """Take in a fragment; return the call if this fragment sealed it."""
+        """Add a fragment; return the call if this fragment seals it."""
         call = self._calls.setdefault(delta.index, _OpenCall())
         if call.sealed:
             return None
@@ -49,10 +49,10 @@ class ToolCallAssembler:
         return _assemble(delta.index, call) if delta.sealed else None
 
     def calls(self) -> tuple[ToolCall, ...]:
-        """All calls so far, sealed or not, in the order in which they started."""
+        """Return all calls so far, sealed or not, in the order in which they started."""
         return tuple(_assemble(index, call) for index, call in sorted(self._calls.items()))
 
 
 def _assemble(index: int, call: _OpenCall) -> ToolCall:
-    """Return the call; one without a name gets one, since no provider takes it back without."""
+    """Return the call. An empty name becomes "unknown": providers refuse a call without a name."""
     return ToolCall(call.id or f"call_{index}", call.name or "unknown", "".join(call.arguments))

@@ -8,16 +8,16 @@ from msgspec import Struct, field
 
 
 class Usage(Struct, frozen=True):
-    """What a request cost, in tokens.
+    """The token counts of one request.
 
-    A count the provider did not send is `None`: never a guess, never a sum.
+    A count that the provider did not send is `None`, never a guess or a sum.
 
     Attributes:
         input_tokens: Tokens of the prompt.
-        output_tokens: Tokens of the answer.
+        output_tokens: Tokens of the response.
         total_tokens: The provider's own total.
-        reasoning_tokens: Tokens spent on thinking; whether `output_tokens` holds them too
-            differs between providers.
+        reasoning_tokens: Tokens spent on thinking; providers differ in whether `output_tokens`
+            includes them.
         cached_tokens: Prompt tokens read from the provider's cache.
         raw: The provider's usage object, as received.
     """
@@ -31,10 +31,10 @@ class Usage(Struct, frozen=True):
 
 
 def add_usage(a: Usage | None, b: Usage | None) -> Usage | None:
-    """Return the counts of two requests together; `None` is a request that told none.
+    """Return the counts of two requests added up; `None` is a request without counts.
 
-    A count that only one of them told is that one's. `raw` is empty where both told something:
-    no provider sent the sum.
+    A count that only one of them has is taken from that one. The sum of two has no `raw`, since no
+    provider sent it.
     """
     if a is None or b is None:
         return b if a is None else a

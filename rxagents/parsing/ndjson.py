@@ -1,4 +1,4 @@
-"""Newline-delimited JSON: one value a line."""
+"""Parses newline-delimited JSON: one value a line."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ _JSON_SPACE = b" \t\r\n"
 class LineFramer:
     """Cuts a byte stream after each LF.
 
+    Bytes without an LF wait in a list that is joined once, when their line is complete: joining
+    them at every read would be quadratic.
+
     Args:
         max_line_bytes: A line longer than this is a `LimitExceededError`.
+
+    Attributes:
+        error: The error that ended the framer, or `None`.
     """
 
     def __init__(self, max_line_bytes: int = DEFAULT_LIMITS.event_bytes) -> None:
@@ -28,7 +34,7 @@ class LineFramer:
         self._pending_size = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the lines that `data` completes, without their ends and without empty ones."""
+        """Return the lines that `data` completes, without line ends; empty lines are left out."""
         if self.error is not None:
             return []
         whole, newline, rest = data.rpartition(b"\n")
@@ -42,34 +48,30 @@ class LineFramer:
         return lines
 
     def flush(self) -> list[bytes]:
-        """Return the last line, if no LF closed it."""
-        rest, self._pending = b"".join(self._pending), []
-        return (
-            []
-            if self.error is not None or not rest.strip(_JSON_SPACE)
-            else [rest.strip(_JSON_SPACE)]
-        )
+        """Return the last line, if it has no LF."""
+        rest, self._pending = b"".join(self._pending).strip(_JSON_SPACE), []
+        return [rest] if rest and self.error is None else []
 
     def _keep(self, data: bytes) -> None:
         if data:
             self._pending.append(data)
             self._pending_size += len(data)
             if self._pending_size > self._limit:
-                self._fail()
+                self._set_error()
 
     def _within_limit(self, lines: list[bytes]) -> list[bytes]:
         for position, line in enumerate(lines):
             if len(line) > self._limit:
-                self._fail()
+                self._set_error()
                 lines = lines[:position]
                 break
         return [stripped for line in lines if (stripped := line.strip(_JSON_SPACE))]
 
-    def _fail(self) -> None:
+    def _set_error(self) -> None:
         self._pending = []
         self.error = LimitExceededError(
-            f"A line of the stream is longer than {self._limit} bytes. If the server means it, "
-            "raise the limit."
+            f"The stream has a line of more than {self._limit} bytes. Raise max_line_bytes if such "
+            "lines are expected."
         )
 
 
@@ -78,7 +80,11 @@ class NDJSONDecoder:
 
     Args:
         max_line_bytes: A line longer than this is a `LimitExceededError`.
-        max_json_depth: So is a line whose objects and arrays are nested more deeply than this.
+        max_json_depth: A line whose objects and arrays are nested more deeply than this is one
+            too.
+
+    Attributes:
+        error: The error that ended the decoder, or `None`.
     """
 
     def __init__(
@@ -95,7 +101,7 @@ class NDJSONDecoder:
         return self._decode(self._framer.feed(data))
 
     def flush(self) -> list[Any]:
-        """Return the value of the last line, if no LF closed it."""
+        """Return the value of the last line, if it has no LF."""
         return self._decode(self._framer.flush())
 
     def _decode(self, lines: list[bytes]) -> list[Any]:
@@ -105,16 +111,16 @@ class NDJSONDecoder:
         for line in lines:
             if is_deeper(line, self._max_json_depth):
                 self.error = LimitExceededError(
-                    f"A line of the stream is nested more than {self._max_json_depth} levels "
-                    "deep. If the server means it, raise the limit."
+                    f"The stream has a line nested more than {self._max_json_depth} levels deep. "
+                    "Raise max_json_depth if such lines are expected."
                 )
                 return values
             try:
                 values.append(msgspec.json.decode(line))
             except JSON_ERRORS as error:
                 self.error = StreamDecodeError(
-                    f"A line of the stream is not JSON ({error}): {line[:200]!r}. "
-                    "Check that the server sends one JSON value a line."
+                    f"The stream has a line that is not JSON ({error}): {line[:200]!r}. Check "
+                    "that the server sends one JSON value a line."
                 )
                 return values
         self.error = self._framer.error

@@ -64,7 +64,7 @@ def no_stream_error(request: PreparedRequest, response: HttpResponse, head: byte
     Some hosts send an error as plain JSON with status 200, and name its status inside.
     """
     body = parse_error(decode_body(head))
-    if body.names_status and body.status is not None:
+    if body.has_explicit_status and body.status is not None:
         return class_of_status(body.status)(
             f"{request.provider} answered with status 200 and an error instead of a stream: "
             + _with_advice(body.message[:_LONGEST_MESSAGE], body.status),

@@ -1,1 +1,1 @@
-"""Wire formats, sans-I/O: one file each, which renders the request and parses the answer."""
+"""Wire formats, sans-I/O: one folder each, which renders requests and parses responses."""

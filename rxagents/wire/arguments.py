@@ -1,4 +1,4 @@
-"""A call's arguments, for the wires that send an object and not its text."""
+"""The arguments of a tool call, for wires that send them as an object and not as text."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rxagents.core.messages import ToolCall
 def arguments_of(call: ToolCall) -> dict[str, Any]:
     """Return a call's arguments as an object.
 
-    A model may write what is no JSON object. Its call is answered with an error, and must go
-    back before that answer: what it wrote is then the object's only field.
+    If the model wrote something other than a JSON object, its text is the only field,
+    `invalid_json`: the call must be sent back together with the error result that it got.
     """
     try:
         return call.parse()

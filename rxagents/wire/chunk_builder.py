@@ -1,4 +1,4 @@
-"""The chunks of one stream, numbered, and tied to the text before them."""
+"""Builds the chunks of one stream: numbers them and sets their `content`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from rxagents.core.usage import Usage
 
 
 class ChunkBuilder:
-    """Makes the chunks of one stream.
+    """Builds the chunks of one stream.
 
     Args:
-        metadata: What is known before the first event.
+        metadata: The metadata of the first chunk.
 
     Attributes:
-        chunks: The chunks made since they were last taken away.
+        chunks: The chunks that `drain` has not returned yet.
         now: When the bytes being parsed arrived, in seconds since the epoch.
-        usage: The token counts known so far.
-        metadata: What all chunks from here on tell; put a new dict here to change it, since
-            chunks share it.
+        usage: The token counts received so far.
+        metadata: The metadata of all following chunks. They share the dict, so assign a new dict
+            to change it.
         index: The number of the next chunk.
     """
 
@@ -34,7 +34,7 @@ class ChunkBuilder:
         self._texts: dict[int, TextBuffer] = {}
 
     def text(self, choice: int) -> TextBuffer:
-        """Return the text of a choice, to which each of its chunks is tied."""
+        """Return the text buffer that the chunks of a choice share."""
         buffer = self._texts.get(choice)
         if buffer is None:
             buffer = self._texts[choice] = TextBuffer()
@@ -51,7 +51,7 @@ class ChunkBuilder:
         tool_calls: tuple[ToolCallDelta, ...] = (),
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Make a chunk; `metadata` is what this one tells beside the stream's own."""
+        """Add a chunk; `metadata` is added to the stream's, for this chunk only."""
         chunk = StreamChunk(
             text,
             self.index,
@@ -69,14 +69,14 @@ class ChunkBuilder:
         self.index += 1
         self.chunks.append(chunk)
 
-    def learn(self, **told: object) -> None:
-        """Note what all chunks from here on tell, except what is empty."""
-        known = self.metadata
-        new = {key: value for key, value in told.items() if value and value != known.get(key)}
+    def add_metadata(self, **fields: object) -> None:
+        """Add fields to the metadata of all following chunks; empty values are left out."""
+        old = self.metadata
+        new = {key: value for key, value in fields.items() if value and value != old.get(key)}
         if new:
             self.metadata = {**self.metadata, **new}
 
     def drain(self) -> list[StreamChunk]:
-        """Return the chunks made since they were last taken away."""
+        """Return the chunks since the last `drain`."""
         chunks, self.chunks = self.chunks, []
         return chunks

@@ -1,4 +1,4 @@
-"""Errors as providers write them, in a body with an error status or in the stream."""
+"""Parses providers' errors: the body of an error status, or an error in the stream."""
 
 from __future__ import annotations
 
@@ -46,30 +46,30 @@ _STATUS_OF_KIND: dict[str, int] = {
     "overloaded": 529,
     "overloaded_error": 529,
 }
-"""The status an in-stream error stands for, by its type or code: the words of the OpenAI,
-Anthropic and Gemini API references, with the variants that compatible hosts write."""
+"""The HTTP status that an in-stream error corresponds to, by its type or code: the words of the
+OpenAI, Anthropic and Gemini API references, and variants that compatible hosts send."""
 
 
 class ErrorBody(Struct, frozen=True):
-    """What an error body says.
+    """A parsed error.
 
     Attributes:
-        message: The provider's sentence.
+        message: The provider's message.
         kinds: Its types and codes, in lower case.
-        status: The status it names, or the one its kinds stand for; `None` if neither.
-        names_status: Whether it names the status itself.
-        retry_after: Seconds it asks to wait, which Google writes into the body.
+        status: The HTTP status in the error, or the one of its kinds; `None` if there is neither.
+        has_explicit_status: The error itself contains the status.
+        retry_after: Seconds to wait before a retry, which Google sends in the error.
     """
 
     message: str
     kinds: tuple[str, ...] = ()
     status: int | None = None
-    names_status: bool = False
+    has_explicit_status: bool = False
     retry_after: float | None = None
 
 
 def parse_error(error: object) -> ErrorBody:
-    """Read an error in any of the shapes that providers send.
+    """Parse an error in any of the shapes that providers send.
 
     Args:
         error: The decoded JSON: the whole body, the value of its `error`, or a text.
@@ -82,23 +82,21 @@ def parse_error(error: object) -> ErrorBody:
     if not isinstance(error, Mapping):
         return ErrorBody(replace_surrogates(error if isinstance(error, str) else _json(error)))
     message = next((text for key in _MESSAGE_KEYS if _is_text(text := error.get(key))), None)
-    named = (error.get("code"), error.get("type"), error.get("status"))
-    kinds = tuple(
-        replace_surrogates(kind).lower() for kind in named if isinstance(kind, str) and kind
-    )
-    named_status = _named_status(error)
-    status = named_status or _status_of(kinds)
+    names = (error.get("code"), error.get("type"), error.get("status"))
+    kinds = tuple(replace_surrogates(name).lower() for name in names if _is_text(name))
+    explicit = _explicit_status(error)
+    status = explicit or _status_of(kinds)
     return ErrorBody(
         replace_surrogates(message or _json(error)),
         kinds,
         status,
-        named_status is not None,
-        _asked_wait(error.get("details")),
+        explicit is not None,
+        _retry_after(error.get("details")),
     )
 
 
 def decode_body(data: bytes) -> object:
-    """Return the JSON of a body, or its text where it is no JSON worth decoding."""
+    """Return the JSON of a body, or its text if it is not JSON or nested too deeply."""
     if not is_deeper(data, DEFAULT_LIMITS.json_depth):
         with contextlib.suppress(*JSON_ERRORS):
             return msgspec.json.decode(data)
@@ -106,15 +104,16 @@ def decode_body(data: bytes) -> object:
 
 
 def is_error_body(body: object) -> bool:
-    """Whether decoded JSON is an error that stands by itself."""
+    """Return whether decoded JSON is an error object, or a list that starts with one."""
     body = body[0] if isinstance(body, list) and body else body
     return isinstance(body, Mapping) and bool(body.get("error"))
 
 
 def in_stream_error(error: object, provider: str, request_id: str | None) -> ProviderError:
-    """Return the error that an error inside a stream with status 200 stands for.
+    """Return the exception for an error that came inside a stream with status 200.
 
-    Where it names nothing known it is a `ServerError`: the provider failed while it answered.
+    Its class is that of the error's status. Without a known status it is a `ServerError`, since the
+    provider failed while it was responding.
     """
     if request_id is None and isinstance(error, Mapping) and _is_text(error.get("request_id")):
         request_id = replace_surrogates(error["request_id"])
@@ -132,11 +131,11 @@ def in_stream_error(error: object, provider: str, request_id: str | None) -> Pro
 _MESSAGE_KEYS = ("message", "error", "detail", "msg", "error_description", "title")
 
 _DEEPEST = 8
-"""Providers wrap an error once or twice; a hostile one may wrap it a thousand times."""
+"""How many wrappers are removed. Providers use one or two; a hostile one may send a thousand."""
 
 
 def _inner(error: object) -> object | None:
-    """Return the error that another one wraps, or `None`."""
+    """Return the error inside `error`, or `None`."""
     if isinstance(error, list):
         return error[0] if error else None
     if isinstance(error, Mapping):
@@ -149,7 +148,7 @@ def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value)
 
 
-def _named_status(error: Mapping[str, Any]) -> int | None:
+def _explicit_status(error: Mapping[str, Any]) -> int | None:
     for key in ("code", "status", "status_code", "http_status"):
         value = error.get(key)
         if isinstance(value, (int, str)) and _STATUS.fullmatch(str(value)[:4]):
@@ -164,8 +163,8 @@ def _status_of(kinds: tuple[str, ...]) -> int | None:
 _STATUS = re.compile("[45][0-9][0-9]")
 
 
-def _asked_wait(details: object) -> float | None:
-    """Return the seconds that a `google.rpc.RetryInfo` among the details asks to wait."""
+def _retry_after(details: object) -> float | None:
+    """Return the delay of a `google.rpc.RetryInfo` among the details, in seconds."""
     for detail in details if isinstance(details, list) else ():
         match detail:
             case {"retryDelay": str(delay)} if _SECONDS.fullmatch(delay):

@@ -1,4 +1,4 @@
-"""What the parsers of all wires share: chunks made, errors held, limits kept."""
+"""The base of all wires' parsers: it frames, decodes, checks limits and stores the error."""
 
 from __future__ import annotations
 
@@ -18,12 +18,26 @@ from rxagents.wire.parser import StreamInfo
 T = TypeVar("T")
 
 
+# Theory of operation
+#
+# The levels, each with one job: FramedParser (limits, JSON, errors) > SSEParser (server-sent
+# events) or OllamaParser (lines) > the wire (one event).
+#
+# - Parsing never raises on input. The first error is stored in `error`, and nothing is parsed after
+#   it. The chunks built before it are still in the builder, so `feed` returns them: the caller
+#   delivers them before the error. Text received is never lost to an error in the same read.
+# - `done` is set by an end marker; everything after it is ignored, even in the same read.
+# - `flush` parses the rest without its line end. If that does not decode, the stream was cut in the
+#   middle of an event: no decode error then, since the caller reports a truncated stream.
+# - Nesting is measured before decoding, because decoding recurses (see `core/json_depth.py`).
+
+
 class FramedParser(ABC):
-    """Cuts a stream into frames and hands each to the wire; a `WireParser`.
+    """Parses the frames of a stream; a `WireParser`.
 
     Args:
-        info: What is known of the answer already.
-        builder: Makes the wire's chunks.
+        info: Describes the response.
+        builder: Builds the wire's chunks.
     """
 
     __slots__ = ("_builder", "_info", "done", "error", "events")
@@ -38,84 +52,92 @@ class FramedParser(ABC):
     @property
     @abstractmethod
     def complete(self) -> bool:
-        """Whether the answer is whole: the provider said so, or gave a finish reason."""
+        """Whether the provider sent its end marker or a finish reason."""
 
     def feed(self, data: bytes, timestamp: float) -> list[StreamChunk]:
         """Return the chunks that `data` completes."""
         self._builder.now = timestamp
-        exceeded = self._take_data(data)
-        if exceeded is not None and self.error is None:
-            self._exceed(str(exceeded))
+        self._parse_read(data)
         return self._builder.drain()
 
     def flush(self, timestamp: float) -> list[StreamChunk]:
-        """Return what the end of the stream completes: a frame without its end."""
+        """Return the chunks of a last frame without its line end, and those held back."""
         if self.error is not None or self.done:
             return []
         self._builder.now = timestamp
-        self._take_rest()
+        self._parse_rest()
         if isinstance(self.error, StreamDecodeError):
-            self.error = None  # the frame at the end is not broken, but cut off
+            self.error = None  # a last frame that does not decode was cut off
         if self.error is None and not self.done:
-            self._end()
+            self._on_end()
         return self._builder.drain()
 
     @abstractmethod
-    def _take_data(self, data: bytes) -> LimitExceededError | None:
-        """Take in the frames that `data` completes; return what is wrong with the framing."""
+    def _parse_read(self, data: bytes) -> None:
+        """Parse the frames that `data` completes."""
 
     @abstractmethod
-    def _take_rest(self) -> None:
-        """Take in the frame at the end, which nothing closed."""
+    def _parse_rest(self) -> None:
+        """Parse the last frame, which has no line end."""
 
     @abstractmethod
-    def _end(self) -> None:
-        """Take in the end of a stream that did not announce it."""
+    def _on_end(self) -> None:
+        """Emit what is held back: the stream has ended."""
 
     def _decode(self, decoder: msgspec.json.Decoder[T], payload: bytes) -> T | None:
-        """Decode an event; on failure note the error, unless it is not ours to read.
+        """Decode an event.
 
         Returns:
-            `None` where there is nothing to take in.
+            `None` if it does not decode. `error` is then set, unless the wire ignores events of
+            its type.
         """
         if self._is_too_deep(payload):
             return None
         try:
             return decoder.decode(payload)
         except JSON_ERRORS as error:
-            if not self._is_unknown(payload):
-                self._fail_to_decode(payload, error)
+            if not self._is_ignored(payload):
+                self._set_decode_error(payload, error)
             return None
 
-    def _is_unknown(self, payload: bytes) -> bool:
-        """Whether an event that cannot be read is of a kind that is passed over anyway."""
+    def _is_ignored(self, payload: bytes) -> bool:
+        """Return whether the wire ignores events of this type, so that it need not decode."""
         return False
 
     def _is_too_deep(self, payload: bytes) -> bool:
         depth = self._info.limits.json_depth
         if not is_deeper(payload, depth):
             return False
-        self._exceed(
-            f"{self._info.provider} sent an event that is nested more than {depth} levels deep. "
-            "If the server means it, raise Limits.json_depth."
+        self._set_limit_error(
+            f"{self._info.provider} sent an event nested more than {depth} levels deep. Raise "
+            "Limits.json_depth if such events are expected."
         )
         return True
 
-    def _fail_to_decode(self, payload: bytes, error: Exception) -> None:
+    def _set_framing_error(self) -> None:
+        """Set `error`, unless there is one: the framer stopped at an event over its limit."""
+        if self.error is None:
+            self._set_limit_error(
+                f"{self._info.provider} sent an event of more than "
+                f"{self._info.limits.event_bytes} bytes. Raise Limits.event_bytes if such events "
+                "are expected."
+            )
+
+    def _set_decode_error(self, payload: bytes, error: Exception) -> None:
         self.error = StreamDecodeError(
-            f"{self._info.provider} sent an event that cannot be read ({error}): "
+            f"{self._info.provider} sent an event that cannot be decoded ({error}): "
             f"{payload[:200]!r}. Check that base_url is that of the right API.",
             provider=self._info.provider,
             request_id=self._info.request_id,
         )
 
-    def _fail(self, error: Any) -> None:
-        """Note an error that the provider sent in the stream: bytes, or decoded JSON."""
+    def _set_provider_error(self, error: Any) -> None:
+        """Set `error` to an error that the provider sent: its bytes, or its decoded JSON."""
         if isinstance(error, bytes):
             error = decode_body(error)
         self.error = in_stream_error(error, self._info.provider, self._info.request_id)
 
-    def _exceed(self, message: str) -> None:
+    def _set_limit_error(self, message: str) -> None:
         self.error = LimitExceededError(
             message, provider=self._info.provider, request_id=self._info.request_id
         )

@@ -1,4 +1,4 @@
-"""What every wire's parser offers to the code that drives it."""
+"""The interface of a wire's parser, and what it needs to know about its response."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rxagents.core.limits import DEFAULT_LIMITS, Limits
 
 
 class StreamInfo(Struct, frozen=True):
-    """What is known of an answer before its first event.
+    """Describes a response before its first event.
 
     Attributes:
         provider: The provider's name, for errors.
         request_id: The provider's id for the request, for errors and metadata; `None` if not sent.
-        limits: How much the answer may hold.
-        metadata: What else the chunks' metadata tell.
+        limits: Limits of the response.
+        metadata: Further fields for the metadata of every chunk.
     """
 
     provider: str = ""
@@ -27,19 +27,19 @@ class StreamInfo(Struct, frozen=True):
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def first_metadata(self) -> dict[str, Any]:
-        """Return what the chunks' metadata tell from the first on."""
-        known = {} if self.request_id is None else {"request_id": self.request_id}
-        return {**known, **self.metadata}
+        """Return the metadata of the first chunk: the request id and `metadata`."""
+        request_id = {} if self.request_id is None else {"request_id": self.request_id}
+        return {**request_id, **self.metadata}
 
 
 class WireParser(Protocol):
-    """Parses one answer, and keeps the contract of `rxagents.parsing`: it never raises on input.
+    """Parses one response; keeps the contract of `rxagents.parsing`, so it never raises on input.
 
     Attributes:
-        error: What ended the stream, once the chunks before it were returned.
-        events: How many events of the wire have arrived, also those that made no chunk.
-        done: The provider has said that nothing follows.
-        complete: The answer is whole: the provider said so, or gave a finish reason.
+        error: The error that ends the stream; the chunks before it were returned.
+        events: The number of events received, including those without a chunk.
+        done: The provider sent its end marker: nothing follows.
+        complete: The response is complete: the provider sent its end marker or a finish reason.
     """
 
     error: ProviderError | None
@@ -48,7 +48,7 @@ class WireParser(Protocol):
 
     @property
     def complete(self) -> bool:
-        """Whether the answer is whole."""
+        """Whether the provider sent its end marker or a finish reason."""
         ...
 
     def feed(self, data: bytes, timestamp: float) -> list[StreamChunk]:
@@ -56,5 +56,5 @@ class WireParser(Protocol):
         ...
 
     def flush(self, timestamp: float) -> list[StreamChunk]:
-        """Return what the end of the input completes."""
+        """Return the chunks that the end of the input completes."""
         ...

@@ -1,4 +1,4 @@
-"""What a wire renders: one request, independent of the provider."""
+"""One request, independent of the provider; a wire renders it as a body."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rxagents.core.tools import Tool
 
 
 class ChatRequest(Struct, frozen=True):
-    """A conversation to answer.
+    """A conversation that a model is to continue.
 
     Attributes:
         model: The model's name.
         messages: The conversation; at least one message.
-        tools: What the model may call.
-        settings: How to generate.
+        tools: The tools that the model may call.
+        settings: The generation settings.
     """
 
     model: str

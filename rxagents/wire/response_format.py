@@ -1,4 +1,4 @@
-"""The JSON schema of a type to answer with."""
+"""The JSON schema of a `response_format` that is a type."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rxagents.core.errors import ConfigurationError
 
 
 def schema_of(response_format: type) -> dict[str, Any]:
-    """Return the JSON schema of a `response_format` that is a type.
+    """Return the JSON schema of `response_format`.
 
     Raises:
-        ConfigurationError: The type has no schema.
+        ConfigurationError: msgspec has no schema for the type.
     """
     try:
         (schema,), components = msgspec.json.schema_components(

@@ -1,10 +1,9 @@
-"""What the parsers of the wires that are event streams share."""
+"""The base of the parsers whose wire is a stream of server-sent events."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 
-from rxagents.core.errors import LimitExceededError
 from rxagents.parsing.sse import EventFields, EventFramer, parse_fields
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.errors import decode_body, is_error_body
@@ -13,14 +12,14 @@ from rxagents.wire.parser import StreamInfo
 
 
 class SSEParser(FramedParser):
-    """Cuts an event stream into events and hands each to the wire.
+    """Parses what these wires have in common, and passes every other event to the wire.
 
-    What all these wires may have is taken in here: `[DONE]`, which ends a stream at once, events
-    named `error`, and an error written as plain JSON between the events.
+    In common are `[DONE]`, which ends the stream at once, events of the type `error`, and errors
+    sent as plain JSON between the events.
 
     Args:
-        info: What is known of the answer already.
-        builder: Makes the wire's chunks.
+        info: Describes the response.
+        builder: Builds the wire's chunks.
     """
 
     __slots__ = ("_framer",)
@@ -30,17 +29,20 @@ class SSEParser(FramedParser):
         self._framer = EventFramer(info.limits.event_bytes)
 
     @abstractmethod
-    def _take(self, fields: EventFields, payload: bytes) -> None:
-        """Take in one event; `payload` is its data without space around it.
+    def _on_event(self, fields: EventFields, payload: bytes) -> None:
+        """Parse one event.
 
-        An event without data is left out, unless it has a field `error`.
+        Args:
+            fields: The event. Events without data are skipped, unless they have an `error` field.
+            payload: Its data, without white space around it.
         """
 
-    def _take_data(self, data: bytes) -> LimitExceededError | None:
+    def _parse_read(self, data: bytes) -> None:
         self._parse(self._framer.feed(data))
-        return self._framer.error
+        if self._framer.error is not None:
+            self._set_framing_error()
 
-    def _take_rest(self) -> None:
+    def _parse_rest(self) -> None:
         self._parse(self._framer.flush())
 
     def _parse(self, events: bytes) -> None:
@@ -54,16 +56,16 @@ class SSEParser(FramedParser):
             self.events += bool(payload)
             if payload == b"[DONE]":
                 self.done = True
-                self._end()
+                self._on_end()
             elif payload and fields.event == b"error":
-                self._fail(payload)
+                self._set_provider_error(payload)
             elif payload or fields.error:
-                self._take(fields, payload)
+                self._on_event(fields, payload)
             elif self.events and block.lstrip().startswith((b"{", b"[")):
-                self._take_bare(block)
+                self._on_bare_json(block)
 
-    def _take_bare(self, block: bytes) -> None:
-        """Take in JSON that is no data: Gemini's errors may come so, and proxies' do."""
+    def _on_bare_json(self, block: bytes) -> None:
+        """Parse JSON outside of a `data` field: Gemini and proxies send errors like this."""
         body = decode_body(block)
         if is_error_body(body):
-            self._fail(body)
+            self._set_provider_error(body)

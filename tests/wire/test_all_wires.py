@@ -306,16 +306,22 @@ def test_an_event_of_an_unknown_type_may_hold_anything(
 
 @pytest.mark.parametrize("wire", SPOKEN, ids=lambda wire: wire.name)
 @pytest.mark.parametrize("burst", [1, 16])
-def test_a_text_takes_little_more_memory_than_its_characters(wire: SpokenWire, burst: int) -> None:
-    parser: WireParser = wire.model("http://localhost")._parser(StreamInfo("acme"))
-    parser.feed(wire.start(), 1.0)
-    tracemalloc.start()
-    try:
-        for number in range(0, 4096, burst):
-            texts = (f"{number + n:04}" for n in range(burst))
-            *_, last = parser.feed(b"".join(map(wire.text, texts)), 1.0)
-        grown, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+def test_text_takes_little_extra_memory(wire: SpokenWire, burst: int) -> None:
+    def parse() -> tuple[int, str]:
+        """Return the memory that a stream takes, and its text."""
+        parser: WireParser = wire.model("http://localhost")._parser(StreamInfo("acme"))
+        parser.feed(wire.start(), 1.0)
+        tracemalloc.start()
+        try:
+            for number in range(0, 4096, burst):
+                texts = (f"{number + n:04}" for n in range(burst))
+                *_, last = parser.feed(b"".join(map(wire.text, texts)), 1.0)
+            grown, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        return grown, last.content
+
+    parse()  # the first stream fills the caches of the interpreter
+    grown, text = parse()
     assert grown < 12 * 4096
-    assert last.content == "".join(f"{number:04}" for number in range(4096))
+    assert text == "".join(f"{number:04}" for number in range(4096))

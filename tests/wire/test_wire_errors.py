@@ -98,7 +98,7 @@ def test_an_error_is_read(
 def test_a_status_that_the_error_names_is_told_from_one_that_its_kind_stands_for(
     body: object, names_it: bool
 ) -> None:
-    assert parse_error(body).names_status is names_it
+    assert parse_error(body).has_explicit_status is names_it
 
 
 @pytest.mark.parametrize(

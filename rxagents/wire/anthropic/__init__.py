@@ -1,7 +1,6 @@
 """Anthropic's Messages API.
 
-The format is Anthropic's API reference, "Messages" and "Streaming messages", and what 35 recorded
-streams hold.
+Sources: Anthropic's API reference, "Messages" and "Streaming messages", and 35 recorded streams.
 """
 
 from rxagents.wire.anthropic.parse import AnthropicParser

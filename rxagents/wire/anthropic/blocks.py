@@ -1,4 +1,4 @@
-"""The blocks of an answer, and what the next turn has to send back of them."""
+"""The content blocks of a response, and the form in which they are stored to be sent back."""
 
 from __future__ import annotations
 
@@ -9,27 +9,43 @@ import msgspec
 from rxagents.core.chunks import TextBuffer
 from rxagents.core.json_text import is_json
 
-_OURS = {"text", "tool_use"}
-"""The types of blocks that a message holds as parts of its own."""
+# Theory of operation
+#
+# A response is a sequence of blocks: text, thinking, tool_use, and types of hosted tools. Each has
+# a `content_block_start`, deltas and a `content_block_stop`, all with the block's index; blocks may
+# be open at the same time.
+#
+# - The next request must hold thinking blocks with their signatures, citations and the blocks of
+#   hosted tools, unchanged and in order, or the API refuses it. `Message` has no parts for these.
+#   So at the end of the response `stored()` of every block goes into the message's `provider_data`.
+# - Text and tool calls are in the message already, so they are stored as references: a length, an
+#   id. `wire/original_items.py` resolves them, and thereby notices a message that was edited.
+# - A tool_use block is sealed by its stop, if its input is JSON then. The token limit cuts an input
+#   and still sends the stop, so a stop alone proves nothing. `message_delta` with a stop reason
+#   that cuts nothing seals the rest, including input that is not JSON: then the model made a
+#   mistake, and gets an error result for it.
+
+_PARTS = {"text", "tool_use"}
+"""The types of blocks that are parts of a message."""
 
 _TEXT = {"text": "text", "thinking": "thinking"}
-"""The field in which a block of a type has its text."""
+"""The field that holds a block's text, by the block's type."""
 
 
 class Block:
-    """A block of the answer, while it grows.
+    """A content block while it is streamed.
 
     Args:
-        content: The block as it starts.
+        content: The block in its `content_block_start`.
 
     Attributes:
         type: Its type.
         buffer: Its text, or its input as JSON text.
-        signature: What proves that the model thought this.
-        citations: What its text refers to.
-        call: Which of the answer's tool calls it is; `None` for no call.
-        stopped: Nothing more is added to it.
-        sealed: It is a call that has been told to be whole.
+        signature: The provider's signature of its thinking.
+        citations: The citations of its text.
+        call: The number of its tool call in the response; `None` if it is no call.
+        stopped: Its `content_block_stop` came.
+        sealed: It is a call, and its seal was emitted.
     """
 
     __slots__ = (
@@ -63,28 +79,25 @@ class Block:
 
     @property
     def text(self) -> str:
-        """What has been added to it."""
+        """Its text, or its input as JSON text, so far."""
         return self.buffer.upto(self.buffer.end)
 
     @property
-    def goes_back(self) -> bool:
-        """Whether the next turn has to send back more than a message's own parts hold."""
-        return self.type not in _OURS or bool(self.citations)
+    def exceeds_parts(self) -> bool:
+        """Whether it holds more than a message's parts can."""
+        return self.type not in _PARTS or bool(self.citations)
 
-    def is_whole(self) -> bool:
-        """Whether the input is JSON: the limit of tokens may have cut it."""
+    def is_complete(self) -> bool:
+        """Return whether the input is JSON: the token limit may have cut it."""
         return is_json(self.text or "{}")
 
     def late_arguments(self) -> str:
-        """Return the arguments that came with the start and not in pieces."""
+        """Return the arguments as JSON text, if they came with the start and not in deltas."""
         given = self._content.get("input")
         return "" if self.buffer.end or not given else msgspec.json.encode(given).decode()
 
-    def memory(self) -> dict[str, Any]:
-        """Return what is needed to send the block back.
-
-        Text and calls are in the message anyway, and are only referred to.
-        """
+    def stored(self) -> dict[str, Any]:
+        """Return the block to store in `provider_data`; text and calls as references."""
         if self.type == "tool_use":
             return {"type": "tool_use", "id": self._content.get("id")}
         if self.type == "text":
@@ -93,6 +106,6 @@ class Block:
         whole = dict(self._content)
         if self.type == "thinking":
             whole |= {"thinking": self.text, "signature": self.signature}
-        elif self.buffer.end and self.is_whole():
+        elif self.buffer.end and self.is_complete():
             whole["input"] = msgspec.json.decode(self.text)
         return whole

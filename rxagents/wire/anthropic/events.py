@@ -1,4 +1,4 @@
-"""The wire's own objects: only the fields that are read."""
+"""The wire's events, with only the fields that are read."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ EVENTS = {
     "content_block_stop",
     "error",
 }
-"""The types of events that are read: others are passed over, whatever stands in them."""
+"""The types of events that are parsed; others are ignored, whatever their content."""
 
 DELTAS = {"text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta"}
-"""The types of deltas that are read; so with these."""
+"""The types of deltas that are parsed; others are ignored."""
 
 
 class Delta(Struct, gc=False):
-    """What an event adds to a block, or to the message."""
+    """An addition to a block, or to the message."""
 
     type: str | None = None
     text: str | None = None
@@ -43,7 +43,7 @@ class Delta(Struct, gc=False):
 
 
 class StartedMessage(Struct, gc=False):
-    """What the first event tells of the message."""
+    """The message in `message_start`."""
 
     id: str | None = None
     model: str | None = None
@@ -51,7 +51,7 @@ class StartedMessage(Struct, gc=False):
 
 
 class Event(Struct, gc=False):
-    """One event of the stream, of any type; the blocks' starts are kept as they are."""
+    """One event, of any type; `content_block` stays a dict, since it is sent back unchanged."""
 
     type: str | None = None
     index: int | None = 0
@@ -70,8 +70,8 @@ decoder = msgspec.json.Decoder(Event)
 _types_decoder = msgspec.json.Decoder(_Types)
 
 
-def is_unknown(payload: bytes) -> bool:
-    """Whether an event, or what it adds to a block, is of a type that is not read."""
+def is_ignored(payload: bytes) -> bool:
+    """Return whether the parser ignores an event because of its type or its delta's type."""
     try:
         types = _types_decoder.decode(payload)
     except JSON_ERRORS:
@@ -83,7 +83,7 @@ def is_unknown(payload: bytes) -> bool:
 
 
 def to_usage(raw: dict[str, Any]) -> Usage:
-    """Unify token counts. Tokens read from the cache are not among the input tokens here."""
+    """Convert token counts. On this wire `input_tokens` excludes tokens read from the cache."""
     details = raw.get("output_tokens_details")
     return Usage(
         input_tokens=read_count(raw, "input_tokens"),

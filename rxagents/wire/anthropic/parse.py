@@ -1,4 +1,4 @@
-"""From bytes to chunks."""
+"""Parses a streamed message into chunks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rxagents.wire.anthropic.events import (
     Delta,
     Event,
     decoder,
-    is_unknown,
+    is_ignored,
     to_usage,
 )
 from rxagents.wire.chunk_builder import ChunkBuilder
@@ -29,14 +29,14 @@ FINISH_REASONS = {
     "refusal": "content_filter",
 }
 _CUT = {"length", "content_filter"}
-"""Finish reasons of answers whose last tool call may lack its end."""
+"""Finish reasons of responses that may end inside a tool call."""
 
 
 class AnthropicParser(SSEParser):
-    """Parses one stream of a message.
+    """Parses one streamed message.
 
     Args:
-        info: What is known of the answer already.
+        info: Describes the response.
     """
 
     __slots__ = ("_blocks", "_calls", "_chunks", "_finished", "_usage")
@@ -51,41 +51,41 @@ class AnthropicParser(SSEParser):
 
     @property
     def complete(self) -> bool:
-        """The answer is whole: `message_stop` came, or a stop reason."""
+        """Whether `message_stop` or a stop reason came."""
         return self.done or self._finished
 
-    def _end(self) -> None:
-        """Nothing is held back."""
+    def _on_end(self) -> None:
+        """Do nothing: no text is held back."""
 
-    def _is_unknown(self, payload: bytes) -> bool:
-        return is_unknown(payload)
+    def _is_ignored(self, payload: bytes) -> bool:
+        return is_ignored(payload)
 
-    def _take(self, fields: EventFields, payload: bytes) -> None:
+    def _on_event(self, fields: EventFields, payload: bytes) -> None:
         event = self._decode(decoder, payload) if payload else None
         if event is None:
             return
         match event.type:
             case "content_block_delta":
-                self._add(event.index or 0, event.delta or _NOTHING)
+                self._on_delta(event.index or 0, event.delta or _EMPTY_DELTA)
             case "content_block_start":
-                self._start(event.index or 0, event.content_block or {})
+                self._on_block_start(event.index or 0, event.content_block or {})
             case "content_block_stop":
-                self._stop(event.index or 0)
+                self._on_block_stop(event.index or 0)
             case "message_start":
-                self._begin(event)
+                self._on_message_start(event)
             case "message_delta":
-                self._finish(event)
+                self._on_message_delta(event)
             case "message_stop":
                 self.done = True
             case "error":
-                self._fail(payload)
+                self._set_provider_error(payload)
 
-    def _begin(self, event: Event) -> None:
+    def _on_message_start(self, event: Event) -> None:
         if event.message is not None:
-            self._chunks.learn(id=event.message.id, model=event.message.model)
-            self._count(event.message.usage)
+            self._chunks.add_metadata(id=event.message.id, model=event.message.model)
+            self._add_usage(event.message.usage)
 
-    def _start(self, index: int, content: dict[str, Any]) -> None:
+    def _on_block_start(self, index: int, content: dict[str, Any]) -> None:
         block = self._blocks[index] = Block(content)
         if block.type == "tool_use":
             block.call = self._calls
@@ -97,7 +97,7 @@ class AnthropicParser(SSEParser):
         elif block.type == "thinking" and block.text:
             self._chunks.emit(reasoning=block.text)
 
-    def _add(self, index: int, delta: Delta) -> None:
+    def _on_delta(self, index: int, delta: Delta) -> None:
         kind = delta.type or ""
         if kind and kind not in DELTAS:
             return
@@ -121,12 +121,12 @@ class AnthropicParser(SSEParser):
             block.citations.append(delta.citation)
             self._chunks.emit(metadata={"citations": [delta.citation]})
 
-    def _stop(self, index: int) -> None:
+    def _on_block_stop(self, index: int) -> None:
         block = self._blocks.get(index)
         if block is None or block.stopped:
             return
         block.stopped = True
-        if block.call is not None and block.is_whole():
+        if block.call is not None and block.is_complete():
             self._seal(block)
 
     def _seal(self, block: Block) -> None:
@@ -136,9 +136,9 @@ class AnthropicParser(SSEParser):
             seal = ToolCallDelta(block.call, arguments=arguments, sealed=True)
             self._chunks.emit(tool_calls=(seal,))
 
-    def _finish(self, event: Event) -> None:
-        delta = event.delta or _NOTHING
-        self._count(event.usage)
+    def _on_message_delta(self, event: Event) -> None:
+        delta = event.delta or _EMPTY_DELTA
+        self._add_usage(event.usage)
         reason = delta.stop_reason or ""
         if not reason or self._finished:
             if event.usage:
@@ -147,23 +147,24 @@ class AnthropicParser(SSEParser):
         self._finished = True
         finish = FINISH_REASONS.get(reason, reason)
         blocks = [block for _, block in sorted(self._blocks.items())]
-        # An input that is no JSON and that nothing cut is the model's mistake, which it is told.
+        # If nothing was cut, input that is not JSON is a mistake of the model. The call is sealed,
+        # so that the model gets an error result for it.
         for block in () if finish in _CUT else blocks:
             self._seal(block)
         metadata: dict[str, Any] = {"finish_reason": reason}
         if delta.stop_sequence:
             metadata["stop_sequence"] = delta.stop_sequence
-        if any(block.goes_back for block in blocks):
-            metadata["provider_data"] = {WIRE: {"blocks": [block.memory() for block in blocks]}}
+        if any(block.exceeds_parts for block in blocks):
+            metadata["provider_data"] = {WIRE: {"blocks": [block.stored() for block in blocks]}}
         self._chunks.emit(finish_reason=finish, metadata=metadata)
 
-    def _count(self, usage: dict[str, Any] | None) -> None:
-        """Take in counts, which are cumulative; a later event may leave some of them out."""
+    def _add_usage(self, usage: dict[str, Any] | None) -> None:
+        """Merge cumulative counts: a later event may leave some of them out."""
         if usage:
-            told = {name: count for name, count in usage.items() if count is not None}
-            self._usage = {**self._usage, **told}
+            new = {name: count for name, count in usage.items() if count is not None}
+            self._usage = {**self._usage, **new}
             self._chunks.usage = to_usage(self._usage)
 
 
-_NOTHING = Delta()
+_EMPTY_DELTA = Delta()
 _BLOCK_OF_DELTA = {"text_delta": "text", "thinking_delta": "thinking"}

@@ -1,4 +1,4 @@
-"""From a conversation to the request's body."""
+"""Renders a conversation as the body of a request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from rxagents.wire.tool_choice import check_chosen_tool
 CURRENT_VERSION = "2026-10-21"
 OLDER_VERSION = "2023-06-01"
 DEFAULT_MAX_TOKENS = 4096
-"""The API wants a limit, and has no default of its own."""
+"""The API requires a limit and has no default."""
 
 _SAMPLING = ("temperature", "top_p", "top_k")
 
@@ -39,15 +39,15 @@ def render_messages(request: ChatRequest, version: str = CURRENT_VERSION) -> dic
     """Return the body of `POST {base}/v1/messages`.
 
     Args:
-        request: What to ask.
+        request: The request.
         version: The version of the API; the current one refuses `temperature`, `top_p` and
             `top_k`.
 
     Returns:
-        The body. `Settings.extra_body` wins over the rest; a `None` in it removes the field.
+        The body. `Settings.extra_body` overrides its fields; a `None` there removes the field.
 
     Raises:
-        ConfigurationError: The API, or this version of it, cannot do what is asked.
+        ConfigurationError: The API, or this version of it, does not support a setting.
     """
     settings = request.settings
     if settings.seed is not None:
@@ -91,7 +91,7 @@ def _system(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
 
 
 def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
-    """Return turns that alternate; the results of tools stand first in the user's."""
+    """Return alternating turns; in a user's turn the tool results come first."""
     turns: list[dict[str, Any]] = []
     for message in messages:
         if message.role == "system":
@@ -141,7 +141,7 @@ def _block(part: Part) -> dict[str, Any]:
 
 
 def _assistant(message: Message) -> Iterator[dict[str, Any]]:
-    """Yield an answer's blocks: the original ones if they are stored with the message.
+    """Yield the blocks of an assistant's message: the original ones if they are stored with it.
 
     Thinking without its signature is left out, since the API refuses it: another provider
     produced it, or it was written by hand.

@@ -1,7 +1,7 @@
-"""OpenAI's chat completions, as OpenAI and the many compatible hosts speak them.
+"""OpenAI's chat completions, in the dialects of OpenAI and the many compatible hosts.
 
-The format is OpenAI's API reference, "Chat Completions"; the dialects are what 1,626 recorded
-streams of some thirty hosts hold. Figures in comments count those streams.
+Sources: OpenAI's API reference, "Chat Completions", and 1,626 recorded streams of some thirty
+hosts. Figures in comments count those streams.
 """
 
 from rxagents.wire.chat_completions.parse import ChatCompletionsParser

@@ -1,4 +1,4 @@
-"""From decoded events to chunks."""
+"""Assembles chunks from decoded events."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from rxagents.wire.chat_completions.events import (
     Delta,
     Event,
     Function,
-    PlainEvent,
     split_content,
     to_usage,
 )
+from rxagents.wire.chat_completions.plain import PlainEvent
 from rxagents.wire.chat_completions.surrogates import SurrogateJoiner
 from rxagents.wire.chat_completions.tool_fragments import ToolFragments
 from rxagents.wire.chunk_builder import ChunkBuilder
 
 _FINISH_REASONS = {"function_call": "tool_calls"}
 _CUT = {"length", "content_filter"}
-"""Finish reasons of answers whose last tool call may lack its end."""
+"""Finish reasons of choices that may end inside a tool call."""
 
 
 class _ChoiceState:
-    """What one choice has said so far."""
+    """The state of one choice: its open tool calls, and whether it has a finish reason."""
 
     __slots__ = ("finished", "tools")
 
@@ -36,17 +36,17 @@ class _ChoiceState:
 
 
 class ChunkAssembler(ChunkBuilder):
-    """Keeps what the stream has told so far, and makes the chunks.
+    """Keeps the state of a stream's choices and builds its chunks.
 
     Args:
-        metadata: What is known before the first event.
+        metadata: The metadata of the first chunk.
 
     Attributes:
-        unknown: What of id and model is not known yet; all events repeat them.
-        surrogates: Set once the stream has cut characters in two.
+        unknown: Those of `id` and `model` that no event has had yet; later events repeat them.
+        surrogates: Joins characters that are cut in two; `None` until one was.
     """
 
-    __slots__ = ("_answers", "_buffer", "_number", "_reasoning_field", "surrogates", "unknown")
+    __slots__ = ("_buffer", "_choices", "_number", "_reasoning_field", "surrogates", "unknown")
 
     def __init__(self, metadata: dict[str, Any]) -> None:
         super().__init__(metadata)
@@ -55,16 +55,20 @@ class ChunkAssembler(ChunkBuilder):
         self._reasoning_field = ""
         self._number: int | None = None
         self._buffer = TextBuffer()
-        self._answers: dict[int, _ChoiceState] = {}
+        self._choices: dict[int, _ChoiceState] = {}
 
     @property
     def finished(self) -> bool:
-        """Whether every choice gave its finish reason."""
-        answers = self._answers.values()
-        return bool(answers) and all(answer.finished for answer in answers)
+        """Whether every choice has a finish reason."""
+        choices = self._choices.values()
+        return bool(choices) and all(choice.finished for choice in choices)
 
-    def take_plain(self, events: list[PlainEvent]) -> None:
-        """Take in events of text and nothing else: the path that nearly every chunk takes."""
+    def add_plain(self, events: list[PlainEvent]) -> None:
+        """Add events with text and nothing else: the path of nearly every chunk.
+
+        `emit` does the same for one chunk. This loop saves its call and its keyword arguments, and
+        reads the attributes and sets the buffer's length once for all events.
+        """
         append, now = self.chunks.append, self.now
         usage, metadata, index = self.usage, self.metadata, self.index
         number, buffer = self._number, self._buffer
@@ -72,9 +76,9 @@ class ChunkAssembler(ChunkBuilder):
         for event in events:
             choice = event.choices[0]
             if choice.index != number:
-                buffer.settle(end)
+                buffer.set_end(end)
                 number = choice.index
-                self._answer(number)
+                self._choice(number)
                 buffer = self.text(number)
                 pieces, end = buffer.pieces, buffer.end
                 self._number, self._buffer = number, buffer
@@ -88,24 +92,24 @@ class ChunkAssembler(ChunkBuilder):
             index += 1
             append(chunk)
         self.index = index
-        buffer.settle(end)
+        buffer.set_end(end)
 
-    def take(self, event: Event) -> None:
-        """Take in an event of any kind."""
+    def add(self, event: Event) -> None:
+        """Add an event of any kind."""
         if self.unknown:
-            self._learn_names(event)
+            self._add_names(event)
         usage = None
         if event.usage:
             usage = self.usage = to_usage(event.usage)
         emitted = len(self.chunks)
         for position, choice in enumerate(event.choices or ()):
             if choice is not None:
-                self._take_choice(choice, position, usage)
+                self._add_choice(choice, position, usage)
         if usage is not None and len(self.chunks) == emitted:
             self.emit()
 
     def end(self, *, done: bool) -> None:
-        """Hand out what was held back; seal the calls of answers that only `[DONE]` finished."""
+        """Emit what was held back, and seal the calls of choices that only `[DONE]` finished."""
         for (number, channel), half in self.surrogates.flush() if self.surrogates else ():
             match channel:
                 case "text":
@@ -114,40 +118,40 @@ class ChunkAssembler(ChunkBuilder):
                     self.emit(choice=number, reasoning=half)
                 case "refusal":
                     self.emit(choice=number, refusal=half)
-        for number, answer in self._answers.items() if done else ():
-            sealed = () if answer.finished else tuple(answer.tools.seal())
+        for number, state in self._choices.items() if done else ():
+            sealed = () if state.finished else tuple(state.tools.seal())
             if sealed:
                 self.emit(choice=number, tool_calls=sealed)
 
-    def _learn_names(self, event: Event) -> None:
-        """Note the stream's id and model; Azure's first event (54) has empty ones."""
-        self.learn(**{name: getattr(event, name) for name in self.unknown})
+    def _add_names(self, event: Event) -> None:
+        """Add id and model to the metadata; in Azure's first event (54) they are empty."""
+        self.add_metadata(**{name: getattr(event, name) for name in self.unknown})
         self.unknown = _NAMES.difference(self.metadata)
 
-    def _take_choice(self, choice: Choice, position: int, usage: Usage | None) -> None:
+    def _add_choice(self, choice: Choice, position: int, usage: Usage | None) -> None:
         number = position if choice.index is None else choice.index
-        answer = self._answer(number)
-        delta = choice.delta or _NOTHING
+        state = self._choice(number)
+        delta = choice.delta or _EMPTY_DELTA
         finish = choice.finish_reason or ""
         text, thinking = split_content(delta.content) if delta.content else _NO_CONTENT
         if delta.reasoning_content:
-            self._learn_reasoning_field("reasoning_content")
+            self._add_reasoning_field("reasoning_content")
         elif delta.reasoning:
-            self._learn_reasoning_field("reasoning")
+            self._add_reasoning_field("reasoning")
         reasoning = delta.reasoning_content or delta.reasoning or thinking
         refusal = delta.refusal or ""
         if self.surrogates is not None:
-            text = self._whole(number, "text", text)
-            reasoning = self._whole(number, "reasoning", reasoning)
-            refusal = self._whole(number, "refusal", refusal)
+            text = self._join_halves(number, "text", text)
+            reasoning = self._join_halves(number, "reasoning", reasoning)
+            refusal = self._join_halves(number, "refusal", refusal)
         tool_calls: tuple[ToolCallDelta, ...] = ()
         if delta.tool_calls or delta.function_call is not None or finish:
-            tool_calls = self._tool_calls(number, answer, delta, finish)
+            tool_calls = self._tool_calls(number, state, delta, finish)
         metadata = None
         if finish or delta.reasoning_details or choice.logprobs:
             metadata = self._metadata(choice, delta, finish)
         if finish:
-            answer.finished = True
+            state.finished = True
         if text or reasoning or refusal or tool_calls or metadata or usage is not None:
             self.emit(
                 text,
@@ -160,7 +164,7 @@ class ChunkAssembler(ChunkBuilder):
             )
 
     def _metadata(self, choice: Choice, delta: Delta, finish: str) -> dict[str, Any]:
-        """Return what only this chunk tells."""
+        """Return the metadata of this chunk only."""
         metadata: dict[str, Any] = {}
         if delta.reasoning_details:
             metadata["provider_data"] = {WIRE: {"reasoning_details": delta.reasoning_details}}
@@ -170,40 +174,40 @@ class ChunkAssembler(ChunkBuilder):
             metadata["finish_reason"] = finish
         return metadata
 
-    def _answer(self, number: int) -> _ChoiceState:
-        answer = self._answers.get(number)
-        if answer is None:
-            answer = self._answers[number] = _ChoiceState()
-        return answer
+    def _choice(self, number: int) -> _ChoiceState:
+        state = self._choices.get(number)
+        if state is None:
+            state = self._choices[number] = _ChoiceState()
+        return state
 
-    def _learn_reasoning_field(self, field: str) -> None:
-        """Note in which field the thinking comes: the next turn has to send it back there."""
+    def _add_reasoning_field(self, field: str) -> None:
+        """Store in which field thinking comes: the next request sends it back in the same field."""
         if field != self._reasoning_field:
             self._reasoning_field = field
-            self.learn(provider_data={WIRE: {"reasoning_field": field}})
+            self.add_metadata(provider_data={WIRE: {"reasoning_field": field}})
 
     def _tool_calls(
-        self, number: int, answer: _ChoiceState, delta: Delta, finish: str
+        self, number: int, state: _ChoiceState, delta: Delta, finish: str
     ) -> tuple[ToolCallDelta, ...]:
         deltas: list[ToolCallDelta] = []
         for call in filter(None, delta.tool_calls or ()):
             function = call.function or _NO_FUNCTION
             arguments = function.arguments
             if isinstance(arguments, str):
-                arguments = self._whole(number, f"arguments of call {call.index}", arguments)
-            deltas += answer.tools.add(call.index, call.id or "", function.name or "", arguments)
+                arguments = self._join_halves(number, f"arguments of call {call.index}", arguments)
+            deltas += state.tools.add(call.index, call.id or "", function.name or "", arguments)
         if delta.function_call is not None:
             function = delta.function_call
-            deltas += answer.tools.add(0, "", function.name or "", function.arguments)
+            deltas += state.tools.add(0, "", function.name or "", function.arguments)
         if finish and finish not in _CUT:
-            deltas += answer.tools.seal()
+            deltas += state.tools.seal()
         return tuple(deltas)
 
-    def _whole(self, number: int, channel: str, text: str) -> str:
+    def _join_halves(self, number: int, channel: str, text: str) -> str:
         return text if self.surrogates is None else self.surrogates.join((number, channel), text)
 
 
 _NAMES = frozenset({"id", "model"})
 _NO_CONTENT = ("", "")
-_NOTHING = Delta()
+_EMPTY_DELTA = Delta()
 _NO_FUNCTION = Function()

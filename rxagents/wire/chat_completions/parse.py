@@ -1,4 +1,7 @@
-"""From bytes to chunks."""
+"""Parses a stream of chat-completion chunks.
+
+`plain.py` explains the path that most events take.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,10 @@ import msgspec
 from rxagents.core.json_depth import is_any_line_deeper
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.chat_completions.assemble import ChunkAssembler
-from rxagents.wire.chat_completions.events import (
-    Event,
+from rxagents.wire.chat_completions.events import Event, decode_event, decoder
+from rxagents.wire.chat_completions.plain import (
     PlainEvent,
     decode_all,
-    decode_event,
-    decoder,
     is_plain,
     join_values,
     plain_decoder,
@@ -26,7 +27,7 @@ class ChatCompletionsParser(SSEParser):
     """Parses one stream of chat-completion chunks.
 
     Args:
-        info: What is known of the answer already.
+        info: Describes the response.
     """
 
     __slots__ = ("_assembler", "_error_field", "_plain")
@@ -39,32 +40,32 @@ class ChatCompletionsParser(SSEParser):
 
     @property
     def complete(self) -> bool:
-        """The answer is whole: `[DONE]` came, or every choice gave a finish reason.
+        """Whether `[DONE]` came, or every choice has a finish reason.
 
         102 streams end without `[DONE]`.
         """
         return self.done or self._assembler.finished
 
-    def _end(self) -> None:
+    def _on_end(self) -> None:
         self._assembler.end(done=self.done)
         if self._error_field and not self.complete:
-            self._fail(self._error_field)
+            self._set_provider_error(self._error_field)
 
     def _parse(self, events: bytes) -> None:
         if not events or self.done or self.error is not None:
             return
-        if self._assembler.surrogates is not None or not self._take_burst(events):
+        if self._assembler.surrogates is not None or not self._parse_burst(events):
             super()._parse(events)
 
-    def _take_burst(self, events: bytes) -> bool:
-        """Take in many events in one step, if they can be."""
+    def _parse_burst(self, events: bytes) -> bool:
+        """Parse all events of a read in one step; return whether that was possible."""
         joined = join_values(events)
         if joined is None:
             return False
         plain = decode_all(self._plain, *joined) if self._plain is not None else None
         if plain is not None:
             self.events += len(plain)
-            self._assembler.take_plain(plain)
+            self._assembler.add_plain(plain)
             return True
         if is_any_line_deeper(events, self._info.limits.json_depth):
             return False
@@ -73,30 +74,30 @@ class ChatCompletionsParser(SSEParser):
             return False
         for event in decoded:
             self.events += 1
-            self._take_event(event)
+            self._add_event(event)
             if self.error is not None:
                 break
         self._plain = plain_decoder(self._assembler.unknown) if is_plain(decoded[-1]) else None
         return True
 
-    def _take(self, fields: EventFields, payload: bytes) -> None:
+    def _on_event(self, fields: EventFields, payload: bytes) -> None:
         self._error_field = fields.error or self._error_field
         if payload and not self._is_too_deep(payload):
-            self._take_payload(payload)
+            self._parse_payload(payload)
 
-    def _take_payload(self, payload: bytes) -> None:
+    def _parse_payload(self, payload: bytes) -> None:
         try:
             event, lenient = decode_event(payload)
         except ValueError as error:
-            self._fail_to_decode(payload, error)
+            self._set_decode_error(payload, error)
             return
         if lenient and self._assembler.surrogates is None:
             self._assembler.surrogates = SurrogateJoiner()
-        self._take_event(event)
+        self._add_event(event)
 
-    def _take_event(self, event: Event) -> None:
-        error = event.told_error()
+    def _add_event(self, event: Event) -> None:
+        error = event.find_error()
         if error:
-            self._fail(error)
+            self._set_provider_error(error)
         else:
-            self._assembler.take(event)
+            self._assembler.add(event)

@@ -1,4 +1,4 @@
-"""From a conversation to the request's body."""
+"""Renders a conversation as the body of a request."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def render_chat(request: ChatRequest, max_tokens_field: str = "max_tokens") -> d
     """Return the body of `POST {base}/chat/completions`.
 
     Args:
-        request: What to ask.
+        request: The request.
         max_tokens_field: `"max_completion_tokens"` on api.openai.com, whose reasoning models
-            refuse the old name; `"max_tokens"` elsewhere, where only that one is known.
+            refuse the old name; `"max_tokens"` on other hosts, which know only that.
 
     Returns:
-        The body. `Settings.extra_body` wins over the rest; a `None` in it removes the field.
+        The body. `Settings.extra_body` overrides its fields; a `None` there removes the field.
     """
     settings = request.settings
     body: dict[str, Any] = {
@@ -104,10 +104,10 @@ def _assistant(message: Message) -> dict[str, Any]:
 
 
 def _reasoning(message: Message) -> dict[str, Any]:
-    """Return the thinking that led to tool calls, under the name it came with.
+    """Return the thinking before tool calls, in the fields in which it was received.
 
-    Hosts that stream thinking want it back within a turn of tool calls, and refuse or ignore it
-    after that (DeepSeek's API documentation, "Thinking mode: tool calls").
+    Hosts that stream thinking require it back during a turn with tool calls, and refuse or ignore
+    it later (DeepSeek's API documentation, "Thinking mode: tool calls").
     """
     data = message.provider_data.get(WIRE, {})
     fields: dict[str, Any] = {}

@@ -1,7 +1,7 @@
-r"""Characters that a provider cut in two.
+r"""Joins characters that a provider cut in two.
 
 Some providers escape characters outside of the basic plane as surrogate pairs and cut between
-the two halves: `"\ud83d"` in one delta, `"\ude00"` in the next. Neither half is text.
+the halves: `"\ud83d"` in one delta, `"\ude00"` in the next. A half alone is not valid text.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ _LONE = re.compile("[\ud800-\udfff]")
 
 
 Channel: TypeAlias = tuple[int, str]
-"""The number of a choice, and which of its texts."""
+"""The number of a choice, and the name of one of its texts."""
 
 
 class SurrogateJoiner:
-    """Holds a first half back until its second half comes, separately for each channel."""
+    """Holds a first half back until its second half comes, for each channel separately."""
 
     def __init__(self) -> None:
         self._held: dict[Channel, str] = {}
 
     def join(self, channel: Channel, text: str) -> str:
-        """Return the valid text that `text` completes; a half without its other one is U+FFFD."""
+        """Return the valid text that `text` completes; a half without the other becomes U+FFFD."""
         text = self._held.pop(channel, "") + text
         if text and "\ud800" <= text[-1] <= "\udbff":
             self._held[channel] = text[-1]
             text = text[:-1]
-        return _LONE.sub("\ufffd", _PAIR.sub(_joined, text))
+        return _LONE.sub("\ufffd", _PAIR.sub(_join, text))
 
     def flush(self) -> list[tuple[Channel, str]]:
-        """Return U+FFFD for each channel whose second half never came."""
+        """Return U+FFFD for each channel that still holds a first half."""
         held, self._held = self._held, {}
         return [(channel, "\ufffd") for channel in held]
 
 
-def _joined(pair: re.Match[str]) -> str:
+def _join(pair: re.Match[str]) -> str:
     return pair[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le")

@@ -1,11 +1,4 @@
-"""Tool-call fragments of the chat-completions dialects, told apart and sealed.
-
-What the dialects do, counted in recorded streams: fragments without id (247) or with an empty
-one (11), without index (3), with a gap in the indexes (1), name or arguments null (22), name and
-id repeated in later fragments, every parallel call with index 0 and a new id, arguments as an
-object. A call that never gets an id has one made for it when it is sealed: the conversation
-needs it.
-"""
+"""Assigns the tool-call fragments of all dialects to calls, and seals the calls."""
 
 from __future__ import annotations
 
@@ -17,8 +10,28 @@ from rxagents.core.chunks import ToolCallDelta
 from rxagents.core.json_text import is_json
 from rxagents.core.tool_calls import new_call_id
 
+# Theory of operation
+#
+# The API identifies a fragment by `index`, and sends id and name with the first one. Hosts differ
+# (counts are recorded streams): no id (247) or an empty one (11), no index (3), a gap in the
+# indexes (1), name or arguments null (22), name and id repeated in later fragments, index 0 for
+# every parallel call with a new id each, arguments as an object.
+#
+# - `_find` decides to which call a fragment belongs: by index; without an index by id; without both
+#   to the last call, unless it has a name. A different id starts another call, and so does a
+#   different name without an id. Calls get new, gapless indexes in the order in which they start.
+# - The wire has no event that ends a call. A call is sealed by the start of the next one if its
+#   arguments are JSON by then, and else by the end of the response, unless that was cut. A sealed
+#   call may run at once, so a seal must never be a guess: calls that alternate have arguments that
+#   are not JSON yet, and stay open until the end.
+# - White space for a call after its seal is dropped. Other text is passed on as a fragment, but
+#   never reaches the call: `ToolCallAssembler` ignores it.
+# - Only a call that is sealed without an id gets one made up: an id may still come before that.
+
 
 class _OpenCall:
+    """A call while it is streamed; `index` is its number in the response."""
+
     __slots__ = ("arguments", "id", "index", "name", "sealed")
 
     def __init__(self, index: int) -> None:
@@ -28,13 +41,13 @@ class _OpenCall:
         self.arguments: list[str] = []
         self.sealed = False
 
-    def is_whole(self) -> bool:
-        """Whether the arguments are a JSON value: then the start of another call seals this."""
+    def is_complete(self) -> bool:
+        """Return whether the arguments are a JSON value."""
         return is_json("".join(self.arguments).strip())
 
 
 class ToolFragments:
-    """The calls of one choice. Fragments go in as the wire has them and come out unified."""
+    """Converts the fragments of one choice from the wire's form to `ToolCallDelta`s."""
 
     def __init__(self) -> None:
         self._calls: list[_OpenCall] = []
@@ -48,17 +61,16 @@ class ToolFragments:
         name: str,
         arguments: str | dict[str, Any] | list[Any] | None,
     ) -> list[ToolCallDelta]:
-        """Take in a fragment.
+        """Convert one fragment.
 
         Returns:
-            The fragment, and before it the seal of the previous call where this one starts
-            another. Calls that alternate are sealed at the end, since their arguments are not
-            whole when the other starts.
+            The fragment; before it the seal of the previous call, if this fragment starts another
+            one. Empty if the fragment has nothing new.
         """
         deltas: list[ToolCallDelta] = []
-        call = self._known(wire_index, call_id, name)
+        call = self._find(wire_index, call_id, name)
         if call is None:
-            if self._calls and not self._calls[-1].sealed and self._calls[-1].is_whole():
+            if self._calls and not self._calls[-1].sealed and self._calls[-1].is_complete():
                 deltas.append(_seal(self._calls[-1]))
             call = _OpenCall(len(self._calls))
             self._calls.append(call)
@@ -82,10 +94,10 @@ class ToolFragments:
         return deltas
 
     def seal(self) -> list[ToolCallDelta]:
-        """Seal what is open: the answer is over."""
+        """Return the seals of all open calls: the response has ended."""
         return [_seal(call) for call in self._calls if not call.sealed]
 
-    def _known(self, wire_index: int | None, call_id: str, name: str) -> _OpenCall | None:
+    def _find(self, wire_index: int | None, call_id: str, name: str) -> _OpenCall | None:
         if wire_index is not None:
             call = self._by_wire_index.get(wire_index)
         elif call_id:

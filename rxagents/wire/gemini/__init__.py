@@ -1,6 +1,6 @@
 """Gemini's generateContent, streamed as server-sent events.
 
-The format is Google's API reference, "Generating content", and what 30 recorded streams hold.
+Sources: Google's API reference, "Generating content", and 30 recorded streams.
 """
 
 from rxagents.wire.gemini.parse import GeminiParser

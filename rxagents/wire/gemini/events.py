@@ -1,4 +1,4 @@
-"""The wire's own objects: only the fields that are read."""
+"""The wire's events, with only the fields that are read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIRE: Final = "gemini"
 
 
 class FunctionCall(Struct, gc=False):
-    """A call, whole."""
+    """A function call; the wire sends it in one piece."""
 
     name: str = ""
     args: dict[str, Any] | None = None
@@ -23,13 +23,13 @@ class FunctionCall(Struct, gc=False):
 
 
 class Content(Struct, gc=False):
-    """A piece of an answer; parts are kept as they are, since many kinds must go back."""
+    """A piece of a candidate; parts stay dicts, since many kinds are sent back."""
 
     parts: list[dict[str, Any] | None] | None = None
 
 
 class Candidate(Struct, gc=False):
-    """One of the answers."""
+    """One candidate: what other wires call a choice."""
 
     content: Content | None = None
     finish_reason: str | None = field(name="finishReason", default=None)
@@ -41,7 +41,7 @@ class Candidate(Struct, gc=False):
 
 
 class PromptFeedback(Struct, gc=False):
-    """What is wrong with the prompt."""
+    """The reason why a prompt was blocked."""
 
     block_reason: str | None = field(name="blockReason", default=None)
 
@@ -61,7 +61,7 @@ decoder = msgspec.json.Decoder(Event)
 
 
 def to_usage(raw: dict[str, Any]) -> Usage:
-    """Unify token counts; thinking is not among the output tokens here."""
+    """Convert token counts. On this wire `output_tokens` excludes thinking."""
     return Usage(
         input_tokens=read_count(raw, "promptTokenCount"),
         output_tokens=read_count(raw, "candidatesTokenCount"),

@@ -1,4 +1,4 @@
-"""From bytes to chunks."""
+"""Parses streamed content into chunks."""
 
 from __future__ import annotations
 
@@ -30,34 +30,43 @@ FINISH_REASONS = {
     "SPII": "content_filter",
 }
 
-_OWN = {"text", "thought", "thoughtSignature"}
-"""The fields of a part that is text and nothing else."""
+_TEXT_FIELDS = {"text", "thought", "thoughtSignature"}
+"""The fields of a part that is only text."""
 
-_NAMELESS = "unknown"
-"""The name of a call without one: the API refuses a result that names no function."""
+_UNKNOWN_NAME = "unknown"
+"""Stands for a missing function name: the API refuses a result without one."""
 
 
 class _CandidateState:
-    """What one candidate has said so far."""
+    """The state of one candidate.
 
-    __slots__ = ("calls", "finished", "parts", "unusual")
+    Attributes:
+        calls: The number of its tool calls so far.
+        finished: It has a finish reason.
+        parts: Its parts, to store in `provider_data` and send back; text as references.
+        exceeds_parts: They hold more than the parts of a message can.
+    """
+
+    __slots__ = ("calls", "exceeds_parts", "finished", "parts")
 
     def __init__(self) -> None:
         self.calls = 0
         self.finished = False
         self.parts: list[dict[str, Any]] = []
-        self.unusual = False
+        self.exceeds_parts = False
 
-    def remember(self, part: dict[str, Any]) -> None:
-        """Note what the next turn has to send back: text that goes on is one part."""
+    def store(self, part: dict[str, Any]) -> None:
+        """Store a part; consecutive text becomes one part.
+
+        A part with a signature is stored alone, since the API requires it back unchanged.
+        """
         text = part.get("text")
-        plain = isinstance(text, str) and not set(part) - _OWN
-        self.unusual = self.unusual or not plain or "thoughtSignature" in part
+        plain = isinstance(text, str) and not set(part) - _TEXT_FIELDS
+        self.exceeds_parts = self.exceeds_parts or not plain or "thoughtSignature" in part
         last = self.parts[-1] if self.parts else {}
-        # The API wants a signed part back by itself: only unsigned text is joined.
         unsigned = "thoughtSignature" not in last and "thoughtSignature" not in part
-        goes_on = bool(last.get("thought")) == bool(part.get("thought"))
-        if plain and "length" in last and unsigned and goes_on:
+        same_kind = bool(last.get("thought")) == bool(part.get("thought"))
+        if plain and "length" in last and unsigned and same_kind:
             last["length"] += len(text or "")
         elif plain:
             rest = {name: value for name, value in part.items() if name != "text"}
@@ -70,44 +79,44 @@ class GeminiParser(SSEParser):
     """Parses one stream of generated content.
 
     Args:
-        info: What is known of the answer already.
+        info: Describes the response.
     """
 
-    __slots__ = ("_answers", "_blocked", "_chunks")
+    __slots__ = ("_blocked", "_candidates", "_chunks")
 
     def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata())
         super().__init__(info, self._chunks)
-        self._answers: dict[int, _CandidateState] = {}
+        self._candidates: dict[int, _CandidateState] = {}
         self._blocked = False
 
     @property
     def complete(self) -> bool:
-        """Every candidate gave its finish reason, or the prompt was blocked.
+        """Whether every candidate has a finish reason, or the prompt was blocked.
 
-        The wire has no end marker, but some hosts that are compatible send `[DONE]`.
+        The wire has no end marker, but some compatible hosts send `[DONE]`.
         """
-        answers = self._answers.values()
-        finished = bool(answers) and all(answer.finished for answer in answers)
+        candidates = self._candidates.values()
+        finished = bool(candidates) and all(candidate.finished for candidate in candidates)
         return self.done or self._blocked or finished
 
-    def _end(self) -> None:
-        """Nothing is held back."""
+    def _on_end(self) -> None:
+        """Do nothing: no text is held back."""
 
-    def _take(self, fields: EventFields, payload: bytes) -> None:
+    def _on_event(self, fields: EventFields, payload: bytes) -> None:
         event = self._decode(decoder, payload) if payload else None
         if event is None:
             return
         if event.error:
-            self._fail(event.error)
+            self._set_provider_error(event.error)
             return
         if "model" not in self._chunks.metadata or "id" not in self._chunks.metadata:
-            self._chunks.learn(model=event.model, id=event.id)
+            self._chunks.add_metadata(model=event.model, id=event.id)
         if event.usage:
             self._chunks.usage = to_usage(event.usage)
         emitted = self._chunks.index
         for candidate in filter(None, event.candidates or ()):
-            self._take_candidate(candidate)
+            self._on_candidate(candidate)
         if event.feedback is not None and event.feedback.block_reason:
             self._blocked = True
             metadata = {"finish_reason": event.feedback.block_reason}
@@ -115,62 +124,62 @@ class GeminiParser(SSEParser):
         if event.usage and self.complete and self._chunks.index == emitted:
             self._chunks.emit()
 
-    def _take_candidate(self, candidate: Candidate) -> None:
+    def _on_candidate(self, candidate: Candidate) -> None:
         number = candidate.index or 0
-        answer = self._answers.setdefault(number, _CandidateState())
-        text, thinking, metadata = "", "", _told(candidate)
+        state = self._candidates.setdefault(number, _CandidateState())
+        text, thinking, metadata = "", "", _metadata(candidate)
         deltas: list[ToolCallDelta] = []
         parts = candidate.content.parts if candidate.content else None
         for part in filter(None, parts or ()):
-            answer.remember(part)
+            state.store(part)
             match part:
                 case {"text": str(piece), "thought": True}:
                     thinking += piece
                 case {"text": str(piece)}:
                     text += piece
                 case {"functionCall": dict(call)}:
-                    deltas.append(_delta(answer, call))
+                    deltas.append(_delta(state, call))
                 case _:
                     metadata.setdefault("parts", []).append(part)
         finish = candidate.finish_reason or ""
         if finish:
-            answer.finished = True
+            state.finished = True
             metadata["finish_reason"] = finish
-            if answer.unusual:
-                metadata["provider_data"] = {WIRE: {"parts": answer.parts}}
-                answer.parts = []  # some models finish with every event, and each tells its own
+            if state.exceeds_parts:
+                metadata["provider_data"] = {WIRE: {"parts": state.parts}}
+                state.parts = []  # some models send a finish reason with every event
         unified = FINISH_REASONS.get(finish, finish)
         if text or thinking or deltas or finish or metadata:
             self._chunks.emit(
                 text,
                 choice=number,
-                finish_reason="tool_calls" if unified == "stop" and answer.calls else unified,
+                finish_reason="tool_calls" if unified == "stop" and state.calls else unified,
                 reasoning=thinking,
                 tool_calls=tuple(deltas),
                 metadata=metadata,
             )
 
 
-def _told(candidate: Candidate) -> dict[str, Any]:
-    told = {
+def _metadata(candidate: Candidate) -> dict[str, Any]:
+    fields = {
         "grounding": candidate.grounding,
         "citations": candidate.citations,
         "safety_ratings": candidate.safety,
         "finish_message": candidate.finish_message,
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in fields.items() if value}
 
 
-def _delta(answer: _CandidateState, raw: dict[str, Any]) -> ToolCallDelta:
-    """Return a call, which is always whole; one without an id or a name gets one."""
+def _delta(state: _CandidateState, raw: dict[str, Any]) -> ToolCallDelta:
+    """Return a call, which the wire sends in one piece; a missing id or name is made up."""
     try:
         call = msgspec.convert(raw, FunctionCall)
     except msgspec.ValidationError:
         call = FunctionCall(str(raw.get("name") or ""))
-    call.name = call.name or _NAMELESS
-    raw["name"] = call.name  # it is remembered, and has to fit the call when it goes back
-    index = answer.calls
-    answer.calls += 1
+    call.name = call.name or _UNKNOWN_NAME
+    raw["name"] = call.name  # the stored part must have the name that the call has
+    index = state.calls
+    state.calls += 1
     arguments = msgspec.json.encode(call.args or {}).decode()
-    identity = call.id or new_call_id()
-    return ToolCallDelta(index, identity, call.name, arguments, sealed=True)
+    call_id = call.id or new_call_id()
+    return ToolCallDelta(index, call_id, call.name, arguments, sealed=True)

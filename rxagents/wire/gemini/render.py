@@ -1,4 +1,4 @@
-"""From a conversation to the request's body."""
+"""Renders a conversation as the body of a request."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def render_contents(request: ChatRequest) -> dict[str, Any]:
     """Return the body of `POST {base}/v1beta/models/{model}:streamGenerateContent`.
 
     Returns:
-        The body. `Settings.extra_body` wins over the rest, except that its `generationConfig`
-        is added to the one rendered; a `None` in it removes the field.
+        The body. `Settings.extra_body` overrides its fields, except that `generationConfig` is
+        merged; a `None` there removes the field.
 
     Raises:
-        ConfigurationError: The API cannot do what is asked.
+        ConfigurationError: The API does not support a setting.
     """
     settings = request.settings
     if settings.parallel_tool_calls is False:
@@ -66,7 +66,7 @@ def _system(messages: tuple[Message, ...]) -> dict[str, Any] | None:
 
 
 def _contents(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
-    """Return the turns; the results of parallel calls are one turn."""
+    """Return the turns; the results of parallel calls form one turn."""
     names = {
         part.id: part.name
         for message in messages
@@ -97,8 +97,8 @@ def _part(part: Part, names: dict[str, str]) -> dict[str, Any]:
             kind, data = split_data_url(url)
             return {"inlineData": {"mimeType": kind, "data": data}}
         case ImagePart(url=url) if url:
-            told = {"mimeType": part.media_type} if part.media_type else {}
-            return {"fileData": {"fileUri": url, **told}}
+            media_type = {"mimeType": part.media_type} if part.media_type else {}
+            return {"fileData": {"fileUri": url, **media_type}}
         case ImagePart():
             return {"inlineData": _inline(part.media_type, part.data)}
         case FilePart(file_id=file_id) if file_id:
@@ -109,8 +109,8 @@ def _part(part: Part, names: dict[str, str]) -> dict[str, Any]:
             name = part.name or names.get(part.call_id, "")
             if not name:
                 raise ConfigurationError(
-                    f"Gemini's API wants the tool's name with its result: give the result of call "
-                    f"{part.call_id!r} a name, or send the call before it."
+                    f"Gemini's API requires the tool's name with its result: give the result of "
+                    f"call {part.call_id!r} a name, or send the call before it."
                 )
             key = "error" if part.is_error else "result"
             response = {"name": name, "response": {key: part.content}}
@@ -128,7 +128,7 @@ def _inline(media_type: str, data: bytes) -> dict[str, str]:
 
 
 def _model_parts(message: Message) -> Iterator[dict[str, Any]]:
-    """Yield an answer's parts: the original ones if they are stored with the message.
+    """Yield the parts of an assistant's message: the original ones if they are stored with it.
 
     Thinking is not sent back.
     """

@@ -1,6 +1,6 @@
-"""Ollama's own API: one JSON object a line, for chat and for completion.
+"""Ollama's own API for chat and completion: one JSON object a line.
 
-The format is Ollama's API documentation, and what 18 recorded streams hold.
+Sources: Ollama's API documentation, and 18 recorded streams.
 """
 
 from rxagents.wire.ollama.parse import OllamaParser

@@ -1,4 +1,4 @@
-"""The wire's own objects: only the fields that are read."""
+"""The wire's lines, with only the fields that are read."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ WIRE: Final = "ollama"
 
 
 class Function(Struct, gc=False):
-    """A called function; some models' templates make a text of the arguments."""
+    """A called function; some models' templates render the arguments as text."""
 
     name: str | None = None
     arguments: dict[str, Any] | str | None = None
 
 
 class ToolCallObject(Struct, gc=False):
-    """A tool call, whole; newer versions send an id."""
+    """A tool call; the wire sends it in one piece. Newer versions send an id."""
 
     function: Function | None = None
     id: str | None = None
 
 
 class ChatMessage(Struct, gc=False):
-    """What a line adds to the answer."""
+    """The addition of one line of `/api/chat`."""
 
     content: str | None = None
     thinking: str | None = None
@@ -36,7 +36,7 @@ class ChatMessage(Struct, gc=False):
 
 
 class Line(Struct, gc=False):
-    """One line: of `/api/chat` with a message, of `/api/generate` with a response."""
+    """One line: `/api/chat` sends `message`, `/api/generate` sends `response`."""
 
     model: str | None = None
     message: ChatMessage | None = None
@@ -56,6 +56,6 @@ _COUNTED = ("_count", "_duration")
 
 
 def to_usage(line: Line, fields: dict[str, Any]) -> Usage:
-    """Return the counts of the last line; `raw` has its durations too, in nanoseconds."""
+    """Return the token counts of the last line; `raw` also has its durations, in nanoseconds."""
     raw = {name: value for name, value in fields.items() if name.endswith(_COUNTED)}
     return Usage(input_tokens=line.prompt_eval_count, output_tokens=line.eval_count, raw=raw)

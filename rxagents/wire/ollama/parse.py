@@ -1,4 +1,4 @@
-"""From bytes to chunks."""
+"""Parses a stream of lines into chunks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from rxagents.core.chunks import ToolCallDelta
-from rxagents.core.errors import LimitExceededError
 from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.ndjson import LineFramer
 from rxagents.wire.chunk_builder import ChunkBuilder
@@ -27,7 +26,7 @@ class OllamaParser(FramedParser):
     """Parses one stream of `/api/chat` or `/api/generate`.
 
     Args:
-        info: What is known of the answer already.
+        info: Describes the response.
     """
 
     __slots__ = ("_calls", "_chunks", "_framer")
@@ -40,18 +39,19 @@ class OllamaParser(FramedParser):
 
     @property
     def complete(self) -> bool:
-        """The answer is whole: a line said `done`."""
+        """Whether a line with `done: true` came."""
         return self.done
 
-    def _take_data(self, data: bytes) -> LimitExceededError | None:
+    def _parse_read(self, data: bytes) -> None:
         self._parse(self._framer.feed(data))
-        return self._framer.error
+        if self._framer.error is not None:
+            self._set_framing_error()
 
-    def _take_rest(self) -> None:
+    def _parse_rest(self) -> None:
         self._parse(self._framer.flush())
 
-    def _end(self) -> None:
-        """Nothing is held back."""
+    def _on_end(self) -> None:
+        """Do nothing: no text is held back."""
 
     def _parse(self, lines: list[bytes]) -> None:
         for payload in lines:
@@ -62,27 +62,29 @@ class OllamaParser(FramedParser):
                 return
             if _is_event(line):
                 self.events += 1
-                self._take(line, payload)
+                self._on_line(line, payload)
             else:
-                self._fail_to_decode(payload, ValueError("it is no part of an answer"))
+                problem = "it has none of message, response, done and error"
+                self._set_decode_error(payload, ValueError(problem))
 
-    def _take(self, line: Line, payload: bytes) -> None:
+    def _on_line(self, line: Line, payload: bytes) -> None:
         if line.error:
-            self._fail({"message": line.error} if isinstance(line.error, str) else line.error)
+            error = {"message": line.error} if isinstance(line.error, str) else line.error
+            self._set_provider_error(error)
             return
         if line.model and "model" not in self._chunks.metadata:
-            self._chunks.learn(model=line.model)
+            self._chunks.add_metadata(model=line.model)
         message = line.message
         text = (message.content if message else line.response) or ""
         thinking = (message.thinking if message else line.thinking) or ""
         calls = message.tool_calls if message else None
         deltas = tuple(map(self._call, filter(None, calls))) if calls else ()
         if line.done:
-            self._finish(line, payload, text, thinking, deltas)
+            self._on_last_line(line, payload, text, thinking, deltas)
         elif text or thinking or deltas:
             self._chunks.emit(text, reasoning=thinking, tool_calls=deltas)
 
-    def _finish(
+    def _on_last_line(
         self,
         line: Line,
         payload: bytes,
@@ -107,7 +109,7 @@ class OllamaParser(FramedParser):
         )
 
     def _call(self, call: ToolCallObject) -> ToolCallDelta:
-        """Return a call, which is always whole; older versions send no id: it gets one."""
+        """Return a call, which the wire sends in one piece; older versions send no id."""
         index = self._calls
         self._calls += 1
         call_id = call.id or new_call_id()
@@ -117,9 +119,9 @@ class OllamaParser(FramedParser):
 
 
 def _is_event(line: Line) -> bool:
-    """Whether this is a line of the stream, and not of something else that is JSON."""
-    told = line.message is not None or line.response is not None or line.done is not None
-    return told or bool(line.error)
+    """Return whether this is a line of the stream, and not some other JSON."""
+    has_field = line.message is not None or line.response is not None or line.done is not None
+    return has_field or bool(line.error)
 
 
 def _text(arguments: dict[str, Any] | str | None) -> str:

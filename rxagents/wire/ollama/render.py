@@ -1,4 +1,4 @@
-"""From a conversation to the request's body."""
+"""Renders a conversation as the body of a request."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def render_chat(request: ChatRequest) -> dict[str, Any]:
     """Return the body of `POST {host}/api/chat`.
 
     Returns:
-        The body. `Settings.extra_body` wins over the rest; a `None` in it removes the field.
+        The body. `Settings.extra_body` overrides its fields, except that `options` is merged; a
+        `None` there removes the field.
 
     Raises:
-        ConfigurationError: The API cannot do what is asked.
+        ConfigurationError: The API does not support a setting.
     """
     settings = request.settings
     names = {
@@ -42,7 +43,7 @@ def render_chat(request: ChatRequest) -> dict[str, Any]:
 
 
 def render_generate(model: str, prompt: str, settings: Settings) -> dict[str, Any]:
-    """Return the body of `POST {host}/api/generate`; as `render_chat`."""
+    """Return the body of `POST {host}/api/generate`; see `render_chat`."""
     body = {"model": model, "prompt": prompt, "stream": True, **_common(settings)}
     _tools(settings, ())
     return _with_extra(body, settings)
@@ -109,7 +110,7 @@ def _call(call: ToolCall) -> dict[str, Any]:
 
 
 def _tools(settings: Settings, tools: tuple[Tool, ...]) -> list[dict[str, Any]]:
-    """Return the tools; those that may not be called are not sent."""
+    """Return the tools; none for `tool_choice="none"`."""
     if settings.tool_choice not in {None, "auto", "none"}:
         raise ConfigurationError(
             f"Ollama's API has no tool_choice {settings.tool_choice!r}: use 'auto' or 'none'."

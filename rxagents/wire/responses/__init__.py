@@ -1,7 +1,7 @@
 """OpenAI's Responses API.
 
-The format is OpenAI's API reference, "Responses" and "Streaming events", and what 25 recorded
-streams of six hosts hold.
+Sources: OpenAI's API reference, "Responses" and "Streaming events", and 25 recorded streams of six
+hosts.
 """
 
 from rxagents.wire.responses.parse import ResponsesParser

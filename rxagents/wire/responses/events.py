@@ -1,4 +1,4 @@
-"""The wire's own objects: only the fields that are read."""
+"""The wire's events, with only the fields that are read."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ EVENTS = {
     "function_call_arguments.delta",
     "function_call_arguments.done",
 }
-"""The types of events that are read: others are passed over, whatever stands in them."""
+"""The types of events that are parsed; others are ignored, whatever their content."""
 
 
 class Event(Struct, gc=False):
-    """One event of the stream, of any type; whole items and responses are kept as they are."""
+    """One event, of any type; `item` and `response` stay dicts, since items are sent back."""
 
     type: str | None = None
     delta: str | None = None
@@ -62,8 +62,8 @@ decoder = msgspec.json.Decoder(Event)
 _type_decoder = msgspec.json.Decoder(_Type)
 
 
-def is_unknown(payload: bytes) -> bool:
-    """Whether an event is of a type that is not read."""
+def is_ignored(payload: bytes) -> bool:
+    """Return whether the parser ignores events of this type."""
     try:
         kind = _type_decoder.decode(payload).type
     except JSON_ERRORS:
@@ -72,7 +72,7 @@ def is_unknown(payload: bytes) -> bool:
 
 
 def to_usage(raw: dict[str, Any]) -> Usage:
-    """Unify token counts."""
+    """Convert token counts."""
     return Usage(
         input_tokens=read_count(raw, "input_tokens"),
         output_tokens=read_count(raw, "output_tokens"),

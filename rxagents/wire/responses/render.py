@@ -1,4 +1,4 @@
-"""From a conversation to the request's body."""
+"""Renders a conversation as the body of a request."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from rxagents.wire.tool_choice import check_chosen_tool
 def render_response(request: ChatRequest) -> dict[str, Any]:
     """Return the body of `POST {base}/responses`.
 
-    Nothing is stored at the provider: the whole conversation is sent each time, and reasoning
-    comes encrypted so that it can be sent back. System messages stay where they stand in the
-    conversation, since `instructions` would move them to its beginning.
+    The provider stores nothing: each request has the whole conversation, and reasoning comes
+    encrypted so that it can be sent back. System messages keep their place in the conversation;
+    `instructions` would move them to its beginning.
 
     Returns:
-        The body. `Settings.extra_body` wins over the rest; a `None` in it removes the field.
+        The body. `Settings.extra_body` overrides its fields; a `None` there removes the field.
 
     Raises:
-        ConfigurationError: The API cannot do what is asked.
+        ConfigurationError: The API does not support a setting.
     """
     settings = request.settings
     for name in ("stop", "seed"):
@@ -99,7 +99,7 @@ def _input(part: Part) -> dict[str, Any]:
 
 
 def _assistant(message: Message) -> Iterator[dict[str, Any]]:
-    """Yield an answer's items: the original ones if they are stored with the message.
+    """Yield the items of an assistant's message: the original ones if they are stored with it.
 
     Else only text and calls are sent: other providers' thinking means nothing to this API.
     """
@@ -144,7 +144,7 @@ def _call(call: ToolCall) -> dict[str, Any]:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    """Return a tool; `strict` is told always, since this API would enforce any schema without."""
+    """Return a tool; `strict` is always sent, since without it this API enforces every schema."""
     definition = {"type": "function", "name": tool.name, "parameters": tool.parameters}
     described = {"description": tool.description} if tool.description else {}
     return {**definition, **described, "strict": bool(tool.strict)}
