@@ -1,6 +1,7 @@
-"""One attempt: a POST out, bytes back. All of aiohttp is in this package.
+"""Send one request over HTTP, and read the bytes of its response.
 
-What it refuses: redirects are not followed, cookies not kept, TLS is always verified.
+All use of aiohttp is in this package. Redirects are not followed, cookies are not kept, and TLS is
+always verified.
 """
 
 from rxagents.transport.http_response import HttpResponse

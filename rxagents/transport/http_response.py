@@ -1,4 +1,26 @@
-"""The answer to one request."""
+"""Hold the response to one request: status, headers, and a body to read.
+
+Theory of operation. Two ways lead to the body's bytes. `read` waits for them, like any stream.
+With `listen`, the connection calls `data_arrived` for each packet, and the reader takes the bytes
+with `read_nowait` in the same turn of the loop. `_is_drained` spares `read_nowait` a look into an
+empty buffer: it is set by a read that got less than it asked for, and reset by the next packet.
+
+The rule for every end of a body: what arrived is delivered first, then `failure` says why the body
+ended. aiohttp raises an error before it hands out the bytes that came before it, so
+`_bytes_before` takes them out. And aiohttp does not end the body in two cases, where its encoding
+is broken and where the session is closed: `connection_lost` does, or the reader would wait for
+ever. It is called by our own `Connection`, or by the `closed` future of a connection of the
+caller's session, which has no listener.
+
+A response ends with `close`, which closes the connection, or with `finish`. After an end marker
+such as `[DONE]` the rest of the body is often milliseconds away; `finish` waits `LINGER_SECONDS`
+for it, so that the connection can serve the next request. `lingering` lists the responses that
+wait, so that `Transport.aclose` can close them.
+
+What must not change: `read_nowait` and `data_arrived` run for every packet and make no further
+call. Once `finish` or `close` has run, no callback of this response is called: another response
+may be on the same connection by then.
+"""
 
 from __future__ import annotations
 
@@ -9,34 +31,34 @@ from collections.abc import Callable
 import aiohttp
 from multidict import CIMultiDictProxy
 
-from rxagents.core.errors import (
-    ProtocolError,
-    ProviderError,
-    TruncatedStreamError,
-)
+from rxagents.core.errors import ProtocolError, ProviderError, TruncatedStreamError
 from rxagents.transport.connection import READ_BYTES, Connection
-from rxagents.transport.failures import closed_session, words
+from rxagents.transport.failures import closed_session_error, one_line
 
 LINGER_SECONDS = 0.1
-"""How long an answer may take to end after its end marker, for its connection to be kept."""
+"""How long a body may take to end after its end marker, for its connection to be kept."""
 
 HEAD_SECONDS = 5.0
-"""How long the beginning of an error's body is waited for: its status is known already."""
+"""How long to wait for the beginning of an error's body, whose status is known already."""
 
 
 class HttpResponse:
-    """The answer to one request: status, headers, and a body to read.
+    """The response to one request. Its owner ends it with `finish` or `close`.
 
-    Whoever has one ends it with `finish` or `close`.
+    Args:
+        response: aiohttp's response.
+        provider: The provider's name, for errors.
+        session: The session that sent the request.
+        lingering: Holds the responses that wait for the end of their body, each with its loop.
 
     Attributes:
         status: The HTTP status.
-        reason: What stands beside it.
+        reason: The reason phrase beside the status.
         headers: The headers.
-        failure: Why the body ended; `None` if it ended as it should, or has not yet.
+        failure: Why the body ended; `None` if it is complete, or has not ended yet.
     """
 
-    __slots__ = ("_closed", "_connection", "_content", "_drained", "_lingering", "_on_data",
+    __slots__ = ("_closed", "_connection", "_content", "_is_drained", "_lingering", "_on_data",
                  "_provider", "_response", "_session", "failure", "headers", "reason",
                  "status")  # fmt: skip
 
@@ -56,46 +78,44 @@ class HttpResponse:
         self._provider = provider
         self._session = session
         self._lingering = lingering
-        self._drained = False
+        self._is_drained = False
         self._on_data: Callable[[], object] | None = None
         self._connection: Connection | None = None
         self._closed: asyncio.Future[None] | None = None
-        self._watch()
+        self._listen_to_connection()
 
     async def read(self) -> bytes:
         """Return the next bytes as soon as there are any; `b""` at the end.
 
-        It does not raise: `failure` tells a `TruncatedStreamError` where the connection broke
-        or the body is shorter than announced, a `ProtocolError` where its encoding is broken,
-        and a `TransportError` where the session was closed.
+        It does not raise. At the end `failure` is a `TruncatedStreamError` if the connection
+        broke or the body is shorter than its length, a `ProtocolError` if its encoding is broken,
+        and a `TransportError` if the session was closed.
         """
         try:
             return await self._content.read(READ_BYTES)
         except _BROKEN as error:
-            return self._received_before(error)
+            return self._bytes_before(error)
 
     def read_nowait(self) -> bytes | None:
         """Return the next bytes as `read` does; `None` if none are there yet."""
-        if self._drained:
+        if self._is_drained:
             return None
         content = self._content
         try:
             data = content.read_nowait(READ_BYTES)
         except _BROKEN as error:
-            return self._received_before(error)
+            return self._bytes_before(error)
         if content.is_eof():
             return data
-        self._drained = len(data) < READ_BYTES
+        self._is_drained = len(data) < READ_BYTES
         return data or None
 
     def listen(self, on_data: Callable[[], object]) -> bool:
-        """Call `on_data` whenever there is something to read, or the end.
-
-        It spares each chunk the switch to a task.
+        """Call `on_data` for each packet of the body, and at its end.
 
         Returns:
-            Whether it will be called: a session of the caller's own does not tell, and a body
-            that is compressed is read piece by piece.
+            Whether it will be called. It is not called on a session of the caller's own, whose
+            connections have no listener, and not for a compressed body.
         """
         if self._connection is None and not self._content.is_eof():
             return False
@@ -103,35 +123,32 @@ class HttpResponse:
         return True
 
     def data_arrived(self) -> None:
-        """Tell whoever listens."""
-        self._drained = False
+        """Call the listener: a packet has arrived, or the body has ended."""
+        self._is_drained = False
         if self._on_data is not None:
             self._on_data()
 
     def connection_lost(self, _: object = None) -> None:
-        """Make sure that whoever reads hears of it.
-
-        aiohttp does not tell where the body's encoding is broken, or the session closed.
-        """
+        """End the body, where aiohttp has not, and call the listener."""
         content, connection = self._content, self._response.connection
         if not content.is_eof() and content.exception() is None:
             protocol = None if connection is None else connection.protocol
             broken = None if protocol is None else protocol.exception()
-            content.set_exception(self._cause(broken))
+            content.set_exception(self._error_of_loss(broken))
         self.data_arrived()
 
     async def read_head(self, limit: int) -> bytes:
-        """Return the beginning of the body, at most `limit` bytes, whatever becomes of the rest."""
+        """Return at most `limit` bytes of the body: all that arrive within `HEAD_SECONDS`."""
         head = b""
-        with contextlib.suppress(TimeoutError):  # what came until then is all there is to quote
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HEAD_SECONDS):
                 while len(head) < limit and (data := await self.read()):
                     head += data
         return head[:limit]
 
     def finish(self) -> None:
-        """The answer is over: keep the connection if the body ends too, now or in a moment."""
-        self._unwatch()
+        """Keep the connection if the body ends within `LINGER_SECONDS`, and else close it."""
+        self._stop_listening()
         content = self._content
         if content.is_eof():
             self._response.release()
@@ -139,19 +156,19 @@ class HttpResponse:
         loop = self._lingering[self] = asyncio.get_running_loop()
         timer = loop.call_later(LINGER_SECONDS, self.close)
         content.on_eof(timer.cancel)
-        content.on_eof(self._linger_no_more)
+        content.on_eof(self._stop_lingering)
 
     def close(self) -> None:
         """Close the connection at once."""
-        self._unwatch()
-        self._linger_no_more()
+        self._stop_listening()
+        self._stop_lingering()
         self._response.close()
 
-    def _linger_no_more(self) -> None:
+    def _stop_lingering(self) -> None:
         self._lingering.pop(self, None)
 
     def truncated(self, why: str) -> TruncatedStreamError:
-        """Return the error of a body that broke off."""
+        """Return the error of a body that ended too early."""
         return TruncatedStreamError(
             f"The connection to {self._provider} broke in the middle of the stream ({why}). What "
             "came before was delivered; ask again for the rest.",
@@ -159,7 +176,7 @@ class HttpResponse:
             retryable=True,
         )
 
-    def _watch(self) -> None:
+    def _listen_to_connection(self) -> None:
         connection = self._response.connection
         protocol = None if connection is None else connection.protocol
         if protocol is None:
@@ -174,47 +191,49 @@ class HttpResponse:
         if closed is None:
             self.connection_lost()
             return
-        # The future may hold an exception, which someone has to look at: once a connection.
-        closed.remove_done_callback(_look_at)
-        closed.add_done_callback(_look_at)
+        # asyncio logs an exception that nobody retrieved: one callback a connection does.
+        closed.remove_done_callback(_retrieve_exception)
+        closed.add_done_callback(_retrieve_exception)
         closed.add_done_callback(self.connection_lost)
 
-    def _unwatch(self) -> None:
+    def _stop_listening(self) -> None:
         self._on_data = None
         if self._connection is not None:
-            if self._connection.listener is self:  # at its end the next answer may be over it
+            if self._connection.listener is self:  # or else the next response is on it already
                 self._connection.listener = None
             self._connection = None
         if self._closed is not None:
             self._closed.remove_done_callback(self.connection_lost)
             self._closed = None
 
-    def _received_before(self, error: Exception) -> bytes:
-        """Return what had arrived before an error: aiohttp raises first."""
+    def _bytes_before(self, error: Exception) -> bytes:
+        """Return the bytes that arrived before `error`; set `failure` when there are none left."""
         received = self._content._read_nowait(-1)  # noqa: SLF001 - no public way
         if not received:
-            self.failure = self._typed(error)
+            self.failure = self._error_of_read(error)
         return received
 
-    def _cause(self, error: BaseException | None) -> ProviderError:
+    def _error_of_loss(self, error: BaseException | None) -> ProviderError:
+        """Return the error of a lost connection; `error` is its protocol's, if it has one."""
         if isinstance(error, aiohttp.http.HttpProcessingError):
             return self._badly_encoded(error)
         if self._session.closed:
-            return closed_session(self._provider)
+            return closed_session_error(self._provider)
         return self.truncated("it was closed")
 
-    def _typed(self, error: Exception) -> ProviderError:
+    def _error_of_read(self, error: Exception) -> ProviderError:
         if isinstance(error, ProviderError):
             return error
-        broken = isinstance(error.__cause__, aiohttp.http_exceptions.TransferEncodingError)
-        if broken and "Not enough data" not in str(error.__cause__):
+        # aiohttp raises the same class where the chunks are malformed and where one is missing.
+        is_encoding = isinstance(error.__cause__, aiohttp.http_exceptions.TransferEncodingError)
+        if is_encoding and "Not enough data" not in str(error.__cause__):
             return self._badly_encoded(error)
-        return self.truncated(words(error))
+        return self.truncated(one_line(error))
 
     def _badly_encoded(self, error: BaseException) -> ProtocolError:
         return ProtocolError(
-            f"{self._provider} sent a body whose encoding is broken ({words(error)}). Check "
-            "base_url and what stands between here and the server.",
+            f"{self._provider} sent a body whose transfer encoding is broken ({one_line(error)}). "
+            "Check base_url, and the proxies between this machine and the server.",
             provider=self._provider,
             retryable=False,
         )
@@ -223,6 +242,6 @@ class HttpResponse:
 _BROKEN = (aiohttp.ClientError, OSError, RuntimeError, ProviderError)
 
 
-def _look_at(closed: asyncio.Future[None]) -> None:
+def _retrieve_exception(closed: asyncio.Future[None]) -> None:
     if not closed.cancelled():
         closed.exception()

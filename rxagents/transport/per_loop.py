@@ -1,4 +1,4 @@
-"""Resources of which each running loop has its own."""
+"""Keep one resource, such as a client session, for each event loop."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ R = TypeVar("R")
 
 
 class PerLoop(Generic[R]):
-    """One resource for each running loop, made when it is first asked for.
+    """One resource for each event loop, made when it is first needed.
 
-    The loop itself closes what is left: each resource is held by an asynchronous generator,
-    and loops finish those before they end (`asyncio.run` does, and so does `rxagents.run`) and
-    when nobody holds them any more.
+    The loop itself closes a resource that is still open: an asynchronous generator holds it, and
+    a loop finishes its generators before it ends (`asyncio.run` and `rxagents.run` see to it) and
+    when the last reference to one is gone.
 
     Args:
         make: Makes the resource, on the running loop.
-        close: Closes it.
+        close: Closes the resource.
     """
 
     def __init__(self, make: Callable[[], R], close: Callable[[R], Awaitable[None]]) -> None:
@@ -27,7 +27,7 @@ class PerLoop(Generic[R]):
         self._held: dict[asyncio.AbstractEventLoop, tuple[R, AsyncGenerator[None, None]]] = {}
 
     def get(self) -> R:
-        """Return the running loop's resource."""
+        """Return the running loop's resource; make it if there is none."""
         loop = asyncio.get_running_loop()
         if loop not in self._held:
             for closed in [loop for loop in self._held if loop.is_closed()]:
@@ -37,7 +37,7 @@ class PerLoop(Generic[R]):
         return self._held[loop][0]
 
     async def aclose(self) -> None:
-        """Close the running loop's resource, if there is one; the next `get` makes a new one."""
+        """Close the running loop's resource, if it has one; the next `get` makes a new one."""
         held = self._held.pop(asyncio.get_running_loop(), None)
         if held is not None:
             await held[1].aclose()
@@ -52,7 +52,7 @@ def _held(resource: R, close: Callable[[R], Awaitable[None]]) -> AsyncGenerator[
 
     holder = hold()
     try:
-        holder.asend(None).send(None)  # up to the yield: from here on the loop knows of it
+        holder.asend(None).send(None)  # run to the yield: now the loop knows the generator
     except StopIteration:
         return holder
     raise AssertionError("the first step of the generator does not wait")

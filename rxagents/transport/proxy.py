@@ -1,4 +1,4 @@
-"""The environment's proxies."""
+"""Choose the environment's proxy for a URL."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from rxagents.core.errors import ConfigurationError
 
 
 class Proxy(TypedDict, total=False):
-    """How to reach a host by a proxy, as aiohttp's arguments; empty for none."""
+    """The proxy for a request, as arguments of aiohttp; empty for no proxy."""
 
     proxy: URL
     proxy_headers: dict[str, str]
 
 
 def proxy_of_environment(url: URL) -> Proxy:
-    """Return how to reach `url` by the environment's proxy, if it names one.
+    """Return the environment's proxy for `url`.
 
-    aiohttp's own `trust_env` would read `.netrc` too, and refuse a key beside its password.
+    aiohttp's own `trust_env` would also read `.netrc`, and refuse a request that has both a key
+    and a password from there.
 
     Raises:
-        ConfigurationError: What the environment names is no proxy.
+        ConfigurationError: The proxy in the environment is no URL.
     """
     named = urllib.request.getproxies()
     address = named.get(url.scheme) or named.get("all")
@@ -36,7 +37,8 @@ def proxy_of_environment(url: URL) -> Proxy:
         proxy = URL()
     if not proxy.host:
         raise ConfigurationError(
-            f"The {url.scheme} proxy that the environment names is no URL: write http://host:port."
+            f"The environment's proxy for {url.scheme} is not a URL. Check "
+            f"{url.scheme.upper()}_PROXY and ALL_PROXY: write http://host:port."
         )
     if proxy.user is None:
         return {"proxy": proxy}

@@ -1,4 +1,4 @@
-"""The client session, and what it does otherwise than aiohttp's own."""
+"""Make aiohttp sessions whose connections are `Connection`s."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rxagents.transport.connection import READ_BYTES, Connection
 
 
 def make_session() -> aiohttp.ClientSession:
-    """Return a session with no limit on connections and without cookies."""
+    """Return a session without a limit on connections and without cookies."""
     return aiohttp.ClientSession(
         connector=_Connector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -21,7 +21,7 @@ def make_session() -> aiohttp.ClientSession:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Makes connections with our own protocol, for which aiohttp has no public way."""
+    """Makes connections with our protocol. aiohttp has no public way to choose it."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit=limit)

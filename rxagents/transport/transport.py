@@ -1,4 +1,4 @@
-"""Sends requests."""
+"""Send the requests of one provider."""
 
 from __future__ import annotations
 
@@ -19,19 +19,23 @@ from rxagents.core.errors import (
 )
 from rxagents.parsing.content_encoding import ACCEPTED
 from rxagents.transport.compressed_response import CompressedResponse
-from rxagents.transport.connection import StaleConnection
-from rxagents.transport.failures import closed_session, words
+from rxagents.transport.connection import KeptConnectionLostError
+from rxagents.transport.failures import closed_session_error, one_line
 from rxagents.transport.http_response import HttpResponse
 from rxagents.transport.per_loop import PerLoop
 from rxagents.transport.proxy import proxy_of_environment
 from rxagents.transport.session import make_session
 
 READ_BUFFER_BYTES = 64 * 1024
-"""aiohttp stops the socket at twice this; its default notices a slow consumer megabytes late."""
+"""aiohttp stops the socket at twice this. With its default a slow consumer stops it megabytes
+late."""
 
 
 class StaleConnectionError(TransportError):
-    """The server had closed a kept connection before it read the request: send it again at once."""
+    """The server had closed a kept connection before it read the request: send it again at once.
+
+    It is no failure of the provider, and does not count as a retry.
+    """
 
 
 class Transport:
@@ -39,8 +43,9 @@ class Transport:
 
     Args:
         provider: The provider's name, for errors.
-        session: The caller's own session, which is never closed here; `None` makes one for each
-            loop, with no limit on connections, no cookies, and the environment's proxies.
+        session: The caller's own session, which is never closed here. `None` makes one for each
+            loop, without a limit on connections, without cookies, and with the environment's
+            proxies.
     """
 
     def __init__(self, provider: str, session: aiohttp.ClientSession | None = None) -> None:
@@ -56,18 +61,18 @@ class Transport:
         body: bytes | None,
         connect_timeout: float | None,
     ) -> HttpResponse:
-        """Send a request and wait for the answer's status and headers.
+        """Send a request, and wait for the status and headers of the response.
 
         Args:
-            url: Where to.
-            headers: All of them.
-            body: What to POST; `None` for a GET.
+            url: The full URL.
+            headers: All headers but `accept-encoding`.
+            body: The body of a POST; `None` for a GET.
             connect_timeout: Seconds for name lookup, connection and TLS; `None` for no limit.
 
         Raises:
-            ConnectTimeoutError: No connection in time.
+            ConnectTimeoutError: There was no connection within `connect_timeout`.
             StaleConnectionError: A kept connection turned out to be closed.
-            TransportError: No connection, or no HTTP answer on it.
+            TransportError: There was no connection, or no HTTP response on it.
         """
         session = self._sessions.get() if self._session is None else self._session
         try:
@@ -85,29 +90,32 @@ class Transport:
             )
         except aiohttp.ConnectionTimeoutError:
             failure: ProviderError = ConnectTimeoutError(
-                f"No connection to {url.host} within {connect_timeout} s. Check base_url and the "
-                "network, or raise Timeouts.connect.",
+                f"No connection to {url.host} within Timeouts.connect ({connect_timeout} s). "
+                "Check base_url and the network, or raise the timeout.",
                 provider=self._provider,
             )
         except (aiohttp.ClientError, OSError) as error:
             if session.closed:
-                failure = closed_session(self._provider)
-            elif isinstance(error, StaleConnection):
+                failure = closed_session_error(self._provider)
+            elif isinstance(error, KeptConnectionLostError):
                 failure = StaleConnectionError(
-                    f"{url.authority} closed a connection that was kept from an earlier request. "
-                    "Try again.",
+                    f"{url.authority} closed a connection that was kept open from an earlier "
+                    "request. Try again.",
                     provider=self._provider,
                 )
             else:
-                failure = self._typed(error, url)
-        except (RuntimeError, ValueError) as error:  # of the caller's session: closed, other auth
-            raise ConfigurationError(f"The session cannot send the request: {error}.") from error
+                failure = self._connection_error(error, url)
+        except (RuntimeError, ValueError) as error:  # the caller's session is closed, or has auth
+            raise ConfigurationError(
+                f"The session that was given cannot send the request: {error}. Check the argument "
+                "session."
+            ) from error
         else:
-            return self._exchange(response, session)
-        # Raised out here, without a cause: aiohttp's errors hold the request with its key.
+            return self._http_response(response, session)
+        # Raised here, without a cause: aiohttp's errors hold the request with its key.
         raise failure
 
-    def _exchange(
+    def _http_response(
         self, response: aiohttp.ClientResponse, session: aiohttp.ClientSession
     ) -> HttpResponse:
         coding = response.headers.get("content-encoding", "").strip().lower()
@@ -116,14 +124,14 @@ class Transport:
         return CompressedResponse(coding, response, self._provider, session, self._lingering)
 
     async def aclose(self) -> None:
-        """Close what the running loop holds: its session and every connection of it."""
+        """Close the running loop's session and all its connections."""
         here = asyncio.get_running_loop()
-        for exchange, loop in tuple(self._lingering.items()):
+        for response, loop in tuple(self._lingering.items()):
             if loop is here:
-                exchange.close()
+                response.close()
         await self._sessions.aclose()
 
-    def _typed(self, error: aiohttp.ClientError | OSError, url: URL) -> ProviderError:
+    def _connection_error(self, error: aiohttp.ClientError | OSError, url: URL) -> ProviderError:
         where = f"{url.scheme}://{url.authority}"
         if isinstance(error, aiohttp.ClientSSLError):
             return ConnectError(
@@ -134,34 +142,34 @@ class Transport:
             )
         if isinstance(error, aiohttp.ClientProxyConnectionError):
             return ConnectError(
-                f"Cannot connect to the proxy {error.host}:{error.port}, which the environment "
-                f"names, for {where} ({_cause(error)}). Check HTTP_PROXY, HTTPS_PROXY, NO_PROXY.",
+                f"Cannot connect to {where} through the environment's proxy {error.host}:"
+                f"{error.port} ({_reason(error)}). Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
                 provider=self._provider,
             )
         if isinstance(error, aiohttp.ClientConnectorError):
             return ConnectError(
-                f"Cannot connect to {where} ({_cause(error)}). Check base_url, the network, and "
+                f"Cannot connect to {where} ({_reason(error)}). Check base_url, the network, and "
                 "that the server runs.",
                 provider=self._provider,
             )
         if isinstance(error, aiohttp.ClientResponseError):
             return ProtocolError(
-                f"{where} does not answer in HTTP ({words(error)}). Check base_url.",
+                f"{where} did not answer with valid HTTP ({one_line(error)}). Check base_url.",
                 provider=self._provider,
                 retryable=False,
             )
-        lost = isinstance(error, aiohttp.ServerDisconnectedError)
-        why = "the server closed it" if lost else words(error)
+        is_closed = isinstance(error, aiohttp.ServerDisconnectedError)
+        reason = "the server closed it" if is_closed else one_line(error)
         return TransportError(
-            f"The connection to {where} broke before an answer ({why}). Try again.",
+            f"The connection to {where} broke before the response ({reason}). Try again.",
             provider=self._provider,
         )
 
 
-def _cause(error: aiohttp.ClientConnectorError) -> str:
-    """Return the system's words: asyncio's own, "Connect call failed", do not say why."""
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    """Return the system's message: asyncio's own, "Connect call failed", does not say why."""
     number = error.os_error.errno
-    return os.strerror(number) if number and number > 0 else words(error.os_error)
+    return os.strerror(number) if number and number > 0 else one_line(error.os_error)
 
 
 async def _close_session(session: aiohttp.ClientSession) -> None:

@@ -72,3 +72,56 @@ def test_a_flood_does_not_grow_the_process(wire: SpokenWire, act: str, error: st
     ended, grown = run(wire, act)
     assert ended == error
     assert grown < 64 * 2**20
+
+
+CLOSED = """
+    import asyncio, json, resource, ssl, sys, zlib
+    sys.path.insert(0, {support!r})
+    import aiohttp.connector, trustme
+    from faults import LAST, chunk, head
+    from faulty_server import Cue, FaultyServer
+    from wires import WIRES
+    import rxagents
+
+    def peak() -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    authority = trustme.CA()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    aiohttp.connector._SSL_CONTEXT_VERIFIED = trusting
+
+    wire = WIRES[0]
+    compressor = zlib.compressobj(9, wbits=31)
+    first = compressor.compress(wire.text("one")) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    blanks = [compressor.compress(b"\\n" * 10**6) for _ in range(100)]
+    end = compressor.compress(wire.text(" two") + wire.finish() + wire.done()) + compressor.flush()
+    headers = (b"content-type: text/event-stream", b"transfer-encoding: chunked")
+    good = [head(200, *headers) + chunk(wire.text("hi") + wire.finish() + wire.done()) + LAST]
+    packed = head(200, *headers, b"content-encoding: gzip") + chunk(first)
+    flood = [packed, Cue.PAUSE, chunk(b"".join(blanks) + end) + LAST, Cue.FIN]
+
+    async def main():
+        async with FaultyServer(good, flood, tls=tls) as server, wire.model(server.url) as llm:
+            await llm.chat("hi")
+            before = peak()
+            async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=1) as chunks:
+                text = (await anext(chunks)).delta
+                await server.all_left()
+                text += "".join([item.delta async for item in chunks])
+            print(json.dumps([text, peak() - before]))
+
+    asyncio.run(main())
+"""
+
+
+def test_compressed_flood_closed_over_tls() -> None:
+    program = textwrap.dedent(CLOSED).format(support=SUPPORT)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    text, grown = json.loads(done.stdout)
+    assert text == "one two"
+    assert grown < 32 * 2**20
