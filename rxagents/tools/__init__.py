@@ -1,4 +1,4 @@
-"""Tools that come with the library. What they return is untrusted text."""
+"""Built-in tools. Their results are untrusted text."""
 
 from rxagents.tools.calculator import calculator
 from rxagents.tools.current_time import current_time

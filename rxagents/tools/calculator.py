@@ -1,4 +1,9 @@
-"""Arithmetic for models: a whitelisted syntax tree with bounds, and no `eval`."""
+"""Evaluate arithmetic expressions of models, without `eval`.
+
+The expression is parsed to a syntax tree, and only the node types, operators and functions of the
+tables below are evaluated. Each result is bounded before or right after it is computed, so that a
+short expression such as `9**9**9` takes neither much time nor much memory.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +19,23 @@ from rxagents.core.tools import tool
 Number: TypeAlias = int | float
 
 _LENGTH = 2000
-"""Characters of an expression."""
+"""The largest number of characters of an expression."""
 
 _DEPTH = 200
-"""Operations inside of each other; a level takes two of the 1000 frames that Python allows."""
+"""The largest number of nested operations; each takes two of Python's 1000 stack frames."""
 
 _DIGITS = 4000
-"""Digits of a number on the way or at the end; Python itself prints no more than 4300."""
+"""The largest number of digits of any result; Python prints at most 4300."""
 
 _BITS = int(_DIGITS * math.log2(10))
 
 _FACTORIAL = 1500
-"""1500! has some 4100 digits: nothing above it would fit."""
+"""The largest argument of factorial: 1500! has some 4100 digits, more than `_DIGITS`."""
 
 _SPELLINGS = str.maketrans(
     {"^": "**", "\N{MULTIPLICATION SIGN}": "*", "\N{DIVISION SIGN}": "/", "\N{MINUS SIGN}": "-"}
 )
-"""`^` is what models write for powers; as Python's own `^` it would bind less than `+`."""
+"""Models write `^` for powers; Python's own `^` would bind less tightly than `+`."""
 
 
 @tool
@@ -58,16 +63,16 @@ def calculator(expression: str) -> str:
 def _parse(expression: str) -> ast.expr:
     if len(expression) > _LENGTH:
         raise ToolError(
-            f"The expression has more than {_LENGTH} characters. Calculate it in parts."
+            f"The expression has {len(expression)} characters, and the limit is {_LENGTH}. "
+            "Calculate it in parts."
         )
     try:
         text = " ".join(expression.translate(_SPELLINGS).split())
         return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ToolError(
-            f"{_quoted(expression)} is not an expression that can be calculated. Write it like "
-            "'2 * (3 + 4)': a sign between numbers, 50/100 for 50%, factorial(5) for 5!, and no "
-            "'=' or units."
+            f"{_quoted(expression)} is not a valid expression. Write it like '2 * (3 + 4)': an "
+            "operator between numbers, 50/100 for 50%, factorial(5) for 5!, and no '=' or units."
         ) from error
 
 
@@ -88,13 +93,13 @@ def _value(node: ast.expr, depth: int) -> Number:
         case ast.Name() | ast.Attribute():
             return _constant(_name(node))
     raise ToolError(
-        f"{_quoted(ast.unparse(node))} cannot be calculated. Use numbers without commas, "
+        f"{_quoted(ast.unparse(node))} is not supported. Use numbers without commas, "
         "+ - * / // % **, parentheses, and the functions by their names."
     )
 
 
 def _flat(arguments: list[ast.expr]) -> Iterator[ast.expr]:
-    """Take `max([1, 2])` for `max(1, 2)`."""
+    """Treat `max([1, 2])` as `max(1, 2)`."""
     for argument in arguments:
         if isinstance(argument, (ast.List, ast.Tuple)):
             yield from argument.elts
@@ -103,7 +108,7 @@ def _flat(arguments: list[ast.expr]) -> Iterator[ast.expr]:
 
 
 def _name(node: ast.expr) -> str:
-    """Return the name of a function or constant; `math.` before it is left out."""
+    """Return the name of a function or constant, without a leading `math.`."""
     if isinstance(node, ast.Name):
         return node.id.lower()
     match node:
@@ -116,7 +121,7 @@ def _constant(name: str) -> float:
     if name in _CONSTANTS:
         return _CONSTANTS[name]
     raise ToolError(
-        f"{_quoted(name)} is not known. Put its value in its place; there are pi, e and tau."
+        f"Unknown name {_quoted(name)}. Write its value instead; the constants are pi, e and tau."
     )
 
 
@@ -124,15 +129,15 @@ def _called(name: str, values: list[Number]) -> Number:
     function = _FUNCTIONS.get(name)
     if function is None:
         raise ToolError(
-            f"There is no function {_quoted(name)}. Use one of {', '.join(sorted(_FUNCTIONS))}; "
-            "write * between things to multiply."
+            f"Unknown function {_quoted(name)}. Use one of {', '.join(sorted(_FUNCTIONS))}; "
+            "to multiply, write *."
         )
     try:
         return function(*values)
     except (TypeError, ValueError) as error:
         raise ToolError(
-            f"{name} cannot take {len(values)} such arguments ({error}). Check their number and "
-            "their values."
+            f"{name} does not accept these {len(values)} arguments ({error}). Check their number "
+            "and their values."
         ) from error
 
 
@@ -140,7 +145,7 @@ def _checked(value: Number | complex) -> Number:
     """Return `value` if it is real and of bounded size."""
     if isinstance(value, complex):
         raise ToolError(
-            "A power of a negative number is not real here. Use root(x, n) for an odd root."
+            "The power of a negative number is not real. Use root(x, n) for an odd root."
         )
     if value.bit_length() > _BITS if isinstance(value, int) else not math.isfinite(value):
         raise _too_large()
@@ -149,15 +154,15 @@ def _checked(value: Number | complex) -> Number:
 
 def _too_large() -> ToolError:
     return ToolError(
-        f"A number grows too large: up to {_DIGITS} digits, and 1.8e308 with fractions, can be "
-        "calculated. Use smaller ones, or their logarithms."
+        f"A number is too large: the limits are {_DIGITS} digits for integers and 1.8e308 for "
+        "fractions. Use smaller numbers, or their logarithms."
     )
 
 
 def _too_deep() -> ToolError:
     return ToolError(
-        f"The expression has more than {_DEPTH} operations inside of each other. Calculate it in "
-        "parts, or add with sum(a, b, …)."
+        f"The expression has more than {_DEPTH} nested operations. Calculate it in parts, or add "
+        "with sum(a, b, …)."
     )
 
 
@@ -166,14 +171,14 @@ def _quoted(text: str) -> str:
 
 
 def _divide(left: Number, right: Number) -> Number:
-    """Divide; whole numbers that divide evenly stay exact."""
+    """Divide; integers that divide evenly give an integer."""
     if isinstance(left, int) and isinstance(right, int) and left % right == 0:
         return left // right
     return left / right
 
 
 def _power(base: Number, exponent: Number) -> Number:
-    """Raise to a power whose size is known before."""
+    """Raise to a power; the size of an integer result is checked before it is computed."""
     whole = isinstance(base, int) and isinstance(exponent, int)
     if whole and (int(base).bit_length() - 1) * exponent > _BITS:
         raise _too_large()
@@ -182,7 +187,7 @@ def _power(base: Number, exponent: Number) -> Number:
 
 
 def _root(value: Number, degree: Number = 2) -> Number:
-    """Take a real root; of a whole number's power it is exact."""
+    """Return the real root; it is exact for a perfect power."""
     if value < 0:
         if degree % 2 != 1:
             raise ValueError("a negative number has odd roots only")
@@ -202,14 +207,14 @@ def _log(value: Number, base: Number = math.e) -> float:
 
 
 def _rounded(value: Number, digits: Number = 0) -> Number:
-    """Round; Python would work out 10 to the power of the digits, whatever that is."""
+    """Round with bounded digits: Python would compute 10 to the power of any number of digits."""
     if not isinstance(digits, int) or abs(digits) > _DIGITS:
-        raise ValueError(f"the digits must be a whole number up to {_DIGITS}")
+        raise ValueError(f"digits must be an integer from -{_DIGITS} to {_DIGITS}, not {digits}")
     return round(value, digits) if digits else round(value)
 
 
 def _lcm(*values: int) -> Number:
-    """Return the least common multiple, whose size is looked at with each value."""
+    """Return the least common multiple; its size is checked after each value."""
     multiple = 1
     for value in values:
         multiple = math.lcm(multiple, value)

@@ -1,4 +1,15 @@
-"""A folder that no path leads out of."""
+"""Open files below a folder, without any path that leads out of it.
+
+Theory of operation. A path comes from a model, and another process may change the folder while a
+tool uses it. To resolve a path, check that the result is inside, and then open it by name leaves
+a moment in which a part of the path can be replaced by a link. So a path is never opened as a
+whole: each part is opened relative to the descriptor of the part before it (`dir_fd`), and no
+link is followed (`O_NOFOLLOW`), wherever it leads. The path of the folder itself can also change:
+`_open_root` compares device and inode with those of the folder at construction.
+
+Each operation must use the open descriptor or `dir_fd` with a single name. A call that takes a
+path of several parts, such as `Path.resolve` or `open`, would bring the race back.
+"""
 
 from __future__ import annotations
 
@@ -15,39 +26,36 @@ from rxagents.core.errors import ConfigurationError, ToolError
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 _FILE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-"""Without waiting, so that a pipe, which has yet to be refused, does not hold the thread."""
+"""Nonblocking: to open a pipe, which is rejected only afterwards, would block the thread."""
 
 _PARTS = 100
-"""How many parts a path may have: very deep folders cannot be deleted with common tools."""
+"""The largest number of parts of a path: common tools cannot delete very deep folders."""
 
-_GONE = "The folder of the files is gone, or another is in its place. No file can be used now."
+_GONE = "The folder of the files was removed or replaced. No file can be used now."
 
 _IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
 
 _SENTENCES = {
-    errno.ENOENT: "does not exist. Use list_files to see what there is",
+    errno.ENOENT: "does not exist. Use list_files to see the files",
     errno.EISDIR: "is a folder. Name a file in it",
-    errno.ENOTDIR: "leads through a link, which is not followed, or is not a folder",
+    errno.ENOTDIR: "contains a link, which is not followed, or is not a folder",
     errno.ELOOP: "is a link, which is not followed. Name a file of the folder itself",
-    errno.EACCES: "may not be opened. Use another",
-    errno.EPERM: "may not be changed. Use another",
-    errno.ENXIO: "is not a regular file. Use another",
-    errno.ENAMETOOLONG: "is too long a name. Use a shorter one",
+    errno.EACCES: "cannot be opened: permission denied. Use another file",
+    errno.EPERM: "cannot be changed: not permitted. Use another file",
+    errno.ENXIO: "is not a regular file. Use another file",
+    errno.ENAMETOOLONG: "has a name that is too long. Use a shorter name",
 }
 
 
 class ContainedFolder:
-    """Opens what is below a folder, by paths that a model gives.
-
-    Each part of a path is opened below the one before, and no link is followed, wherever it
-    leads: so there is no moment in which a folder could be put in the place of another. The
-    folder itself is known by its device and inode, since a link may come into the path above it.
+    """Opens files and folders below a folder, by the paths that a model passes.
 
     Args:
-        folder: The folder; for itself, links are followed once, now.
+        folder: The folder; links in its own path are resolved once, at construction.
 
     Raises:
-        ConfigurationError: There is no such folder, or the system cannot open files this way.
+        ConfigurationError: The folder does not exist, or the system has no `dir_fd` or
+            `O_NOFOLLOW`.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -58,20 +66,20 @@ class ContainedFolder:
             )
         self._root = Path(folder).resolve()
         if not self._root.is_dir():
-            raise ConfigurationError(f"file_tools needs a folder that exists, not {folder!s}.")
+            raise ConfigurationError(f"file_tools needs an existing folder, not {folder!s}.")
         self._known = self._root.stat()
 
     @contextmanager
     def opened(self, path: str, flags: int, *, create: bool = False) -> Iterator[int]:
-        """Open a regular file, for as long as the block lasts.
+        """Open a regular file for the duration of the block; yield its descriptor.
 
         Args:
-            path: Below the folder.
-            flags: As for `os.open`.
-            create: Make the folders above it, and the file, where they are missing.
+            path: The path below the folder.
+            flags: The flags of `os.open`.
+            create: Whether to create the file and the folders above it if they are missing.
 
         Raises:
-            ToolError: It cannot be opened; the message is written for the model.
+            ToolError: The file cannot be opened; the message is written for the model.
         """
         with self.parent(path, create=create) as (folder, name):
             flags |= _FILE | (os.O_CREAT if create else 0)
@@ -85,10 +93,10 @@ class ContainedFolder:
 
     @contextmanager
     def parent(self, path: str, *, create: bool = False) -> Iterator[tuple[int, str]]:
-        """Open the folder that `path` is in, for as long as the block lasts, and give its name.
+        """Open the parent folder of `path` for the block; yield its descriptor and the last name.
 
         Raises:
-            ToolError: It cannot be opened, or what is done in the block fails.
+            ToolError: The folder cannot be opened, or an operation in the block fails.
         """
         *above, name = parts_of(path) or ["."]
         with _explained(path):
@@ -100,10 +108,10 @@ class ContainedFolder:
 
     @contextmanager
     def folder(self, path: str) -> Iterator[int]:
-        """Open a folder, for as long as the block lasts.
+        """Open a folder for the duration of the block; yield its descriptor.
 
         Raises:
-            ToolError: It cannot be opened, or what is done in the block fails.
+            ToolError: The folder cannot be opened, or an operation in the block fails.
         """
         parts = parts_of(path)
         with _explained(path):
@@ -127,7 +135,7 @@ class ContainedFolder:
         return folder
 
     def _open_root(self) -> int:
-        """Open the folder itself, if it still is the one that it was in the beginning."""
+        """Open the folder itself; raise if it is not the same folder as at construction."""
         try:
             root = os.open(self._root, _FOLDER)
         except OSError as error:
@@ -149,19 +157,19 @@ def parts_of(path: str) -> list[str]:
     parts = [part for part in path.split("/") if part not in {"", "."}]
     if path.startswith("/") or ".." in parts or _IMPOSSIBLE.search(path):
         raise ToolError(
-            f"The path {path[:80]!r} is not allowed. Use one relative to the folder, such as "
-            "'notes/today.txt', without '..' and without a '/' in front."
+            f"The path {path[:80]!r} is not allowed. Use a path relative to the folder, such as "
+            "'notes/today.txt', without '..' and without a leading '/'."
         )
     if len(parts) > _PARTS:
         raise ToolError(
-            f"The path {path[:80]!r} has {len(parts)} parts. Use one of at most {_PARTS}."
+            f"The path {path[:80]!r} has {len(parts)} parts. Use a path of at most {_PARTS} parts."
         )
     return parts
 
 
 @contextmanager
 def _explained(path: str) -> Iterator[None]:
-    """Say what goes wrong with the model's own path; the system's words may show another."""
+    """Convert `OSError` to `ToolError` with the model's own path, not the system's."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What time it is."""
+"""Return the current date and time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rxagents.core.tools import tool
 
 @tool
 def current_time(timezone: str = "UTC") -> str:
-    """Tell the current date and time, as ISO 8601 with the offset from UTC.
+    """Return the current date and time, as ISO 8601 with the offset from UTC.
 
     Args:
         timezone: An IANA time zone, such as "UTC", "Europe/Berlin" or "America/New_York".
@@ -20,7 +20,7 @@ def current_time(timezone: str = "UTC") -> str:
         zone = UTC if timezone.upper() == "UTC" else ZoneInfo(timezone)
     except (LookupError, ValueError, OSError) as error:
         raise ToolError(
-            f"There is no time zone {timezone[:80]!r}. Use an IANA name such as 'UTC' or "
+            f"Unknown time zone {timezone[:80]!r}. Use an IANA name such as 'UTC' or "
             "'Europe/Berlin'."
         ) from error
     return datetime.now(zone).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""Files for models: the texts below one folder, and nothing else."""
+"""Make tools that read and write the text files below one folder."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from rxagents.core.tools import Tool, tool
 from rxagents.tools.contained_folder import ContainedFolder, parts_of
 
 _LISTED = 1000
-"""How many names of a folder are told."""
+"""The largest number of names that list_files returns."""
 
 
 class FileInfo(Struct, frozen=True):
-    """What is known of a file.
+    """The type, size and modification time of a file.
 
     Attributes:
-        path: As it was asked for.
+        path: The path that the model passed.
         type: `"file"`, `"folder"`, or `"other"` for links and devices, which cannot be used.
-        size: In bytes.
-        modified: When it was changed, as ISO 8601 in UTC.
+        size: The size in bytes.
+        modified: The time of the last change, as ISO 8601 in UTC.
     """
 
     path: str
@@ -40,27 +40,29 @@ def file_tools(
 ) -> list[Tool]:
     """Make tools for the text files below a folder.
 
-    No path leads out of the folder: `..`, absolute paths and links are refused, also those that
-    somebody puts there while a tool is at work. A hard link is a file like any other.
+    No path leads out of the folder: `..`, absolute paths and links are rejected, including links
+    that another process creates while a tool runs. A hard link is treated as a regular file.
 
     Args:
         folder: The folder; it must exist.
-        writable: Whether there are tools that change files.
-        max_bytes: How much of a file is read, and how large one may become.
+        writable: Whether to include the tools that change files.
+        max_bytes: The largest number of bytes that is read of a file, and the largest size of a
+            file that is written.
 
     Returns:
         `read_file`, `list_files`, `file_exists` and `file_info`; with `writable` also
         `write_file`, `append_file` and `delete_file`.
 
     Raises:
-        ConfigurationError: There is no such folder, or the system cannot contain paths.
+        ConfigurationError: The folder does not exist, or the system cannot open files relative to
+            a folder without following links.
     """
     files = _Files(ContainedFolder(folder), checked_count("max_bytes", max_bytes))
-    made = [tool(files.read_file), tool(files.list_files)]
-    made += [tool(files.file_exists), tool(files.file_info)]
+    tools = [tool(files.read_file), tool(files.list_files)]
+    tools += [tool(files.file_exists), tool(files.file_info)]
     if writable:
-        made += [tool(files.write_file), tool(files.append_file), tool(files.delete_file)]
-    return made
+        tools += [tool(files.write_file), tool(files.append_file), tool(files.delete_file)]
+    return tools
 
 
 class _Files:
@@ -84,12 +86,12 @@ class _Files:
                 data[: self._max_bytes], final=not cut
             )
         except UnicodeDecodeError:
-            raise ToolError(f"{path!r} is not text in UTF-8. Use another.") from None
-        note = f"\n(Cut here: the file is longer than {self._max_bytes} bytes.)"
+            raise ToolError(f"{path!r} is not UTF-8 text. Use another file.") from None
+        note = f"\n(Truncated: the file is longer than {self._max_bytes} bytes.)"
         return text + note if cut else text
 
     def list_files(self, path: str = ".") -> list[str]:
-        """List the names in a folder; those of folders end with a slash.
+        """List the names in a folder; names of folders end with a slash.
 
         Args:
             path: The folder; "." is the top one.
@@ -100,19 +102,19 @@ class _Files:
         return [*names[:_LISTED], f"(and {more} more)"] if more > 0 else names
 
     def file_exists(self, path: str) -> bool:
-        """Tell whether there is a file or folder.
+        """Return whether a file or folder exists.
 
         Args:
             path: Relative to the folder.
         """
-        parts_of(path)  # one that is not allowed is an error, and not merely missing
+        parts_of(path)  # a path that is not allowed is an error, not a missing file
         try:
             return self.file_info(path).type != "other"
         except ToolError:
             return False
 
     def file_info(self, path: str) -> FileInfo:
-        """Tell the type, the size and the time of the last change of a file or folder.
+        """Return the type, size and modification time of a file or folder.
 
         Args:
             path: Relative to the folder.
@@ -123,7 +125,7 @@ class _Files:
         return FileInfo(path, _type(known.st_mode), known.st_size, modified)
 
     def write_file(self, path: str, content: str) -> str:
-        """Write a text file; one that exists is replaced, and missing folders are made.
+        """Write a text file; an existing file is replaced, and missing folders are created.
 
         Args:
             path: Relative to the folder.
@@ -136,7 +138,7 @@ class _Files:
         return f"Wrote {len(data)} bytes to {path}."
 
     def append_file(self, path: str, content: str) -> str:
-        """Add text to the end of a file, which is made if it is missing.
+        """Add text to the end of a file, which is created if it is missing.
 
         Args:
             path: Relative to the folder.
@@ -163,7 +165,8 @@ class _Files:
         data = content.encode("utf-8", "replace")
         if before + len(data) > self._max_bytes:
             raise ToolError(
-                f"The file would have more than {self._max_bytes} bytes. Write less, or another."
+                f"The file would have {before + len(data)} bytes, and the limit is "
+                f"{self._max_bytes}. Write less text, or use another file."
             )
         return data
 

@@ -1,4 +1,16 @@
-"""HTTP for models: every address is checked where it is connected to, on every hop."""
+"""Send HTTP requests for models, to public addresses only.
+
+Theory of operation. A model's URL must not reach services of the private network. A check of the
+URL or of its host name proves nothing: a name can resolve to another address at the next lookup
+(DNS rebinding), and a number has many spellings. So the check is in `_Guard.make_socket`, which
+aiohttp calls with the very address that it connects to next. A redirect is another request with
+another address: aiohttp's own redirects are off, and each hop passes `_url`, the allowed hosts,
+the guard and the header rules again.
+
+Each hop has a session and a connector of its own, whose socket factory is its guard; a shared one
+could reuse a connection that another policy allowed. `trust_env=False` must stay: behind a proxy
+the proxy connects, and no check of an address would apply.
+"""
 
 from __future__ import annotations
 
@@ -50,18 +62,18 @@ def http_request_tool(
 ) -> Tool:
     """Make a tool that sends HTTP requests.
 
-    It connects to addresses of the public internet only: the check is made on the very address
-    that the socket gets, so that neither a name that changes its mind, nor a number written in
-    another way, nor a redirect leads elsewhere. Cookies, `.netrc` and the proxies of the
-    environment are not used: behind a proxy nobody could tell what is connected to. Redirects
-    are followed up to 5 times, and to another origin without headers that may hold a key and
-    without a body.
+    The tool connects only to addresses of the public internet. It checks the address that the
+    socket connects to, so that neither a name that resolves differently the next time, nor
+    another spelling of a number, nor a redirect leads elsewhere. It does not use cookies,
+    `.netrc` or the proxies of the environment: a proxy would connect to unchecked addresses. Up
+    to 5 redirects are followed; a redirect to another origin gets no headers that may contain a
+    key, and no body.
 
     Args:
-        allowed_hosts: The only hosts it may ask, by their names; `None` for any.
-        allow_private: Whether addresses that are not public may be connected to.
-        timeout: How many seconds a request may take, redirects included.
-        max_bytes: How much of an answer's body the model gets.
+        allowed_hosts: The names of the hosts that requests may go to; `None` for any host.
+        allow_private: Whether the tool may connect to addresses that are not public.
+        timeout: Seconds that a request may take, redirects included.
+        max_bytes: The number of bytes of a response's body that the model gets at most.
 
     Raises:
         ConfigurationError: An argument is of the wrong type or size.
@@ -82,24 +94,24 @@ def http_request_tool(
         headers: dict[str, str] | None = None,
         body: str | None = None,
     ) -> str:
-        """Send an HTTP request and return the status and the text of the answer.
+        """Send an HTTP request and return the status and the text of the response.
 
         Args:
-            url: The address, with http:// or https://.
-            method: The method.
-            headers: Headers to send.
-            body: The text to send, with its content-type among the headers.
+            url: The URL, with http:// or https://.
+            method: The HTTP method.
+            headers: The headers to send.
+            body: The text to send; set its content-type in the headers.
         """
         request = _Request(
             url=_url(url), method=method, headers=checked_headers(headers or {}), body=body
         )
         try:
             async with asyncio.timeout(limits.timeout):
-                return await _answer(request, limits)
+                return await _follow_redirects(request, limits)
         except TimeoutError:
             raise ToolError(
-                f"{request.url.host} did not answer within {limits.timeout:g} seconds. Try again "
-                "later, or ask for less."
+                f"{request.url.host} did not respond within {limits.timeout:g} seconds. Try again "
+                "later, or request less."
             ) from None
 
     return http_request
@@ -110,20 +122,18 @@ def _url(text: str) -> URL:
         url = URL(text.strip())
         port = url.port
     except ValueError as error:
-        raise ToolError(
-            f"The URL is not valid ({error}). Write it like https://example.com/x."
-        ) from None
+        raise ToolError(f"Invalid URL ({error}). Write it like https://example.com/x.") from None
     if url.scheme not in {"http", "https"} or not url.host or not port:
-        raise ToolError("The URL must begin with http:// or https:// and name a host.")
+        raise ToolError("The URL must begin with http:// or https:// and contain a host.")
     if url.user is not None or url.password is not None:
-        raise ToolError("The URL must not hold a user name or password. Leave them out.")
-    if not _can_be_looked_up(url.raw_host or ""):
-        raise ToolError(f"There cannot be a host {url.host[:80]!r}. Check how it is written.")
+        raise ToolError("The URL must not contain a user name or password. Omit them.")
+    if not _is_valid_name(url.raw_host or ""):
+        raise ToolError(f"Invalid host name {url.host[:80]!r}. Check its spelling.")
     return url
 
 
-def _can_be_looked_up(host: str) -> bool:
-    """Whether each label of a host's name is there, and not too long."""
+def _is_valid_name(host: str) -> bool:
+    """Return whether no label of a host name is empty or too long."""
     try:
         host.encode("idna")
     except UnicodeError:
@@ -131,23 +141,23 @@ def _can_be_looked_up(host: str) -> bool:
     return True
 
 
-async def _answer(request: _Request, limits: _Limits) -> str:
-    """Send a request, follow its redirects, and return what the model sees."""
+async def _follow_redirects(request: _Request, limits: _Limits) -> str:
+    """Send a request, follow its redirects, and return the text for the model."""
     for _ in range(_REDIRECTS + 1):
         if limits.hosts is not None and request.url.host not in limits.hosts:
             raise ToolError(
                 f"The host {request.url.host!r} is not allowed. Use one of "
                 f"{', '.join(sorted(limits.hosts))}."
             )
-        outcome = await _exchange(request, limits)
+        outcome = await _send(request, limits)
         if isinstance(outcome, str):
             return outcome
         request = outcome
-    raise ToolError(f"The host redirected more than {_REDIRECTS} times. Ask for another URL.")
+    raise ToolError(f"The host redirected more than {_REDIRECTS} times. Request another URL.")
 
 
-async def _exchange(request: _Request, limits: _Limits) -> str | _Request:
-    """Send one request; return the answer's text, or the request that it redirects to."""
+async def _send(request: _Request, limits: _Limits) -> str | _Request:
+    """Send one request; return the text for the model, or the request of a redirect."""
     guard = _Guard(allow_private=limits.allow_private)
     connector = aiohttp.TCPConnector(socket_factory=guard.make_socket, force_close=True)
     try:
@@ -168,18 +178,18 @@ async def _exchange(request: _Request, limits: _Limits) -> str | _Request:
         ):
             if response.status in {301, 302, 303, 307, 308} and "location" in response.headers:
                 return _redirected(request, response.status, response.headers["location"])
-            return await _told(response, limits.max_bytes)
+            return await _render(response, limits.max_bytes)
     except (aiohttp.ClientError, OSError, ValueError) as error:
         failure = _failure(request.url, error, guard)
-    # Raised out here, without a cause: aiohttp's errors hold the request with its headers.
+    # Raised outside of `except`, without a cause: aiohttp's errors contain the request's headers.
     raise failure
 
 
 class _Guard:
-    """Makes the sockets of a request, for addresses that it may connect to.
+    """Creates the sockets of a request, only for addresses that it may connect to.
 
     Attributes:
-        refused: An address it may not.
+        refused: The last address that was refused; empty if none was.
     """
 
     def __init__(self, *, allow_private: bool) -> None:
@@ -187,7 +197,7 @@ class _Guard:
         self.refused = ""
 
     def make_socket(self, info: tuple[Any, ...]) -> socket.socket:
-        """Return a socket for an address as `getaddrinfo` gives it, which is then connected."""
+        """Create the socket for an address of `getaddrinfo`, to which aiohttp then connects it."""
         family, kind, protocol, _, (address, *_) = info
         if not self._allow_private and not is_public(str(address)):
             self.refused = str(address)
@@ -199,28 +209,28 @@ def _failure(url: URL, error: Exception, guard: _Guard) -> ToolError:
     where = f"{url.host}:{url.port}"
     if guard.refused and isinstance(error, aiohttp.ClientConnectorError):
         return ToolError(
-            f"{where} is at {guard.refused}, which is not an address of the public internet: it "
-            "must not be connected to. Use a public host."
+            f"{where} has the address {guard.refused}, which is not on the public internet. Use a "
+            "public host."
         )
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return ToolError(f"There is no host {url.host!r}. Check its name.")
+        return ToolError(f"Unknown host {url.host!r}. Check its name.")
     if isinstance(error, aiohttp.ClientSSLError):
         return ToolError(f"The TLS certificate of {where} cannot be verified. Use another host.")
     if isinstance(error, aiohttp.ClientConnectorError):
         return ToolError(f"Cannot connect to {where}. Check the host, or try again later.")
     if isinstance(error, aiohttp.InvalidURL):
-        return ToolError(f"There cannot be a host {url.host!r}. Check how it is written.")
+        return ToolError(f"Invalid host name {url.host!r}. Check its spelling.")
     if isinstance(error, ValueError):
-        return ToolError("The headers cannot be sent: names and values must not hold line ends.")
-    return ToolError(f"{where} sent no whole answer in HTTP. Try again later.")
+        return ToolError("The headers cannot be sent: names and values must not contain line ends.")
+    return ToolError(f"{where} sent no complete HTTP response. Try again later.")
 
 
 def _redirected(request: _Request, status: int, location: str) -> _Request:
-    """Return the request after a redirect, as https://fetch.spec.whatwg.org has it."""
+    """Return the request after a redirect, following https://fetch.spec.whatwg.org."""
     try:
         url = _url(str(request.url.join(URL(location))))
     except ValueError:
-        raise ToolError("The host redirected to a URL that is not valid. Use another.") from None
+        raise ToolError("The host redirected to an invalid URL. Use another URL.") from None
     to_get = (status == 303 and request.method != "HEAD") or (
         status in {301, 302} and request.method == "POST"
     )
@@ -230,26 +240,26 @@ def _redirected(request: _Request, status: int, location: str) -> _Request:
         return structs.replace(request, url=url)
     if request.body is not None:
         raise ToolError(
-            f"The host redirected to {url.origin()}, where the body is not sent unasked. If that "
-            "is right, send the request there."
+            f"The host redirected to {url.origin()}; the body is not forwarded to another origin. "
+            "If that host is right, send the request there."
         )
     return structs.replace(request, url=url, headers=for_any_origin(request.headers))
 
 
-async def _told(response: aiohttp.ClientResponse, max_bytes: int) -> str:
+async def _render(response: aiohttp.ClientResponse, max_bytes: int) -> str:
     kind = response.content_type
     head = f"HTTP {response.status} {response.reason or ''}".rstrip()
     lines = [head, f"URL: {response.url}", f"Content-Type: {kind}", ""]
     if not any(kind.startswith(text) or kind.endswith(text) for text in _TEXTS):
-        return "\n".join([*lines, "(The body is not text, and not shown.)"])
-    body = await _beginning(response.content, max_bytes + 1)
+        return "\n".join([*lines, "(The body is not text and is not shown.)"])
+    body = await _read_up_to(response.content, max_bytes + 1)
     lines.append(body[:max_bytes].decode(_charset(response), "replace"))
     if len(body) > max_bytes:
-        lines.append(f"(Cut here: the body is longer than {max_bytes} bytes.)")
+        lines.append(f"(Truncated: the body is longer than {max_bytes} bytes.)")
     return "\n".join(lines)
 
 
-async def _beginning(content: aiohttp.StreamReader, size: int) -> bytes:
+async def _read_up_to(content: aiohttp.StreamReader, size: int) -> bytes:
     body = b""
     while len(body) < size and (data := await content.read(size - len(body))):
         body += data
@@ -257,7 +267,7 @@ async def _beginning(content: aiohttp.StreamReader, size: int) -> bytes:
 
 
 def _charset(response: aiohttp.ClientResponse) -> str:
-    """Return the charset that is told, if it is one of the common ones; others are UTF-8."""
+    """Return the response's charset if it is a common one, else UTF-8."""
     try:
         name = codecs.lookup(response.charset or "utf-8").name
     except LookupError:

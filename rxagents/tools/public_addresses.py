@@ -1,4 +1,4 @@
-"""Which addresses a tool may connect to: those of the public internet."""
+"""Decide whether an IP address belongs to the public internet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
 _TRANSLATED = IPv6Network("64:ff9b::/96")
-"""NAT64 (RFC 6052): the last four bytes are the IPv4 address that is reached."""
+"""NAT64 (RFC 6052): the last four bytes are the IPv4 address of the destination."""
 
 _NOT_PUBLIC_4 = [
     IPv4Network(network)
@@ -31,7 +31,7 @@ _NOT_PUBLIC_4 = [
         "203.0.113.0/24",
         "224.0.0.0/4",
         "240.0.0.0/4",
-        "168.63.129.16/32",  # Azure's host agent, which answers its own machines only
+        "168.63.129.16/32",  # Azure's host agent, reachable from its own machines only
     )
 ]
 
@@ -41,7 +41,7 @@ _NOT_PUBLIC_6 = [
         # https://www.iana.org/assignments/iana-ipv6-special-registry
         "2001::/23",  # Teredo, ORCHID, benchmarking
         "2001:db8::/32",
-        "2002::/16",  # 6to4, which holds any IPv4 address
+        "2002::/16",  # 6to4, which can contain any IPv4 address
         "2620:4f:8000::/48",
         "3fff::/20",
     )
@@ -49,9 +49,9 @@ _NOT_PUBLIC_6 = [
 
 
 def is_public(address: str) -> bool:
-    """Whether `address`, as a socket would connect to it, is one of the public internet.
+    """Return whether `address`, as a socket connects to it, belongs to the public internet.
 
-    An address that holds another, as IPv6 has them of IPv4, is only as public as that one.
+    An IPv6 address that contains an IPv4 address is public if the IPv4 address is.
     """
     try:
         numeric = ip_address(address)
@@ -59,13 +59,13 @@ def is_public(address: str) -> bool:
         return False
     if isinstance(numeric, IPv4Address):
         return not any(numeric in network for network in _NOT_PUBLIC_4)
-    inner = _inner(numeric)
-    if inner is not None:
-        return is_public(str(inner))
+    embedded = _embedded_ipv4(numeric)
+    if embedded is not None:
+        return is_public(str(embedded))
     return numeric in _GLOBAL_UNICAST and not any(numeric in network for network in _NOT_PUBLIC_6)
 
 
-def _inner(address: IPv6Address) -> IPv4Address | None:
+def _embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
     if address in _TRANSLATED:
         return IPv4Address(address.packed[-4:])
     return address.ipv4_mapped

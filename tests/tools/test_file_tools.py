@@ -1,4 +1,4 @@
-"""File tools: what they do, and that nothing leads out of their folder."""
+"""The file tools: their results, and that no path leads out of their folder."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SECRET = "the secret outside"
 
 
 class Files:
-    """The tools of a folder, by their names; they are called as a model calls them."""
+    """The tools of a folder as attributes, called as a model calls them."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
-        self._tools = {made.name: made for made in file_tools(folder, writable=True, **options)}
+        self._tools = {tool.name: tool for tool in file_tools(folder, writable=True, **options)}
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        made = self._tools[name]
-        return lambda **arguments: made.bind(arguments, ToolContext("1", name))()
+        tool = self._tools[name]
+        return lambda **arguments: tool.bind(arguments, ToolContext("1", name))()
 
 
 @pytest.fixture
@@ -60,9 +60,9 @@ def outside_stays_as_it_is(tmp_path: Path) -> Iterator[None]:
 def test_the_tools_are_those_that_are_asked_for(folder: Path) -> None:
     reading = ["read_file", "list_files", "file_exists", "file_info"]
     writing = ["write_file", "append_file", "delete_file"]
-    assert [made.name for made in file_tools(folder)] == reading
-    assert [made.name for made in file_tools(str(folder), writable=True)] == reading + writing
-    assert all(made.description for made in file_tools(folder))
+    assert [tool.name for tool in file_tools(folder)] == reading
+    assert [tool.name for tool in file_tools(str(folder), writable=True)] == reading + writing
+    assert all(tool.description for tool in file_tools(folder))
 
 
 def test_reading(files: Files) -> None:
@@ -148,7 +148,7 @@ ALL = [
 def test_paths_that_may_lead_out_are_refused(
     files: Files, name: str, more: dict[str, str], path: str
 ) -> None:
-    with pytest.raises(ToolError, match=r"is not allowed\. Use one relative"):
+    with pytest.raises(ToolError, match=r"is not allowed\. Use a path relative"):
         getattr(files, name)(path=path, **more)
 
 
@@ -217,7 +217,7 @@ def test_a_linked_folder_is_not_listed(files: Files, folder: Path) -> None:
 
 
 def _put(source: Path, target: Path) -> None:
-    """Rename, also onto a folder that the tool has made meanwhile."""
+    """Rename, also onto a folder that the tool has created in the meantime."""
     while True:
         try:
             source.rename(target)
@@ -229,7 +229,7 @@ def _put(source: Path, target: Path) -> None:
 
 @contextmanager
 def swapping(folder: Path) -> Iterator[None]:
-    """Put a link to the outside in the place of a folder and back, all the time."""
+    """Replace a folder with a link to the outside and back, again and again."""
     real, link, name = folder / "real", folder / "link", folder / "swapped"
     real.mkdir()
     (real / "secret.txt").write_text("inside")
@@ -287,15 +287,15 @@ def test_sizes_are_limited(folder: Path) -> None:
     files = Files(folder, max_bytes=10)
     (folder / "long.txt").write_text("12345678é0123")
     assert files.read_file(path="long.txt") == (
-        "12345678é\n(Cut here: the file is longer than 10 bytes.)"
+        "12345678é\n(Truncated: the file is longer than 10 bytes.)"
     )
     (folder / "long.txt").write_text("123456789é123")
-    assert files.read_file(path="long.txt").startswith("123456789\n(Cut here")
+    assert files.read_file(path="long.txt").startswith("123456789\n(Truncated")
     files.write_file(path="b.txt", content="1234567890")
     assert files.read_file(path="b.txt") == "1234567890"
-    with pytest.raises(ToolError, match="more than 10 bytes"):
+    with pytest.raises(ToolError, match="the limit is 10"):
         files.append_file(path="b.txt", content="1")
-    with pytest.raises(ToolError, match="more than 10 bytes"):
+    with pytest.raises(ToolError, match="the limit is 10"):
         files.write_file(path="b.txt", content="12345678901")
     assert files.read_file(path="b.txt") == "1234567890"
 
@@ -309,7 +309,7 @@ def test_many_names_are_cut(files: Files, folder: Path) -> None:
 
 def test_what_is_not_text_is_refused(files: Files, folder: Path) -> None:
     (folder / "image.png").write_bytes(b"\x89PNG\xff\xfe")
-    with pytest.raises(ToolError, match="not text in UTF-8"):
+    with pytest.raises(ToolError, match="not UTF-8 text"):
         files.read_file(path="image.png")
 
 
@@ -317,7 +317,7 @@ def test_what_may_not_be_opened_is_told(files: Files, folder: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may open everything")
     (folder / "a.txt").chmod(0)
-    with pytest.raises(ToolError, match="may not be opened"):
+    with pytest.raises(ToolError, match="permission denied"):
         files.read_file(path="a.txt")
 
 
@@ -335,7 +335,7 @@ def test_no_descriptor_is_left_open(files: Files, folder: Path) -> None:
 
 @pytest.mark.parametrize("bad", ["none", "a.txt"])
 def test_there_must_be_a_folder(folder: Path, bad: str) -> None:
-    with pytest.raises(ConfigurationError, match="a folder that exists"):
+    with pytest.raises(ConfigurationError, match="an existing folder"):
         file_tools(folder / bad)
 
 
@@ -367,7 +367,7 @@ def test_a_link_above_the_folder_that_comes_later_leads_nowhere(
     (other / "it" / "a.txt").write_text("elsewhere")
     above.rename(folder / "moved")
     above.symlink_to(other)
-    with pytest.raises(ToolError, match="gone, or another is in its place"):
+    with pytest.raises(ToolError, match="removed or replaced"):
         getattr(files, name)(path="a.txt" if name != "list_files" else ".", **more)
     assert not files.file_exists(path="a.txt")
     assert (other / "it" / "a.txt").read_text() == "elsewhere"
@@ -379,7 +379,7 @@ def test_a_folder_that_is_gone_is_told(folder: Path, replace: Callable[[Path], A
     files = Files(folder / "it")
     (folder / "it").rmdir()
     replace(folder / "it")
-    with pytest.raises(ToolError, match="gone, or another is in its place"):
+    with pytest.raises(ToolError, match="removed or replaced"):
         files.list_files()
 
 
@@ -390,6 +390,6 @@ def test_a_folder_that_was_moved_in_place_leaves_no_descriptor_open(folder: Path
     (folder / "it").mkdir()
     before = len(list(Path("/dev/fd").iterdir()))
     for _ in range(5):
-        with pytest.raises(ToolError, match="another is in its place"):
+        with pytest.raises(ToolError, match="removed or replaced"):
             files.list_files()
     assert len(list(Path("/dev/fd").iterdir())) == before
