@@ -57,7 +57,7 @@ def local(**arguments: Any) -> OpenAI:
         ({"temprature": 1}, "temprature"),
     ],
 )
-def test_a_bad_argument_of_a_model(arguments: dict[str, Any], words: str) -> None:
+def test_bad_model_arguments(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(rxagents.ConfigurationError) as caught:
         OpenAI(**{"model": "m", "base_url": HOST, **arguments})
     assert words in str(caught.value)
@@ -84,7 +84,7 @@ def test_a_bad_argument_of_a_model(arguments: dict[str, Any], words: str) -> Non
         {"role": "assistant", "tool_calls": [{"name": "x"}]},
     ],
 )
-def test_bad_messages(messages: Any) -> None:
+def test_bad_messages_are_refused(messages: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError):
         local().chat_stream(messages)
 
@@ -101,47 +101,47 @@ def test_bad_messages(messages: Any) -> None:
         ([{"name": "a", "parameters": {"x": object()}}], "JSON"),
     ],
 )
-def test_bad_tools(tools: Any, words: str) -> None:
+def test_bad_tools_are_refused(tools: Any, words: str) -> None:
     with pytest.raises(rxagents.ConfigurationError, match=words):
         local().chat_stream("hi", tools=tools)
 
 
-def test_a_bad_setting_of_a_call() -> None:
+def test_bad_setting_of_call() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="temprature"):
         local().chat_stream("hi", temprature=1)  # type: ignore[call-arg]  # what the test is about
     with pytest.raises(rxagents.ConfigurationError, match="not among the tools"):
         local().chat_stream("hi", tool_choice="search")
 
 
-def test_a_prompt_must_be_text() -> None:
+def test_prompt_must_be_str() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="prompt"):
         local().complete_stream([Message.user("hi")])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("model", ["gpt-5", "openai", "opnai:gpt-5", "", ":", None, 7])
-def test_an_unknown_model_string(model: Any) -> None:
+def test_unknown_model_string(model: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="openai"):
         get_model(model)
 
 
-def test_a_model_string_without_a_model() -> None:
+def test_model_string_without_model() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="model must"):
         get_model("openai:", base_url=HOST)
 
 
-def test_an_argument_the_class_does_not_take() -> None:
+def test_unknown_argument_of_provider() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="colour"):
         get_model("openai:m", base_url=HOST, colour="red")
     with pytest.raises(rxagents.ConfigurationError, match=r"takes no such .*base_url"):
         get_model("scripted:", base_url=HOST)
 
 
-def test_no_key_names_the_variable() -> None:
+def test_missing_key_names_variable() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="OPENAI_API_KEY"):
         get_model("openai:gpt-5-mini")
 
 
-def test_an_unreachable_host() -> None:
+def test_unreachable_host_fails() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
@@ -151,13 +151,13 @@ def test_an_unreachable_host() -> None:
             asyncio.run(local(base_url=url, max_retries=0).chat("hi"))
 
 
-def test_an_unreachable_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_environment_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     with pytest.raises(rxagents.ConnectError, match=r"proxy 127\.0\.0\.1:1.*NO_PROXY"):
         asyncio.run(local(base_url="http://llm.example/v1", max_retries=0).chat("hi"))
 
 
-def test_an_unknown_host() -> None:
+def test_unknown_host_fails() -> None:
     async def ask() -> None:
         async with local(base_url="http://no-such-host.invalid/v1", max_retries=0) as llm:
             await llm.chat("hi")
@@ -167,17 +167,13 @@ def test_an_unknown_host() -> None:
 
 
 class TestKeys:
-    def test_the_environments_key_goes_to_its_own_host(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_environment_key_for_own_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", SECRET)
         monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
         assert SECRET in str(OpenAI("m")._auth_headers())
         assert OpenAI("m")._auth_headers()["openai-organization"] == "org-1"
 
-    def test_the_environments_key_never_goes_elsewhere(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_environment_key_not_sent_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", SECRET)
         monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
         assert local()._auth_headers() == {}
@@ -187,19 +183,17 @@ class TestKeys:
         with pytest.raises(rxagents.ConfigurationError, match="needs a key"):
             OpenAI("m", base_url="https://api.openai.com/v1")
 
-    def test_a_broken_host_of_the_environment_does_not_matter_to_another(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_unused_environment_host_is_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_BASE_URL", "no url")
         assert local().base_url.host == "127.0.0.1"
         with pytest.raises(rxagents.ConfigurationError, match="base_url"):
             OpenAI("m")
 
-    def test_a_key_that_is_passed_goes_where_it_is_passed(self) -> None:
+    def test_passed_key_goes_to_base_url(self) -> None:
         assert SECRET in str(local(api_key=SECRET)._auth_headers())
 
     @pytest.mark.parametrize("shown", [SECRET, SECRET[:-4], f"a {SECRET} b"])
-    def test_what_a_server_echoes_is_redacted_also_where_it_was_cut(self, shown: str) -> None:
+    def test_echoed_key_is_redacted(self, shown: str) -> None:
         for llm in (
             local(api_key=SECRET),
             local(headers={"authorization": f"Bearer {SECRET}"}),
@@ -208,7 +202,7 @@ class TestKeys:
             redacted = llm._redact(f"said {shown}")
             assert redacted == "said " + shown.replace(SECRET, "***").replace(SECRET[:-4], "***")
 
-    def test_no_repr_shows_a_key(self) -> None:
+    def test_repr_hides_key(self) -> None:
         url = f"{HOST}?key={SECRET}"
         llm = local(api_key=SECRET, headers={"x-key": SECRET}, base_url=url)
         shown = repr(llm) + str(llm) + repr(llm.chat_stream("hi")) + repr(vars(llm)["settings"])

@@ -1,4 +1,4 @@
-"""The command line: `rxagents demo`, `rxagents ask`."""
+"""The command line: `rxagents ask`, `rxagents demo`, `rxagents models`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _EXTRA:
             raise
-        sys.stderr.write("The command line needs its extra: pip install 'rxagents[cli]'\n")
+        sys.stderr.write("The command line needs the extra 'cli': pip install 'rxagents[cli]'\n")
         return 2
     return run()

@@ -1,4 +1,4 @@
-"""Lets `python -m rxagents.cli` run the command line."""
+"""Run the command line with `python -m rxagents.cli`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A question to a model."""
+"""Ask a model or an agent, and show its answer."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ TOOLS: dict[str, Tool] = {tool.name: tool for tool in (calculator, current_time,
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """What to ask, and whom.
+    """A prompt, with the model, settings and agent to ask.
 
     Attributes:
-        prompt: The prompt; `-` stands for what stdin holds.
+        prompt: The prompt; `-` reads it from stdin.
         model: The model string; `None` if there is none.
-        base_url: Another host than the provider's own.
+        base_url: A host instead of the provider's own.
         system: The system prompt.
-        max_tokens: At most so many tokens of answer.
+        max_tokens: The largest number of tokens of the answer.
         temperature: 0 or more.
-        agent: The kind of agent that works on it; `None` for the model alone.
-        tools: The names of its tools.
+        agent: The kind of agent to run; `None` asks the model directly.
+        tools: The names of the agent's tools.
     """
 
     prompt: str
@@ -54,13 +54,15 @@ class Question(Struct, frozen=True, kw_only=True):
     tools: tuple[str, ...]
 
     def stream(self, llm: StreamingLLM, messages: list[Message]) -> Observable[Item]:
-        """Return the model's answer to `messages`, or the agent's run.
+        """Return the stream of the model's response to `messages`, or of the agent's run.
 
         Raises:
-            ConfigurationError: There are tools and no agent to use them, or a setting is refused.
+            ConfigurationError: There are tools but no agent, or a setting is invalid.
         """
         if self.tools and self.agent is None:
-            raise ConfigurationError("Tools need an agent: pass --agent function or react.")
+            raise ConfigurationError(
+                "--tool needs an agent: pass --agent function or --agent react."
+            )
         settings: SettingsArguments = {
             "max_tokens": self.max_tokens,
             "temperature": self.temperature,
@@ -71,14 +73,16 @@ class Question(Struct, frozen=True, kw_only=True):
         return AGENTS[self.agent](llm, tools, **settings).run_stream(messages)
 
     def messages(self) -> list[Message]:
-        """Return the conversation; reads stdin if need be.
+        """Return the conversation; read stdin if the prompt is `-`.
 
         Raises:
             ConfigurationError: The prompt is empty.
         """
         prompt = _read_stdin() if self.prompt == "-" else self.prompt
         if not prompt.strip():
-            raise ConfigurationError("The prompt is empty.")
+            raise ConfigurationError(
+                "The prompt is empty: pass PROMPT, or - to read it from stdin."
+            )
         system = [] if self.system is None else [Message.system(self.system)]
         return [*system, Message.user(prompt)]
 
@@ -86,22 +90,24 @@ class Question(Struct, frozen=True, kw_only=True):
 async def show_answer(
     question: Question, messages: list[Message], view: View, stop: StopSignals
 ) -> Measurement:
-    """Ask, and show the answer.
+    """Ask a question and show the answer as it streams.
 
     Args:
-        question: Whom to ask, and how.
-        messages: What to ask.
-        view: What to show the answer with.
-        stop: What signals do.
+        question: The model, settings and agent.
+        messages: The conversation.
+        view: The view that shows the answer.
+        stop: The handler of stop signals.
 
     Returns:
-        What was measured.
+        The measurement of the stream.
 
     Raises:
-        RxAgentsError: The model cannot be asked, or its answer failed.
+        RxAgentsError: The model cannot be created, or its stream failed.
     """
     if not question.model:
-        raise ConfigurationError("No model: pass --model openai:gpt-5-mini, or set RXAGENTS_MODEL.")
+        raise ConfigurationError(
+            "No model: pass --model, such as --model openai:gpt-5-mini, or set RXAGENTS_MODEL."
+        )
     arguments = {} if question.base_url is None else {"base_url": question.base_url}
     async with aclosing(get_model(question.model, **arguments)) as llm:
         return await show(question.stream(llm, messages), view, stop)

@@ -1,4 +1,4 @@
-"""The demonstration: a scripted model that thinks and calculates, over real HTTP."""
+"""Run the demonstration: an agent with a scripted model, over local HTTP."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from rxagents.tools import calculator
 TASK = "How many seconds does a leap year have?"
 
 _THINK = """\
-Thought: A leap year has 366 days of 24 hours, each with 60 minutes of 60 seconds. I do not \
-multiply that in my head.
+Thought: A leap year has 366 days of 24 hours, each with 60 minutes of 60 seconds. I calculate \
+that with a tool.
 Action: calculator(expression="366 * 24 * 60 * 60")"""
 
 _ANSWER = """\
 Thought: That is the number.
 Answer: A leap year has 31,622,400 seconds.
 
-What you have just seen is one Observable. The model's text came over HTTP, token by token; an \
-operator read the thought and the action from it while it came, another ran the tool. Dispose the \
-subscription, and request and tool are cancelled within milliseconds."""
+This run is one Observable. The model's text came over HTTP, token by token; one operator parsed \
+the thought and the action while they arrived, another ran the tool. If you dispose the \
+subscription, the request and the tool are cancelled within milliseconds."""
 
 
 def _reply(text: str, tokens: int) -> Reply:
@@ -40,15 +40,15 @@ async def show_demo(view: View, stop: StopSignals) -> Measurement:
     """Show a run of a ReAct agent.
 
     Args:
-        view: What to show it with.
-        stop: What signals do.
+        view: The view that shows the events.
+        stop: The handler of stop signals.
 
     Returns:
-        What was measured.
+        The measurement of the stream.
     """
     async with (
         ScriptedServer(_reply(_THINK, 180), _reply(_ANSWER, 240)) as server,
-        aiohttp.ClientSession() as session,  # the model's own would honour the user's proxy
+        aiohttp.ClientSession() as session,  # the model's own session would use the user's proxy
     ):
         llm = OpenAI("demo", api_key="demo", base_url=server.url, session=session)
         return await show(ReActAgent(llm, [calculator]).run_stream(TASK), view, stop)

@@ -1,4 +1,4 @@
-"""How the program tells that something failed."""
+"""Report failures to the user."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rxagents.core.errors import ConfigurationError, RxAgentsError
 from rxagents.core.events import ErrorInfo
 
 
-def tell(error: RxAgentsError, *, as_json: bool = False) -> int:
-    """Write one line about `error`: to stderr, or as JSON to stdout.
+def report(error: RxAgentsError, *, as_json: bool = False) -> int:
+    """Report `error` in one line: on stderr, or as JSON on stdout.
 
     Returns:
         The exit status.
@@ -19,10 +19,10 @@ def tell(error: RxAgentsError, *, as_json: bool = False) -> int:
     if as_json:
         click.echo(msgspec.json.encode({"error": ErrorInfo.of(error)}))
     else:
-        tell_message(str(error))
+        report_message(str(error))
     return 2 if isinstance(error, ConfigurationError) else 1
 
 
-def tell_message(message: str) -> None:
-    """Write a message to stderr, in one line."""
+def report_message(message: str) -> None:
+    """Write an error message to stderr, in one line."""
     click.echo("Error: " + " ".join(printable(message).split()), err=True)

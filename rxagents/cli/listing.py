@@ -1,4 +1,4 @@
-"""The models that a provider offers."""
+"""List the models of a provider."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from rxagents.providers.registry import get_model
 
 
 async def names_of(provider: str, base_url: str | None) -> list[str]:
-    """Return the names of the models at a provider.
+    """Return the names of a provider's models.
 
     Raises:
-        RxAgentsError: It cannot be asked, or does not tell.
+        RxAgentsError: The provider cannot be created, or its request failed.
     """
     arguments = {} if base_url is None else {"base_url": base_url}
     llm = get_model(f"{provider}:any", **arguments)

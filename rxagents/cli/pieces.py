@@ -1,4 +1,4 @@
-"""What of a stream is for people to read."""
+"""Select the text of a stream that people read."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rxagents.core.events import Reasoning, Reset, StreamEvent, Thought, Token, 
 Item: TypeAlias = StreamChunk | StreamEvent
 
 _HIDDEN = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n"), ord("\t")})
-"""Control characters: in a terminal they could do more than show text."""
+"""Control characters, which a terminal would execute instead of showing them."""
 
 
 class Kind(StrEnum):
-    """The kinds of output."""
+    """The kinds of shown text."""
 
     REASONING = "reasoning"
     TEXT = "text"
@@ -30,7 +30,7 @@ class Kind(StrEnum):
 
     @property
     def is_aside(self) -> bool:
-        """Whether it is not the answer, but on the way to it."""
+        """Whether the text leads to the answer, instead of being part of it."""
         return self not in {Kind.TEXT, Kind.REFUSAL, Kind.TOOL_CALL}
 
 
@@ -39,11 +39,11 @@ _SECTIONS = {"thought": Kind.REASONING, "refusal": Kind.REFUSAL}
 
 
 class Piece(NamedTuple):
-    """A piece of output.
+    """A piece of shown text.
 
     Attributes:
-        kind: What it is.
-        text: Text without control characters other than line ends and tabs.
+        kind: The kind of text.
+        text: The text, without control characters other than line ends and tabs.
     """
 
     kind: Kind
@@ -51,14 +51,14 @@ class Piece(NamedTuple):
 
 
 class Sections:
-    """Cuts chunks and events into pieces, apart from each other where the kind changes."""
+    """Cuts chunks and events into pieces, with an empty line between sections."""
 
     def __init__(self) -> None:
         self._open: tuple[Kind, object] | None = None
         self._thoughts = 0
 
     def pieces(self, item: Item) -> Iterator[Piece]:
-        """Yield the pieces of `item`; those of a stream, joined, are what to show."""
+        """Yield the pieces of `item`; the joined pieces of a stream are the shown text."""
         self._thoughts += isinstance(item, Thought)
         for kind, part, text in _parts(item):
             shown = printable(text)
@@ -79,18 +79,18 @@ def printable(text: str) -> str:
 
 
 def _parts(item: Item) -> Iterator[tuple[Kind, object, str]]:
-    """Yield what is shown of an item: its kind, which of that kind it is, and the text."""
+    """Yield the shown texts of an item: the kind, the section within that kind, and the text."""
     match item:
         case StreamChunk():
             yield from _parts_of_chunk(item)
         case Token(section="action"):
-            return  # the tool's start says the same
+            return  # shown with the start of the tool
         case Token():
             yield _SECTIONS.get(item.section, Kind.TEXT), item.section, item.content
         case Reasoning():
             yield Kind.REASONING, "", item.content
         case Reset():
-            yield Kind.REASONING, item, f"(what came so far is void: {item.content})"
+            yield Kind.REASONING, item, f"(starting again after an error: {item.content})"
         case ToolStart():
             arguments = msgspec.json.encode(item.arguments).decode()
             yield Kind.TOOL_START, item.call_id, f"{item.name} {arguments}"

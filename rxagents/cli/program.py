@@ -1,4 +1,4 @@
-"""The program around the commands: what becomes of errors and signals."""
+"""Run the commands; turn errors and signals into exit statuses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import click
 
 from rxagents.cli.commands import cli
-from rxagents.cli.failures import tell, tell_message
+from rxagents.cli.failures import report, report_message
 from rxagents.cli.signals import StopSignals
 from rxagents.core.errors import RxAgentsError
 
@@ -19,23 +19,23 @@ def run() -> int:
     """Run the command line.
 
     Returns:
-        0 if all went well, 2 for wrong use and `ConfigurationError`, 1 for other errors.
+        0 for success, 2 for wrong use and `ConfigurationError`, 1 for other errors.
 
     Raises:
-        SystemExit: A signal came, or the reader of the output has left.
+        SystemExit: A signal arrived, or the reader of the output closed the pipe.
     """
     stop = StopSignals()
     stop.install()
-    _replace_what_cannot_be_encoded()
+    _replace_unencodable_text()
     try:
         return int(cli.main(prog_name="rxagents", obj=stop, standalone_mode=False))
     except click.ClickException as error:
-        tell_message(error.format_message() + _advice(error))
+        report_message(error.format_message() + _advice(error))
         return error.exit_code
     except RxAgentsError as error:
-        return tell(error)
+        return report(error)
     except OSError as error:
-        tell_message(str(error))
+        report_message(str(error))
         _drop_output()
         return 1
 
@@ -46,12 +46,12 @@ def _advice(error: click.ClickException) -> str:
 
 
 def _drop_output() -> None:
-    """Let what stdout still holds go nowhere: the interpreter would try to write it at its end."""
+    """Discard the buffer of stdout: the interpreter would try to write it at exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _replace_what_cannot_be_encoded() -> None:
+def _replace_unencodable_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the stream ends first, then the program."""
+"""Handle Ctrl-C and SIGTERM: first the stream ends, then the program."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ R = TypeVar("R")
 
 
 class StopSignals:
-    """Turns SIGINT and SIGTERM into `SystemExit` with the customary status, 128 + the signal.
+    """Turns SIGINT and SIGTERM into `SystemExit` with the usual status, 128 + the signal.
 
-    While `run` waits for a stream, a signal cancels that work, so that it can close what it
-    has open; everywhere else `SystemExit` is raised where the signal came.
+    While `run` waits for a stream, a signal cancels that work, so that it can close its
+    resources; at any other time the signal raises `SystemExit` immediately.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class StopSignals:
         self._cancel: Callable[[], object] | None = None
 
     def install(self) -> None:
-        """Handle both signals from now on; a second one ends the process at once."""
+        """Handle both signals from now on; a second signal ends the process at once."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
 
@@ -33,8 +33,8 @@ class StopSignals:
         """Run `work` on an event loop of its own.
 
         Raises:
-            SystemExit: A signal came.
-            Exception: What `work` raises.
+            SystemExit: A signal arrived.
+            Exception: The exception of `work`.
         """
         try:
             result = asyncio.run(self._cancellable(work))
@@ -47,7 +47,7 @@ class StopSignals:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Let a signal raise `SystemExit` inside: a write that blocks never gets cancelled."""
+        """Let a signal raise `SystemExit` in the block: a blocked write cannot be cancelled."""
         cancel, self._cancel = self._cancel, None
         try:
             yield

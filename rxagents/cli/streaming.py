@@ -1,4 +1,4 @@
-"""From a model or an agent to the screen: where the commands subscribe."""
+"""Subscribe to a stream and show its items."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rxagents.runtime.to_aiter import to_aiter
 
 
 async def show(stream: Observable[Item], view: View, stop: StopSignals) -> Measurement:
-    """Show a stream as it comes.
+    """Show the items of a stream as they arrive.
 
     Args:
-        stream: What to subscribe to.
-        view: What to show it with.
-        stop: What signals do.
+        stream: The stream.
+        view: The view that shows its items.
+        stop: The handler of stop signals.
 
     Returns:
-        What was measured.
+        The measurement of the stream.
 
     Raises:
-        RxAgentsError: The stream failed; what came before was shown.
+        RxAgentsError: The stream failed; the items before were shown.
     """
     measured: list[Measurement] = []
     with view as show_item:

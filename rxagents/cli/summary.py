@@ -1,4 +1,4 @@
-"""What was measured of a stream, in two lines."""
+"""Summarize the measurement of a stream in two lines."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rxagents.operators import Measurement
 
 
 def summary(measured: Measurement) -> Text:
-    """Return the times, and below them the cost."""
+    """Return a line with the times and a line with the usage."""
     dot = Text.assemble((" · ", "dim"))
-    return Text("\n").join([dot.join(_times(measured)), dot.join(_cost(measured))])
+    return Text("\n").join([dot.join(_times(measured)), dot.join(_usage(measured))])
 
 
 def _times(measured: Measurement) -> Iterator[Text]:
@@ -32,7 +32,7 @@ def _times(measured: Measurement) -> Iterator[Text]:
         yield Text(f"{rate:.0f} {unit}/s", "bold green")
 
 
-def _cost(measured: Measurement) -> Iterator[Text]:
+def _usage(measured: Measurement) -> Iterator[Text]:
     counts = [] if measured.usage is None else _counts(measured.usage)
     yield Text("usage: " + (", ".join(counts) or "not reported"), "dim")
     if measured.finish_reason not in {"", "stop"}:

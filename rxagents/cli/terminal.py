@@ -1,4 +1,4 @@
-"""Draws a stream in a terminal: text as it comes, above a line that shows the time."""
+"""Draw a stream in a terminal: its text as it arrives, above a line with the time."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def drawn(console: Console) -> Iterator[Callable[[Item], None]]:
 
 
 class _Screen:
-    """Rows that are full are printed for good; only the last one is drawn again and again.
+    """Prints full rows once; only the last row is drawn again with each refresh.
 
-    So a token costs the same however long the answer is, and a long answer scrolls. `Live`
-    draws from a thread of its own: the row is replaced, never changed.
+    So the cost of a token does not grow with the answer, and a long answer scrolls. `Live` draws
+    from its own thread: the row must be replaced, never mutated.
     """
 
     def __init__(self, console: Console) -> None:
@@ -59,7 +59,7 @@ class _Screen:
             self._console.print(line)
 
     def finish(self) -> None:
-        """Print the last row for good."""
+        """Print the last row."""
         if self._row:
             self._console.print(self._row)
 
@@ -68,11 +68,11 @@ class _Screen:
         return Group(self._row, self._spinner) if self._row else self._spinner
 
     def _cut(self, row: Text) -> tuple[list[Text], Text]:
-        """Return what fills whole rows, and the rest."""
+        """Split a row into the full rows and the rest."""
         *full, last = row.wrap(self._console, self._console.width)
         if not full:
             return [], row
-        # Wrapping may drop white space at the end, which the next piece still needs.
+        # Wrapping may drop trailing white space, which must stay before the next piece.
         length = len(row.plain.rstrip()) - len(last.plain.rstrip())
         done, rest = row.divide([length])
         return [done], rest

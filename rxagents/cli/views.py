@@ -1,4 +1,4 @@
-"""The ways to show a stream: drawn in a terminal, as plain text, as lines of JSON."""
+"""Show a stream: drawn in a terminal, as plain text, or as lines of JSON."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rxagents.cli.terminal import drawn
 from rxagents.core.errors import RxAgentsError
 
 View: TypeAlias = AbstractContextManager[Callable[[Item], None]]
-"""Opened for one stream; shows each item it is called with."""
+"""A context manager for one stream; it yields the function that shows an item."""
 
 
 def text_view() -> View:
-    """Return the view for people: drawn where stdout is a terminal, else plain."""
+    """Return the view for people: drawn if stdout is a terminal, else plain."""
     console = Console()
     at_terminal = console.file.isatty() and console.is_interactive
     return drawn(console) if at_terminal else plain()
@@ -27,7 +27,7 @@ def text_view() -> View:
 
 @contextmanager
 def plain() -> Iterator[Callable[[Item], None]]:
-    """Write the answer to stdout as it comes, and what leads to it to stderr."""
+    """Write the answer to stdout as it arrives, and the steps that lead to it to stderr."""
     sections = Sections()
     kind, text = Kind.TEXT, "\n"
 

@@ -1,33 +1,33 @@
-"""Models and servers that answer from a script, for testing your own pipelines.
+"""Models and servers that reply from a script, for tests of your own pipelines.
 
-`ScriptedLLM` answers in process, on the subscriber's scheduler, so that virtual time drives it.
-`ScriptedServer` answers over HTTP on loopback, with the timing and the faults of the script.
+`ScriptedLLM` replies in process, on the subscriber's scheduler, so that virtual time drives it.
+`ScriptedServer` replies over HTTP on loopback, with the timing and the faults of the script.
 
-What is answered:
+The kinds of replies:
 
-- `Reply`: text, reasoning, tool calls, usage or an in-stream error, as the model's wire has them.
-  The only one that a `ScriptedLLM` takes.
+- `Reply`: text, reasoning, tool calls, usage or an in-stream error, rendered in the format of the
+  wire. A `ScriptedLLM` takes no other kind.
 - `StatusReply`: an HTTP status with a body and headers, such as an error or a redirect.
-- `RawReply`: bytes, piece by piece; `gzip_bomb` makes one that grows when it is decompressed.
-- `NoReply`: not a byte.
+- `RawReply`: bytes, piece by piece; `gzip_bomb` makes one that is large when decompressed.
+- `NoReply`: no response at all.
 
-How it goes over HTTP is the same for all that have a body (`Delivery`): its pace (`delay`,
-`interval`, `write_size`), `gzip`, its `framing` (`Framing`) and its `ending` (`Ending`).
+All replies with a body have the same options for HTTP (`Delivery`): the pace (`delay`, `interval`,
+`write_size`), `gzip`, the `framing` (`Framing`) and the `ending` (`Ending`).
 
 ============================== ==================================================================
-a provider that                is
+a provider that                its script
 ============================== ==================================================================
-never begins                   `NoReply(Ending.STALL)`
-hangs up on a stale connection `lambda request: NoReply() if request.reused else "Hello"`
+never responds                 `NoReply(Ending.STALL)`
+closes a reused connection     `lambda request: NoReply() if request.reused else "Hello"`
 sends headers, then nothing    `RawReply([], ending=Ending.STALL)`
 falls silent after two events  `Reply("Hello there", cut_after=2, ending=Ending.STALL)`
 sends only comments            `Reply(cut_after=0, ending=Ending.COMMENTS)`
-is cut off                     `Reply(…, ending=Ending.FIN)`, or `RESET`, or `BAD_CHUNK`
+breaks the connection          `Reply(…, ending=Ending.FIN)`, or `RESET`, or `BAD_CHUNK`
 sends less than announced      `StatusReply(500, "Oh", ending=Ending.FIN)`
-drips                          `Reply(…, write_size=3, interval=0.01)`
+sends a few bytes at a time    `Reply(…, write_size=3, interval=0.01)`
 never ends                     `StatusReply(500, "Oh ", ending=Ending.ENDLESS)`
-ends with its connection       `Reply(…, framing=Framing.CLOSE)`
-compresses                     `Reply(…, gzip=True)`
+ends the body by closing       `Reply(…, framing=Framing.CLOSE)`
+compresses the body            `Reply(…, gzip=True)`
 redirects                      `StatusReply(307, headers={"location": url})`
 ============================== ==================================================================
 """

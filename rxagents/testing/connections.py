@@ -1,4 +1,4 @@
-"""The connections that a server holds."""
+"""Count the connections of a server, and close them all at once."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from msgspec import Struct
 
 
 class Changes:
-    """Lets tasks wait for what others bring about."""
+    """Lets tasks wait for a condition that other tasks make true."""
 
     def __init__(self) -> None:
         self._next = asyncio.Event()
 
     def announce(self) -> None:
-        """Let those who wait look again."""
+        """Make the waiting tasks check their condition again."""
         self._next.set()
         self._next = asyncio.Event()
 
     async def until(self, is_true: Callable[[], bool]) -> None:
-        """Wait until something is true; whoever changes it announces it."""
+        """Wait until the condition is true; whoever changes it calls `announce`."""
         while not is_true():
             await self._next.wait()
 
 
 def client_port(transport: asyncio.Transport | None) -> int:
-    """Return the port of the client; 0 if it has gone."""
+    """Return the port of the client; 0 if the client has disconnected."""
     peer = transport.get_extra_info("peername") if transport else None
     return int(peer[1]) if peer else 0
 
@@ -38,20 +38,20 @@ class _Connection(Struct):
 
 
 class CountingServer(web.Server):
-    """Counts its connections, and can end all of them at once.
+    """A server that counts its connections and can close all of them at once.
 
     Args:
-        answer: Answers a request; cancelled when its client leaves.
-        changes: Where it announces that a connection came or went.
+        respond: Responds to a request; it is cancelled when the client disconnects.
+        changes: Announces that a connection was opened or closed.
 
     Attributes:
-        accepted: How many connections there have been.
+        accepted: The number of connections that were accepted.
     """
 
     def __init__(
-        self, answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], changes: Changes
+        self, respond: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], changes: Changes
     ) -> None:
-        super().__init__(answer, handler_cancellation=True, access_log=None)
+        super().__init__(respond, handler_cancellation=True, access_log=None)
         self.accepted = 0
         self._changes = changes
         self._open: dict[web.RequestHandler, _Connection] = {}
@@ -59,11 +59,11 @@ class CountingServer(web.Server):
 
     @property
     def ports(self) -> list[int]:
-        """The client's port of each connection that is open."""
-        return [client_port(each.transport) for each in self._open.values()]
+        """The client ports of the open connections."""
+        return [client_port(connection.transport) for connection in self._open.values()]
 
     def count_request(self, request: web.BaseRequest) -> int:
-        """Count a request; return how many its connection has had with it."""
+        """Count a request; return the number of requests of its connection so far."""
         connection = self._open.get(request.protocol)
         if connection is None:
             return 1
@@ -71,14 +71,14 @@ class CountingServer(web.Server):
         return connection.requests
 
     async def stop(self) -> None:
-        """End every connection, whatever it is about; its answer is cancelled."""
+        """Close every connection and cancel its response."""
         self._stopped = True
         for connection in list(self._open.values()):
             connection.transport.abort()
         await self._changes.until(lambda: not self._open)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Note a connection; one that comes too late is ended."""
+        """Register a connection; close it at once if the server has stopped."""
         super().connection_made(handler, transport)
         self.accepted += 1
         self._open[handler] = _Connection(transport)
@@ -89,7 +89,7 @@ class CountingServer(web.Server):
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None
     ) -> None:
-        """Note that a connection is gone."""
+        """Remove a closed connection."""
         super().connection_lost(handler, exc)
         self._open.pop(handler, None)
         self._changes.announce()

@@ -1,4 +1,4 @@
-"""How an answer goes over HTTP: its pace, its framing and its ending."""
+"""Define how a reply is sent over HTTP: its pace, its framing and its ending."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from msgspec import Struct
 from rxagents.core.errors import ConfigurationError
 
 COMMENT_INTERVAL = 0.01
-"""Seconds between comments, where a reply has no interval of its own."""
+"""Seconds between comments if the reply has no interval."""
 
 
 class Ending(StrEnum):
-    """How a server's answer ends."""
+    """How a response ends."""
 
     COMPLETE = "complete"
-    """As the wire has it, with its end marker."""
+    """Properly, with the end marker of the wire."""
     CLOSE = "close"
-    """The body ends properly, but nothing says that the answer is whole."""
+    """The body ends properly, but without the end marker of the wire."""
     STALL = "stall"
-    """The connection stays open and silent until the client leaves."""
+    """The connection stays open and silent until the client disconnects."""
     COMMENTS = "comments"
-    """Comments of the wire go on until the client leaves, one each `interval` (by default 10 ms);
-    events do not."""
+    """No more events; comments of the wire continue until the client disconnects, one each
+    `interval` (10 ms by default)."""
     ENDLESS = "endless"
-    """The last piece repeats until the client leaves."""
+    """The last piece repeats until the client disconnects."""
     FIN = "fin"
     """The connection is closed (TCP FIN) in the middle of the body."""
     RESET = "reset"
-    """The connection is reset (TCP RST) in the middle of the body; what a slow client has not
-    taken by then may be lost to it, as TCP has it."""
+    """The connection is reset (TCP RST) in the middle of the body; TCP may drop data that a slow
+    client has not read by then."""
     BAD_CHUNK = "bad_chunk"
-    """A chunk whose size is no number arrives by itself; then the connection stalls."""
+    """A chunk with an invalid size arrives separately; then the connection stalls."""
 
     @property
     def ends_body(self) -> bool:
@@ -42,30 +42,30 @@ class Ending(StrEnum):
 
 
 class Framing(StrEnum):
-    """How a client learns where the body ends."""
+    """How the response marks the end of its body."""
 
     CHUNKED = "chunked"
     """By the last chunk: `transfer-encoding: chunked`."""
     LENGTH = "length"
-    """By `content-length`, which announces more than is sent where the ending is a fault."""
+    """By `content-length`; if the ending is a fault, it announces more bytes than are sent."""
     CLOSE = "close"
-    """By the end of the connection: `connection: close`, and neither of the others."""
+    """By closing the connection: `connection: close`, without the other two."""
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """How a reply goes over HTTP.
+    """How a reply is sent over HTTP.
 
     Attributes:
-        delay: Seconds before the answer begins.
+        delay: Seconds before the response begins.
         interval: Seconds between writes, and before a fault.
-        write_size: Write at most so many bytes of the body at a time; `None` for piece by piece.
-        gzip: Compress the body on the fly, each piece flushed by itself.
-        framing: How the client learns where the body ends; `None` for what fits: a stream is
-            chunked, a status announces its length if it has one.
-        ending: How the answer ends.
+        write_size: The largest number of bytes of one write; `None` writes whole pieces.
+        gzip: Whether to compress the body on the fly; each piece is flushed separately.
+        framing: How the end of the body is marked; `None` for the usual way: a stream is
+            chunked, a status has a `content-length` if its length is known.
+        ending: How the response ends.
 
     Raises:
-        ConfigurationError: These cannot be had together.
+        ConfigurationError: The options exclude each other.
     """
 
     delay: float = 0.0
@@ -76,23 +76,23 @@ class Delivery(Struct, frozen=True, kw_only=True):
     ending: Ending = Ending.COMPLETE
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be had together."""
+        """Check that the options are compatible."""
         if self.write_size is not None and self.write_size < 1:
             raise ConfigurationError(
                 f"write_size must be at least 1, not {self.write_size}; None writes whole pieces."
             )
         if self.ending is Ending.BAD_CHUNK and self.framing not in {None, Framing.CHUNKED}:
             raise ConfigurationError(
-                "The ending 'bad_chunk' needs a body in chunks: leave framing out, or give "
-                "framing=Framing.CHUNKED."
+                f"The ending 'bad_chunk' needs a chunked body, not framing={self.framing}: omit "
+                "framing, or pass framing=Framing.CHUNKED."
             )
         endless = self.ending in {Ending.ENDLESS, Ending.COMMENTS}
         if endless and self.framing is Framing.LENGTH:
             raise ConfigurationError(
-                f"A body with the ending {self.ending.value!r} has no length to announce: leave "
-                "framing out, or give framing=Framing.CHUNKED or Framing.CLOSE."
+                f"A body with the ending {self.ending.value!r} has no length for "
+                "framing=Framing.LENGTH: omit framing, or pass Framing.CHUNKED or Framing.CLOSE."
             )
 
     def delivery(self) -> dict[str, Any]:
-        """Return these settings, for another reply."""
+        """Return the options as keyword arguments for another reply."""
         return {name: getattr(self, name) for name in Delivery.__struct_fields__}

@@ -1,6 +1,6 @@
-"""Sends an answer over a connection, with the fault that it ends in.
+"""Send a reply over a connection, including the fault that ends it.
 
-Nothing here knows a wire: an answer is pieces of bytes.
+This module knows no wire: a reply is a sequence of byte strings.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from rxagents.testing.delivery import Ending, Framing
 from rxagents.testing.script import NoReply, RawReply
 
 _MISSING = 1000
-"""Bytes that a `content-length` announces and that never come."""
+"""Bytes that `content-length` announces in excess of those that are sent."""
 
-_APART = 0.02
-"""Seconds in which a client reads what came before, so that the next bytes arrive alone."""
+_PAUSE = 0.02
+"""Seconds for the client to read the earlier data, so that the next bytes arrive separately."""
 
 _BAD_CHUNK = b"no size\r\n"
 
 
 async def send(request: web.BaseRequest, reply: RawReply) -> web.StreamResponse:
-    """Answer a request.
+    """Send a reply as the response to a request.
 
     Raises:
-        ConnectionError: The client has left.
+        ConnectionError: The client has disconnected.
     """
     await asyncio.sleep(reply.delay)
     parts = _parts(reply)
@@ -53,10 +53,10 @@ async def send(request: web.BaseRequest, reply: RawReply) -> web.StreamResponse:
 
 
 async def refuse(request: web.BaseRequest, reply: NoReply) -> web.StreamResponse:
-    """Leave a request without an answer."""
+    """End a request without a response."""
     await asyncio.sleep(reply.delay)
     await _end(request, reply.ending)
-    return web.Response()  # aiohttp wants one; the connection that it cannot be sent on is closed
+    return web.Response()  # aiohttp requires one; it is not sent, since the connection is closed
 
 
 def _headers(reply: RawReply) -> dict[str, str]:
@@ -74,14 +74,14 @@ async def _send_head(
     if framing is not Framing.CLOSE:
         await response.prepare(request)
         return
-    # aiohttp.web would frame the body, as HTTP/1.1 lets it.
+    # Written by hand: `prepare` would frame the body, which HTTP/1.1 allows.
     status = f"HTTP/1.1 {response.status} {response.reason}"
     await request.writer.write_headers(status, response.headers)
     request.writer.send_headers()
 
 
 def _parts(reply: RawReply) -> Iterable[bytes]:
-    """Return what is written of the body, part by part."""
+    """Return the parts of the body, each for one write."""
     parts: Iterable[bytes] = reply.pieces
     if reply.ending is Ending.ENDLESS:
         parts = itertools.chain(parts, itertools.repeat(reply.pieces[-1]))
@@ -109,24 +109,24 @@ async def _end(request: web.BaseRequest, ending: Ending) -> None:
         await _stall()
     elif ending is Ending.BAD_CHUNK:
         transport = await _flushed(request)
-        await asyncio.sleep(_APART)
+        await asyncio.sleep(_PAUSE)
         transport.write(_BAD_CHUNK)
         await _stall()
     elif ending is Ending.FIN:
         (await _flushed(request)).close()
     elif ending is Ending.RESET:
         transport = await _flushed(request)
-        lingers_not = struct.pack("ii", 1, 0)
+        reset_on_close = struct.pack("ii", 1, 0)  # linger on, for 0 seconds
         sock = transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingers_not)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset_on_close)
         transport.abort()
 
 
 async def _flushed(request: web.BaseRequest) -> asyncio.Transport:
-    """Return the transport once the kernel has all that was written."""
+    """Wait until the kernel has all written data; return the transport."""
     transport = request.transport
     if transport is None:
-        raise ConnectionResetError("The client has left.")
+        raise ConnectionResetError("The client has disconnected.")
     transport.set_write_buffer_limits(0)
     await request.writer.drain()
     return transport

@@ -1,4 +1,4 @@
-"""What a scripted model answers."""
+"""Define the replies of a script."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _WORD = re.compile(r"\s*\S+|\s+\Z")
 
 
 class Reply(Delivery, frozen=True):
-    """One answer of the model. A `Delivery` says how it goes over HTTP.
+    """A reply of the model. The options of `Delivery` define how it is sent over HTTP.
 
     Attributes:
-        text: The text; a `str` is cut into words, a sequence is sent piece by piece.
-        reasoning: Thinking text that comes first, cut into words.
-        refusal: Text of a refusal.
-        tool_calls: Calls the model makes after the text; each one's arguments come in pieces.
-        finish_reason: By default `"tool_calls"` where there are any, else `"stop"`.
+        text: The text; a `str` is cut into words, a sequence is sent item by item.
+        reasoning: Thinking text that precedes the text, cut into words.
+        refusal: The text of a refusal.
+        tool_calls: Tool calls after the text; the arguments of each are sent in pieces.
+        finish_reason: By default `"tool_calls"` if there are tool calls, else `"stop"`.
         usage: Token counts, sent last; `None` for none.
-        error: An in-stream error, sent in place of the finish.
-        cut_after: Send only so many events before `ending`; `None` for all.
+        error: An in-stream error, sent instead of the finish reason.
+        cut_after: The number of events to send before `ending`; `None` for all.
     """
 
     text: str | Sequence[str] = ""
@@ -41,10 +41,12 @@ class Reply(Delivery, frozen=True):
     cut_after: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be had together."""
+        """Check that the options are compatible."""
         super().__post_init__()
         if self.ending is Ending.ENDLESS and self.cut_after == 0:
-            raise ConfigurationError("An endless reply repeats its last event: cut it after one.")
+            raise ConfigurationError(
+                "An endless reply repeats its last event: cut_after must be 1 or more, not 0."
+            )
 
     def deltas(self) -> list[str]:
         """Return the pieces of the text."""
@@ -56,13 +58,13 @@ class Reply(Delivery, frozen=True):
 
 
 class RawReply(Delivery, frozen=True):
-    """An answer byte by byte. A `Delivery` says how it goes over HTTP.
+    """A response given as bytes. The options of `Delivery` define how it is sent.
 
     Attributes:
-        pieces: Written one after the other, each by itself.
-        content_type: The header.
+        pieces: The pieces of the body, each sent in one write.
+        content_type: The content type.
         headers: More headers.
-        status: The status.
+        status: The HTTP status.
     """
 
     pieces: Sequence[bytes]
@@ -71,22 +73,24 @@ class RawReply(Delivery, frozen=True):
     status: int = 200
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be had together."""
+        """Check that the options are compatible."""
         super().__post_init__()
         _refuse_comments(self)
         if self.ending is Ending.ENDLESS and not (self.pieces and self.pieces[-1]):
-            raise ConfigurationError("An endless body repeats its last piece: give it one.")
+            raise ConfigurationError(
+                "An endless body repeats its last piece: pass a last piece that is not empty."
+            )
 
 
 class StatusReply(Delivery, frozen=True):
-    """An answer with an HTTP status in place of a stream.
+    """A response with an HTTP status instead of a stream.
 
-    A redirect is `StatusReply(307, headers={"location": url})`. A `Delivery` says how it goes
-    over HTTP.
+    A redirect is `StatusReply(307, headers={"location": url})`. The options of `Delivery` define
+    how it is sent.
 
     Attributes:
-        status: The status.
-        body: Its body; a dict is sent as JSON.
+        status: The HTTP status.
+        body: The body; a dict is sent as JSON.
         headers: More headers, such as `{"retry-after": "1"}`.
     """
 
@@ -95,14 +99,16 @@ class StatusReply(Delivery, frozen=True):
     headers: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be had together."""
+        """Check that the options are compatible."""
         super().__post_init__()
         _refuse_comments(self)
         if self.ending is Ending.ENDLESS and not self.body:
-            raise ConfigurationError("An endless body repeats what it has: give it a body.")
+            raise ConfigurationError(
+                "An endless body repeats itself: pass a body that is not empty."
+            )
 
     def raw(self) -> RawReply:
-        """Return the same answer byte by byte."""
+        """Return the same response as a `RawReply`."""
         body, kind = self.body, "text/plain"
         if isinstance(body, dict):
             body, kind = msgspec.json.encode(body), "application/json"
@@ -114,39 +120,39 @@ class StatusReply(Delivery, frozen=True):
 
 
 class NoReply(Struct, frozen=True):
-    """No answer, not a byte of one.
+    """No response, not a single byte.
 
-    A function makes of it what a stale connection does::
+    A function can imitate a stale connection, which fails when it is reused::
 
         ScriptedServer(lambda request: NoReply() if request.reused else "Hello")
 
     Attributes:
         ending: What happens instead: `FIN`, `RESET` or `STALL`.
-        delay: Seconds before.
+        delay: Seconds before the ending.
 
     Raises:
-        ConfigurationError: The ending needs an answer.
+        ConfigurationError: The ending needs a response.
     """
 
     ending: Ending = Ending.FIN
     delay: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse an ending that needs an answer."""
+        """Check that the ending needs no response."""
         if self.ending not in {Ending.FIN, Ending.RESET, Ending.STALL}:
             raise ConfigurationError(
-                f"The ending {self.ending.value!r} needs an answer: give it to a Reply, or give "
-                "NoReply the ending FIN, RESET or STALL."
+                f"The ending {self.ending.value!r} needs a response: use a Reply, or one of "
+                "NoReply's endings FIN, RESET and STALL."
             )
 
 
 def gzip_bomb(size: int, block: bytes = b" " * 65536, status: int = 200) -> RawReply:
-    """Return an answer that is small on the wire and large once decompressed.
+    """Return a reply that is small on the wire and large after decompression.
 
     Args:
-        size: The bytes of the body after decompression.
-        block: What the body repeats.
-        status: The status.
+        size: The number of bytes of the body after decompression.
+        block: The bytes that the body repeats.
+        status: The HTTP status.
     """
     count, rest = divmod(size, len(block))
     return RawReply([*[block] * count, block[:rest]], status=status, gzip=True)
@@ -156,10 +162,10 @@ ReplyLike: TypeAlias = str | Reply
 
 
 def to_reply(reply: ReplyLike) -> Reply:
-    """Read a reply; a `str` is its text.
+    """Convert a `str` to a reply with that text; return a `Reply` unchanged.
 
     Raises:
-        ConfigurationError: It is neither.
+        ConfigurationError: The value is neither.
     """
     if isinstance(reply, str):
         return Reply(reply)
@@ -171,13 +177,13 @@ def to_reply(reply: ReplyLike) -> Reply:
 
 
 def words(text: str) -> list[str]:
-    """Cut a text before the white space of each word; joined, the pieces are the text."""
+    """Split a text into words, each with the white space before it."""
     return _WORD.findall(text)
 
 
 def _refuse_comments(reply: Delivery) -> None:
     if reply.ending is Ending.COMMENTS:
         raise ConfigurationError(
-            "Only a Reply knows the comments of its wire: make the comment the last piece of a "
-            "RawReply with the ending 'endless'."
+            "The ending 'comments' needs a Reply, which knows its wire: make the comment the last "
+            "piece of a RawReply with the ending 'endless'."
         )

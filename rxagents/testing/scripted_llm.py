@@ -1,4 +1,4 @@
-"""A model in process that answers from a script."""
+"""Provide a model that replies from a script, in process."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _DEFAULT_REPLY = "Hello! I am a scripted model: I need no key, and I always say 
 
 
 class ScriptedRequest(Struct, frozen=True):
-    """What a scripted model was asked.
+    """A request to a scripted model.
 
     Attributes:
         messages: The conversation.
-        tools: The tools it was given, as given.
-        settings: The settings of the call.
+        tools: The tools, as the caller passed them.
+        settings: The settings of the request.
     """
 
     messages: tuple[Message, ...]
@@ -47,20 +47,20 @@ class ScriptedRequest(Struct, frozen=True):
 
 
 class ScriptedLLM(BaseLLM):
-    """A `StreamingLLM` that answers from a script, without network.
+    """A `StreamingLLM` that replies from a script, without network.
 
-    Each subscription takes the next reply; the last one repeats. It emits on the subscriber's
-    scheduler, so that a `TestScheduler` drives its delays in virtual time; without one it uses
-    the running loop.
+    Each subscription takes the next reply; the last one repeats. The stream emits on the
+    subscriber's scheduler, so that a `TestScheduler` drives its delays in virtual time; without a
+    scheduler it uses the running loop.
 
     Args:
-        *replies: What to answer, in order; a `str` is a reply's text.
+        *replies: The replies in order; a `str` is the text of a reply.
 
     Attributes:
-        requests: What was asked, in the order of the subscriptions.
+        requests: The requests in the order of the subscriptions.
 
     Raises:
-        ConfigurationError: A reply cannot be read, or has an ending that only HTTP has.
+        ConfigurationError: A reply has the wrong type, or an ending that only HTTP has.
     """
 
     def __init__(self, *replies: ReplyLike) -> None:
@@ -74,8 +74,8 @@ class ScriptedLLM(BaseLLM):
         tools: Sequence[ToolLike] | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> Observable[StreamChunk]:
-        """Answer with the next reply, chunk by chunk."""
-        to_tools(tools)  # which refuses what a provider would
+        """Stream the next reply."""
+        to_tools(tools)  # rejects the tools that a provider would reject
         request = ScriptedRequest(
             to_messages(messages), tuple(tools or ()), Settings().override(**settings)
         )
@@ -91,11 +91,11 @@ class ScriptedLLM(BaseLLM):
         return Observable(subscribe)
 
     async def aclose(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """Do nothing: the model holds no resources."""
 
 
 class _Playback:
-    """One reply, played to one subscriber; it pauses while a slow reader has enough."""
+    """Plays one reply to one subscriber; it pauses while the gate of a slow reader is closed."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class _Playback:
         self._chunks: list[StreamChunk] = []
 
     def start(self) -> abc.DisposableBase:
-        """Begin; the disposable ends it."""
+        """Start the reply; return the disposable that stops it."""
         self._after(self._delay)
         return self._timer
 
@@ -131,7 +131,7 @@ class _Playback:
         return None
 
     def _play(self) -> None:
-        """Emit until there is a reason to wait, or nothing more."""
+        """Emit until the reply ends, the gate closes or an interval starts."""
         while not self._timer.is_disposed:
             if self._bridge is not None and self._bridge.gate.closed:
                 self._bridge.gate.when_open(lambda: self._after(0))
@@ -156,7 +156,9 @@ class _Playback:
             self._observer.on_completed()
         else:
             self._observer.on_error(
-                TruncatedStreamError("The scripted reply is cut off.", provider=MODEL)
+                TruncatedStreamError(
+                    "The scripted reply ends without its end marker.", provider=MODEL
+                )
             )
 
     def _now(self) -> float:

@@ -1,4 +1,15 @@
-"""A server on loopback that answers from a script, over real HTTP."""
+"""Provide a server on loopback that replies from a script, over real HTTP.
+
+Theory of operation. A request passes three stages, and only the middle one knows a wire:
+
+    CountingServer -> ReceivedRequest -> script -> _rendered (wire_of(path)) -> RawReply -> send
+
+`CountingServer` tracks the connections, `_rendered` converts a reply to bytes in the format of the
+wire, and `faults.send` writes those bytes with the pace, framing and ending of the reply.
+Tests wait for `Changes` instead of sleeping: each new request, connection or disconnect announces
+itself. Leaving the context aborts every connection first; a response that waits for a client that
+does not read would otherwise never end. Responses that end for that reason are no `disconnects`.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +31,15 @@ from rxagents.testing.wires import wire_of
 
 
 class ReceivedRequest(Struct, frozen=True):
-    """A request as it came.
+    """A request that the server received.
 
     Attributes:
-        method: Such as `"POST"`.
+        method: The method, such as `"POST"`.
         path: The path with its query.
-        headers: Names in lower case.
+        headers: The headers, with names in lower case.
         body: The body.
-        client_port: The port it came from: the same for requests over one connection.
-        reused: Whether its connection has had a request before.
+        client_port: The client's port: the same for all requests of one connection.
+        reused: Whether its connection has carried a request before.
     """
 
     method: str
@@ -39,7 +50,7 @@ class ReceivedRequest(Struct, frozen=True):
     reused: bool = False
 
     def json(self) -> Any:
-        """Return the body, decoded."""
+        """Return the body, decoded from JSON."""
         return msgspec.json.decode(self.body)
 
 
@@ -48,9 +59,9 @@ Script: TypeAlias = ServerReply | Callable[[ReceivedRequest], ServerReply]
 
 
 class ScriptedServer:
-    """Speaks every provider's wire from a script, on a free port of 127.0.0.1.
+    """A server that speaks every provider's wire, on a free port of 127.0.0.1.
 
-    The path of a request tells its wire.
+    The path of a request selects the wire.
 
     ::
 
@@ -60,18 +71,18 @@ class ScriptedServer:
     Each request takes the next reply; the last one repeats.
 
     Args:
-        *replies: What to answer, in order: a `str`, a `Reply`, a `StatusReply`, a `RawReply`, a
+        *replies: The replies in order: each a `str`, a `Reply`, a `StatusReply`, a `RawReply`, a
             `NoReply`, or a function from the request to one of these.
-        strict: Answer a request that the provider would refuse, such as one with a tool's result
-            that no call came before, with status 400 as the provider does.
+        strict: Whether to respond with status 400 to a request that the provider would refuse,
+            such as one with a tool result without a tool call.
 
     Attributes:
-        requests: What has come, in order.
-        disconnects: How many answers the client left before they were over.
-        port: Where it listens, once it runs.
+        requests: The received requests, in order.
+        disconnects: The number of responses whose client disconnected before their end.
+        port: The port that it listens on; 0 before it runs.
 
     Raises:
-        ConfigurationError: There is no reply.
+        ConfigurationError: No reply is given.
     """
 
     def __init__(self, *replies: Script, strict: bool = False) -> None:
@@ -89,22 +100,22 @@ class ScriptedServer:
 
     @property
     def url(self) -> str:
-        """The base URL to give to the client, whichever provider it is for."""
+        """The base URL for the client of any provider."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     @property
     def connections(self) -> int:
-        """How many connections it has accepted."""
+        """The number of accepted connections."""
         return self._server.accepted if self._server else 0
 
     @property
     def open_connections(self) -> list[int]:
-        """The client's port of each connection that is open now."""
+        """The client ports of the open connections."""
         return self._server.ports if self._server else []
 
     async def __aenter__(self) -> Self:
         self._stopping = False
-        self._server = CountingServer(self._answer, self._changes)
+        self._server = CountingServer(self._respond, self._changes)
         self._runner = web.ServerRunner(self._server)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -127,18 +138,18 @@ class ScriptedServer:
         await self._runner.cleanup()
 
     async def received(self, count: int = 1) -> None:
-        """Wait until `count` requests have come."""
+        """Wait until `count` requests were received."""
         await self._changes.until(lambda: len(self.requests) >= count)
 
     async def disconnected(self, count: int = 1) -> None:
-        """Wait until clients have left `count` answers before they were over."""
+        """Wait until clients disconnected before the end of `count` responses."""
         await self._changes.until(lambda: self.disconnects >= count)
 
     async def connections_closed(self) -> None:
         """Wait until no connection is open."""
         await self._changes.until(lambda: not self.open_connections)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         received = await self._receive(request)
         script = self._replies[min(len(self.requests), len(self._replies) - 1)]
         self.requests.append(received)
@@ -152,7 +163,7 @@ class ScriptedServer:
                 self._changes.announce()
             if isinstance(error, asyncio.CancelledError):
                 raise
-            return web.Response()  # aiohttp wants one; nobody gets it
+            return web.Response()  # aiohttp requires one; it is not sent
 
     async def _send(
         self, request: web.BaseRequest, reply: ServerReply, received: ReceivedRequest
@@ -180,7 +191,7 @@ class ScriptedServer:
 
 
 _MODELS: dict[str, Any] = {"data": [{"id": "scripted"}], "models": [{"name": "models/scripted"}]}
-"""The list of models, in the forms of all wires: what a GET that asks for no reply is for."""
+"""The response to a GET: the list of models, in the formats of all wires."""
 
 
 def _rendered(reply: Reply, request: ReceivedRequest, *, strict: bool) -> RawReply:
@@ -196,7 +207,7 @@ def _rendered(reply: Reply, request: ReceivedRequest, *, strict: bool) -> RawRep
     try:
         pieces = wire.events(reply, str(body.get("model", "")), "scripted-1")
     except ToolArgumentsError as error:
-        message = f"The script's reply cannot be told on this wire: {error}"
+        message = f"The script's reply cannot be rendered on this wire: {error}"
         return StatusReply(400, wire.error_body(400, message)).raw()
     delivery = reply.delivery()
     if reply.ending is Ending.COMPLETE and reply.error is None and wire.end:

@@ -1,33 +1,33 @@
-"""The wires that a scripted server speaks, told apart by the path of the request."""
+"""Select the wire that a scripted server speaks by the path of the request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from rxagents.testing.answers import anthropic, chat_completions, gemini, ollama, responses
-from rxagents.testing.requests import anthropic as for_anthropic
-from rxagents.testing.requests import chat_completions as for_chat_completions
-from rxagents.testing.requests import gemini as for_gemini
-from rxagents.testing.requests import ollama as for_ollama
-from rxagents.testing.requests import responses as for_responses
+from rxagents.testing.requests import anthropic as anthropic_requests
+from rxagents.testing.requests import chat_completions as chat_completions_requests
+from rxagents.testing.requests import gemini as gemini_requests
+from rxagents.testing.requests import ollama as ollama_requests
+from rxagents.testing.requests import responses as responses_requests
 from rxagents.testing.script import Reply
 
 
 class ServedWire(Struct, frozen=True):
-    """How a wire is served.
+    """A wire that a scripted server speaks.
 
     Attributes:
-        path: What the path of a request ends with.
-        events: Makes a reply's events, given the model and an id.
-        check: Raises `ValueError` on a request that the provider would refuse.
-        error_body: Makes an error, given a status and a message.
+        path: The end of the paths of its requests.
+        events: Renders a reply's events, given the model and an id.
+        check: Raises `ValueError` for a request that the provider would refuse.
+        error_body: Renders an error, given a status and a message.
         content_type: The content type of a stream.
-        end: What ends a complete answer.
-        comment: What says nothing.
+        end: The end marker of a complete stream; empty if the wire has none.
+        comment: Bytes that a client must ignore.
     """
 
     path: str
@@ -39,63 +39,50 @@ class ServedWire(Struct, frozen=True):
     comment: bytes
 
 
-def _ollama(path: str, *, generate: bool) -> ServedWire:
-    events = partial(ollama.events, generate=generate)
+class _Answers(Protocol):
+    """A module of `rxagents.testing.answers`."""
+
+    CONTENT_TYPE: str
+    END: bytes
+    COMMENT: bytes
+
+    def events(self, reply: Reply, model: str, stream_id: str) -> list[bytes]: ...
+
+    def error_body(self, status: int, message: str) -> dict[str, Any]: ...
+
+
+class _Requests(Protocol):
+    """A module of `rxagents.testing.requests`."""
+
+    def check(self, body: object) -> None: ...
+
+
+def _wire(path: str, answers: _Answers, requests: _Requests) -> ServedWire:
     return ServedWire(
         path,
-        events,
-        for_ollama.check,
-        ollama.error_body,
-        ollama.CONTENT_TYPE,
-        ollama.END,
-        ollama.COMMENT,
+        answers.events,
+        requests.check,
+        answers.error_body,
+        answers.CONTENT_TYPE,
+        answers.END,
+        answers.COMMENT,
     )
 
 
+_OLLAMA = _wire("/api/chat", ollama, ollama_requests)
+
 WIRES = (
-    ServedWire(
-        "/chat/completions",
-        chat_completions.events,
-        for_chat_completions.check,
-        chat_completions.error_body,
-        chat_completions.CONTENT_TYPE,
-        chat_completions.END,
-        chat_completions.COMMENT,
-    ),
-    ServedWire(
-        "/messages",
-        anthropic.events,
-        for_anthropic.check,
-        anthropic.error_body,
-        anthropic.CONTENT_TYPE,
-        anthropic.END,
-        anthropic.COMMENT,
-    ),
-    ServedWire(
-        ":streamGenerateContent",
-        gemini.events,
-        for_gemini.check,
-        gemini.error_body,
-        gemini.CONTENT_TYPE,
-        gemini.END,
-        gemini.COMMENT,
-    ),
-    ServedWire(
-        "/responses",
-        responses.events,
-        for_responses.check,
-        responses.error_body,
-        responses.CONTENT_TYPE,
-        responses.END,
-        responses.COMMENT,
-    ),
-    _ollama("/api/chat", generate=False),
-    _ollama("/api/generate", generate=True),
+    _wire("/chat/completions", chat_completions, chat_completions_requests),
+    _wire("/messages", anthropic, anthropic_requests),
+    _wire(":streamGenerateContent", gemini, gemini_requests),
+    _wire("/responses", responses, responses_requests),
+    _OLLAMA,
+    structs.replace(_OLLAMA, path="/api/generate", events=partial(ollama.events, generate=True)),
 )
 
 
 def wire_of(path: str) -> ServedWire:
-    """Return the wire that requests to `path` speak; chat completions if no provider has it."""
+    """Return the wire of a request's path; chat completions for an unknown path."""
     for wire in WIRES:
         if path.partition("?")[0].endswith(wire.path):
             return wire

@@ -1,4 +1,4 @@
-"""The real program, in a process of its own."""
+"""Run the program in a process of its own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def program() -> list[str]:
 
 @pytest.fixture
 def start(program: list[str], monkeypatch: pytest.MonkeyPatch) -> Start:
-    """Start the program; a warning in it is an error."""
+    """Start the program with warnings as errors."""
     for name in ("RXAGENTS_MODEL", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
@@ -51,7 +51,7 @@ def start(program: list[str], monkeypatch: pytest.MonkeyPatch) -> Start:
 
 @pytest.fixture
 def run(start: Start) -> Callable[..., Awaitable[Finished]]:
-    """Run the program to its end."""
+    """Run the program until it exits."""
 
     async def run(*arguments: str, **environment: str) -> Finished:
         return await _finish(await start(*arguments, **environment))
@@ -61,7 +61,7 @@ def run(start: Start) -> Callable[..., Awaitable[Finished]]:
 
 @pytest.fixture
 def ask(start: Start) -> Callable[..., Awaitable[tuple[Finished, ScriptedServer]]]:
-    """Run `rxagents ask` against a server that answers with `script`."""
+    """Run `rxagents ask` against a server with `script`."""
 
     async def ask(
         script: Script, *options: str, prompt: str = "Hi", stdin: bytes = b"", key: str = ""

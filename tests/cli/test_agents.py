@@ -1,4 +1,4 @@
-"""`rxagents ask --agent`, into a pipe."""
+"""`rxagents ask --agent`, with its output in a pipe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CALL = ToolCall("call_1", "calculator", '{"expression": "123 * 456"}')
 
 
 def reply_of_react(request: ReceivedRequest) -> Reply:
-    """Act first, and answer what was observed."""
+    """Reply with an action first, then with the observation as answer."""
     observed = request.json()["messages"][-1]["content"]
     if not observed.startswith("Observation: "):
         return Reply('Thought: I calculate.\nAction: calculator(expression="123 * 456")')
@@ -23,7 +23,7 @@ def reply_of_react(request: ReceivedRequest) -> Reply:
 
 
 def reply_of_function(request: ReceivedRequest) -> Reply:
-    """Call the tool first, and answer its result."""
+    """Reply with a tool call first, then with its result as answer."""
     last = request.json()["messages"][-1]
     if last["role"] == "user":
         return Reply(tool_calls=[CALL])
@@ -33,23 +33,21 @@ def reply_of_function(request: ReceivedRequest) -> Reply:
 @pytest.mark.parametrize(
     ("agent", "script"), [("react", reply_of_react), ("function", reply_of_function)]
 )
-async def test_the_answer_goes_to_stdout_and_the_way_to_it_to_stderr(
-    agent: str, script: Any, ask: Any
-) -> None:
+async def test_only_answer_goes_to_stdout(agent: str, script: Any, ask: Any) -> None:
     done, server = await ask(script, "--agent", agent, "--tool", "calculator")
     assert (done.status, done.out) == (0, "It is 56088.\n")
     assert 'calculator {"expression":"123 * 456"}\n56088\n' in done.err
     assert len(server.requests) == 2
 
 
-async def test_each_line_of_json_is_an_event(ask: Any) -> None:
+async def test_each_json_line_is_an_event(ask: Any) -> None:
     done, _ = await ask(reply_of_react, "--agent", "react", "--tool", "calculator", "--json")
     events = [msgspec.json.decode(line, type=StreamEvent) for line in done.out.splitlines()]
     assert [event.type for event in events[-2:]] == ["answer", "complete"]
     assert events[-1].content == "It is 56088."
 
 
-async def test_the_settings_and_the_system_prompt_reach_the_agents_requests(ask: Any) -> None:
+async def test_options_reach_agent_requests(ask: Any) -> None:
     _, server = await ask(
         "Answer: ok", "--agent", "react", "--system", "Be brief.", "--max-tokens", "7"
     )
@@ -58,14 +56,14 @@ async def test_the_settings_and_the_system_prompt_reach_the_agents_requests(ask:
     assert {"role": "system", "content": "Be brief."} in body["messages"]
 
 
-async def test_a_run_that_fails_says_why_in_one_line(ask: Any) -> None:
+async def test_failed_run_is_one_line(ask: Any) -> None:
     done, server = await ask("I do not know the form.", "--agent", "react")
     assert done.status == 1
     assert done.err.splitlines()[-1].startswith("Error: The run has no answer after 10 turns.")
     assert len(server.requests) == 10
 
 
-async def test_tools_without_an_agent_are_refused(run: Any) -> None:
+async def test_tools_need_an_agent(run: Any) -> None:
     done = await run("ask", "Hi", "--model", "scripted:", "--tool", "calculator")
     assert done.status == 2
-    assert done.err == "Error: Tools need an agent: pass --agent function or react.\n"
+    assert done.err == "Error: --tool needs an agent: pass --agent function or --agent react.\n"

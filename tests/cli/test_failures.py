@@ -1,4 +1,4 @@
-"""What goes wrong is told in one line, and in the exit status."""
+"""A failure is reported in one line and in the exit status."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ async def test_wrong_use_is_status_2(run: Any, arguments: list[str], words: str)
     assert_one_line(done.err, words)
 
 
-async def test_an_unreachable_host_is_status_1(run: Any) -> None:
+async def test_unreachable_host_is_status_1(run: Any) -> None:
     done = await run("ask", "Hi", *UNREACHABLE)
     assert (done.status, done.out) == (1, "")
     assert_one_line(done.err, "http://127.0.0.1:1")
 
 
-async def test_a_refused_key_is_not_shown(ask: Any) -> None:
+async def test_refused_key_is_not_shown(ask: Any) -> None:
     key = "sk-not-to-be-shown"
 
     def echo(request: ReceivedRequest) -> StatusReply:
@@ -59,13 +59,13 @@ async def test_a_refused_key_is_not_shown(ask: Any) -> None:
         assert_one_line(done.out + done.err, "status 401")
 
 
-async def test_what_came_before_a_failure_is_shown(ask: Any) -> None:
+async def test_text_before_failure_is_shown(ask: Any) -> None:
     done, _ = await ask(Reply("Half an answer", error=ServerError("It broke.", status=500)))
     assert (done.status, done.out) == (1, "Half an answer\n")
     assert_one_line(done.err, "It broke.")
 
 
-async def test_a_stream_cut_short_is_a_failure(ask: Any) -> None:
+async def test_truncated_stream_is_a_failure(ask: Any) -> None:
     done, _ = await ask(Reply("one two three", cut_after=3, ending=Ending.CLOSE))
     assert (done.status, done.out) == (1, "one two\n")
     assert_one_line(done.err, "ended without a finish reason")
@@ -75,7 +75,7 @@ async def test_a_stream_cut_short_is_a_failure(ask: Any) -> None:
     ("arguments", "kind", "status"),
     [(UNREACHABLE, "ConnectError", 1), (["--model", "nobody:any"], "ConfigurationError", 2)],
 )
-async def test_with_json_an_error_is_a_line_of_json(
+async def test_json_error_is_one_line(
     run: Any, arguments: list[str], kind: str, status: int
 ) -> None:
     done = await run("ask", "Hi", "--json", *arguments)
@@ -85,7 +85,7 @@ async def test_with_json_an_error_is_a_line_of_json(
     assert info.kind == kind
 
 
-async def test_with_json_an_error_follows_the_chunks(ask: Any) -> None:
+async def test_json_error_follows_chunks(ask: Any) -> None:
     done, _ = await ask(Reply("Half", error=ServerError("It broke.", status=500)), "--json")
     *_, chunk, last = done.out.splitlines()
     assert msgspec.json.decode(chunk, type=StreamChunk).delta == "Half"
@@ -95,7 +95,7 @@ async def test_with_json_an_error_follows_the_chunks(ask: Any) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_full_disk_is_told_in_one_line(
+def test_full_disk_is_one_line(
     program: list[str], options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)

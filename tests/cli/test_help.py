@@ -1,4 +1,4 @@
-"""What the program says about itself."""
+"""The help, the version and the missing extra."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import rxagents
 MAIN = "from rxagents.cli import main; sys.exit(main())"
 
 
-async def test_without_a_command_it_shows_its_help(run: Any) -> None:
+async def test_no_command_shows_help(run: Any) -> None:
     done = await run()
     assert done == await run("--help")
     assert "demo" in done.out
     assert (done.status, done.err) == (0, "")
 
 
-async def test_it_tells_its_version(run: Any) -> None:
+async def test_version_is_shown(run: Any) -> None:
     assert rxagents.__version__ in (await run("--version")).out
 
 
 @pytest.mark.parametrize("missing", ["click", "rich", "rich.live"])
-def test_without_its_extra_one_line_names_it(missing: str) -> None:
+def test_missing_extra_is_named(missing: str) -> None:
     done = run_without(missing)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "The command line needs its extra: pip install 'rxagents[cli]'\n"
+    assert done.stderr == "The command line needs the extra 'cli': pip install 'rxagents[cli]'\n"
 
 
-def test_another_missing_module_is_not_taken_for_the_extra() -> None:
+def test_other_missing_module_is_raised() -> None:
     assert "ModuleNotFoundError" in run_without("rxagents.cli.commands").stderr
 
 

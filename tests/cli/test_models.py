@@ -21,14 +21,14 @@ async def test_each_model_is_a_line(run: Any) -> None:
     assert "\x1b" not in out
 
 
-async def test_a_host_that_refuses_is_told_in_one_line(run: Any) -> None:
+async def test_refusing_host_is_one_line(run: Any) -> None:
     status, out, errors = await listed(run, StatusReply(404, {"error": "no such path"}))
     assert (status, out) == (1, "")
     assert errors.startswith("Error: ollama answered with status 404: no such path")
     assert errors.count("\n") == 1
 
 
-async def test_a_provider_that_is_none_is_refused(run: Any) -> None:
+async def test_unknown_provider_is_refused(run: Any) -> None:
     done = await run("models", "--provider", "nobody")
     assert done.status == 2
     assert "anthropic" in done.err

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the stream is disposed, the connection closed, the status customary."""
+"""Ctrl-C and SIGTERM dispose the stream, close the connection and set the usual status."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BOTH = pytest.mark.parametrize(
 
 @BOTH
 @pytest.mark.parametrize("options", [[], ["--json"]])
-async def test_a_stalled_answer_is_left(
+async def test_signal_ends_stalled_answer(
     start: Any, number: signal.Signals, status: int, options: list[str]
 ) -> None:
     async with ScriptedServer(STALLED) as server:
@@ -38,7 +38,7 @@ async def test_a_stalled_answer_is_left(
 
 
 @BOTH
-async def test_the_demo_ends_too(start: Any, number: signal.Signals, status: int) -> None:
+async def test_signal_ends_demo(start: Any, number: signal.Signals, status: int) -> None:
     process = await start("demo")
     await process.stdout.readuntil(b"A leap year")
     process.send_signal(number)
@@ -58,7 +58,7 @@ def stop() -> Iterator[StopSignals]:
 
 
 @BOTH
-def test_without_a_stream_it_ends_where_it_is(
+def test_signal_without_stream_exits(
     stop: StopSignals, number: signal.Signals, status: int
 ) -> None:
     with pytest.raises(SystemExit) as exit_:
@@ -66,23 +66,23 @@ def test_without_a_stream_it_ends_where_it_is(
     assert exit_.value.code == status
 
 
-def test_a_write_that_blocks_is_interrupted(stop: StopSignals) -> None:
+def test_signal_interrupts_blocked_write(stop: StopSignals) -> None:
     def write(_: object) -> None:
         signal.raise_signal(signal.SIGTERM)
-        pytest.fail("it still waits for its reader")
+        pytest.fail("the write was not interrupted")
 
     with pytest.raises(SystemExit, match="143"):
         stop.run(show(rx.of(StreamChunk("Hi")), nullcontext(write), stop))
 
 
-def test_the_work_ends_in_its_own_time(stop: StopSignals) -> None:
+def test_cancelled_work_can_clean_up(stop: StopSignals) -> None:
     steps = []
 
     async def work() -> None:
         with stop.at_once():
             steps.append("writes")
         signal.raise_signal(signal.SIGINT)
-        steps.append("goes on to where it waits")
+        steps.append("continues until it waits")
         try:
             await asyncio.Event().wait()
         finally:
@@ -91,16 +91,16 @@ def test_the_work_ends_in_its_own_time(stop: StopSignals) -> None:
 
     with pytest.raises(SystemExit, match="130"):
         stop.run(work())
-    assert steps == ["writes", "goes on to where it waits", "closes"]
+    assert steps == ["writes", "continues until it waits", "closes"]
 
 
-def test_a_second_signal_ends_the_process(stop: StopSignals) -> None:
+def test_second_signal_ends_process(stop: StopSignals) -> None:
     with pytest.raises(SystemExit):
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_work_that_cancels_itself_is_no_signal(stop: StopSignals) -> None:
+def test_cancellation_without_signal_is_raised(stop: StopSignals) -> None:
     async def work() -> None:
         raise asyncio.CancelledError
 

@@ -1,4 +1,4 @@
-"""What is drawn in a terminal."""
+"""The rows that are drawn in a terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXT = (
 
 @pytest.mark.parametrize("width", [10, 17, 40, 200])
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_rows_wrap_as_if_the_text_were_known(width: int, size: int) -> None:
+def test_rows_wrap_like_whole_text(width: int, size: int) -> None:
     pieces = [TEXT[start : start + size] for start in range(0, len(TEXT), size)]
     assert rows(draw(width, pieces)) == rows(printed(width, TEXT))
 
@@ -53,11 +53,11 @@ def rows(text: str) -> list[str]:
     return [row.rstrip() for row in text.splitlines()]
 
 
-def test_white_space_at_the_end_of_a_row_stays_between_words() -> None:
+def test_white_space_at_row_end_stays() -> None:
     assert rows(draw(10, ["four tencharact ", "end"])) == ["four", "tencharact", "end"]
 
 
-def test_a_full_row_is_printed_for_good() -> None:
+def test_full_row_is_printed_once() -> None:
     console = Console(file=io.StringIO(), width=10)
     with drawn(console) as show:
         show(StreamChunk("four four fo"))
@@ -70,7 +70,7 @@ def test_tabs_become_spaces() -> None:
     assert draw(40, ["if x:\n", "\treturn"]) == "if x:\n    return\n"
 
 
-def test_what_came_before_a_failure_stays() -> None:
+def test_text_before_failure_stays() -> None:
     console = Console(file=io.StringIO(), width=40)
     with pytest.raises(KeyError), drawn(console) as show:
         show(StreamChunk("Half"))
@@ -79,7 +79,7 @@ def test_what_came_before_a_failure_stays() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-async def test_at_a_terminal_kinds_have_their_style(program: list[str]) -> None:
+async def test_kinds_are_styled_at_terminal(program: list[str]) -> None:
     reply = Reply("Text.", reasoning="Thought.", refusal="Refusal.", finish_reason="length")
     async with ScriptedServer(reply) as server:
         model = ("--model", "openai:any", "--base-url", server.url)
@@ -108,4 +108,4 @@ def read(terminal: int) -> Iterator[bytes]:
         while data := os.read(terminal, 4096):
             yield data
     except OSError:
-        """Linux tells in this way that the other end is closed."""
+        """Linux raises this when the other end is closed."""

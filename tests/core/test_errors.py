@@ -31,11 +31,11 @@ NAMES = {"RxAgentsError", *(child for _, child in CHILDREN)}
 
 
 @pytest.mark.parametrize(("parent", "child"), CHILDREN)
-def test_each_error_stands_under_its_parent(parent: str, child: str) -> None:
+def test_each_error_has_its_parent(parent: str, child: str) -> None:
     assert getattr(errors, child).__bases__[0] is getattr(errors, parent)
 
 
-def test_the_tree_holds_no_other_error_and_is_drawn_whole() -> None:
+def test_docstring_draws_the_whole_tree() -> None:
     defined = {
         name
         for name, value in vars(errors).items()
@@ -46,14 +46,14 @@ def test_the_tree_holds_no_other_error_and_is_drawn_whole() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
-def test_every_error_is_exported_and_explained(name: str) -> None:
+def test_every_error_is_exported_and_documented(name: str) -> None:
     kind = getattr(rxagents, name)
     assert kind is getattr(errors, name)
     assert name in rxagents.__all__
     assert kind.__doc__ != kind.__bases__[0].__doc__
 
 
-def test_errors_are_the_builtin_errors_that_callers_expect() -> None:
+def test_errors_have_their_builtin_bases() -> None:
     assert issubclass(rxagents.RxAgentsError, Exception)
     assert issubclass(rxagents.ConfigurationError, ValueError)
     with pytest.raises(ValueError, match="wrong"):
@@ -71,9 +71,7 @@ PROVIDER_ERRORS = [
 @pytest.mark.parametrize(
     "duplicate", [copy.copy, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))]
 )
-def test_pickling_and_copying_keep_the_attributes(
-    kind: type[ProviderError], duplicate: Any
-) -> None:
+def test_pickle_and_copy_keep_attributes(kind: type[ProviderError], duplicate: Any) -> None:
     error = kind(
         "It failed.", provider="p", request_id="r-1", status=418, retryable=True, retry_after=2.5
     )
@@ -93,7 +91,7 @@ RETRYABLE = {
 
 
 @pytest.mark.parametrize("kind", PROVIDER_ERRORS)
-def test_what_may_help_to_send_again_is_known_by_class(kind: type[ProviderError]) -> None:
+def test_retryable_default_of_each_class(kind: type[ProviderError]) -> None:
     error = kind("It failed.")
     assert error.retryable is (kind.__name__ in RETRYABLE)
     assert (error.provider, error.request_id, error.status, error.retry_after) == (
@@ -121,5 +119,5 @@ def test_what_may_help_to_send_again_is_known_by_class(kind: type[ProviderError]
         ([402, 405, 418, 451, 499], "StatusError"),
     ],
 )
-def test_a_status_has_its_class(statuses: list[int], name: str) -> None:
+def test_each_status_has_its_class(statuses: list[int], name: str) -> None:
     assert {class_of_status(status) for status in statuses} == {getattr(rxagents, name)}

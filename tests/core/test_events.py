@@ -45,14 +45,14 @@ EVENTS: dict[str, StreamEvent] = {
 each_kind = pytest.mark.parametrize("kind", EVENTS)
 
 
-def test_the_kinds_have_their_names() -> None:
+def test_event_type_names() -> None:
     assert list(EVENTS) == [kind.value for kind in EventType]
     assert isinstance(EventType.TOOL_START, str)
     assert f"{EventType.TOKEN}" == "token"
 
 
 @each_kind
-def test_type_is_the_enum_and_the_tag_a_plain_str(kind: str) -> None:
+def test_type_enum_and_tag_str(kind: str) -> None:
     event = EVENTS[kind]
     assert event.type is EventType(kind)
     assert type(event.__struct_config__.tag) is str
@@ -62,7 +62,7 @@ def test_type_is_the_enum_and_the_tag_a_plain_str(kind: str) -> None:
 
 @each_kind
 @pytest.mark.parametrize("codec", [msgspec.json, msgspec.msgpack])
-def test_an_event_survives_a_round_trip(codec: Any, kind: str) -> None:
+def test_event_round_trips(codec: Any, kind: str) -> None:
     encoded = codec.encode(EVENTS[kind])
     decoded = codec.decode(encoded, type=StreamEvent)
     assert decoded == EVENTS[kind]
@@ -97,7 +97,7 @@ def test_an_event_survives_a_round_trip(codec: Any, kind: str) -> None:
         ("error", "Too fast.", {}),
     ],
 )
-def test_the_common_face(kind: str, content: str, data: dict[str, object]) -> None:
+def test_all_kinds_share_properties(kind: str, content: str, data: dict[str, object]) -> None:
     event = EVENTS[kind]
     assert event.content == content
     assert event.data == data
@@ -107,27 +107,27 @@ def test_the_common_face(kind: str, content: str, data: dict[str, object]) -> No
 
 
 @each_kind
-def test_an_event_is_frozen(kind: str) -> None:
+def test_event_is_frozen(kind: str) -> None:
     with pytest.raises(AttributeError, match="immutable"):
         EVENTS[kind].timestamp = 2.0  # type: ignore[misc]  # that is the point
 
 
-def test_an_event_knows_when_it_was_made() -> None:
+def test_event_has_creation_time() -> None:
     before = time.time()
     events: list[StreamEvent] = [Token("a"), ToolStart("c", "n"), ToolEnd("c", "n"), Complete()]
     assert all(before <= event.timestamp <= time.time() for event in events)
 
 
-def test_defaults_are_not_shared() -> None:
+def test_default_arguments_are_not_shared() -> None:
     assert ToolStart("c", "n").arguments is not ToolStart("c", "n").arguments
 
 
-def test_a_reset_tells_what_made_the_stream_start_again() -> None:
+def test_reset_has_its_cause() -> None:
     error = RateLimitError("Too fast.", provider="openai", status=429, request_id="req-1")
     assert Reset.of(error).error == INFO
 
 
-def test_events_can_be_matched() -> None:
+def test_events_match_by_class() -> None:
     match EVENTS["tool_end"]:
         case ToolEnd(name=name, result=result, error=ErrorInfo(status=status)):
             assert (name, result, status) == ("add", "3", 429)
@@ -135,7 +135,7 @@ def test_events_can_be_matched() -> None:
             pytest.fail("no match")
 
 
-def test_an_unknown_kind_is_refused() -> None:
+def test_unknown_kind_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError, match="Invalid value 'nonsense'"):
         msgspec.json.decode(b'{"type":"nonsense"}', type=StreamEvent)
 
@@ -156,5 +156,5 @@ def test_an_unknown_kind_is_refused() -> None:
         (KeyboardInterrupt(), ErrorInfo("KeyboardInterrupt", "")),
     ],
 )
-def test_an_error_is_described(error: BaseException, info: ErrorInfo) -> None:
+def test_error_info_describes_exception(error: BaseException, info: ErrorInfo) -> None:
     assert ErrorInfo.of(error) == info

@@ -83,7 +83,7 @@ def describe(  # type: ignore[no-untyped-def]  # a parameter without annotation
     return dict(locals())
 
 
-def test_name_description_and_schema_come_from_the_function() -> None:
+def test_tool_describes_its_function() -> None:
     assert describe.name == "describe"
     assert describe.description == "Describe things.\n\nIn more than one paragraph."
     parameters = describe.parameters
@@ -105,7 +105,7 @@ def test_name_description_and_schema_come_from_the_function() -> None:
     assert "$ref" not in msgspec.json.encode(parameters).decode()
 
 
-def test_arguments_are_converted_and_defaults_are_the_functions_own() -> None:
+def test_bind_converts_and_applies_defaults() -> None:
     given = call(describe, number="5", colour="red", point={"x": 1})
     assert given == {
         "number": 5,
@@ -132,9 +132,7 @@ def test_arguments_are_converted_and_defaults_are_the_functions_own() -> None:
         ({"number": None}, ["$.number"]),
     ],
 )
-def test_what_does_not_fit_is_told_to_the_model(
-    arguments: dict[str, Any], words: list[str]
-) -> None:
+def test_invalid_arguments_are_explained(arguments: dict[str, Any], words: list[str]) -> None:
     fitting = {"number": 5, "colour": "red", "point": {"x": 1}}
     with pytest.raises(ToolArgumentsError) as failure:
         call(describe, **{**fitting, **arguments})
@@ -143,17 +141,17 @@ def test_what_does_not_fit_is_told_to_the_model(
     assert "It takes number, colour, point, names (optional)" in message
 
 
-def test_missing_arguments_are_all_named() -> None:
+def test_error_names_all_missing_arguments() -> None:
     with pytest.raises(ToolArgumentsError, match=r"'colour' is missing, 'point' is missing"):
         call(describe, number=1)
 
 
-def test_null_stands_for_an_argument_that_was_left_out() -> None:
+def test_null_means_omitted_argument() -> None:
     fitting = {"number": 5, "colour": "red", "point": {"x": 1}}
     assert call(describe, **fitting, factor=None, mode=None)["factor"] == 2.5
 
 
-def test_null_is_null_where_the_type_knows_it() -> None:
+def test_null_is_kept_for_optional_type() -> None:
     @tool
     def limit(top: int | None = 10) -> int | None:
         return top
@@ -162,7 +160,7 @@ def test_null_is_null_where_the_type_knows_it() -> None:
     assert call(limit) == 10
 
 
-def test_a_decorated_function_stays_callable() -> None:
+def test_decorated_function_stays_callable() -> None:
     @tool
     def double(number: int) -> int:
         return 2 * number
@@ -170,7 +168,7 @@ def test_a_decorated_function_stays_callable() -> None:
     assert double(4) == double(number=4) == 8
 
 
-def test_the_decorators_arguments() -> None:
+def test_decorator_sets_tool_attributes() -> None:
     @tool(
         name="other",
         description="Another.",
@@ -200,7 +198,7 @@ def test_the_decorators_arguments() -> None:
         "Do it.\n\nArgs:\n    a (int): The a.\n\nRaises:\n    ValueError: Never.\n",
     ],
 )
-def test_docstrings_of_all_common_styles_are_read(docstring: str) -> None:
+def test_docstring_styles_are_parsed(docstring: str) -> None:
     def function(a: int) -> None: ...
 
     function.__doc__ = docstring
@@ -209,13 +207,13 @@ def test_docstrings_of_all_common_styles_are_read(docstring: str) -> None:
     assert made.parameters["properties"]["a"]["description"] == "The a."
 
 
-def test_without_a_docstring_there_is_no_description() -> None:
+def test_no_docstring_means_no_description() -> None:
     def function(a: int) -> None: ...
 
     assert tool(function).description == ""
 
 
-def test_a_type_that_holds_itself_stays_a_reference_that_resolves() -> None:
+def test_recursive_type_keeps_its_reference() -> None:
     @tool
     def count(tree: Tree) -> int:
         return 1 + len(tree.children)
@@ -226,7 +224,7 @@ def test_a_type_that_holds_itself_stays_a_reference_that_resolves() -> None:
     assert call(count, tree={"value": 1, "children": [{"value": 2}]}) == 2
 
 
-def test_tagged_unions_have_no_discriminator_of_openapi() -> None:
+def test_tagged_union_has_no_discriminator() -> None:
     @tool
     def area(shape: Circle | Square) -> float:
         return shape.side**2 if isinstance(shape, Square) else shape.radius
@@ -237,7 +235,7 @@ def test_tagged_unions_have_no_discriminator_of_openapi() -> None:
     assert call(area, shape={"type": "square", "side": 3}) == 9
 
 
-def test_a_parameter_may_be_called_like_a_word_of_json_schema() -> None:
+def test_parameter_named_like_schema_keyword() -> None:
     @tool(strict=True)
     def odd(default: int, items: str, properties: str, discriminator: int = 0) -> int:
         return default
@@ -246,7 +244,7 @@ def test_a_parameter_may_be_called_like_a_word_of_json_schema() -> None:
     assert call(odd, default=4, items="", properties="", discriminator=None) == 4
 
 
-def test_strict_makes_a_schema_for_openais_strict_mode() -> None:
+def test_strict_schema_requires_all_fields() -> None:
     @tool(strict=True)
     def find(text: str, where: Point, limit: int = 5, tag: str | None = None) -> Any:
         return text, where, limit, tag
@@ -272,7 +270,7 @@ def takes_any(thing: Any) -> None: ...
 @pytest.mark.parametrize(
     ("function", "sentence"), [(takes_dict, "cannot take a dict"), (takes_any, "typed arguments")]
 )
-def test_what_cannot_be_strict_is_refused(function: Callable[..., Any], sentence: str) -> None:
+def test_types_without_strict_schema_fail(function: Callable[..., Any], sentence: str) -> None:
     assert tool(function).strict is None
     with pytest.raises(ConfigurationError, match=sentence):
         tool(strict=True)(function)
@@ -313,19 +311,19 @@ class Holder:
         (5, "wrap it in a function"),
     ],
 )
-def test_what_a_model_cannot_call_is_refused(function: Any, sentence: str) -> None:
+def test_uncallable_function_is_refused(function: Any, sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         tool(function)
 
 
-def test_bound_methods_and_builtin_functions_are_functions() -> None:
+def test_bound_methods_and_builtins_work() -> None:
     method = tool(Holder().method)
     assert (method.name, method.description) == ("method", "Of an instance.")
     assert call(method, number=1) == 2
     assert call(tool(math.sqrt), x=9) == 3
 
 
-def test_positional_only_parameters_are_given_by_position() -> None:
+def test_positional_only_parameters_work() -> None:
     @tool
     def divide(a: float = 8, b: float = 2, /, *, c: float = 1) -> float:
         return a / b + c
@@ -334,7 +332,7 @@ def test_positional_only_parameters_are_given_by_position() -> None:
     assert call(divide, a=2, c=0) == 1
 
 
-def test_the_context_may_be_optional_and_stand_anywhere() -> None:
+def test_context_parameter_in_any_place() -> None:
     @tool
     def who(context: ToolContext | None, number: int = 1) -> Any:
         return context
@@ -362,21 +360,19 @@ async def agen() -> AsyncIterator[int]:
 @pytest.mark.parametrize(
     ("function", "known"), [(plain, False), (stream, True), (bare, True), (agen, False)]
 )
-def test_what_returns_an_observable_is_known_before_it_is_called(
-    function: Callable[..., Any], known: bool
-) -> None:
+def test_observable_annotation_is_recognized(function: Callable[..., Any], known: bool) -> None:
     signature = tool(function).signature
     assert signature is not None
     assert signature.returns_observable is known
 
 
-def test_a_tool_with_a_schema_of_its_own_gets_its_arguments_as_they_are() -> None:
+def test_custom_schema_passes_arguments_unchanged() -> None:
     made = Tool(name="proxy", parameters={"type": "object"}, function=lambda **given: given)
     assert call(made, a="5", b=[1]) == {"a": "5", "b": [1]}
     assert made(c=1) == {"c": 1}
 
 
-def test_a_tool_without_a_function_cannot_be_called() -> None:
+def test_tool_without_function_cannot_run() -> None:
     with pytest.raises(ToolError, match="'remote' cannot be run here"):
         call(Tool(name="remote"))
 
@@ -392,12 +388,12 @@ def test_a_tool_without_a_function_cannot_be_called() -> None:
         ({"function": "f"}, "function of tool 'a'"),
     ],
 )
-def test_bad_values_are_refused(values: dict[str, Any], sentence: str) -> None:
+def test_bad_tool_values_are_refused(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         Tool(name="a", **values)
 
 
-def test_a_sequence_of_tools_may_hold_functions_and_dicts() -> None:
+def test_to_tools_accepts_functions_and_dicts() -> None:
     def add(a: int, b: int) -> int:
         """Add."""
         return a + b
@@ -419,12 +415,12 @@ def test_a_sequence_of_tools_may_hold_functions_and_dicts() -> None:
         ([5], "a Tool, a dict or a function"),
     ],
 )
-def test_bad_sequences_of_tools_are_refused(tools: Any, sentence: str) -> None:
+def test_bad_tool_sequences_are_refused(tools: Any, sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         to_tools(tools)
 
 
-def test_a_request_never_holds_the_function() -> None:
+def test_request_omits_the_function() -> None:
     from rxagents.wire.chat_completions.render import render_chat
     from rxagents.wire.request import ChatRequest
 

@@ -36,7 +36,7 @@ HI = Message("user", (TextPart("hi"),))
         ((text for text in ["hi"]), [HI]),
     ],
 )  # fmt: skip
-def test_a_conversation_may_be_written_in_many_forms(written: Any, expected: list[Message]) -> None:
+def test_to_messages_accepts_all_forms(written: Any, expected: list[Message]) -> None:
     assert to_messages(written) == tuple(expected)
 
 
@@ -79,12 +79,12 @@ def call_dict(arguments: Any) -> dict[str, Any]:
           "content": [{"type": "text", "text": "a"}, "b"]}, Message.tool("call_1", "ab")),
     ],
 )  # fmt: skip
-def test_a_dict_is_read_as_openai_made_it_common(written: Any, expected: Message) -> None:
+def test_openai_dict_becomes_message(written: Any, expected: Message) -> None:
     assert to_messages(written) == (expected,)
 
 
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
-def test_a_dict_may_bring_its_reasoning(key: str) -> None:
+def test_dict_with_reasoning(key: str) -> None:
     (message,) = to_messages({"role": "assistant", key: "hm", "content": "x"})
     reasoning, text = message.parts
     assert isinstance(reasoning, ReasoningPart)
@@ -93,7 +93,7 @@ def test_a_dict_may_bring_its_reasoning(key: str) -> None:
     assert text == TextPart("x")
 
 
-def test_a_dict_may_bring_provider_data() -> None:
+def test_dict_with_provider_data() -> None:
     data = {"wire": {"a": 1}}
     (message,) = to_messages({"role": "assistant", "content": "x", "provider_data": data})
     assert message.provider_data == data
@@ -139,9 +139,7 @@ def test_a_dict_may_bring_provider_data() -> None:
     ],
     ids=lambda value: repr(value)[:60],
 )
-def test_what_cannot_be_read_is_refused_with_a_helpful_sentence(
-    written: Any, sentence: str
-) -> None:
+def test_bad_messages_are_refused(written: Any, sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         to_messages(written)
 
@@ -156,7 +154,7 @@ def test_what_cannot_be_read_is_refused_with_a_helpful_sentence(
         ("tool", TextPart("x")),
     ],
 )
-def test_a_message_holds_only_the_parts_of_its_role(role: Any, part: Any) -> None:
+def test_role_limits_the_parts(role: Any, part: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"{role} message .*{type(part).__name__}"):
         Message(role, (part,))
 
@@ -171,7 +169,7 @@ def test_a_message_holds_only_the_parts_of_its_role(role: Any, part: Any) -> Non
         lambda: FilePart(data=b"x", file_id="f"),
     ],
 )
-def test_a_part_that_says_too_much_or_too_little_is_refused(make: Any) -> None:
+def test_part_needs_exactly_one_source(make: Any) -> None:
     with pytest.raises(ConfigurationError, match="needs"):
         make()
 
@@ -185,11 +183,11 @@ CONVERSATION = [
 
 
 @pytest.mark.parametrize("codec", [msgspec.json, msgspec.msgpack])
-def test_a_conversation_survives_a_round_trip(codec: Any) -> None:
+def test_conversation_round_trips(codec: Any) -> None:
     assert codec.decode(codec.encode(CONVERSATION), type=list[Message]) == CONVERSATION
 
 
-def test_text_and_tool_calls_of_a_message() -> None:
+def test_message_text_and_tool_calls() -> None:
     assert CONVERSATION[2].text == "let me see"
     assert CONVERSATION[2].tool_calls == (CALL,)
     assert Message.user("a", ImagePart("u"), "b").text == "ab"
@@ -206,20 +204,20 @@ def test_text_and_tool_calls_of_a_message() -> None:
         (r'{"a": "\ud83d\ude00"}', {"a": "😀"}),
     ],
 )
-def test_the_arguments_of_a_call_are_parsed(arguments: str, parsed: dict[str, Any]) -> None:
+def test_tool_call_arguments_are_parsed(arguments: str, parsed: dict[str, Any]) -> None:
     assert ToolCall("x", "add", arguments).parse() == parsed
 
 
 @pytest.mark.parametrize(
     "arguments", ["{", "[1]", '"x"', "null", "{} {}", "{a: 1}", '{"a": "\ud800"}']
 )
-def test_arguments_that_are_no_object_are_an_error_for_the_model(arguments: str) -> None:
+def test_non_object_arguments_are_refused(arguments: str) -> None:
     with pytest.raises(ToolArgumentsError, match="'add' are not a JSON object") as caught:
         ToolCall("x", "add", arguments).parse()
     assert len(str(caught.value)) < 500
 
 
-def test_arguments_that_are_nested_too_deeply_are_an_error_for_the_model() -> None:
+def test_deeply_nested_arguments_are_refused() -> None:
     call = ToolCall("c", "add", '{"a":' * 129 + "1" + "}" * 129)
     with pytest.raises(ToolArgumentsError, match="levels deep") as caught:
         call.parse()

@@ -41,29 +41,29 @@ def _pairs(table: dict[str, list[Any]]) -> list[Any]:
     ]
 
 
-def test_every_setting_is_under_test() -> None:
+def test_every_setting_is_tested() -> None:
     assert set(GOOD) == set(BAD) == set(Settings.__struct_fields__)
 
 
 @pytest.mark.parametrize(("name", "value"), _pairs(GOOD))
-def test_a_good_value_is_taken_as_it_is(name: str, value: Any) -> None:
+def test_valid_value_is_kept(name: str, value: Any) -> None:
     assert getattr(Settings(**{name: value}), name) == value
     assert getattr(Settings().override(**{name: value}), name) == value
 
 
 @pytest.mark.parametrize(("name", "value"), _pairs(BAD))
 @pytest.mark.parametrize("make", [Settings, Settings().override])
-def test_a_bad_value_is_refused_with_its_name(make: Any, name: str, value: Any) -> None:
+def test_invalid_value_is_refused_by_name(make: Any, name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"^{name} must"):
         make(**{name: value})
 
 
-def test_settings_are_left_to_the_provider_by_default() -> None:
+def test_settings_default_to_none() -> None:
     settings = Settings()
     assert {getattr(settings, name) for name in settings.__struct_fields__} == {None}
 
 
-def test_override_keeps_what_is_not_given() -> None:
+def test_override_keeps_other_settings() -> None:
     settings = Settings(temperature=0.5, seed=7)
     changed = settings.override(temperature=0, seed=None, top_p=0.9)
     assert (changed.temperature, changed.seed, changed.top_p) == (0, 7, 0.9)
@@ -73,11 +73,11 @@ def test_override_keeps_what_is_not_given() -> None:
 @pytest.mark.parametrize(
     ("stop", "expected"), [("END", ("END",)), (["a", "b"], ("a", "b")), (("a",), ("a",))]
 )
-def test_stop_may_be_written_as_a_text_or_a_list(stop: Any, expected: tuple[str, ...]) -> None:
+def test_stop_accepts_str_and_list(stop: Any, expected: tuple[str, ...]) -> None:
     assert Settings().override(stop=stop).stop == expected
 
 
-def test_an_unknown_setting_is_named_with_those_that_exist() -> None:
+def test_unknown_setting_lists_known_ones() -> None:
     with pytest.raises(ConfigurationError, match=r"\['temprature'\].*temperature"):
         Settings().override(temprature=1)  # type: ignore[call-arg]  # that is the point
 

@@ -24,11 +24,11 @@ SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
         ({"type": "function", "name": "add"}, Tool(name="add")),
     ],
 )
-def test_a_tool_may_be_written_as_a_dict(definition: dict[str, Any], tool: Tool) -> None:
+def test_tool_from_dict(definition: dict[str, Any], tool: Tool) -> None:
     assert Tool.from_dict(definition) == tool
 
 
-def test_a_tool_without_parameters_has_an_empty_schema_of_its_own() -> None:
+def test_default_schema_is_not_shared() -> None:
     assert Tool(name="now").parameters == {"type": "object", "properties": {}}
     assert Tool(name="now").parameters is not Tool(name="now").parameters
 
@@ -47,8 +47,6 @@ def test_a_tool_without_parameters_has_an_empty_schema_of_its_own() -> None:
         ({"name": "add", "parameters": "x"}, "JSON schema"),
     ],
 )
-def test_a_bad_tool_is_refused_with_a_helpful_sentence(
-    definition: dict[str, Any], sentence: str
-) -> None:
+def test_bad_tool_definition_is_refused(definition: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         Tool.from_dict(definition)

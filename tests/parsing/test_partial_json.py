@@ -59,14 +59,14 @@ def values(*pieces: str) -> list[Any]:
         ("[-1.5e3,", [-1500.0]),
     ],
 )
-def test_the_value_so_far(text: str, expected: Any) -> None:
+def test_value_so_far(text: str, expected: Any) -> None:
     snapshots, parser = fed(text)
     assert snapshots[-1].value == expected
     assert not snapshots[-1].complete
     assert parser.error is None
 
 
-def test_there_is_a_snapshot_only_when_the_value_may_have_changed() -> None:
+def test_snapshot_only_after_possible_change() -> None:
     pieces = [
         "He",
         "re: ",
@@ -99,7 +99,7 @@ def test_there_is_a_snapshot_only_when_the_value_may_have_changed() -> None:
 
 @pytest.mark.parametrize("before", ["", "Sure! Here it is:\n", "```json\n", "\ufeff", '"'])
 @pytest.mark.parametrize("after", ["", "\n```", " And [this] {too}", '"', "}"])
-def test_what_stands_around_the_answer_is_skipped(before: str, after: str) -> None:
+def test_text_around_json_is_skipped(before: str, after: str) -> None:
     whole = before + '{"a": [1]}' + after
     snapshots, parser = fed(*whole)
     assert snapshots[-1].value == {"a": [1]}
@@ -108,7 +108,7 @@ def test_what_stands_around_the_answer_is_skipped(before: str, after: str) -> No
     assert parser.error is None
 
 
-def test_snapshots_may_be_read_late_and_in_any_order() -> None:
+def test_snapshots_are_readable_in_any_order() -> None:
     text = json.dumps({"a": "long text", "b": [1, 2, {"c": None}]})
     early = [snapshot.value for snapshot in fed(*text)[0]]
     late, _ = fed(*text)
@@ -116,7 +116,7 @@ def test_snapshots_may_be_read_late_and_in_any_order() -> None:
     assert late[0].value is late[0].value
 
 
-def test_readings_leave_out_one_unfinished_member_after_the_other() -> None:
+def test_readings_drop_incomplete_members() -> None:
     (snapshot,), _ = fed('{"a": 1, "b": [{"c": 2}, {"d": 3, "e": "x')
     assert [msgspec.json.decode(reading) for reading in snapshot.readings()] == [
         {"a": 1, "b": [{"c": 2}, {"d": 3, "e": "x"}]},
@@ -126,7 +126,7 @@ def test_readings_leave_out_one_unfinished_member_after_the_other() -> None:
     ]
 
 
-def test_a_snapshot_shows_its_value() -> None:
+def test_snapshot_repr_shows_value() -> None:
     (snapshot,), _ = fed('{"a": 1, ')
     assert repr(snapshot) == "PartialJson(value={'a': 1}, complete=False)"
 
@@ -157,21 +157,21 @@ def test_a_snapshot_shows_its_value() -> None:
         ("[// no]", "a value"),
     ],
 )
-def test_invalid_json_is_a_typed_error_that_says_where(text: str, message: str) -> None:
+def test_invalid_json_error_names_position(text: str, message: str) -> None:
     _, parser = fed(text)
     assert isinstance(parser.error, OutputError)
     assert message in str(parser.error)
     assert parser.feed("}") == []
 
 
-def test_what_stood_before_an_error_is_returned() -> None:
+def test_snapshot_before_error_is_returned() -> None:
     (snapshot,), parser = fed('{"a": 1, "b": "x", oops')
     assert snapshot.value == {"a": 1, "b": "x"}
     assert isinstance(parser.error, OutputError)
 
 
 @pytest.mark.parametrize("text", ["", "No.", '"text"', "12", "true"])
-def test_no_object_or_array_is_an_error_at_the_end(text: str) -> None:
+def test_text_without_json_fails_at_end(text: str) -> None:
     snapshots, parser = fed(text)
     assert parser.flush() == []
     assert snapshots == []
@@ -179,7 +179,7 @@ def test_no_object_or_array_is_an_error_at_the_end(text: str) -> None:
     assert "no JSON" in str(parser.error)
 
 
-def test_a_cut_off_answer_is_an_error_at_the_end() -> None:
+def test_incomplete_answer_fails_at_end() -> None:
     _, parser = fed('{"a": 1')
     assert parser.error is None
     parser.flush()
@@ -187,7 +187,7 @@ def test_a_cut_off_answer_is_an_error_at_the_end() -> None:
     assert "ended before" in str(parser.error)
 
 
-def test_the_nesting_has_a_limit() -> None:
+def test_nesting_is_limited() -> None:
     snapshots, parser = fed("[" * 3, max_depth=3)
     assert snapshots[-1].value == [[[]]]
     assert parser.error is None
@@ -196,7 +196,7 @@ def test_the_nesting_has_a_limit() -> None:
     assert "3 levels" in str(parser.error)
 
 
-def test_half_a_character_does_no_harm() -> None:
+def test_lone_surrogate_is_replaced() -> None:
     assert values('["\ud83d"]') == [["?"]]
 
 
@@ -224,7 +224,7 @@ def is_beginning(so_far: Any, whole: Any) -> bool:
 
 @settings(deadline=None)
 @given(JSON, st.booleans(), st.sampled_from([None, 1]), st.lists(st.integers(0, 400)))
-def test_snapshots_grow_into_the_value_at_every_split(
+def test_snapshots_grow_at_every_split(
     value: Any, only_ascii: bool, indent: int | None, cuts: list[int]
 ) -> None:
     text = json.dumps(value, ensure_ascii=only_ascii, indent=indent)
@@ -241,7 +241,7 @@ def test_snapshots_grow_into_the_value_at_every_split(
 
 @settings(deadline=None)
 @given(JSON, st.integers(0, 400), st.integers(1, 5))
-def test_a_beginning_has_one_value_however_it_was_split(value: Any, end: int, size: int) -> None:
+def test_splits_of_prefix_agree(value: Any, end: int, size: int) -> None:
     text = json.dumps(value)[:end]
     split, _ = fed(*(text[i : i + size] for i in range(0, len(text), size)))
     whole, _ = fed(text)
@@ -256,7 +256,7 @@ FRAGMENTS = ["{", "}", "[", "]", ",", ":", " ", '"', '"a"', "1", "-", "0", ".5",
 @example(["[", '"', "\\ud83d", "\\u0041", '"', "]"])
 @example(["{", '"a"', ":", "1", "}"])
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map(lambda rest: ["[", *rest]))
-def test_it_accepts_what_msgspec_accepts(pieces: list[str]) -> None:
+def test_accepts_what_msgspec_accepts(pieces: list[str]) -> None:
     snapshots, parser = fed(*pieces)
     text = "".join(pieces)
     try:
@@ -290,7 +290,7 @@ def _is_json(text: str) -> bool:
     ids=["text", "escapes", "long escapes", "strings", "numbers", "containers"],
 )
 @pytest.mark.parametrize("size", [3, 1000])
-def test_a_character_costs_the_same_in_a_long_answer(piece: str, size: int) -> None:
+def test_cost_per_character_is_constant(piece: str, size: int) -> None:
     def seconds_per_character(count: int) -> float:
         text = '["' + piece * (count // len(piece))
         pieces = [text[i : i + size] for i in range(0, len(text), size)]
@@ -309,7 +309,7 @@ def test_a_character_costs_the_same_in_a_long_answer(piece: str, size: int) -> N
 
 
 @pytest.mark.parametrize("text", ["1" * 100_000, '"' + "a" * 100_000, " " * 100_000])
-def test_long_tokens_in_small_pieces_take_no_time(text: str) -> None:
+def test_long_tokens_are_linear(text: str) -> None:
     start = time.process_time()
     fed("[", *text)
     assert time.process_time() - start < 3

@@ -48,7 +48,7 @@ def is_done(text: str) -> bool:
     return parser.done
 
 
-def test_a_turn_is_told_step_by_step() -> None:
+def test_turn_emits_steps_incrementally() -> None:
     parser = ReActParser(PARAMETERS)
     assert parser.feed("Thought: I need", 1.0) == [Token("I need", "thought", 1.0)]
     assert parser.feed(" it.\n", 2.0) == [Token(" it.", "thought", 2.0)]
@@ -61,7 +61,7 @@ def test_a_turn_is_told_step_by_step() -> None:
     assert parser.flush(6.0) == []
 
 
-def test_an_answer_is_told_at_the_end() -> None:
+def test_answer_is_emitted_at_end() -> None:
     parser = ReActParser()
     assert parser.feed("Final Answer: It is", 1.0) == [Token("It is", "answer", 1.0)]
     assert parser.feed(" 42.\n", 2.0) == [Token(" 42.", "answer", 2.0)]
@@ -70,7 +70,7 @@ def test_an_answer_is_told_at_the_end() -> None:
     assert not parser.done
 
 
-def test_every_call_has_an_id_of_its_own() -> None:
+def test_every_call_has_own_id() -> None:
     steps = parse("Action: now()\nAction: now()")
     first, second = [step.id for step in steps if isinstance(step, ToolCall)]
     assert first.startswith("call_")
@@ -85,7 +85,7 @@ def test_every_call_has_an_id_of_its_own() -> None:
     ["Answer:", "answer:", "FINAL ANSWER:", "Final Answer :", "  \tAnswer:", "**Answer:**",
      "**Final Answer**:", "*Answer*:", "__Answer:__", "**Answer** :", "Final  Answer:"],
 )  # fmt: skip
-def test_a_label_may_have_any_case_blanks_and_emphasis(label: str) -> None:
+def test_label_case_blanks_and_emphasis(label: str) -> None:
     for start in ("", "hm\n", "hm\n\n"):
         assert answers(f"{start}{label} **42**") == ["**42**"]
 
@@ -96,29 +96,29 @@ def test_a_label_may_have_any_case_blanks_and_emphasis(label: str) -> None:
      "Final: x", "Observations: x", "1. Answer: x", "Answer\n: x", "**Answer", "Re-Action: x",
      "Actio", "Thought" + " " * 50 + ": x", "an\u017fwer: x"],
 )  # fmt: skip
-def test_what_only_resembles_a_label_is_text(line: str) -> None:
+def test_near_labels_are_text(line: str) -> None:
     for text in (line, f"First\n{line}", f"First {line}\nand more"):
         assert thoughts(text) == [text]
         assert not is_done(text + "\n")
 
 
-def test_a_label_in_the_middle_of_a_line_is_text() -> None:
+def test_label_inside_line_is_text() -> None:
     assert thoughts("Thought: the Answer: is Action: x Observation: y") == [
         "the Answer: is Action: x Observation: y"
     ]
 
 
-def test_emphasis_that_the_label_did_not_open_belongs_to_the_text() -> None:
+def test_emphasis_after_label_is_text() -> None:
     assert answers("Answer:**Paris**") == ["**Paris**"]
     assert answers("**Answer: Paris**") == ["Paris**"]
     assert answers("**Answer:*") == ["*"]
 
 
-def test_text_before_the_first_label_is_thought() -> None:
+def test_text_before_first_label_is_thought() -> None:
     assert thoughts("Let me see.\n\nThought: more\nAnswer: x") == ["Let me see.", "more"]
 
 
-def test_what_may_become_a_label_is_held_back_only_so_long() -> None:
+def test_possible_label_is_held_back_briefly() -> None:
     parser = ReActParser()
     assert told(parser.feed("Well\nact", 1.0)) == [("thought", "Well")]
     assert told(parser.feed("ing", 1.0)) == [("thought", "\nacting")]
@@ -130,7 +130,7 @@ def test_what_may_become_a_label_is_held_back_only_so_long() -> None:
 
 
 @pytest.mark.parametrize("label", ["Thought:", "Answer:"])
-def test_go_fault_multi_line_thoughts_and_answers_are_not_cut(label: str) -> None:
+def test_go_fault_multiline_text_is_cut(label: str) -> None:
     text = "one, two\n\n  - three\n\tfour:\n```python\nprint(1)\n```\n\nfive"
     steps = parse(f"{label} \n {text} \n\n")
     assert "".join(content for _, content in told(steps)) == text
@@ -139,7 +139,7 @@ def test_go_fault_multi_line_thoughts_and_answers_are_not_cut(label: str) -> Non
     assert closing.content == text
 
 
-def test_go_fault_no_text_is_emitted_that_the_model_did_not_write() -> None:
+def test_go_fault_invented_text() -> None:
     """The original told "Thinking…" whatever the model wrote."""
     parser = ReActParser()
     assert parser.feed("Thought:", 1.0) == []
@@ -149,19 +149,19 @@ def test_go_fault_no_text_is_emitted_that_the_model_did_not_write() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "Thought:", "Thought:\nThought: \n", "Answer: \n"])
-def test_a_section_without_text_emits_nothing(text: str) -> None:
+def test_empty_section_emits_nothing(text: str) -> None:
     assert parse(text) == []
 
 
 @pytest.mark.parametrize(
     "line", ["Thought: x", "Action: press(button)", "Observation: cold", "Answer: 2", "**Answer:**"]
 )
-def test_a_label_in_an_answer_is_part_of_it(line: str) -> None:
+def test_label_in_answer_is_text(line: str) -> None:
     assert answers(f"Answer: Minutes\n  {line}\nend") == [f"Minutes\n  {line}\nend"]
     assert calls(f"Answer: Minutes\n{line}\nend") == []
 
 
-def test_a_label_after_an_empty_answer_is_a_label() -> None:
+def test_label_after_empty_answer_counts() -> None:
     assert answers("Final Answer:\nThought: I know.\nFinal Answer: Paris") == ["Paris"]
 
 
@@ -218,9 +218,7 @@ def test_a_label_after_an_empty_answer_is_a_label() -> None:
         ("a == b", "a == b"),
     ],
 )
-def test_go_fault_values_have_their_types_and_commas_are_not_cut(
-    written: str, value: object
-) -> None:
+def test_go_fault_argument_values_are_mangled(written: str, value: object) -> None:
     """The original handed every argument over as a string, and cut at quoted commas."""
     found = arguments(f"Action: tool(first=1, value={written}, last-one = 2 )")
     assert found == {"first": 1, "value": value, "last-one": 2}
@@ -243,7 +241,7 @@ def test_go_fault_values_have_their_types_and_commas_are_not_cut(
         ('{"a": 1}, 2', {"query": {"a": 1}, "limit": 2}),
     ],
 )
-def test_arguments_may_have_names_or_stand_in_order(inside: str, expected: object) -> None:
+def test_named_and_positional_arguments(inside: str, expected: object) -> None:
     assert calls(f"Action: search({inside})") == [("search", expected)]
 
 
@@ -257,7 +255,7 @@ def test_arguments_may_have_names_or_stand_in_order(inside: str, expected: objec
         ("tool\nAction Input: x", {"input": "x"}),
     ],
 )
-def test_a_value_for_no_known_parameter_is_the_input(text: str, expected: object) -> None:
+def test_unknown_parameter_is_named_input(text: str, expected: object) -> None:
     assert arguments(f"Action: {text}") == expected
 
 
@@ -265,7 +263,7 @@ def test_a_value_for_no_known_parameter_is_the_input(text: str, expected: object
     ("inside", "value"),
     [("it's [1], ok", "it's [1], ok"), (' "quoted" ', "quoted"), ("2024", "2024"), ("(a", "(a")],
 )
-def test_square_brackets_hold_one_text(inside: str, value: str) -> None:
+def test_square_brackets_contain_one_text(inside: str, value: str) -> None:
     assert calls(f"Action: search[{inside}] and so on") == [("search", {"query": value})]
 
 
@@ -275,11 +273,11 @@ def test_square_brackets_hold_one_text(inside: str, value: str) -> None:
      '"get-weather.v2_b" (x=1)', "**get-weather.v2_b**(x=1)", "\nget-weather.v2_b(x=1)",
      "\n```python\nget-weather.v2_b(x=1)\n```", "get-weather.v2_b(x=1). Then I wait (a bit)."],
 )  # fmt: skip
-def test_a_name_may_have_hyphens_and_marks_around_it(action: str) -> None:
+def test_tool_name_with_hyphens_and_marks(action: str) -> None:
     assert calls(f"Action: {action}") == [("get-weather.v2_b", {"x": 1})]
 
 
-def test_a_call_is_told_at_its_closing_bracket_and_what_follows_is_action_text() -> None:
+def test_call_is_emitted_at_closing_bracket() -> None:
     parser = ReActParser(PARAMETERS)
     steps = parser.feed("Action: now().\nI wait.\n", 1.0)
     assert [type(step) for step in steps] == [Token, ToolCall, Token]
@@ -314,12 +312,12 @@ def test_a_call_is_told_at_its_closing_bracket_and_what_follows_is_action_text()
         ("N/A", {}),
     ],
 )
-def test_an_input_is_a_json_object_or_text(written: str, expected: object) -> None:
+def test_action_input_is_object_or_text(written: str, expected: object) -> None:
     for end in ("", "\nThought: next", "\nObservation: x"):
         assert calls(f"Action: search\nAction Input: {written}{end}") == [("search", expected)]
 
 
-def test_a_json_input_is_told_at_its_closing_brace() -> None:
+def test_json_input_ends_at_brace() -> None:
     parser = ReActParser()
     parser.feed('Action: search\nAction Input: {"a": {"b": 1}', 1.0)
     call = parser.feed("}", 1.0)[-1]
@@ -327,14 +325,14 @@ def test_a_json_input_is_told_at_its_closing_brace() -> None:
     assert call.arguments == '{"a":{"b":1}}'
 
 
-def test_an_input_without_an_action_is_no_call() -> None:
+def test_input_without_action_is_ignored() -> None:
     assert calls('Action Input: {"a": 1}') == []
     assert calls('Action: now()\nAction Input: {"a": 1}') == [("now", {})]
     assert calls('Action: now\nThought: x\nAction Input: {"a": 1}') == [("now", {})]
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\nThought: x", "\nAction: None", "\nObservation: x"])
-def test_a_name_alone_is_a_call_without_arguments(end: str) -> None:
+def test_name_alone_is_a_call(end: str) -> None:
     assert calls(f"Action: now{end}") == [("now", {})]
     assert calls(f"Action: `now`.{end}") == [("now", {})]
 
@@ -347,7 +345,7 @@ def test_a_name_alone_is_a_call_without_arguments(end: str) -> None:
     ["None", "none", "N/A", "None (I know it)", "", "\n\n", "None\nAction Input: None",
      "I will look it up", "Finish, then rest", "(x)", "[x](y)", "..."],
 )  # fmt: skip
-def test_an_action_that_names_no_tool_is_no_call(action: str) -> None:
+def test_action_without_tool_is_ignored(action: str) -> None:
     assert calls(f"Action: {action}") == []
     assert answers(f"Action: {action}\nAnswer: 42") == ["42"]
 
@@ -358,17 +356,17 @@ def test_an_action_that_names_no_tool_is_no_call(action: str) -> None:
      'search\nAction Input: {"query": "a"', "search(" * 1000,
      "search(" + "[" * 200 + "]" * 200 + ")"],
 )  # fmt: skip
-def test_half_an_action_is_no_call(action: str) -> None:
+def test_incomplete_action_is_ignored(action: str) -> None:
     assert calls(f"Action: {action}") == []
 
 
-def test_a_label_ends_half_an_action() -> None:
+def test_label_ends_incomplete_action() -> None:
     text = 'Action: search("cats)\nThought: again\nAction: search("cats")'
     assert calls(text) == [("search", {"query": "cats"})]
     assert thoughts(text) == ["again"]
 
 
-def test_a_label_in_a_triple_quoted_string_is_text() -> None:
+def test_label_in_triple_quotes_is_text() -> None:
     text = "a\n  **Thought:** b\nObservation: c\nAnswer: d\n"
     assert arguments(f'Action: search("""{text}""")') == {"query": text}
 
@@ -376,14 +374,14 @@ def test_a_label_in_a_triple_quoted_string_is_text() -> None:
 # The end of the turn
 
 
-def test_several_actions_are_each_a_call() -> None:
+def test_each_action_is_a_call() -> None:
     text = 'Action: search("a")\nThought: and\nAction: search\nAction Input: b\nAction: now'
     assert calls(text) == [("search", {"query": "a"}), ("search", {"query": "b"}), ("now", {})]
     assert thoughts(text) == ["and"]
 
 
 @pytest.mark.parametrize("action", ["", "Action: now()\n", "Action: now\n", "Action: None\n"])
-def test_go_fault_a_made_up_observation_ends_the_turn(action: str) -> None:
+def test_go_fault_invented_observation_is_accepted(action: str) -> None:
     parser = ReActParser()
     steps = parser.feed(
         f"Thought: x\n{action}Observation: made up\nAction: rm(all)\nAnswer: made up", 1.0
@@ -397,7 +395,7 @@ def test_go_fault_a_made_up_observation_ends_the_turn(action: str) -> None:
 @pytest.mark.parametrize(
     "action", ["now()", "now", 'search("half', "now\nAction Input: x", 'search\nAction Input: {"a"']
 )
-def test_an_answer_after_an_action_ends_the_turn(action: str) -> None:
+def test_answer_after_action_ends_turn(action: str) -> None:
     parser = ReActParser()
     steps = parser.feed(f"Action: {action}\nAnswer: 42", 1.0)
     assert parser.done

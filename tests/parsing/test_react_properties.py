@@ -55,7 +55,7 @@ def joined(steps: list[Step]) -> list[Any]:
 @example("The answer: 1\nThe answer: 2\n", None)
 @example("Action: f(it's, b=it's)", None)
 @example("Action: f\nAction Input: `x`\n{}", None)
-def test_every_split_gives_the_same_steps(text: str, data: st.DataObject | None) -> None:
+def test_every_split_gives_same_steps(text: str, data: st.DataObject | None) -> None:
     expected = run([text])
     assert run(text) == expected
     for cut in range(len(text)):
@@ -67,7 +67,7 @@ def test_every_split_gives_the_same_steps(text: str, data: st.DataObject | None)
 
 @settings(deadline=None)
 @given(TEXTS)
-def test_the_tokens_of_a_section_are_its_text(text: str) -> None:
+def test_tokens_join_to_section_text(text: str) -> None:
     parser = ReActParser(PARAMETERS)
     tokens: dict[str, str] = {"thought": "", "answer": ""}
     for step in [step for c in text for step in parser.feed(c, 0.0)] + parser.flush(0.0):
@@ -95,7 +95,7 @@ ARGUMENTS = st.dictionaries(st.sampled_from(["a", "b-c", "d_1"]), VALUES)
     st.lists(st.tuples(WORDS, ARGUMENTS, st.sampled_from(["named", "object", "input"]))),
     WORDS,
 )
-def test_what_was_written_is_what_is_read(
+def test_written_arguments_are_parsed_back(
     turns: list[tuple[str, dict[str, Any], str]], last: str
 ) -> None:
     text = ""
@@ -166,7 +166,7 @@ def seconds_per_character(case: str, length: int, *, is_whole: bool) -> float:
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_go_fault_the_text_is_not_scanned_again_and_again(case: str) -> None:
+def test_go_fault_text_is_scanned_repeatedly(case: str) -> None:
     """The original scanned all its text at every token. Quadratic would be a ratio of 16."""
     for is_whole, length in ((True, 400_000), (False, 40_000)):
         large = seconds_per_character(case, length, is_whole=is_whole)
@@ -175,7 +175,7 @@ def test_go_fault_the_text_is_not_scanned_again_and_again(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["blanks", "parentheses", "a long name", "braces", "backticks"])
-def test_what_is_kept_is_not_copied_at_every_feed(case: str) -> None:
+def test_kept_text_is_not_copied(case: str) -> None:
     """A copy is fast, so that it takes a longer text to tell."""
     large = seconds_per_character(case, 600_000, is_whole=False)
     assert large < 5 * seconds_per_character(case, 20_000, is_whole=False)

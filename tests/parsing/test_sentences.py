@@ -47,13 +47,13 @@ def split(*pieces: str) -> list[str]:
         ["Text\n\n", "...more"],
     ],
 )  # fmt: skip
-def test_a_text_has_these_sentences(sentences: list[str]) -> None:
+def test_text_is_split_into_sentences(sentences: list[str]) -> None:
     expected = [sentence for sentence in sentences if sentence]
     assert split("".join(sentences)) == expected
     assert split(*"".join(sentences)) == expected
 
 
-def test_a_sentence_is_let_go_when_the_next_begins() -> None:
+def test_sentence_ends_when_next_begins() -> None:
     splitter = SentenceSplitter()
     assert splitter.feed("One.") == []
     assert splitter.feed(" ") == []
@@ -73,7 +73,7 @@ TEXT = st.text(
 
 @settings(deadline=None)
 @given(TEXT, st.lists(st.integers(0, 60)))
-def test_every_split_gives_the_same_sentences(text: str, cuts: list[int]) -> None:
+def test_every_split_gives_same_sentences(text: str, cuts: list[int]) -> None:
     ends = sorted({min(cut, len(text)) for cut in cuts} | {len(text)})
     pieces = [text[a:b] for a, b in zip([0, *ends], ends, strict=False)]
     sentences = split(*pieces)
@@ -84,7 +84,7 @@ def test_every_split_gives_the_same_sentences(text: str, cuts: list[int]) -> Non
 
 @pytest.mark.parametrize("unit", ["word ", "a", ".", " ", "\n", '."', "Dr. ", "Hi. ", "1. "])
 @pytest.mark.parametrize("size", [1, 1000])
-def test_a_character_costs_the_same_in_a_long_text(unit: str, size: int) -> None:
+def test_cost_per_character_is_constant(unit: str, size: int) -> None:
     def seconds_per_character(count: int) -> float:
         text = unit * (count // len(unit))
         pieces = [text[i : i + size] for i in range(0, len(text), size)]

@@ -1,4 +1,4 @@
-"""A client that sees each packet as it comes."""
+"""Provide a client that reads single packets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REQUEST = (
 
 
 class RawClient:
-    """One connection; `received` is all that came."""
+    """A raw connection; `received` has all data since the last request."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -54,14 +54,14 @@ class RawClient:
             pass
 
     async def is_silent(self) -> bool:
-        """Whether neither a byte nor the end comes for a while."""
+        """Return whether neither data nor the end arrives for 50 ms."""
         packet = asyncio.ensure_future(self.packet())
         done, _ = await asyncio.wait({packet}, timeout=0.05)
         packet.cancel()
         return not done
 
     def chunks(self) -> list[bytes]:
-        """The chunks of the body; the last one is empty if the body has ended."""
+        """Return the chunks of the body; the last one is empty if the body has ended."""
         chunks, rest = [], self.body
         while rest:
             size, _, rest = rest.partition(b"\r\n")
@@ -75,7 +75,7 @@ Connect: TypeAlias = Callable[[ScriptedServer], Awaitable[RawClient]]
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    """Connect to a server; what is still open is closed after the test."""
+    """Connect to a server; close the connections after the test."""
     clients: list[RawClient] = []
 
     async def connect(server: ScriptedServer) -> RawClient:

@@ -1,4 +1,4 @@
-"""Bodies that drip, never end, end with their connection, or are compressed."""
+"""Bodies that are slow, endless, compressed, or end with their connection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rxagents.testing import (
 PIECES = [b"one", b"two"]
 
 
-async def test_a_drip_is_a_few_bytes_at_a_time(connect: Any) -> None:
+async def test_write_size_splits_writes(connect: Any) -> None:
     reply = RawReply([b"ab", b"cdefg"], write_size=2, interval=0.001)
     async with ScriptedServer(reply) as server:
         client = await connect(server)
@@ -28,7 +28,7 @@ async def test_a_drip_is_a_few_bytes_at_a_time(connect: Any) -> None:
         assert client.chunks() == [b"ab", b"cd", b"ef", b"g", b""]
 
 
-async def test_comments_alone_go_on(connect: Any) -> None:
+async def test_comments_continue_without_events(connect: Any) -> None:
     reply = Reply("one two", cut_after=2, ending=Ending.COMMENTS)
     async with ScriptedServer(reply) as server:
         client = await connect(server)
@@ -50,9 +50,7 @@ async def test_comments_alone_go_on(connect: Any) -> None:
         StatusReply(500, "two", ending=Ending.ENDLESS),
     ],
 )
-async def test_an_endless_body_repeats_its_last_piece_until_the_client_leaves(
-    reply: Any, connect: Any
-) -> None:
+async def test_endless_body_repeats_last_piece(reply: Any, connect: Any) -> None:
     async with ScriptedServer(reply) as server:
         client = await connect(server)
         await client.ask()
@@ -63,7 +61,7 @@ async def test_an_endless_body_repeats_its_last_piece_until_the_client_leaves(
         await server.disconnected()
 
 
-async def test_a_body_may_end_with_its_connection(connect: Any) -> None:
+async def test_body_ends_with_connection(connect: Any) -> None:
     async with ScriptedServer(RawReply(PIECES, framing=Framing.CLOSE)) as server:
         client = await connect(server)
         await client.ask()
@@ -75,7 +73,7 @@ async def test_a_body_may_end_with_its_connection(connect: Any) -> None:
         assert "content-length" not in client.head
 
 
-async def test_gzip_is_flushed_piece_by_piece(connect: Any) -> None:
+async def test_gzip_is_flushed_per_piece(connect: Any) -> None:
     async with ScriptedServer(RawReply(PIECES, gzip=True), Reply("x", gzip=True)) as server:
         client = await connect(server)
         await client.ask()
@@ -90,7 +88,7 @@ async def test_gzip_is_flushed_piece_by_piece(connect: Any) -> None:
         assert body.endswith(b"data: [DONE]\n\n")
 
 
-async def test_gzip_that_is_cut_has_no_end_and_with_a_length_has_its_own(connect: Any) -> None:
+async def test_gzip_with_fin_and_with_length(connect: Any) -> None:
     cut = RawReply(PIECES, gzip=True, ending=Ending.FIN)
     whole = StatusReply(500, "onetwo", gzip=True)
     async with ScriptedServer(cut, whole) as server:

@@ -1,4 +1,4 @@
-"""A server knows its connections, and leaves none."""
+"""The server counts its connections and closes them all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rxagents.testing import (
 )
 
 FULL = b"x" * 100_000
-"""More of these than a socket holds, and a client that does not read holds the server."""
+"""Enough of these fill the socket buffer, so that a client that does not read blocks the server."""
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ FULL = b"x" * 100_000
         NoReply(Ending.STALL),
     ],
 )
-async def test_it_stops_at_once_and_closes_every_connection(reply: Any, connect: Any) -> None:
+async def test_stop_closes_every_connection(reply: Any, connect: Any) -> None:
     async with ScriptedServer(reply) as server:
         client, _ = await connect(server), await connect(server)
         await client.ask()
@@ -53,7 +53,7 @@ async def test_it_stops_at_once_and_closes_every_connection(reply: Any, connect:
         await client.until(b"there is no end to come")
 
 
-async def test_connections_are_counted_while_they_are_open(connect: Any) -> None:
+async def test_open_connections_are_counted(connect: Any) -> None:
     async with ScriptedServer("x") as server:
         assert (server.connections, server.open_connections) == (0, [])
         first, second = await connect(server), await connect(server)
@@ -73,7 +73,7 @@ async def test_connections_are_counted_while_they_are_open(connect: Any) -> None
         assert server.disconnects == 0
 
 
-async def test_a_client_that_leaves_in_the_middle_is_counted_once(connect: Any) -> None:
+async def test_disconnect_is_counted_once(connect: Any) -> None:
     async with ScriptedServer(Reply("a b c", interval=0.001, ending=Ending.STALL)) as server:
         for count in (1, 2):
             client = await connect(server)
@@ -85,7 +85,7 @@ async def test_a_client_that_leaves_in_the_middle_is_counted_once(connect: Any) 
         assert server.disconnects == 2
 
 
-async def test_a_request_may_be_large(connect: Any) -> None:
+async def test_large_request_is_received(connect: Any) -> None:
     async with ScriptedServer(StatusReply(200, "read")) as server:
         client = await connect(server)
         large = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3000000\r\n\r\n" + bytes(3_000_000)

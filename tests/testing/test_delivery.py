@@ -1,4 +1,4 @@
-"""Replies that cannot be had are refused, with what to do."""
+"""Incompatible options of replies are refused."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from rxagents.testing import (
         (RawReply, {"pieces": [], "ending": Ending.ENDLESS}, "last piece"),
         (RawReply, {"pieces": [b"a", b""], "ending": Ending.ENDLESS}, "last piece"),
         (RawReply, {"pieces": [b"a"], "ending": Ending.COMMENTS}, "'endless'"),
-        (StatusReply, {"status": 500, "ending": Ending.ENDLESS}, "give it a body"),
+        (StatusReply, {"status": 500, "ending": Ending.ENDLESS}, "pass a body"),
         (StatusReply, {"status": 500, "ending": Ending.COMMENTS}, "'endless'"),
-        (NoReply, {"ending": Ending.CLOSE}, "FIN, RESET or STALL"),
+        (NoReply, {"ending": Ending.CLOSE}, "FIN, RESET and STALL"),
     ],
 )
-def test_what_cannot_be_had_together_is_refused(
+def test_incompatible_options_are_refused(
     kind: type[Any], arguments: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(rxagents.ConfigurationError, match=words):
@@ -42,11 +42,11 @@ def test_what_cannot_be_had_together_is_refused(
 
 
 @pytest.mark.parametrize("ending", [each for each in Ending if not each.ends_body])
-def test_a_model_in_process_refuses_what_needs_a_connection(ending: Ending) -> None:
+def test_scripted_llm_refuses_connection_faults(ending: Ending) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="ScriptedServer"):
         ScriptedLLM(Reply("x", ending=ending))
 
 
-def test_a_bomb_has_the_size_it_was_given() -> None:
+def test_gzip_bomb_has_given_size() -> None:
     bomb = gzip_bomb(1000, block=b"x" * 300)
     assert b"".join(bomb.pieces) == b"x" * 1000

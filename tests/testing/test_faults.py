@@ -1,4 +1,4 @@
-"""Each fault is on the wire what it says."""
+"""Each fault has its effect on the wire."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PIECES = [b"one", b"two"]
 CHUNKED = b"3\r\none\r\n3\r\ntwo\r\n"
 
 
-async def test_a_reset_is_one_and_comes_behind_what_was_sent(connect: Any) -> None:
+async def test_reset_follows_sent_data(connect: Any) -> None:
     async with ScriptedServer(RawReply(PIECES, ending=Ending.RESET)) as server:
         client = await connect(server)
         await client.ask()
@@ -30,7 +30,7 @@ async def test_a_reset_is_one_and_comes_behind_what_was_sent(connect: Any) -> No
         assert server.disconnects == 0
 
 
-async def test_a_fin_is_a_clean_end_inside_of_the_body(connect: Any) -> None:
+async def test_fin_ends_connection_inside_body(connect: Any) -> None:
     async with ScriptedServer(RawReply(PIECES, ending=Ending.FIN)) as server:
         client = await connect(server)
         await client.ask()
@@ -47,7 +47,7 @@ async def test_a_fin_is_a_clean_end_inside_of_the_body(connect: Any) -> None:
         StatusReply(200, b"onetwo", ending=Ending.FIN, write_size=2),
     ],
 )
-async def test_a_short_body_ends_before_the_length_it_announced(reply: Any, connect: Any) -> None:
+async def test_body_shorter_than_announced(reply: Any, connect: Any) -> None:
     async with ScriptedServer(reply) as server:
         client = await connect(server)
         await client.ask()
@@ -56,7 +56,7 @@ async def test_a_short_body_ends_before_the_length_it_announced(reply: Any, conn
         assert "content-length: 1006" in client.head
 
 
-async def test_a_bad_chunk_arrives_alone_and_the_connection_stays(connect: Any) -> None:
+async def test_bad_chunk_arrives_separately(connect: Any) -> None:
     async with ScriptedServer(RawReply(PIECES, ending=Ending.BAD_CHUNK)) as server:
         client = await connect(server)
         await client.ask()
@@ -77,7 +77,7 @@ async def test_a_bad_chunk_arrives_alone_and_the_connection_stays(connect: Any) 
         (RawReply([b"one"], interval=60, ending=Ending.FIN), b"3\r\none\r\n"),
     ],
 )
-async def test_a_stall_is_silent_after_what_was_sent(reply: Any, body: bytes, connect: Any) -> None:
+async def test_stall_is_silent_after_data(reply: Any, body: bytes, connect: Any) -> None:
     async with ScriptedServer(reply) as server:
         client = await connect(server)
         await client.ask()
@@ -92,7 +92,7 @@ async def test_a_stall_is_silent_after_what_was_sent(reply: Any, body: bytes, co
     "reply",
     [NoReply(Ending.STALL), NoReply(delay=60), Reply("x", delay=60), StatusReply(500, delay=60)],
 )
-async def test_a_stall_may_come_before_the_headers(reply: Any, connect: Any) -> None:
+async def test_stall_before_headers(reply: Any, connect: Any) -> None:
     async with ScriptedServer(reply) as server:
         client = await connect(server)
         await client.ask()
@@ -102,7 +102,7 @@ async def test_a_stall_may_come_before_the_headers(reply: Any, connect: Any) -> 
         await server.disconnected()
 
 
-async def test_no_reply_is_not_a_byte(connect: Any) -> None:
+async def test_no_reply_sends_nothing(connect: Any) -> None:
     replies = [NoReply(), NoReply(Ending.RESET)]
     async with ScriptedServer(*replies) as server:
         closed, reset = [await connect(server) for _ in replies]
@@ -114,7 +114,7 @@ async def test_no_reply_is_not_a_byte(connect: Any) -> None:
         assert server.disconnects == 0
 
 
-async def test_a_stale_connection_is_hung_up_on_and_a_fresh_one_answered(connect: Any) -> None:
+async def test_reused_connection_is_closed(connect: Any) -> None:
     async with ScriptedServer(lambda r: NoReply() if r.reused else "hello") as server:
         for _ in range(2):
             client = await connect(server)

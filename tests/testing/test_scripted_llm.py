@@ -22,7 +22,7 @@ def play(llm: ScriptedLLM, *operators: Any, disposed: float = 1000) -> list[Any]
     return scheduler.start(lambda: stream, disposed=disposed).messages
 
 
-def test_virtual_time_drives_delay_and_interval() -> None:
+def test_virtual_time_drives_delays() -> None:
     llm = ScriptedLLM(Reply("one two three", delay=50, interval=10))
     assert play(llm, ops.text()) == [
         on_next(250, "one"),
@@ -32,19 +32,19 @@ def test_virtual_time_drives_delay_and_interval() -> None:
     ]
 
 
-def test_dispose_silences_it() -> None:
+def test_dispose_stops_emission() -> None:
     llm = ScriptedLLM(Reply("one two three", delay=50, interval=10))
     assert play(llm, ops.text(), disposed=265) == [on_next(250, "one"), on_next(260, " two")]
 
 
-def test_each_subscription_takes_the_next_reply_and_the_last_repeats() -> None:
+def test_subscriptions_take_replies_in_turn() -> None:
     llm = ScriptedLLM("first", "second")
     answers = [play(llm, ops.collect())[0].value.value.content for _ in range(3)]
     assert answers == ["first", "second", "second"]
     assert [request.messages[0].text for request in llm.requests] == ["hi"] * 3
 
 
-def test_a_reply_has_all_that_a_stream_has() -> None:
+def test_reply_has_all_response_fields() -> None:
     call = ToolCall("call_1", "add", '{"a": 1, "b": [2, 3]}')
     usage = Usage(input_tokens=3, output_tokens=5, total_tokens=8)
     reply = Reply("text", reasoning="thinking", tool_calls=[call], usage=usage)
@@ -62,13 +62,13 @@ def test_a_reply_has_all_that_a_stream_has() -> None:
         (Reply("a b", ending=Ending.CLOSE, cut_after=2), rxagents.TruncatedStreamError),
     ],
 )
-def test_a_failing_reply_fails_after_its_text(reply: Reply, error: type[Exception]) -> None:
+def test_failing_reply_emits_text_first(reply: Reply, error: type[Exception]) -> None:
     first, *_, last = play(ScriptedLLM(reply), ops.text())
     assert first.value.value == "a"
     assert type(last.value.exception) is error
 
 
-async def test_a_slow_reader_holds_it() -> None:
+async def test_slow_reader_pauses_emission() -> None:
     seen: list[str] = []
     llm = ScriptedLLM("word " * 1000)
     stream = llm.chat_stream("hi").pipe(ops.text(), rx_ops.do_action(seen.append))
@@ -78,7 +78,7 @@ async def test_a_slow_reader_holds_it() -> None:
         assert "".join([text async for text in texts]) == " word" * 999 + " "
 
 
-def test_a_consumers_exception_is_raised_by_whoever_awaits() -> None:
+def test_run_raises_consumer_exception() -> None:
     def fail(chunk: object) -> None:
         raise KeyError("mine")
 
@@ -86,35 +86,35 @@ def test_a_consumers_exception_is_raised_by_whoever_awaits() -> None:
         rxagents.run(ScriptedLLM().chat_stream("hi"), on_next=fail)
 
 
-def test_it_is_the_model_that_needs_no_key() -> None:
+def test_scripted_model_string_needs_no_key() -> None:
     llm = get_model("scripted:Hello you")
     assert isinstance(llm, StreamingLLM)
     assert rxagents.run(llm.chat_stream("hi").pipe(ops.collect())).content == "Hello you"  # type: ignore[union-attr]
     assert rxagents.run(get_model("scripted:").chat_stream("hi").pipe(ops.collect())) is not None
 
 
-def test_outside_of_a_loop_the_error_names_run() -> None:
+def test_error_without_loop_names_run() -> None:
     with pytest.raises(rxagents.ConfigurationError, match=r"rxagents\.run"):
         ScriptedLLM().chat_stream("hi").subscribe()
 
 
-def test_endings_of_a_connection_are_refused() -> None:
+def test_unusable_replies_are_refused() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="ScriptedServer"):
         ScriptedLLM(Reply("x", ending=Ending.STALL))
     with pytest.raises(rxagents.ConfigurationError, match="Reply"):
-        ScriptedLLM(7)  # type: ignore[arg-type]  # what the test is about
+        ScriptedLLM(7)  # type: ignore[arg-type]  # the wrong type is tested
 
 
-def test_a_reply_without_text_is_one() -> None:
-    assert text_of(ScriptedLLM("", "second")) == ""
-    assert text_of(ScriptedLLM("")) == ""
+def test_empty_reply_counts_as_reply() -> None:
+    assert answer_text(ScriptedLLM("", "second")) == ""
+    assert answer_text(ScriptedLLM("")) == ""
 
 
-def text_of(llm: ScriptedLLM) -> str | None:
+def answer_text(llm: ScriptedLLM) -> str | None:
     response = rxagents.run(llm.chat_stream("Hi").pipe(ops.collect()))
     return None if response is None else response.content
 
 
-def test_tools_that_no_provider_takes_are_refused() -> None:
+def test_bad_tools_are_refused() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="tool"):
-        ScriptedLLM("x").chat_stream("Hi", tools=[3])  # type: ignore[list-item]  # that is the point
+        ScriptedLLM("x").chat_stream("Hi", tools=[3])  # type: ignore[list-item]  # the wrong type is tested

@@ -1,4 +1,4 @@
-"""The scripted server, read with bare aiohttp: what goes over the wire."""
+"""The bytes that the scripted server sends, read with aiohttp."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def post(server: ScriptedServer) -> tuple[int, dict[str, str], bytes]:
             return response.status, dict(response.headers), await response.read()
 
 
-async def test_a_reply_is_an_event_stream_with_its_end_marker() -> None:
+async def test_reply_is_complete_event_stream() -> None:
     reply = Reply("a b", tool_calls=[ToolCall("c", "f", "{}")], usage=Usage(1, 2, 3))
     async with ScriptedServer(reply) as server:
         status, headers, body = await post(server)
@@ -29,7 +29,7 @@ async def test_a_reply_is_an_event_stream_with_its_end_marker() -> None:
     assert body.endswith(b"data: [DONE]\n\n")
 
 
-async def test_requests_are_kept_and_replies_taken_in_turn() -> None:
+async def test_replies_are_taken_in_turn() -> None:
     async with ScriptedServer(StatusReply(503, {"a": 1}, {"Retry-After": "1"}), "x") as server:
         status, headers, body = await post(server)
         assert (status, headers["Retry-After"], body) == (503, "1", b'{"a":1}')
@@ -39,13 +39,13 @@ async def test_requests_are_kept_and_replies_taken_in_turn() -> None:
     assert (request.headers["x-mine"], request.json()) == ("1", {"model": "m"})
 
 
-async def test_a_function_answers_what_it_is_asked() -> None:
+async def test_function_replies_to_request() -> None:
     async with ScriptedServer(lambda request: f"to {request.json()['model']}") as server:
         assert b'" m"' in (await post(server))[2]
 
 
 @pytest.mark.parametrize("provider", [rxagents.Gemini, rxagents.Ollama])
-async def test_a_reply_that_a_wire_cannot_tell_is_refused_with_its_reason(provider: Any) -> None:
+async def test_unrenderable_reply_is_explained(provider: Any) -> None:
     reply = Reply(tool_calls=[ToolCall("c", "add", "{half")])
     async with ScriptedServer(reply) as server:
         url = f"http://127.0.0.1:{server.port}"
@@ -54,18 +54,18 @@ async def test_a_reply_that_a_wire_cannot_tell_is_refused_with_its_reason(provid
                 await llm.chat("hi")
 
 
-async def test_raw_pieces_arrive_as_they_are() -> None:
+async def test_raw_pieces_arrive_unchanged() -> None:
     async with ScriptedServer(RawReply([b"a", b"", b"bc"], "text/plain")) as server:
         assert (await post(server))[2] == b"abc"
 
 
-async def test_an_aborted_connection_is_seen_as_one() -> None:
+async def test_reset_is_a_client_error() -> None:
     async with ScriptedServer(Reply("a b", ending=Ending.RESET)) as server:
         with pytest.raises(aiohttp.ClientError):
             await post(server)
 
 
-async def test_a_client_that_leaves_is_counted_and_stopping_does_not_wait() -> None:
+async def test_disconnect_is_counted() -> None:
     async with ScriptedServer(Reply("a", ending=Ending.STALL)) as server:
         leaving = asyncio.ensure_future(post(server))
         await server.received()
@@ -75,6 +75,6 @@ async def test_a_client_that_leaves_is_counted_and_stopping_does_not_wait() -> N
         assert server.disconnects == 1
 
 
-def test_a_server_without_replies_is_refused() -> None:
+def test_server_needs_a_reply() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="needs a reply"):
         ScriptedServer()

@@ -1,4 +1,4 @@
-"""A server that sends much holds little."""
+"""A server needs little memory for a large body."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def growth(name: str, reply: str) -> int:
     return int(done.stdout)
 
 
-def test_a_gzip_bomb_is_small_on_its_server() -> None:
+def test_gzip_bomb_needs_little_memory() -> None:
     assert growth("bomb", "gzip_bomb(200_000_000)") < 20 * 2**20
 
 
-def test_an_endless_body_waits_for_its_reader() -> None:
+def test_endless_body_waits_for_reader() -> None:
     assert growth("endless", "RawReply([bytes(1 << 16)], ending=Ending.ENDLESS)") < 20 * 2**20

@@ -65,7 +65,7 @@ from rxagents.tools import calculator
         ("1" + "+1" * 150, "151"),
     ],
 )
-def test_it_calculates(expression: str, value: str) -> None:
+def test_expression_has_value(expression: str, value: str) -> None:
     assert calculator(expression) == value
 
 
@@ -115,7 +115,7 @@ def test_it_calculates(expression: str, value: str) -> None:
         ("os.sqrt(4)", "Unknown function 'os.sqrt'"),
     ],
 )
-def test_what_it_cannot_do_it_says(expression: str, sentence: str) -> None:
+def test_unsupported_expression_is_explained(expression: str, sentence: str) -> None:
     with pytest.raises(ToolError, match=sentence):
         calculator(expression)
 
@@ -143,7 +143,7 @@ def test_what_it_cannot_do_it_says(expression: str, sentence: str) -> None:
         "lcm(" + ",".join(f"10**3990+{n}" for n in range(1, 100)) + ")",
     ],
 )
-def test_what_grows_too_large_is_refused_at_once(expression: str) -> None:
+def test_large_results_are_refused_fast(expression: str) -> None:
     started = time.process_time()
     with pytest.raises(ToolError, match="too large"):
         calculator(expression)
@@ -164,7 +164,7 @@ def test_what_grows_too_large_is_refused_at_once(expression: str) -> None:
         ("round(5, 10**30)", "from -4000 to 4000"),
     ],
 )
-def test_bounds_on_length_depth_and_digits(expression: str, sentence: str) -> None:
+def test_length_depth_and_digits_are_bounded(expression: str, sentence: str) -> None:
     started = time.process_time()
     with pytest.raises(ToolError, match=sentence) as failure:
         calculator(expression)
@@ -191,7 +191,7 @@ _EXPRESSIONS = st.recursive(
 
 
 @given(_EXPRESSIONS)
-def test_it_agrees_with_python(expression: str) -> None:
+def test_agrees_with_python(expression: str) -> None:
     names: dict[str, Any] = {"floor": math.floor, "cos": math.cos, "atan": math.atan}
     try:
         expected = eval(expression, names)
@@ -215,7 +215,7 @@ _PIECES = st.sampled_from(
 @given(st.one_of(st.lists(_PIECES, max_size=40).map("".join), st.text(max_size=60)))
 @example("root(8,-3)")
 @example("0**-1")
-def test_it_gives_a_number_or_a_tool_error_and_nothing_else(expression: str) -> None:
+def test_any_text_gives_number_or_error(expression: str) -> None:
     started = time.process_time()
     try:
         text = calculator(expression)

@@ -14,13 +14,13 @@ from rxagents.tools import current_time
     ("timezone", "offset"),
     [("UTC", 0), ("utc", 0), ("Asia/Tokyo", 9), ("Etc/GMT+5", -5), ("Asia/Kolkata", 5.5)],
 )
-def test_it_is_now_with_the_zones_offset(timezone: str, offset: float) -> None:
+def test_time_has_offset_of_zone(timezone: str, offset: float) -> None:
     now = datetime.fromisoformat(current_time(timezone))
     assert now.utcoffset() == timedelta(hours=offset)
     assert abs(now - datetime.now(UTC)) < timedelta(seconds=10)
 
 
-def test_utc_is_the_default() -> None:
+def test_default_zone_is_utc() -> None:
     assert current_time().endswith("+00:00")
     assert current_time.parameters["properties"]["timezone"]["default"] == "UTC"
 
@@ -29,7 +29,7 @@ def test_utc_is_the_default() -> None:
     "timezone",
     ["", "Nowhere", "../../etc/passwd", "/etc/passwd", "Europe", "a\0b", "\ud800", "x" * 5000, "."],
 )
-def test_an_unknown_zone_is_told(timezone: str) -> None:
+def test_unknown_zone_is_refused(timezone: str) -> None:
     with pytest.raises(ToolError, match=r"Unknown time zone .* Use an IANA name") as failure:
         current_time(timezone)
     assert len(str(failure.value)) < 300

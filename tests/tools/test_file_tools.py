@@ -57,7 +57,7 @@ def outside_stays_as_it_is(tmp_path: Path) -> Iterator[None]:
     assert {path.name for path in tmp_path.iterdir()} == {"inside", "outside", "secret.txt"}
 
 
-def test_the_tools_are_those_that_are_asked_for(folder: Path) -> None:
+def test_writable_adds_writing_tools(folder: Path) -> None:
     reading = ["read_file", "list_files", "file_exists", "file_info"]
     writing = ["write_file", "append_file", "delete_file"]
     assert [tool.name for tool in file_tools(folder)] == reading
@@ -65,12 +65,12 @@ def test_the_tools_are_those_that_are_asked_for(folder: Path) -> None:
     assert all(tool.description for tool in file_tools(folder))
 
 
-def test_reading(files: Files) -> None:
+def test_read_file(files: Files) -> None:
     assert files.read_file(path="a.txt") == "hello"
     assert files.read_file(path=".//./a.txt") == "hello"
 
 
-def test_writing_reading_and_deleting(files: Files, folder: Path) -> None:
+def test_write_append_and_delete(files: Files, folder: Path) -> None:
     assert files.write_file(path="new/deep/b.txt", content="grüß") == (
         "Wrote 6 bytes to new/deep/b.txt."
     )
@@ -85,7 +85,7 @@ def test_writing_reading_and_deleting(files: Files, folder: Path) -> None:
     assert files.list_files() == ["a.txt", "c.txt", "new/", "notes/"]
 
 
-def test_existence_and_info(files: Files) -> None:
+def test_file_exists_and_info(files: Files) -> None:
     assert files.file_exists(path="a.txt")
     assert files.file_exists(path="notes")
     assert not files.file_exists(path="notes/none.txt")
@@ -117,7 +117,7 @@ def test_existence_and_info(files: Files) -> None:
         ("file_exists", {"path": "x/" * 100 + "y"}, "has 101 parts"),
     ],
 )
-def test_what_goes_wrong_is_told_without_the_folders_path(
+def test_error_hides_folder_path(
     files: Files, folder: Path, name: str, arguments: dict[str, str], sentence: str
 ) -> None:
     with pytest.raises(ToolError, match=sentence) as failure:
@@ -145,7 +145,7 @@ ALL = [
         *("/etc/passwd", "//etc/passwd", "/", "a.txt\0", "\0", "\ud800", "../outside/new.txt"),
     ],
 )
-def test_paths_that_may_lead_out_are_refused(
+def test_escaping_paths_are_refused(
     files: Files, name: str, more: dict[str, str], path: str
 ) -> None:
     with pytest.raises(ToolError, match=r"is not allowed\. Use a path relative"):
@@ -209,7 +209,7 @@ def test_links_are_not_followed(
                 getattr(files, name)(path=path, **more)
 
 
-def test_a_linked_folder_is_not_listed(files: Files, folder: Path) -> None:
+def test_linked_folder_is_not_listed(files: Files, folder: Path) -> None:
     link_folder(folder)
     with pytest.raises(ToolError, match="link"):
         files.list_files(path="out")
@@ -252,7 +252,7 @@ def swapping(folder: Path) -> Iterator[None]:
         thread.join()
 
 
-def test_a_race_with_links_leads_nowhere(files: Files, folder: Path) -> None:
+def test_link_race_stays_inside(files: Files, folder: Path) -> None:
     seen = set()
     with swapping(folder):
         for number in range(1500):
@@ -268,7 +268,7 @@ def test_a_race_with_links_leads_nowhere(files: Files, folder: Path) -> None:
     assert "ToolError" in seen
 
 
-def test_pipes_sockets_and_devices_are_refused_and_do_not_hold(
+def test_special_files_are_refused(
     files: Files, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.mkfifo(folder / "pipe")
@@ -283,7 +283,7 @@ def test_pipes_sockets_and_devices_are_refused_and_do_not_hold(
                         getattr(files, name)(path=path, **more)
 
 
-def test_sizes_are_limited(folder: Path) -> None:
+def test_file_sizes_are_limited(folder: Path) -> None:
     files = Files(folder, max_bytes=10)
     (folder / "long.txt").write_text("12345678é0123")
     assert files.read_file(path="long.txt") == (
@@ -300,20 +300,20 @@ def test_sizes_are_limited(folder: Path) -> None:
     assert files.read_file(path="b.txt") == "1234567890"
 
 
-def test_many_names_are_cut(files: Files, folder: Path) -> None:
+def test_long_listing_is_truncated(files: Files, folder: Path) -> None:
     for number in range(1005):
         (folder / "notes" / f"{number:04}").touch()
     names = files.list_files(path="notes")
     assert (names[0], names[999], names[1000:]) == ("0000", "0999", ["(and 5 more)"])
 
 
-def test_what_is_not_text_is_refused(files: Files, folder: Path) -> None:
+def test_binary_file_is_refused(files: Files, folder: Path) -> None:
     (folder / "image.png").write_bytes(b"\x89PNG\xff\xfe")
     with pytest.raises(ToolError, match="not UTF-8 text"):
         files.read_file(path="image.png")
 
 
-def test_what_may_not_be_opened_is_told(files: Files, folder: Path) -> None:
+def test_unreadable_file_is_explained(files: Files, folder: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may open everything")
     (folder / "a.txt").chmod(0)
@@ -321,7 +321,7 @@ def test_what_may_not_be_opened_is_told(files: Files, folder: Path) -> None:
         files.read_file(path="a.txt")
 
 
-def test_no_descriptor_is_left_open(files: Files, folder: Path) -> None:
+def test_descriptors_are_closed(files: Files, folder: Path) -> None:
     link_folder(folder)
     before = len(list(Path("/dev/fd").iterdir()))
     for name, more in ALL:
@@ -334,19 +334,19 @@ def test_no_descriptor_is_left_open(files: Files, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", ["none", "a.txt"])
-def test_there_must_be_a_folder(folder: Path, bad: str) -> None:
+def test_folder_must_exist(folder: Path, bad: str) -> None:
     with pytest.raises(ConfigurationError, match="an existing folder"):
         file_tools(folder / bad)
 
 
-def test_the_folder_itself_may_be_a_link(folder: Path) -> None:
+def test_folder_itself_may_be_link(folder: Path) -> None:
     (folder / "here").symlink_to(folder / "notes")
     files = Files(folder / "here")
     files.write_file(path="n.txt", content="n")
     assert (folder / "notes" / "n.txt").read_text() == "n"
 
 
-def test_a_path_may_be_as_deep_as_is_allowed(files: Files) -> None:
+def test_path_of_maximum_depth(files: Files) -> None:
     path = "x/" * 99 + "y"
     files.write_file(path=path, content="deep")
     assert files.read_file(path=path) == "deep"
@@ -356,9 +356,7 @@ TOUCHING = [(name, more) for name, more in ALL if name != "file_exists"]
 
 
 @pytest.mark.parametrize(("name", "more"), TOUCHING)
-def test_a_link_above_the_folder_that_comes_later_leads_nowhere(
-    folder: Path, name: str, more: dict[str, str]
-) -> None:
+def test_later_link_above_folder(folder: Path, name: str, more: dict[str, str]) -> None:
     above, other = folder / "above", folder / "other"
     (above / "it").mkdir(parents=True)
     (other / "it").mkdir(parents=True)
@@ -374,7 +372,7 @@ def test_a_link_above_the_folder_that_comes_later_leads_nowhere(
 
 
 @pytest.mark.parametrize("replace", [lambda _: None, Path.touch, lambda it: it.symlink_to(".")])
-def test_a_folder_that_is_gone_is_told(folder: Path, replace: Callable[[Path], Any]) -> None:
+def test_removed_folder_is_explained(folder: Path, replace: Callable[[Path], Any]) -> None:
     (folder / "it").mkdir()
     files = Files(folder / "it")
     (folder / "it").rmdir()
@@ -383,7 +381,7 @@ def test_a_folder_that_is_gone_is_told(folder: Path, replace: Callable[[Path], A
         files.list_files()
 
 
-def test_a_folder_that_was_moved_in_place_leaves_no_descriptor_open(folder: Path) -> None:
+def test_replaced_folder_leaves_no_descriptor(folder: Path) -> None:
     (folder / "it").mkdir()
     files = Files(folder / "it")
     (folder / "it").rename(folder / "moved")

@@ -101,7 +101,7 @@ async def refusal(tool: Tool, **arguments: Any) -> str:
     return str(failure.value)
 
 
-async def test_status_url_type_and_text_are_returned() -> None:
+async def test_response_has_status_url_and_text() -> None:
     async with running_site() as site:
         site.answer("/a?b=c", '{"ok": true}', content_type="application/json")
         site.answer("/gone", "Gone for good", status="410 Gone")
@@ -126,7 +126,7 @@ async def test_method_headers_and_body_are_sent() -> None:
         assert request.endswith('\r\n\r\n{"a": "ü"}')
 
 
-async def test_nothing_of_the_machine_is_sent(
+async def test_machine_configuration_is_not_sent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret")
@@ -158,7 +158,7 @@ async def test_only_text_is_shown(body: bytes, kind: str, shown: str) -> None:
         assert (await ask(OPEN, url=site.url())).partition("\n\n")[2] == shown
 
 
-async def test_a_long_body_is_cut_and_that_is_said() -> None:
+async def test_long_body_is_truncated() -> None:
     async with running_site() as site:
         small = http_request_tool(allow_private=True, max_bytes=10)
         site.answer("/", "0123456789")
@@ -169,7 +169,7 @@ async def test_a_long_body_is_cut_and_that_is_said() -> None:
         )
 
 
-async def test_time_is_limited() -> None:
+async def test_request_times_out() -> None:
     async with running_site() as site:
         site.answers["/"] = b"hang"
         quick = http_request_tool(allow_private=True, timeout=0.05)
@@ -185,7 +185,7 @@ async def test_time_is_limited() -> None:
         *("169.254.169.254", "100.100.100.200", "10.0.0.1", "192.168.0.1", "224.0.0.1"),
     ],
 )
-async def test_addresses_that_are_not_public_are_not_connected_to(host: str) -> None:
+async def test_private_hosts_are_refused(host: str) -> None:
     async with running_site() as site:
         message = await refusal(http_request, url=site.url(host=host))
         assert REFUSED.search(message), message
@@ -206,7 +206,7 @@ async def test_addresses_that_are_not_public_are_not_connected_to(host: str) -> 
         *("5f00::1", "localhost", "2130706433", "0177.0.0.1", "", "127.1"),
     ],
 )
-def test_not_public(address: str) -> None:
+def test_address_is_not_public(address: str) -> None:
     assert not is_public(address)
 
 
@@ -215,11 +215,11 @@ def test_not_public(address: str) -> None:
     ["8.8.8.8", "1.1.1.1", "172.32.0.1", "100.63.255.255", "100.128.0.1", "192.0.1.1", "223.5.5.5",
      "2606:4700::1111", "2a00:1450::1", "::ffff:8.8.8.8", "64:ff9b::808:808"],
 )  # fmt: skip
-def test_public(address: str) -> None:
+def test_address_is_public(address: str) -> None:
     assert is_public(address)
 
 
-async def test_the_address_that_is_checked_is_the_one_that_is_connected_to(
+async def test_rebinding_host_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """DNS rebinding: the name resolves to a public address first, then to a private one."""
@@ -242,7 +242,7 @@ async def test_the_address_that_is_checked_is_the_one_that_is_connected_to(
         assert site.connections == 0
 
 
-async def test_a_redirect_to_another_address_is_checked_too(
+async def test_redirect_address_is_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(_module, "is_public", lambda address: address == "127.0.0.1")
@@ -273,7 +273,7 @@ async def test_a_redirect_to_another_address_is_checked_too(
         (f"http://{'a' * 300}/", "Invalid host name 'aaa"),
     ],
 )
-async def test_urls_that_are_not_usable_are_refused(url: str, sentence: str) -> None:
+async def test_bad_urls_are_refused(url: str, sentence: str) -> None:
     message = await refusal(http_request, url=url)
     assert any(part in message for part in sentence.split("|")), message
 
@@ -281,14 +281,14 @@ async def test_urls_that_are_not_usable_are_refused(url: str, sentence: str) -> 
 @pytest.mark.parametrize(
     "location", ["file:///etc/passwd", "gopher://127.0.0.1/", "http://me:pw@127.0.0.1/", "http://["]
 )
-async def test_redirects_are_held_to_the_same_rules(location: str) -> None:
+async def test_bad_redirect_urls_are_refused(location: str) -> None:
     async with running_site() as site:
         site.redirect("/", location)
         await refusal(OPEN, url=site.url())
         assert len(site.requests) == 1
 
 
-async def test_redirects_are_followed_up_to_five_times() -> None:
+async def test_five_redirects_are_followed() -> None:
     async with running_site() as site:
         for number in range(6):
             site.redirect(f"/{number}", f"{number + 1}")
@@ -309,7 +309,7 @@ async def test_redirects_are_followed_up_to_five_times() -> None:
         ("308 Permanent Redirect", "POST", "POST", True),
     ],
 )
-async def test_a_redirect_changes_the_method_as_browsers_do(
+async def test_redirect_changes_method_like_browsers(
     status: str, method: str, then: str, body: bool
 ) -> None:
     async with running_site() as site:
@@ -321,7 +321,7 @@ async def test_a_redirect_changes_the_method_as_browsers_do(
         assert site.requests[1].endswith("\r\n\r\ntext") == body
 
 
-async def test_keys_and_bodies_stay_with_their_origin() -> None:
+async def test_keys_stay_with_their_origin() -> None:
     async with running_site() as site:
         async with running_site() as other:
             other.answer("/", "there")
@@ -339,7 +339,7 @@ async def test_keys_and_bodies_stay_with_their_origin() -> None:
             assert len(other.requests) == 1
 
 
-async def test_only_allowed_hosts_are_asked() -> None:
+async def test_only_allowed_hosts_are_requested() -> None:
     async with running_site() as site:
         narrow = http_request_tool(allowed_hosts=["127.0.0.1"], allow_private=True)
         site.answer("/", "here")
@@ -362,7 +362,7 @@ async def test_only_allowed_hosts_are_asked() -> None:
         *({name: "5"} for name in ("content-length ", "transfer-encoding\t", "x y", "ü", "x\n")),
     ],
 )
-async def test_headers_that_would_change_the_connection_are_refused(
+async def test_connection_headers_are_refused(
     headers: dict[str, str],
 ) -> None:
     async with running_site() as site:
@@ -371,7 +371,7 @@ async def test_headers_that_would_change_the_connection_are_refused(
         assert site.requests == []
 
 
-async def test_methods_are_those_of_the_schema() -> None:
+async def test_unknown_method_is_refused() -> None:
     assert "DELETE" in http_request.parameters["properties"]["method"]["enum"]
     with pytest.raises(ToolArgumentsError, match="TRACE"):
         await ask(http_request, url="http://example.com", method="TRACE")
@@ -389,14 +389,14 @@ async def test_methods_are_those_of_the_schema() -> None:
         (b"HTTP/1.1 200 OK\r\nx: " + b"a" * 100_000 + b"\r\n\r\n", "no complete HTTP response"),
     ],
 )
-async def test_a_broken_answer_is_told(answer: bytes, sentence: str) -> None:
+async def test_broken_response_is_explained(answer: bytes, sentence: str) -> None:
     async with running_site() as site:
         site.answers["/?key=" + KEY] = answer
         message = await refusal(OPEN, url=site.url(f"/?key={KEY}"), headers={"x": KEY})
         assert sentence in message
 
 
-async def test_no_connection_is_told_without_the_url() -> None:
+async def test_connect_error_omits_url() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -404,7 +404,7 @@ async def test_no_connection_is_told_without_the_url() -> None:
     assert message.startswith(f"Cannot connect to 127.0.0.1:{port}.")
 
 
-async def test_dispose_closes_the_connection() -> None:
+async def test_cancel_closes_the_connection() -> None:
     async with running_site() as site:
         site.answers["/"] = b"hang"
         task = asyncio.ensure_future(ask(OPEN, url=site.url()))

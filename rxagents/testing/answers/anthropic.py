@@ -1,16 +1,20 @@
-"""A reply as Anthropic's Messages API streams it."""
+"""Render replies in the format of Anthropic's Messages API."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
+from rxagents.testing.answers.rendering import (
+    SSE_COMMENT,
+    SSE_CONTENT_TYPE,
+    argument_pieces,
+    named_sse_event,
+)
 from rxagents.testing.script import Reply, words
 
-CONTENT_TYPE = "text/event-stream"
-COMMENT = b": still here\n\n"
+CONTENT_TYPE = SSE_CONTENT_TYPE
+COMMENT = SSE_COMMENT
 END = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 _STOP_REASONS = {
@@ -28,18 +32,16 @@ _KINDS = {
     429: "rate_limit_error",
     529: "overloaded_error",
 }
-_ARGUMENT_PIECE = 8
-"""Characters of arguments in one event."""
 
 
 def events(reply: Reply, model: str, stream_id: str) -> list[bytes]:
-    """Return the reply's events, framed, without the end marker."""
-    framed = [_framed(body) for body in _bodies(reply, model, stream_id)]
-    return framed if reply.cut_after is None else framed[: reply.cut_after]
+    """Return the reply's framed events, without the end marker."""
+    bodies = _bodies(reply, model, stream_id)
+    return [named_sse_event(body) for body in bodies][: reply.cut_after]
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:
-    """Return an error as the provider writes it."""
+    """Return an error in the provider's format."""
     error = {"type": _KINDS.get(status, "api_error"), "message": message}
     return {"type": "error", "error": error}
 
@@ -75,12 +77,6 @@ def _blocks(reply: Reply) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]
         deltas = [{"type": "text_delta", "text": text} for text in texts]
         yield {"type": "text", "text": ""}, deltas
     for call in reply.tool_calls:
-        starts = range(0, len(call.arguments), _ARGUMENT_PIECE)
-        pieces = [call.arguments[start : start + _ARGUMENT_PIECE] for start in starts]
+        pieces = argument_pieces(call.arguments)
         deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
         yield {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}, deltas
-
-
-def _framed(body: dict[str, Any]) -> bytes:
-    name = str(body["type"]).encode()
-    return b"event: " + name + b"\ndata: " + msgspec.json.encode(body) + b"\n\n"

@@ -1,29 +1,32 @@
-"""A reply as OpenAI's chat completions stream it."""
+"""Render replies in the format of OpenAI's chat completions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from rxagents.core.usage import Usage
+from rxagents.testing.answers.rendering import (
+    SSE_COMMENT,
+    SSE_CONTENT_TYPE,
+    argument_pieces,
+    sse_event,
+)
 from rxagents.testing.script import Reply, words
 
-CONTENT_TYPE = "text/event-stream"
+CONTENT_TYPE = SSE_CONTENT_TYPE
+COMMENT = SSE_COMMENT
 END = b"data: [DONE]\n\n"
-COMMENT = b": still here\n\n"
 
 
 def events(reply: Reply, model: str, stream_id: str) -> list[bytes]:
-    """Return the reply's events, framed, without the end marker."""
+    """Return the reply's framed events, without the end marker."""
     common = {"id": stream_id, "object": "chat.completion.chunk", "created": 0, "model": model}
-    framed = [_framed({**common, **body}) for body in _bodies(reply)]
-    return framed if reply.cut_after is None else framed[: reply.cut_after]
+    return [sse_event({**common, **body}) for body in _bodies(reply)][: reply.cut_after]
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:
-    """Return an error as the provider writes it."""
+    """Return an error in the provider's format."""
     return {"error": {"message": message, "type": "error", "code": status}}
 
 
@@ -38,8 +41,7 @@ def _bodies(reply: Reply) -> Iterator[dict[str, Any]]:
     for index, call in enumerate(reply.tool_calls):
         function = {"name": call.name, "arguments": ""}
         yield _tool_call({"index": index, "id": call.id, "type": "function", "function": function})
-        for start in range(0, len(call.arguments), _ARGUMENT_PIECE):
-            piece = call.arguments[start : start + _ARGUMENT_PIECE]
+        for piece in argument_pieces(call.arguments):
             yield _tool_call({"index": index, "function": {"arguments": piece}})
     if reply.error is not None:
         yield error_body(reply.error.status or 500, str(reply.error))
@@ -47,14 +49,6 @@ def _bodies(reply: Reply) -> Iterator[dict[str, Any]]:
     yield _choice({}, reply.finish())
     if reply.usage is not None:
         yield {"choices": [], "usage": _usage(reply.usage)}
-
-
-_ARGUMENT_PIECE = 8
-"""Characters of arguments in one event; providers cut about so."""
-
-
-def _framed(body: dict[str, Any]) -> bytes:
-    return b"data: " + msgspec.json.encode(body) + b"\n\n"
 
 
 def _choice(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:

@@ -1,16 +1,15 @@
-"""A reply as Gemini's streamGenerateContent sends it."""
+"""Render replies in the format of Gemini's streamGenerateContent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from rxagents.core.usage import Usage
+from rxagents.testing.answers.rendering import SSE_CONTENT_TYPE, sse_event
 from rxagents.testing.script import Reply, words
 
-CONTENT_TYPE = "text/event-stream"
+CONTENT_TYPE = SSE_CONTENT_TYPE
 COMMENT = b": still here\r\n\r\n"
 END = b""
 """The wire has no end marker."""
@@ -32,14 +31,14 @@ _KINDS = {
 
 
 def events(reply: Reply, model: str, stream_id: str) -> list[bytes]:
-    """Return the reply's events, framed."""
+    """Return the reply's framed events."""
     common = {"modelVersion": model, "responseId": stream_id}
-    framed = [_framed({**body, **common}) for body in _bodies(reply)]
-    return framed if reply.cut_after is None else framed[: reply.cut_after]
+    framed = [sse_event({**body, **common}, b"\r\n") for body in _bodies(reply)]
+    return framed[: reply.cut_after]
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:
-    """Return an error as the provider writes it."""
+    """Return an error in the provider's format."""
     error = {"code": status, "message": message, "status": _KINDS.get(status, "INTERNAL")}
     return {"error": error}
 
@@ -74,7 +73,3 @@ def _usage(usage: Usage) -> dict[str, Any]:
         "cachedContentTokenCount": usage.cached_tokens,
     }
     return usage.raw or {name: count for name, count in counts.items() if count is not None}
-
-
-def _framed(body: dict[str, Any]) -> bytes:
-    return b"data: " + msgspec.json.encode(body) + b"\r\n\r\n"

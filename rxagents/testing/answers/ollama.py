@@ -1,4 +1,4 @@
-"""A reply as Ollama streams it, one JSON object a line."""
+"""Render replies in the format of Ollama's own API, one JSON object a line."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from rxagents.testing.script import Reply, words
 
 CONTENT_TYPE = "application/x-ndjson"
 COMMENT = b"\n"
-"""Blank lines say nothing."""
+"""Clients ignore blank lines."""
 END = b""
-"""The last line itself says `done`."""
+"""The wire has no end marker: the last line has `done: true`."""
 
 
 def events(reply: Reply, model: str, stream_id: str, *, generate: bool = False) -> list[bytes]:
-    """Return the reply's lines; `generate` for those of `/api/generate`."""
+    """Return the reply's lines; with `generate` in the format of `/api/generate`."""
     common = {"model": model, "created_at": "2026-01-01T00:00:00Z"}
-    framed = [_framed({**common, **body}) for body in _bodies(reply, generate)]
-    return framed if reply.cut_after is None else framed[: reply.cut_after]
+    framed = [msgspec.json.encode({**common, **body}) + b"\n" for body in _bodies(reply, generate)]
+    return framed[: reply.cut_after]
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:
-    """Return an error as the provider writes it."""
+    """Return an error in the provider's format."""
     return {"error": message}
 
 
@@ -52,7 +52,3 @@ def _line(message: dict[str, Any], generate: bool) -> dict[str, Any]:
         rest = {name: value for name, value in message.items() if name == "thinking"}
         return {"response": message["content"], **rest, "done": False}
     return {"message": {"role": "assistant", **message}, "done": False}
-
-
-def _framed(body: dict[str, Any]) -> bytes:
-    return msgspec.json.encode(body) + b"\n"

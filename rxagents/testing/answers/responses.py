@@ -1,36 +1,38 @@
-"""A reply as OpenAI's Responses API streams it."""
+"""Render replies in the format of OpenAI's Responses API."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from rxagents.core.usage import Usage
+from rxagents.testing.answers.rendering import (
+    SSE_COMMENT,
+    SSE_CONTENT_TYPE,
+    argument_pieces,
+    named_sse_event,
+)
 from rxagents.testing.script import Reply, words
 
-CONTENT_TYPE = "text/event-stream"
-COMMENT = b": still here\n\n"
+CONTENT_TYPE = SSE_CONTENT_TYPE
+COMMENT = SSE_COMMENT
 END = b""
-"""The last event itself says that the response is complete."""
+"""The wire has no end marker: the last event has the status of the response."""
 
 _CODES = {429: "rate_limit_exceeded", 400: "invalid_prompt", 529: "overloaded"}
-_ARGUMENT_PIECE = 8
-"""Characters of arguments in one event."""
 
 
 def events(reply: Reply, model: str, stream_id: str) -> list[bytes]:
-    """Return the reply's events, framed."""
+    """Return the reply's framed events."""
     framed = [
-        _framed({**body, "sequence_number": number})
+        named_sse_event({**body, "sequence_number": number})
         for number, body in enumerate(_bodies(reply, {"id": stream_id, "model": model}))
     ]
-    return framed if reply.cut_after is None else framed[: reply.cut_after]
+    return framed[: reply.cut_after]
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:
-    """Return an error as the provider writes it."""
+    """Return an error in the provider's format."""
     return {"error": {"message": message, "code": _CODES.get(status, "server_error")}}
 
 
@@ -39,7 +41,7 @@ def _bodies(reply: Reply, response: dict[str, Any]) -> Iterator[dict[str, Any]]:
     output: list[dict[str, Any]] = []
     for item in _items(reply):
         index = len(output)
-        for event in _told(item):
+        for event in _item_events(item):
             yield {"output_index": index, **event}
         output.append(item)
     if reply.error is not None:
@@ -71,8 +73,8 @@ def _items(reply: Reply) -> Iterator[dict[str, Any]]:
         yield {"type": "function_call", "id": f"fc_{call.id}", **named}
 
 
-def _told(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Tell an item: its start, its deltas, its end."""
+def _item_events(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the events of an output item: its start, its deltas and its end."""
     started = {**item, "status": "in_progress", "content": [], "summary": [], "arguments": ""}
     yield {"type": "response.output_item.added", "item": started}
     if item["type"] == "reasoning":
@@ -84,8 +86,7 @@ def _told(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield {"type": f"response.{content['type']}.delta", "delta": piece}
     else:
         arguments = item["arguments"]
-        for start in range(0, len(arguments), _ARGUMENT_PIECE):
-            piece = arguments[start : start + _ARGUMENT_PIECE]
+        for piece in argument_pieces(arguments):
             yield {"type": "response.function_call_arguments.delta", "delta": piece}
         yield {"type": "response.function_call_arguments.done", "arguments": arguments}
     yield {"type": "response.output_item.done", "item": {**item, "status": "completed"}}
@@ -101,8 +102,3 @@ def _usage(usage: Usage | None) -> dict[str, Any] | None:
         "input_tokens_details": {"cached_tokens": usage.cached_tokens},
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
-
-
-def _framed(body: dict[str, Any]) -> bytes:
-    name = str(body["type"]).encode()
-    return b"event: " + name + b"\ndata: " + msgspec.json.encode(body) + b"\n\n"

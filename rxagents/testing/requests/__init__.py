@@ -1,5 +1,5 @@
-"""What each provider accepts as a request, as strictly as the provider itself.
+"""Check requests as strictly as each provider does, one module a wire.
 
-Each module has `check(body)`, which raises `ValueError` with a sentence on a body that the API
-would refuse: unknown or missing fields, wrong types, roles out of order, results without calls.
+Each module has `check(body)`. It raises `ValueError`, with a sentence, if the API would refuse the
+body: for unknown or missing fields, wrong types, roles out of order, or results without calls.
 """

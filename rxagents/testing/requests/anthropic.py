@@ -1,11 +1,11 @@
-"""What Anthropic's Messages API accepts."""
+"""Check requests to Anthropic's Messages API."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from typing import Any, Literal
 
-from rxagents.testing.requests.strict import Strict, check_answered, converted, refuse_if
+from rxagents.testing.requests.strict import Strict, check_results, converted, refuse_if
 
 
 class _Turn(Strict):
@@ -40,14 +40,14 @@ class _Request(Strict):
 
 
 def check(body: object) -> None:
-    """Refuse what the API would refuse.
+    """Refuse a body that the API would refuse.
 
     Raises:
-        ValueError: It is no request.
+        ValueError: The API would refuse the body.
     """
     request = converted(body, _Request)
     refuse_if(not request.messages, "messages must not be empty")
-    refuse_if(request.messages[0].role != "user", "the first message must be the user's")
+    refuse_if(request.messages[0].role != "user", "the first message must have the role user")
     refuse_if(request.max_tokens < 1, "max_tokens must be 1 or more")
     refuse_if(request.tool_choice is not None and not request.tools, "tool_choice needs tools")
     roles = [turn.role for turn in request.messages]
@@ -59,10 +59,10 @@ def check(body: object) -> None:
         for block in blocks:
             _check_block(block, turn.role)
         if turn.role == "user":
-            check_answered(calls, [b["tool_use_id"] for b in blocks if b["type"] == "tool_result"])
+            check_results(calls, [b["tool_use_id"] for b in blocks if b["type"] == "tool_result"])
             _check_results_first(blocks)
         calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
-    refuse_if(bool(calls), "the last message calls tools, and nothing answers them")
+    refuse_if(bool(calls), "the last message has tool calls without results")
 
 
 _FIELDS = {
@@ -78,13 +78,19 @@ _FIELDS = {
 
 def _check_block(block: dict[str, Any], role: str) -> None:
     kind = block.get("type")
-    refuse_if(kind is None, f"a block has no type: {block}")
+    refuse_if(kind is None, f"a content block has no type: {block}")
     missing = _FIELDS.get(str(kind), set()) - set(block)
     refuse_if(bool(missing), f"a {kind} block lacks {sorted(missing)}")
     refuse_if(kind == "text" and not block["text"], "a text block must not be empty")
-    refuse_if(kind == "tool_use" and not isinstance(block["input"], dict), "input is no object")
-    refuse_if(kind == "tool_result" and role != "user", "tool results are the user's")
-    refuse_if(kind in {"thinking", "tool_use"} and role != "assistant", f"{kind} is the model's")
+    refuse_if(
+        kind == "tool_use" and not isinstance(block["input"], dict),
+        "the input of a tool_use block must be an object",
+    )
+    refuse_if(kind == "tool_result" and role != "user", "only a user message may have tool results")
+    refuse_if(
+        kind in {"thinking", "tool_use"} and role != "assistant",
+        f"only an assistant message may have {kind} blocks",
+    )
 
 
 def _check_results_first(blocks: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""What OpenAI's chat completions accept."""
+"""Check requests to OpenAI's chat completions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from rxagents.testing.requests.strict import Strict, check_answered, converted, refuse_if
+from rxagents.testing.requests.strict import Strict, check_results, converted, refuse_if
 
 
 class _Function(Strict):
@@ -54,10 +54,10 @@ class _Request(Struct):
 
 
 def check(body: object) -> None:
-    """Refuse what the API would refuse; compatible hosts add fields of their own.
+    """Refuse a body that the API would refuse, except for unknown fields, which hosts add.
 
     Raises:
-        ValueError: It is no request.
+        ValueError: The API would refuse the body.
     """
     request = converted(body, _Request)
     refuse_if(not request.messages, "messages must not be empty")
@@ -68,8 +68,8 @@ def check(body: object) -> None:
         if message.role == "tool":
             results.append(message.tool_call_id)
             continue
-        check_answered(calls, results)
+        check_results(calls, results)
         calls, results = [call.id for call in message.tool_calls], []
         empty = message.content is None and not message.tool_calls
-        refuse_if(empty, f"a message of the role {message.role} has no content")
-    check_answered(calls, results)
+        refuse_if(empty, f"a message with the role {message.role} has no content")
+    check_results(calls, results)

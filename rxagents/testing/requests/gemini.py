@@ -1,4 +1,4 @@
-"""What Gemini's streamGenerateContent accepts."""
+"""Check requests to Gemini's streamGenerateContent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Response(Strict):
 class _Part(Strict):
     text: str | None = None
     thought: bool | None = None
-    thoughtSignature: str | None = None  # noqa: N815 - the wire's own names
+    thoughtSignature: str | None = None  # noqa: N815 - the names of the wire
     functionCall: _Call | None = None  # noqa: N815
     functionResponse: _Response | None = None  # noqa: N815
     inlineData: dict[str, str] | None = None  # noqa: N815
@@ -51,20 +51,22 @@ class _Request(Strict):
 
 
 def check(body: object) -> None:
-    """Refuse what the API would refuse.
+    """Refuse a body that the API would refuse.
 
     Raises:
-        ValueError: It is no request.
+        ValueError: The API would refuse the body.
     """
     request = converted(body, _Request)
     refuse_if(not request.contents, "contents must not be empty")
-    refuse_if(request.contents[0].role != "user", "the first turn must be the user's")
+    refuse_if(request.contents[0].role != "user", "the first content must have the role user")
     calls: list[str] = []
     for content in request.contents:
-        refuse_if(not content.parts, "a turn must have parts")
+        refuse_if(not content.parts, "a content must have parts")
         results = [part.functionResponse.name for part in content.parts if part.functionResponse]
-        told = sorted(results) == sorted(calls)
-        refuse_if(not told, f"the results {results} do not answer the calls {calls} before them")
+        matches = sorted(results) == sorted(calls)
+        refuse_if(not matches, f"the results {results} do not match the calls {calls} before them")
         calls = [part.functionCall.name for part in content.parts if part.functionCall]
-        refuse_if(bool(calls) and content.role != "model", "calls are the model's")
-    refuse_if(bool(calls), "the last turn calls functions, and nothing answers them")
+        refuse_if(
+            bool(calls) and content.role != "model", "only the role model may have function calls"
+        )
+    refuse_if(bool(calls), "the last content has function calls without results")

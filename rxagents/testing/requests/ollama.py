@@ -1,4 +1,4 @@
-"""What Ollama's own API accepts."""
+"""Check requests to Ollama's own API."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ class _Generate(Strict):
 
 
 def check(body: object) -> None:
-    """Refuse what the API would refuse, or silently ignore.
+    """Refuse a body that the API would refuse or would partly ignore.
 
     Raises:
-        ValueError: It is no request.
+        ValueError: The API would refuse the body.
     """
     if isinstance(body, dict) and "prompt" in body:
         converted(body, _Generate)

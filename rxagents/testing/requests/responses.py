@@ -1,10 +1,10 @@
-"""What OpenAI's Responses API accepts."""
+"""Check requests to OpenAI's Responses API."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from rxagents.testing.requests.strict import Strict, check_answered, converted, refuse_if
+from rxagents.testing.requests.strict import Strict, check_results, converted, refuse_if
 
 
 class _Tool(Strict):
@@ -43,10 +43,10 @@ _FIELDS = {
 
 
 def check(body: object) -> None:
-    """Refuse what the API would refuse.
+    """Refuse a body that the API would refuse.
 
     Raises:
-        ValueError: It is no request.
+        ValueError: The API would refuse the body.
     """
     request = converted(body, _Request)
     refuse_if(not request.input, "input must not be empty")
@@ -57,9 +57,7 @@ def check(body: object) -> None:
         refuse_if(bool(missing), f"a {kind} item lacks {sorted(missing)}")
         unknown = kind == "message" and item["role"] not in _ROLES
         refuse_if(unknown, f"a message has the role {item.get('role')!r}")
-    check_answered(
-        _ids(request.input, "function_call"), _ids(request.input, "function_call_output")
-    )
+    check_results(_ids(request.input, "function_call"), _ids(request.input, "function_call_output"))
     _check_reasoning(kinds)
 
 
@@ -71,7 +69,7 @@ def _ids(items: list[dict[str, Any]], kind: str) -> list[str]:
 
 
 def _check_reasoning(kinds: list[str]) -> None:
-    """Refuse reasoning that nothing of the model's follows."""
+    """Refuse reasoning without an output item of the model after it."""
     for kind, following in zip(kinds, [*kinds[1:], "nothing"], strict=True):
         lonely = kind == "reasoning" and following in {"nothing", "function_call_output"}
-        refuse_if(lonely, "a reasoning item must be followed by what it led to")
+        refuse_if(lonely, "a reasoning item must be followed by the output item that it led to")

@@ -1,4 +1,4 @@
-"""What the checks share."""
+"""Helpers that all request checks share."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class Strict(Struct, forbid_unknown_fields=True):
-    """An object of a request; fields that it does not name are refused."""
+    """The base class of a request's objects; unknown fields are refused."""
 
 
 def converted(body: object, kind: type[T]) -> T:
-    """Return a body as `kind`.
+    """Convert a body to `kind`.
 
     Raises:
-        ValueError: It is not of this shape.
+        ValueError: The body has other fields or types.
     """
     try:
         return msgspec.convert(body, kind)
@@ -28,20 +28,20 @@ def converted(body: object, kind: type[T]) -> T:
 
 
 def refuse_if(wrong: bool, sentence: str) -> None:
-    """Refuse the request where something is wrong.
+    """Refuse the request if `wrong` is true.
 
     Raises:
-        ValueError: It is.
+        ValueError: `wrong` is true; the message is `sentence`.
     """
     if wrong:
         raise ValueError(sentence)
 
 
-def check_answered(calls: Iterable[str], results: Iterable[str]) -> None:
-    """Refuse calls without results, and results without calls.
+def check_results(calls: Iterable[str], results: Iterable[str]) -> None:
+    """Refuse calls without results and results without calls.
 
     Raises:
-        ValueError: There is one.
+        ValueError: The ids of the calls and of the results differ.
     """
     missing, unknown = set(calls) - set(results), set(results) - set(calls)
     refuse_if(bool(missing), f"the calls {sorted(missing)} have no results right after them")
