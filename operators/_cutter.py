@@ -13,30 +13,30 @@ T = TypeVar("T")
 
 
 class Cutter:
-    """Cuts the items of one stream into pieces, which keep all fields but for their text.
+    """Cuts the items of one stream into pieces that keep all fields except the text.
 
-    Of chunks, `index` and `content` are those of the stream that comes out.
+    The `index` and `content` of chunks are those of the resulting stream.
     """
 
-    __slots__ = ("_index", "_inserted")
+    __slots__ = ("_extra_chunks", "_index")
 
     def __init__(self) -> None:
         self._index = -1
-        self._inserted = 0
+        self._extra_chunks = 0
 
     def cut(self, item: T, texts: list[str]) -> list[T]:
-        """Return an item that `is_text` in pieces; `texts` joined are its text."""
+        """Return the pieces of an item that `is_text`; joined, `texts` are its text."""
         if isinstance(item, StreamChunk):
             return cast("list[T]", self._cut_chunk(item, texts))
         return [with_text(item, text) for text in texts]
 
     def keep(self, item: T) -> T:
-        """Return an item that stays whole, in its place after the pieces."""
+        """Return an item that stays whole, renumbered to follow the pieces before it."""
         return cast("T", self._keep_chunk(item)) if isinstance(item, StreamChunk) else item
 
     def _cut_chunk(self, chunk: StreamChunk, texts: list[str]) -> list[StreamChunk]:
-        first = self._place(chunk)
-        self._inserted += len(texts) - 1
+        first = self._new_index(chunk)
+        self._extra_chunks += len(texts) - 1
         whole, rest = _Whole(chunk), len(chunk.delta)
         pieces = []
         for index, text in enumerate(texts, first):
@@ -50,22 +50,22 @@ class Cutter:
         return pieces
 
     def _keep_chunk(self, chunk: StreamChunk) -> StreamChunk:
-        index = self._place(chunk)
+        index = self._new_index(chunk)
         if index == chunk.index:
             return chunk
         copy = replace(chunk, index=index)
         set_content(copy, (_Whole(chunk), 0))
         return copy
 
-    def _place(self, chunk: StreamChunk) -> int:
-        if chunk.index <= self._index:  # another stream, or the same again
-            self._inserted = 0
+    def _new_index(self, chunk: StreamChunk) -> int:
+        if chunk.index <= self._index:  # another stream, or the same one started again
+            self._extra_chunks = 0
         self._index = chunk.index
-        return chunk.index + self._inserted
+        return chunk.index + self._extra_chunks
 
 
 class _Whole:
-    """The text of a chunk that was cut, as its pieces see it."""
+    """The text of a chunk that was cut; each piece takes its `content` from it."""
 
     __slots__ = ("_chunk",)
 
@@ -73,6 +73,6 @@ class _Whole:
         self._chunk = chunk
 
     def upto(self, rest: int) -> str:
-        """Return the text but for its last characters."""
+        """Return the text without its last `rest` characters."""
         text = self._chunk.content
         return text[: len(text) - rest]

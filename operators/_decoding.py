@@ -1,4 +1,4 @@
-"""What the decoding operators share: an incremental decoder between source and observer."""
+"""Build operators from incremental decoders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Decoder(Protocol[T]):
-    """An incremental decoder; see `rxagents.parsing`."""
+    """An incremental decoder, such as those of `rxagents.parsing`."""
 
     @property
     def error(self) -> ProviderError | None: ...
@@ -26,7 +26,7 @@ class Decoder(Protocol[T]):
 def decoding(
     name: str, make: Callable[[], Decoder[T]], *, flush: bool
 ) -> Callable[[Observable[bytes]], Observable[T]]:
-    """Return the operator `name` over the decoders that `make` makes, one a subscription."""
+    """Return the operator `name`; `make` returns a new decoder for each subscription."""
 
     def operator(source: Observable[bytes]) -> Observable[T]:
         def subscribe(
@@ -47,7 +47,8 @@ def decoding(
                 else:
                     observer.on_error(
                         ConfigurationError(
-                            f"{name} decodes bytes, not {type(data).__name__}: encode the source."
+                            f"{name} decodes bytes, but the source emitted "
+                            f"{type(data).__name__}. Emit bytes, for example with str.encode()."
                         )
                     )
 

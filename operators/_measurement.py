@@ -1,4 +1,4 @@
-"""What was measured of a stream."""
+"""The result of `measure`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from rxagents.core.usage import Usage
 
 
 class Measurement(Struct, frozen=True):
-    """When a stream's items came; all times in seconds from the subscription.
+    """When the items of a stream came; all times are seconds since the subscription.
+
+    Items with content are counted: text, reasoning, fragments of tool calls. Of an agent's events
+    these are `Token` and `Reasoning`.
 
     Attributes:
-        first: When the first item with content came: the time to the first token; `None` if none
-            did.
-        last: When the last one did.
-        end: When the stream ended or was left.
-        items: How many items with content came: text, reasoning, fragments of tool calls. Of an
-            agent's events these are `Token` and `Reasoning`.
+        first: When the first item with content came (the time to the first token); `None` if none
+            came.
+        last: When the last item with content came.
+        end: When the stream ended or was disposed.
+        items: How many items with content came.
         longest_gap: The longest time between two of them.
-        usage: The provider's token counts, `None` if it told none.
-        finish_reason: Why the answer ended, as in `StreamChunk`.
+        usage: The provider's token counts; `None` if it sent none.
+        finish_reason: Why the model stopped, as in `StreamChunk`.
     """
 
     first: float | None = None
@@ -39,11 +41,11 @@ class Measurement(Struct, frozen=True):
 
     @property
     def items_per_second(self) -> float | None:
-        """Items by the time to the last of them; `None` if there is no such time."""
+        """Items by the time of the last one; `None` if that time is 0."""
         return self.items / self.last if self.last > 0 else None
 
     @property
     def tokens_per_second(self) -> float | None:
-        """The provider's count of output tokens by the time to the last; `None` if not known."""
+        """The provider's output tokens by the time of the last item; `None` if not known."""
         tokens = None if self.usage is None else self.usage.output_tokens
         return None if tokens is None or self.last <= 0 else tokens / self.last

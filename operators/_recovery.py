@@ -1,4 +1,4 @@
-"""What the operators share that start a stream again."""
+"""Pass on a stream that may be started again after a failure."""
 
 from __future__ import annotations
 
@@ -10,28 +10,45 @@ from reactivex import abc
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.events import ErrorEvent
 
+# Theory of operation
+#
+# Goal: after a failure another stream continues, and the subscriber sees no item twice.
+#
+# `RestartableObserver` stands between the source and the subscriber. Before any content there is
+# nothing to take back, so a restart is silent. After it, a restart needs `on_reset`, whose item
+# states that everything before it is void. `_delivered` is True from the first content until that
+# item.
+#
+# A failing agent emits an `ErrorEvent` and then `on_error`. The event is held until it is known
+# whether the stream recovers: `restart` drops it, `fail` and `complete` emit it, and so does the
+# next item, since the event was then not the last one.
+#
+# What the subscriber raises passes through `on_next` into the source, which may be one that catches
+# it and calls `on_error` (sources of reactivex that emit inside `subscribe` do). That is no failure
+# of the source: `_observer_raised` forbids every restart after it.
+#
+# The path of a token is one comparison: `_delivered` and not an `ErrorEvent` and nothing held.
+
 T = TypeVar("T")
 
 
 def is_content(item: object) -> bool:
-    """Tell whether `item` is some of an answer: once seen, starting again would repeat it."""
+    """Return whether `item` is content: once it was delivered, a restart would repeat it."""
     if type(item) is StreamChunk:
         return item.has_content
     return type(item) is not ErrorEvent
 
 
-class Recoverable(Generic[T]):
-    """Hands a stream on that may yet be started again.
-
-    An `ErrorEvent` waits for its `on_error`: if the stream recovers, nobody sees it. What the
-    observer raises is no failure of the stream, and nothing is started again after it.
+class RestartableObserver(Generic[T]):
+    """Passes a stream on to an observer until the stream ends or is started again.
 
     Args:
-        observer: Takes the items.
-        on_reset: Makes the item that takes back what came before; `None` where nothing can.
+        observer: The subscriber.
+        on_reset: Makes, from an error, the item that makes all items before it void; `None` if
+            there is no such item.
     """
 
-    __slots__ = ("_delivered", "_held", "_is_broken", "_observer", "_on_next", "_on_reset")
+    __slots__ = ("_delivered", "_held", "_observer", "_observer_raised", "_on_next", "_on_reset")
 
     def __init__(
         self, observer: abc.ObserverBase[T], on_reset: Callable[[Exception], T] | None
@@ -40,28 +57,28 @@ class Recoverable(Generic[T]):
         self._on_next = observer.on_next
         self._on_reset = on_reset
         self._delivered = False
-        self._is_broken = False
+        self._observer_raised = False
         self._held: list[T] = []
 
     @property
     def may_restart(self) -> bool:
-        """Whether starting again would repeat nothing, or can be told."""
-        may_tell = not self._delivered or self._on_reset is not None
-        return may_tell and not self._is_broken
+        """Whether a restart is allowed: nothing delivered yet, or a reset can be sent."""
+        can_restart = not self._delivered or self._on_reset is not None
+        return can_restart and not self._observer_raised
 
     def on_next(self, item: T) -> None:
-        """Hand an item on."""
+        """Emit an item, or hold it if it is an `ErrorEvent`."""
         try:
             if self._delivered and type(item) is not ErrorEvent and not self._held:
                 self._on_next(item)
             else:
-                self._look_at(item)
+                self._emit_or_hold(item)
         except Exception:
-            self._is_broken = True
+            self._observer_raised = True
             raise
 
     def restart(self, error: Exception) -> bool:
-        """Take back what came before `error`; where making the reset fails, so does the stream."""
+        """Emit the reset, if one is needed; return False if making it failed the stream."""
         self._held.clear()
         if self._delivered and self._on_reset is not None:
             try:
@@ -74,16 +91,16 @@ class Recoverable(Generic[T]):
         return True
 
     def fail(self, error: Exception) -> None:
-        """End the stream with `error`."""
+        """Emit `error` after the event that is held, if there is one."""
         self._release()
         self._observer.on_error(error)
 
     def complete(self) -> None:
-        """End the stream."""
+        """Complete."""
         self._release()
         self._observer.on_completed()
 
-    def _look_at(self, item: T) -> None:
+    def _emit_or_hold(self, item: T) -> None:
         self._release()
         if type(item) is ErrorEvent:
             self._held.append(item)

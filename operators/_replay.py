@@ -1,4 +1,4 @@
-"""What `replay_bounded` keeps, and how far each of its subscribers has read."""
+"""Keep the last items of a stream, and let each subscriber read them at its own pace."""
 
 from __future__ import annotations
 
@@ -12,14 +12,32 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from rxagents.core.errors import BackpressureError
 from rxagents.runtime.timed_scope import TimedScope
 
+# Theory of operation
+#
+# Goal: a late or slow subscriber gets the items that are still kept, in order and once each, and
+# holds up nobody.
+#
+# One `ReplayBuffer` stands before `share_bounded` and keeps each item before it is delivered. One
+# `ReplayReader` per subscriber stands after it. An item that reaches a reader only signals that
+# there is more to read: the reader always reads from the buffer, at its own `_next_id`. So old and
+# live items cannot overlap or leave a gap, and there is no queue per subscriber.
+#
+# A reader is paused while it waits for its first turn or for its gate, and while it delivers an
+# item: the loop in `_read` finds an item that comes meanwhile. Only `_read` delivers, so delivery
+# never nests. The end is noted, and delivered after the items before it.
+#
+# Ids go on over the runs of one Observable; `start_id` is the first id of the present run. A run
+# that was cancelled is forgotten, one that ended is not: see `filled_from`. A reader that joined
+# before a new run began must not fall behind because of items of the old one: `start_id` moves it.
+
 T = TypeVar("T")
 
 
 class Replayed(Struct, Generic[T], frozen=True):
-    """An item with its number, as `replay_bounded` emits it.
+    """An item of `replay_bounded` with its id.
 
     Attributes:
-        id: Counted from 1, and never used again: an event id as server-sent events have it.
+        id: Counted from 1, and never used twice: it can serve as the id of a server-sent event.
         item: The source's item.
     """
 
@@ -27,30 +45,32 @@ class Replayed(Struct, Generic[T], frozen=True):
     item: T
 
 
-class Past(Generic[T]):
-    """The last items, by their numbers.
+class ReplayBuffer(Generic[T]):
+    """The last items of the run, by their ids.
 
     Attributes:
-        start_id: The number of the first item of the run.
-        next_id: The number of the next item.
+        capacity: How many items are kept.
+        start_id: The id of the first item of the run.
+        next_id: The id that the next item gets.
     """
 
     def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
         self.next_id = 1
         self.start_id = 1
         self._items: deque[Replayed[T]] = deque(maxlen=capacity)
 
     @property
     def first_id(self) -> int:
-        """The number of the oldest item that is kept."""
+        """The id of the oldest item that is kept."""
         return self.next_id - len(self._items)
 
-    def get(self, number: int) -> Replayed[T]:
+    def get(self, item_id: int) -> Replayed[T]:
         """Return an item that is kept."""
-        return self._items[number - self.first_id]
+        return self._items[item_id - self.first_id]
 
-    def recorded(self, source: Observable[T]) -> Observable[Replayed[T]]:
-        """Return the source's items, numbered and kept; what was cancelled is forgotten."""
+    def filled_from(self, source: Observable[T]) -> Observable[Replayed[T]]:
+        """Return an Observable that keeps the source's items, and forgets a cancelled run."""
 
         def subscribe(
             observer: abc.ObserverBase[Replayed[T]], scheduler: abc.SchedulerBase | None = None
@@ -91,32 +111,33 @@ class Past(Generic[T]):
         self.start_id = self.next_id
 
 
-class Reader(Generic[T]):
-    """One subscriber, and how far it has read."""
+class ReplayReader(Generic[T]):
+    """Reads the buffer for one subscriber."""
 
     def __init__(
-        self, observer: abc.ObserverBase[Replayed[T]], scope: TimedScope, past: Past[T]
+        self, observer: abc.ObserverBase[Replayed[T]], scope: TimedScope, buffer: ReplayBuffer[T]
     ) -> None:
         self._observer = observer
         self._scope = scope
-        self._past = past
-        self._is_paused = past.first_id < past.next_id
-        self._next_id = 0 if self._is_paused else past.next_id
+        self._buffer = buffer
+        self._is_paused = buffer.first_id < buffer.next_id
+        # 0 where there are old items: which of them is the oldest is known only at the first turn.
+        self._next_id = 0 if self._is_paused else buffer.next_id
         self._ended = False
         self._error: Exception | None = None
 
     def start(self) -> None:
-        """Begin with the past, if there is any, though not within the subscription."""
+        """Read the kept items, if there are any, on the next loop turn."""
         if self._is_paused:
             self._scope.timer(self._read).start(0)
 
     def on_next(self, _: Replayed[T]) -> None:
-        """Read what has just been kept."""
+        """Read the item that was just kept."""
         if not self._is_paused:
             self._read()
 
     def end(self, error: Exception | None = None) -> None:
-        """Note the source's end, which comes after the items that wait."""
+        """Note the source's end, and deliver it after the items that wait."""
         self._ended, self._error = True, error
         if not self._is_paused:
             self._read()
@@ -126,17 +147,17 @@ class Reader(Generic[T]):
         self._scope.run(self._read)
 
     def _read(self) -> None:
-        past = self._past
-        self._next_id = max(self._next_id or past.first_id, past.start_id)
-        self._is_paused = True  # what comes while an item is handed on waits for its turn
-        while self._next_id < past.next_id:
-            if self._next_id < past.first_id:
-                self._observer.on_error(BackpressureError(_TOO_FAR_BEHIND))
+        buffer = self._buffer
+        self._next_id = max(self._next_id or buffer.first_id, buffer.start_id)
+        self._is_paused = True
+        while self._next_id < buffer.next_id:
+            if self._next_id < buffer.first_id:
+                self._observer.on_error(_too_far_behind(buffer.capacity))
                 return
             if self._scope.gate.closed:
                 self._scope.gate.when_open(self._on_gate_open)
                 return
-            item = past.get(self._next_id)
+            item = buffer.get(self._next_id)
             self._next_id += 1
             self._observer.on_next(item)
         self._is_paused = False
@@ -146,7 +167,8 @@ class Reader(Generic[T]):
             self._observer.on_completed()
 
 
-_TOO_FAR_BEHIND = (
-    "A subscriber of replay_bounded fell so far behind that items it had not read are no longer "
-    "kept. Read faster, or raise capacity."
-)
+def _too_far_behind(capacity: int) -> BackpressureError:
+    return BackpressureError(
+        f"A subscriber of replay_bounded fell more than capacity ({capacity}) items behind: the "
+        "items that it has to read next are no longer kept. Read faster, or raise capacity."
+    )

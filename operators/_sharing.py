@@ -1,4 +1,4 @@
-"""One subscription to a source, handed out to many subscribers."""
+"""Share one subscription to a source between many subscribers."""
 
 from __future__ import annotations
 
@@ -6,30 +6,78 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeAlias, TypeVar, get_args
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
+from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.bridge import Bridge, Gate, bridge_of
 from rxagents.runtime.loop import run_on_loop, running_loop
 from rxagents.runtime.reporting import report_unhandled
 
+# Theory of operation
+#
+# Goal: one request serves many subscribers. All see the same items in the same order, none can
+# hold up or fail the others, and the source slows down only while all of them have enough.
+#
+# `SharedSource` lives as long as the shared Observable and is in one of three states:
+#   idle     no run, no end: the next subscriber starts a run;
+#   running  `_run` is set: further subscribers join it;
+#   ended    the source completed or failed: a late subscriber gets only that end, on the next loop
+#            turn, since nothing is emitted inside `subscribe`.
+# A run moves it to ended (`_deliver_end`), or back to idle: when the last subscriber leaves
+# (`_remove`), unless `when_abandoned="continue"`, and when code above it raises (`_fail`).
+#
+# One thread: the run's state changes only on its loop's thread. `leave` clears `active` at once,
+# on any thread, so that nothing is delivered after dispose; `_remove` follows on the loop.
+#
+# Order: items go through `_arrived`, which one loop (`_deliver`) empties. Delivering a re-entrant
+# item at once, as a Subject does, would show it to the later subscribers before the item that
+# caused it. `_subscribers` is replaced and never changed: one that joins while an item is
+# delivered gets the next item first; one that leaves meanwhile is skipped by `active`.
+#
+# Demand: the run has a gate and a bridge of its own. reactivex's `share` passes on the scheduler of
+# the first subscriber, and with it that subscriber's gate; tried here, a first reader that stopped
+# stopped all others for ever. The run's gate closes when the gates of all subscribers are closed.
+#
+# End: the run is closed before its end is delivered, so that a subscriber that subscribes again
+# inside `on_completed` finds the ended state, not this run. The source's tasks are then cancelled
+# but not over. When the last subscriber leaves, its bridge becomes the successor of the run's
+# bridge, so that its `aclose` still waits for those tasks.
+
 T = TypeVar("T")
 
+WhenAbandoned: TypeAlias = Literal["cancel", "continue"]
+"""What happens to the source when the last subscriber leaves."""
 
-class Sharing(Generic[T]):
-    """The source, the run that is under way, and how it ended.
+
+def checked_when_abandoned(value: WhenAbandoned) -> WhenAbandoned:
+    """Return `value` if it is `"cancel"` or `"continue"`.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if value not in get_args(WhenAbandoned):
+        raise ConfigurationError(f'when_abandoned must be "cancel" or "continue", not {value!r}.')
+    return value
+
+
+class SharedSource(Generic[T]):
+    """The source, its present run, and how it ended.
 
     Args:
-        source: What is shared.
-        cancel: Whether the source is cancelled when the last subscriber leaves.
+        source: The Observable to share.
+        when_abandoned: What happens to the source when the last subscriber leaves.
+
+    Attributes:
+        cancel_when_abandoned: Whether the run ends then.
     """
 
-    def __init__(self, source: Observable[T], *, cancel: bool) -> None:
+    def __init__(self, source: Observable[T], when_abandoned: WhenAbandoned) -> None:
+        self.cancel_when_abandoned = when_abandoned == "cancel"
         self._source = source
-        self._cancel = cancel
         self._run: SharedSubscription[T] | None = None
         self._ended = False
         self._error: Exception | None = None
@@ -37,7 +85,7 @@ class Sharing(Generic[T]):
     def subscribe(
         self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        """Join the run, start one, or tell how it ended."""
+        """Join the run, start one, or deliver the end."""
         loop = running_loop()
         subscriber = Subscriber(observer, loop, bridge_of(scheduler))
         if self._ended:
@@ -52,16 +100,10 @@ class Sharing(Generic[T]):
             run.join(subscriber)
         return Disposable(lambda: run.leave(subscriber))
 
-    def end(self, error: Exception | None) -> None:
-        """Remember the source's end."""
+    def set_end(self, error: Exception | None) -> None:
+        """Keep how the source ended, for later subscribers."""
         self._ended, self._error = True, error
         self._run = None
-
-    def abandon(self, run: SharedSubscription[T]) -> bool:
-        """Tell whether a run that nobody listens to is over; the next one is a new one then."""
-        if self._cancel:
-            self.forget(run)
-        return self._cancel
 
     def forget(self, run: SharedSubscription[T]) -> None:
         """Let the next subscriber start a new run."""
@@ -70,12 +112,12 @@ class Sharing(Generic[T]):
 
 
 class Subscriber(Generic[T]):
-    """One subscriber; its code runs in the context in which it subscribed.
+    """One subscriber. Its callbacks run in the context variables of its own `subscribe`.
 
     Attributes:
-        active: Whether it still listens.
-        gate: Closed while it has enough; one that cannot say so never has.
-        bridge: That of the asynchronous code that awaits it, if there is any.
+        active: Whether it still gets items.
+        gate: Closed while it has enough; never closed where no asynchronous code awaits it.
+        bridge: The bridge of the asynchronous code that awaits it, if there is any.
     """
 
     def __init__(
@@ -95,7 +137,7 @@ class Subscriber(Generic[T]):
         self.active = False
 
     def next(self, item: T) -> bool:
-        """Deliver an item; tell whether it was taken without an exception."""
+        """Deliver an item; return whether the subscriber took it without an exception."""
         try:
             self._call(self._on_next, item)
         except Exception as error:
@@ -121,39 +163,36 @@ class Subscriber(Generic[T]):
         """Report what the subscriber raised to the code that awaits it, or else to the loop."""
         report_unhandled(error, self._loop, self.bridge)
 
-    def when_wanted(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once when its gate opens, however often this is asked for."""
+    def when_gate_opens(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once when the gate opens, however often this was called before."""
         if self._watching:
             return
         self._watching = True
 
-        def opened() -> None:
+        def on_open() -> None:
             self._watching = False
             callback()
 
-        self.gate.when_open(opened)
+        self.gate.when_open(on_open)
 
 
 class SharedSubscription(Generic[T]):
-    """One subscription to the source, with a gate and tasks of its own.
+    """A run: one subscription to the source, with a gate and a bridge of its own."""
 
-    Items that come while one is being delivered wait, so that all subscribers see one order.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, sharing: Sharing[T]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, shared: SharedSource[T]) -> None:
         self.loop = loop
-        self._sharing = sharing
+        self._shared = shared
         self._bridge = Bridge(loop, self._fail)
         self._subscription = SingleAssignmentDisposable()
         self._subscribers: tuple[Subscriber[T], ...] = ()
         self._arrived: deque[T] = deque()
         self._delivering = False
         self._closed = False
-        self._over = False
+        self._has_ended = False
         self._error: Exception | None = None
 
     def start(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> None:
-        """Subscribe to the source; other schedulers than asyncio's, such as virtual time, stay."""
+        """Subscribe to the source; keep a scheduler that is not asyncio's, such as virtual time."""
         if scheduler is None or isinstance(scheduler, AsyncIOScheduler):
             scheduler = self._bridge.scheduler
         with self._bridge.entered():
@@ -164,10 +203,10 @@ class SharedSubscription(Generic[T]):
     def join(self, subscriber: Subscriber[T]) -> None:
         """Deliver to `subscriber` too, from the next item on."""
         self._subscribers += (subscriber,)
-        self._adjust()
+        self._adjust_gate()
 
     def leave(self, subscriber: Subscriber[T]) -> None:
-        """Deliver nothing more to `subscriber`. Any thread may call it, at any time and often."""
+        """Deliver nothing more to `subscriber`. Any thread may call it, more than once."""
         subscriber.stop()
         run_on_loop(self.loop, self._remove, subscriber)
 
@@ -175,24 +214,25 @@ class SharedSubscription(Generic[T]):
         if subscriber not in self._subscribers:
             return
         self._subscribers = tuple(one for one in self._subscribers if one is not subscriber)
-        if not self._subscribers and self._sharing.abandon(self):
-            self._close(subscriber.bridge)
+        if self._subscribers or not self._shared.cancel_when_abandoned:
+            self._adjust_gate()
         else:
-            self._adjust()
+            self._shared.forget(self)
+            self._close(successor=subscriber.bridge)
 
-    def _close(self, heir: Bridge | None = None) -> None:
+    def _close(self, successor: Bridge | None = None) -> None:
         self._closed = True
         self._arrived.clear()
         self._subscription.dispose()
-        self._bridge.close(heir)
+        self._bridge.close(successor)
 
-    def _adjust(self) -> None:
-        """Close the gate while all subscribers have enough."""
+    def _adjust_gate(self) -> None:
+        """Close the gate if all subscribers have enough, else open it."""
         gate = self._bridge.gate
         if self._subscribers and all(one.gate.closed for one in self._subscribers):
             gate.close()
             for subscriber in self._subscribers:
-                subscriber.when_wanted(self._adjust)
+                subscriber.when_gate_opens(self._adjust_gate)
         elif gate.closed:
             gate.open()
 
@@ -201,7 +241,7 @@ class SharedSubscription(Generic[T]):
         self._deliver()
 
     def _on_end(self, error: Exception | None = None) -> None:
-        self._over, self._error = True, error
+        self._has_ended, self._error = True, error
         self._deliver()
 
     def _deliver(self) -> None:
@@ -210,38 +250,39 @@ class SharedSubscription(Generic[T]):
         self._delivering = True
         try:
             while self._arrived:
-                self._hand_out(self._arrived.popleft())
+                self._deliver_item(self._arrived.popleft())
         finally:
             self._delivering = False
-        if self._over and not self._closed:
-            self._tell_end()
+        if self._has_ended and not self._closed:
+            self._deliver_end()
 
-    def _hand_out(self, item: T) -> None:
-        wanted = False
+    def _deliver_item(self, item: T) -> None:
+        has_demand = False
         for subscriber in self._subscribers:
             if not subscriber.active:
                 continue
             if not subscriber.next(item):
                 self._remove(subscriber)
             elif not subscriber.gate.closed:
-                wanted = True
-        if not wanted:
-            self._adjust()
+                has_demand = True
+        if not has_demand:
+            self._adjust_gate()
 
-    def _tell_end(self) -> None:
+    def _deliver_end(self) -> None:
         subscribers, self._subscribers = self._subscribers, ()
-        self._sharing.end(self._error)
+        self._shared.set_end(self._error)
         self._close()
         for subscriber in subscribers:
             subscriber.end(self._error)
 
     def _fail(self, error: Exception) -> None:
-        """End without a terminal: code between the source and here raised.
+        """End the run without a terminal, since code between the source and here raised.
 
-        It is reported once to each who awaits, or else to the loop.
+        The exception is raised once in each code that awaits a subscriber, or else reported to the
+        loop.
         """
         subscribers, self._subscribers = self._subscribers, ()
-        self._sharing.forget(self)
+        self._shared.forget(self)
         self._close()
         awaiting = {one.bridge for one in subscribers if one.bridge and not one.bridge.closed}
         for subscriber in subscribers:

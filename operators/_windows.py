@@ -1,4 +1,4 @@
-"""The windows of `guard_window`: what is checked together, and what may go then."""
+"""The windows of text that `guard_window` checks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 class Window(Struct, Generic[T], frozen=True):
-    """What is checked together, and what may go if all is well."""
+    """Text to check, and the items to release if it passes."""
 
     text: str
     items: list[T]
 
 
-class Waiting(Generic[T]):
-    """The items that wait, and how much text they have."""
+class PendingItems(Generic[T]):
+    """The items that wait, and the length of their text."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -30,7 +30,7 @@ class Waiting(Generic[T]):
         self._unchecked = 0
 
     def add(self, item: T) -> Window[T] | None:
-        """Take in an item; return what is to be checked now, if anything."""
+        """Add an item; return the window to check now, if there is one."""
         text = _checked_text(item)
         self._items.append((item, text))
         self._length += len(text)
@@ -40,11 +40,11 @@ class Waiting(Generic[T]):
         return None if self._length else self._window(0)
 
     def rest(self) -> Window[T]:
-        """Return all that waits."""
+        """Return a window of all waiting items."""
         return self._window(0)
 
     def _window(self, held_back: int) -> Window[T]:
-        """Return a window that lets go of as many items as leave `held_back` characters."""
+        """Return a window that releases items until only `held_back` characters wait."""
         checked = "".join(text for _, text in self._items)
         self._unchecked = 0
         released: list[T] = []
@@ -56,7 +56,7 @@ class Waiting(Generic[T]):
 
 
 def _checked_text(item: object) -> str:
-    """Return all the text in `item`; what is a whole text stands apart from its neighbours."""
+    """Return all the text in `item`; a complete text is set apart from its neighbours."""
     if type(item) is StreamChunk:
         return item.reasoning + item.delta + item.refusal
     if isinstance(item, (Token, Reasoning)):

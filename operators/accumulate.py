@@ -1,4 +1,4 @@
-"""The answer so far, after every chunk."""
+"""Emit the response so far after every chunk."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from reactivex import operators as rx_ops
 from rxagents.core.checks import checked_choice
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.response import Response, ResponseBuilder
-from rxagents.operators._chunks import not_a_chunk
+from rxagents.operators._items import not_a_chunk
 
 
 def accumulate(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[Response]]:
-    """Scan the chunks into the `Response` that they make so far.
+    """Emit the `Response` so far after every chunk.
 
-    A response costs the same at the first chunk and at the millionth: its text is joined when
-    it is read, and it stays as it was when later chunks come.
+    Every response costs the same, however long the stream: its text is joined only when it is
+    read, and later chunks do not change it.
 
     .. marble::
-        --(Hel)-------(lo)-----------|
+        --(Hel)--(lo)-----|
         [ accumulate() ]
-        --(Hel)-------(Hello)--------|
+        --(Hel)--(Hello)--|
 
     Emits when: the source emits.
     Backpressures when: downstream does.
     Completes when: the source completes.
 
     Args:
-        choice: Which of the answers, where several were asked for.
+        choice: Index of the choice to read, where the request asked for several.
 
     Returns:
         An operator from chunks to responses.
 
     Raises:
-        ConfigurationError: At once, if `choice` is not a number of 0 or more; in the stream, if
-            the source emits anything but chunks. The source's errors pass.
+        ConfigurationError: On the call, if `choice` is not a whole number of 0 or more; in the
+            stream, if the source emits anything but chunks. The source's errors pass.
 
     Example:
         >>> import reactivex as rx

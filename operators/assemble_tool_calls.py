@@ -1,4 +1,4 @@
-"""Tool calls, each as soon as it is whole."""
+"""Assemble tool calls from their fragments."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from rxagents.core.checks import checked_choice
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_calls import ToolCallAssembler
-from rxagents.operators._chunks import not_a_chunk
+from rxagents.operators._items import not_a_chunk
 
 
 def assemble_tool_calls(
     choice: int = 0,
 ) -> Callable[[Observable[StreamChunk]], Observable[ToolCall]]:
-    """Emit each tool call when it is sealed; a call that was cut off is never emitted.
+    """Emit each tool call when it is sealed; never emit a call that was cut off.
 
-    A chunk that is a reset drops the calls that are not sealed yet.
+    A call is sealed when it is certain that no further fragment of it comes. A chunk that is a
+    reset drops the calls that are not sealed yet.
 
     .. marble::
         --(add)--({"a":)--(1})--(sealed)--|
         [ assemble_tool_calls() ]
-        ------------------------add-------|
+        ------------------------(add)-----|
 
     Emits when: a chunk seals a call.
     Backpressures when: downstream does.
     Completes when: the source completes.
 
     Args:
-        choice: Which of the answers, where several were asked for.
+        choice: Index of the choice to read, where the request asked for several.
 
     Returns:
         An operator from chunks to tool calls.
 
     Raises:
-        ConfigurationError: At once, if `choice` is not a number of 0 or more; in the stream, if
-            the source emits anything but chunks. The source's errors pass. Whether the arguments
-            are JSON is told by `ToolCall.parse`.
+        ConfigurationError: On the call, if `choice` is not a whole number of 0 or more; in the
+            stream, if the source emits anything but chunks. The source's errors pass. Arguments
+            that are not JSON are no error here: `ToolCall.parse` raises then.
 
     Example:
         >>> import reactivex as rx

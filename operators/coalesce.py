@@ -1,4 +1,4 @@
-"""Small pieces of text, joined into larger ones."""
+"""Join small pieces of text into larger ones."""
 
 from __future__ import annotations
 
@@ -20,30 +20,31 @@ def coalesce(
 ) -> Callable[[Observable[T]], Observable[T]]:
     """Join neighbouring pieces of text, for a screen or a socket that wants fewer of them.
 
-    Joined are texts (`str`), `Token` events of one section, `Reasoning` events, and chunks that
-    carry nothing but text or nothing but reasoning. Everything else goes through at once, after
-    the text before it. No text is lost, repeated or moved. But for the text, a joined item's
-    fields are those of its last piece.
+    It joins texts (`str`), `Token` events of one section, `Reasoning` events, and chunks that
+    carry only text or only reasoning. Every other item passes at once, after the text before it.
+    No text is lost, repeated or reordered. A joined item has the fields of its last piece, except
+    for the text.
 
     .. marble::
         --a-b-c------d---|
         [ coalesce(6) ]
-        --------abc--------(d|)
+        --------abc------(d|)
+        time: 1 s per character
 
-    Emits when: `delay` seconds have passed since the first piece that waits, when `size`
-        characters wait, when something comes that cannot be joined, and at the end.
+    Emits when: the oldest waiting piece has waited `delay` seconds, `size` characters wait, an
+        item comes that cannot be joined, or the source ends.
     Backpressures when: downstream does.
     Completes when: the source completes.
 
     Args:
-        delay: The longest a piece waits, in seconds.
-        size: How many characters are handed on at once at the latest; `None` for no limit.
+        delay: The longest time that a piece waits, in seconds.
+        size: Emit as soon as this many characters wait; `None` for no limit. Pieces are not cut.
 
     Returns:
-        An operator that joins items, and keeps their type.
+        An operator that joins items and keeps their type.
 
     Raises:
-        ConfigurationError: At once, if an argument is of the wrong type or size. The source's
+        ConfigurationError: On the call, if an argument has the wrong type or value. The source's
             errors pass, after the text before them.
 
     Example:
@@ -69,7 +70,7 @@ def coalesce(
 
 
 class _Window(Generic[T]):
-    """The text that waits; one timer a window, and not one a piece."""
+    """The pieces that wait. It restarts one timer rather than make one for each piece."""
 
     __slots__ = ("_delay", "_due", "_newest", "_observer", "_pieces", "_scope", "_size", "_timer",
                  "_waiting")  # fmt: skip
@@ -85,7 +86,7 @@ class _Window(Generic[T]):
         self._pieces: list[str] = []
         self._waiting = 0
         self._due = 0.0
-        self._timer = scope.timer(self._look)
+        self._timer = scope.timer(self._on_timer)
 
     def on_next(self, item: T) -> None:
         text = only_text_of(item)
@@ -93,15 +94,15 @@ class _Window(Generic[T]):
             self._flush()
             self._observer.on_next(item)
             return
-        earlier: tuple[T, ...] = ()
+        joined_before: tuple[T, ...] = ()
         if self._pieces and not are_alike(self._newest, item):
-            earlier = self._take()
+            joined_before = self._take()
         if not self._pieces:
             self._open()
         self._newest = item
         self._pieces.append(text)
         self._waiting += len(text)
-        for joined in earlier:  # now, with the item in its place, for sources that are re-entrant
+        for joined in joined_before:  # last, since the source may re-enter
             self._observer.on_next(joined)
         if self._waiting >= self._size:
             self._flush()
@@ -119,8 +120,8 @@ class _Window(Generic[T]):
         if not self._timer.is_pending:
             self._timer.start(self._delay)
 
-    def _look(self) -> None:
-        """Flush what has waited long enough; the timer may be an earlier window's."""
+    def _on_timer(self) -> None:
+        """Flush if the oldest piece is due; the timer may have been set for an earlier window."""
         early = self._due - self._scope.now()
         if self._pieces and early > 0:
             self._timer.start(early)
@@ -132,7 +133,7 @@ class _Window(Generic[T]):
             self._observer.on_next(joined)
 
     def _take(self) -> tuple[T, ...]:
-        """Take out what waits, as one item or none."""
+        """Remove the waiting pieces; return them joined, as one item or none."""
         pieces, self._pieces = self._pieces, []
         self._waiting = 0
         if not pieces:

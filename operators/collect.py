@@ -1,4 +1,4 @@
-"""A whole stream as one answer."""
+"""Collect a whole stream into one response."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from reactivex import Observable, abc
 from rxagents.core.checks import checked_choice
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.response import Response, ResponseBuilder
-from rxagents.operators._chunks import not_a_chunk
+from rxagents.operators._items import not_a_chunk
 
 
 def collect(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[Response]]:
-    """Fold the chunks into one `Response`, emitted at the end.
+    """Emit the whole stream as one `Response`, at the end.
 
     .. marble::
         --(Hel)--(lo)--(stop)--|
         [ collect() ]
         -----------------------(Hello|)
 
-    Emits when: the source completes; a source without chunks makes an empty response.
-    Backpressures when: never; nothing but the text is kept.
+    Emits when: the source completes; a source without chunks gives an empty response.
+    Backpressures when: never; only the text is kept.
     Completes when: the source completes.
 
     Args:
-        choice: Which of the answers, where several were asked for.
+        choice: Index of the choice to read, where the request asked for several.
 
     Returns:
         An operator from chunks to one response.
 
     Raises:
-        ConfigurationError: At once, if `choice` is not a number of 0 or more; in the stream, if
-            the source emits anything but chunks. The source's errors pass; no response is
-            emitted then.
+        ConfigurationError: On the call, if `choice` is not a whole number of 0 or more; in the
+            stream, if the source emits anything but chunks. The source's errors pass, and no
+            response is emitted then.
 
     Example:
         >>> import reactivex as rx

@@ -1,4 +1,4 @@
-"""JSON values from bytes, one a line."""
+"""Decode newline-delimited JSON from bytes."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ def decode_ndjson(
     max_line_bytes: int = DEFAULT_LIMITS.event_bytes,
     max_json_depth: int = DEFAULT_LIMITS.json_depth,
 ) -> Callable[[Observable[bytes]], Observable[Any]]:
-    r"""Decode newline-delimited JSON, however the bytes are cut.
+    r"""Decode newline-delimited JSON, wherever the network cut the bytes.
 
-    Lines end in LF or CRLF, blank ones are skipped, and a last line without its end counts.
+    Lines end in LF or CRLF, blank lines are skipped, and the last line may lack its line end.
 
     .. marble::
-        --({"a":)--( 1}\n2)--|
+        --({"a":)--( 1}\n2)------|
         [ decode_ndjson() ]
-        -----------{"a": 1}--(2|)
+        -----------({"a": 1})----(2|)
 
     Emits when: bytes complete a line; synchronously, once for each line in them.
     Backpressures when: downstream does.
     Completes when: the source completes, after its last line.
 
     Args:
-        max_line_bytes: The longest line, in bytes.
+        max_line_bytes: The longest line that is accepted, in bytes.
         max_json_depth: How deeply the objects and arrays of one line may be nested.
 
     Returns:
         An operator from bytes to the JSON values of the lines.
 
     Raises:
-        ConfigurationError: At once, if a limit is not 1 or more.
+        ConfigurationError: On the call, if a limit is not a whole number of 1 or more.
         StreamDecodeError: In the stream, if a line is not JSON.
-        LimitExceededError: In the stream, if a line is longer or nested more deeply than that.
+        LimitExceededError: In the stream, if a line is longer or nested more deeply than its limit.
         ConfigurationError: In the stream, if the source emits anything but bytes.
 
     Example:

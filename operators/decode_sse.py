@@ -1,4 +1,4 @@
-"""Server-sent events from bytes."""
+"""Decode server-sent events from bytes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rxagents.parsing.sse import ServerSentEvent, SSEDecoder
 def decode_sse(
     max_event_bytes: int = DEFAULT_LIMITS.event_bytes,
 ) -> Callable[[Observable[bytes]], Observable[ServerSentEvent]]:
-    r"""Decode an event stream after the WHATWG standard, however the bytes are cut.
+    r"""Decode server-sent events, wherever the network cut the bytes.
 
-    As the standard has it, invalid UTF-8 is replaced and an event at the end without its blank
-    line is dropped.
+    Follows the WHATWG standard: invalid UTF-8 is replaced, and an event at the end without its
+    blank line is dropped.
 
     .. marble::
         --(data: a\n)--(\ndata: b)--(\n\n)--|
@@ -30,14 +30,14 @@ def decode_sse(
     Completes when: the source completes.
 
     Args:
-        max_event_bytes: The longest event, in bytes.
+        max_event_bytes: The longest event that is accepted, in bytes.
 
     Returns:
         An operator from bytes to events with `event`, `data` and `id` (the last event id).
 
     Raises:
-        ConfigurationError: At once, if `max_event_bytes` is not 1 or more.
-        LimitExceededError: In the stream, if an event is longer than that.
+        ConfigurationError: On the call, if `max_event_bytes` is not a whole number of 1 or more.
+        LimitExceededError: In the stream, if an event is longer than `max_event_bytes`.
         ConfigurationError: In the stream, if the source emits anything but bytes.
 
     Example:

@@ -1,4 +1,4 @@
-"""A stream that failed, replaced by another."""
+"""Continue with another stream after a failure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reactivex.disposable import CompositeDisposable
 
 from rxagents.core.checks import checked_function
 from rxagents.core.errors import ConfigurationError, StreamCancelledError
-from rxagents.operators._recovery import Recoverable
+from rxagents.operators._recovery import RestartableObserver
 
 T = TypeVar("T")
 
@@ -21,34 +21,36 @@ def fallback_to(
     on_reset: Callable[[Exception], T] | None = None,
     fallback_if: Callable[[Exception], bool] | None = None,
 ) -> Callable[[Observable[T]], Observable[T]]:
-    """Go on with another stream, such as that of another model, when the source fails.
+    """Continue with another stream, such as that of another model, when the source fails.
 
-    Before some of an answer has come this is silent. After it, it happens only with `on_reset`,
-    as with `retry_with_backoff`. The `ErrorEvent` of an agent's run that is replaced is not seen.
+    If the source fails before any content, the subscriber sees only the other stream. After
+    content, the other stream starts only if `on_reset` is given, as with `retry_with_backoff`.
+    The `ErrorEvent` of an agent's run that is replaced is not emitted.
 
     .. marble::
         -----#
         [ fallback_to(--a--b--|) ]
         -------a--b--|
 
-    Emits when: the source emits, and after its failure, the other.
+    Emits when: the source emits and, after its failure, the other stream does.
     Backpressures when: downstream does.
-    Completes when: the source completes, or after its failure, the other.
+    Completes when: the source completes or, after its failure, the other stream does.
 
     Args:
-        other: Subscribed to when the source has failed.
-        on_reset: Makes the item that goes before it, of the source's error: `StreamChunk.reset`
-            or `Reset.of`; `None` to fail once some of an answer has come.
-        fallback_if: Whether to go on after an error; by default after every one. After a task was
-            cancelled from outside, as at the end of its loop, nothing is started in any case.
+        other: The stream to subscribe to when the source has failed.
+        on_reset: Makes, from the source's error, the item that precedes the other stream's:
+            `StreamChunk.reset` or `Reset.of`. `None` to fail once content has come.
+        fallback_if: Returns whether to continue after an error; by default after every error.
+            Never called for `StreamCancelledError`: after a task was cancelled from outside, as
+            at the end of its loop, nothing is started.
 
     Returns:
         An operator that leaves the items as they are.
 
     Raises:
-        ConfigurationError: At once, if an argument is of the wrong type.
-        Exception: In the stream, the other's error; the source's, where nothing takes its place;
-            and what `on_reset` or `fallback_if` raises.
+        ConfigurationError: On the call, if an argument has the wrong type.
+        Exception: In the stream, the other stream's error; the source's error, if the other is
+            not started; and whatever `on_reset` or `fallback_if` raises.
 
     Example:
         >>> import reactivex as rx
@@ -73,7 +75,7 @@ def fallback_to(
         def subscribe(
             observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            stream = Recoverable(observer, on_reset)
+            stream = RestartableObserver(observer, on_reset)
             subscriptions = CompositeDisposable()
 
             def on_error(error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""Text that is checked before anybody sees it."""
+"""Check text before the subscriber sees it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reactivex import operators as rx_ops
 
 from rxagents.core.checks import checked_count, checked_function
 from rxagents.core.errors import ConfigurationError, OutputError
-from rxagents.operators._windows import Waiting, Window
+from rxagents.operators._windows import PendingItems, Window
 from rxagents.operators.map_async import map_async
 
 T = TypeVar("T")
@@ -20,39 +20,39 @@ T = TypeVar("T")
 def guard_window(
     check: Callable[[str], bool] | Callable[[str], Awaitable[bool]], size: int
 ) -> Callable[[Observable[T]], Observable[T]]:
-    """Hold text back until it was checked together with what follows; then release it, or fail.
+    """Hold text back until `check` has seen it together with what follows; then release it or fail.
 
-    Whatever `check` looks for, if it is no longer than `size` characters, is seen whole before
-    any of it is released: the last `size` characters always wait. Text is what a `str` is, what a
-    chunk brings of text, reasoning and refusal, and the content of `Token`, `Reasoning`, `Thought`,
-    `Answer` and `Complete`, all in the order in which it comes: of several choices, guard each by
-    itself. Items without text keep their place between the texts.
+    The last `size` characters always wait, so `check` sees anything of up to `size` characters
+    whole before any of it is released. The text of an item is a `str` itself, a chunk's text,
+    reasoning and refusal, and the content of `Token`, `Reasoning`, `Thought`, `Answer` and
+    `Complete`. All text is checked as one, in the order of arrival: where a request asked for
+    several choices, guard each choice by itself. Items without text keep their place.
 
     .. marble::
-        --a--b--c--d---|
+        --a--b--c--d---------|
         [ guard_window(is_harmless, size=2) ]
-        -----------(ab)(cd|)
+        -----------(a)(b)----(c)(d|)
 
-    Emits when: twice `size` characters wait, `size` of them new, and were checked: all but the
-        last `size`.
+    Emits when: twice `size` characters wait, `size` of them not yet checked, and `check` returns
+        True: all but the last `size` characters.
     Backpressures when: downstream does, and while an asynchronous check runs.
-    Completes when: the source has completed and the rest was checked.
+    Completes when: the source has completed and the rest has passed the check.
 
     Args:
-        check: Called with the text that waits, some of which it has seen before; tells whether
-            it may be released. It may be a coroutine function.
-        size: How many characters are held back.
+        check: Called with the text that waits, some of which it may have seen before; returns
+            whether the text may be released. It may be a coroutine function.
+        size: How many characters to hold back.
 
     Returns:
-        An operator that leaves the items as they are, be they `str`, chunks or events.
+        An operator that leaves the items (`str`, chunks or events) as they are.
 
     Raises:
-        ConfigurationError: At once, if an argument is of the wrong type or size; in the stream,
-            if `check` returns neither True nor False.
-        OutputError: In the stream, if `check` says no; nothing of what it saw for the first
+        ConfigurationError: On the call, if an argument has the wrong type or value; in the
+            stream, if `check` returns neither True nor False.
+        OutputError: In the stream, if `check` returns False; nothing that it saw for the first
             time is released.
-        Exception: In the stream, what `check` raises. The source's errors pass, after the text
-            that waits was checked.
+        Exception: In the stream, whatever `check` raises. The source's errors pass, after the
+            waiting text was checked.
 
     Example:
         >>> import reactivex as rx
@@ -73,19 +73,19 @@ def _windows(size: int) -> Callable[[Observable[T]], Observable[Window[T]]]:
         def subscribe(
             observer: abc.ObserverBase[Window[T]], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            waiting = Waiting[T](size)
+            pending = PendingItems[T](size)
 
             def on_next(item: T) -> None:
-                window = waiting.add(item)
+                window = pending.add(item)
                 if window is not None:
                     observer.on_next(window)
 
             def on_error(error: Exception) -> None:
-                observer.on_next(waiting.rest())
+                observer.on_next(pending.rest())
                 observer.on_error(error)
 
             def on_completed() -> None:
-                observer.on_next(waiting.rest())
+                observer.on_next(pending.rest())
                 observer.on_completed()
 
             return source.subscribe(on_next, on_error, on_completed, scheduler=scheduler)
@@ -109,7 +109,7 @@ def _checked(
 
 def _is_async(function: Callable[[str], object]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004  # an object's own, which may be async
+        getattr(function, "__call__", None)  # noqa: B004  # an instance whose class has an async __call__
     )
 
 
@@ -117,12 +117,12 @@ def _passed(window: Window[T], verdict: object) -> Window[T]:
     if not isinstance(verdict, bool):
         raise ConfigurationError(
             f"The check of guard_window must return True or False, not {type(verdict).__name__}; "
-            "one that is asynchronous must be a coroutine function."
+            "an asynchronous check must be a coroutine function."
         )
     if not verdict:
         raise OutputError(
-            "The check of guard_window refused the model's output. What was released before had "
-            "passed it; the rest was held back."
+            "The check of guard_window refused the model's output. The text that waited is "
+            "dropped; text that was released before had passed the check."
         )
     return window
 

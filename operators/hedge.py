@@ -1,4 +1,4 @@
-"""Two streams for one answer: the first that has something to say is heard."""
+"""Race two streams and keep the first that has content."""
 
 from __future__ import annotations
 
@@ -16,33 +16,35 @@ T = TypeVar("T")
 
 
 def hedge(other: Observable[T], *, after: float) -> Callable[[Observable[T]], Observable[T]]:
-    """Ask a second stream too when the first is slow to begin; the faster one wins.
+    """Start a second stream when the first is slow to begin; the faster one wins.
 
-    A stream wins with its first real content: text, reasoning, a tool call, a finish. What came
-    before it, such as an event that only names the model, waits until then. The loser is
-    disposed, which closes its request. A stream that fails before it wins leaves the field to
-    the other, which is asked at once if it has not been; but nobody is asked after a task was
-    cancelled from outside, as at the end of its loop.
+    A stream wins with its first content: text, reasoning, a tool call, a finish reason. Items
+    before it, such as a chunk that only names the model, wait until then. The loser is disposed,
+    which closes its request. If a stream fails before it wins, the race goes on with the other,
+    which starts at once if it has not yet. After a task was cancelled from outside, as at the end
+    of its loop, nothing is started.
 
     .. marble::
         --------------1--2--|
         [ hedge(--a--b--|, after=4) ]
         ------a--b--|
+        time: 1 s per character
 
     Emits when: the winner emits.
     Backpressures when: downstream does.
     Completes when: the winner completes.
 
     Args:
-        other: The second stream; the same stream again serves, since each subscription is a
-            request of its own.
-        after: Seconds to wait for the first before the second is asked; 0 asks both at once.
+        other: The second stream. It may be the same as the first: each subscription is a request
+            of its own.
+        after: Seconds to wait for the first stream before the second starts; 0 starts both at
+            once.
 
     Returns:
         An operator that leaves the winner's items as they are.
 
     Raises:
-        ConfigurationError: At once, if an argument is of the wrong type or size.
+        ConfigurationError: On the call, if an argument has the wrong type or value.
         Exception: In the stream, the winner's error; the first stream's, if both fail before
             one wins.
 
@@ -68,7 +70,7 @@ def hedge(other: Observable[T], *, after: float) -> Callable[[Observable[T]], Ob
 
 
 class _Race(Generic[T]):
-    """Who runs, and who has won."""
+    """The race of one subscription: the streams that run, and whether one has won."""
 
     def __init__(
         self, observer: abc.ObserverBase[T], scope: TimedScope, other: Observable[T]
@@ -83,13 +85,13 @@ class _Race(Generic[T]):
         self.is_won = False
 
     def start(self, source: Observable[T], after: float) -> None:
-        """Let `source` run, and `after` seconds later the other, if nobody has won by then."""
+        """Start `source`, and the other after `after` seconds unless a stream has won by then."""
         self._enter(self._first, source)
         if self._other is not None:
             self._timer.start(after)
 
     def win(self, winner: _Runner[T]) -> None:
-        """Dispose all but the winner, and hand on what it held back."""
+        """Dispose all streams but the winner, and emit the items that it held back."""
         self.is_won = True
         self._other = None
         self._timer.stop()
@@ -101,7 +103,7 @@ class _Race(Generic[T]):
         winner.release()
 
     def drop(self, runner: _Runner[T], error: Exception) -> None:
-        """Leave the field to the other; if both have failed, so has the stream."""
+        """Go on with the other stream after `runner` failed; if both have failed, fail."""
         self._runners.remove(runner)
         if runner is self._first or self._failure is None:
             self._failure = error
@@ -125,11 +127,11 @@ class _Race(Generic[T]):
             source, runner.on_next, runner.on_error, runner.on_completed
         )
         if runner not in self._runners:
-            runner.subscription.dispose()  # the other won while this one subscribed
+            runner.subscription.dispose()  # the other stream won inside this `subscribe`
 
 
 class _Runner(Generic[T]):
-    """One of the streams."""
+    """One of the two streams; holds its items back until it has won."""
 
     def __init__(self, race: _Race[T]) -> None:
         self.subscription: abc.DisposableBase | None = None
@@ -142,7 +144,7 @@ class _Runner(Generic[T]):
         if self._has_won:
             self._on_next(item)
         elif self._race.is_won:
-            return  # it lost while it subscribed
+            return  # the other stream won inside this one's `subscribe`
         elif is_content(item):
             self._win()
             self._on_next(item)
@@ -162,7 +164,7 @@ class _Runner(Generic[T]):
             self._race.observer.on_completed()
 
     def release(self) -> None:
-        """Hand on what was held back."""
+        """Emit the items that were held back."""
         held, self._held = self._held, []
         for item in held:
             self._on_next(item)

@@ -1,4 +1,4 @@
-"""An asynchronous stage in a pipe."""
+"""Await a coroutine function for each item."""
 
 from __future__ import annotations
 
@@ -27,33 +27,37 @@ def map_async(
     capacity: int = 64,
     overflow: Overflow = Overflow.BLOCK,
 ) -> Callable[[Observable[T]], Observable[R]]:
-    """Await a coroutine function of every item, and emit what it returns, in the items' order.
+    """Await a coroutine function for each item and emit its results, in the items' order.
 
-    While it is busy the source is slowed, down to the socket, or what else `overflow` says.
+    While the function is busy the source is slowed down to the socket, unless `overflow` says
+    otherwise.
 
     .. marble::
-        --1--2--3------------|
-        [ map_async(seconds_of_work) ]
-        -----a-----b-----c---|
+        --1--2--3--|
+        [ map_async(work) ]
+        -------a----b----(c|)
+        time: 1 s per character
+        legend: work = a call that takes 5 s
 
-    Emits when: the function's result is there, and those of all items before.
+    Emits when: the results of the item and of all items before it are there.
     Backpressures when: `capacity` items wait for the function, or downstream does.
     Completes when: the source has completed and every result was emitted.
 
     Args:
         function: The coroutine function.
         concurrency: How many of its calls may run at a time.
-        capacity: How many items may wait for it.
-        overflow: What happens to the source, or its items, when there are more.
+        capacity: How many items may wait for a call.
+        overflow: What happens when more items come than may wait.
 
     Returns:
         An operator from items to results, on the running loop.
 
     Raises:
-        ConfigurationError: At once, if an argument is of the wrong type or size; in the stream,
-            if `function` returns nothing to await, or no event loop is running.
-        BackpressureError: In the stream, if `overflow` is `Overflow.ERROR` and sets in.
-        Exception: In the stream, what the function raises. The source's errors pass, after the
+        ConfigurationError: On the call, if an argument has the wrong type or value; in the stream,
+            if `function` returns something that cannot be awaited, or no event loop is running.
+        BackpressureError: In the stream, if `overflow` is `Overflow.ERROR` and more than
+            `capacity` items wait.
+        Exception: In the stream, whatever `function` raises. The source's errors pass, after the
             results of the items before them.
 
     Example:
@@ -87,7 +91,7 @@ def map_async(
 async def _results(
     items: AsyncIterator[T], function: Callable[[T], Coroutine[Any, Any, R]], concurrency: int
 ) -> AsyncGenerator[R, None]:
-    """Yield the results in order; at most `concurrency` calls run, and none is left behind."""
+    """Yield the results in order; run at most `concurrency` calls, and leave none behind."""
     calls: asyncio.Queue[asyncio.Task[R] | None] = asyncio.Queue()
     slots = asyncio.Semaphore(concurrency)
     tasks: set[asyncio.Task[Any]] = set()
@@ -106,7 +110,7 @@ async def _results(
     tasks.add(reader)
     try:
         while (call := await calls.get()) is not None:
-            await asyncio.wait({call})  # and not the call, which may withstand its cancellation
+            await asyncio.wait({call})  # not `await call`: the call may suppress its cancellation
             yield call.result()
             tasks.discard(call)
             slots.release()
@@ -121,7 +125,7 @@ async def _call(function: Callable[[T], Coroutine[Any, Any, R]], item: T) -> R:
     work = function(item)
     if not inspect.isawaitable(work):
         raise ConfigurationError(
-            f"map_async awaits what its function returns, which was {type(work).__name__}: give it "
-            "a coroutine function, or use reactivex's map."
+            f"The function of map_async returned {type(work).__name__}, which cannot be awaited: "
+            "give it a coroutine function, or use reactivex's map."
         )
     return await work

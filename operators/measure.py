@@ -1,4 +1,4 @@
-"""When the items of a stream come."""
+"""Measure when the items of a stream come."""
 
 from __future__ import annotations
 
@@ -27,24 +27,26 @@ def measure(report: Callable[[Measurement], object]) -> Callable[[Observable[T]]
         -----1--2--3--|
 
     Emits when: the source emits.
-    Backpressures when: downstream does; the gaps that this makes are measured as any others.
+    Backpressures when: downstream does; the gaps that this causes are measured like all others.
     Completes when: the source completes.
 
     Args:
-        report: Called once a subscription with its `Measurement`: when the stream has ended,
-            failed or was disposed. What it raises is reported as with `tap_safely`.
+        report: Called once per subscription with its `Measurement`: when the stream has completed,
+            failed or was disposed. What it raises goes to the loop's exception handler, as with
+            `tap_safely`.
 
     Returns:
         An operator that leaves the items as they are.
 
     Raises:
-        ConfigurationError: At once, if `report` is not a function. The source's errors pass.
+        ConfigurationError: On the call, if `report` is not a function. The source's errors pass.
 
     Example:
         >>> import reactivex as rx, rxagents
         >>> from rxagents import operators as ops
-        >>> measured = rx.of("a", "b").pipe(ops.measure(lambda told: print(told.items, "items")))
-        >>> rxagents.run(measured, print)
+        >>> def report(measurement):
+        ...     print(measurement.items, "items")
+        >>> rxagents.run(rx.of("a", "b").pipe(ops.measure(report)), print)
         a
         b
         2 items
@@ -78,7 +80,7 @@ def measure(report: Callable[[Measurement], object]) -> Callable[[Observable[T]]
 
 
 class _Meter:
-    """Notes what comes, at a cost that is the same for each item."""
+    """Notes when items come; each item costs the same."""
 
     def __init__(self, now: Callable[[], float], report: Callable[[Measurement], object]) -> None:
         self._now = now
@@ -88,14 +90,14 @@ class _Meter:
         self._last = self._start
         self._items = 0
         self._longest_gap = 0.0
-        self._told: StreamChunk | Complete | None = None
+        self._usage_item: StreamChunk | Complete | None = None
         self._finish_reason = ""
 
     def add(self, item: object) -> None:
-        """Take in an item, at the moment it comes."""
+        """Note an item at the moment it comes."""
         if isinstance(item, (StreamChunk, Complete)):
             if item.usage is not None:
-                self._told = item
+                self._usage_item = item
             self._finish_reason = item.finish_reason or self._finish_reason
         if not _brings_text(item):
             return
@@ -108,14 +110,14 @@ class _Meter:
         self._items += 1
 
     def end(self) -> None:
-        """Report, once."""
+        """Report the measurement, once."""
         report, self._report = self._report, None
         if report is None:
             return
         try:
             report(self._measurement())
         except Exception as error:
-            report_harmless(error, "The report of measure raised")
+            report_harmless(error, "The report function of measure raised")
 
     def _measurement(self) -> Measurement:
         start = self._start
@@ -125,7 +127,7 @@ class _Meter:
             self._now() - start,
             self._items,
             self._longest_gap,
-            None if self._told is None else self._told.usage,
+            None if self._usage_item is None else self._usage_item.usage,
             self._finish_reason,
         )
 
@@ -134,7 +136,7 @@ _WITHOUT_TEXT = tuple(kind for kind in get_args(StreamEvent) if kind not in (Tok
 
 
 def _brings_text(item: object) -> bool:
-    """Tell whether `item` is new text or a fragment of a call; what repeats or ends it is not."""
+    """Return whether `item` is new text or a fragment of a tool call, not a repeat or an end."""
     if isinstance(item, StreamChunk):
         return bool(item.delta or item.reasoning or item.refusal or item.tool_calls)
     return not isinstance(item, _WITHOUT_TEXT)

@@ -1,4 +1,4 @@
-"""The items of some types."""
+"""Keep the items of some types."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def of_type(*types: type) -> Callable[[Observable[Any]], Observable[Any]]: ...
 def of_type(*types: type) -> Callable[[Observable[Any]], Observable[Any]]:
     """Keep the items that are instances of one of the types.
 
-    A type checker knows what comes out: `of_type(Token)` makes an `Observable[Token]`.
+    Type checkers know the result: `of_type(Token)` gives an `Observable[Token]`.
 
     .. marble::
         --Token--Thought--Token--Answer--|
@@ -48,8 +48,8 @@ def of_type(*types: type) -> Callable[[Observable[Any]], Observable[Any]]:
         An operator from items of any types to those of these types.
 
     Raises:
-        ConfigurationError: At once, if no types are given, or something that `isinstance` does
-            not take. The source's errors pass.
+        ConfigurationError: On the call, if no type is given, or one that `isinstance` does not
+            accept. The source's errors pass.
 
     Example:
         >>> import reactivex as rx
@@ -60,19 +60,19 @@ def of_type(*types: type) -> Callable[[Observable[Any]], Observable[Any]]:
         <...>
     """
     if not types:
-        raise ConfigurationError("of_type needs at least one type to keep.")
+        raise ConfigurationError("of_type needs at least one type, such as of_type(Token).")
     for kind in types:
         _check_type(kind)
 
-    def is_one(item: object) -> bool:
+    def is_kept(item: object) -> bool:
         return isinstance(item, types)
 
-    return rx_ops.filter(is_one)
+    return rx_ops.filter(is_kept)
 
 
 def _check_type(kind: object) -> None:
     try:
-        isinstance(None, kind)  # type: ignore[arg-type]  # this is what is found out
+        isinstance(None, kind)  # type: ignore[arg-type]  # the call finds out whether it is a type
     except TypeError as error:
         raise ConfigurationError(
             f"of_type takes classes such as Token or ToolCall, not {kind!r} ({error})."

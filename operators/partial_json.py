@@ -1,4 +1,4 @@
-"""A JSON answer while it comes."""
+"""Read a JSON answer while it is being written."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ from collections.abc import Callable
 
 from reactivex import Observable
 
-from rxagents.operators._partial import snapshots
+from rxagents.operators._snapshots import snapshots
 from rxagents.parsing.json_snapshots import PartialJson
 
 
 def partial_json() -> Callable[[Observable[str]], Observable[PartialJson]]:
     """Emit the JSON value so far, whenever it may have changed.
 
-    A snapshot's `value` is decoded when it is read, and `complete` tells the last one. Half a
-    text counts, without a half escape at its end; half a number, literal or key does not.
+    A snapshot's `value` is decoded when it is read; the last snapshot has `complete=True`. An
+    unfinished string counts, without an unfinished escape at its end; an unfinished number,
+    literal or key does not.
 
-    The answer is the first object or array in the text. What stands around it is skipped: words
-    before the first `{` or `[`, the fence of a code block, all that follows the end. A number or
-    text alone is no answer: nothing would tell it from the words around it.
+    The answer is the first object or array in the text. The text around it is skipped: words
+    before the first `{` or `[`, the fence of a code block, everything after the end. A bare
+    number or string is not accepted, since nothing separates it from the words around it.
 
     .. marble::
         --({"a":)--([1, 2)--------(, 3]})------------|
         [ partial_json() ]
         --({})-----({"a": [1]})---({"a": [1, 2, 3]})-|
 
-    Emits when: the value may have changed, once a piece at most, and when it is complete.
+    Emits when: the value may have changed, at most once a piece, and when it is complete.
     Backpressures when: downstream does.
     Completes when: the source completes, if the value is complete.
 
@@ -47,9 +48,8 @@ def partial_json() -> Callable[[Observable[str]], Observable[PartialJson]]:
         >>> import reactivex as rx
         >>> from rxagents import operators as ops
         >>> pieces = rx.of('Here: {"name": "Ad', 'a", "born": 18', "15}")
-        >>> pieces.pipe(ops.partial_json()).subscribe(
-        ...     lambda answer: print(answer.value, answer.complete)
-        ... )
+        >>> answers = pieces.pipe(ops.partial_json())
+        >>> answers.subscribe(lambda answer: print(answer.value, answer.complete))
         {'name': 'Ad'} False
         {'name': 'Ada'} False
         {'name': 'Ada', 'born': 1815} True

@@ -1,4 +1,4 @@
-"""A structured answer while it comes."""
+"""Read an answer as an object while it is being written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reactivex import Observable, compose
 from reactivex import operators as rx_ops
 
 from rxagents.core.errors import ConfigurationError
-from rxagents.operators._partial import snapshots
+from rxagents.operators._snapshots import snapshots
 from rxagents.parsing.json_snapshots import PartialJson, PartialObject
 
 T = TypeVar("T")
@@ -23,22 +23,22 @@ def partial_object(type: Any) -> Callable[[Observable[str]], Observable[PartialO
 def partial_object(type: Any) -> Callable[[Observable[str]], Observable[PartialObject[Any]]]:
     """Emit the answer so far as an object of a type, whenever it may have changed.
 
-    A snapshot's `value` is made when it is read: `None` until all that the type requires has
-    come. Give fields defaults to see the others earlier. What is unfinished and does not fit
-    yet, such as half an item of a list, is left out. The last snapshot is `complete`, and its
-    value is the whole answer. As to the text around the answer, see `partial_json`.
+    A snapshot's `value` is made when it is read. It is `None` until everything that the type
+    requires has come; give fields defaults to see a value earlier. Unfinished parts that do not
+    fit yet, such as half an item of a list, are left out. The last snapshot has `complete=True`
+    and the whole answer. Text around the answer is skipped as in `partial_json`.
 
     .. marble::
-        --({"a": 1,)--------( "b": "x)---(y"})-----|
+        --({"a": 1,)--------( "b": "x)-------(y"})------------|
         [ partial_object(Pair) ]
-        --(None)------------(Pair 1 x)---(Pair 1 xy)-|
+        --(None)------------(Pair(1, "x"))---(Pair(1, "xy"))--|
 
-    Emits when: the value may have changed, once a piece at most, and when it is complete.
+    Emits when: the value may have changed, at most once a piece, and when it is complete.
     Backpressures when: downstream does.
     Completes when: the source completes, if the value is complete.
 
     Args:
-        type: What msgspec can decode: a Struct, dataclass, TypedDict, `list[Item]`,
+        type: A type that msgspec can decode: a Struct, dataclass, TypedDict, `list[Item]`,
             `dict[str, int]` …
 
     Returns:
@@ -50,7 +50,7 @@ def partial_object(type: Any) -> Callable[[Observable[str]], Observable[PartialO
             says where.
         LimitExceededError: In the stream, if the value is nested more than
             `Limits.json_depth` levels deep.
-        ConfigurationError: At once, if no object or array can be made an object of the type; in
+        ConfigurationError: On the call, if no JSON object or array can become the type; in
             the stream, if the source emits anything but text. The source's errors pass.
 
     Example:
@@ -80,12 +80,15 @@ _SCALARS = {"string", "integer", "number", "boolean", "null"}
 
 def _decoder(type: Any) -> msgspec.json.Decoder[Any]:
     try:
-        schema = msgspec.json.schema(type)  # refuses what a decoder would refuse only later
+        schema = msgspec.json.schema(
+            type
+        )  # refuses types that a decoder refuses only when it decodes
         decoder = msgspec.json.Decoder(type)
     except (TypeError, ValueError, NameError, AttributeError, RecursionError) as error:
-        raise ConfigurationError(f"msgspec decodes no JSON into {type!r}: {error}") from error
+        raise ConfigurationError(f"msgspec cannot decode JSON into {type!r}: {error}") from error
     if schema.get("type") in _SCALARS:
         raise ConfigurationError(
-            f"partial_object reads objects and arrays, and {type!r} is neither: wrap it in one."
+            f"partial_object reads JSON objects and arrays, but {type!r} is a scalar: wrap it in a "
+            "Struct or a list."
         )
     return decoder

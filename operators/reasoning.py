@@ -1,4 +1,4 @@
-"""The thinking text of a stream, as it comes."""
+"""Emit a model's thinking text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from reactivex import Observable
 
 from rxagents.core.chunks import StreamChunk
-from rxagents.operators._chunks import pieces_of
+from rxagents.operators._items import pieces_of
 
 
 def reasoning(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[str]]:
@@ -16,23 +16,23 @@ def reasoning(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable
     .. marble::
         --(Hm)--(so)--(Hello)--(usage)--|
         [ reasoning() ]
-        --Hm----so----------------------|
+        --(Hm)--(so)--------------------|
 
     Emits when: a chunk of the choice brings thinking text.
     Backpressures when: downstream does.
     Completes when: the source completes.
 
     Args:
-        choice: Which of the answers, where several were asked for.
+        choice: Index of the choice to read, where the request asked for several.
 
     Returns:
-        An operator from chunks to the `reasoning` of each that is not empty.
+        An operator from chunks to their `reasoning`, where it is not empty.
 
     Raises:
-        ConfigurationError: At once, if `choice` is not a number of 0 or more; in the stream, if
-            the source emits anything but chunks. The source's errors pass.
-        Exception: In the stream, the reason of a reset that comes after text: what was emitted
-            cannot be taken back, as `accumulate` can.
+        ConfigurationError: On the call, if `choice` is not a whole number of 0 or more; in the
+            stream, if the source emits anything but chunks. The source's errors pass.
+        Exception: In the stream, the reason of a reset that comes after text: emitted text cannot
+            be taken back. Use `accumulate` where the stream may start again.
 
     Example:
         >>> import reactivex as rx

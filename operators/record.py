@@ -1,4 +1,4 @@
-"""A stream, written down as it comes."""
+"""Record a stream in a file."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from rxagents.runtime.timed_scope import TimedScope, timed
 T = TypeVar("T")
 
 _BUFFER_BYTES = 65_536
-"""Written at a time, so that not every item costs a call of the system."""
+"""Bytes per write, so that not every item costs a system call."""
 
 
 def record(path: str | PathLike[str]) -> Callable[[Observable[T]], Observable[T]]:
-    """Write the stream to a file: a line of JSON an item, with the time it came.
+    """Write the stream to a file: one line of JSON per item, with the time it came.
 
-    `from_recording` plays it again. Each subscription writes the file anew. What cannot be
-    written ends the recording and is reported as with `tap_safely`; the stream goes on.
+    `rxagents.from_recording` plays the file back. Each subscription overwrites the file. An error
+    while writing ends the recording and goes to the loop's exception handler, as with
+    `tap_safely`; the stream goes on.
 
     .. marble::
         --1--2--3--|
@@ -40,15 +41,15 @@ def record(path: str | PathLike[str]) -> Callable[[Observable[T]], Observable[T]
     Completes when: the source completes.
 
     Args:
-        path: The file; its folder must be there. It holds the items as they are, also what is
+        path: The file, in a folder that exists. It holds the items as they are, with whatever is
             confidential in them.
 
     Returns:
-        An operator that leaves the items as they are; they must be what msgspec can encode, as
-        chunks and events are.
+        An operator that leaves the items as they are. msgspec must be able to encode them, as it
+        can chunks and events.
 
     Raises:
-        ConfigurationError: At once, if `path` is not a path; in the stream, if the file cannot
+        ConfigurationError: On the call, if `path` is not a path; in the stream, if the file cannot
             be opened. The source's errors pass.
 
     Example:
@@ -63,14 +64,14 @@ def record(path: str | PathLike[str]) -> Callable[[Observable[T]], Observable[T]
         2
     """
     if not isinstance(path, (str, PathLike)):
-        raise ConfigurationError(f"record writes to a path, not to a {type(path).__name__}.")
+        raise ConfigurationError(f"path must be a str or a path object, not {type(path).__name__}.")
 
     def record_(source: Observable[T]) -> Observable[T]:
         def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
             try:
                 file = Path(path).open("wb", buffering=_BUFFER_BYTES)  # noqa: SIM115  # closed by the recorder
             except (OSError, ValueError) as error:
-                observer.on_error(ConfigurationError(f"The recording cannot be written: {error}."))
+                observer.on_error(ConfigurationError(f"record cannot open its file: {error}."))
                 return
             recorder = _Recorder[T](file, scope.now)
             write, on_next_ = recorder.item, observer.on_next
@@ -96,7 +97,7 @@ def record(path: str | PathLike[str]) -> Callable[[Observable[T]], Observable[T]
 
 
 class _Recorder(Generic[T]):
-    """The file, until it is closed."""
+    """Writes one recording, and closes its file."""
 
     def __init__(self, file: BinaryIO, now: Callable[[], float]) -> None:
         self._file: BinaryIO | None = file
@@ -109,19 +110,21 @@ class _Recorder(Generic[T]):
         self._write(RecordedLine(self._now() - self._start, item))
 
     def end(self, error: Exception | None = None) -> None:
-        """Write how the stream ended, and close."""
+        """Write how the stream ended, and close the file."""
         info = None if error is None else ErrorInfo.of(error)
         self._write(RecordedLine(self._now() - self._start, completed=info is None, error=info))
         self.close()
 
     def close(self) -> None:
-        """Close the file; a stream that was disposed has no end in it."""
+        """Close the file. The recording of a disposed stream has no end line."""
         file, self._file = self._file, None
         if file is not None:
             try:
                 file.close()
             except Exception as error:
-                report_harmless(error, "A recording is not whole")
+                report_harmless(
+                    error, "record could not close its file: the recording may be incomplete"
+                )
 
     def _write(self, line: RecordedLine[T]) -> None:
         if self._file is None:
@@ -129,7 +132,7 @@ class _Recorder(Generic[T]):
         try:
             self._file.write(self._encode(line) + b"\n")
         except Exception as error:
-            report_harmless(error, "A recording was given up")
+            report_harmless(error, "record could not write an item: the recording ends before it")
             with suppress(Exception):
                 self._file.close()
             self._file = None

@@ -1,4 +1,4 @@
-"""One subscription for many subscribers, and the past for those who come late."""
+"""Share one subscription, and replay the last items to late subscribers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TypeVar
 from reactivex import Observable, abc
 
 from rxagents.core.checks import checked_count
-from rxagents.operators._replay import Past, Reader, Replayed
-from rxagents.operators._when_abandoned import WhenAbandoned, is_cancelled
+from rxagents.operators._replay import ReplayBuffer, Replayed, ReplayReader
+from rxagents.operators._sharing import WhenAbandoned, checked_when_abandoned
 from rxagents.operators.share_bounded import share_bounded
 from rxagents.runtime.timed_scope import TimedScope, timed
 
@@ -21,33 +21,34 @@ def replay_bounded(
 ) -> Callable[[Observable[T]], Observable[Replayed[T]]]:
     """Share one subscription, as `share_bounded` does; late subscribers get the last items first.
 
-    A subscriber that comes back leaves out what it has seen by the ids, and knows by a gap in
-    them that some is gone. Each reads at its own pace from the items that are kept, and holds up
-    nobody; one that falls further behind fails. The past stays after the end.
+    Every item has an id. A subscriber that comes back skips the ids that it has seen, and sees
+    from a gap in them that items are gone. Each subscriber reads the kept items at its own pace
+    and holds up no other; one that falls more than `capacity` items behind fails. The kept items
+    stay after the end.
 
     .. marble::
-        --a-----b-----c-----|
+        --a-----b-------------c---|
         [ replay_bounded(2) ]
-        --1a----2b----3c----|
-        -----------(1a,2b)--3c----|
+        --1:a---2:b-----------3:c-|
+                  (1:a)(2:b)--3:c-|
 
-    Emits when: the source emits, and on subscription for the past.
-    Backpressures when: all subscribers do; one that has room is enough to go on.
+    Emits when: the source emits; on subscription, the kept items.
+    Backpressures when: all subscribers do; the source goes on while one of them has room.
     Completes when: the source has completed and the subscriber has had its items.
 
     Args:
         capacity: How many items are kept.
         when_abandoned: What happens to the source when the last subscriber leaves: `"cancel"`
-            it, and forget the past, or let it `"continue"` to its end.
+            disposes it and forgets the kept items, `"continue"` lets it run to its end.
 
     Returns:
-        An operator from an Observable to one that shares its items, each with its number.
+        An operator from an Observable to one that shares its items, each with its id.
 
     Raises:
-        ConfigurationError: At once, if an argument is of the wrong type or size; in the stream,
+        ConfigurationError: On the call, if an argument has the wrong type or value; in the stream,
             if no event loop is running.
-        BackpressureError: In the stream of a subscriber that more than `capacity` items wait
-            for. The source's errors pass, to all subscribers.
+        BackpressureError: In the stream of a subscriber for which more than `capacity` items
+            wait. The source's errors pass, to all subscribers.
 
     Example:
         >>> import reactivex as rx, rxagents
@@ -63,14 +64,14 @@ def replay_bounded(
         Replayed(id=3, item='c')
     """
     checked_count("capacity", capacity)
-    is_cancelled(when_abandoned)
+    checked_when_abandoned(when_abandoned)
 
     def replay_bounded_(source: Observable[T]) -> Observable[Replayed[T]]:
-        past = Past[T](capacity)
-        live = past.recorded(source).pipe(share_bounded(when_abandoned=when_abandoned))
+        buffer = ReplayBuffer[T](capacity)
+        live = buffer.filled_from(source).pipe(share_bounded(when_abandoned=when_abandoned))
 
         def subscribe(observer: abc.ObserverBase[Replayed[T]], scope: TimedScope) -> None:
-            reader = Reader(observer, scope, past)
+            reader = ReplayReader(observer, scope, buffer)
             scope.subscribe(live, reader.on_next, reader.end, reader.end)
             reader.start()
 

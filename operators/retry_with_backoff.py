@@ -1,4 +1,4 @@
-"""A stream that failed, started again."""
+"""Start a failed stream again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rxagents.core.checks import (
     checked_function,
     checked_seconds,
 )
-from rxagents.operators._recovery import Recoverable
+from rxagents.operators._recovery import RestartableObserver
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
@@ -38,16 +38,19 @@ def retry_with_backoff(
 ) -> Callable[[Observable[T]], Observable[T]]:
     """Subscribe to the source again when it fails, after a wait that doubles each time.
 
-    Before some of an answer has come this is silent. After it, it happens only with `on_reset`,
-    whose item tells the subscriber that what came before is void: `StreamChunk.reset` for chunks
-    and `Reset.of` for events. `accumulate`, `collect`, `assemble_tool_calls`, `stop_at`,
-    `scan_steps` and the agents understand it. The `ErrorEvent` of an agent's run that is started
-    again is not seen.
+    If the source fails before any content, the subscriber sees nothing of the failure. After
+    content, the source starts again only if `on_reset` is given: its item states that everything
+    before it is void. Use `StreamChunk.reset` for chunks and `Reset.of` for events; `accumulate`,
+    `collect`, `assemble_tool_calls`, `stop_at`, `scan_steps` and the agents understand both. The
+    `ErrorEvent` of an agent's run that is started again is not emitted.
 
     .. marble::
         --1--#
-        [ retry_with_backoff(on_reset=Reset.of) ]
+                 --1--2--|
+        [ retry_with_backoff(first_wait=4, jitter=0, on_reset=Reset.of) ]
         --1--R-----1--2--|
+        time: 1 s per character
+        legend: R = Reset
 
     Emits when: the source emits.
     Backpressures when: downstream does.
@@ -55,21 +58,22 @@ def retry_with_backoff(
 
     Args:
         max_retries: How often to start again.
-        on_reset: Makes the item that goes before a new start, of the error; `None` to fail
-            once some of an answer has come.
-        retry_if: Whether to start again after an error. By default after a provider's errors
-            that may pass, after streams that were cut off or fell silent, and after all
-            exceptions that are not the library's own.
-        first_wait: Seconds before the first new start, unless the provider asks for others.
-        longest_wait: Seconds that the doubling does not go beyond.
-        jitter: By which part of itself a wait may be shorter, at random; 0 to 1.
+        on_reset: Makes, from the error, the item that precedes a new start; `None` to fail once
+            content has come.
+        retry_if: Returns whether to start again after an error. By default after a provider's
+            errors that are `retryable`, after streams that were cut off or fell silent, and after
+            all exceptions that are not the library's own.
+        first_wait: Seconds before the first new start, unless the provider asks for a certain
+            wait.
+        longest_wait: The most seconds that the doubling may reach.
+        jitter: The share, 0 to 1, by which a wait is shortened at random at most.
 
     Returns:
         An operator that leaves the items as they are.
 
     Raises:
-        ConfigurationError: At once, if an argument is of the wrong type or size.
-        Exception: In the stream, the source's last error, and what `on_reset` or `retry_if`
+        ConfigurationError: On the call, if an argument has the wrong type or value.
+        Exception: In the stream, the source's last error, and whatever `on_reset` or `retry_if`
             raises.
 
     Example:
@@ -96,7 +100,7 @@ def retry_with_backoff(
 
     def retry_with_backoff_(source: Observable[T]) -> Observable[T]:
         def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
-            stream = Recoverable(observer, on_reset)
+            stream = RestartableObserver(observer, on_reset)
             attempt = 0
 
             def start() -> None:

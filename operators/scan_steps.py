@@ -1,4 +1,4 @@
-"""The steps of a ReAct agent, read from a model's text as it comes."""
+"""Parse the ReAct protocol from a model's text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.events import Answer, Reasoning, Reset, Thought, Token
 from rxagents.core.messages import ToolCall
 from rxagents.core.tools import ToolLike, to_tools
-from rxagents.operators._chunks import not_a_chunk
+from rxagents.operators._items import not_a_chunk
 from rxagents.parsing.react import ReActParser
 
 Step: TypeAlias = Token | Reasoning | Thought | ToolCall | Answer | Reset
@@ -20,33 +20,35 @@ Step: TypeAlias = Token | Reasoning | Thought | ToolCall | Answer | Reset
 def scan_steps(
     tools: Sequence[ToolLike] = (),
 ) -> Callable[[Observable[StreamChunk]], Observable[Step]]:
-    r"""Read thoughts, actions and the answer from text in the ReAct protocol.
+    r"""Parse thoughts, actions and the answer from text in the ReAct protocol.
 
-    Each piece of text is a `Token` of its section at once, `"thought"`, `"action"` or
-    `"answer"`; a `Thought` comes when it is whole, a `ToolCall` when its last bracket has come,
-    an `Answer` at the end. A refusal is no part of the protocol, and is a `Token` of its own
-    section. Whatever follows an observation that the model made up is not read,
-    and the source is disposed there. Linear in the text, however it is cut.
+    Each piece of text is a `Token` of its section (`"thought"`, `"action"` or `"answer"`) at
+    once; a `Thought` comes when it is whole, a `ToolCall` with its last bracket, an `Answer` at
+    the end. A refusal is not part of the protocol: it is a `Token` of the section `"refusal"`.
+    When the model makes up an observation, parsing stops there and the source is disposed. The
+    time is linear in the text, wherever it is cut.
 
     .. marble::
-        --(Thought: Easy.)-----(Answer: It is 3.)--------|
+        --(Thought: Easy.)--(\nAnswer: 3)------------|
         [ scan_steps() ]
-        --(Easy.)--------------(It is 3.)--------(Answer)|
+        --(Token Easy.)-----(Thought)(Token 3)-------(Answer|)
 
     Emits when: text comes, and when it completes a step.
     Backpressures when: downstream does.
-    Completes when: the source completes, or the model makes an observation up.
+    Completes when: the source completes, or the model makes up an observation.
 
     Args:
-        tools: For arguments that the model writes without their names: `add(1, 2)`.
+        tools: Give the parameter names for arguments that the model writes without names:
+            `add(1, 2)`.
 
     Returns:
         An operator from chunks to steps: `Token`, `Thought`, `ToolCall`, `Answer`; `Reasoning`
         for the model's own thinking; `Reset` where the stream started again.
 
     Raises:
-        ConfigurationError: At once, if `tools` holds something else; in the stream, if the source
-            emits anything but chunks. The source's errors pass; half a step is not emitted then.
+        ConfigurationError: On the call, if `tools` holds something else; in the stream, if the
+            source emits anything but chunks. The source's errors pass; an unfinished step is not
+            emitted then.
 
     Example:
         >>> import reactivex as rx

@@ -1,4 +1,4 @@
-"""Text at an even pace, for people who read it as it comes."""
+"""Emit text word by word at an even pace."""
 
 from __future__ import annotations
 
@@ -23,32 +23,34 @@ _WORD = re.compile(r"\s*\S+(?:\s+\Z)?|\s+")
 def smooth(
     interval: float = 0.02, *, longest_lag: float = 1.0
 ) -> Callable[[Observable[T]], Observable[T]]:
-    """Emit text word by word at an even pace, whatever bursts it comes in.
+    """Emit text word by word at an even pace, for people who read it while it comes.
 
-    Cut into words are texts (`str`), `Token` and `Reasoning` events, and chunks that carry
-    nothing but text or nothing but reasoning. Everything else keeps its place between them. When
-    more waits than `longest_lag` seconds can show at that pace, several words go at a time.
+    It cuts texts (`str`), `Token` and `Reasoning` events, and chunks that carry only text or only
+    reasoning into words. Every other item keeps its place between them. When more text waits than
+    `longest_lag` seconds can show at that pace, several words go at a time.
 
     .. marble::
         --(a b c)--------d--|
         [ smooth(3, longest_lag=9) ]
         --a--b--c--------d--|
+        time: 1 s per character
 
-    Emits when: text waits and `interval` seconds have passed since the last.
+    Emits when: text waits and `interval` seconds have passed since the last word.
     Backpressures when: downstream does.
     Completes when: the source has completed and nothing waits any more.
 
     Args:
         interval: Seconds between words.
-        longest_lag: About how many seconds behind the source a word may be.
+        longest_lag: About how many seconds a word may lag behind the source.
 
     Returns:
-        An operator that cuts items, and keeps their type. The `index` and `content` of chunks are
-        those of the stream that comes out.
+        An operator that cuts items and keeps their type. The `index` and `content` of chunks are
+        those of the resulting stream.
 
     Raises:
-        ConfigurationError: At once, if an argument is not a number above 0. The source's errors
-            pass at once, after all the text that waits.
+        ConfigurationError: On the call, if an argument is not a number above 0, or `longest_lag`
+            is less than `interval`. The source's errors pass at once, after all the text that
+            waits.
 
     Example:
         >>> import reactivex as rx, rxagents
@@ -63,14 +65,13 @@ def smooth(
     checked_seconds("longest_lag", longest_lag)
     if interval > longest_lag:
         raise ConfigurationError(
-            f"longest_lag must be interval ({interval} s) or more, not {longest_lag} s: no word "
-            "could wait for its turn."
+            f"longest_lag must be at least interval ({interval} s), not {longest_lag} s."
         )
-    most = max(1, round(longest_lag / interval))
+    most_waiting = max(1, round(longest_lag / interval))
 
     def smooth_(source: Observable[T]) -> Observable[T]:
         def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
-            pacer = _Pacer(observer, scope, interval, most)
+            pacer = _Pacer(observer, scope, interval, most_waiting)
             scope.subscribe(source, pacer.on_next, pacer.on_error, pacer.on_completed)
 
         return timed(subscribe)
@@ -79,15 +80,15 @@ def smooth(
 
 
 class _Pacer(Generic[T]):
-    """What waits to be shown, and when the next of it is."""
+    """The words of one subscription that wait, and the timer of the next one."""
 
     def __init__(
-        self, observer: abc.ObserverBase[T], scope: TimedScope, interval: float, most: int
+        self, observer: abc.ObserverBase[T], scope: TimedScope, interval: float, most_waiting: int
     ) -> None:
         self._observer = observer
         self._gate = scope.gate
         self._interval = interval
-        self._most = most
+        self._most_waiting = most_waiting
         self._words: deque[tuple[T, bool]] = deque()
         self._cutter = Cutter()
         self._timer = scope.timer(self._show)
@@ -115,9 +116,9 @@ class _Pacer(Generic[T]):
         self._complete_when_done()
 
     def _show(self) -> None:
-        """Show the next words and what stands before them; wait only after a word."""
-        self._is_busy = True  # what comes while a word is shown, or nothing is wanted, waits
-        count, shown = -(-len(self._words) // self._most), 0
+        """Emit the next words and the items before them; start the timer only after a word."""
+        self._is_busy = True  # items that come while a word is emitted or the gate is closed wait
+        count, shown = -(-len(self._words) // self._most_waiting), 0
         while self._words and (shown < count or not self._words[0][1]):
             if self._gate.closed:
                 self._gate.when_open(lambda: self._timer.start(0))

@@ -1,4 +1,4 @@
-"""Whole sentences, for speech and display."""
+"""Split text into sentences."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from collections.abc import Callable
 
 from reactivex import Observable, abc
 
-from rxagents.operators._texts import not_a_text
+from rxagents.operators._items import not_a_text
 from rxagents.parsing.sentences import SentenceSplitter
 
 
 def split_sentences() -> Callable[[Observable[str]], Observable[str]]:
-    """Join pieces of text and emit them sentence by sentence; nothing is lost.
+    """Emit text sentence by sentence, for speech and display; no character is lost.
 
-    A sentence ends at `.`, `!`, `?` or `…` with white space after it, at `。` and its like without,
-    each with the quotes and brackets that close there, and at a blank line. It keeps the white
-    space that follows it. A full stop does not end one after a common abbreviation (`Dr.`,
-    `e.g.`, `No. 5`), an initial (`J. Smith`, `U.S.`) or the number of a list's item (`1. First`),
+    A sentence ends at `.`, `!`, `?` or `…` with white space after it, at `。` and similar marks
+    without, each with its closing quotes and brackets, and at a blank line. It keeps the white
+    space that follows it. A full stop does not end a sentence after a common abbreviation (`Dr.`,
+    `e.g.`, `No. 5`), an initial (`J. Smith`, `U.S.`) or the number of a list item (`1. First`),
     even where a sentence does end there.
 
     .. marble::
         --(Hi!)--( How)---( are you?)--( Fine.)----------|
         [ split_sentences() ]
-        ---------(Hi! )----------------(How are you? )---(Fine.)|
+        ---------(Hi! )----------------(How are you? )---(Fine.|)
 
-    Emits when: the next sentence begins; the last one when the source completes or fails.
-    Backpressures when: downstream does; no more than one sentence is kept.
+    Emits when: the next sentence begins; the last sentence when the source completes or fails.
+    Backpressures when: downstream does; at most one sentence is kept.
     Completes when: the source completes.
 
     Args:
         None. Put `text()` before it.
 
     Returns:
-        An operator from pieces of text to sentences that are the text when they are joined.
+        An operator from pieces of text to sentences; joined, they are the same text.
 
     Raises:
         ConfigurationError: In the stream, if the source emits anything but text. The source's

@@ -1,4 +1,4 @@
-"""Stop sequences on the client's side."""
+"""End a stream at a stop sequence."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ def stop_at(
 ) -> Callable[[Observable[StreamChunk]], Observable[StreamChunk]]:
     """End the stream before the first stop sequence, and cancel the source.
 
-    Text that may be the beginning of a stop sequence is held back until it is known, across
-    chunks; all other text passes at once. The sequence that is whole first counts, and of
-    several that end with the same character the longest. The last chunk then has the finish
-    reason `"stop"` and the sequence as `metadata["stop_sequence"]`. Usage that the provider would
-    have told at its end does not come any more.
+    Text that may begin a stop sequence is held back until that is known, also across chunks; all
+    other text passes at once. The sequence that is complete first counts, and of several that end
+    with the same character the longest. The last chunk then has the finish reason `"stop"` and
+    the sequence as `metadata["stop_sequence"]`. Usage that the provider sends only at its end is
+    not received.
 
-    What is held back comes before a chunk that brings anything else of this choice, such as a
-    tool call or a finish reason, before an error and before completion; a chunk that takes back
-    what came before it takes that back too. Chunks of other choices pass. `index` and `content`
-    are those of the stream that comes out.
+    Held text is released before a chunk of this choice that brings anything else, such as a tool
+    call or a finish reason, before an error and before completion; a reset drops it. Chunks of
+    other choices pass. `index` and `content` are those of the resulting stream.
 
     .. marble::
         --(4 E)--(asy)---(. END of it)--------
@@ -34,20 +33,20 @@ def stop_at(
         --(4 )---(Easy)--(. )(stop|)
 
     Emits when: text is known to stand before any stop sequence, and for every other chunk.
-    Backpressures when: downstream does; no more than the beginning of a stop sequence is kept.
+    Backpressures when: downstream does; at most the beginning of a stop sequence is kept.
     Completes when: a stop sequence is found, or the source completes.
 
     Args:
         stops: The stop sequences, one or more.
-        choice: Which of the answers, where several were asked for.
+        choice: Index of the choice to read, where the request asked for several.
 
     Returns:
         An operator from chunks to chunks.
 
     Raises:
-        ConfigurationError: At once, if there is no stop sequence, one is empty or not a text, or
-            `choice` is not a number of 0 or more; in the stream, if the source emits anything but
-            chunks. The source's errors pass.
+        ConfigurationError: On the call, if there is no stop sequence, one is empty or not a text,
+            or `choice` is not a whole number of 0 or more; in the stream, if the source emits
+            anything but chunks. The source's errors pass.
 
     Example:
         >>> import reactivex as rx
@@ -61,10 +60,14 @@ def stop_at(
         <...>
     """
     if not stops:
-        raise ConfigurationError('stop_at needs a stop sequence, such as stop_at("\\n\\n").')
+        raise ConfigurationError(
+            'stop_at needs at least one stop sequence, such as stop_at("\\n\\n").'
+        )
     for stop in stops:
         if not isinstance(stop, str) or not stop:
-            raise ConfigurationError(f"A stop sequence must be a text, and not empty: {stop!r}.")
+            raise ConfigurationError(
+                f"A stop sequence must be a str that is not empty, not {stop!r}."
+            )
     checked_choice(choice)
 
     def stop_at_(source: Observable[StreamChunk]) -> Observable[StreamChunk]:

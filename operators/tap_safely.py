@@ -1,4 +1,4 @@
-"""Side effects that cannot harm the stream."""
+"""Observe a stream without risk to it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def tap_safely(
     on_error: Callable[[Exception], object] | None = None,
     on_completed: Callable[[], object] | None = None,
 ) -> Callable[[Observable[T]], Observable[T]]:
-    """Watch a stream; what the watcher raises is reported, and the stream goes on.
+    """Call functions for the items and the end of a stream; what they raise leaves it unharmed.
 
-    reactivex's `tap` ends the stream with what its callbacks raise. Here the loop's exception
-    handler is told.
+    With reactivex's `tap`, an exception of a callback ends the stream. Here it goes to the loop's
+    exception handler.
 
     .. marble::
         --1--2--3--|
         [ tap_safely(log) ]
         --1--2--3--|
 
-    Emits when: the source emits, after the watcher was called.
+    Emits when: the source emits, after the call of `on_next`.
     Backpressures when: downstream does.
     Completes when: the source completes.
 
@@ -44,7 +44,7 @@ def tap_safely(
         An operator that leaves the items as they are.
 
     Raises:
-        ConfigurationError: At once, if there is no function, or one that is none. The source's
+        ConfigurationError: On the call, if no function is given, or something else. The source's
             errors pass.
 
     Example:
@@ -57,15 +57,17 @@ def tap_safely(
         2
         <...>
     """
-    watchers = {"on_next": on_next, "on_error": on_error, "on_completed": on_completed}
-    given = {name: watcher for name, watcher in watchers.items() if watcher is not None}
+    callbacks = {"on_next": on_next, "on_error": on_error, "on_completed": on_completed}
+    given = {name: callback for name, callback in callbacks.items() if callback is not None}
     if not given:
-        raise ConfigurationError("tap_safely has nothing to call: give it on_next, for example.")
-    for name, watcher in given.items():
-        checked_function(name, watcher)
-        if inspect.iscoroutinefunction(watcher):
+        raise ConfigurationError(
+            "tap_safely needs at least one function: on_next, on_error or on_completed."
+        )
+    for name, callback in given.items():
+        checked_function(name, callback)
+        if inspect.iscoroutinefunction(callback):
             raise ConfigurationError(
-                f"{name} is a coroutine function, which nothing here would await: use map_async."
+                f"tap_safely cannot await {name}, which is a coroutine function: use map_async."
             )
 
     def tap_safely_(source: Observable[T]) -> Observable[T]:
@@ -73,9 +75,9 @@ def tap_safely(
             observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             return source.subscribe(
-                _after(on_next, observer.on_next),
-                _after(on_error, observer.on_error),
-                _after(on_completed, observer.on_completed),
+                _before(on_next, observer.on_next),
+                _before(on_error, observer.on_error),
+                _before(on_completed, observer.on_completed),
                 scheduler=scheduler,
             )
 
@@ -84,16 +86,16 @@ def tap_safely(
     return tap_safely_
 
 
-def _after(watch: Callable[P, object] | None, hand_on: Callable[P, None]) -> Callable[P, None]:
-    """Return what watches, and then hands on."""
-    if watch is None:
-        return hand_on
+def _before(callback: Callable[P, object] | None, emit: Callable[P, None]) -> Callable[P, None]:
+    """Return a function that calls `callback` and then `emit`."""
+    if callback is None:
+        return emit
 
-    def watch_and_hand_on(*args: P.args, **kwargs: P.kwargs) -> None:
+    def call_and_emit(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            watch(*args, **kwargs)
+            callback(*args, **kwargs)
         except Exception as error:
-            report_harmless(error, "A watcher of a stream raised")
-        hand_on(*args, **kwargs)
+            report_harmless(error, "A callback of tap_safely raised")
+        emit(*args, **kwargs)
 
-    return watch_and_hand_on
+    return call_and_emit

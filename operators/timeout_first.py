@@ -1,4 +1,4 @@
-"""Patience with a stream that has not begun."""
+"""Limit the time to the first item."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ def timeout_first(seconds: float) -> Callable[[Observable[T]], Observable[T]]:
         -----------------1-|
         [ timeout_first(8) ]
         --------#
+        time: 1 s per character
 
     Emits when: the source emits.
-    Backpressures when: downstream does; the clock stands still meanwhile.
+    Backpressures when: downstream does; the clock is stopped meanwhile.
     Completes when: the source completes.
 
     Args:
-        seconds: How long to wait for the first item, from the subscription on.
+        seconds: The longest time from the subscription to the first item.
 
     Returns:
         An operator that leaves the items as they are.
 
     Raises:
-        ConfigurationError: At once, if `seconds` is not a number above 0.
-        FirstEventTimeoutError: In the stream, if time runs out. The source's errors pass.
+        ConfigurationError: On the call, if `seconds` is not a number above 0.
+        FirstEventTimeoutError: In the stream, if the time runs out. The source's errors pass.
 
     Example:
         >>> import reactivex as rx, rxagents
@@ -50,8 +51,8 @@ def timeout_first(seconds: float) -> Callable[[Observable[T]], Observable[T]]:
         def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
             waiting = True
             error = FirstEventTimeoutError(
-                f"No item came within {seconds} s. If the source takes longer to begin, give "
-                "timeout_first more seconds."
+                f"No item came within {seconds} s. If the source needs longer to begin, raise the "
+                "seconds of timeout_first."
             )
             clock = idle_clock(observer, scope, error, first=seconds)
             on_next_ = observer.on_next

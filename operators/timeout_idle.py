@@ -1,4 +1,4 @@
-"""Patience with a stream that has fallen silent."""
+"""Limit the time between two items."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ def timeout_idle(seconds: float) -> Callable[[Observable[T]], Observable[T]]:
     """Fail the stream when the next item does not come in time.
 
     The clock starts with the first item: a model may think for minutes before it begins, and
-    `timeout_first` is for that. There is one timer, however many items come.
+    `timeout_first` limits that time. One timer serves all items.
 
     .. marble::
         --1--2----------3-|
         [ timeout_idle(5) ]
-        --1--2-----#
+        --1--2----#
+        time: 1 s per character
 
     Emits when: the source emits.
-    Backpressures when: downstream does; the clock stands still meanwhile.
+    Backpressures when: downstream does; the clock is stopped meanwhile.
     Completes when: the source completes.
 
     Args:
-        seconds: How long to wait for the next item, from each item on.
+        seconds: The longest time from one item to the next.
 
     Returns:
         An operator that leaves the items as they are.
 
     Raises:
-        ConfigurationError: At once, if `seconds` is not a number above 0.
-        IdleTimeoutError: In the stream, if time runs out. The source's errors pass.
+        ConfigurationError: On the call, if `seconds` is not a number above 0.
+        IdleTimeoutError: In the stream, if the time runs out. The source's errors pass.
 
     Example:
         >>> import reactivex as rx, rxagents
@@ -53,8 +54,8 @@ def timeout_idle(seconds: float) -> Callable[[Observable[T]], Observable[T]]:
     def timeout_idle_(source: Observable[T]) -> Observable[T]:
         def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
             error = IdleTimeoutError(
-                f"No further item came within {seconds} s. If the source pauses for longer, give "
-                "timeout_idle more seconds."
+                f"No further item came within {seconds} s. If the source pauses for longer, raise "
+                "the seconds of timeout_idle."
             )
             clock = idle_clock(observer, scope, error, idle=seconds)
             on_next_, note, gate = observer.on_next, clock.note, scope.gate

@@ -1,4 +1,4 @@
-"""Patience with a stream as a whole."""
+"""Limit the time of a whole stream."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ T = TypeVar("T")
 
 
 def timeout_total(seconds: float) -> Callable[[Observable[T]], Observable[T]]:
-    """Fail the stream when it does not end in time, however well it goes.
+    """Fail the stream when it does not end in time, even if items still come.
 
     .. marble::
         --1--2--3--4--5--6-|
         [ timeout_total(10) ]
         --1--2--3-#
+        time: 1 s per character
 
     Emits when: the source emits.
     Backpressures when: downstream does; the clock runs on meanwhile.
     Completes when: the source completes.
 
     Args:
-        seconds: How long the stream may take, from the subscription to its end.
+        seconds: The longest time from the subscription to the end.
 
     Returns:
         An operator that leaves the items as they are.
 
     Raises:
-        ConfigurationError: At once, if `seconds` is not a number above 0.
-        TotalTimeoutError: In the stream, if time runs out. The source's errors pass.
+        ConfigurationError: On the call, if `seconds` is not a number above 0.
+        TotalTimeoutError: In the stream, if the time runs out. The source's errors pass.
 
     Example:
         >>> import reactivex as rx, rxagents
@@ -49,8 +50,8 @@ def timeout_total(seconds: float) -> Callable[[Observable[T]], Observable[T]]:
     def timeout_total_(source: Observable[T]) -> Observable[T]:
         def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
             error = TotalTimeoutError(
-                f"The stream took longer than {seconds} s in all. If it may, give timeout_total "
-                "more seconds."
+                f"The stream took longer than {seconds} s in all. If it may take longer, raise the "
+                "seconds of timeout_total."
             )
             scope.timer(expiry(observer, scope, error)).start(seconds)
             scope.subscribe(source, observer.on_next, observer.on_error, observer.on_completed)

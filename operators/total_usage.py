@@ -1,4 +1,4 @@
-"""What all requests of a stream cost."""
+"""Sum the token usage of a stream of requests."""
 
 from __future__ import annotations
 
@@ -8,35 +8,36 @@ from reactivex import Observable, abc
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.usage import Usage, add_usage
-from rxagents.operators._chunks import not_a_chunk
+from rxagents.operators._items import not_a_chunk
 
 
 def total_usage() -> Callable[[Observable[StreamChunk]], Observable[Usage]]:
-    """Sum the token counts of the requests that stand one after the other in a stream.
+    """Sum the token counts of the requests that follow one another in a stream.
 
-    A request begins where a chunk's `index` is not larger than the one before, as in streams
-    that were joined with `concat`. Within a request the counts are cumulative: the last ones told
-    are its own. A count that no request told is `None`.
+    A new request begins where a chunk's `index` is not larger than the previous one, as in
+    streams that were joined with `concat`. Within a request the counts are cumulative: the last
+    ones count. A count that no request has sent is `None`.
 
     .. marble::
         --(0)--(1, 7 tokens)--(0)--(1, 5 tokens)--|
         [ total_usage() ]
         ------------------------------------------(12 tokens|)
+        legend: 0, 1 = index of the chunk
 
-    Emits when: the source completes; where nothing was told, a `Usage` that knows no count.
-    Backpressures when: never; nothing but the counts is kept.
+    Emits when: the source completes; if no request sent counts, a `Usage` without any.
+    Backpressures when: never; only the counts are kept.
     Completes when: the source completes.
 
     Args:
-        None. All choices count: providers tell the usage of a request, not of a choice.
+        None. All choices count: providers send the usage of a request, not of a choice.
 
     Returns:
-        An operator from chunks to one `Usage`. Its `raw` is that of the request, if only one told
+        An operator from chunks to one `Usage`. Its `raw` is that of the request, if only one sent
         its usage, and empty otherwise.
 
     Raises:
         ConfigurationError: In the stream, if the source emits anything but chunks. The source's
-            errors pass; no usage is emitted then.
+            errors pass, and no usage is emitted then.
 
     Example:
         >>> import reactivex as rx

@@ -1,4 +1,4 @@
-"""When to try again, and how long to wait before."""
+"""Decide whether to retry, and how long to wait before."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def backoff(
     longest: float = LONGEST_WAIT_SECONDS,
     jitter: float = JITTER,
 ) -> float:
-    """Return the seconds to wait after the failed attempt number `attempt`, from 0."""
+    """Return the seconds to wait after failed attempt `attempt`, counted from 0."""
     return min(first * 2.0 ** min(attempt, 64), longest) * (1 - jitter * random.random())
 
 

@@ -1,4 +1,4 @@
-"""Neighbouring pieces of text in a stream, joined or cut with nothing lost and nothing moved."""
+"""Join and cut pieces of text in a stream without loss or reordering."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def only_text_of(item: object) -> str | None:
 
 
 def is_text(item: object) -> bool:
-    """Tell whether `item` carries text of one kind and nothing that ends or interrupts it."""
+    """Return whether `item` carries text of one kind and nothing that ends or interrupts it."""
     return only_text_of(item) is not None
 
 
 def are_alike(older: object, newer: object) -> bool:
-    """Tell whether two neighbours that are text can be joined."""
+    """Return whether two neighbours that are text can be joined."""
     if type(older) is StreamChunk and type(newer) is StreamChunk:
         return (
             older.choice == newer.choice
@@ -61,9 +61,9 @@ def _with_text(item: object, text: str) -> object:
     if not isinstance(item, StreamChunk):
         return text
     copy = replace(item, delta=text) if item.delta else replace(item, reasoning=text)
-    place = getattr(item, "_text", None)
-    if place is not None:
-        set_content(copy, place)
+    text_so_far = getattr(item, "_text", None)
+    if text_so_far is not None:
+        set_content(copy, text_so_far)
     return copy
 
 

@@ -1,4 +1,4 @@
-"""What the operators on JSON answers share."""
+"""Read pieces of text as one JSON answer."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from reactivex import Observable, abc
 
-from rxagents.operators._texts import not_a_text
+from rxagents.operators._items import not_a_text
 from rxagents.parsing.json_snapshots import PartialJson
 from rxagents.parsing.partial_json import PartialJsonParser
 
 
 def snapshots(name: str) -> Callable[[Observable[str]], Observable[PartialJson]]:
-    """Return the operator `name`, which reads pieces of text as one JSON answer."""
+    """Return the operator `name`, which parses pieces of text as one JSON answer."""
 
     def operator(source: Observable[str]) -> Observable[PartialJson]:
         def subscribe(

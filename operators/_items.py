@@ -1,4 +1,4 @@
-"""What the operators on chunks share."""
+"""Check the items of operators on chunks and text, and pick text out of chunks."""
 
 from __future__ import annotations
 
@@ -14,19 +14,27 @@ from rxagents.core.errors import ConfigurationError
 
 
 def not_a_chunk(name: str, item: object) -> ConfigurationError:
-    """Return the error of an operator that was given something else than chunks."""
+    """Return the error for an item that is not a chunk."""
     return ConfigurationError(
-        f"{name} takes the StreamChunks of a model's stream, not {type(item).__name__}: put it "
-        "before operators that make something else of them."
+        f"{name} takes StreamChunks, but the source emitted {type(item).__name__}. Put it before "
+        "operators that turn chunks into something else."
+    )
+
+
+def not_a_text(name: str, item: object) -> ConfigurationError:
+    """Return the error for an item that is not text."""
+    return ConfigurationError(
+        f"{name} takes pieces of text (str), but the source emitted {type(item).__name__}. Put "
+        "text() before it."
     )
 
 
 def pieces_of(
     field: Literal["delta", "reasoning"], name: str, choice: int
 ) -> Callable[[Observable[StreamChunk]], Observable[str]]:
-    """Return the operator `name`, which emits what `field` brings of one choice.
+    """Return the operator `name`, which emits `field` of each chunk of one choice.
 
-    Text that was emitted cannot be taken back: a reset after it ends the stream with its reason.
+    Emitted text cannot be taken back: a reset after it ends the stream with the reset's reason.
     """
     checked_choice(choice)
     piece_of: Callable[[StreamChunk], str] = attrgetter(field)
@@ -35,19 +43,19 @@ def pieces_of(
         def subscribe(
             observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            told = False
+            has_emitted = False
 
             def on_next(chunk: StreamChunk) -> None:
-                nonlocal told
+                nonlocal has_emitted
                 try:
                     piece = piece_of(chunk) if chunk.choice == choice else ""
                 except AttributeError:
                     observer.on_error(not_a_chunk(name, chunk))
                     return
                 if piece:
-                    told = True
+                    has_emitted = True
                     observer.on_next(piece)
-                elif told and "reset" in chunk.metadata:
+                elif has_emitted and "reset" in chunk.metadata:
                     observer.on_error(chunk.metadata["reset"].exception())
 
             return source.subscribe(
