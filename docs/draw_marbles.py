@@ -1,13 +1,16 @@
-"""Draw the marble diagram of every operator's docstring: docs/marbles/<operator>.svg.
+"""Draw the marble diagrams of the operators, and write their sections of docs/operators.md.
 
-python docs/draw_marbles.py
+    python docs/draw_marbles.py
+
+Reads the docstring of each operator, and writes docs/marbles/<operator>.svg and all of
+docs/operators.md below its marker line. CONTRIBUTING.md describes the format of a diagram under
+"Add an operator"; `marks` parses it.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,60 +20,166 @@ import drawsvg
 from rxagents import operators
 
 FOLDER = Path(__file__).parent / "marbles"
+PAGE = Path(__file__).parent / "operators.md"
+MARKER = "<!-- Written by docs/draw_marbles.py from here on: edit the docstrings instead. -->"
+
+NAMES = [name for name in operators.__all__ if inspect.isfunction(getattr(operators, name))]
 
 _COLUMN = 13
 _ROW = 46
 _MARGIN = 16
-_COLOURS = ("#7cc4fa", "#ffb454", "#8ddb8c", "#f28fad", "#c3a6ff", "#f6e05e", "#76e0d0", "#e8a87c")
+_NOTE = 26
+_PALETTE = ("#7cc4fa", "#ffb454", "#8ddb8c", "#f28fad", "#c3a6ff", "#f6e05e", "#76e0d0", "#e8a87c")
 _FONT = "ui-monospace, Menlo, Consolas, monospace"
-_TOKEN = re.compile(r"\([^)]*\)|\||#|[^-\s|#()]+")
+_CHARACTER = 0.61
+"""Width of a character of the font, as a multiple of its size."""
 
 
 class Mark(NamedTuple):
-    """An item, or an end, on a timeline.
+    """An item or an end on a timeline.
 
     Attributes:
-        column: Where it begins.
+        column: The column where it begins; this is its time.
         width: How many columns it takes.
-        text: What is written on it; `|` and `#` are ends.
+        text: The text of an item; `|` (completed) or `#` (failed) for an end.
     """
 
     column: int
     width: int
     text: str
 
+    @property
+    def is_end(self) -> bool:
+        """Whether it is an end and not an item."""
+        return self.text in {"|", "#"}
 
-def diagram(name: str) -> list[str]:
-    """Return the lines of an operator's marble diagram."""
+
+class Diagram(NamedTuple):
+    """A marble diagram.
+
+    Attributes:
+        lines: The timelines, and the operator in brackets between them.
+        time: Seconds per column, if the diagram is to scale.
+        legend: Explains the items, if they need it.
+    """
+
+    lines: list[str]
+    time: float | None
+    legend: str
+
+
+def diagram(name: str) -> Diagram:
+    """Return the marble diagram of an operator's docstring."""
     doc = inspect.getdoc(getattr(operators, name)) or ""
     found = re.search(r"\.\. marble::\n((?:    .*\n)+)", doc)
     if found is None:
-        raise SystemExit(f"{name} has no marble diagram.")
-    return [line[4:] for line in found[1].splitlines()]
+        raise SystemExit(f"The docstring of {name} has no `.. marble::` diagram.")
+    return parse([line[4:] for line in found[1].splitlines()])
+
+
+def parse(lines: list[str]) -> Diagram:
+    """Return the diagram that `lines` are; `time:` and `legend:` lines stand at its end."""
+    time, legend = None, ""
+    while lines and (note := re.match(r"(time|legend): (.+)", lines[-1])):
+        lines = lines[:-1]
+        if note[1] == "legend":
+            legend = note[2]
+        elif seconds := re.fullmatch(r"(\S+) s per character", note[2]):
+            time = float(seconds[1])
+        else:
+            raise ValueError(f"{note[0]!r} must be like 'time: 1 s per character'.")
+    return Diagram(lines, time, legend)
 
 
 def marks(line: str) -> Iterator[Mark]:
-    """Yield what stands on a timeline; parentheses hold an item's text, and may end with an end."""
-    for token in _TOKEN.finditer(line):
-        text = token[0].strip("()")
-        end = text[-1:] if text[-1:] in {"|", "#"} and len(text) > 1 else ""
-        yield Mark(token.start(), len(token[0]) - len(end), text.removesuffix(end).strip())
-        if end:
-            yield Mark(token.end() - 1, 1, end)
+    """Yield the items and ends of a timeline.
 
+    An item is a word, or any text in parentheses, which may contain spaces, brackets and balanced
+    parentheses. An end may be the last character in the parentheses: `(a|)`.
 
-def draw(lines: list[str]) -> drawsvg.Drawing:
-    """Draw a diagram: timelines, and the operators between them."""
-    columns = max(len(line) for line in lines) + 2
-    width, height = columns * _COLUMN + 2 * _MARGIN, len(lines) * _ROW + _MARGIN
-    drawing = drawsvg.Drawing(width, height, font_family=_FONT)
-    drawing.append(drawsvg.Rectangle(0, 0, width, height, rx=8, fill="#ffffff"))
-    for number, line in enumerate(lines):
-        y = _MARGIN / 2 + _ROW * (number + 0.5)
-        if line.startswith("["):
-            _draw_operator(drawing, line.strip("[] "), y, width)
+    Raises:
+        ValueError: A parenthesis is not closed, or text with spaces has no parentheses.
+    """
+    column = len(line) - len(line.lstrip(" "))
+    while column < len(line):
+        start = column
+        if line[start] == "-":
+            column += 1
+        elif line[start] in "|#":
+            column += 1
+            yield Mark(start, 1, line[start])
+        elif line[start] == "(":
+            column = _closing(line, start) + 1
+            yield from _in_parentheses(line[start + 1 : column - 1], start)
         else:
-            _draw_timeline(drawing, line, y, width)
+            word = re.match(r"[^-|#()\s]+", line[start:])
+            if word is None:
+                raise ValueError(f"Column {start} of {line!r}: put an item with spaces in (...).")
+            column += len(word[0])
+            yield Mark(start, len(word[0]), word[0])
+
+
+def _closing(line: str, start: int) -> int:
+    depth = 0
+    for column in range(start, len(line)):
+        depth += (line[column] == "(") - (line[column] == ")")
+        if depth == 0:
+            return column
+    raise ValueError(f"Column {start} of {line!r}: the parenthesis is not closed.")
+
+
+def _in_parentheses(text: str, start: int) -> Iterator[Mark]:
+    end = text[-1:] if text[-1:] in {"|", "#"} else ""
+    item = text.removesuffix(end)
+    yield Mark(start, len(item) + 2 - len(end), item)
+    if end:
+        yield Mark(start + len(item) + 1, 1, end)
+
+
+def colours(lines: list[str]) -> dict[str, str]:
+    """Return a colour for each item of a diagram, the same wherever the item stands.
+
+    A number and a colon before an item, as in `1:a`, leave it the same item.
+    """
+    colour_of: dict[str, str] = {}
+    for line in lines:
+        for mark in marks(line) if not _is_operator(line) else ():
+            if not mark.is_end:
+                colour_of.setdefault(_item(mark.text), _PALETTE[len(colour_of) % len(_PALETTE)])
+    return colour_of
+
+
+def _item(text: str) -> str:
+    return re.sub(r"^\d+:", "", text).strip()
+
+
+def _is_operator(line: str) -> bool:
+    return line.startswith("[ ")
+
+
+def draw(shown: Diagram) -> drawsvg.Drawing:
+    """Draw a diagram: timelines, the operator between them, and below a time scale and a legend."""
+    columns = max(len(line) for line in shown.lines if not _is_operator(line)) + 2
+    texts = [(line, 14) for line in shown.lines if _is_operator(line)] + [(shown.legend, 12)]
+    longest = max(len(text) * size * _CHARACTER for text, size in texts)
+    width = max(columns * _COLUMN, longest + 24) + 2 * _MARGIN
+    notes = (shown.time is not None) + bool(shown.legend)
+    height = len(shown.lines) * _ROW + notes * _NOTE + _MARGIN
+    drawing = drawsvg.Drawing(round(width), height, font_family=_FONT)
+    drawing.append(drawsvg.Rectangle(0, 0, round(width), height, rx=8, fill="#ffffff"))
+    colour_of = colours(shown.lines)
+    for number, line in enumerate(shown.lines):
+        y = _MARGIN / 2 + _ROW * (number + 0.5)
+        if _is_operator(line):
+            _draw_operator(drawing, line.removeprefix("[ ").removesuffix(" ]"), y, width)
+        else:
+            _draw_timeline(drawing, line, y, width, colour_of)
+    y = _MARGIN / 2 + _ROW * len(shown.lines) + _NOTE / 2
+    if shown.time is not None:
+        _draw_scale(drawing, shown.time, columns, y)
+        y += _NOTE
+    if shown.legend:
+        drawing.append(_text(shown.legend, width / 2, y, 12, "#4b5563"))
     return drawing
 
 
@@ -83,18 +192,20 @@ def _draw_operator(drawing: drawsvg.Drawing, text: str, y: float, width: float) 
     drawing.append(_text(text, width / 2, y, 14))
 
 
-def _draw_timeline(drawing: drawsvg.Drawing, line: str, y: float, width: float) -> None:
-    start = _MARGIN + (len(line) - len(line.lstrip())) * _COLUMN
-    drawing.append(drawsvg.Line(start, y, width - _MARGIN, y, stroke="#4b5563", stroke_width=1.5))
+def _draw_timeline(
+    drawing: drawsvg.Drawing, line: str, y: float, width: float, colour_of: dict[str, str]
+) -> None:
+    start = _MARGIN + (len(line) - len(line.lstrip(" "))) * _COLUMN
     tip = width - _MARGIN
+    drawing.append(drawsvg.Line(start, y, tip, y, stroke="#4b5563", stroke_width=1.5))
     drawing.append(
         drawsvg.Lines(tip, y, tip - 7, y - 4, tip - 7, y + 4, close=True, fill="#4b5563")
     )
     for mark in marks(line):
-        _draw_mark(drawing, mark, y)
+        _draw_mark(drawing, mark, y, colour_of)
 
 
-def _draw_mark(drawing: drawsvg.Drawing, mark: Mark, y: float) -> None:
+def _draw_mark(drawing: drawsvg.Drawing, mark: Mark, y: float, colour_of: dict[str, str]) -> None:
     left, width = _MARGIN + mark.column * _COLUMN, mark.width * _COLUMN
     middle = left + width / 2
     if mark.text == "|":
@@ -109,7 +220,7 @@ def _draw_mark(drawing: drawsvg.Drawing, mark: Mark, y: float) -> None:
                 )
             )
     else:
-        pill = max(width, 24)
+        pill = max(width - 1, 24)
         drawing.append(
             drawsvg.Rectangle(
                 middle - pill / 2,
@@ -117,19 +228,25 @@ def _draw_mark(drawing: drawsvg.Drawing, mark: Mark, y: float) -> None:
                 pill,
                 26,
                 rx=13,
-                fill=_colour(mark.text),
+                fill=colour_of[_item(mark.text)],
                 stroke="#374151",
             )
         )
-        drawing.append(_text(mark.text, middle, y, 12))
+        drawing.append(_text(mark.text.replace(" ", "\N{NO-BREAK SPACE}"), middle, y, 12))
 
 
-def _text(text: str, x: float, y: float, size: int) -> drawsvg.Text:
-    return drawsvg.Text(text, size, x, y + 0.35 * size, text_anchor="middle", fill="#111827")
+def _draw_scale(drawing: drawsvg.Drawing, seconds: float, columns: int, y: float) -> None:
+    for column in range(columns - 1):
+        x, is_labelled = _MARGIN + (column + 0.5) * _COLUMN, column % 5 == 0
+        top = y - 12
+        bottom = top + (6 if is_labelled else 3)
+        drawing.append(drawsvg.Line(x, top, x, bottom, stroke="#9ca3af", stroke_width=1))
+        if is_labelled:
+            drawing.append(_text(f"{column * seconds:g} s", x, y + 3, 10, "#4b5563"))
 
 
-def _colour(text: str) -> str:
-    return _COLOURS[zlib.crc32(text.encode()) % len(_COLOURS)]
+def _text(text: str, x: float, y: float, size: int, colour: str = "#111827") -> drawsvg.Text:
+    return drawsvg.Text(text, size, x, y + 0.35 * size, text_anchor="middle", fill=colour)
 
 
 def picture(name: str) -> str:
@@ -137,13 +254,46 @@ def picture(name: str) -> str:
     return str(draw(diagram(name)).as_svg(randomize_ids=False)) + "\n"
 
 
+def groups() -> Iterator[tuple[str, list[str]]]:
+    """Yield the groups of operators in the package's docstring, each with its operators."""
+    doc = inspect.getdoc(operators) or ""
+    for title, names in re.findall(r"^([A-Z][\w ]+):((?: (?:`\w+`,?\s*)+)+)", doc, re.MULTILINE):
+        listed = [name for name in re.findall(r"`(\w+)`", names) if name in NAMES]
+        if listed:
+            yield title, listed
+
+
+def section(name: str) -> str:
+    """Return the section of an operator, from its docstring and with its picture."""
+    doc = inspect.getdoc(getattr(operators, name)) or ""
+    description = doc.partition(".. marble::")[0].strip()
+    example = inspect.cleandoc(doc.partition("Example:\n")[2])
+    when = re.findall(r"^(\w+ when: .+(?:\n    .+)*)", doc, re.MULTILINE)
+    parts = [
+        f"### {name}",
+        description,
+        f"![Marble diagram of {name}](marbles/{name}.svg)",
+        "\n".join(f"- {' '.join(line.split())}" for line in when),
+        f"```pycon\n{example}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def page(written: str) -> str:
+    """Return the page `written`, with the sections of all operators below its marker."""
+    parts = [written.partition(MARKER)[0] + MARKER + "\n"]
+    for title, names in groups():
+        parts.append(f"## {title}\n")
+        parts.extend(section(name) for name in names)
+    return "\n".join(parts)
+
+
 def main() -> None:
-    """Draw all operators."""
+    """Draw all operators and write their sections."""
     FOLDER.mkdir(exist_ok=True)
-    for name in operators.__all__:
-        if not inspect.isfunction(getattr(operators, name)):
-            continue
+    for name in NAMES:
         (FOLDER / f"{name}.svg").write_text(picture(name), encoding="utf-8")
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

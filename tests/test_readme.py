@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import re
 import sys
 from pathlib import Path
 
 import pytest
-from draw_marbles import picture
 from offline import answer
 
-from rxagents import operators
 from rxagents.testing import ScriptedServer
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-OPERATORS = [name for name in operators.__all__ if inspect.isfunction(getattr(operators, name))]
 
 
 def blocks(page: str) -> list[str]:
@@ -68,15 +64,6 @@ async def test_an_example_runs(example: Path) -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_is_short(example: Path) -> None:
     assert len(example.read_text().splitlines()) < 60
-
-
-@pytest.mark.parametrize("name", OPERATORS)
-def test_the_docs_have_the_operator_and_its_picture_as_its_docstring_draws_it(name: str) -> None:
-    page = (ROOT / "docs" / "operators.md").read_text()
-    assert f"[`{name}`](#{name})" in page
-    assert f"### {name}\n" in page
-    assert f"![{name}](marbles/{name}.svg)" in page
-    assert (ROOT / "docs" / "marbles" / f"{name}.svg").read_text() == picture(name)
 
 
 def test_the_first_screen_holds_the_two_commands() -> None:

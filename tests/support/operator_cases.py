@@ -1,4 +1,7 @@
-"""Every operator of the library, ready to be held to the laws of all."""
+"""One case for each operator: how to make it, and what its source emits.
+
+The laws of all operators run on them, and benchmarks/operators.py measures them.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ Operator = Callable[[Observable[Any]], Observable[Any]]
 
 
 class Case(Struct):
-    """An operator and what its source emits.
+    """An operator and the items of its source.
 
     Attributes:
-        make: Returns the operator; may use the folder.
-        items: What the source emits, again and again from the second on.
+        make: Returns the operator; the argument is an empty folder for its files.
+        items: The source's items; those after the first are repeated without end.
     """
 
     make: Callable[[Path], Operator]
@@ -101,19 +104,16 @@ CASES: dict[str, Case] = {
     "record": Case(lambda folder: ops.record(folder / "recorded.jsonl"), _TEXTS),
 }
 
-SOURCES = {"from_recording"}
-"""They have no source, and so no law about one."""
-
 SHARED = {"share_bounded", "replay_bounded"}
-"""Their subscriptions depend on each other, by intent."""
+"""Their subscriptions share one run of the source, by intent."""
 
 
 class Script:
-    """A source that does what it is told at the times it is told; knows who still listens.
+    """A source that follows a script, and counts its subscriptions.
 
     Args:
-        case: Whose items to emit.
-        steps: Seconds to wait, and what to do then: emit (`n`), fail (`e`) or complete (`c`).
+        case: The case whose items it emits.
+        steps: Seconds to wait, and the action then: emit (`n`), fail (`e`) or complete (`c`).
     """
 
     def __init__(self, case: Case, steps: list[tuple[float, str]]) -> None:
@@ -152,7 +152,7 @@ class Script:
 
 
 class Stream:
-    """An asynchronous iterable of a case's items; knows how many it has made, and its end."""
+    """An asynchronous iterable of a case's items that counts its items, starts and ends."""
 
     def __init__(self, case: Case, limit: float = math.inf) -> None:
         self.started = self.made = self.closed = 0
