@@ -1,4 +1,4 @@
-"""`accumulate` in virtual time: snapshots stay what they were, and cost the same each."""
+"""Test `accumulate` in virtual time, and that responses stay unchanged at constant cost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def accumulated(*chunks: StreamChunk, choice: int = 0) -> list[Response]:
     return responses
 
 
-def test_each_chunk_gives_the_response_so_far() -> None:
+def test_each_chunk_gives_response_so_far() -> None:
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(
         on_next(210, StreamChunk("Hel")),
@@ -40,7 +40,7 @@ def test_each_chunk_gives_the_response_so_far() -> None:
     assert end == on_completed(240)
 
 
-def test_a_snapshot_stays_what_it_was() -> None:
+def test_later_chunks_leave_response_unchanged() -> None:
     first = ToolCallDelta(0, "call_1", "add", '{"a":')
     rest = ToolCallDelta(0, arguments="1}", sealed=True)
     early, later, last = accumulated(
@@ -57,7 +57,7 @@ def test_a_snapshot_stays_what_it_was() -> None:
     assert (early.finish_reason, early.usage, early.metadata) == ("", None, {"model": "m"})
 
 
-def test_snapshots_may_be_read_in_any_order() -> None:
+def test_responses_readable_in_any_order() -> None:
     text = "0123456789"
     for step in (1, 3, 7, 9):
         responses = accumulated(*map(StreamChunk, text))
@@ -65,7 +65,7 @@ def test_snapshots_may_be_read_in_any_order() -> None:
         assert [responses[i].content for i in order] == [text[: i + 1] for i in order]
 
 
-def test_chunks_of_other_choices_add_nothing_but_usage() -> None:
+def test_other_choices_add_only_usage() -> None:
     chunks = [
         StreamChunk("a"),
         StreamChunk("b", choice=1, finish_reason="length"),
@@ -77,7 +77,7 @@ def test_chunks_of_other_choices_add_nothing_but_usage() -> None:
     assert (one.content, one.finish_reason, one.usage) == ("bc", "length", Usage(1, 2))
 
 
-def test_a_chunk_costs_the_same_in_a_long_stream() -> None:
+def test_cost_per_chunk_stays_constant() -> None:
     def seconds_per_chunk(count: int) -> float:
         call = (ToolCallDelta(0, arguments="1"),)
         chunks = [StreamChunk("word ", reasoning="hm", tool_calls=call) for _ in range(count)]

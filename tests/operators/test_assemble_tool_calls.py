@@ -1,4 +1,4 @@
-"""`assemble_tool_calls` in virtual time."""
+"""Test `assemble_tool_calls` in virtual time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(*chunks: StreamChunk, choice: int = 0) -> list[Any]:
     return scheduler.start(lambda: source.pipe(ops.assemble_tool_calls(choice))).messages
 
 
-def test_a_call_comes_when_it_is_sealed() -> None:
+def test_call_is_emitted_when_sealed() -> None:
     messages = run(
         fragments(ToolCallDelta(0, "call_1", "add")),
         fragments(ToolCallDelta(0, arguments='{"a":')),
@@ -35,7 +35,7 @@ def test_a_call_comes_when_it_is_sealed() -> None:
     assert messages == [on_next(250, ToolCall("call_1", "add", '{"a":1}')), on_completed(300)]
 
 
-def test_a_call_is_sealed_by_the_chunk_that_starts_the_next() -> None:
+def test_next_call_seals_previous_one() -> None:
     messages = run(
         fragments(ToolCallDelta(0, "a", "add", "{}")),
         fragments(ToolCallDelta(0, sealed=True), ToolCallDelta(1, "b", "sub", "[]")),
@@ -49,7 +49,7 @@ def test_a_call_is_sealed_by_the_chunk_that_starts_the_next() -> None:
     ]
 
 
-def test_fragments_of_parallel_calls_do_not_mix() -> None:
+def test_parallel_fragments_do_not_mix() -> None:
     messages = run(
         fragments(ToolCallDelta(0, "a", "add", "[1"), ToolCallDelta(1, "b", "sub", "[2")),
         fragments(ToolCallDelta(1, arguments=",3]", sealed=True)),
@@ -62,7 +62,7 @@ def test_fragments_of_parallel_calls_do_not_mix() -> None:
     ]
 
 
-def test_an_id_on_the_seal_is_taken() -> None:
+def test_id_on_sealing_fragment_counts() -> None:
     messages = run(
         fragments(ToolCallDelta(0, name="add", arguments="{}")),
         fragments(ToolCallDelta(0, "late", sealed=True)),
@@ -70,7 +70,7 @@ def test_an_id_on_the_seal_is_taken() -> None:
     assert messages == [on_next(220, ToolCall("late", "add", "{}")), on_completed(300)]
 
 
-def test_a_call_that_was_cut_off_never_comes() -> None:
+def test_cut_off_call_is_never_emitted() -> None:
     messages = run(
         fragments(ToolCallDelta(0, "a", "add", "{}", sealed=True)),
         fragments(ToolCallDelta(1, "b", "sub", '{"x": ')),
@@ -79,7 +79,7 @@ def test_a_call_that_was_cut_off_never_comes() -> None:
     assert messages == [on_next(210, ToolCall("a", "add", "{}")), on_completed(300)]
 
 
-def test_calls_of_other_choices_are_left_out() -> None:
+def test_calls_of_other_choices_are_ignored() -> None:
     chunks = [
         fragments(ToolCallDelta(0, "a", "add", sealed=True)),
         fragments(ToolCallDelta(0, "b", "sub", sealed=True), choice=1),
@@ -88,6 +88,6 @@ def test_calls_of_other_choices_are_left_out() -> None:
     assert run(*chunks, choice=1) == [on_next(220, ToolCall("b", "sub")), on_completed(300)]
 
 
-def test_arguments_that_are_no_json_pass_as_they_are() -> None:
+def test_invalid_json_arguments_pass_unchanged() -> None:
     messages = run(fragments(ToolCallDelta(0, "a", "add", "{oops", sealed=True)))
     assert messages == [on_next(210, ToolCall("a", "add", "{oops")), on_completed(300)]

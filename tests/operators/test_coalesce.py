@@ -1,4 +1,4 @@
-"""Small pieces of text, joined into larger ones."""
+"""Test `coalesce`."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ on_completed = ReactiveTest.on_completed
 def run(
     *messages: Any, delay: float = 10, size: int | None = None, disposed: float = 1000.5
 ) -> Any:
-    """Return what a subscriber sees."""
+    """Return the messages that a subscriber gets."""
     return play(ops.coalesce(delay, size=size), *messages, disposed=disposed)
 
 
-def test_pieces_are_joined_until_the_first_of_them_has_waited_long_enough() -> None:
+def test_pieces_joined_until_delay_has_passed() -> None:
     seen = run(
         on_next(210, "a"),
         on_next(215, "b"),
@@ -46,19 +46,19 @@ def test_pieces_are_joined_until_the_first_of_them_has_waited_long_enough() -> N
     assert seen == [on_next(220, "abc"), on_next(232, "d"), on_completed(232)]
 
 
-def test_a_window_after_a_full_one_has_its_own_time() -> None:
+def test_window_after_full_one_restarts_delay() -> None:
     seen = run(on_next(210, "ab"), on_next(215, "c"), on_next(224, "d"), on_completed(300), size=2)
     assert seen == [on_next(210, "ab"), on_next(224, "cd"), on_completed(300)]
     seen = run(on_next(210, "ab"), on_next(215, "c"), on_completed(300), size=2)
     assert seen == [on_next(210, "ab"), on_next(225, "c"), on_completed(300)]
 
 
-def test_size_is_when_text_goes_at_the_latest_and_not_where_it_is_cut() -> None:
+def test_size_flushes_without_cutting_pieces() -> None:
     seen = run(on_next(210, "ab"), on_next(211, "cdefg"), on_completed(212), size=3)
     assert seen == [on_next(211, "abcdefg"), on_completed(212)]
 
 
-def test_what_cannot_be_joined_passes_at_once_after_the_text_before_it() -> None:
+def test_other_items_flush_the_text_first() -> None:
     start = ToolStart("call_1", "add")
     seen = run(on_next(210, "a"), on_next(211, start), on_next(212, "b"), on_completed(213))
     assert seen == [
@@ -69,7 +69,7 @@ def test_what_cannot_be_joined_passes_at_once_after_the_text_before_it() -> None
     ]
 
 
-def test_texts_of_different_kinds_are_not_joined() -> None:
+def test_different_kinds_are_not_joined() -> None:
     pieces = [Token("a", "x", 1), Token("b", "y", 2), Token("c", "y", 3), Reasoning("d", 4), "e"]
     *joined, end = run(*(on_next(210 + n, p) for n, p in enumerate(pieces)), on_completed(220))
     assert [message.value.value for message in joined] == [
@@ -81,7 +81,7 @@ def test_texts_of_different_kinds_are_not_joined() -> None:
     assert end == on_completed(220)
 
 
-def test_a_joined_chunk_has_the_content_and_the_other_fields_of_its_last_piece() -> None:
+def test_joined_chunk_keeps_last_pieces_fields() -> None:
     buffers = TextBuffers()
     pieces = [buffers.tie(StreamChunk(text, n, timestamp=n)) for n, text in enumerate("abc")]
     message, _ = run(*(on_next(210 + n, p) for n, p in enumerate(pieces)), on_completed(220))
@@ -102,14 +102,14 @@ def test_a_joined_chunk_has_the_content_and_the_other_fields_of_its_last_piece()
         StreamChunk(),
     ],
 )
-def test_chunks_that_say_more_than_text_stay_as_they_are(chunk: StreamChunk) -> None:
+def test_chunks_with_more_than_text_unchanged(chunk: StreamChunk) -> None:
     first = StreamChunk("a")
     *seen, _ = run(on_next(210, first), on_next(211, chunk), on_completed(212))
     assert [message.value.value for message in seen] == [first, chunk]
     assert seen[1].value.value is chunk
 
 
-def test_an_error_comes_at_once_after_the_text_that_waits() -> None:
+def test_error_follows_waiting_text_at_once() -> None:
     failure = OSError("cut")
     assert run(on_next(210, "a"), on_next(211, "b"), on_error(212, failure)) == [
         on_next(212, "ab"),
@@ -117,14 +117,14 @@ def test_an_error_comes_at_once_after_the_text_that_waits() -> None:
     ]
 
 
-def test_of_an_empty_source_and_one_that_never_ends() -> None:
+def test_empty_and_endless_sources() -> None:
     assert run(on_completed(210)) == [on_completed(210)]
     assert run() == []
     assert run(on_next(210, "a")) == [on_next(220, "a")]
 
 
 @given(st.integers(200, 260))
-def test_after_dispose_nothing_comes_and_no_timer_is_left(disposed: int) -> None:
+def test_dispose_leaves_silence_and_no_timer(disposed: int) -> None:
     messages = [on_next(210, "a"), on_next(215, "b"), on_next(235, "c"), on_completed(250)]
     whole = [on_next(220, "ab"), on_next(245, "c"), on_completed(250)]
     assert run(*messages, disposed=disposed + 0.5) == [m for m in whole if m.time <= disposed]
@@ -138,7 +138,7 @@ def test_subscriptions_share_nothing() -> None:
     assert second == [on_next(232, "ab"), on_completed(252)]
 
 
-async def test_a_source_that_emits_again_while_text_is_handed_on_mixes_nothing_up() -> None:
+async def test_reentrant_source_keeps_order() -> None:
     subject: Subject[Any] = Subject()
     out: list[Any] = []
 
@@ -156,7 +156,7 @@ async def test_a_source_that_emits_again_while_text_is_handed_on_mixes_nothing_u
     subscription.dispose()
 
 
-async def test_a_plain_subscriber_gets_its_text_on_the_loops_thread_and_in_the_loops_time() -> None:
+async def test_plain_subscriber_uses_loop_clock() -> None:
     subject: Subject[str] = Subject()
     seen = Seen(subject.pipe(ops.coalesce(3)))
     subject.on_next("a")
@@ -175,7 +175,7 @@ async def test_a_plain_subscriber_gets_its_text_on_the_loops_thread_and_in_the_l
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["from the source", "from the timer"])
-async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
+async def test_raising_subscriber_is_reported_once(
     at_once: bool, loop_errors: list[Exception]
 ) -> None:
     failure = LookupError("the screen is gone")
@@ -201,7 +201,7 @@ async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
     loop_errors.clear()
 
 
-def test_run_raises_what_its_callback_raised_when_the_time_came() -> None:
+def test_run_raises_exception_from_timed_callback() -> None:
     def fail(_: str) -> None:
         raise LookupError("no")
 
@@ -211,18 +211,18 @@ def test_run_raises_what_its_callback_raised_when_the_time_came() -> None:
 
 
 @pytest.mark.parametrize("delay", [0, -1, True, "1", None, math.nan, math.inf, [1]])
-def test_a_delay_that_is_no_time_is_refused_at_once(delay: Any) -> None:
+def test_invalid_delay_is_refused(delay: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="delay"):
         ops.coalesce(delay)
 
 
 @pytest.mark.parametrize("size", [0, -1, True, "1", 1.5, math.nan])
-def test_a_size_that_is_no_count_is_refused_at_once(size: Any) -> None:
+def test_invalid_size_is_refused(size: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="size"):
         ops.coalesce(size=size)
 
 
-def test_without_a_loop_the_error_names_run() -> None:
+def test_error_without_loop_names_run() -> None:
     errors: list[Exception] = []
     rx.of("a").pipe(ops.coalesce()).subscribe(on_error=errors.append)
     with pytest.raises(rxagents.ConfigurationError, match=r"rxagents\.run"):
@@ -235,7 +235,7 @@ def test_without_a_loop_the_error_names_run() -> None:
     st.integers(1, 6),
     st.none() | st.integers(1, 9),
 )
-def test_no_text_is_lost_repeated_or_moved(
+def test_text_not_lost_repeated_or_moved(
     items: list[Any], gaps: list[int], delay: int, size: int | None
 ) -> None:
     time, messages = 201, []
@@ -249,7 +249,7 @@ def test_no_text_is_lost_repeated_or_moved(
     assert_contents_and_indexes(joined)
 
 
-async def test_ten_thousand_pieces_at_once_need_one_timer() -> None:
+async def test_ten_thousand_pieces_use_one_timer() -> None:
     letters = rx.from_iterable(["a"] * 10_000)
     seen = Seen(rx.concat(letters, rx.never()).pipe(ops.coalesce(2)))
     assert len(virtual_loop().timers) == 1
@@ -258,7 +258,7 @@ async def test_ten_thousand_pieces_at_once_need_one_timer() -> None:
     seen.subscription.dispose()
 
 
-async def test_windows_that_are_soon_full_share_a_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_quickly_filled_windows_share_a_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[float] = []
     loop = virtual_loop()
     call_later = loop.call_later

@@ -1,4 +1,4 @@
-"""`collect` in virtual time."""
+"""Test `collect` in virtual time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHUNKS = [
 
 
 def collected(*chunks: StreamChunk, choice: int = 0) -> Response:
-    """Return the one response that comes, at the end and not before."""
+    """Return the only response, after checking that it came at the end."""
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(
         *(on_next(210 + i, chunk) for i, chunk in enumerate(chunks)), on_completed(300)
@@ -39,7 +39,7 @@ def collected(*chunks: StreamChunk, choice: int = 0) -> Response:
     return value
 
 
-def test_the_whole_stream_is_one_response() -> None:
+def test_stream_becomes_one_response() -> None:
     response = collected(*CHUNKS)
     assert response.content == "Hello"
     assert response.reasoning == "hm"
@@ -48,7 +48,7 @@ def test_the_whole_stream_is_one_response() -> None:
     assert response.usage == Usage(1, 2)
 
 
-def test_another_choice_may_be_collected() -> None:
+def test_another_choice_can_be_collected() -> None:
     response = collected(*CHUNKS, choice=1)
     assert (response.content, response.finish_reason) == ("Hallo", "length")
     assert response.reasoning == ""
@@ -57,11 +57,11 @@ def test_another_choice_may_be_collected() -> None:
 
 
 @pytest.mark.parametrize("chunks", [[], [StreamChunk("b", choice=1)]])
-def test_no_chunk_of_the_choice_makes_an_empty_response(chunks: list[StreamChunk]) -> None:
+def test_missing_choice_gives_empty_response(chunks: list[StreamChunk]) -> None:
     assert collected(*chunks) == ResponseBuilder().response()
 
 
-def test_a_long_stream_is_one_text() -> None:
+def test_long_stream_becomes_one_text() -> None:
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(
         *(on_next(210, StreamChunk(f"{i} ")) for i in range(5_000)), on_completed(300)

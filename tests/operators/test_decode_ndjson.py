@@ -1,4 +1,4 @@
-"""`decode_ndjson` in virtual time; the decoder's own rules are tested in parsing."""
+"""Test `decode_ndjson` in virtual time; `tests/parsing` tests the decoder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(*messages: Any, **arguments: int) -> tuple[list[Any], list[Any]]:
     return result.messages, source.subscriptions
 
 
-def test_values_come_with_the_bytes_that_complete_their_line() -> None:
+def test_values_come_with_completed_lines() -> None:
     messages, _ = run(
         on_next(210, b'{"a":'),
         on_next(220, b" 1}\r"),
@@ -36,7 +36,7 @@ def test_values_come_with_the_bytes_that_complete_their_line() -> None:
     ]
 
 
-def test_a_last_line_without_its_end_comes_at_completion() -> None:
+def test_unterminated_last_line_comes_at_completion() -> None:
     messages, _ = run(on_next(210, b"1\n2"), on_completed(220))
     assert messages == [on_next(210, 1), on_next(220, 2), on_completed(220)]
 
@@ -45,9 +45,7 @@ def test_a_last_line_without_its_end_comes_at_completion() -> None:
     ("data", "kind"),
     [(b"1\n{x}\n2\n", StreamDecodeError), (b"1\n" + b"2" * 20, LimitExceededError)],
 )
-def test_a_bad_line_is_a_typed_error_after_the_values_before_it(
-    data: bytes, kind: type[Exception]
-) -> None:
+def test_bad_line_fails_after_earlier_values(data: bytes, kind: type[Exception]) -> None:
     messages, subscriptions = run(
         on_next(210, data), on_next(220, b"3\n"), on_completed(230), max_line_bytes=16
     )
@@ -58,7 +56,7 @@ def test_a_bad_line_is_a_typed_error_after_the_values_before_it(
     assert subscriptions == [subscribe(200, 210)]
 
 
-def test_a_last_line_that_is_cut_off_is_an_error_and_no_completion() -> None:
+def test_cut_off_last_line_fails() -> None:
     messages, _ = run(on_next(210, b'1\n{"a"'), on_completed(220))
     value, error = messages
     assert value == on_next(210, 1)
@@ -66,7 +64,7 @@ def test_a_last_line_that_is_cut_off_is_an_error_and_no_completion() -> None:
     assert type(error.value.exception) is StreamDecodeError
 
 
-def test_ten_thousand_values_in_one_read_come_in_order() -> None:
+def test_ten_thousand_values_in_one_read() -> None:
     burst = b"".join(b"%d\n" % i for i in range(10_000))
     messages, _ = run(on_next(210, burst), on_completed(220))
     assert [m.value.value for m in messages[:-1]] == list(range(10_000))

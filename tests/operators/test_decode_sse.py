@@ -1,4 +1,4 @@
-"""`decode_sse` in virtual time; the decoder's own rules are tested in parsing."""
+"""Test `decode_sse` in virtual time; `tests/parsing` tests the decoder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(*messages: Any, **arguments: int) -> tuple[list[Any], list[Any]]:
     return result.messages, source.subscriptions
 
 
-def test_events_come_with_the_bytes_that_complete_them() -> None:
+def test_events_come_with_completing_bytes() -> None:
     messages, _ = run(
         on_next(210, b"data: a\n"),
         on_next(220, b"\nevent: x\nid: 1\nda"),
@@ -39,7 +39,7 @@ def test_events_come_with_the_bytes_that_complete_them() -> None:
     ]
 
 
-def test_an_event_without_its_blank_line_is_dropped_as_the_standard_says() -> None:
+def test_event_without_blank_line_is_dropped() -> None:
     messages, _ = run(on_next(210, b"data: a\n\ndata: b\n"), on_completed(220))
     assert messages == [on_next(210, ServerSentEvent("message", "a")), on_completed(220)]
 
@@ -50,12 +50,12 @@ def test_invalid_utf8_is_replaced() -> None:
 
 
 @pytest.mark.parametrize("kind", [bytearray, memoryview])
-def test_all_kinds_of_bytes_are_decoded(kind: Any) -> None:
+def test_all_bytes_types_are_decoded(kind: Any) -> None:
     messages, _ = run(on_next(210, kind(b"data: a\n\n")), on_completed(220))
     assert messages == [on_next(210, ServerSentEvent("message", "a")), on_completed(220)]
 
 
-def test_a_mutable_buffer_may_be_used_again() -> None:
+def test_mutable_buffer_can_be_reused() -> None:
     buffer = bytearray(b"data: a")
     messages: list[Any] = [on_next(210, buffer), on_next(230, b"\n\n")]
     scheduler = TestScheduler()
@@ -65,7 +65,7 @@ def test_a_mutable_buffer_may_be_used_again() -> None:
     assert result.messages == [on_next(230, ServerSentEvent("message", "a"))]
 
 
-def test_an_event_over_the_limit_is_a_typed_error_after_those_before_it() -> None:
+def test_oversized_event_fails_after_earlier_events() -> None:
     messages, subscriptions = run(
         on_next(210, b"data: a\n\ndata: " + b"x" * 20),
         on_next(220, b"\n\ndata: b\n\n"),
@@ -79,7 +79,7 @@ def test_an_event_over_the_limit_is_a_typed_error_after_those_before_it() -> Non
     assert subscriptions == [subscribe(200, 210)]
 
 
-def test_ten_thousand_events_in_one_read_come_in_order() -> None:
+def test_ten_thousand_events_in_one_read() -> None:
     burst = b"".join(b"data: %d\n\n" % i for i in range(10_000))
     messages, _ = run(on_next(210, burst), on_completed(220))
     assert [int(m.value.value.data) for m in messages[:-1]] == list(range(10_000))

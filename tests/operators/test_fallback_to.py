@@ -1,4 +1,4 @@
-"""A stream that failed, replaced by another."""
+"""Test `fallback_to`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ERROR = ErrorEvent(ErrorInfo.of(DOWN))
 
 
 class Pair:
-    """A source and what it falls back to, both cold."""
+    """A cold source and the cold stream that it falls back to."""
 
     def __init__(self, source: list[Any], other: list[Any]) -> None:
         self.scheduler = TestScheduler()
@@ -52,24 +52,24 @@ class Pair:
 OTHER = [on_next(10, "b"), on_completed(20)]
 
 
-def test_the_other_follows_at_once_when_the_source_fails_before_content() -> None:
+def test_other_starts_after_failure_before_content() -> None:
     pair = Pair([on_next(5, StreamChunk()), on_error(30, DOWN)], OTHER)
     assert pair.run() == [on_next(205, StreamChunk()), on_next(240, "b"), on_completed(250)]
     assert pair.source.subscriptions == [subscribe(200, 230)]
     assert pair.other.subscriptions == [subscribe(230, 250)]
 
 
-def test_the_other_is_not_asked_when_the_source_completes() -> None:
+def test_other_not_started_after_completion() -> None:
     pair = Pair([on_next(5, "a"), on_completed(30)], OTHER)
     assert pair.run() == [on_next(205, "a"), on_completed(230)]
     assert pair.other.subscriptions == []
 
 
-def test_the_others_error_is_the_streams_when_both_fail() -> None:
+def test_both_failing_gives_others_error() -> None:
     assert Pair([on_error(5, DOWN)], [on_error(5, WORSE)]).run() == [on_error(210, WORSE)]
 
 
-def test_after_content_it_fails_unless_it_can_say_so() -> None:
+def test_failure_after_content_needs_on_reset() -> None:
     source = [on_next(5, "a"), on_error(30, DOWN)]
     pair = Pair(source, OTHER)
     assert pair.run() == [on_next(205, "a"), on_error(230, DOWN)]
@@ -82,7 +82,7 @@ def test_after_content_it_fails_unless_it_can_say_so() -> None:
     ]
 
 
-def test_fallback_if_decides_by_the_error() -> None:
+def test_fallback_if_decides_by_error() -> None:
     asked: list[Exception] = []
 
     def ask(error: Exception) -> bool:
@@ -95,7 +95,7 @@ def test_fallback_if_decides_by_the_error() -> None:
 
 
 @pytest.mark.parametrize("name", ["on_reset", "fallback_if"])
-def test_what_a_callback_raises_is_the_streams_error(name: str) -> None:
+def test_callback_exception_becomes_stream_error(name: str) -> None:
     def broken(_: Exception) -> Any:
         raise KeyError("mine")
 
@@ -107,7 +107,7 @@ def test_what_a_callback_raises_is_the_streams_error(name: str) -> None:
     assert pair.other.subscriptions == []
 
 
-def test_an_error_event_is_seen_only_when_it_is_the_end() -> None:
+def test_error_event_emitted_only_at_end() -> None:
     failing = [on_next(1, ERROR), on_error(5, DOWN)]
     assert Pair(failing, OTHER).run() == [on_next(215, "b"), on_completed(225)]
     assert Pair(failing, failing).run() == [on_next(210, ERROR), on_error(210, DOWN)]
@@ -119,14 +119,14 @@ def test_an_error_event_is_seen_only_when_it_is_the_end() -> None:
 
 
 @pytest.mark.parametrize("disposed", [201, 230, 235, 245])
-def test_dispose_closes_whichever_runs(disposed: float) -> None:
+def test_dispose_closes_the_running_stream(disposed: float) -> None:
     pair = Pair([on_error(30, DOWN)], [on_next(10, "b")])
     assert pair.run(disposed) == ([on_next(240, "b")] if disposed > 240 else [])
     last = (pair.other if disposed > 230 else pair.source).subscriptions
     assert [one.unsubscribe for one in last] == [disposed]
 
 
-def test_who_disposes_at_the_reset_does_not_start_the_other() -> None:
+def test_dispose_at_reset_prevents_other() -> None:
     started: list[bool] = []
 
     def other(_: Any) -> Observable[str]:
@@ -148,8 +148,8 @@ def test_who_disposes_at_the_reset_does_not_start_the_other() -> None:
     assert (seen, started) == (["a", "reset"], [])
 
 
-def test_a_consumer_that_raises_is_no_failure_of_a_source_that_emits_inside_subscribe() -> None:
-    """By reactivex's rules it lands in `on_error`; it must not start the other."""
+def test_raising_consumer_is_no_source_failure() -> None:
+    """By reactivex's rules the exception reaches `on_error`; it must not start the other stream."""
     seen: list[Any] = []
 
     def take(item: str) -> None:
@@ -161,7 +161,7 @@ def test_a_consumer_that_raises_is_no_failure_of_a_source_that_emits_inside_subs
     assert seen == ["a", KeyError]
 
 
-def test_it_needs_no_loop_and_sources_that_fail_at_once_compose() -> None:
+def test_sources_failing_in_subscribe_compose() -> None:
     seen: list[str] = []
     fail: Observable[str] = rx.throw(DOWN)
     stream = fail
@@ -171,7 +171,7 @@ def test_it_needs_no_loop_and_sources_that_fail_at_once_compose() -> None:
     assert seen == ["up"]
 
 
-async def test_a_slow_reader_slows_the_other_too() -> None:
+async def test_slow_reader_slows_other_stream() -> None:
     numbers = Numbers()
     stream = rx.throw(DOWN).pipe(ops.fallback_to(from_aiter(numbers)))
     async with to_aiter(stream, capacity=4) as items:
@@ -181,8 +181,8 @@ async def test_a_slow_reader_slows_the_other_too() -> None:
     assert numbers.closed == 1
 
 
-def test_nothing_is_started_at_the_end_of_the_loop() -> None:
-    """There tasks are cancelled from outside, and a new one would be left behind."""
+def test_cancelled_loop_starts_nothing() -> None:
+    """The end of a loop cancels its tasks; a new task would be left behind."""
     started: list[bool] = []
     seen: list[Seen] = []
 

@@ -1,4 +1,4 @@
-"""Text that is checked before anybody sees it."""
+"""Test `guard_window`."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def run(*messages: Any, size: int = 3, disposed: float = 1000.5) -> Any:
 
 
 def released(items: list[Any], check: Check = is_harmless, size: int = 3) -> list[Any]:
-    """Return the items that come out, and then the end."""
+    """Return the emitted items, and then the end."""
 
     async def go() -> list[Any]:
         seen = Seen(rx.from_iterable(items).pipe(ops.guard_window(check, size)))
@@ -78,7 +78,7 @@ def released(items: list[Any], check: Check = is_harmless, size: int = 3) -> lis
     return run_async(go(), virtual_time=True)
 
 
-def test_text_goes_when_as_much_again_has_followed_and_the_rest_at_the_end() -> None:
+def test_text_released_after_next_window() -> None:
     seen = run(*(on_next(210 + n, letter) for n, letter in enumerate("uvwxyz")), on_completed(220))
     assert seen == [
         *(on_next(215, letter) for letter in "uvw"),
@@ -87,7 +87,7 @@ def test_text_goes_when_as_much_again_has_followed_and_the_rest_at_the_end() -> 
     ]
 
 
-def test_refused_text_fails_the_stream_and_is_not_seen() -> None:
+def test_refused_text_fails_unseen() -> None:
     *seen, end = run(*(on_next(210 + n, letter) for n, letter in enumerate("abcdefxbadxx")))
     assert seen == [
         *(on_next(215, letter) for letter in "abc"),
@@ -97,14 +97,14 @@ def test_refused_text_fails_the_stream_and_is_not_seen() -> None:
     assert isinstance(end.value.exception, OutputError)
 
 
-def test_what_waits_is_checked_at_the_end_too() -> None:
+def test_rest_is_checked_at_end() -> None:
     *seen, end = run(on_next(210, "b"), on_next(211, "ad"), on_completed(212))
     assert seen == []
     assert end.time == 212
     assert isinstance(end.value.exception, OutputError)
 
 
-def test_an_error_comes_at_once_after_the_text_that_waits_if_that_is_harmless() -> None:
+def test_error_follows_checked_text_at_once() -> None:
     failure = OSError("cut")
     assert run(on_next(210, "ok"), on_error(212, failure)) == [
         on_next(212, "ok"),
@@ -114,14 +114,14 @@ def test_an_error_comes_at_once_after_the_text_that_waits_if_that_is_harmless() 
     assert isinstance(end.value.exception, OutputError)
 
 
-def test_of_an_empty_source_and_one_that_never_ends() -> None:
+def test_empty_and_endless_sources() -> None:
     assert run(on_completed(210)) == [on_completed(210)]
     assert run() == []
     assert run(on_next(210, "a")) == []
 
 
 @given(st.integers(200, 230))
-def test_after_dispose_nothing_comes(disposed: int) -> None:
+def test_nothing_comes_after_dispose(disposed: int) -> None:
     messages = [on_next(210 + n, letter) for n, letter in enumerate("uvwxyz")]
     whole = run(*messages, on_completed(220))
     assert run(*messages, on_completed(220), disposed=disposed + 0.5) == [
@@ -138,7 +138,7 @@ def test_subscriptions_share_nothing() -> None:
     assert second == [on_next(225, "a"), on_next(235, "b"), on_completed(235)]
 
 
-def test_items_without_text_keep_their_place() -> None:
+def test_items_without_text_keep_place() -> None:
     start = ToolStart("call_1", "add")
     seen = run(
         on_next(210, start),
@@ -173,18 +173,18 @@ def test_items_without_text_keep_their_place() -> None:
         "bad",
     ],
 )
-def test_whatever_carries_text_is_checked(item: Any) -> None:
+def test_every_item_with_text_is_checked(item: Any) -> None:
     (error,) = released([item])
     assert isinstance(error, OutputError)
 
 
-def test_a_text_that_is_whole_does_not_run_into_its_neighbours() -> None:
+def test_whole_texts_are_checked_apart() -> None:
     items = [Token("b"), Answer("ad"), Token("b")]
     assert released(items, size=9) == [*items, "end"]
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_checks_may_be_asynchronous(check: Check) -> None:
+def test_check_can_be_asynchronous(check: Check) -> None:
     assert released(list("uvwxyz"), check) == [*"uvwxyz", "end"]
     *seen, error = released(list("abcdefxbadxx"), check)
     assert seen == list("abcdef")
@@ -192,12 +192,12 @@ def test_checks_may_be_asynchronous(check: Check) -> None:
 
 
 @pytest.mark.parametrize("verdict", [None, 1, "yes"])
-def test_a_verdict_that_is_neither_is_an_error_of_the_caller(verdict: Any) -> None:
+def test_non_bool_verdict_is_configuration_error(verdict: Any) -> None:
     (error,) = released(["a"], lambda _: verdict)
     assert isinstance(error, rxagents.ConfigurationError)
 
 
-def test_what_the_check_raises_ends_the_stream() -> None:
+def test_exception_of_check_ends_stream() -> None:
     def fail(_: str) -> bool:
         raise LookupError("no list")
 
@@ -205,7 +205,7 @@ def test_what_the_check_raises_ends_the_stream() -> None:
     assert isinstance(error, LookupError)
 
 
-def test_one_long_item_is_not_checked_again_with_every_character_after_it() -> None:
+def test_long_item_is_checked_once() -> None:
     checked: list[int] = []
 
     def check(text: str) -> bool:
@@ -216,7 +216,7 @@ def test_one_long_item_is_not_checked_again_with_every_character_after_it() -> N
     assert sum(checked) < 6_000
 
 
-async def test_an_asynchronous_check_slows_the_source() -> None:
+async def test_asynchronous_check_slows_source() -> None:
     made = 0
 
     async def letters() -> AsyncIterator[str]:
@@ -234,7 +234,7 @@ async def test_an_asynchronous_check_slows_the_source() -> None:
 
 
 @pytest.mark.parametrize("check", [is_harmless, is_harmless_after_a_while])
-async def test_a_reader_that_has_enough_stops_the_source(check: Check) -> None:
+async def test_full_reader_stops_source(check: Check) -> None:
     made = 0
 
     async def letters() -> AsyncIterator[str]:
@@ -250,7 +250,7 @@ async def test_a_reader_that_has_enough_stops_the_source(check: Check) -> None:
         assert [await anext(reader) for _ in range(200)] == ["a"] * 200
 
 
-async def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_another() -> None:
+async def test_plain_subscriber_disposes_from_other_thread() -> None:
     subject: Subject[str] = Subject()
     seen = Seen(subject.pipe(ops.guard_window(is_harmless_after_a_while, 1)))
     await settle()
@@ -267,7 +267,7 @@ async def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_an
     assert seen.threads == {threading.get_ident()}
 
 
-def test_dispose_within_on_next_drops_the_rest_of_the_window() -> None:
+def test_dispose_in_on_next_drops_window() -> None:
     subject: Subject[str] = Subject()
     out: list[str] = []
 
@@ -282,7 +282,7 @@ def test_dispose_within_on_next_drops_the_rest_of_the_window() -> None:
     assert not subject.observers
 
 
-def test_a_source_that_emits_again_while_text_is_released_is_checked_too() -> None:
+def test_reentrant_source_is_checked_too() -> None:
     subject: Subject[str] = Subject()
     out: list[Any] = []
 
@@ -300,7 +300,7 @@ def test_a_source_that_emits_again_while_text_is_released_is_checked_too() -> No
 
 
 @pytest.mark.parametrize("check", [is_harmless, is_harmless_after_a_while])
-async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
+async def test_raising_subscriber_is_reported_once(
     check: Check, loop_errors: list[Exception]
 ) -> None:
     failure = LookupError("the screen is gone")
@@ -324,19 +324,19 @@ async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
 
 
 @pytest.mark.parametrize("size", [0, -1, True, "1", None, math.nan, 1.5])
-def test_a_size_that_is_no_count_is_refused_at_once(size: Any) -> None:
+def test_invalid_size_is_refused(size: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="size"):
         ops.guard_window(is_harmless, size)
 
 
 @pytest.mark.parametrize("check", [None, "bad", True])
-def test_a_check_that_is_no_function_is_refused_at_once(check: Any) -> None:
+def test_check_must_be_a_function(check: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="check"):
         ops.guard_window(check, 3)
 
 
 @given(mixtures(), st.integers(1, 12))
-def test_items_come_out_as_they_are(items: list[Any], size: int) -> None:
+def test_items_come_out_unchanged(items: list[Any], size: int) -> None:
     out: list[Any] = []
     rx.from_iterable(items).pipe(ops.guard_window(lambda _: True, size)).subscribe(out.append)
     assert len(out) == len(items)
@@ -345,16 +345,14 @@ def test_items_come_out_as_they_are(items: list[Any], size: int) -> None:
 
 @st.composite
 def split_texts(draw: st.DrawFn) -> list[str]:
-    """A text with a forbidden word in it somewhere, cut at random places."""
+    """The text contains a forbidden word and is cut at random places."""
     text = draw(st.text("xba", max_size=30)) + "bad" + draw(st.text("xd", max_size=12))
     cuts = sorted(draw(st.sets(st.integers(0, len(text)), max_size=20)))
     return [text[at:to] for at, to in zip([0, *cuts], [*cuts, len(text)], strict=True)]
 
 
 @given(split_texts(), st.integers(3, 8))
-def test_no_part_of_a_forbidden_word_is_released_however_it_is_cut(
-    pieces: list[str], size: int
-) -> None:
+def test_forbidden_word_never_released_in_part(pieces: list[str], size: int) -> None:
     out: list[str] = []
     errors: list[Exception] = []
     rx.from_iterable(pieces).pipe(ops.guard_window(is_harmless, size)).subscribe(
@@ -365,7 +363,7 @@ def test_no_part_of_a_forbidden_word_is_released_however_it_is_cut(
     assert isinstance(errors[0], OutputError)
 
 
-def test_ten_thousand_pieces_at_once_do_not_nest() -> None:
+def test_ten_thousand_pieces_do_not_nest() -> None:
     out: list[str] = []
     rx.from_iterable(["a"] * 10_000).pipe(ops.guard_window(is_harmless, 50)).subscribe(out.append)
     assert out == ["a"] * 10_000

@@ -1,4 +1,4 @@
-"""Two streams for one answer: the first that has something to say is heard."""
+"""Test `hedge`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NEVER: Observable[Any] = rx.never()
 
 
 class Pair:
-    """Two cold streams, the second asked for after 50 seconds."""
+    """Two cold streams; the second starts after 50 seconds."""
 
     def __init__(self, first: list[Any], other: list[Any]) -> None:
         self.scheduler = TestScheduler()
@@ -51,14 +51,14 @@ class Pair:
         return messages
 
 
-def test_a_first_that_begins_in_time_runs_alone() -> None:
+def test_timely_first_stream_runs_alone() -> None:
     pair = Pair([on_next(49, "a"), on_completed(500)], [on_next(1, "b")])
     assert pair.run() == [on_next(249, "a"), on_completed(700)]
     assert pair.other.subscriptions == []
 
 
 @pytest.mark.parametrize("first", [[on_next(10, "a")], None], ids=["later", "inside subscribe"])
-def test_a_race_that_is_over_has_no_timer(first: list[Any] | None) -> None:
+def test_finished_race_has_no_timer(first: list[Any] | None) -> None:
     scheduler = TestScheduler()
     winner = scheduler.create_cold_observable(*first) if first else rx.concat(UP, NEVER)
     winner.pipe(ops.hedge(rx.of("b"), after=50)).subscribe(scheduler=scheduler)
@@ -66,7 +66,7 @@ def test_a_race_that_is_over_has_no_timer(first: list[Any] | None) -> None:
     assert not pending(scheduler)
 
 
-def test_the_other_is_asked_after_a_while_and_wins_with_its_first_content() -> None:
+def test_other_starts_later_and_wins() -> None:
     pair = Pair(
         [on_next(100, "a")],
         [on_next(10, START), on_next(20, "b"), on_next(30, "c"), on_completed(40)],
@@ -81,7 +81,7 @@ def test_the_other_is_asked_after_a_while_and_wins_with_its_first_content() -> N
     assert pair.other.subscriptions == [subscribe(250, 290)]
 
 
-def test_the_first_may_still_win_and_closes_the_other() -> None:
+def test_first_can_still_win() -> None:
     pair = Pair(
         [on_next(5, START), on_next(60, "a"), on_completed(90)],
         [on_next(5, START), on_next(20, "b")],
@@ -90,18 +90,18 @@ def test_the_first_may_still_win_and_closes_the_other() -> None:
     assert pair.other.subscriptions == [subscribe(250, 260)]
 
 
-def test_what_only_goes_around_an_answer_does_not_win() -> None:
+def test_items_without_content_do_not_win() -> None:
     pair = Pair([on_next(count, START) for count in range(1, 200, 10)], [on_next(5, "b")])
     assert pair.run() == [on_next(255, "b")]
     assert pair.first.subscriptions == [subscribe(200, 255)]
 
 
-def test_after_no_time_both_are_asked_at_once() -> None:
+def test_zero_delay_starts_both() -> None:
     pair = Pair([on_next(20, "a")], [on_next(10, "b"), on_completed(30)])
     assert pair.run(after=0) == [on_next(210, "b"), on_completed(230)]
 
 
-def test_an_early_failure_asks_the_other_at_once() -> None:
+def test_early_failure_starts_other_at_once() -> None:
     pair = Pair([on_next(4, START), on_error(5, DOWN)], [on_next(10, "b"), on_completed(20)])
     assert pair.run() == [on_next(215, "b"), on_completed(225)]
     assert pair.other.subscriptions == [subscribe(205, 225)]
@@ -112,7 +112,7 @@ def test_an_early_failure_asks_the_other_at_once() -> None:
     [(5, 10, 215), (60, 5, 260), (60, 20, 270)],
     ids=["first, then other", "other, then first", "first while other runs"],
 )
-def test_when_both_fail_it_is_the_firsts_failure(first: int, other: int, end: int) -> None:
+def test_both_failing_gives_firsts_error(first: int, other: int, end: int) -> None:
     pair = Pair(
         [on_next(1, START), on_next(2, ERROR), on_error(first, DOWN)],
         [on_next(1, START), on_error(other, WORSE)],
@@ -120,20 +120,20 @@ def test_when_both_fail_it_is_the_firsts_failure(first: int, other: int, end: in
     assert pair.run() == [on_next(end, START), on_next(end, ERROR), on_error(end, DOWN)]
 
 
-def test_the_winners_later_failure_passes_and_asks_nobody() -> None:
+def test_winners_failure_starts_nothing() -> None:
     pair = Pair([on_next(10, "a"), on_next(20, ERROR), on_error(30, DOWN)], [on_next(1, "b")])
     assert pair.run() == [on_next(210, "a"), on_next(220, ERROR), on_error(230, DOWN)]
     assert pair.other.subscriptions == []
 
 
-def test_a_completion_without_content_wins_too() -> None:
+def test_empty_completion_wins_too() -> None:
     pair = Pair([on_next(10, START), on_completed(20)], [on_next(1, "b")])
     assert pair.run() == [on_next(220, START), on_completed(220)]
     assert pair.other.subscriptions == []
 
 
 @pytest.mark.parametrize("disposed", [210, 250, 255, 265])
-def test_dispose_closes_both(disposed: int) -> None:
+def test_dispose_closes_both_streams(disposed: int) -> None:
     pair = Pair([], [on_next(10, "b")])
     assert pair.run(disposed) == ([on_next(260, "b")] if disposed > 260 else [])
     assert pair.first.subscriptions == [subscribe(200, min(disposed, 260))]
@@ -141,7 +141,7 @@ def test_dispose_closes_both(disposed: int) -> None:
     assert not pending(pair.scheduler)
 
 
-async def test_dispose_from_another_thread_closes_both() -> None:
+async def test_dispose_from_thread_closes_both() -> None:
     closed: list[str] = []
 
     def stall(name: str) -> Observable[str]:
@@ -180,7 +180,7 @@ async def test_dispose_from_another_thread_closes_both() -> None:
     ],
 )
 @pytest.mark.parametrize("after", [0, 5])
-async def test_sources_that_emit_at_once_on_either_side(
+async def test_sources_emitting_inside_subscribe(
     first: Observable[Any], other: Observable[Any], after: float, notes: list[Any]
 ) -> None:
     seen = Seen(first.pipe(ops.hedge(other, after=after)))
@@ -189,7 +189,7 @@ async def test_sources_that_emit_at_once_on_either_side(
 
 
 @pytest.mark.parametrize("rest", ["item", "error", "end"])
-def test_one_that_loses_while_it_subscribes_is_heard_no_more(rest: str) -> None:
+def test_loser_inside_subscribe_is_muted(rest: str) -> None:
     subject: Subject[str] = Subject()
     closed: list[bool] = []
 
@@ -217,7 +217,7 @@ def test_one_that_loses_while_it_subscribes_is_heard_no_more(rest: str) -> None:
 # Backpressure, and the end of the loop.
 
 
-async def test_a_slow_reader_slows_the_winner() -> None:
+async def test_slow_reader_slows_winner() -> None:
     numbers = Numbers()
     stream = NEVER.pipe(ops.hedge(from_aiter(numbers), after=5))
     async with to_aiter(stream, capacity=4) as items:
@@ -226,7 +226,7 @@ async def test_a_slow_reader_slows_the_winner() -> None:
         assert numbers.made <= 6
 
 
-def test_nothing_is_started_at_the_end_of_the_loop() -> None:
+def test_cancelled_loop_starts_nothing() -> None:
     started: list[bool] = []
     seen: list[Seen] = []
 
@@ -251,17 +251,17 @@ scripts = st.lists(st.tuples(st.integers(1, 60), st.sampled_from("stec")), max_s
 
 
 @given(first=scripts, other=scripts, after=st.integers(0, 100))
-def test_what_is_told_is_one_stream_whole_and_in_order(
+def test_output_is_one_whole_stream(
     first: list[tuple[int, str]], other: list[tuple[int, str]], after: int
 ) -> None:
-    """`s` goes around an answer, `t` is text, `e` an error, `c` the end."""
+    """`s` is a chunk without content, `t` text, `e` an error, `c` the end."""
     pair = Pair(_script("a", first), _script("b", other))
     messages = pair.run(after=after)
     items = [message.value.value for message in messages if message.value.kind == "N"]
-    told = {str(item.metadata["of"]) for item in items}
-    assert len(told) <= 1
-    if told:
-        script = first if told == {"a"} else other
+    winners = {str(item.metadata["of"]) for item in items}
+    assert len(winners) <= 1
+    if winners:
+        script = first if winners == {"a"} else other
         kinds = "".join(kind for _, kind in script)
         kinds = kinds[: min((i for i, kind in enumerate(kinds) if kind in "ec"), default=99)]
         assert [item.index for item in items] == list(range(len(kinds)))

@@ -1,4 +1,4 @@
-"""An asynchronous stage in a pipe, in virtual time."""
+"""Test `map_async` in virtual time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 class Worker:
-    """Takes a time for each item; knows what it was given, and how many calls ran at a time."""
+    """Sleeps for each item, and keeps its items and how many calls ran at a time."""
 
     def __init__(self, seconds: Callable[[Any], float] = lambda _: 1) -> None:
         self.seconds = seconds
@@ -47,7 +47,7 @@ class Worker:
 
 
 def timed(source: rx.Observable[Any]) -> rx.Observable[Any]:
-    """Add to each item the time at which it came."""
+    """Pair each item with the time at which it came."""
 
     def stamp(item: Any) -> Any:
         return round(virtual_loop().time(), 3), item
@@ -56,7 +56,7 @@ def timed(source: rx.Observable[Any]) -> rx.Observable[Any]:
 
 
 def seen_of(source: rx.Observable[Any]) -> list[Any]:
-    """Return what a plain subscriber sees of the whole stream, which leaves nothing behind."""
+    """Return what a plain subscriber gets; check that no task is left."""
 
     async def check() -> list[Any]:
         seen = Seen(timed(source))
@@ -67,7 +67,7 @@ def seen_of(source: rx.Observable[Any]) -> list[Any]:
     return run_async(check(), virtual_time=True)
 
 
-def test_results_come_in_order_each_after_its_work() -> None:
+def test_results_come_in_order() -> None:
     worker = Worker()
     assert seen_of(rx.of("a", "b").pipe(ops.map_async(worker))) == [
         (1, "<a>"),
@@ -77,24 +77,24 @@ def test_results_come_in_order_each_after_its_work() -> None:
     assert worker.most == 1
 
 
-def test_calls_run_concurrently_up_to_the_limit_and_results_keep_the_items_order() -> None:
+def test_concurrent_calls_keep_item_order() -> None:
     worker = Worker(lambda item: {"a": 3, "b": 1}.get(item, 1))
     source = rx.of("a", "b", "c", "d").pipe(ops.map_async(worker, concurrency=2))
     assert seen_of(source) == [(3, "<a>"), (3, "<b>"), (4, "<c>"), (4, "<d>"), "end"]
     assert worker.most == 2
 
 
-def test_of_an_empty_source() -> None:
+def test_empty_source_completes() -> None:
     assert seen_of(rx.empty().pipe(ops.map_async(Worker()))) == ["end"]
 
 
-def test_the_sources_error_comes_after_the_results_of_the_items_before_it() -> None:
+def test_error_follows_earlier_results() -> None:
     failure = OSError("cut")
     source = rx.concat(rx.of("a"), rx.throw(failure))
     assert seen_of(source.pipe(ops.map_async(Worker()))) == [(1, "<a>"), failure]
 
 
-def test_what_the_function_raises_ends_the_stream_and_the_other_calls() -> None:
+def test_function_exception_cancels_other_calls() -> None:
     failure = LookupError("no")
     worker = Worker(lambda item: 1 if item == "a" else 100)
 
@@ -109,7 +109,7 @@ def test_what_the_function_raises_ends_the_stream_and_the_other_calls() -> None:
     assert worker.cancelled == 2
 
 
-def test_a_function_that_raises_before_it_can_be_awaited_fails_the_same_way() -> None:
+def test_plain_function_exception_ends_stream() -> None:
     def work(item: str) -> Coroutine[Any, Any, str]:
         raise LookupError(item)
 
@@ -117,14 +117,14 @@ def test_a_function_that_raises_before_it_can_be_awaited_fails_the_same_way() ->
     assert isinstance(error, LookupError)
 
 
-def test_a_function_whose_result_cannot_be_awaited_is_named() -> None:
+def test_result_must_be_awaitable() -> None:
     plain: Any = str.upper
     (error,) = seen_of(rx.of("a").pipe(ops.map_async(plain)))
     assert isinstance(error, rxagents.ConfigurationError)
     assert "str" in str(error)
 
 
-def test_a_function_that_cancels_itself_fails_the_stream() -> None:
+def test_self_cancelling_function_fails_stream() -> None:
     async def work(_: str) -> str:
         raise asyncio.CancelledError
 
@@ -135,7 +135,7 @@ def test_a_function_that_cancels_itself_fails_the_stream() -> None:
 
 @pytest.mark.parametrize("leave", ["here", "in a thread"])
 @given(st.floats(0, 6))
-def test_after_dispose_nothing_comes_and_no_call_is_left(leave: str, seconds: float) -> None:
+def test_dispose_leaves_no_call(leave: str, seconds: float) -> None:
     worker = Worker()
 
     async def check() -> None:
@@ -156,7 +156,7 @@ def test_after_dispose_nothing_comes_and_no_call_is_left(leave: str, seconds: fl
     run_async(check(), virtual_time=True)
 
 
-async def test_a_call_that_withstands_its_cancellation_is_waited_for_and_starts_no_other() -> None:
+async def test_call_suppressing_cancellation_is_awaited() -> None:
     given_items: list[str] = []
 
     async def stubborn(item: str) -> str:
@@ -184,7 +184,7 @@ async def test_subscriptions_share_nothing() -> None:
     assert second.notes == [(2.5, "<a>"), (3.5, "<b>"), "end"]
 
 
-async def test_nothing_comes_inside_subscribe() -> None:
+async def test_nothing_emitted_inside_subscribe() -> None:
     async def immediately(item: int) -> int:
         return item
 
@@ -195,7 +195,7 @@ async def test_nothing_comes_inside_subscribe() -> None:
 
 
 @pytest.mark.parametrize("overflow", [Overflow.BLOCK, Overflow.REDUCE])
-async def test_a_busy_function_stops_the_source_at_the_capacity(overflow: Overflow) -> None:
+async def test_busy_function_stops_source_at_capacity(overflow: Overflow) -> None:
     numbers, worker = Numbers(100), Worker()
     stage = ops.map_async(worker, capacity=4, overflow=overflow)
     seen = Seen(from_aiter(numbers).pipe(stage))
@@ -205,7 +205,7 @@ async def test_a_busy_function_stops_the_source_at_the_capacity(overflow: Overfl
     assert seen.notes == [*(f"<{number}>" for number in range(100)), "end"]
 
 
-def test_the_oldest_items_give_way_where_that_is_asked_for() -> None:
+def test_drop_oldest_drops_oldest_items() -> None:
     stage = ops.map_async(Worker(), capacity=3, overflow=Overflow.DROP_OLDEST)
     *results, end = seen_of(from_aiter(Numbers(100)).pipe(stage))
     assert end == "end"
@@ -213,7 +213,7 @@ def test_the_oldest_items_give_way_where_that_is_asked_for() -> None:
     assert len(results) <= 3 + 2
 
 
-def test_more_than_the_capacity_is_an_error_where_that_is_asked_for() -> None:
+def test_overflow_error_fails_beyond_capacity() -> None:
     stage = ops.map_async(Worker(), capacity=3, overflow=Overflow.ERROR)
     *results, error = seen_of(from_aiter(Numbers(100)).pipe(stage))
     assert isinstance(error, rxagents.BackpressureError)
@@ -221,7 +221,7 @@ def test_more_than_the_capacity_is_an_error_where_that_is_asked_for() -> None:
     assert 3 <= len(results) <= 5
 
 
-async def test_a_reader_that_has_enough_stops_the_stage_and_its_source() -> None:
+async def test_full_reader_stops_calls_and_source() -> None:
     numbers, worker = Numbers(1000), Worker()
     stage = ops.map_async(worker, capacity=2)
     async with rxagents.to_aiter(from_aiter(numbers).pipe(stage), capacity=3) as reader:
@@ -231,7 +231,7 @@ async def test_a_reader_that_has_enough_stops_the_stage_and_its_source() -> None
         assert [await anext(reader) for _ in range(20)] == [f"<{n}>" for n in range(20)]
 
 
-async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
+async def test_raising_subscriber_is_reported_once(
     loop_errors: list[Exception],
 ) -> None:
     failure = LookupError("the screen is gone")
@@ -251,7 +251,7 @@ async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
     loop_errors.clear()
 
 
-def test_run_raises_what_its_callback_raised() -> None:
+def test_run_raises_callback_exception() -> None:
     async def work(item: str) -> str:
         return item
 
@@ -262,7 +262,7 @@ def test_run_raises_what_its_callback_raised() -> None:
         rxagents.run(rx.of("a").pipe(ops.map_async(work)), fail)
 
 
-def test_without_a_loop_the_error_names_run() -> None:
+def test_error_without_loop_names_run() -> None:
     errors: list[Exception] = []
     rx.of("a").pipe(ops.map_async(Worker())).subscribe(on_error=errors.append)
     with pytest.raises(rxagents.ConfigurationError, match=r"rxagents\.run"):
@@ -271,12 +271,12 @@ def test_without_a_loop_the_error_names_run() -> None:
 
 @pytest.mark.parametrize("value", [0, -1, True, "1", None, math.nan, 1.5])
 @pytest.mark.parametrize("name", ["concurrency", "capacity"])
-def test_what_is_no_count_is_refused_at_once(name: str, value: Any) -> None:
+def test_invalid_counts_are_refused(name: str, value: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match=name):
         ops.map_async(Worker(), **{name: value})
 
 
-def test_what_is_no_function_or_policy_is_refused_at_once() -> None:
+def test_invalid_function_or_policy_refused() -> None:
     wrong: Any = None
     with pytest.raises(rxagents.ConfigurationError, match="function"):
         ops.map_async(wrong)
@@ -289,7 +289,7 @@ def test_what_is_no_function_or_policy_is_refused_at_once() -> None:
     st.integers(1, 5),
     st.integers(1, 5),
 )
-def test_no_result_is_lost_repeated_or_moved(
+def test_results_not_lost_repeated_or_moved(
     seconds: list[float], concurrency: int, capacity: int
 ) -> None:
     worker = Worker(lambda position: seconds[position])
@@ -301,7 +301,7 @@ def test_no_result_is_lost_repeated_or_moved(
     assert worker.most <= concurrency
 
 
-def test_ten_thousand_items_at_once_do_not_nest() -> None:
+def test_ten_thousand_items_do_not_nest() -> None:
     async def same(item: int) -> int:
         return item
 

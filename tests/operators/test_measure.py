@@ -1,4 +1,4 @@
-"""When the items of a stream come."""
+"""Test `measure`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ on_completed = ReactiveTest.on_completed
 
 
 def measured(*messages: Any, disposed: float = 1000.5) -> Measurement:
-    """Return what is measured of a stream, which must stay as it is."""
+    """Return the measurement of a stream; check that the stream is unchanged."""
     reports: list[Measurement] = []
     seen = play(ops.measure(reports.append), *messages, disposed=disposed)
     assert seen == [message for message in messages if message.time <= disposed]
@@ -46,7 +46,7 @@ def measured(*messages: Any, disposed: float = 1000.5) -> Measurement:
     return report
 
 
-def test_the_times_are_those_of_the_items_with_content() -> None:
+def test_times_count_items_with_content() -> None:
     usage = Usage(5, 8, 13)
     found = measured(
         on_next(203, StreamChunk()),
@@ -63,7 +63,7 @@ def test_the_times_are_those_of_the_items_with_content() -> None:
     assert found.tokens_per_second == pytest.approx(8 / 20)
 
 
-def test_of_an_agents_events_the_new_text_counts() -> None:
+def test_only_text_events_count() -> None:
     usage = Usage(5, 8, 13)
     found = measured(
         on_next(210, Reasoning("hm")),
@@ -78,11 +78,11 @@ def test_of_an_agents_events_the_new_text_counts() -> None:
     assert found == Measurement(10, 15, 32, 2, 5, usage, "stop")
 
 
-def test_items_of_any_other_type_count() -> None:
+def test_items_of_other_types_count() -> None:
     assert measured(on_next(210, "a"), on_next(211, 7), on_completed(212)).items == 2
 
 
-def test_usage_and_finish_are_the_last_that_were_told() -> None:
+def test_last_usage_and_finish_reason_count() -> None:
     found = measured(
         on_next(210, StreamChunk("a", usage=Usage(1, 1))),
         on_next(211, StreamChunk("b", usage=Usage(1, 2), finish_reason="stop")),
@@ -93,7 +93,7 @@ def test_usage_and_finish_are_the_last_that_were_told() -> None:
     assert found.finish_reason == "stop"
 
 
-def test_of_an_empty_source_there_is_no_rate() -> None:
+def test_empty_source_has_no_rate() -> None:
     found = measured(on_completed(210))
     assert found == Measurement(None, 0, 10)
     assert (found.mean_gap, found.items_per_second, found.tokens_per_second) == (None, None, None)
@@ -107,25 +107,25 @@ def test_one_item_has_no_gap() -> None:
     assert found.tokens_per_second is None
 
 
-def test_an_error_passes_at_once_and_ends_the_measurement() -> None:
+def test_error_ends_measurement_at_once() -> None:
     assert measured(on_next(204, "a"), on_error(210, OSError("cut"))).end == 10
 
 
 @given(st.integers(200, 240))
-def test_dispose_ends_the_measurement_and_nothing_follows(disposed: int) -> None:
+def test_dispose_ends_measurement(disposed: int) -> None:
     messages = [on_next(210, "a"), on_next(220, "b"), on_completed(230)]
     found = measured(*messages, disposed=disposed + 0.5)
     assert found.items == sum(disposed >= time for time in (210, 220))
     assert found.end == min(disposed + 0.5, 230) - 200
 
 
-def test_subscriptions_are_measured_each_by_itself() -> None:
+def test_subscriptions_are_measured_separately() -> None:
     reports: list[Measurement] = []
     play_twice(ops.measure(reports.append), 200, 205, on_next(10, "a"), on_completed(20))
     assert reports == [Measurement(10, 10, 20, 1)] * 2
 
 
-async def test_the_report_comes_before_the_end_is_told() -> None:
+async def test_report_comes_before_the_end() -> None:
     order: list[str] = []
     rx.of("a").pipe(ops.measure(lambda _: order.append("report"))).subscribe(
         on_completed=lambda: order.append("end")
@@ -133,7 +133,7 @@ async def test_the_report_comes_before_the_end_is_told() -> None:
     assert order == ["report", "end"]
 
 
-async def test_what_the_report_raises_is_told_to_the_loop_once_and_harms_nothing(
+async def test_raising_report_is_harmless(
     loop_errors: list[Exception],
 ) -> None:
     failure = LookupError("no log")
@@ -148,7 +148,7 @@ async def test_what_the_report_raises_is_told_to_the_loop_once_and_harms_nothing
     loop_errors.clear()
 
 
-async def test_a_report_may_dispose_and_a_second_one_does_not_come() -> None:
+async def test_report_can_dispose() -> None:
     reports: list[Measurement] = []
     subject: Subject[str] = Subject()
 
@@ -162,7 +162,7 @@ async def test_a_report_may_dispose_and_a_second_one_does_not_come() -> None:
     assert len(reports) == 1
 
 
-async def test_a_plain_subscriber_is_measured_in_the_loops_time_from_any_thread() -> None:
+async def test_plain_subscriber_disposes_from_other_thread() -> None:
     reports: list[Measurement] = []
     subject: Subject[str] = Subject()
     seen = Seen(subject.pipe(ops.measure(reports.append)))
@@ -188,7 +188,7 @@ def fail(_: str) -> None:
     raise FAILURE
 
 
-async def test_what_the_subscriber_raises_ends_the_stream_and_is_reported_once(
+async def test_raising_subscriber_is_reported_once(
     loop_errors: list[Exception],
 ) -> None:
     reports: list[Measurement] = []
@@ -206,7 +206,7 @@ def test_run_raises_what_the_subscriber_raises() -> None:
     assert len(reports) == 1
 
 
-async def test_a_reader_that_has_enough_stops_the_source() -> None:
+async def test_full_reader_stops_source() -> None:
     numbers = Numbers()
     stream = rxagents.from_aiter(numbers).pipe(ops.measure(lambda _: None))
     async with rxagents.to_aiter(stream, capacity=4) as reader:
@@ -216,12 +216,12 @@ async def test_a_reader_that_has_enough_stops_the_source() -> None:
 
 
 @pytest.mark.parametrize("report", [None, "print", 7, True])
-def test_what_is_no_function_is_refused_at_once(report: Any) -> None:
+def test_non_function_is_refused(report: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="report"):
         ops.measure(report)
 
 
-def test_without_a_loop_the_error_names_run() -> None:
+def test_error_without_loop_names_run() -> None:
     errors: list[Exception] = []
     rx.of("a").pipe(ops.measure(print)).subscribe(on_error=errors.append)
     with pytest.raises(rxagents.ConfigurationError, match=r"rxagents\.run"):

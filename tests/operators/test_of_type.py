@@ -1,4 +1,4 @@
-"""`of_type` in virtual time."""
+"""Test `of_type` in virtual time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def kept(*types: Any) -> list[Any]:
         ((int,), []),
     ],
 )
-def test_instances_of_the_types_are_kept(types: tuple[Any, ...], expected: list[Any]) -> None:
+def test_instances_of_types_are_kept(types: tuple[Any, ...], expected: list[Any]) -> None:
     assert kept(*types) == [*expected, on_completed(300)]
 
 
@@ -45,7 +45,7 @@ def test_instances_of_subclasses_are_kept() -> None:
     assert out == [True, 2]
 
 
-def test_a_type_checker_knows_what_comes_out() -> None:
+def test_type_checker_knows_result() -> None:
     source: Observable[StreamEvent] = rx.empty()
     assert_type(source.pipe(ops.of_type(Token)), Observable[Token])
     assert_type(source.pipe(ops.of_type(Token, Answer)), Observable[Token | Answer])
@@ -55,6 +55,6 @@ def test_a_type_checker_knows_what_comes_out() -> None:
 
 
 @pytest.mark.parametrize("types", [(), ("Token",), (Token, 1), (list[int],), (None,)])
-def test_what_is_no_type_is_refused_at_once(types: tuple[Any, ...]) -> None:
+def test_non_type_is_refused(types: tuple[Any, ...]) -> None:
     with pytest.raises(ConfigurationError, match="of_type"):
         ops.of_type(*types)

@@ -1,4 +1,4 @@
-"""`partial_json` in virtual time; what its scanner does is told by `tests/parsing`."""
+"""Test `partial_json` in virtual time; `tests/parsing` tests the scanner."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def run(*messages: Any) -> tuple[list[Any], Any, Any]:
     source = scheduler.create_hot_observable(*messages)
     observer: Any = scheduler.start(lambda: source.pipe(ops.partial_json()))
     *snapshots, end = observer.messages
-    told = [(m.time, m.value.value.value, m.value.value.complete) for m in snapshots]
-    return told, end, source.subscriptions
+    emitted = [(m.time, m.value.value.value, m.value.value.complete) for m in snapshots]
+    return emitted, end, source.subscriptions
 
 
-def test_the_value_grows_and_the_last_is_complete() -> None:
-    told, end, _ = run(
+def test_value_grows_until_complete() -> None:
+    emitted, end, _ = run(
         on_next(210, "```json\n"),
         on_next(220, '{"city": "Rom'),
         on_next(230, 'e", '),
@@ -38,7 +38,7 @@ def test_the_value_grows_and_the_last_is_complete() -> None:
         on_next(270, "\n```"),
         on_completed(280),
     )
-    assert told == [
+    assert emitted == [
         (220, {"city": "Rom"}, False),
         (230, {"city": "Rome"}, False),
         (260, {"city": "Rome", "size": 2873}, True),
@@ -46,46 +46,46 @@ def test_the_value_grows_and_the_last_is_complete() -> None:
     assert end == on_completed(280)
 
 
-def test_invalid_json_ends_the_stream_after_what_came_before() -> None:
-    told, end, subscriptions = run(on_next(210, '{"a": "x", b'), on_next(220, "}"))
-    assert told == [(210, {"a": "x"}, False)]
+def test_invalid_json_fails_after_snapshots() -> None:
+    emitted, end, subscriptions = run(on_next(210, '{"a": "x", b'), on_next(220, "}"))
+    assert emitted == [(210, {"a": "x"}, False)]
     assert end.time == 210
     assert isinstance(end.value.exception, OutputError)
     assert subscriptions == [subscribe(200, 210)]
 
 
-def test_a_cut_off_answer_is_an_error_after_all_snapshots() -> None:
-    told, end, _ = run(on_next(210, '{"a": "x'), on_completed(220))
-    assert told == [(210, {"a": "x"}, False)]
+def test_cut_off_answer_fails_after_snapshots() -> None:
+    emitted, end, _ = run(on_next(210, '{"a": "x'), on_completed(220))
+    assert emitted == [(210, {"a": "x"}, False)]
     assert end.time == 220
     assert isinstance(end.value.exception, OutputError)
 
 
-def test_an_answer_without_json_is_an_error() -> None:
-    told, end, _ = run(on_next(210, "I cannot."), on_completed(220))
-    assert told == []
+def test_answer_without_json_is_an_error() -> None:
+    emitted, end, _ = run(on_next(210, "I cannot."), on_completed(220))
+    assert emitted == []
     assert isinstance(end.value.exception, OutputError)
 
 
-def test_nesting_is_limited() -> None:
-    told, end, _ = run(on_next(210, "[" * 128), on_next(220, "["))
-    assert [time for time, *_ in told] == [210]
+def test_nesting_depth_is_limited() -> None:
+    emitted, end, _ = run(on_next(210, "[" * 128), on_next(220, "["))
+    assert [time for time, *_ in emitted] == [210]
     assert end.time == 220
     assert isinstance(end.value.exception, LimitExceededError)
 
 
-def test_an_error_of_the_source_passes() -> None:
+def test_source_error_passes() -> None:
     failure = OSError("the wire is cut")
-    told, end, _ = run(on_next(210, "["), on_error(220, failure))
-    assert (told, end.time) == ([(210, [], False)], 220)
+    emitted, end, _ = run(on_next(210, "["), on_error(220, failure))
+    assert (emitted, end.time) == ([(210, [], False)], 220)
     assert end.value.exception is failure
 
 
-def test_what_is_no_text_is_an_error_that_says_what_to_put_before() -> None:
-    told, end, _ = run(on_next(210, StreamChunk("[")))
-    assert told == []
+def test_non_text_error_names_text_operator() -> None:
+    emitted, end, _ = run(on_next(210, StreamChunk("[")))
+    assert emitted == []
     assert isinstance(end.value.exception, ConfigurationError)
-    assert "put text() before it" in str(end.value.exception)
+    assert "Put text() before it" in str(end.value.exception)
 
 
 def test_subscriptions_share_nothing() -> None:
@@ -96,7 +96,7 @@ def test_subscriptions_share_nothing() -> None:
         assert [snapshot.value for snapshot in out] == [[1], [1, 2]]
 
 
-def test_an_exception_of_the_subscriber_passes() -> None:
+def test_subscriber_exception_passes() -> None:
     def fail(_: object) -> None:
         raise OSError("no")
 
@@ -108,7 +108,7 @@ def test_an_exception_of_the_subscriber_passes() -> None:
 
 
 @given(st.lists(st.integers(1, 6)))
-def test_every_split_ends_in_the_same_value(sizes: list[int]) -> None:
+def test_every_split_gives_same_value(sizes: list[int]) -> None:
     text, pieces = 'Here: {"a": "b\\u00e9\\n", "c": [1, {"d": null}]} Bye.', []
     for size in sizes:
         pieces.append(text[:size])

@@ -1,4 +1,4 @@
-"""`reasoning` in virtual time."""
+"""Test `reasoning` in virtual time."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ CHUNKS = [
         (2, [on_completed(300)]),
     ],
 )
-def test_reasoning_emits_the_thinking_text_of_one_choice(
-    choice: int, expected: list[object]
-) -> None:
+def test_emits_thinking_text_of_one_choice(choice: int, expected: list[object]) -> None:
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(
         *(on_next(210 + 10 * i, chunk) for i, chunk in enumerate(CHUNKS)), on_completed(300)
@@ -38,6 +36,6 @@ def test_reasoning_emits_the_thinking_text_of_one_choice(
     assert result.messages == expected
 
 
-def test_a_choice_that_is_no_number_is_refused_at_once() -> None:
+def test_invalid_choice_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="choice"):
         ops.reasoning(-1)

@@ -1,4 +1,4 @@
-"""A stream, written down as it comes."""
+"""Test `record`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
-def test_the_stream_stays_as_it_is_and_the_file_has_its_items_and_times(path: Path) -> None:
+def test_file_has_items_and_times(path: Path) -> None:
     messages = [on_next(210, "a"), on_next(230, {"b": 1}), on_completed(240)]
     assert play(ops.record(path), *messages) == messages
     assert lines(path) == [
@@ -47,7 +47,7 @@ def test_the_stream_stays_as_it_is_and_the_file_has_its_items_and_times(path: Pa
     ]
 
 
-def test_chunks_and_events_are_written_without_what_they_do_not_say(path: Path) -> None:
+def test_default_fields_are_not_written(path: Path) -> None:
     items = [StreamChunk("a", usage=Usage(1, 2)), Token("b", timestamp=1.5)]
     play(ops.record(str(path)), *(on_next(210, item) for item in items), on_completed(210))
     first, second, _ = lines(path)
@@ -56,7 +56,7 @@ def test_chunks_and_events_are_written_without_what_they_do_not_say(path: Path) 
     assert second["item"] == {"type": "token", "content": "b", "section": "", "timestamp": 1.5}
 
 
-def test_an_error_is_written_and_passes_at_once(path: Path) -> None:
+def test_error_is_written_and_passes(path: Path) -> None:
     failure = RateLimitError("slow down", provider="any", status=429, retryable=True)
     messages = [on_next(210, "a"), on_error(220, failure)]
     assert play(ops.record(path), *messages) == messages
@@ -70,7 +70,7 @@ def test_an_error_is_written_and_passes_at_once(path: Path) -> None:
     }
 
 
-def test_of_an_empty_source_and_one_that_never_ends(path: Path) -> None:
+def test_empty_and_endless_sources(path: Path) -> None:
     assert play(ops.record(path), on_completed(210)) == [on_completed(210)]
     assert lines(path) == [{"at": 10, "completed": True}]
     assert play(ops.record(path)) == []
@@ -78,7 +78,7 @@ def test_of_an_empty_source_and_one_that_never_ends(path: Path) -> None:
 
 
 @given(disposed=st.integers(200, 240))
-def test_after_dispose_nothing_comes_and_the_file_is_whole_and_closed(
+def test_dispose_closes_a_valid_file(
     tmp_path_factory: pytest.TempPathFactory, disposed: int
 ) -> None:
     path = tmp_path_factory.mktemp("recordings") / "stream.jsonl"
@@ -89,14 +89,14 @@ def test_after_dispose_nothing_comes_and_the_file_is_whole_and_closed(
     gc.collect()  # a file left open would be a warning, and so an error
 
 
-def test_each_subscription_writes_the_file_anew(path: Path) -> None:
+def test_each_subscription_overwrites_the_file(path: Path) -> None:
     operator = ops.record(path)
     play(operator, on_next(210, "a"), on_next(220, "b"), on_completed(230))
     play(operator, on_next(210, "c"), on_completed(220))
     assert [line.get("item") for line in lines(path)] == ["c", None]
 
 
-def test_subscriptions_of_one_operator_share_no_state(path: Path) -> None:
+def test_subscriptions_share_nothing(path: Path) -> None:
     first, second = play_twice(ops.record(path), 200, 300, on_next(10, "a"), on_completed(20))
     assert first == [on_next(210, "a"), on_completed(220)]
     assert second == [on_next(310, "a"), on_completed(320)]
@@ -104,11 +104,11 @@ def test_subscriptions_of_one_operator_share_no_state(path: Path) -> None:
 
 
 class Unwritable:
-    """No JSON can be made of it."""
+    """An item that msgspec cannot encode."""
 
 
 @pytest.mark.parametrize("item", [Unwritable(), "\ud800", {1: {2: Unwritable()}}])
-async def test_an_item_that_cannot_be_written_ends_the_recording_and_not_the_stream(
+async def test_unwritable_item_ends_only_recording(
     path: Path, item: Any, loop_errors: list[Exception]
 ) -> None:
     seen = Seen(rx.of("a", item, "b", item).pipe(ops.record(path)))
@@ -118,7 +118,7 @@ async def test_an_item_that_cannot_be_written_ends_the_recording_and_not_the_str
     loop_errors.clear()
 
 
-async def test_a_full_disk_is_told_once_and_does_not_end_the_stream(
+async def test_full_disk_is_reported_once(
     loop_errors: list[Exception],
 ) -> None:
     full = Path("/dev/full")
@@ -133,7 +133,7 @@ async def test_a_full_disk_is_told_once_and_does_not_end_the_stream(
     loop_errors.clear()
 
 
-async def test_a_disk_that_is_full_only_at_the_end_is_told_once_too(
+async def test_full_disk_at_close_reported_once(
     loop_errors: list[Exception],
 ) -> None:
     full = Path("/dev/full")
@@ -147,24 +147,22 @@ async def test_a_disk_that_is_full_only_at_the_end_is_told_once_too(
 
 
 @pytest.mark.parametrize("name", ["", "missing/stream.jsonl", "nul\0.jsonl"])
-async def test_a_file_that_cannot_be_opened_is_a_typed_error_and_the_source_is_left_alone(
-    tmp_path: Path, name: str
-) -> None:
+async def test_unopenable_file_fails_without_subscribing(tmp_path: Path, name: str) -> None:
     subject: Subject[str] = Subject()
     seen = Seen(subject.pipe(ops.record(tmp_path / name)))
     (error,) = seen.notes
     assert isinstance(error, rxagents.ConfigurationError)
-    assert "cannot be written" in str(error)
+    assert "record cannot open its file" in str(error)
     assert not subject.observers
 
 
 @pytest.mark.parametrize("wrong", [None, 7, True, b"file", ["file"]])
-def test_what_is_no_path_is_refused_at_once(wrong: Any) -> None:
+def test_non_path_is_refused(wrong: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="path"):
         ops.record(wrong)
 
 
-async def test_a_plain_subscriber_is_recorded_in_the_loops_time_and_leaves_from_another_thread(
+async def test_plain_subscriber_disposes_from_other_thread(
     path: Path,
 ) -> None:
     subject: Subject[str] = Subject()
@@ -179,7 +177,7 @@ async def test_a_plain_subscriber_is_recorded_in_the_loops_time_and_leaves_from_
     assert line == {"at": pytest.approx(2), "item": "a"}
 
 
-async def test_a_source_that_emits_again_while_an_item_is_handed_on_is_recorded_in_order(
+async def test_reentrant_source_is_recorded_in_order(
     path: Path,
 ) -> None:
     subject: Subject[int] = Subject()
@@ -207,9 +205,7 @@ def fail(_: str) -> None:
     raise FAILURE
 
 
-async def test_what_the_subscriber_raises_ends_the_stream_and_closes_the_file(
-    path: Path, loop_errors: list[Exception]
-) -> None:
+async def test_raising_subscriber_closes_the_file(path: Path, loop_errors: list[Exception]) -> None:
     rxagents.from_aiter(letters).pipe(ops.record(path)).subscribe(fail)
     await asyncio.sleep(1)
     assert [line["item"] for line in lines(path)] == ["a"]
@@ -217,13 +213,13 @@ async def test_what_the_subscriber_raises_ends_the_stream_and_closes_the_file(
     loop_errors.clear()
 
 
-def test_run_raises_what_the_subscriber_raises_and_closes_the_file(path: Path) -> None:
+def test_run_raises_and_closes_the_file(path: Path) -> None:
     with pytest.raises(LookupError):
         rxagents.run(rxagents.from_aiter(letters).pipe(ops.record(path)), fail)
     gc.collect()  # an open file would warn
 
 
-async def test_a_reader_that_has_enough_stops_the_source(path: Path) -> None:
+async def test_full_reader_stops_source(path: Path) -> None:
     numbers = Numbers()
     stream = rxagents.from_aiter(numbers).pipe(ops.record(path))
     async with rxagents.to_aiter(stream, capacity=4) as reader:
@@ -232,7 +228,7 @@ async def test_a_reader_that_has_enough_stops_the_source(path: Path) -> None:
         assert await anext(reader) == 0
 
 
-def test_without_a_loop_the_error_names_run_and_no_file_is_made(path: Path) -> None:
+def test_error_without_loop_makes_no_file(path: Path) -> None:
     errors: list[Exception] = []
     rx.of("a").pipe(ops.record(path)).subscribe(on_error=errors.append)
     assert not path.exists()

@@ -1,4 +1,4 @@
-"""One subscription for many subscribers, and the past for those who come late."""
+"""Test `replay_bounded`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 class Live:
-    """A source that emits when it is told to, and counts its subscriptions."""
+    """A source that emits on request, and counts its subscriptions."""
 
     def __init__(self, capacity: int, **arguments: Any) -> None:
         self.subject: Subject[Any] = Subject()
@@ -53,7 +53,7 @@ def entries(notes: list[Any]) -> list[Any]:
     return [(note.id, note.item) if isinstance(note, Replayed) else note for note in notes]
 
 
-async def test_items_are_numbered_from_one_and_come_at_once() -> None:
+async def test_items_are_numbered_from_one() -> None:
     live = Live(2)
     seen = Seen(live.replayed)
     live.emit("a", "b", "c")
@@ -63,7 +63,7 @@ async def test_items_are_numbered_from_one_and_come_at_once() -> None:
     assert live.started == 1
 
 
-async def test_late_ones_get_the_last_items_first_and_then_what_comes() -> None:
+async def test_late_subscriber_gets_kept_items_first() -> None:
     live = Live(2)
     first = Seen(live.replayed)
     live.emit("a", "b", "c")
@@ -76,7 +76,7 @@ async def test_late_ones_get_the_last_items_first_and_then_what_comes() -> None:
     assert len(first.notes) == 5
 
 
-async def test_what_comes_before_a_late_one_has_begun_to_read_does_not_leave_it_behind() -> None:
+async def test_items_before_first_read_are_kept() -> None:
     live = Live(2)
     Seen(live.replayed)
     live.emit("a", "b", "c")
@@ -89,7 +89,7 @@ async def test_what_comes_before_a_late_one_has_begun_to_read_does_not_leave_it_
 
 
 @pytest.mark.parametrize("failure", [None, OSError("cut")])
-async def test_after_the_end_the_past_is_replayed_before_it(failure: Exception | None) -> None:
+async def test_kept_items_replayed_before_end(failure: Exception | None) -> None:
     live = Live(2)
     first = Seen(live.replayed)
     live.emit("a", "b", "c")
@@ -106,7 +106,7 @@ async def test_after_the_end_the_past_is_replayed_before_it(failure: Exception |
     assert live.started == 1
 
 
-async def test_the_end_of_a_stream_without_items_is_told_to_late_ones_too() -> None:
+async def test_late_subscriber_gets_empty_streams_end() -> None:
     empty: Observable[Replayed[int]] = rx.empty().pipe(ops.replay_bounded(2))
     for _ in range(2):
         seen = Seen(empty)
@@ -114,7 +114,7 @@ async def test_the_end_of_a_stream_without_items_is_told_to_late_ones_too() -> N
         assert seen.notes == ["end"]
 
 
-async def test_who_comes_back_knows_by_the_ids_what_is_new_and_what_is_gone() -> None:
+async def test_ids_show_new_and_lost_items() -> None:
     live = Live(3)
     stays = Seen(live.replayed)
     leaves = Seen(live.replayed)
@@ -136,9 +136,9 @@ async def test_who_comes_back_knows_by_the_ids_what_is_new_and_what_is_gone() ->
         seen.subscription.dispose()
 
 
-async def test_when_all_have_left_the_source_is_cancelled_and_its_past_forgotten() -> None:
+async def test_last_leaver_cancels_and_forgets() -> None:
     class Item:
-        """Something of which one can tell whether it is still held."""
+        """An object that a weak reference can watch."""
 
     live = Live(3)
     first = Seen(live.replayed)
@@ -158,7 +158,7 @@ async def test_when_all_have_left_the_source_is_cancelled_and_its_past_forgotten
     again.subscription.dispose()
 
 
-async def test_a_run_that_starts_within_subscribe_does_not_leave_its_subscriber_behind() -> None:
+async def test_run_started_inside_subscribe_is_read() -> None:
     burst = rx.concat(rx.from_iterable(range(10)), rx.never()).pipe(ops.replay_bounded(2))
     for run in (0, 1):
         seen = Seen(burst)
@@ -167,7 +167,7 @@ async def test_a_run_that_starts_within_subscribe_does_not_leave_its_subscriber_
         seen.subscription.dispose()
 
 
-async def test_an_abandoned_source_may_go_on_to_its_end() -> None:
+async def test_abandoned_source_can_continue() -> None:
     live = Live(2, when_abandoned="continue")
     first = Seen(live.replayed)
     live.emit("a")
@@ -182,7 +182,7 @@ async def test_an_abandoned_source_may_go_on_to_its_end() -> None:
     assert live.started == 1
 
 
-async def test_a_slow_reader_holds_up_nobody_and_reads_what_is_kept() -> None:
+async def test_slow_reader_holds_up_nobody() -> None:
     numbers = Numbers(50)
     replayed = rxagents.from_aiter(numbers).pipe(ops.replay_bounded(100))
     async with rxagents.to_aiter(replayed, capacity=1) as slow:
@@ -192,7 +192,7 @@ async def test_a_slow_reader_holds_up_nobody_and_reads_what_is_kept() -> None:
         assert [entry.item async for entry in slow] == list(range(50))
 
 
-async def test_a_reader_that_falls_further_behind_than_is_kept_fails_and_no_other() -> None:
+async def test_reader_beyond_capacity_fails_alone() -> None:
     numbers = Numbers(500)
     replayed = rxagents.from_aiter(numbers).pipe(ops.replay_bounded(100))
     async with rxagents.to_aiter(replayed, capacity=1) as slow:
@@ -205,7 +205,7 @@ async def test_a_reader_that_falls_further_behind_than_is_kept_fails_and_no_othe
         assert got == [1]
 
 
-async def test_the_source_waits_while_all_readers_have_enough() -> None:
+async def test_source_waits_while_all_are_full() -> None:
     numbers = Numbers()
     replayed = rxagents.from_aiter(numbers).pipe(ops.replay_bounded(10))
     async with (
@@ -219,7 +219,7 @@ async def test_the_source_waits_while_all_readers_have_enough() -> None:
             assert (await anext(second)).id == expected
 
 
-async def test_a_reader_that_drops_does_so_in_its_own_queue() -> None:
+async def test_dropping_reader_affects_no_other() -> None:
     replayed = rxagents.from_aiter(Numbers(100)).pipe(ops.replay_bounded(10))
     async with rxagents.to_aiter(replayed, capacity=5, overflow=Overflow.DROP_OLDEST) as dropping:
         await asyncio.sleep(10)
@@ -227,7 +227,7 @@ async def test_a_reader_that_drops_does_so_in_its_own_queue() -> None:
         assert dropping.dropped == 95
 
 
-async def test_items_that_come_while_one_is_handed_on_keep_their_order_for_all() -> None:
+async def test_reentrant_items_keep_order_for_all() -> None:
     live = Live(5)
     out: list[Any] = []
 
@@ -256,7 +256,7 @@ async def test_items_that_come_while_one_is_handed_on_keep_their_order_for_all()
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-async def test_after_dispose_nothing_comes_nor_before_the_past_was_read(elsewhere: bool) -> None:
+async def test_dispose_before_replay_is_silent(elsewhere: bool) -> None:
     live = Live(5)
     stays = Seen(live.replayed)
     live.emit("a", "b")
@@ -273,7 +273,7 @@ async def test_after_dispose_nothing_comes_nor_before_the_past_was_read(elsewher
     stays.subscription.dispose()
 
 
-async def test_dispose_within_the_past_ends_it_there() -> None:
+async def test_dispose_during_replay_stops_it() -> None:
     live = Live(5)
     stays = Seen(live.replayed)
     live.emit("a", "b", "c")
@@ -290,9 +290,7 @@ async def test_dispose_within_the_past_ends_it_there() -> None:
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_a_subscriber_that_raises_leaves_alone_and_is_reported_once(
-    late: bool, loop_errors: list[Exception]
-) -> None:
+async def test_raising_subscriber_leaves_alone(late: bool, loop_errors: list[Exception]) -> None:
     failure = LookupError("the screen is gone")
     live = Live(5)
     stays = Seen(live.replayed)
@@ -315,7 +313,7 @@ async def test_a_subscriber_that_raises_leaves_alone_and_is_reported_once(
     loop_errors.clear()
 
 
-async def test_what_an_operator_on_the_way_raises_when_a_reader_goes_on_is_raised_to_it() -> None:
+async def test_exception_on_resume_reaches_reader() -> None:
     def fail_at_three(entry: Replayed[int]) -> Replayed[int]:
         if entry.id == 3:
             raise LookupError("no")
@@ -345,18 +343,18 @@ async def test_what_an_operator_on_the_way_raises_when_a_reader_goes_on_is_raise
 
 
 @pytest.mark.parametrize("capacity", [0, -1, True, "1", None, 1.5])
-def test_a_capacity_that_is_no_count_is_refused_at_once(capacity: Any) -> None:
+def test_invalid_capacity_is_refused(capacity: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="capacity"):
         ops.replay_bounded(capacity)
 
 
 @pytest.mark.parametrize("value", [None, "", "stop", True, ["cancel"]])
-def test_another_word_for_what_happens_then_is_refused_at_once(value: Any) -> None:
+def test_invalid_when_abandoned_is_refused(value: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="when_abandoned"):
         ops.replay_bounded(2, when_abandoned=value)
 
 
-def test_without_a_loop_the_error_names_run() -> None:
+def test_error_without_loop_names_run() -> None:
     errors: list[Exception] = []
     rx.of(1).pipe(ops.replay_bounded(2)).subscribe(on_error=errors.append)
     with pytest.raises(rxagents.ConfigurationError, match=r"rxagents\.run"):
@@ -373,9 +371,7 @@ def test_without_a_loop_the_error_names_run() -> None:
         max_size=30,
     ),
 )
-def test_a_subscriber_sees_the_last_items_and_all_that_follow(
-    capacity: int, script: list[Any]
-) -> None:
+def test_subscriber_sees_kept_and_later_items(capacity: int, script: list[Any]) -> None:
     async def check() -> None:
         live = Live(capacity)
         here: dict[int, tuple[Seen, list[Any]]] = {}
@@ -399,12 +395,14 @@ def test_a_subscriber_sees_the_last_items_and_all_that_follow(
                     past = past if here else []
         for seen, _ in here.values():
             seen.subscription.dispose()
-        assert [entries(seen.notes) for seen, _ in everyone] == [told for _, told in everyone]
+        assert [entries(seen.notes) for seen, _ in everyone] == [
+            expected for _, expected in everyone
+        ]
 
     run_async(check(), virtual_time=True)
 
 
-async def test_ten_thousand_items_of_the_past_are_read_in_turns_that_do_not_nest() -> None:
+async def test_many_kept_items_do_not_nest() -> None:
     replayed = rx.from_iterable(range(10_000)).pipe(ops.replay_bounded(10_000))
     for _ in range(2):
         seen = Seen(replayed)

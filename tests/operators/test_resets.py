@@ -1,4 +1,4 @@
-"""What the operators that fold a stream make of one that starts again."""
+"""Test the operators that fold a stream with a stream that is started again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def fold(operator: Any, *chunks: StreamChunk) -> list[Any]:
 
 
 @pytest.mark.parametrize("choice", [0, 1])
-def test_a_reset_takes_back_all_of_every_choice(choice: int) -> None:
+def test_reset_voids_every_choice(choice: int) -> None:
     def of_choice(*chunks: StreamChunk) -> list[StreamChunk]:
         return [
             StreamChunk(
@@ -55,7 +55,7 @@ def test_a_reset_takes_back_all_of_every_choice(choice: int) -> None:
     assert [void] == fold(ops.collect(choice))
 
 
-def test_what_was_folded_before_a_reset_stays_what_it_was() -> None:
+def test_earlier_responses_survive_reset() -> None:
     shots: list[Response] = fold(ops.accumulate(), *FIRST, RESET, StreamChunk("Bye"))
     assert [shot.content for shot in shots] == ["Hel", "Hel", "Hel", "", "Bye"]
     before = shots[2]
@@ -65,7 +65,7 @@ def test_what_was_folded_before_a_reset_stays_what_it_was() -> None:
 
 
 @pytest.mark.parametrize("choice", [0, 1])
-def test_half_a_tool_call_is_dropped_at_a_reset(choice: int) -> None:
+def test_reset_drops_unsealed_tool_call(choice: int) -> None:
     half = StreamChunk(choice=choice, tool_calls=(ToolCallDelta(0, "c1", "add", '{"a": 1, '),))
     whole = StreamChunk(
         choice=choice, tool_calls=(ToolCallDelta(0, "c2", "sub", '{"b": 2}', sealed=True),)
@@ -78,7 +78,7 @@ texts = st.lists(st.text("ab", min_size=1, max_size=3), max_size=4)
 
 
 @given(attempts=st.lists(texts, min_size=1, max_size=4))
-def test_a_stream_that_was_started_again_folds_to_its_last_attempt(
+def test_restarted_stream_gives_last_attempt(
     attempts: list[list[str]],
 ) -> None:
     scheduler = TestScheduler()
@@ -100,22 +100,22 @@ def test_a_stream_that_was_started_again_folds_to_its_last_attempt(
 
 
 @pytest.mark.parametrize("make", [ops.text, ops.reasoning])
-def test_text_that_was_emitted_cannot_be_taken_back_so_the_reason_of_the_reset_passes(
+def test_reset_after_emitted_text_fails(
     make: Any,
 ) -> None:
     reset = StreamChunk.reset(rxagents.TruncatedStreamError("It was cut.", provider="acme"))
-    told: list[Any] = []
+    emitted: list[Any] = []
     pieces = [StreamChunk("Hel", reasoning="Hm"), reset, StreamChunk("Hello", reasoning="Well")]
-    rx.of(*pieces).pipe(make()).subscribe(told.append, told.append)
-    *texts, error = told
+    rx.of(*pieces).pipe(make()).subscribe(emitted.append, emitted.append)
+    *texts, error = emitted
     assert len(texts) == 1
     assert isinstance(error, rxagents.TruncatedStreamError)
     assert str(error) == "It was cut."
 
 
 @pytest.mark.parametrize("make", [ops.text, ops.reasoning])
-def test_a_reset_before_all_text_is_not_seen(make: Any) -> None:
-    told: list[Any] = []
+def test_reset_before_text_is_silent(make: Any) -> None:
+    emitted: list[Any] = []
     pieces = [StreamChunk.reset(OSError("down")), StreamChunk("Hello", reasoning="Hello")]
-    rx.of(*pieces).pipe(make()).subscribe(told.append, told.append)
-    assert told == ["Hello"]
+    rx.of(*pieces).pipe(make()).subscribe(emitted.append, emitted.append)
+    assert emitted == ["Hello"]

@@ -1,4 +1,4 @@
-"""A stream that failed, started again."""
+"""Test `retry_with_backoff`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DOWN = OSError("down")
 
 
 class Attempts:
-    """Cold sources, one a subscription; knows when each was subscribed to."""
+    """One cold source per subscription, and the times of the subscriptions."""
 
     def __init__(self, scheduler: TestScheduler, *scripts: list[Any]) -> None:
         self.starts: list[float] = []
@@ -69,7 +69,7 @@ def retried(
 # How often, and when.
 
 
-def test_the_waits_double_up_to_the_longest_and_then_the_last_error_is_told() -> None:
+def test_waits_double_up_to_longest() -> None:
     scheduler = TestScheduler()
     errors = [OSError(str(number)) for number in range(6)]
     attempts = Attempts(scheduler, *[[on_error(1, error)] for error in errors])
@@ -78,7 +78,7 @@ def test_the_waits_double_up_to_the_longest_and_then_the_last_error_is_told() ->
     assert (last.time, last.value.exception) == (376, errors[-1])
 
 
-def test_a_failed_attempt_is_closed_before_the_next_one_begins() -> None:
+def test_failed_attempt_closes_before_next() -> None:
     scheduler = TestScheduler()
     attempts = Attempts(scheduler, [on_error(5, DOWN)], [on_next(1, "up"), on_completed(2)])
     assert retried(scheduler, attempts) == [on_next(216, "up"), on_completed(217)]
@@ -88,14 +88,14 @@ def test_a_failed_attempt_is_closed_before_the_next_one_begins() -> None:
     ]
 
 
-def test_without_retries_the_error_passes() -> None:
+def test_zero_retries_pass_the_error() -> None:
     scheduler = TestScheduler()
     attempts = Attempts(scheduler, [on_error(5, DOWN)])
     assert retried(scheduler, attempts, max_retries=0) == [on_error(205, DOWN)]
 
 
 @pytest.mark.parametrize(("jitter", "least"), [(0.0, 100), (0.25, 75), (1.0, 0)])
-def test_the_jitter_shortens_a_wait_at_random(jitter: float, least: float) -> None:
+def test_jitter_shortens_waits_at_random(jitter: float, least: float) -> None:
     waits = []
     for _ in range(50):
         scheduler = TestScheduler()
@@ -107,21 +107,21 @@ def test_the_jitter_shortens_a_wait_at_random(jitter: float, least: float) -> No
 
 
 @pytest.mark.parametrize(("asked", "start"), [(0, 201), (7, 208), (60, 261)])
-def test_the_wait_that_the_provider_asks_for_is_kept(asked: float, start: int) -> None:
+def test_providers_retry_after_is_kept(asked: float, start: int) -> None:
     scheduler = TestScheduler()
     busy = RateLimitError("busy", retry_after=asked)
     attempts = Attempts(scheduler, [on_error(1, busy)], [on_completed(1)])
     assert retried(scheduler, attempts) == [on_completed(start + 1)]
 
 
-def test_a_provider_that_asks_for_more_than_a_minute_is_given_up_on() -> None:
+def test_retry_after_over_minute_gives_up() -> None:
     scheduler = TestScheduler()
     busy = RateLimitError("busy", retry_after=60.5)
     assert retried(scheduler, Attempts(scheduler, [on_error(1, busy)])) == [on_error(201, busy)]
 
 
 @pytest.mark.parametrize("disposed", [200.5, 204, 205, 210, 216])
-def test_dispose_at_any_time_ends_it(disposed: float) -> None:
+def test_dispose_at_any_time_ends_stream(disposed: float) -> None:
     scheduler = TestScheduler()
     attempts = Attempts(scheduler, [on_error(5, DOWN)], [on_next(2, "up")])
     assert retried(scheduler, attempts, disposed) == []
@@ -151,7 +151,7 @@ def test_dispose_at_any_time_ends_it(disposed: float) -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_by_default_it_starts_again_after_what_may_pass(error: Exception, again: bool) -> None:
+def test_default_retries_transient_errors_only(error: Exception, again: bool) -> None:
     scheduler = TestScheduler()
     attempts = Attempts(scheduler, [on_error(1, error)], [on_completed(1)])
     last = retried(scheduler, attempts)[-1]
@@ -159,7 +159,7 @@ def test_by_default_it_starts_again_after_what_may_pass(error: Exception, again:
     assert len(attempts.starts) == (2 if again else 1)
 
 
-def test_retry_if_has_the_last_word_and_is_asked_of_each_error() -> None:
+def test_retry_if_decides_each_error() -> None:
     scheduler = TestScheduler()
     first, second = AuthenticationError("1"), AuthenticationError("2")
     attempts = Attempts(scheduler, [on_error(1, first)], [on_error(1, second)])
@@ -174,7 +174,7 @@ def test_retry_if_has_the_last_word_and_is_asked_of_each_error() -> None:
     assert last.value.exception is second
 
 
-def test_what_retry_if_raises_is_the_streams_error() -> None:
+def test_exception_of_retry_if_ends_stream() -> None:
     scheduler = TestScheduler()
     attempts = Attempts(scheduler, [on_error(1, DOWN)])
 
@@ -188,14 +188,14 @@ def test_what_retry_if_raises_is_the_streams_error() -> None:
 # After content.
 
 
-def test_after_content_it_fails_unless_it_can_say_so() -> None:
+def test_failure_after_content_needs_on_reset() -> None:
     scheduler = TestScheduler()
     attempts = Attempts(scheduler, [on_next(1, "a"), on_error(5, DOWN)])
     assert retried(scheduler, attempts) == [on_next(201, "a"), on_error(205, DOWN)]
     assert attempts.starts == [200]
 
 
-def test_a_reset_stands_before_the_new_start_and_comes_at_once() -> None:
+def test_reset_precedes_new_start_at_once() -> None:
     scheduler = TestScheduler()
     attempts = Attempts(
         scheduler,
@@ -226,7 +226,7 @@ def test_a_reset_stands_before_the_new_start_and_comes_at_once() -> None:
         ("", True),
     ],
 )
-def test_what_only_goes_around_an_answer_is_no_content(item: Any, is_content: bool) -> None:
+def test_items_without_content_do_not_count(item: Any, is_content: bool) -> None:
     scheduler = TestScheduler()
     attempts = Attempts(scheduler, [on_next(1, item), on_error(5, DOWN)], [on_completed(1)])
     last = retried(scheduler, attempts)[-1]
@@ -234,7 +234,7 @@ def test_what_only_goes_around_an_answer_is_no_content(item: Any, is_content: bo
 
 
 @pytest.mark.parametrize("on_reset", [StreamChunk.reset, Reset.of])
-def test_the_librarys_resets_tell_the_error(on_reset: Callable[[Exception], Any]) -> None:
+def test_library_resets_carry_the_error(on_reset: Callable[[Exception], Any]) -> None:
     scheduler = TestScheduler()
     busy = OverloadedError("busy", status=503)
     attempts = Attempts(scheduler, [on_next(1, "a"), on_error(5, busy)], [on_completed(1)])
@@ -244,7 +244,7 @@ def test_the_librarys_resets_tell_the_error(on_reset: Callable[[Exception], Any]
     assert isinstance(reset, Reset) or not reset.has_content
 
 
-def test_what_on_reset_raises_is_the_streams_error() -> None:
+def test_exception_of_on_reset_ends_stream() -> None:
     scheduler = TestScheduler()
     attempts = Attempts(scheduler, [on_next(1, "a"), on_error(5, DOWN)])
 
@@ -256,7 +256,7 @@ def test_what_on_reset_raises_is_the_streams_error() -> None:
     assert type(messages[-1].value.exception) is KeyError
 
 
-def test_who_disposes_at_the_reset_sees_no_new_start() -> None:
+def test_dispose_at_reset_prevents_restart() -> None:
     scheduler = TestScheduler()
     source: Subject[str] = Subject()
     seen: list[str] = []
@@ -274,7 +274,7 @@ def test_who_disposes_at_the_reset_sees_no_new_start() -> None:
     assert not pending(scheduler)
 
 
-async def test_a_consumer_that_raises_at_the_reset_is_reported_once_and_nothing_starts_again(
+async def test_raising_at_reset_prevents_restart(
     loop_errors: list[Exception],
 ) -> None:
     started = 0
@@ -301,7 +301,7 @@ async def test_a_consumer_that_raises_at_the_reset_is_reported_once_and_nothing_
 ERROR = ErrorEvent(ErrorInfo.of(DOWN))
 
 
-def test_an_error_event_is_not_seen_when_the_stream_recovers() -> None:
+def test_recovery_hides_error_event() -> None:
     scheduler = TestScheduler()
     attempts = Attempts(
         scheduler, [on_next(1, ERROR), on_error(5, DOWN)], [on_next(1, "up"), on_completed(2)]
@@ -309,7 +309,7 @@ def test_an_error_event_is_not_seen_when_the_stream_recovers() -> None:
     assert retried(scheduler, attempts) == [on_next(216, "up"), on_completed(217)]
 
 
-def test_an_error_event_comes_just_before_its_error_when_it_does_not() -> None:
+def test_final_error_event_precedes_error() -> None:
     scheduler = TestScheduler()
     attempts = Attempts(scheduler, [on_next(1, "a"), on_next(2, ERROR), on_error(5, DOWN)])
     assert retried(scheduler, attempts) == [
@@ -319,7 +319,7 @@ def test_an_error_event_comes_just_before_its_error_when_it_does_not() -> None:
     ]
 
 
-def test_error_events_that_were_none_keep_their_place() -> None:
+def test_other_error_events_keep_place() -> None:
     scheduler = TestScheduler()
     script = [on_next(1, ERROR), on_next(2, ERROR), on_next(3, "b"), on_next(4, ERROR)]
     attempts = Attempts(scheduler, [*script, on_completed(9)])
@@ -334,7 +334,7 @@ def test_error_events_that_were_none_keep_their_place() -> None:
 # Many turns.
 
 
-async def test_ten_thousand_sources_that_fail_at_once_do_not_recurse_nor_pile_up() -> None:
+async def test_ten_thousand_failures_do_not_nest() -> None:
     count = 0
 
     def fail(_: Any) -> Observable[str]:
@@ -352,7 +352,7 @@ async def test_ten_thousand_sources_that_fail_at_once_do_not_recurse_nor_pile_up
     assert [message.value.kind for message in observer.messages] == ["N", "C"]
 
 
-async def test_a_scope_forgets_the_attempts_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_scope_forgets_failed_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     from rxagents.runtime import timed_scope
 
     scopes: list[timed_scope.TimedScope] = []
@@ -380,10 +380,8 @@ scripts = st.lists(st.sampled_from("tsE"), max_size=6).map("".join)
     resets=st.booleans(),
     retries=st.integers(0, 4),
 )
-def test_the_text_after_the_last_reset_is_that_of_one_attempt(
-    scripts: list[str], resets: bool, retries: int
-) -> None:
-    """`t` is text, `s` a chunk around it, `E` an error event; all attempts but the last fail."""
+def test_text_after_reset_is_one_attempt(scripts: list[str], resets: bool, retries: int) -> None:
+    """`t` is text, `s` a chunk without content, `E` an error event; the last attempt succeeds."""
     scheduler = TestScheduler()
     endings = [on_error(20, DOWN)] * (len(scripts) - 1) + [on_completed(20)]
     attempts = Attempts(

@@ -113,7 +113,7 @@ def test_progress_is_told_between_start_and_end() -> None:
     ]
 
 
-def test_an_empty_source_completes() -> None:
+def test_empty_source_completes() -> None:
     assert told([on_completed(220)], []) == [(220, "|")]
 
 

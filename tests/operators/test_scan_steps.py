@@ -1,4 +1,4 @@
-"""`scan_steps`: from chunks of text to thoughts, actions and the answer."""
+"""Test `scan_steps` in virtual time."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def add(a: int, b: int) -> int:
 
 
 def run(*notes: Any, disposed: int = 1000) -> tuple[list[Any], Any]:
-    """Return when what came, and the source."""
+    """Return the messages with their times, and the source."""
     scheduler = TestScheduler()
     source: Any = scheduler.create_hot_observable(*notes)
     observer: Any = scheduler.start(lambda: source.pipe(ops.scan_steps([add])), disposed=disposed)
-    return [(message.time, _told(message.value)) for message in observer.messages], source
+    return [(message.time, _emitted(message.value)) for message in observer.messages], source
 
 
-def _told(note: Any) -> Any:
+def _emitted(note: Any) -> Any:
     if note.kind != "N":
         return "|" if note.kind == "C" else note.exception
     match note.value:
@@ -54,15 +54,15 @@ def text(time: int, delta: str, **fields: Any) -> Any:
     return on_next(time, StreamChunk(delta, timestamp=time, **fields))
 
 
-def test_each_step_comes_with_the_text_that_completes_it() -> None:
-    told, _ = run(
+def test_steps_come_with_completing_text() -> None:
+    emitted, _ = run(
         text(210, "Thought: I "),
         text(220, "add.\nAct"),
         text(230, "ion: add(1,"),
         text(240, " 2)\n"),
         on_completed(250),
     )
-    assert told == [
+    assert emitted == [
         (210, ("thought", "I")),
         (220, ("thought", " add.")),
         (230, (Thought, "I add.")),
@@ -73,36 +73,40 @@ def test_each_step_comes_with_the_text_that_completes_it() -> None:
     ]
 
 
-def test_the_answer_streams_and_comes_whole_at_the_end() -> None:
-    told, _ = run(text(210, "Answer: 4"), text(220, "2"), on_completed(250))
-    assert told == [(210, ("answer", "4")), (220, ("answer", "2")), (250, (Answer, "42")), (250, "|")]  # fmt: skip  # noqa: E501
+def test_answer_streams_then_comes_whole() -> None:
+    emitted, _ = run(text(210, "Answer: 4"), text(220, "2"), on_completed(250))
+    assert emitted == [(210, ("answer", "4")), (220, ("answer", "2")), (250, (Answer, "42")), (250, "|")]  # fmt: skip  # noqa: E501
 
 
-def test_half_an_action_is_no_call() -> None:
-    told, _ = run(text(210, "Action: add(1, "), on_completed(220))
-    assert told == [(210, ("action", "add(1,")), (220, "|")]
+def test_unfinished_action_is_no_call() -> None:
+    emitted, _ = run(text(210, "Action: add(1, "), on_completed(220))
+    assert emitted == [(210, ("action", "add(1,")), (220, "|")]
 
 
-def test_an_observation_that_is_made_up_ends_the_stream_and_the_source() -> None:
-    told, source = run(
+def test_made_up_observation_ends_stream() -> None:
+    emitted, source = run(
         text(210, "Action: add(1, 2)\n"),
         text(220, "Observation: 4\nAnswer: 4"),
         text(230, "Answer: 5"),
         on_completed(250),
     )
-    assert [what for _, what in told] == [("action", "add(1, 2)"), ("add", {"a": 1, "b": 2}), "|"]
-    assert told[-1][0] == 220
+    assert [what for _, what in emitted] == [
+        ("action", "add(1, 2)"),
+        ("add", {"a": 1, "b": 2}),
+        "|",
+    ]
+    assert emitted[-1][0] == 220
     assert source.subscriptions == [subscribe(200, 220)]
 
 
-def test_a_reset_takes_back_the_section_that_was_open() -> None:
-    told, _ = run(
+def test_reset_voids_the_open_section() -> None:
+    emitted, _ = run(
         text(210, "Thought: old. Action: add(1,"),
         on_next(220, StreamChunk.reset(OSError("cut"))),
         text(230, " 2)\nAnswer: new"),
         on_completed(240),
     )
-    assert told[1:] == [
+    assert emitted[1:] == [
         (220, (Reset, "cut")),
         (230, ("thought", "2)")),
         (230, (Thought, "2)")),
@@ -112,45 +116,47 @@ def test_a_reset_takes_back_the_section_that_was_open() -> None:
     ]
 
 
-def test_reasoning_is_told_apart_and_not_parsed() -> None:
-    told, _ = run(text(210, "", reasoning="Action: add(1, 2)"), text(220, "hm"), on_completed(230))
-    assert told[0] == (210, (Reasoning, "Action: add(1, 2)"))
-    assert (add.name, {"a": 1, "b": 2}) not in [what for _, what in told]
+def test_reasoning_is_not_parsed() -> None:
+    emitted, _ = run(
+        text(210, "", reasoning="Action: add(1, 2)"), text(220, "hm"), on_completed(230)
+    )
+    assert emitted[0] == (210, (Reasoning, "Action: add(1, 2)"))
+    assert (add.name, {"a": 1, "b": 2}) not in [what for _, what in emitted]
 
 
-def test_a_refusal_is_a_section_of_its_own_and_no_thought() -> None:
-    told, _ = run(text(210, "", refusal="I will not."), on_completed(220))
-    assert told == [(210, ("refusal", "I will not.")), (220, "|")]
+def test_refusal_is_its_own_section() -> None:
+    emitted, _ = run(text(210, "", refusal="I will not."), on_completed(220))
+    assert emitted == [(210, ("refusal", "I will not.")), (220, "|")]
 
 
-def test_another_choice_is_not_read() -> None:
-    told, _ = run(
+def test_other_choices_are_ignored() -> None:
+    emitted, _ = run(
         text(210, "Answer: 1", choice=1, reasoning="hm", refusal="no"),
         text(220, "Answer: 2"),
         on_completed(230),
     )
-    assert told == [(220, ("answer", "2")), (230, (Answer, "2")), (230, "|")]
+    assert emitted == [(220, ("answer", "2")), (230, (Answer, "2")), (230, "|")]
 
 
-def test_native_tool_calls_are_not_the_protocols() -> None:
-    told, _ = run(on_next(210, calling(0, "add")), on_completed(220))
-    assert told == [(220, "|")]
+def test_native_tool_calls_are_ignored() -> None:
+    emitted, _ = run(on_next(210, calling(0, "add")), on_completed(220))
+    assert emitted == [(220, "|")]
 
 
-def test_the_sources_error_passes_and_half_a_step_is_not_told() -> None:
+def test_error_drops_the_unfinished_step() -> None:
     error = OSError("cut")
-    told, _ = run(text(210, "Thought: I"), text(220, "\nAnswer: 4"), on_error(230, error))
-    assert told[-1] == (230, error)
-    assert (Answer, "4") not in [what for _, what in told]
+    emitted, _ = run(text(210, "Thought: I"), text(220, "\nAnswer: 4"), on_error(230, error))
+    assert emitted[-1] == (230, error)
+    assert (Answer, "4") not in [what for _, what in emitted]
 
 
 def test_dispose_disposes_the_source() -> None:
-    told, source = run(text(210, "x"), text(220, "y"), disposed=215)
-    assert len(told) == 1
+    emitted, source = run(text(210, "x"), text(220, "y"), disposed=215)
+    assert len(emitted) == 1
     assert source.subscriptions == [subscribe(200, 215)]
 
 
-def test_steps_carry_the_time_of_their_chunk() -> None:
+def test_steps_have_their_chunks_timestamp() -> None:
     scheduler = TestScheduler()
     source: Any = scheduler.create_hot_observable(
         text(210, "I think."), text(220, "\nAnswer: yes"), on_completed(300)
@@ -165,7 +171,7 @@ def test_steps_carry_the_time_of_their_chunk() -> None:
     ]
 
 
-def test_each_subscription_parses_by_itself() -> None:
+def test_subscriptions_parse_separately() -> None:
     scheduler = TestScheduler()
     cold: Any = scheduler.create_cold_observable(
         text(10, "Answer: a"), text(20, "b"), on_completed(30)
@@ -178,18 +184,18 @@ def test_each_subscription_parses_by_itself() -> None:
         )
     scheduler.start()
     for observer in observers:
-        told = [_told(message.value) for message in observer.messages]
-        assert told == [("answer", "a"), ("answer", "b"), (Answer, "ab"), "|"]
+        emitted = [_emitted(message.value) for message in observer.messages]
+        assert emitted == [("answer", "a"), ("answer", "b"), (Answer, "ab"), "|"]
 
 
-def test_what_is_no_chunk_fails_with_a_typed_error() -> None:
-    told, _ = run(on_next(210, "text"), on_completed(220))
-    ((time, error),) = told
+def test_non_chunk_is_a_typed_error() -> None:
+    emitted, _ = run(on_next(210, "text"), on_completed(220))
+    ((time, error),) = emitted
     assert time == 210
     assert isinstance(error, ConfigurationError)
 
 
 @pytest.mark.parametrize("tools", ["add", ["add"], [None], [{}]])
-def test_what_is_no_tool_is_refused_at_once(tools: Any) -> None:
+def test_non_tool_is_refused(tools: Any) -> None:
     with pytest.raises(ConfigurationError):
         ops.scan_steps(tools)

@@ -1,4 +1,4 @@
-"""One subscription for many subscribers, on the running loop and over HTTP."""
+"""Test `share_bounded` on the running loop and over HTTP."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def share(numbers: Numbers, **arguments: Any) -> Observable[int]:
 
 
 def plain_subscribe(source: Observable[int]) -> Observable[int]:
-    """Pass everything on but the scheduler."""
+    """Pass everything on except the scheduler."""
     return rx.create(lambda observer, _: source.subscribe(observer))
 
 
 # Demand.
 
 
-async def test_a_first_reader_that_stops_does_not_starve_the_second() -> None:
+async def test_stopped_first_reader_starves_nobody() -> None:
     numbers = Numbers()
     shared = share(numbers)
     async with to_aiter(shared, overflow=Overflow.DROP_OLDEST) as stopped:
@@ -47,7 +47,7 @@ async def test_a_first_reader_that_stops_does_not_starve_the_second() -> None:
     assert numbers.started == numbers.closed == 1
 
 
-async def test_a_reader_that_blocks_meets_its_own_bound() -> None:
+async def test_blocked_reader_fills_own_queue() -> None:
     shared = share(Numbers())
     async with to_aiter(shared, capacity=1) as stopped, to_aiter(shared) as reader:
         for _ in range(16_500):
@@ -61,7 +61,7 @@ async def test_a_reader_that_blocks_meets_its_own_bound() -> None:
 
 
 @pytest.mark.parametrize("above", [rx_ops.map(lambda number: number), plain_subscribe])
-async def test_the_source_waits_while_all_readers_have_enough(above: Any) -> None:
+async def test_source_waits_while_all_are_full(above: Any) -> None:
     numbers = Numbers()
     shared = from_aiter(numbers).pipe(above, ops.share_bounded())
     async with to_aiter(shared, capacity=4) as first, to_aiter(shared, capacity=8) as second:
@@ -74,7 +74,7 @@ async def test_the_source_waits_while_all_readers_have_enough(above: Any) -> Non
         assert [await anext(second) for _ in range(3)] == [0, 1, 2]
 
 
-async def test_a_subscriber_without_a_gate_keeps_the_source_going() -> None:
+async def test_subscriber_without_gate_keeps_demand() -> None:
     numbers = Numbers(200)
     shared = share(numbers)
     async with to_aiter(shared, capacity=1, overflow=Overflow.BLOCK) as stopped:
@@ -86,7 +86,7 @@ async def test_a_subscriber_without_a_gate_keeps_the_source_going() -> None:
         assert [number async for number in stopped] == list(range(200))
 
 
-async def test_one_who_leaves_while_all_are_full_leaves_the_others_their_bound() -> None:
+async def test_leaver_leaves_others_bound() -> None:
     numbers = Numbers()
     shared = share(numbers)
     async with to_aiter(shared, capacity=4) as stays:
@@ -97,7 +97,7 @@ async def test_one_who_leaves_while_all_are_full_leaves_the_others_their_bound()
         assert [await anext(stays) for _ in range(100)] == list(range(100))
 
 
-async def test_a_gate_that_closes_often_is_watched_once() -> None:
+async def test_often_closed_gate_watched_once() -> None:
     shared = share(Numbers())
     gates = []
 
@@ -119,7 +119,7 @@ async def test_a_gate_that_closes_often_is_watched_once() -> None:
 # Subscribing, leaving, the end.
 
 
-async def test_all_see_the_same_and_late_ones_what_comes_from_then_on() -> None:
+async def test_late_subscriber_sees_later_items() -> None:
     subject: Subject[str] = Subject()
     shared = subject.pipe(ops.share_bounded())
     first = Seen(shared)
@@ -132,7 +132,7 @@ async def test_all_see_the_same_and_late_ones_what_comes_from_then_on() -> None:
 
 
 @pytest.mark.parametrize("failure", [None, OSError("cut")])
-async def test_after_the_end_only_the_end_is_told_and_never_inside_subscribe(
+async def test_late_subscriber_gets_only_end(
     failure: Exception | None,
 ) -> None:
     subscribed = 0
@@ -156,7 +156,7 @@ async def test_after_the_end_only_the_end_is_told_and_never_inside_subscribe(
     assert subscribed == 1
 
 
-async def test_the_last_who_leaves_cancels_and_the_next_starts_anew() -> None:
+async def test_last_leaver_cancels_next_restarts() -> None:
     numbers = Numbers()
     shared = share(numbers)
     for run in (1, 2):
@@ -166,7 +166,7 @@ async def test_the_last_who_leaves_cancels_and_the_next_starts_anew() -> None:
         assert numbers.closed == run  # at once: leaving waits for the shared tasks
 
 
-async def test_an_abandoned_source_may_go_on_to_its_end() -> None:
+async def test_abandoned_source_can_continue() -> None:
     numbers = Numbers(500)
     shared = share(numbers, when_abandoned="continue")
     async with to_aiter(shared, capacity=2) as items:
@@ -179,7 +179,7 @@ async def test_an_abandoned_source_may_go_on_to_its_end() -> None:
     assert (numbers.made, numbers.started) == (500, 1)
 
 
-async def test_one_who_leaves_with_a_closed_gate_does_not_stop_an_abandoned_source() -> None:
+async def test_closed_gate_does_not_stop_abandoned() -> None:
     numbers = Numbers(50)
     bridge = Bridge(asyncio.get_running_loop(), lambda _: None)
     bridge.gate.close()
@@ -192,7 +192,7 @@ async def test_one_who_leaves_with_a_closed_gate_does_not_stop_an_abandoned_sour
     assert numbers.made == 50
 
 
-async def test_the_source_is_disposed_on_the_loops_thread() -> None:
+async def test_source_is_disposed_on_loop_thread() -> None:
     threads: list[int] = []
     over = asyncio.Event()
 
@@ -212,7 +212,7 @@ async def test_the_source_is_disposed_on_the_loops_thread() -> None:
     assert threads == [threading.get_ident()]
 
 
-async def test_dispose_works_from_another_thread_and_more_than_once() -> None:
+async def test_repeated_dispose_from_other_thread() -> None:
     numbers = Numbers()
     shared = share(numbers)
     seen = Seen(shared)
@@ -227,14 +227,14 @@ async def test_dispose_works_from_another_thread_and_more_than_once() -> None:
     assert len(seen.notes) == count > 0
 
 
-def test_without_a_loop_the_error_names_run() -> None:
+def test_error_without_loop_names_run() -> None:
     errors: list[Exception] = []
     rx.of(1).pipe(ops.share_bounded()).subscribe(on_error=errors.append)
     with pytest.raises(rxagents.ConfigurationError, match=r"rxagents\.run"):
         raise errors[0]
 
 
-async def test_the_schedule_of_virtual_time_reaches_the_source() -> None:
+async def test_virtual_time_reaches_the_source() -> None:
     scheduler = TestScheduler()
     on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
 
@@ -246,7 +246,7 @@ async def test_the_schedule_of_virtual_time_reaches_the_source() -> None:
 
 
 @pytest.mark.parametrize("value", ["stop", None, True, []])
-def test_other_values_are_refused_at_once(value: Any) -> None:
+def test_invalid_when_abandoned_is_refused(value: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="when_abandoned"):
         ops.share_bounded(when_abandoned=value)
 
@@ -254,7 +254,7 @@ def test_other_values_are_refused_at_once(value: Any) -> None:
 # Exceptions.
 
 
-async def test_an_exception_ends_its_own_subscription_and_is_reported_once(
+async def test_raising_subscriber_leaves_alone(
     loop_errors: list[Exception],
 ) -> None:
     numbers = Numbers(10)
@@ -276,7 +276,7 @@ async def test_an_exception_ends_its_own_subscription_and_is_reported_once(
     loop_errors.clear()
 
 
-async def test_the_exception_of_the_only_subscriber_cancels_and_to_aiter_raises_it() -> None:
+async def test_to_aiter_raises_only_subscribers_exception() -> None:
     numbers = Numbers()
 
     def broken(observer: abc.ObserverBase[int], scheduler: Any = None) -> abc.DisposableBase:
@@ -292,7 +292,7 @@ async def test_the_exception_of_the_only_subscriber_cancels_and_to_aiter_raises_
     assert numbers.closed == 1
 
 
-async def test_an_exception_above_reaches_all_who_await_and_is_no_error_of_the_stream() -> None:
+async def test_exception_above_reaches_all_awaiting() -> None:
     numbers = Numbers()
 
     def broken(observer: abc.ObserverBase[int], scheduler: Any = None) -> abc.DisposableBase:
@@ -314,7 +314,7 @@ async def test_an_exception_above_reaches_all_who_await_and_is_no_error_of_the_s
 # Re-entrancy.
 
 
-async def test_subscribing_and_leaving_inside_on_next_keep_the_order() -> None:
+async def test_joining_inside_on_next_keeps_order() -> None:
     subject: Subject[int] = Subject()
     shared = subject.pipe(ops.share_bounded())
     inner: list[Seen] = []
@@ -333,7 +333,7 @@ async def test_subscribing_and_leaving_inside_on_next_keep_the_order() -> None:
     assert (other.notes, last.notes, inner[0].notes) == ([], [1, 2, 3], [2, 3])
 
 
-async def test_feedback_is_delivered_in_one_order_to_all() -> None:
+async def test_feedback_has_one_order() -> None:
     subject: Subject[int] = Subject()
     shared = subject.pipe(ops.share_bounded())
 
@@ -349,7 +349,7 @@ async def test_feedback_is_delivered_in_one_order_to_all() -> None:
     assert seen.notes == [0, 1, 2, 3, "end"]
 
 
-async def test_leaving_and_coming_back_inside_on_next_starts_a_new_run() -> None:
+async def test_rejoining_inside_on_next_restarts() -> None:
     numbers = Numbers(5)
     shared = share(numbers)
     again: list[Seen] = []
@@ -365,7 +365,7 @@ async def test_leaving_and_coming_back_inside_on_next_starts_a_new_run() -> None
     assert (len(again), numbers.started, numbers.closed) == (1, 2, 2)
 
 
-async def test_a_source_that_emits_inside_subscribe_may_lose_its_only_subscriber_there(
+async def test_only_subscriber_leaves_inside_subscribe(
     loop_errors: list[Exception],
 ) -> None:
     def source(observer: abc.ObserverBase[int], _: Any = None) -> abc.DisposableBase:
@@ -384,7 +384,7 @@ async def test_a_source_that_emits_inside_subscribe_may_lose_its_only_subscriber
     assert Seen(shared).notes == [0, 1, 2, "end"]
 
 
-async def test_each_subscribers_code_runs_in_its_own_context() -> None:
+async def test_subscribers_keep_their_context_variables() -> None:
     name: ContextVar[str] = ContextVar("name")
     found: list[tuple[str, object]] = []
     shared = share(Numbers(1))
@@ -408,7 +408,7 @@ async def test_each_subscribers_code_runs_in_its_own_context() -> None:
         max_size=40,
     )
 )
-def test_a_subscriber_sees_what_is_emitted_between_its_coming_and_its_leaving(
+def test_subscriber_sees_items_until_leaving(
     script: list[Any],
 ) -> None:
     async def check() -> None:
@@ -436,7 +436,7 @@ def test_a_subscriber_sees_what_is_emitted_between_its_coming_and_its_leaving(
 # Over HTTP.
 
 
-async def test_over_http_one_request_serves_a_stopped_and_a_reading_reader() -> None:
+async def test_one_request_serves_both_readers() -> None:
     words = "word " * 300
     async with (
         ScriptedServer(words) as server,
@@ -453,7 +453,7 @@ async def test_over_http_one_request_serves_a_stopped_and_a_reading_reader() -> 
         assert len(server.requests) == 1
 
 
-async def test_over_http_the_last_who_leaves_closes_the_connection() -> None:
+async def test_last_leaver_closes_the_connection() -> None:
     stalled = Reply("one two three", ending=Ending.STALL, cut_after=3)
     async with (
         ScriptedServer(stalled) as server,

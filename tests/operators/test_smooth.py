@@ -1,4 +1,4 @@
-"""Text at an even pace."""
+"""Test `smooth`."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ on_completed = ReactiveTest.on_completed
 def run(
     *messages: Any, interval: float = 10, longest_lag: float = 1000, disposed: float = 1000.5
 ) -> Any:
-    """Return what a subscriber sees."""
+    """Return the messages that a subscriber gets."""
     return play(ops.smooth(interval, longest_lag=longest_lag), *messages, disposed=disposed)
 
 
-def test_a_burst_goes_word_by_word_and_a_word_after_a_pause_at_once() -> None:
+def test_burst_is_spread_over_time() -> None:
     seen = run(on_next(210, "one two  three "), on_next(300, "four"), on_completed(305))
     assert seen == [
         on_next(210, "one"),
@@ -47,12 +47,12 @@ def test_a_burst_goes_word_by_word_and_a_word_after_a_pause_at_once() -> None:
     ]
 
 
-def test_completes_when_the_last_word_was_shown() -> None:
+def test_completes_with_the_last_word() -> None:
     seen = run(on_next(210, "one two"), on_completed(211))
     assert seen == [on_next(210, "one"), on_next(220, " two"), on_completed(220)]
 
 
-def test_several_words_go_at_a_time_where_one_would_fall_behind() -> None:
+def test_large_lag_emits_several_words() -> None:
     seen = run(on_next(210, "a b c d e f"), on_completed(211), interval=10, longest_lag=20)
     assert [(message.time, message.value.value) for message in seen[:-1]] == [
         (210, "a"),
@@ -64,7 +64,7 @@ def test_several_words_go_at_a_time_where_one_would_fall_behind() -> None:
     ]
 
 
-def test_other_items_keep_their_place_and_need_no_time() -> None:
+def test_other_items_keep_place_untimed() -> None:
     answer = Answer("one two", 1)
     seen = run(on_next(210, "one two"), on_next(211, answer), on_next(212, 7), on_completed(213))
     assert seen == [
@@ -76,13 +76,13 @@ def test_other_items_keep_their_place_and_need_no_time() -> None:
     ]
 
 
-def test_an_item_without_text_is_not_lost() -> None:
+def test_empty_item_is_not_lost() -> None:
     items = ["", Token("", "x", 1), Reasoning("", 2)]
     seen = run(*(on_next(210, item) for item in items), on_completed(211))
     assert seen == [*(on_next(210, item) for item in items), on_completed(211)]
 
 
-def test_an_error_comes_at_once_after_all_the_text_that_waits() -> None:
+def test_error_follows_waiting_text_at_once() -> None:
     failure = OSError("cut")
     assert run(on_next(210, "a b c"), on_error(212, failure)) == [
         on_next(210, "a"),
@@ -92,14 +92,14 @@ def test_an_error_comes_at_once_after_all_the_text_that_waits() -> None:
     ]
 
 
-def test_of_an_empty_source_and_one_that_never_ends() -> None:
+def test_empty_and_endless_sources() -> None:
     assert run(on_completed(210)) == [on_completed(210)]
     assert run() == []
     assert run(on_next(210, "a")) == [on_next(210, "a")]
 
 
 @given(st.integers(200, 260))
-def test_after_dispose_nothing_comes_and_no_timer_is_left(disposed: int) -> None:
+def test_dispose_leaves_silence_and_no_timer(disposed: int) -> None:
     messages = [on_next(210, "a b c"), on_next(215, "d"), on_completed(216)]
     whole = run(*messages)
     assert len(whole) == 5
@@ -114,7 +114,7 @@ def test_subscriptions_share_nothing() -> None:
     assert second == [on_next(215, "a"), on_next(225, " b"), on_completed(225)]
 
 
-def test_the_pieces_of_chunks_are_numbered_and_know_the_text_before_them() -> None:
+def test_chunk_pieces_have_index_and_content() -> None:
     buffers = TextBuffers()
     chunks = [
         buffers.tie(StreamChunk("one two", 0)),
@@ -131,20 +131,20 @@ def test_the_pieces_of_chunks_are_numbered_and_know_the_text_before_them() -> No
     ]
 
 
-def test_chunks_that_know_no_text_before_them_still_know_their_own() -> None:
+def test_chunks_without_history_keep_text() -> None:
     *seen, _ = run(
         on_next(210, StreamChunk("a b")), on_next(211, StreamChunk("c")), on_completed(212)
     )
     assert [message.value.value.content for message in seen] == ["a", "a b", "c"]
 
 
-def test_a_stream_that_starts_again_is_numbered_anew() -> None:
+def test_restarted_stream_is_renumbered() -> None:
     chunks = [StreamChunk("a b", 0), StreamChunk.reset(OSError("cut")), StreamChunk("c d", 0)]
     *seen, _ = run(*(on_next(210, chunk) for chunk in chunks), on_completed(300))
     assert [message.value.value.index for message in seen] == [0, 1, 0, 0, 1]
 
 
-def test_usage_that_comes_with_text_is_not_counted_twice() -> None:
+def test_usage_is_not_counted_twice() -> None:
     chunks = [
         StreamChunk("a b c", 0, usage=Usage(1, 1, 2)),
         StreamChunk("d", 1, usage=Usage(1, 2, 3)),
@@ -156,7 +156,7 @@ def test_usage_that_comes_with_text_is_not_counted_twice() -> None:
     assert [usage.total_tokens for usage in totals] == [3]
 
 
-async def test_a_source_that_emits_again_while_a_word_is_shown_waits_its_turn() -> None:
+async def test_reentrant_item_waits_its_turn() -> None:
     subject: Subject[str] = Subject()
     seen: list[tuple[float, str]] = []
 
@@ -175,7 +175,7 @@ async def test_a_source_that_emits_again_while_a_word_is_shown_waits_its_turn() 
 
 
 class Words:
-    """Says a word again and again; knows how many it has said."""
+    """Emits one word repeatedly and counts."""
 
     def __init__(self) -> None:
         self.said = 0
@@ -187,7 +187,7 @@ class Words:
             await asyncio.sleep(0.001)
 
 
-async def test_a_reader_that_has_enough_stops_the_words_and_their_source() -> None:
+async def test_full_reader_stops_words_and_source() -> None:
     words = Words()
     smooth = rxagents.from_aiter(words).pipe(ops.smooth(0.01, longest_lag=0.1))
     async with rxagents.to_aiter(smooth, capacity=4) as reader:
@@ -203,7 +203,7 @@ async def test_a_reader_that_has_enough_stops_the_words_and_their_source() -> No
         assert words.said > said
 
 
-async def test_a_closed_gate_is_watched_once_and_holds_back_the_end() -> None:
+async def test_closed_gate_delays_the_end() -> None:
     subject: Subject[str] = Subject()
     async with rxagents.to_aiter(subject.pipe(ops.smooth(0.01)), capacity=1) as reader:
         for _ in range(100):
@@ -214,7 +214,7 @@ async def test_a_closed_gate_is_watched_once_and_holds_back_the_end() -> None:
         assert [word async for word in reader] == ["a"] * 100
 
 
-async def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_another() -> None:
+async def test_plain_subscriber_disposes_from_other_thread() -> None:
     subject: Subject[str] = Subject()
     seen = Seen(subject.pipe(ops.smooth(5, longest_lag=99)))
     subject.on_next("a b c")
@@ -229,9 +229,7 @@ async def test_a_plain_subscriber_is_told_on_the_loops_thread_and_leaves_from_an
 
 
 @pytest.mark.parametrize("word", ["a", " b"], ids=["from the source", "from the timer"])
-async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
-    word: str, loop_errors: list[Exception]
-) -> None:
+async def test_raising_subscriber_is_reported_once(word: str, loop_errors: list[Exception]) -> None:
     failure = LookupError("the screen is gone")
     notes: list[Any] = []
 
@@ -253,7 +251,7 @@ async def test_a_subscriber_that_raises_ends_the_stream_and_is_reported_once(
     loop_errors.clear()
 
 
-def test_run_raises_what_its_callback_raised_when_the_time_came() -> None:
+def test_run_raises_exception_from_timed_callback() -> None:
     def fail(word: str) -> None:
         if word == " b":
             raise LookupError("no")
@@ -265,12 +263,12 @@ def test_run_raises_what_its_callback_raised_when_the_time_came() -> None:
 
 @pytest.mark.parametrize("value", [0, -1, True, "1", None, math.nan, math.inf])
 @pytest.mark.parametrize("name", ["interval", "longest_lag"])
-def test_what_is_no_time_is_refused_at_once(name: str, value: Any) -> None:
+def test_invalid_seconds_are_refused(name: str, value: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match=name):
         ops.smooth(**{name: value})
 
 
-def test_without_a_loop_the_error_names_run() -> None:
+def test_error_without_loop_names_run() -> None:
     errors: list[Exception] = []
     rx.of("a").pipe(ops.smooth()).subscribe(on_error=errors.append)
     with pytest.raises(rxagents.ConfigurationError, match=r"rxagents\.run"):
@@ -283,7 +281,7 @@ def test_without_a_loop_the_error_names_run() -> None:
     st.integers(1, 6),
     st.integers(0, 30),
 )
-def test_no_text_is_lost_repeated_or_moved(
+def test_text_not_lost_repeated_or_moved(
     items: list[Any], gaps: list[int], interval: int, more: int
 ) -> None:
     longest_lag = interval + more
@@ -300,12 +298,15 @@ def test_no_text_is_lost_repeated_or_moved(
     assert_contents_and_indexes(words)
 
 
-async def test_a_text_of_many_words_is_shown_in_turns_that_do_not_nest() -> None:
+async def test_many_words_do_not_nest() -> None:
     seen = Seen(rx.of("a " * 10_000).pipe(ops.smooth(0.01, longest_lag=0.01)))
     await seen.over.wait()
     assert seen.notes == ["a", *[" a"] * 9_998, " a ", "end"]
 
 
-def test_a_lag_shorter_than_the_interval_is_refused_at_once() -> None:
-    with pytest.raises(rxagents.ConfigurationError, match="longest_lag must be interval"):
+def test_lag_below_interval_is_refused() -> None:
+    with pytest.raises(
+        rxagents.ConfigurationError,
+        match=r"longest_lag must be at least interval \(2 s\), not 1.0 s",
+    ):
         ops.smooth(2)

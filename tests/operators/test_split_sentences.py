@@ -1,4 +1,4 @@
-"""`split_sentences` in virtual time; where sentences end is told by `tests/parsing`."""
+"""Test `split_sentences` in virtual time; `tests/parsing` tests where sentences end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(*messages: Any, disposed: float = 1000) -> list[Any]:
     return result.messages
 
 
-def test_a_sentence_comes_when_the_next_begins() -> None:
+def test_sentence_comes_when_next_begins() -> None:
     messages = run(
         on_next(210, "Dr. No"),
         on_next(220, " left."),
@@ -41,11 +41,11 @@ def test_a_sentence_comes_when_the_next_begins() -> None:
     ]
 
 
-def test_no_text_is_no_sentence() -> None:
+def test_empty_text_is_no_sentence() -> None:
     assert run(on_next(210, ""), on_completed(220)) == [on_completed(220)]
 
 
-def test_what_has_come_comes_before_an_error() -> None:
+def test_error_follows_received_text() -> None:
     failure = OSError("the wire is cut")
     first, last = run(on_next(210, "Half a sen"), on_error(220, failure))
     assert first == on_next(220, "Half a sen")
@@ -56,13 +56,13 @@ def test_nothing_comes_after_dispose() -> None:
     assert run(on_next(210, "a. "), on_next(220, "b"), on_completed(230), disposed=215) == []
 
 
-def test_what_is_no_text_is_an_error_that_says_what_to_put_before() -> None:
+def test_non_text_error_names_text_operator() -> None:
     (only,) = run(on_next(210, StreamChunk("a")))
     assert isinstance(only.value.exception, ConfigurationError)
-    assert "put text() before it" in str(only.value.exception)
+    assert "Put text() before it" in str(only.value.exception)
 
 
-def test_an_exception_of_the_subscriber_passes() -> None:
+def test_subscriber_exception_passes() -> None:
     def fail(_: object) -> None:
         raise OSError("no")
 
@@ -74,7 +74,7 @@ def test_an_exception_of_the_subscriber_passes() -> None:
 
 
 @given(st.lists(st.text("aB1 .!。\n", max_size=6)))
-def test_joined_the_sentences_are_the_text(pieces: list[str]) -> None:
+def test_joined_sentences_equal_the_text(pieces: list[str]) -> None:
     out: list[str] = []
     whole: list[str] = []
     rx.from_iterable(pieces).pipe(ops.split_sentences()).subscribe(out.append)

@@ -1,4 +1,4 @@
-"""`stop_at` in virtual time: nothing before a stop sequence is lost, nothing of it comes out."""
+"""Test `stop_at` in virtual time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def text(chunks: list[StreamChunk]) -> str:
 
 
 def reference(whole: str, stops: list[str]) -> tuple[str, str]:
-    """Return the text before the stop sequence that is whole first, and the sequence."""
+    """Return the first stop sequence that completes, and the text before it."""
     for end in range(1, len(whole) + 1):
         found = [stop for stop in stops if whole[:end].endswith(stop)]
         if found:
@@ -50,7 +50,7 @@ def reference(whole: str, stops: list[str]) -> tuple[str, str]:
     return whole, ""
 
 
-def test_text_passes_as_soon_as_it_cannot_begin_a_stop_sequence() -> None:
+def test_text_passes_once_safe() -> None:
     scheduler = TestScheduler()
     deltas = ["4 E", "asy", " EN", "D of it", "more"]
     source = scheduler.create_hot_observable(
@@ -69,7 +69,7 @@ def test_text_passes_as_soon_as_it_cannot_begin_a_stop_sequence() -> None:
     assert source.subscriptions == [subscribe(200, 240)]
 
 
-def test_the_last_chunk_tells_what_was_found() -> None:
+def test_last_chunk_names_stop_sequence() -> None:
     usage, metadata = Usage(1, 2), {"model": "m"}
     chunk = StreamChunk(
         "a.b", 7, finish_reason="length", usage=usage, metadata=metadata, timestamp=1.5
@@ -86,18 +86,18 @@ def test_the_last_chunk_tells_what_was_found() -> None:
     assert metadata == {"model": "m"}
 
 
-def test_a_stop_sequence_at_the_very_beginning_leaves_no_text() -> None:
+def test_stop_sequence_at_start_leaves_nothing() -> None:
     (only,) = stopped(stream("EN", "D"), "END")
     assert (only.delta, only.content, only.finish_reason) == ("", "", "stop")
 
 
-def test_the_sequence_that_is_whole_first_counts_and_then_the_longest() -> None:
+def test_first_complete_then_longest_counts() -> None:
     assert text(stopped(stream("xabcd"), "abcd", "bc")) == "xa"
     *_, last = stopped(stream("xabc"), "c", "bc", "abc", "zabc")
     assert last.metadata["stop_sequence"] == "abc"
 
 
-def test_what_is_held_comes_at_completion() -> None:
+def test_held_text_comes_at_completion() -> None:
     scheduler = TestScheduler()
     first, second = stream("ab", "E")
     source = scheduler.create_hot_observable(
@@ -112,7 +112,7 @@ def test_what_is_held_comes_at_completion() -> None:
     assert observer.messages[1].value.value.content == "abE"
 
 
-def test_what_is_held_comes_before_an_error() -> None:
+def test_held_text_comes_before_error() -> None:
     failure = OSError("the wire is cut")
     scheduler = TestScheduler()
     (chunk,) = stream("abEN")
@@ -137,7 +137,7 @@ CALL = (ToolCallDelta(0, "call_1", "add"),)
         StreamChunk("x", index=1, finish_reason="stop"),
     ],
 )
-def test_what_is_held_comes_before_a_chunk_that_brings_more(more: StreamChunk) -> None:
+def test_held_text_precedes_other_fields(more: StreamChunk) -> None:
     chunks = stopped([StreamChunk("aEN", 0), more, StreamChunk("D", 2)], "END")
     deltas = [(chunk.delta, chunk.content) for chunk in chunks]
     whole = "aEN" + more.delta
@@ -147,25 +147,25 @@ def test_what_is_held_comes_before_a_chunk_that_brings_more(more: StreamChunk) -
     assert chunks[2].finish_reason == more.finish_reason
 
 
-def test_a_stop_sequence_may_end_in_the_chunk_that_finishes() -> None:
+def test_stop_sequence_ends_in_finish_chunk() -> None:
     finish = StreamChunk("ND", 1, finish_reason="length", tool_calls=CALL)
     first, last = stopped([StreamChunk("aE", 0), finish], "END")
     assert (first.delta, last.delta, last.finish_reason, last.tool_calls) == ("a", "", "stop", ())
 
 
-def test_reasoning_that_came_with_the_stop_sequence_is_kept() -> None:
+def test_reasoning_with_stop_sequence_kept() -> None:
     first, last = stopped([StreamChunk("END", reasoning="hm")], "END")
     assert (first.reasoning, last.reasoning) == ("hm", "")
 
 
-def test_an_empty_chunk_does_not_part_a_stop_sequence() -> None:
+def test_empty_chunk_inside_stop_sequence() -> None:
     chunks = [StreamChunk("aE", 0), StreamChunk(index=1, usage=Usage(1)), StreamChunk("ND", 2)]
-    first, told, last = stopped(chunks, "END")
-    assert (first.delta, told.content, told.usage) == ("a", "a", Usage(1))
+    first, second, last = stopped(chunks, "END")
+    assert (first.delta, second.content, second.usage) == ("a", "a", Usage(1))
     assert last.finish_reason == "stop"
 
 
-def test_chunks_of_other_choices_pass_with_their_text() -> None:
+def test_other_choices_pass_with_text() -> None:
     buffer = TextBuffer()
     other = StreamChunk("END", 2, choice=1)
     set_content(other, (buffer, buffer.append("xEND")))
@@ -181,12 +181,12 @@ def test_chunks_of_other_choices_pass_with_their_text() -> None:
     assert passed.content == "END"
 
 
-def test_content_is_right_for_chunks_that_knew_only_their_own_text() -> None:
+def test_content_right_without_text_history() -> None:
     chunks = stopped([StreamChunk("ab"), StreamChunk("cE"), StreamChunk("d")], "END")
     assert [chunk.content for chunk in chunks] == ["ab", "abc", "abcEd"]
 
 
-def test_an_exception_of_the_subscriber_passes() -> None:
+def test_subscriber_exception_passes() -> None:
     def fail(chunk: StreamChunk) -> None:
         raise OSError(chunk.delta)
 
@@ -197,21 +197,21 @@ def test_an_exception_of_the_subscriber_passes() -> None:
             subject.on_next(StreamChunk(text))
 
 
-def test_a_reset_takes_back_what_is_held() -> None:
+def test_reset_drops_held_text() -> None:
     reset = StreamChunk.reset(OSError("cut"))
     chunks = stopped([*stream("aE"), reset, *stream("bE", "NDx")], "END")
     assert [chunk.content for chunk in chunks] == ["a", "", "b", "b"]
     assert chunks[1].metadata == reset.metadata
 
 
-def test_what_a_synchronous_source_still_emits_is_not_heard() -> None:
+def test_synchronous_source_is_muted_after_stop() -> None:
     def source(observer: Any, _: Any) -> None:
         for chunk in stream("a.", "b.", "c"):
             observer.on_next(chunk)
         observer.on_completed()
 
     out: list[StreamChunk] = []
-    rx.create(source).pipe(ops.stop_at(".")).subscribe(out.append)  # type: ignore[arg-type]  # looser than told
+    rx.create(source).pipe(ops.stop_at(".")).subscribe(out.append)  # type: ignore[arg-type]  # wider than annotated
     assert [chunk.delta for chunk in out] == ["a", ""]
 
 
@@ -220,9 +220,7 @@ PIECES = st.lists(st.text("ab.c", max_size=5), max_size=8)
 
 
 @given(PIECES, STOPS)
-def test_every_split_gives_the_text_before_the_first_stop_sequence(
-    pieces: list[str], stops: list[str]
-) -> None:
+def test_every_split_gives_same_text(pieces: list[str], stops: list[str]) -> None:
     chunks = stopped(stream(*pieces), *stops)
     before, found = reference("".join(pieces), stops)
     assert text(chunks) == before
@@ -239,9 +237,7 @@ def test_every_split_gives_the_text_before_the_first_stop_sequence(
 
 
 @given(PIECES, STOPS)
-def test_no_more_is_held_than_the_beginning_of_a_stop_sequence(
-    pieces: list[str], stops: list[str]
-) -> None:
+def test_holds_only_a_possible_beginning(pieces: list[str], stops: list[str]) -> None:
     subject: rx.Subject[StreamChunk] = rx.Subject()
     out: list[StreamChunk] = []
     subject.pipe(ops.stop_at(*stops)).subscribe(out.append)
@@ -257,7 +253,7 @@ def test_no_more_is_held_than_the_beginning_of_a_stop_sequence(
         assert len(held) == max(longest, default=0)
 
 
-def test_stop_sequences_that_nearly_match_cost_the_same_a_character() -> None:
+def test_near_matches_stay_linear() -> None:
     def seconds_per_character(count: int) -> float:
         chunks = [StreamChunk("a") for _ in range(count)]
         times = []
@@ -275,18 +271,18 @@ def test_stop_sequences_that_nearly_match_cost_the_same_a_character() -> None:
 
 
 @pytest.mark.parametrize("stops", [(), ("",), ("a", ""), (1,), (None,), (["a"],)])
-def test_what_is_no_stop_sequence_is_refused_at_once(stops: tuple[Any, ...]) -> None:
+def test_invalid_stop_sequence_is_refused(stops: tuple[Any, ...]) -> None:
     with pytest.raises(ConfigurationError, match="stop sequence"):
         ops.stop_at(*stops)
 
 
-def test_a_choice_that_is_no_number_is_refused_at_once() -> None:
+def test_invalid_choice_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="choice"):
         ops.stop_at("END", choice=-1)
 
 
-def test_what_is_no_chunk_is_a_typed_error() -> None:
+def test_non_chunk_is_a_typed_error() -> None:
     errors: list[Exception] = []
-    rx.of("text").pipe(ops.stop_at("END")).subscribe(on_error=errors.append)  # type: ignore[arg-type]  # looser than told
+    rx.of("text").pipe(ops.stop_at("END")).subscribe(on_error=errors.append)  # type: ignore[arg-type]  # wider than annotated
     assert [type(error) for error in errors] == [ConfigurationError]
-    assert "stop_at takes the StreamChunks" in str(errors[0])
+    assert "stop_at takes StreamChunks, but the source emitted str" in str(errors[0])

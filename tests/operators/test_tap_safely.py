@@ -1,4 +1,4 @@
-"""Side effects that cannot harm the stream."""
+"""Test `tap_safely`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ on_completed = ReactiveTest.on_completed
 
 
 class Watcher:
-    """Notes what it sees; raises after it, if asked to."""
+    """Notes each call; then raises, if asked to."""
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.notes: list[Any] = []
@@ -42,21 +42,21 @@ class Watcher:
         return ops.tap_safely(self.note, self.note, self.note)
 
 
-def test_the_stream_stays_as_it_is_and_the_watcher_sees_it() -> None:
+def test_callback_sees_unchanged_stream() -> None:
     watcher = Watcher()
     messages = [on_next(210, 1), on_next(220, 2), on_completed(230)]
     assert play(watcher.operator, *messages) == messages
     assert watcher.notes == [1, 2, "end"]
 
 
-def test_an_error_is_watched_and_passes_at_once() -> None:
+def test_error_is_seen_and_passes() -> None:
     watcher, failure = Watcher(), OSError("cut")
     messages = [on_next(210, 1), on_error(220, failure)]
     assert play(watcher.operator, *messages) == messages
     assert watcher.notes == [1, failure]
 
 
-def test_of_an_empty_source_and_one_that_never_ends() -> None:
+def test_empty_and_endless_sources() -> None:
     watcher = Watcher()
     assert play(watcher.operator, on_completed(210)) == [on_completed(210)]
     assert play(watcher.operator) == []
@@ -64,7 +64,7 @@ def test_of_an_empty_source_and_one_that_never_ends() -> None:
 
 
 @given(st.integers(200, 240))
-def test_after_dispose_neither_sees_anything(disposed: int) -> None:
+def test_nothing_is_seen_after_dispose(disposed: int) -> None:
     watcher = Watcher()
     messages = [on_next(210, 1), on_next(220, 2), on_completed(230)]
     seen = play(watcher.operator, *messages, disposed=disposed + 0.5)
@@ -72,7 +72,7 @@ def test_after_dispose_neither_sees_anything(disposed: int) -> None:
     assert len(watcher.notes) == len(seen)
 
 
-def test_subscriptions_are_watched_each_by_itself() -> None:
+def test_subscriptions_are_observed_separately() -> None:
     watcher = Watcher()
     first, second = play_twice(watcher.operator, 200, 205, on_next(10, 1), on_completed(20))
     assert first == [on_next(210, 1), on_completed(220)]
@@ -81,7 +81,7 @@ def test_subscriptions_are_watched_each_by_itself() -> None:
 
 
 @pytest.mark.parametrize("ending", [None, OSError("cut")])
-async def test_what_the_watcher_raises_is_told_to_the_loop_and_the_stream_goes_on(
+async def test_raising_callback_is_harmless(
     ending: Exception | None, loop_errors: list[Exception]
 ) -> None:
     watcher = Watcher(LookupError("no log"))
@@ -99,7 +99,7 @@ async def test_what_the_watcher_raises_is_told_to_the_loop_and_the_stream_goes_o
     loop_errors.clear()
 
 
-def test_without_a_loop_it_is_told_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_exception_without_loop_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     out: list[int] = []
     with caplog.at_level(logging.WARNING, logger="rxagents"):
         rx.of(1, 2).pipe(ops.tap_safely(Watcher(LookupError("no")).note)).subscribe(out.append)
@@ -107,7 +107,7 @@ def test_without_a_loop_it_is_told_to_the_log(caplog: pytest.LogCaptureFixture) 
     assert [record.name for record in caplog.records] == ["rxagents"] * 2
 
 
-def test_a_watcher_may_dispose_the_stream() -> None:
+def test_callback_can_dispose_the_stream() -> None:
     subject: Subject[int] = Subject()
     out: list[int] = []
     subscription = subject.pipe(ops.tap_safely(lambda _: subscription.dispose())).subscribe(
@@ -118,7 +118,7 @@ def test_a_watcher_may_dispose_the_stream() -> None:
     assert not subject.observers
 
 
-def test_a_source_that_emits_again_while_it_is_watched_is_watched_too() -> None:
+def test_reentrant_items_are_seen_too() -> None:
     subject: Subject[int] = Subject()
     watched: list[int] = []
     out: list[int] = []
@@ -145,7 +145,7 @@ def fail(_: str) -> None:
     raise FAILURE
 
 
-async def test_what_the_subscriber_raises_is_not_taken_for_the_watchers(
+async def test_subscribers_exception_is_not_callbacks(
     loop_errors: list[Exception],
 ) -> None:
     watcher = Watcher()
@@ -161,7 +161,7 @@ def test_run_raises_what_the_subscriber_raises() -> None:
         rxagents.run(rxagents.from_aiter(letters).pipe(Watcher().operator), fail)
 
 
-async def test_a_plain_subscriber_leaves_from_another_thread() -> None:
+async def test_plain_subscriber_disposes_from_other_thread() -> None:
     subject: Subject[int] = Subject()
     seen = Seen(subject.pipe(Watcher().operator))
     subject.on_next(1)
@@ -171,7 +171,7 @@ async def test_a_plain_subscriber_leaves_from_another_thread() -> None:
     assert not subject.observers
 
 
-async def test_a_reader_that_has_enough_stops_the_source() -> None:
+async def test_full_reader_stops_source() -> None:
     numbers = Numbers()
     stream = rxagents.from_aiter(numbers).pipe(Watcher().operator)
     async with rxagents.to_aiter(stream, capacity=4) as reader:
@@ -183,18 +183,18 @@ async def test_a_reader_that_has_enough_stops_the_source() -> None:
 @pytest.mark.parametrize(
     "arguments", [(), (None, None, None), (7,), (None, "x"), (None, None, True)]
 )
-def test_what_is_no_function_is_refused_at_once(arguments: Any) -> None:
+def test_non_function_is_refused(arguments: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError):
         ops.tap_safely(*arguments)
 
 
-def test_ten_thousand_items_at_once_are_all_watched() -> None:
+def test_ten_thousand_items_are_all_seen() -> None:
     watcher = Watcher()
     rx.from_iterable(range(10_000)).pipe(watcher.operator).subscribe()
     assert watcher.notes == [*range(10_000), "end"]
 
 
-def test_a_coroutine_function_is_refused_at_once() -> None:
+def test_coroutine_function_is_refused() -> None:
     async def watch(_: object) -> None:
         pytest.fail("nothing awaits it")
 

@@ -1,4 +1,4 @@
-"""`text` in virtual time."""
+"""Test `text` in virtual time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHUNKS = [
         (2, [on_completed(300)]),
     ],
 )
-def test_text_emits_the_deltas_of_one_choice(choice: int, expected: list[object]) -> None:
+def test_emits_deltas_of_one_choice(choice: int, expected: list[object]) -> None:
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(
         *(on_next(210 + 10 * i, chunk) for i, chunk in enumerate(CHUNKS)), on_completed(300)

@@ -1,4 +1,4 @@
-"""What holds for every operator of time and failure, in virtual time and on a loop."""
+"""Test the laws of the operators of time and failure, in virtual time and on a loop."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def start(scheduler: TestScheduler, piped: Observable[Any], disposed: float = 10
 
 
 @each_operator
-def test_items_and_the_completion_pass_and_no_timer_stays(make: Callable[[], Operator]) -> None:
+def test_items_pass_and_timers_stop(make: Callable[[], Operator]) -> None:
     scheduler = TestScheduler()
     notes: list[Any] = [on_next(210, "a"), on_next(220, None), on_next(230, "c"), on_completed(240)]
     source = scheduler.create_hot_observable(*notes)
@@ -70,7 +70,7 @@ def test_items_and_the_completion_pass_and_no_timer_stays(make: Callable[[], Ope
 
 
 @each_operator
-def test_an_error_after_content_passes_as_it_is_and_at_once(make: Callable[[], Operator]) -> None:
+def test_error_after_content_passes_at_once(make: Callable[[], Operator]) -> None:
     failure = OSError("the wire is cut")
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(on_next(210, "a"), on_error(220, failure))
@@ -83,7 +83,7 @@ def test_an_error_after_content_passes_as_it_is_and_at_once(make: Callable[[], O
 
 
 @each_operator
-def test_an_empty_source_completes(make: Callable[[], Operator]) -> None:
+def test_empty_source_completes(make: Callable[[], Operator]) -> None:
     scheduler = TestScheduler()
     source: Any = scheduler.create_hot_observable(on_completed(210))
     assert start(scheduler, source.pipe(make())) == [on_completed(210)]
@@ -92,7 +92,7 @@ def test_an_empty_source_completes(make: Callable[[], Operator]) -> None:
 
 @each_operator
 @pytest.mark.parametrize("disposed", [200.5, 210, 215, 235])
-def test_dispose_unsubscribes_and_stops_the_timers(
+def test_dispose_unsubscribes_and_stops_timers(
     make: Callable[[], Operator], disposed: float
 ) -> None:
     scheduler = TestScheduler()
@@ -125,7 +125,7 @@ def test_subscriptions_share_nothing(make: Callable[[], Operator]) -> None:
 
 
 @each_operator
-def test_the_scheduler_of_the_subscriber_reaches_the_source(make: Callable[[], Operator]) -> None:
+def test_subscribers_scheduler_reaches_source(make: Callable[[], Operator]) -> None:
     found: list[abc.SchedulerBase | None] = []
 
     def source(
@@ -146,10 +146,10 @@ scripts = st.lists(st.tuples(moments, st.sampled_from("nec")), max_size=8)
 
 @each_operator
 @given(script=scripts, disposed=st.integers(201, 600))
-def test_the_grammar_holds_and_dispose_is_silence(
+def test_grammar_holds_and_dispose_silences(
     make: Callable[[], Operator], script: list[tuple[int, str]], disposed: int
 ) -> None:
-    """Also where a source goes on after its end, which hot ones do."""
+    """Some sources, such as hot ones, go on emitting after the end."""
     scheduler = TestScheduler()
     time, notes = 200, []
     for delay, kind in script:
@@ -169,7 +169,7 @@ def test_the_grammar_holds_and_dispose_is_silence(
 
 
 @each_timed
-def test_without_a_loop_the_error_names_run(make: Callable[[], Operator]) -> None:
+def test_error_without_loop_names_run(make: Callable[[], Operator]) -> None:
     errors: list[Exception] = []
     rx.of(1).pipe(make()).subscribe(on_error=errors.append)
     assert [type(error) for error in errors] == [ConfigurationError]
@@ -197,7 +197,7 @@ class Counting:
 
 
 @each_operator
-async def test_a_plain_subscriber_is_told_on_the_loops_thread(make: Callable[[], Operator]) -> None:
+async def test_plain_subscriber_called_on_loop_thread(make: Callable[[], Operator]) -> None:
     seen = Seen(from_aiter(Counting(3)).pipe(make()))
     assert seen.notes == []
     await seen.over.wait()
@@ -206,7 +206,7 @@ async def test_a_plain_subscriber_is_told_on_the_loops_thread(make: Callable[[],
 
 
 @each_operator
-async def test_dispose_from_another_thread_closes_all_of_it(make: Callable[[], Operator]) -> None:
+async def test_dispose_from_thread_closes_everything(make: Callable[[], Operator]) -> None:
     counting = Counting(1_000_000)
     seen = Seen(from_aiter(counting).pipe(make()))
     await settle()
@@ -219,8 +219,8 @@ async def test_dispose_from_another_thread_closes_all_of_it(make: Callable[[], O
 
 
 @each_timed
-async def test_timers_are_cancelled_on_the_loops_thread(make: Callable[[], Operator]) -> None:
-    """A loop's own structures are no other thread's: uvloop's timers are C."""
+async def test_timers_are_cancelled_on_loop_thread(make: Callable[[], Operator]) -> None:
+    """Only the loop's thread may touch its timers: uvloop's are C structures."""
     threads: list[int] = []
 
     class Watched:
@@ -243,7 +243,7 @@ async def test_timers_are_cancelled_on_the_loops_thread(make: Callable[[], Opera
 
 
 @each_timed
-def test_dispose_after_the_loop_is_closed_does_not_raise(make: Callable[[], Operator]) -> None:
+def test_dispose_after_closed_loop_is_silent(make: Callable[[], Operator]) -> None:
     async def check() -> abc.DisposableBase:
         return never().pipe(make()).subscribe()
 
@@ -251,7 +251,7 @@ def test_dispose_after_the_loop_is_closed_does_not_raise(make: Callable[[], Oper
 
 
 @each_operator
-async def test_when_it_is_over_it_holds_nothing(make: Callable[[], Operator]) -> None:
+async def test_nothing_is_referenced_after_end(make: Callable[[], Operator]) -> None:
     class Holder:
         def take(self, _: Any) -> None: ...
 
@@ -268,7 +268,7 @@ async def test_when_it_is_over_it_holds_nothing(make: Callable[[], Operator]) ->
 
 
 @each_operator
-def test_dispose_within_on_next_is_the_end(make: Callable[[], Operator]) -> None:
+def test_dispose_inside_on_next_ends_stream(make: Callable[[], Operator]) -> None:
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(on_next(210, "a"), on_next(220, "b"))
     seen: list[Any] = []
@@ -285,7 +285,7 @@ def test_dispose_within_on_next_is_the_end(make: Callable[[], Operator]) -> None
 
 
 @each_operator
-async def test_one_who_subscribes_within_on_next_has_a_stream_of_its_own(
+async def test_subscribing_inside_on_next_is_independent(
     make: Callable[[], Operator],
 ) -> None:
     counting = Counting(3)
@@ -304,7 +304,7 @@ def broken(_: object) -> None:
 
 
 def consumed(counting: Counting, operator: Operator) -> Observable[Any]:
-    """Return an Observable that emits nothing, and has a consumer inside that raises."""
+    """Return an Observable that emits nothing and contains a consumer that raises."""
 
     def subscribe(_: abc.ObserverBase[Any], scheduler: Any = None) -> abc.DisposableBase:
         return from_aiter(counting).pipe(operator).subscribe(broken, scheduler=scheduler)
@@ -313,10 +313,10 @@ def consumed(counting: Counting, operator: Operator) -> Observable[Any]:
 
 
 @each_operator
-async def test_what_a_consumer_raises_is_reported_once_and_ends_the_stream(
+async def test_raising_consumer_is_reported_once(
     make: Callable[[], Operator], loop_errors: list[Exception]
 ) -> None:
-    """Closing the source takes a while: being disposed meanwhile must not make it forget."""
+    """The source takes a while to close; disposing it meanwhile must not lose the exception."""
     counting, ends = Counting(100), list[Any]()
     piped = from_aiter(counting).pipe(make())
     piped.subscribe(broken, ends.append, lambda: ends.append("end"))
@@ -328,7 +328,7 @@ async def test_what_a_consumer_raises_is_reported_once_and_ends_the_stream(
 
 
 @each_operator
-async def test_to_aiter_raises_what_a_consumer_raises(make: Callable[[], Operator]) -> None:
+async def test_to_aiter_raises_consumers_exception(make: Callable[[], Operator]) -> None:
     counting = Counting(100)
     async with to_aiter(consumed(counting, make())) as items:
         with pytest.raises(KeyError):
@@ -347,10 +347,10 @@ def test_run_raises_what_a_consumer_raises(make: Callable[[], Operator]) -> None
 
 
 @each_timed
-async def test_a_consumer_that_raises_closes_all_branches_above(
+async def test_raising_consumer_closes_all_branches(
     make: Callable[[], Operator], loop_errors: list[Exception]
 ) -> None:
-    """Reactivex's `merge` would go on with its other branch."""
+    """Alone, reactivex's `merge` goes on with its other branch."""
     both = Counting(100), Counting(100)
     rx.merge(*map(from_aiter, both)).pipe(make()).subscribe(broken)
     await asyncio.sleep(1)
@@ -361,7 +361,7 @@ async def test_a_consumer_that_raises_closes_all_branches_above(
 
 @each_timed
 @pytest.mark.parametrize("end", ["error", "end"])
-async def test_a_source_that_emits_inside_subscribe_is_muted_by_a_consumer_that_raises(
+async def test_raising_consumer_mutes_synchronous_source(
     make: Callable[[], Operator], end: str, loop_errors: list[Exception]
 ) -> None:
     calls: list[Any] = []
@@ -388,7 +388,7 @@ async def test_a_source_that_emits_inside_subscribe_is_muted_by_a_consumer_that_
 
 
 @each_timed
-def test_in_virtual_time_what_a_consumer_raises_is_raised(make: Callable[[], Operator]) -> None:
+def test_virtual_time_raises_consumers_exception(make: Callable[[], Operator]) -> None:
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(on_next(210, "a"), on_next(220, "b"))
     source.pipe(make()).subscribe(broken, scheduler=scheduler)
@@ -400,7 +400,7 @@ def test_in_virtual_time_what_a_consumer_raises_is_raised(make: Callable[[], Ope
 
 
 @each_operator
-async def test_a_consumer_that_raises_at_the_end_is_reported_once(
+async def test_raising_at_end_is_reported_once(
     make: Callable[[], Operator], loop_errors: list[Exception]
 ) -> None:
     from_aiter(Counting(1)).pipe(make()).subscribe(on_completed=lambda: broken(None))
@@ -410,7 +410,7 @@ async def test_a_consumer_that_raises_at_the_end_is_reported_once(
 
 
 @each_operator
-async def test_an_error_that_nobody_takes_leaves_no_timer(make: Callable[[], Operator]) -> None:
+async def test_unhandled_error_leaves_no_timer(make: Callable[[], Operator]) -> None:
     subject: Subject[int] = Subject()
     subject.pipe(make()).subscribe()
     subject.on_next(1)
@@ -421,8 +421,8 @@ async def test_an_error_that_nobody_takes_leaves_no_timer(make: Callable[[], Ope
 
 
 @pytest.mark.parametrize("make", [ops.timeout_first, ops.timeout_idle, ops.timeout_total])
-def test_a_source_is_closed_before_its_timeout_is_told(make: Callable[[float], Operator]) -> None:
-    """Whoever starts again in `on_error` has one request at a time."""
+def test_source_closes_before_timeout_error(make: Callable[[float], Operator]) -> None:
+    """A subscriber that subscribes again in `on_error` has one request at a time."""
     order: list[str] = []
 
     def source(_: abc.ObserverBase[int], __: Any = None) -> abc.DisposableBase:
@@ -431,9 +431,9 @@ def test_a_source_is_closed_before_its_timeout_is_told(make: Callable[[float], O
     stream: Observable[Any] = Observable(source)
     scheduler = TestScheduler()
     begun = stream if make is not ops.timeout_idle else rx.merge(rx.of(1), stream)
-    begun.pipe(make(5)).subscribe(on_error=lambda _: order.append("told"), scheduler=scheduler)
+    begun.pipe(make(5)).subscribe(on_error=lambda _: order.append("failed"), scheduler=scheduler)
     scheduler.start()
-    assert order == ["closed", "told"]
+    assert order == ["closed", "failed"]
 
 
 # Arguments.
@@ -443,40 +443,38 @@ NO_SECONDS = [-1, -0.1, float("nan"), float("inf"), "1", True, None, [1]]
 
 @pytest.mark.parametrize("make", [ops.timeout_first, ops.timeout_idle, ops.timeout_total])
 @pytest.mark.parametrize("seconds", [0, *NO_SECONDS], ids=repr)
-def test_a_timeout_that_is_none_is_refused_at_once(
-    make: Callable[[Any], Operator], seconds: object
-) -> None:
+def test_invalid_timeout_is_refused(make: Callable[[Any], Operator], seconds: object) -> None:
     with pytest.raises(ConfigurationError, match="seconds must be"):
         make(seconds)
 
 
 @pytest.mark.parametrize("name", ["first_wait", "longest_wait"])
 @pytest.mark.parametrize("seconds", NO_SECONDS, ids=repr)
-def test_a_wait_that_is_none_is_refused_at_once(name: str, seconds: Any) -> None:
+def test_invalid_wait_is_refused(name: str, seconds: Any) -> None:
     with pytest.raises(ConfigurationError, match=name):
         ops.retry_with_backoff(**{name: seconds})
 
 
 @pytest.mark.parametrize("seconds", NO_SECONDS, ids=repr)
-def test_a_hedge_after_no_time_is_refused_at_once(seconds: Any) -> None:
+def test_invalid_hedge_delay_is_refused(seconds: Any) -> None:
     with pytest.raises(ConfigurationError, match="after"):
         ops.hedge(never(), after=seconds)
 
 
 @pytest.mark.parametrize("retries", [-1, 1.0, "1", True, None])
-def test_a_number_of_retries_that_is_none_is_refused_at_once(retries: Any) -> None:
+def test_invalid_max_retries_is_refused(retries: Any) -> None:
     with pytest.raises(ConfigurationError, match="max_retries"):
         ops.retry_with_backoff(retries)
 
 
 @pytest.mark.parametrize("jitter", [-0.1, 1.1, float("nan"), "0", True, None])
-def test_a_jitter_that_is_no_fraction_is_refused_at_once(jitter: Any) -> None:
+def test_invalid_jitter_is_refused(jitter: Any) -> None:
     with pytest.raises(ConfigurationError, match="jitter"):
         ops.retry_with_backoff(jitter=jitter)
 
 
 @pytest.mark.parametrize("function", [1, "reset", True])
-def test_what_cannot_be_called_is_refused_at_once(function: Any) -> None:
+def test_non_function_is_refused(function: Any) -> None:
     makers: dict[str, Callable[[], Any]] = {
         "on_reset": lambda: ops.retry_with_backoff(on_reset=function),
         "retry_if": lambda: ops.retry_with_backoff(retry_if=function),
@@ -493,7 +491,7 @@ def test_what_cannot_be_called_is_refused_at_once(function: Any) -> None:
 @pytest.mark.parametrize(
     "other", [None, "llm", never, [never()]], ids=["None", "text", "function", "list"]
 )
-def test_another_stream_that_is_none_is_refused_at_once(other: Any) -> None:
+def test_non_observable_other_is_refused(other: Any) -> None:
     with pytest.raises(ConfigurationError, match="other must be an Observable"):
         ops.hedge(other, after=1)
     with pytest.raises(ConfigurationError, match="other must be an Observable"):

@@ -1,4 +1,4 @@
-"""Patience with a stream that has not begun."""
+"""Test `timeout_first`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
 subscribe = ReactiveTest.subscribe
 
 
-def test_silence_is_a_typed_error_exactly_in_time_and_closes_the_source() -> None:
+def test_silence_fails_exactly_in_time() -> None:
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(on_next(300, "late"))
     observer: Any = scheduler.start(lambda: source.pipe(ops.timeout_first(50)))
@@ -33,7 +33,7 @@ def test_silence_is_a_typed_error_exactly_in_time_and_closes_the_source() -> Non
     assert source.subscriptions == [subscribe(200, 250)]
 
 
-def test_after_the_first_item_there_is_no_limit() -> None:
+def test_no_limit_after_first_item() -> None:
     scheduler = TestScheduler()
     notes = [on_next(249, "a"), on_next(900, "b"), on_completed(950)]
     source = scheduler.create_hot_observable(*notes)
@@ -41,7 +41,7 @@ def test_after_the_first_item_there_is_no_limit() -> None:
     assert observer.messages == notes
 
 
-def test_each_subscription_has_its_own_time() -> None:
+def test_subscriptions_have_separate_clocks() -> None:
     scheduler = TestScheduler()
     source: Subject[int] = Subject()
     piped = source.pipe(ops.timeout_first(50))
@@ -54,14 +54,14 @@ def test_each_subscription_has_its_own_time() -> None:
     assert [observer.messages[0].time for observer in observers] == [250, 280]
 
 
-async def test_on_the_loop_time_is_the_loops() -> None:
+async def test_loop_time_is_used() -> None:
     seen = Seen(rx.never().pipe(ops.timeout_first(50)))
     await seen.over.wait()
     assert asyncio.get_running_loop().time() == pytest.approx(50)
     assert [type(note) for note in seen.notes] == [FirstEventTimeoutError]
 
 
-async def test_the_clock_stands_still_while_the_subscriber_has_enough() -> None:
+async def test_full_subscriber_stops_the_clock() -> None:
     loop = asyncio.get_running_loop()
     bridge = Bridge(loop, lambda _: None)
     failures: list[Any] = []
@@ -77,13 +77,13 @@ async def test_the_clock_stands_still_while_the_subscriber_has_enough() -> None:
     assert failures == [(pytest.approx(39), FirstEventTimeoutError)]
 
 
-async def test_to_aiter_raises_it() -> None:
+async def test_to_aiter_raises_the_timeout() -> None:
     async with to_aiter(rx.never().pipe(ops.timeout_first(5))) as items:
         with pytest.raises(FirstEventTimeoutError):
             await anext(items)
 
 
-async def test_what_arrived_while_the_loop_was_held_is_in_time() -> None:
+async def test_items_behind_blocked_loop_count() -> None:
     source: Subject[str] = Subject()
     seen = Seen(source.pipe(ops.timeout_first(5)))
     await settle()
@@ -94,7 +94,7 @@ async def test_what_arrived_while_the_loop_was_held_is_in_time() -> None:
     assert seen.notes == ["here"]
 
 
-def test_a_subscriber_may_start_it_again_within_on_error() -> None:
+def test_can_subscribe_again_in_on_error() -> None:
     scheduler = TestScheduler()
     times: list[float] = []
     piped = rx.never().pipe(ops.timeout_first(50))
@@ -109,7 +109,7 @@ def test_a_subscriber_may_start_it_again_within_on_error() -> None:
     assert times == [50, 100, 150]
 
 
-async def test_what_is_raised_in_on_error_is_reported_once(loop_errors: list[Exception]) -> None:
+async def test_raising_on_error_is_reported_once(loop_errors: list[Exception]) -> None:
     def broken(_: Exception) -> None:
         raise KeyError("mine")
 

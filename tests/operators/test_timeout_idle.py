@@ -1,4 +1,4 @@
-"""Patience with a stream that has fallen silent."""
+"""Test `timeout_idle`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
 on_next: Any = ReactiveTest.on_next
 
 
-def test_silence_after_an_item_is_a_typed_error_exactly_in_time_and_closes_the_source() -> None:
+def test_silence_after_item_fails_in_time() -> None:
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(on_next(400, "a"), on_next(440, "b"))
     observer: Any = scheduler.start(lambda: source.pipe(ops.timeout_idle(50)))
@@ -35,7 +35,7 @@ def test_silence_after_an_item_is_a_typed_error_exactly_in_time_and_closes_the_s
     assert source.subscriptions == [subscribe(200, 490)]
 
 
-def test_before_the_first_item_there_is_no_limit() -> None:
+def test_no_limit_before_first_item() -> None:
     scheduler = TestScheduler()
     notes = [on_next(900, "a"), on_completed(940)]
     source = scheduler.create_hot_observable(*notes)
@@ -47,10 +47,8 @@ def test_before_the_first_item_there_is_no_limit() -> None:
     gaps=st.lists(st.integers(1, 120).map(lambda tenths: tenths / 10), min_size=1, max_size=20),
     limit=st.integers(1, 120).map(lambda tenths: tenths / 10),
 )
-def test_it_fails_at_the_first_gap_that_is_longer_and_at_no_other_time(
-    gaps: list[float], limit: float
-) -> None:
-    """Also where sums of tenths are no tenths, which must neither be early nor spin for ever."""
+def test_first_longer_gap_fails(gaps: list[float], limit: float) -> None:
+    """Float sums of tenths are inexact: the timer must neither fire early nor spin for ever."""
     scheduler = TestScheduler()
     times = [round(200.05 + sum(gaps[:count]), 6) for count in range(len(gaps) + 1)]
     source = scheduler.create_hot_observable(*[on_next(time, time) for time in times])
@@ -63,7 +61,7 @@ def test_it_fails_at_the_first_gap_that_is_longer_and_at_no_other_time(
     assert not pending(scheduler)
 
 
-def test_there_is_one_timer_however_many_items_come() -> None:
+def test_one_timer_serves_all_items() -> None:
     scheduler = TestScheduler()
     notes = [on_next(201 + count, count) for count in range(100)]
     source = scheduler.create_hot_observable(*notes)
@@ -74,7 +72,7 @@ def test_there_is_one_timer_however_many_items_come() -> None:
 
 
 class Slow:
-    """Emits an item a second and knows how many."""
+    """Emits one item per second and counts."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -86,8 +84,8 @@ class Slow:
             await asyncio.sleep(1)
 
 
-async def test_a_slow_reader_is_no_silent_source() -> None:
-    """Nor is one that opens the gate between two looks of the timer, or just before one."""
+async def test_slow_reader_is_no_silence() -> None:
+    """Also if the gate opens between two checks of the timer, or just before one."""
     slow = Slow()
     async with to_aiter(from_aiter(slow).pipe(ops.timeout_idle(3)), capacity=2) as items:
         for pause in (0, 0, 2.5, 2.9, 2.99, 3.5, 5.9, 100, 8.99):
@@ -97,7 +95,7 @@ async def test_a_slow_reader_is_no_silent_source() -> None:
 
 
 @pytest.mark.parametrize("opened", [3.0, 9.0, 11.0, 19.0, 19.9, 20.1, 95.0])
-async def test_the_wait_begins_when_the_subscriber_wants_more(opened: float) -> None:
+async def test_wait_begins_with_new_demand(opened: float) -> None:
     loop = asyncio.get_running_loop()
     bridge = Bridge(loop, lambda _: None)
     failed: list[float] = []
@@ -114,7 +112,7 @@ async def test_the_wait_begins_when_the_subscriber_wants_more(opened: float) -> 
     assert failed == [pytest.approx(opened + 10)]
 
 
-async def test_a_gate_that_closes_with_every_item_is_watched_once() -> None:
+async def test_often_closed_gate_watched_once() -> None:
     bridge = Bridge(asyncio.get_running_loop(), lambda _: None)
     source: Subject[int] = Subject()
     subscription = source.pipe(ops.timeout_idle(10)).subscribe(
@@ -130,7 +128,7 @@ async def test_a_gate_that_closes_with_every_item_is_watched_once() -> None:
     assert not bridge.gate._callbacks
 
 
-async def test_a_consumer_that_holds_the_loop_does_not_use_up_the_sources_time() -> None:
+async def test_blocking_consumer_costs_no_time() -> None:
     loop = virtual_loop()
     source: Subject[int] = Subject()
     seen = Seen(source.pipe(ops.timeout_idle(10), ops.tap_safely(lambda _: loop.hold(30))))
@@ -141,7 +139,7 @@ async def test_a_consumer_that_holds_the_loop_does_not_use_up_the_sources_time()
     assert loop.time() == pytest.approx(40 + 30 + 10)
 
 
-async def test_what_arrived_while_the_loop_was_held_is_in_time() -> None:
+async def test_items_behind_blocked_loop_count() -> None:
     loop = virtual_loop()
     source: Subject[int] = Subject()
     seen = Seen(source.pipe(ops.timeout_idle(5)))
@@ -153,7 +151,7 @@ async def test_what_arrived_while_the_loop_was_held_is_in_time() -> None:
     assert seen.notes == [1, 2, "end"]
 
 
-def test_items_within_on_next_begin_one_wait() -> None:
+def test_items_inside_on_next_start_once() -> None:
     scheduler = TestScheduler()
     source: Subject[int] = Subject()
     seen: list[Any] = []

@@ -1,4 +1,4 @@
-"""Patience with a stream as a whole."""
+"""Test `timeout_total`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
 subscribe = ReactiveTest.subscribe
 
 
-def test_a_stream_that_takes_longer_fails_exactly_in_time_and_its_source_is_closed() -> None:
+def test_long_stream_fails_exactly_in_time() -> None:
     scheduler = TestScheduler()
     notes = [on_next(210 + 10 * count, count) for count in range(50)]
     source = scheduler.create_hot_observable(*notes)
@@ -32,7 +32,7 @@ def test_a_stream_that_takes_longer_fails_exactly_in_time_and_its_source_is_clos
     assert source.subscriptions == [subscribe(200, 295)]
 
 
-def test_one_that_ends_in_time_completes() -> None:
+def test_stream_that_ends_in_time_completes() -> None:
     scheduler = TestScheduler()
     notes = [on_next(210, 1), on_completed(294)]
     source = scheduler.create_hot_observable(*notes)
@@ -40,14 +40,14 @@ def test_one_that_ends_in_time_completes() -> None:
     assert observer.messages == notes
 
 
-async def test_on_the_loop_time_is_the_loops() -> None:
+async def test_loop_time_is_used() -> None:
     seen = Seen(rx.never().pipe(ops.timeout_total(50)))
     await seen.over.wait()
     assert asyncio.get_running_loop().time() == pytest.approx(50)
     assert [type(note) for note in seen.notes] == [TotalTimeoutError]
 
 
-async def test_the_clock_runs_on_while_the_subscriber_has_enough() -> None:
+async def test_full_subscriber_does_not_stop_clock() -> None:
     loop = asyncio.get_running_loop()
     bridge = Bridge(loop, lambda _: None)
     bridge.gate.close()
@@ -59,7 +59,7 @@ async def test_the_clock_runs_on_while_the_subscriber_has_enough() -> None:
     assert failed == [pytest.approx(10)]
 
 
-def test_the_three_phases_compose_and_the_first_that_is_over_tells() -> None:
+def test_three_timeouts_compose() -> None:
     scheduler = TestScheduler()
     notes = [on_next(240, 1), on_next(280, 2), on_next(320, 3)]
     source = scheduler.create_hot_observable(*notes)

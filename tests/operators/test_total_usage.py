@@ -1,4 +1,4 @@
-"""`total_usage` in virtual time."""
+"""Test `total_usage` in virtual time."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ on_completed = ReactiveTest.on_completed
 
 
 def request(*usages: Usage | None) -> list[StreamChunk]:
-    """Return the chunks of one request, with what each tells."""
+    """Return the chunks of one request, with the usage that each sends."""
     return [StreamChunk("a", index, usage=usage) for index, usage in enumerate(usages)]
 
 
 def total(*chunks: StreamChunk) -> Usage:
-    """Return the one usage that comes, at the end and not before."""
+    """Return the only usage, after checking that it came at the end."""
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(
         *(on_next(210 + i, chunk) for i, chunk in enumerate(chunks)), on_completed(300)
@@ -37,43 +37,43 @@ def total(*chunks: StreamChunk) -> Usage:
     return usage.value.value
 
 
-def test_within_a_request_the_last_counts_are_its_own() -> None:
+def test_last_counts_of_request_count() -> None:
     assert total(*request(Usage(5, 1), None, Usage(5, 7), None)) == Usage(5, 7)
 
 
-def test_requests_one_after_the_other_are_summed() -> None:
+def test_consecutive_requests_are_summed() -> None:
     first = request(Usage(5, 1, cached_tokens=2), Usage(5, 7, cached_tokens=2))
     second = request(None, Usage(4, 2, 6))
     assert total(*first, *second, *request(None)) == Usage(9, 9, 6, cached_tokens=2)
 
 
-def test_a_request_of_one_chunk_is_one() -> None:
+def test_one_chunk_is_a_request() -> None:
     assert total(*request(Usage(1)), *request(Usage(2)), *request(Usage(4))) == Usage(7)
 
 
-def test_a_stream_that_is_joined_late_is_one_request() -> None:
+def test_late_joined_stream_is_one_request() -> None:
     assert total(*request(None, None, None, Usage(1), Usage(3))[2:]) == Usage(3)
 
 
-def test_counts_that_a_reset_took_back_were_paid() -> None:
+def test_counts_before_reset_are_included() -> None:
     reset = StreamChunk.reset(OSError("cut"))
     assert total(*request(None, Usage(5, 1)), reset, *request(Usage(5), Usage(5, 3))) == Usage(
         10, 4
     )
 
 
-def test_raw_is_that_of_the_only_request_that_told() -> None:
-    told = Usage(1, raw={"prompt_tokens": 1})
-    assert total(*request(None), *request(told), *request(None)) == told
-    assert total(*request(told), *request(told)) == Usage(2)
+def test_raw_of_only_request_with_usage() -> None:
+    sent = Usage(1, raw={"prompt_tokens": 1})
+    assert total(*request(None), *request(sent), *request(None)) == sent
+    assert total(*request(sent), *request(sent)) == Usage(2)
 
 
 @pytest.mark.parametrize("chunks", [[], request(None, None)])
-def test_where_nothing_was_told_no_count_is_known(chunks: list[StreamChunk]) -> None:
+def test_no_usage_gives_empty_usage(chunks: list[StreamChunk]) -> None:
     assert total(*chunks) == Usage()
 
 
-def test_a_failed_stream_has_no_total() -> None:
+def test_failed_stream_has_no_total() -> None:
     scheduler = TestScheduler()
     failure = OSError("the wire is cut")
     (chunk,) = request(Usage(1))
@@ -83,7 +83,7 @@ def test_a_failed_stream_has_no_total() -> None:
     assert (only.time, only.value.exception) == (220, failure)
 
 
-def test_what_is_no_chunk_is_a_typed_error() -> None:
+def test_non_chunk_is_a_typed_error() -> None:
     errors: list[Exception] = []
     rx.of("text").pipe(ops.total_usage()).subscribe(on_error=errors.append)  # type: ignore[arg-type]  # that is the point
     assert [type(error) for error in errors] == [ConfigurationError]
@@ -94,7 +94,7 @@ USAGES = st.none() | st.builds(Usage, COUNTS, COUNTS)
 
 
 @given(st.lists(st.lists(USAGES, min_size=1, max_size=3), max_size=4))
-def test_the_total_is_the_sum_of_what_each_request_told_last(
+def test_total_sums_last_counts(
     requests: list[list[Usage | None]],
 ) -> None:
     expected: Usage | None = None
