@@ -55,7 +55,7 @@ PROGRAM = """
 """
 
 
-def test_ten_thousand_streams_leave_nothing_behind() -> None:
+def test_ten_thousand_streams_leak_nothing() -> None:
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr

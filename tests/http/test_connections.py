@@ -33,7 +33,7 @@ def packets(data: bytes, size: int) -> Iterator[Step]:
 @each_wire
 @pytest.mark.parametrize("cut", [1, 2, 3])
 @pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n"])
-async def test_headers_may_be_cut_anywhere(wire: SpokenWire, cut: int, interim: bytes) -> None:
+async def test_headers_split_at_any_byte(wire: SpokenWire, cut: int, interim: bytes) -> None:
     headers = interim + chunked_head(wire)
     act: Act = [headers[:-cut], Cue.PAUSE, headers[-cut:], Cue.PAUSE, body(wire, "a", "b")]
     async with FaultyServer(act) as server, wire.model(server.url) as llm:
@@ -43,7 +43,7 @@ async def test_headers_may_be_cut_anywhere(wire: SpokenWire, cut: int, interim: 
 
 
 @pytest.mark.parametrize("size", [1, 7])
-async def test_headers_may_come_in_small_packets(size: int) -> None:
+async def test_headers_arrive_in_small_packets(size: int) -> None:
     headers = b"HTTP/1.1 100 Continue\r\n\r\n" + chunked_head(FIRST)
     act = [*packets(headers, size), body(FIRST, "a", "b")]
     async with FaultyServer(act) as server, FIRST.model(server.url) as llm:
@@ -51,7 +51,7 @@ async def test_headers_may_come_in_small_packets(size: int) -> None:
 
 
 @pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 100 Continue\r\n\r\n"])
-async def test_what_came_before_a_broken_body_in_one_packet_is_delivered(interim: bytes) -> None:
+async def test_text_before_broken_encoding_is_delivered(interim: bytes) -> None:
     packet = interim + chunked_head(FIRST) + chunk(FIRST.text("a")) + b"zz\r\n"
     texts: list[str] = []
     async with FaultyServer([packet, Cue.STALL]) as server, FIRST.model(server.url) as llm:
@@ -65,7 +65,7 @@ async def test_what_came_before_a_broken_body_in_one_packet_is_delivered(interim
 @each_wire
 @pytest.mark.parametrize("pause", [True, False])
 @pytest.mark.parametrize("surplus", ["an answer", "half an answer", "408", "words"])
-async def test_what_nobody_asked_for_is_no_answer_to_the_next_request(
+async def test_unrequested_bytes_close_the_connection(
     wire: SpokenWire, pause: bool, surplus: str
 ) -> None:
     unasked = {
@@ -85,7 +85,7 @@ async def test_what_nobody_asked_for_is_no_answer_to_the_next_request(
 
 
 @each_wire
-async def test_a_slow_reader_leaves_the_connection_to_the_next_stream(wire: SpokenWire) -> None:
+async def test_connection_is_reused_beside_slow_reader(wire: SpokenWire) -> None:
     first: Act = [chunked_head(wire), Cue.PAUSE, body(wire, "a", "b", "c")]
     pieces = [step for text in "xyz" for step in (Cue.PAUSE, chunk(wire.text(text)))]
     second: Act = [chunked_head(wire), *pieces, Cue.PAUSE, body(wire)]

@@ -44,7 +44,7 @@ def question() -> list[Message]:
 
 
 @each_wire
-async def test_tools_are_called_in_parallel_answered_and_the_answer_comes(wire: SpokenWire) -> None:
+async def test_parallel_tool_calls_round_trip(wire: SpokenWire) -> None:
     async with ScriptedServer(FIRST, SECOND, strict=True) as server:
         async with wire.model(wire.url_of(server)) as llm:
             conversation = question()
@@ -69,7 +69,7 @@ async def test_tools_are_called_in_parallel_answered_and_the_answer_comes(wire: 
 
 
 @each_wire
-async def test_an_answer_of_another_wire_can_be_sent_on(wire: SpokenWire) -> None:
+async def test_answer_of_another_wire_is_accepted(wire: SpokenWire) -> None:
     async with ScriptedServer(FIRST, strict=True) as server:
         for other in WIRES:
             async with other.model(other.url_of(server)) as llm:
@@ -81,7 +81,7 @@ async def test_an_answer_of_another_wire_can_be_sent_on(wire: SpokenWire) -> Non
 
 
 @each_wire
-async def test_a_request_that_the_provider_would_refuse_is_refused(wire: SpokenWire) -> None:
+async def test_strict_server_refuses_invalid_request(wire: SpokenWire) -> None:
     async with ScriptedServer("x", strict=True) as server:
         async with wire.model(wire.url_of(server)) as llm:
             with pytest.raises(rxagents.BadRequestError, match="The request is refused"):
@@ -89,7 +89,7 @@ async def test_a_request_that_the_provider_would_refuse_is_refused(wire: SpokenW
 
 
 @each_wire
-async def test_a_prompt_is_completed(wire: SpokenWire) -> None:
+async def test_prompt_is_completed(wire: SpokenWire) -> None:
     async with ScriptedServer("a time.", strict=True) as server:
         async with wire.model(wire.url_of(server), max_tokens=5, stop="END") as llm:
             if wire.name == "openai responses":

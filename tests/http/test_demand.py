@@ -49,7 +49,7 @@ ENDLESS = """
 """
 
 
-def test_an_endless_stream_with_a_reader_that_stopped_keeps_its_size() -> None:
+def test_stopped_reader_keeps_memory_constant() -> None:
     command = [sys.executable, "-c", textwrap.dedent(ENDLESS)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

@@ -34,12 +34,12 @@ def _matrix(wires: list[SpokenWire] = WIRES) -> list[Any]:
 
 
 @pytest.mark.parametrize(("wire", "fault"), _matrix())
-async def test_a_fault_ends_as_it_must(wire: SpokenWire, fault: Fault) -> None:
+async def test_fault_has_its_outcome(wire: SpokenWire, fault: Fault) -> None:
     await check(wire, fault)
 
 
 @pytest.mark.parametrize(("wire", "fault"), _matrix(WIRES[:1]))
-async def test_so_it_does_over_a_session_of_the_callers_own(wire: SpokenWire, fault: Fault) -> None:
+async def test_fault_over_own_session(wire: SpokenWire, fault: Fault) -> None:
     if not fault.ours_alone:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             await check(wire, fault, session=session)
@@ -68,6 +68,6 @@ async def check(wire: SpokenWire, fault: Fault, **arguments: Any) -> None:
     assert KEY not in "".join(f"{one!r} {one} {vars(one)}" for one in errors if one is not None)
 
 
-def test_the_matrix_is_wide() -> None:
+def test_fault_names_are_unique() -> None:
     names = [fault.name for fault in faults(WIRES[0], ELSEWHERE)]
     assert len(names) == len(set(names)) >= 60

@@ -68,7 +68,7 @@ def run(wire: SpokenWire, act: str) -> Any:
         ("an error body without end", "BadRequestError"),
     ],
 )
-def test_a_flood_does_not_grow_the_process(wire: SpokenWire, act: str, error: str) -> None:
+def test_flood_keeps_memory_constant(wire: SpokenWire, act: str, error: str) -> None:
     ended, grown = run(wire, act)
     assert ended == error
     assert grown < 64 * 2**20

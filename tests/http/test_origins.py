@@ -22,7 +22,7 @@ def answer(wire: SpokenWire, text: str) -> bytes:
 
 @each_wire
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_refused_and_its_target_hears_nothing(
+async def test_redirect_target_receives_nothing(
     wire: SpokenWire, status: int
 ) -> None:
     async with FaultyServer([answer(wire, "taken")]) as target:
@@ -48,7 +48,7 @@ async def test_cookies_are_not_kept(wire: SpokenWire) -> None:
 
 @each_wire
 @pytest.mark.parametrize("end", [Cue.FIN, Cue.RESET])
-async def test_a_kept_connection_that_is_stale_is_no_failed_attempt(
+async def test_stale_connection_costs_no_retry(
     wire: SpokenWire, end: Cue
 ) -> None:
     acts = ([answer(wire, "first")], [end], [answer(wire, "second")])
@@ -63,7 +63,7 @@ async def test_a_kept_connection_that_is_stale_is_no_failed_attempt(
 
 
 @each_wire
-async def test_a_server_that_always_hangs_up_is_asked_no_more_than_allowed(
+async def test_stale_connections_do_not_add_retries(
     wire: SpokenWire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rxagents.providers.retry.backoff", lambda attempt: 0.001)
@@ -77,7 +77,7 @@ async def test_a_server_that_always_hangs_up_is_asked_no_more_than_allowed(
 
 
 @each_wire
-async def test_failed_attempts_are_told_in_the_metadata(
+async def test_metadata_lists_failed_attempts(
     wire: SpokenWire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rxagents.providers.retry.backoff", lambda attempt: 0.001)
@@ -94,7 +94,7 @@ async def test_failed_attempts_are_told_in_the_metadata(
 
 @each_wire
 @pytest.mark.parametrize("waiting", [True, False], ids=["for headers", "for text"])
-async def test_aclose_ends_the_streams_that_still_run(wire: SpokenWire, waiting: bool) -> None:
+async def test_aclose_fails_running_streams(wire: SpokenWire, waiting: bool) -> None:
     kind = b"content-type: " + wire.content_type
     begun: Act = [head(200, kind, b"transfer-encoding: chunked"), Cue.STALL]
     silent: Act = [Cue.STALL]

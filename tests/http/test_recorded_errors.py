@@ -58,7 +58,7 @@ def _is_error(entry: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("recording", _errors())
-async def test_a_recorded_error_is_typed(recording: dict[str, Any]) -> None:
+async def test_recorded_error_is_typed(recording: dict[str, Any]) -> None:
     body = (Path(FOLDER) / recording["file"]).read_bytes()
     kept = {k: v for k, v in recording["headers"].items() if k.lower() not in _HOP_BY_HOP}
     status = recording["status"]

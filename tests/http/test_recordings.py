@@ -52,7 +52,7 @@ def _fold(chunks: list[StreamChunk], choice: int) -> Response:
 
 
 @pytest.mark.parametrize("recording", _recordings())
-async def test_recording_decodes_as_the_sdk_reads_it(recording: dict[str, Any]) -> None:
+async def test_recording_decodes_like_the_sdk(recording: dict[str, Any]) -> None:
     body = (Path(FOLDER) / recording["file"]).read_bytes()
     reader = READERS[recording["provider"]]
     decoded = recording["sdk_decoded"]

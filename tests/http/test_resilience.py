@@ -65,14 +65,14 @@ async def text_of(stream: Observable[StreamChunk]) -> str:
     [NoReply(Ending.STALL), STALLED, Reply("", cut_after=1, ending=Ending.COMMENTS)],
     ids=["no reply", "headers only", "comments"],
 )
-async def test_hedge_closes_the_request_that_lost(stuck: Any) -> None:
+async def test_hedge_closes_losing_first_request(stuck: Any) -> None:
     async with host(stuck, "Hello there") as one:
         stream = one.stream().pipe(ops.hedge(one.stream(), after=SOON))
         assert await text_of(stream) == "Hello there"
         await one.is_left_with(requests=2, closed=1)
 
 
-async def test_hedge_closes_the_other_when_the_first_wins() -> None:
+async def test_hedge_closes_losing_second_request() -> None:
     async with host(Reply("Hello there", delay=4 * SOON)) as one, host(STALLED) as two:
         stream = one.stream().pipe(ops.hedge(two.stream(), after=SOON))
         assert await text_of(stream) == "Hello there"
@@ -80,21 +80,21 @@ async def test_hedge_closes_the_other_when_the_first_wins() -> None:
         await one.is_left_with(requests=1, closed=0)
 
 
-async def test_hedge_sends_one_request_when_the_first_is_quick() -> None:
+async def test_hedge_sends_one_request_when_quick() -> None:
     async with host("Hello there") as one:
         stream = one.stream().pipe(ops.hedge(one.stream(), after=20))
         assert await text_of(stream) == "Hello there"
         await one.is_left_with(requests=1, closed=0)
 
 
-async def test_hedge_asks_the_other_at_once_after_a_refusal() -> None:
+async def test_hedge_starts_at_once_after_failure() -> None:
     async with host(BUSY, "Hello there") as one:
         stream = one.stream().pipe(ops.hedge(one.stream(), after=25))
         assert await text_of(stream) == "Hello there"
         await one.is_left_with(requests=2, closed=0)
 
 
-async def test_dispose_closes_both_requests_of_a_hedge() -> None:
+async def test_hedge_dispose_closes_both_requests() -> None:
     async with host(STALLED) as one:
         seen = Seen(one.stream().pipe(ops.hedge(one.stream(), after=0)))
         await one.server.received(2)
@@ -107,7 +107,7 @@ async def test_dispose_closes_both_requests_of_a_hedge() -> None:
 
 
 @pytest.mark.parametrize("reply", [BUSY, NoReply(), RawReply([b"<html>"], "text/html")])
-async def test_fallback_to_asks_another_host(reply: Any) -> None:
+async def test_fallback_to_requests_another_host(reply: Any) -> None:
     async with host(reply) as one, host("Hello there") as two:
         stream = one.stream().pipe(ops.fallback_to(two.stream()))
         assert await text_of(stream) == "Hello there"
@@ -115,14 +115,14 @@ async def test_fallback_to_asks_another_host(reply: Any) -> None:
         assert one.server.requests
 
 
-async def test_fallback_to_after_a_timeout_leaves_no_request_behind() -> None:
+async def test_fallback_to_closes_request_after_timeout() -> None:
     async with host(STALLED) as one, host("Hello there") as two:
         first = one.stream().pipe(ops.timeout_first(SOON))
         assert await text_of(first.pipe(ops.fallback_to(two.stream()))) == "Hello there"
         await one.is_left_with(requests=1, closed=1)
 
 
-async def test_fallback_to_takes_back_what_a_cut_stream_said() -> None:
+async def test_fallback_to_resets_after_cut() -> None:
     async with host(CUT) as one, host("Hello there") as two:
         operator = ops.fallback_to(two.stream(), on_reset=StreamChunk.reset)
         seen = Seen(one.stream().pipe(operator))
@@ -139,14 +139,14 @@ async def test_fallback_to_takes_back_what_a_cut_stream_said() -> None:
 # retry_with_backoff
 
 
-async def test_retry_with_backoff_asks_again_after_a_refusal() -> None:
+async def test_retry_with_backoff_repeats_failed_request() -> None:
     async with host(BUSY, BUSY, "Hello there") as one:
         stream = one.stream().pipe(ops.retry_with_backoff(first_wait=0.01))
         assert await text_of(stream) == "Hello there"
         await one.is_left_with(requests=3, closed=0)
 
 
-async def test_retry_with_backoff_waits_as_long_as_the_provider_asks() -> None:
+async def test_retry_with_backoff_respects_retry_after() -> None:
     wait = StatusReply(429, "slow", headers={"retry-after-ms": "80"})
     async with host(wait, "Hello there") as one:
         start = time.monotonic()
@@ -155,14 +155,14 @@ async def test_retry_with_backoff_waits_as_long_as_the_provider_asks() -> None:
         assert 0.08 <= time.monotonic() - start < 10
 
 
-async def test_retry_with_backoff_takes_back_what_a_cut_stream_said() -> None:
+async def test_retry_with_backoff_resets_after_cut() -> None:
     async with host(CUT, CUT, "Hello there") as one:
         operator = ops.retry_with_backoff(on_reset=StreamChunk.reset, first_wait=0.01)
         assert await text_of(one.stream().pipe(operator)) == "Hello there"
         assert len(one.server.requests) == 3
 
 
-async def test_retry_with_backoff_never_repeats_a_cut_stream_in_silence() -> None:
+async def test_retry_with_backoff_needs_reset_after_text() -> None:
     async with host(CUT, "Hello there") as one:
         seen = Seen(one.stream().pipe(ops.retry_with_backoff(first_wait=0.01)))
         await seen.over.wait()
@@ -172,7 +172,7 @@ async def test_retry_with_backoff_never_repeats_a_cut_stream_in_silence() -> Non
         assert len(one.server.requests) == 1
 
 
-async def test_dispose_while_it_waits_sends_no_further_request() -> None:
+async def test_dispose_during_backoff_sends_nothing() -> None:
     async with host(BUSY) as one:
         waits = asyncio.Event()
 
@@ -206,7 +206,7 @@ def _timers() -> list[asyncio.TimerHandle]:
         (ENDLESS, ops.timeout_total(4 * SOON), rxagents.TotalTimeoutError, None),
     ],
 )
-async def test_a_timeout_closes_the_request(
+async def test_operator_timeout_closes_the_request(
     reply: Any,
     operator: Callable[[Observable[StreamChunk]], Observable[StreamChunk]],
     error: type[Exception],
@@ -222,7 +222,7 @@ async def test_a_timeout_closes_the_request(
         await one.is_left_with(requests=1, closed=1)
 
 
-async def test_a_slow_reader_is_no_silent_provider() -> None:
+async def test_slow_reader_does_not_expire_timeout_idle() -> None:
     async with host(Reply("word " * 3000)) as one:
         stream = one.stream().pipe(ops.timeout_idle(SOON))
         async with to_aiter(stream, capacity=4) as chunks:
@@ -232,7 +232,7 @@ async def test_a_slow_reader_is_no_silent_provider() -> None:
         assert rest[-1].content == "word " * 3000
 
 
-async def test_a_silent_attempt_is_closed_before_the_next_is_sent() -> None:
+async def test_retry_closes_the_silent_attempt() -> None:
     async with host(SILENT, "Hello there") as one:
         stream = one.stream().pipe(
             ops.timeout_idle(SOON),
@@ -245,7 +245,7 @@ async def test_a_silent_attempt_is_closed_before_the_next_is_sent() -> None:
 # share_bounded
 
 
-async def test_share_bounded_sends_one_request_which_is_closed_when_the_last_one_leaves() -> None:
+async def test_share_bounded_closes_with_last_subscriber() -> None:
     async with host(ENDLESS) as one:
         shared = one.stream().pipe(ops.share_bounded())
         async with to_aiter(shared) as first, to_aiter(shared) as second:
@@ -256,7 +256,7 @@ async def test_share_bounded_sends_one_request_which_is_closed_when_the_last_one
         await one.is_left_with(requests=1, closed=1)
 
 
-async def test_share_bounded_over_a_hedge_closes_the_loser_once_for_all() -> None:
+async def test_share_bounded_over_hedge_sends_two() -> None:
     async with host(STALLED, "Hello there") as one:
         shared = one.stream().pipe(ops.hedge(one.stream(), after=SOON), ops.share_bounded())
         assert await asyncio.gather(*[text_of(shared) for _ in range(3)]) == ["Hello there"] * 3
@@ -266,7 +266,7 @@ async def test_share_bounded_over_a_hedge_closes_the_loser_once_for_all() -> Non
 # A consumer that raises.
 
 
-async def test_a_consumer_that_raises_closes_the_request_and_is_never_a_reason_to_ask_again(
+async def test_consumer_exception_is_never_retried(
     loop_errors: list[Exception],
 ) -> None:
     def broken(_: StreamChunk) -> None:

@@ -110,7 +110,7 @@ def test_each_status_has_its_error(
         ({}, None),
     ],
 )
-def test_retry_after_is_read(
+def test_retry_after_headers_are_read(
     mocked: aioresponses, headers: dict[str, str], seconds: float | None
 ) -> None:
     mocked.post(URL, status=429, headers=headers)
@@ -118,7 +118,7 @@ def test_retry_after_is_read(
 
 
 @pytest.mark.parametrize("header", ["7", None])
-def test_a_wait_in_the_body_is_read_where_no_header_tells(
+def test_header_wait_wins_over_body(
     mocked: aioresponses, header: str | None
 ) -> None:
     headers = {} if header is None else {"retry-after": header}
@@ -127,20 +127,20 @@ def test_a_wait_in_the_body_is_read_where_no_header_tells(
     assert failure().retry_after == (48 if header is None else 7)
 
 
-def test_advice_is_a_sentence_of_its_own(mocked: aioresponses) -> None:
+def test_advice_is_a_separate_sentence(mocked: aioresponses) -> None:
     mocked.post(URL, status=404, payload={"error": {"message": "No such model"}})
     assert "No such model. Check the model's name" in str(failure())
 
 
 @pytest.mark.parametrize(("word", "retryable"), [("true", True), ("false", False), ("maybe", True)])
-def test_x_should_retry_wins_over_the_status(
+def test_x_should_retry_wins_over_status(
     mocked: aioresponses, word: str, retryable: bool
 ) -> None:
     mocked.post(URL, status=429, headers={"x-should-retry": word})
     assert failure().retryable is retryable
 
 
-def test_a_redirect_is_refused_and_its_target_gets_no_key(mocked: aioresponses) -> None:
+def test_redirect_is_not_followed(mocked: aioresponses) -> None:
     mocked.post(URL, status=307, headers={"location": "https://elsewhere.example/v1"})
     caught = failure()
     assert type(caught) is rxagents.RedirectError
@@ -149,7 +149,7 @@ def test_a_redirect_is_refused_and_its_target_gets_no_key(mocked: aioresponses) 
     assert sent(mocked)["allow_redirects"] is False
 
 
-def test_the_request_carries_key_body_and_agent(mocked: aioresponses) -> None:
+def test_request_carries_key_and_body(mocked: aioresponses) -> None:
     mocked.post(URL, body=ANSWER)
     assert ask(headers={"X-Team": "blue"}).content == "hi"
     headers = sent(mocked)["headers"]
@@ -159,7 +159,7 @@ def test_the_request_carries_key_body_and_agent(mocked: aioresponses) -> None:
     assert b'"model":"gpt-x"' in sent(mocked)["data"]
 
 
-def test_request_id_and_model_are_in_the_metadata(mocked: aioresponses) -> None:
+def test_metadata_has_request_id_and_model(mocked: aioresponses) -> None:
     mocked.post(URL, body=ANSWER, headers={"x-request-id": "req_9"})
     assert ask().metadata == {
         "request_id": "req_9",
@@ -169,7 +169,7 @@ def test_request_id_and_model_are_in_the_metadata(mocked: aioresponses) -> None:
     }
 
 
-def test_a_query_in_base_url_is_kept(mocked: aioresponses) -> None:
+def test_base_url_query_is_kept(mocked: aioresponses) -> None:
     mocked.post(f"{URL}?api-version=2024-10-21", body=ANSWER)
     assert ask(base_url=f"{BASE}/?api-version=2024-10-21").content == "hi"
 
@@ -182,7 +182,7 @@ def test_a_query_in_base_url_is_kept(mocked: aioresponses) -> None:
         (b'{"choices": [{"message": {"content": "x"}}]}', "application/json", "choices"),
     ],
 )
-def test_a_200_that_is_no_stream_is_quoted(
+def test_body_that_is_no_stream_is_quoted(
     mocked: aioresponses, body: bytes, kind: str, words: str
 ) -> None:
     mocked.post(URL, body=body, headers={"content-type": kind})
@@ -191,12 +191,12 @@ def test_a_200_that_is_no_stream_is_quoted(
     assert words in str(caught)
 
 
-def test_a_200_with_nothing_is_truncated(mocked: aioresponses) -> None:
+def test_empty_body_is_truncated(mocked: aioresponses) -> None:
     mocked.post(URL, body=b"")
     assert type(failure()) is rxagents.TruncatedStreamError
 
 
-def test_what_is_raised_holds_no_key_anywhere(mocked: aioresponses) -> None:
+def test_errors_never_hold_the_key(mocked: aioresponses) -> None:
     request = aiohttp.RequestInfo(None, "POST", {"authorization": f"Bearer {KEY}"}, None)  # type: ignore[arg-type]
     failed = aiohttp.ClientResponseError(request, (), status=400, message=f"bad {KEY}")
     mocked.post(URL, exception=failed)
@@ -206,12 +206,12 @@ def test_what_is_raised_holds_no_key_anywhere(mocked: aioresponses) -> None:
     assert KEY not in "".join(f"{error!r} {error} {vars(error)}" for error in chain if error)
 
 
-def test_an_echoed_request_id_is_redacted(mocked: aioresponses) -> None:
+def test_echoed_request_id_is_redacted(mocked: aioresponses) -> None:
     mocked.post(URL, status=500, headers={"x-request-id": KEY})
     assert failure().request_id == "***"
 
 
-async def test_a_password_in_netrc_does_not_get_in_the_way(
+async def test_netrc_password_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -224,7 +224,7 @@ async def test_a_password_in_netrc_does_not_get_in_the_way(
 
 
 @pytest.mark.parametrize("proxy", ["http://[bad", "nonsense", "http://127.0.0.1:99999"])
-def test_a_proxy_that_is_none_is_refused(
+def test_invalid_proxy_is_refused(
     mocked: aioresponses, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
@@ -232,7 +232,7 @@ def test_a_proxy_that_is_none_is_refused(
         ask()
 
 
-def test_a_proxys_password_goes_to_the_proxy(
+def test_proxy_password_becomes_a_header(
     mocked: aioresponses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://user:pass@proxy.example:3128")
@@ -242,7 +242,7 @@ def test_a_proxys_password_goes_to_the_proxy(
     assert sent(mocked)["proxy_headers"] == {"proxy-authorization": "Basic dXNlcjpwYXNz"}
 
 
-def test_a_session_that_is_closed_is_refused() -> None:
+def test_closed_session_is_refused() -> None:
     async def check() -> None:
         session = aiohttp.ClientSession()
         await session.close()
@@ -260,7 +260,7 @@ def test_long_error_bodies_are_cut(mocked: aioresponses) -> None:
 # Retries: only while nothing was delivered.
 
 
-def test_a_retryable_status_is_sent_again(mocked: aioresponses) -> None:
+def test_retryable_statuses_are_retried(mocked: aioresponses) -> None:
     mocked.post(URL, status=500, headers={"retry-after-ms": "1"})
     mocked.post(URL, status=429, headers={"retry-after-ms": "1"})
     mocked.post(URL, body=ANSWER)
@@ -277,7 +277,7 @@ def test_a_retryable_status_is_sent_again(mocked: aioresponses) -> None:
         (429, {"retry-after": "61"}, 1),
     ],
 )
-def test_how_often_it_is_sent(
+def test_status_decides_number_of_requests(
     mocked: aioresponses, status: int, headers: dict[str, str], requests: int
 ) -> None:
     mocked.post(URL, status=status, headers=headers, repeat=True)
@@ -285,7 +285,7 @@ def test_how_often_it_is_sent(
     assert sum(map(len, mocked.requests.values())) == requests
 
 
-def test_the_users_own_session_is_used_and_left_open(mocked: aioresponses) -> None:
+def test_own_session_stays_open(mocked: aioresponses) -> None:
     mocked.post(URL, body=ANSWER)
 
     async def check() -> None:

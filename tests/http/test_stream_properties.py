@@ -43,7 +43,7 @@ FAULTS = st.sampled_from(
     fault=FAULTS,
     dispose_after=st.none() | st.integers(0, 6),
 )
-def test_the_rules_hold(
+def test_rules_hold_for_random_streams(
     wire: SpokenWire,
     words: list[str],
     whole: bool,

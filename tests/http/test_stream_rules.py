@@ -36,7 +36,7 @@ def model(server: ScriptedServer) -> OpenAI:
 # Rule 1: the grammar, on the loop's thread.
 
 
-async def test_a_stream_is_chunks_and_then_one_completion_on_the_loops_thread() -> None:
+async def test_success_is_chunks_then_completion() -> None:
     async with ScriptedServer("Hello there") as server, model(server) as llm:
         seen = Seen(llm.chat_stream("hi"))
         await seen.over.wait()
@@ -44,7 +44,7 @@ async def test_a_stream_is_chunks_and_then_one_completion_on_the_loops_thread() 
     assert seen.threads == {threading.get_ident()}
 
 
-async def test_a_failure_is_the_chunks_before_it_and_then_one_error() -> None:
+async def test_failure_is_chunks_then_error() -> None:
     reply = Reply("one two", error=rxagents.ServerError("broken", status=500))
     async with ScriptedServer(reply) as server, model(server) as llm:
         seen = Seen(llm.chat_stream("hi"))
@@ -53,7 +53,7 @@ async def test_a_failure_is_the_chunks_before_it_and_then_one_error() -> None:
     assert isinstance(seen.error, rxagents.ServerError)
 
 
-async def test_subscribers_run_in_the_context_in_which_they_subscribed() -> None:
+async def test_callbacks_run_in_subscriber_context() -> None:
     name: ContextVar[str] = ContextVar("name", default="nobody")
     names: list[str] = []
 
@@ -72,7 +72,7 @@ async def test_subscribers_run_in_the_context_in_which_they_subscribed() -> None
 # Rule 2: cold, independent, silent inside `subscribe`.
 
 
-async def test_nothing_is_sent_before_subscribe_and_each_subscription_is_a_request() -> None:
+async def test_each_subscription_sends_a_request() -> None:
     async with ScriptedServer("first", "second") as server, model(server) as llm:
         stream = llm.chat_stream("hi").pipe(ops.collect())
         assert not server.requests
@@ -86,14 +86,14 @@ async def rxagents_last(stream: rx.Observable[Any]) -> Any:
         return [item async for item in items][-1]
 
 
-async def test_subscribe_returns_before_anything_is_told() -> None:
+async def test_subscribe_emits_nothing_itself() -> None:
     async with ScriptedServer("x") as server, model(server) as llm:
         seen = Seen(llm.chat_stream("hi"))
         assert seen.notes == []
         await seen.over.wait()
 
 
-def test_outside_of_a_loop_the_error_names_run() -> None:
+def test_missing_loop_error_names_run() -> None:
     stream = OpenAI("m", base_url="http://127.0.0.1:9").chat_stream("hi")
     errors: list[Exception] = []
     stream.subscribe(on_error=errors.append)
@@ -117,7 +117,7 @@ def test_outside_of_a_loop_the_error_names_run() -> None:
         (RawReply([b"<html>"], "text/html"), rxagents.ResponseError),
     ],
 )
-async def test_after_a_failure_there_is_no_second_terminal(
+async def test_failure_has_one_terminal(
     reply: Any, error: type[Exception]
 ) -> None:
     async with ScriptedServer(reply) as server, model(server) as llm:
@@ -127,7 +127,7 @@ async def test_after_a_failure_there_is_no_second_terminal(
     assert type(seen.error) is error  # `Seen` fails if anything follows
 
 
-async def test_what_came_before_a_cut_is_delivered() -> None:
+async def test_text_before_reset_is_delivered() -> None:
     reply = Reply("one two three", ending=Ending.RESET, cut_after=3)
     async with ScriptedServer(reply) as server, model(server) as llm:
         seen = Seen(llm.chat_stream("hi"))
@@ -172,14 +172,14 @@ def chunked(body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("position", [1, 20, 40, len(EVENT) - 3])
-async def test_a_cut_in_the_middle_of_an_event_is_truncation(position: int) -> None:
+async def test_cut_inside_event_is_truncation(position: int) -> None:
     cut = (EVENT % b"two")[:position]
     notes, error = await read_raw(HEAD, chunked(EVENT % b"one"), chunked(cut))
     assert notes == ["one"]
     assert type(error) is rxagents.TruncatedStreamError
 
 
-async def test_text_beside_a_broken_encoding_is_delivered_and_nothing_hangs() -> None:
+async def test_text_beside_broken_encoding_is_delivered() -> None:
     broken = chunked(EVENT % b"two") + b"no size\r\n"
     notes, error = await read_raw(HEAD, chunked(EVENT % b"one"), broken)
     assert notes == ["one", "two"]
@@ -189,7 +189,7 @@ async def test_text_beside_a_broken_encoding_is_delivered_and_nothing_hangs() ->
 # Rule 4: complete is what the provider calls complete.
 
 
-async def test_done_completes_at_once_though_the_server_keeps_the_socket_open() -> None:
+async def test_done_completes_before_socket_closes() -> None:
     pieces = [b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n']
     reply = RawReply(pieces, ending=Ending.STALL)
     async with ScriptedServer(reply) as server, model(server) as llm:
@@ -198,7 +198,7 @@ async def test_done_completes_at_once_though_the_server_keeps_the_socket_open() 
         await server.disconnected()
 
 
-async def test_a_finish_reason_completes_a_stream_without_end_marker() -> None:
+async def test_finish_reason_alone_completes() -> None:
     async with ScriptedServer(Reply("x", ending=Ending.CLOSE)) as server, model(server) as llm:
         assert (await llm.chat("hi")).finish_reason == "stop"
 
@@ -210,7 +210,7 @@ async def test_turns_share_one_connection() -> None:
         assert len({request.client_port for request in server.requests}) == 1
 
 
-async def test_a_body_that_ends_a_moment_after_its_end_marker_keeps_the_connection() -> None:
+async def test_late_end_of_body_keeps_connection() -> None:
     body = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n'
     late = RawReply([body, b": the end\n\n"], interval=0.02)
     async with ScriptedServer(late, Reply("y", delay=0.05), "z") as server:
@@ -226,7 +226,7 @@ async def test_a_body_that_ends_a_moment_after_its_end_marker_keeps_the_connecti
 
 
 @pytest.mark.parametrize("reply", [LONG, STALLED, Reply("late", delay=60)])
-async def test_dispose_is_idempotent_silences_and_closes_the_connection(reply: Reply) -> None:
+async def test_dispose_silences_and_closes(reply: Reply) -> None:
     async with ScriptedServer(reply) as server, model(server) as llm:
         seen = Seen(llm.chat_stream("hi"))
         await (server.received() if reply.delay else seen.first.wait())
@@ -245,7 +245,7 @@ ONE = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n'
 )
 @pytest.mark.parametrize("how", ["dispose", "take"])
 @pytest.mark.parametrize("own_session", [True, False])
-async def test_what_follows_a_dispose_in_its_burst_is_nobodys_error(
+async def test_error_after_dispose_is_dropped(
     rest: bytes, how: str, own_session: bool
 ) -> None:
     async with ScriptedServer(RawReply([ONE + ONE + rest])) as server:
@@ -268,7 +268,7 @@ async def test_what_follows_a_dispose_in_its_burst_is_nobodys_error(
 
 
 @pytest.mark.parametrize("at", [1, 2])
-async def test_a_callback_that_cancels_in_place_of_raising_ends_the_stream(at: int) -> None:
+async def test_cancelled_error_in_callback_ends_stream(at: int) -> None:
     async with ScriptedServer(Reply("one two three", interval=0.01)) as server:
         async with model(server) as llm:
 
@@ -291,7 +291,7 @@ async def test_dispose_works_from_another_thread() -> None:
         await asyncio.wait_for(server.disconnected(), 5)
 
 
-async def test_dispose_before_the_request_and_after_the_end_does_nothing() -> None:
+async def test_early_and_late_dispose_do_nothing() -> None:
     async with ScriptedServer("x") as server, model(server) as llm:
         early = Seen(llm.chat_stream("hi"))
         early.subscription.dispose()
@@ -303,7 +303,7 @@ async def test_dispose_before_the_request_and_after_the_end_does_nothing() -> No
         assert seen.completed
 
 
-def test_dispose_after_the_loop_is_closed_does_not_raise() -> None:
+def test_dispose_after_closed_loop() -> None:
     subscriptions: list[DisposableBase] = []
 
     async def leave() -> None:
@@ -323,7 +323,7 @@ async def test_take_closes_the_connection() -> None:
         assert (deltas(seen), seen.completed) == (["one"], True)
 
 
-async def test_leaving_to_aiter_leaves_no_task_and_no_connection() -> None:
+async def test_to_aiter_leaves_nothing_open() -> None:
     async with ScriptedServer(STALLED) as server, model(server) as llm:
         async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
             assert (await anext(chunks)).delta == "one"
@@ -332,7 +332,7 @@ async def test_leaving_to_aiter_leaves_no_task_and_no_connection() -> None:
         await asyncio.wait_for(server.disconnected(), 5)
 
 
-async def test_a_task_cancelled_from_outside_is_told_apart_from_dispose() -> None:
+async def test_cancelled_task_fails_the_stream() -> None:
     async with ScriptedServer(STALLED) as server, model(server) as llm:
         before = asyncio.all_tasks()
         seen = Seen(llm.chat_stream("hi"))
@@ -347,7 +347,7 @@ async def test_a_task_cancelled_from_outside_is_told_apart_from_dispose() -> Non
 
 
 @pytest.mark.parametrize("resilient", [False, True])
-async def test_a_consumers_exception_is_reported_once_and_never_retried(
+async def test_consumer_exception_is_reported_once(
     resilient: bool, loop_errors: list[Exception]
 ) -> None:
     async with ScriptedServer(STALLED) as server, model(server) as llm:
@@ -367,7 +367,7 @@ async def test_a_consumers_exception_is_reported_once_and_never_retried(
     loop_errors.clear()
 
 
-async def test_an_exception_in_on_completed_is_reported_once(loop_errors: list[Exception]) -> None:
+async def test_on_completed_exception_is_reported_once(loop_errors: list[Exception]) -> None:
     async with ScriptedServer("x") as server, model(server) as llm:
         done = asyncio.Event()
 
@@ -381,7 +381,7 @@ async def test_an_exception_in_on_completed_is_reported_once(loop_errors: list[E
     loop_errors.clear()
 
 
-async def test_to_aiter_raises_what_an_operator_of_the_user_raised() -> None:
+async def test_to_aiter_raises_operator_exception() -> None:
     def broken(source: rx.Observable[StreamChunk]) -> rx.Observable[StreamChunk]:
         def subscribe(observer: Any, scheduler: Any = None) -> DisposableBase:
             def on_next(chunk: StreamChunk) -> None:
@@ -401,7 +401,7 @@ async def test_to_aiter_raises_what_an_operator_of_the_user_raised() -> None:
 # Rule 10: connections.
 
 
-async def test_many_streams_at_once_are_all_served() -> None:
+async def test_connections_are_not_limited() -> None:
     together = 150  # more than the 100 connections aiohttp allows by default
     reply = Reply("x", ending=Ending.STALL, cut_after=2)
     async with ScriptedServer(reply) as server, model(server) as llm:

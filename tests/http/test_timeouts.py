@@ -35,7 +35,7 @@ COMMENTS = RawReply([b": still here\n\n"] * 1000, interval=0.005)
         ),
     ],
 )
-async def test_each_phase_has_its_error_and_the_server_sees_the_close(
+async def test_each_phase_has_its_error(
     reply: Any, timeouts: Timeouts, error: type[Exception]
 ) -> None:
     async with ScriptedServer(reply) as server:
@@ -45,13 +45,13 @@ async def test_each_phase_has_its_error_and_the_server_sees_the_close(
             await asyncio.wait_for(server.disconnected(), 5)
 
 
-async def test_a_first_event_that_never_comes_is_asked_for_again() -> None:
+async def test_first_event_timeout_is_retried() -> None:
     async with ScriptedServer(Reply("x", delay=60), "second") as server:
         async with OpenAI("m", base_url=server.url, timeout=0.2) as llm:
             assert (await llm.chat("hi")).content == "second"
 
 
-async def test_no_connection_in_time() -> None:
+async def test_connect_timeout_is_typed() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -68,7 +68,7 @@ async def test_no_connection_in_time() -> None:
             client.close()
 
 
-async def test_a_slow_reader_is_no_idle_provider() -> None:
+async def test_slow_reader_does_not_expire() -> None:
     reply = Reply("word " * 3000)
     async with ScriptedServer(reply) as server:
         async with OpenAI("m", base_url=server.url, timeout=Timeouts(idle=SHORT)) as llm:
@@ -79,7 +79,7 @@ async def test_a_slow_reader_is_no_idle_provider() -> None:
             assert rest[-1].content == "word " * 2999 + "word "
 
 
-async def test_nor_is_one_over_a_session_of_the_callers_own() -> None:
+async def test_slow_reader_over_own_session() -> None:
     async with ScriptedServer(Reply("word " * 3000)) as server:
         async with aiohttp.ClientSession() as session:
             limits = Timeouts(idle=SHORT)
@@ -91,7 +91,7 @@ async def test_nor_is_one_over_a_session_of_the_callers_own() -> None:
             assert rest[-1].content == "word " * 2999 + "word "
 
 
-async def test_a_loop_that_was_held_is_no_idle_provider() -> None:
+async def test_blocked_loop_does_not_expire() -> None:
     reply = Reply("word " * 30, interval=0.005)
     limits = Timeouts(idle=SHORT)
     async with ScriptedServer(reply) as server:
@@ -103,7 +103,7 @@ async def test_a_loop_that_was_held_is_no_idle_provider() -> None:
                 assert chunk.finish_reason == "stop"
 
 
-async def test_silence_after_the_finish_reason_completes() -> None:
+async def test_silence_after_finish_reason_completes() -> None:
     async with ScriptedServer(Reply("x", ending=Ending.STALL)) as server:
         async with OpenAI("m", base_url=server.url, timeout=Timeouts(idle=SHORT)) as llm:
             assert (await llm.chat("hi")).content == "x"
@@ -111,11 +111,11 @@ async def test_silence_after_the_finish_reason_completes() -> None:
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "5", True])
 @pytest.mark.parametrize("phase", ["connect", "first", "idle", "total"])
-def test_a_limit_that_is_no_limit_is_refused(phase: str, value: Any) -> None:
+def test_invalid_timeout_is_refused(phase: str, value: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match=phase):
         Timeouts(**{phase: value})
 
 
-def test_a_number_sets_first_and_idle() -> None:
+def test_number_sets_first_and_idle() -> None:
     assert Timeouts.of(7) == Timeouts(first=7, idle=7)
     assert OpenAI("m", base_url="http://localhost", timeout=7).timeouts.connect == 5

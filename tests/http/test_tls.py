@@ -115,7 +115,7 @@ NUMBERS = [f"{number:04}" for number in range(1500)]
 NUMBERED = [WIRE.text(f"{number} {'x' * 60} ") for number in NUMBERS]
 
 
-async def test_a_server_that_closes_takes_nothing_back_from_a_slow_reader(
+async def test_close_keeps_text_for_slow_reader(
     way: Any, tls: ssl.SSLContext, trusted: None
 ) -> None:
     body = b"".join(map(chunk, [*NUMBERED, WIRE.finish(), WIRE.done()])) + LAST
@@ -128,7 +128,7 @@ async def test_a_server_that_closes_takes_nothing_back_from_a_slow_reader(
     assert numbers == NUMBERS
 
 
-async def test_a_server_that_closes_at_once_takes_nothing_back(
+async def test_immediate_close_keeps_the_text(
     tls: ssl.SSLContext, trusted: None
 ) -> None:
     first, *rest = [*map(chunk, [*NUMBERED, WIRE.finish(), WIRE.done()]), LAST]
@@ -159,7 +159,7 @@ async def test_a_server_that_closes_at_once_takes_nothing_back(
 
 
 @pytest.mark.parametrize("end", [Cue.FIN, Cue.RESET])
-async def test_a_cut_keeps_the_text_before_it(
+async def test_cut_keeps_earlier_text(
     end: Cue, way: Any, tls: ssl.SSLContext, trusted: None
 ) -> None:
     act: Act = [CHUNKED, *map(chunk, SHORT), Cue.PAUSE, end]
@@ -172,7 +172,7 @@ async def test_a_cut_keeps_the_text_before_it(
     assert texts == ["a", "b", "c"]
 
 
-async def test_the_server_sees_the_close(way: Any, tls: ssl.SSLContext, trusted: None) -> None:
+async def test_dispose_closes_the_connection(way: Any, tls: ssl.SSLContext, trusted: None) -> None:
     texts: asyncio.Queue[str] = asyncio.Queue()
     act: Act = [CHUNKED, *map(chunk, SHORT), Cue.STALL]
     async with way(), FaultyServer(act, tls=tls) as server, WIRE.model(server.url) as llm:
@@ -184,7 +184,7 @@ async def test_the_server_sees_the_close(way: Any, tls: ssl.SSLContext, trusted:
             await server.all_left()
 
 
-async def test_a_server_that_nobody_vouches_for_is_sent_nothing(
+async def test_untrusted_server_receives_nothing(
     tls: ssl.SSLContext, loop_errors: list[Exception]
 ) -> None:
     async with FaultyServer([CHUNKED], tls=tls) as server, WIRE.model(server.url) as llm:

@@ -27,7 +27,7 @@ async def headers_of(llm: Any, server: ScriptedServer) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("make", "variable"), HOME.items())
-async def test_a_key_of_the_environment_never_goes_to_a_host_given_here(
+async def test_environment_key_stays_with_its_host(
     make: Any, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, KEY)
@@ -40,14 +40,14 @@ async def test_a_key_of_the_environment_never_goes_to_a_host_given_here(
 
 
 @pytest.mark.parametrize("make", [Anthropic, Gemini, OpenAIResponses])
-def test_the_providers_own_host_needs_a_key(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_host_needs_a_key(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="needs a key"):
         make("m")
     monkeypatch.setenv(HOME[make], KEY)
     assert KEY not in repr(make("m"))
 
 
-async def test_anthropics_version_key_and_token(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_anthropic_version_key_and_token(monkeypatch: pytest.MonkeyPatch) -> None:
     async with ScriptedServer("x") as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", f"http://127.0.0.1:{server.port}")
         monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "t-0123456789")
@@ -61,7 +61,7 @@ async def test_anthropics_version_key_and_token(monkeypatch: pytest.MonkeyPatch)
         assert server.requests[-1].path == "/v1/messages"
 
 
-async def test_geminis_path_query_and_key(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_gemini_path_query_and_key(monkeypatch: pytest.MonkeyPatch) -> None:
     async with ScriptedServer("x") as server:
         url = f"http://127.0.0.1:{server.port}/proxy?team=blue"
         headers = await headers_of(Gemini("models/a/../b?c", base_url=url, api_key=KEY), server)
@@ -89,11 +89,11 @@ async def test_geminis_path_query_and_key(monkeypatch: pytest.MonkeyPatch) -> No
         (' "box" ', "http://box:11434"),
     ],
 )
-def test_ollamas_host_is_read_in_all_its_forms(host: str, url: str) -> None:
+def test_ollama_host_forms(host: str, url: str) -> None:
     assert host_url(host).removesuffix(":80").rstrip("/") == url
 
 
-async def test_ollamas_host_and_key_come_from_the_environment(
+async def test_ollama_host_and_key_from_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with ScriptedServer("x") as server:
@@ -114,6 +114,6 @@ async def test_ollamas_host_and_key_come_from_the_environment(
         ("openai-responses:a", rxagents.OpenAIResponses),
     ],
 )
-def test_a_model_string_names_a_provider(name: str, made: type) -> None:
+def test_model_string_names_a_provider(name: str, made: type) -> None:
     llm: Any = get_model(name, api_key=KEY)
     assert (type(llm), llm.model) == (made, name.partition(":")[2])

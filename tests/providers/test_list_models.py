@@ -35,7 +35,7 @@ def answer(request: ReceivedRequest) -> StatusReply:
         (Ollama, "", ["a:8b", "b"]),
     ],
 )
-async def test_the_models_are_listed(make: Any, path: str, names: list[str]) -> None:
+async def test_models_are_listed(make: Any, path: str, names: list[str]) -> None:
     async with ScriptedServer(answer) as server:
         url = f"http://127.0.0.1:{server.port}{path}"
         async with make("m", api_key="k-12345678", base_url=url) as llm:
@@ -50,7 +50,7 @@ async def test_the_models_are_listed(make: Any, path: str, names: list[str]) -> 
         (StatusReply(200, "x" * 2000), rxagents.LimitExceededError),
     ],
 )
-async def test_what_is_no_list_is_a_typed_error(reply: StatusReply, error: type[Exception]) -> None:
+async def test_invalid_model_list_is_typed(reply: StatusReply, error: type[Exception]) -> None:
     async with ScriptedServer(reply) as server:
         limits = rxagents.Limits(event_bytes=1000)
         async with OpenAI("m", api_key="k-12345678", base_url=server.url, limits=limits) as llm:
@@ -60,7 +60,7 @@ async def test_what_is_no_list_is_a_typed_error(reply: StatusReply, error: type[
 
 
 @pytest.mark.parametrize("make", [OpenAI, Anthropic, Gemini, Ollama])
-async def test_a_scripted_server_lists_its_model_and_keeps_its_replies(make: Any) -> None:
+async def test_scripted_server_lists_its_model(make: Any) -> None:
     async with ScriptedServer("first") as server:
         url = server.url if make is OpenAI else server.url.removesuffix("/v1")
         async with make("m", api_key="any", base_url=url) as llm:

@@ -37,12 +37,12 @@ async def two_turns() -> None:
         await llm.chat("hi")
 
 
-def test_turns_share_a_session_and_the_loop_closes_it(sessions: list[ClientSession]) -> None:
+def test_loop_closes_its_session(sessions: list[ClientSession]) -> None:
     asyncio.run(two_turns())
     assert [session.closed for session in sessions] == [True]
 
 
-async def test_aclose_closes_it_and_a_later_turn_makes_a_new_one(
+async def test_request_after_aclose_opens_new_session(
     sessions: list[ClientSession],
 ) -> None:
     async with ScriptedServer("x") as server:
@@ -55,7 +55,7 @@ async def test_aclose_closes_it_and_a_later_turn_makes_a_new_one(
         assert [session.closed for session in sessions] == [True, True]
 
 
-def test_run_closes_the_sessions_of_its_loop(sessions: list[ClientSession]) -> None:
+def test_run_closes_its_session(sessions: list[ClientSession]) -> None:
     async def ask() -> str:
         async with ScriptedServer("x") as server:
             return (await OpenAI("m", base_url=server.url).chat("hi")).content
@@ -70,7 +70,7 @@ async def _once(work: Any) -> Any:
     yield await work
 
 
-async def test_a_model_that_nobody_holds_closes_its_session(sessions: list[ClientSession]) -> None:
+async def test_collected_model_closes_its_session(sessions: list[ClientSession]) -> None:
     async with ScriptedServer("x") as server:
         stream = OpenAI("m", base_url=server.url).chat_stream("hi").pipe(ops.collect())
         async with rxagents.to_aiter(stream) as responses:
@@ -82,7 +82,7 @@ async def test_a_model_that_nobody_holds_closes_its_session(sessions: list[Clien
         assert sessions[0].closed
 
 
-def test_one_model_serves_one_loop_after_another(sessions: list[ClientSession]) -> None:
+def test_model_serves_several_loops(sessions: list[ClientSession]) -> None:
     llm: OpenAI | None = None
 
     async def turn() -> None:
@@ -97,7 +97,7 @@ def test_one_model_serves_one_loop_after_another(sessions: list[ClientSession]) 
     assert [session.closed for session in sessions] == [True, True]
 
 
-async def test_aclose_leaves_what_another_loop_holds_alone() -> None:
+async def test_aclose_leaves_other_loops_alone() -> None:
     done = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n'
     async with ScriptedServer(RawReply([done], ending=Ending.STALL)) as server:
         async with OpenAI("m", base_url=server.url) as llm:
