@@ -1,4 +1,4 @@
-"""Chunks: their text is read late, never encoded, and never changes."""
+"""Chunks: `content` is joined when read, is not encoded, and never changes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FULL = StreamChunk(
 
 
 def stream(*deltas: str) -> list[StreamChunk]:
-    """Return the chunks of a stream, tied to their text as a wire ties them."""
+    """Return the chunks of a stream, with `content` set as a wire sets it."""
     buffer, chunks = TextBuffer(), []
     for index, delta in enumerate(deltas):
         chunk = StreamChunk(delta, index)
@@ -39,7 +39,7 @@ def stream(*deltas: str) -> list[StreamChunk]:
     return chunks
 
 
-def test_content_is_all_the_text_so_far() -> None:
+def test_content_is_all_text_so_far() -> None:
     assert [chunk.content for chunk in stream("Hel", "", "lo", " 😀")] == [
         "Hel",
         "Hel",
@@ -49,7 +49,7 @@ def test_content_is_all_the_text_so_far() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_content_is_the_same_whenever_it_is_read(seed: int) -> None:
+def test_order_of_reading_changes_no_content(seed: int) -> None:
     deltas = [f"{i};" for i in range(200)]
     chunks = stream(*deltas)
     order = random.Random(seed).choices(range(200), k=400)
@@ -57,7 +57,7 @@ def test_content_is_the_same_whenever_it_is_read(seed: int) -> None:
         assert chunks[i].content == "".join(deltas[: i + 1])
 
 
-def test_content_read_early_does_not_disturb_what_follows() -> None:
+def test_reading_early_changes_no_later_content() -> None:
     buffer = TextBuffer()
     chunks = []
     for i in range(100):
@@ -69,7 +69,7 @@ def test_content_read_early_does_not_disturb_what_follows() -> None:
     assert [c.content for c in chunks] == ["".join(map(str, range(i + 1))) for i in range(100)]
 
 
-def test_content_read_in_another_thread_loses_no_text() -> None:
+def test_other_threads_read_whole_content() -> None:
     buffer = TextBuffer()
     chunks: list[StreamChunk] = []
     wrong: list[str] = []
@@ -100,7 +100,7 @@ def test_content_read_in_another_thread_loses_no_text() -> None:
     assert chunks[-1].content == "".join(chunk.delta for chunk in chunks)
 
 
-def test_a_text_of_long_pieces_is_never_held_twice() -> None:
+def test_long_pieces_are_not_copied() -> None:
     buffer = TextBuffer()
     tracemalloc.start()
     try:
@@ -112,17 +112,17 @@ def test_a_text_of_long_pieces_is_never_held_twice() -> None:
     assert peak < 1.2 * buffer.end
 
 
-def test_a_chunk_without_a_stream_knows_its_own_delta() -> None:
+def test_content_without_stream_is_delta() -> None:
     assert StreamChunk("a").content == "a"
     assert StreamChunk().content == ""
 
 
 @pytest.mark.parametrize("codec", [msgspec.json, msgspec.msgpack])
-def test_a_chunk_survives_a_round_trip(codec: Any) -> None:
+def test_chunk_survives_round_trip(codec: Any) -> None:
     assert codec.decode(codec.encode(FULL), type=StreamChunk) == FULL
 
 
-def test_content_is_not_encoded_and_not_compared() -> None:
+def test_content_is_neither_encoded_nor_compared() -> None:
     _, chunk = stream("Hel", "lo")
     fields = msgspec.to_builtins(chunk)
     assert "content" not in fields
@@ -133,7 +133,7 @@ def test_content_is_not_encoded_and_not_compared() -> None:
     assert decoded.content == "lo"
 
 
-def test_a_replaced_chunk_knows_its_own_delta() -> None:
+def test_content_of_replaced_chunk_is_delta() -> None:
     _, chunk = stream("Hel", "lo")
     assert structs.replace(chunk, delta="LO").content == "LO"
     assert structs.replace(chunk, delta="LO") != chunk
@@ -141,12 +141,12 @@ def test_a_replaced_chunk_knows_its_own_delta() -> None:
 
 
 @pytest.mark.parametrize("name", ["delta", "index", "metadata"])
-def test_a_chunk_is_frozen(name: str) -> None:
+def test_chunk_is_frozen(name: str) -> None:
     with pytest.raises(AttributeError, match="immutable"):
         setattr(FULL, name, None)
 
 
-def test_defaults_tell_nothing_and_are_not_shared() -> None:
+def test_defaults_are_empty_and_not_shared() -> None:
     chunk = StreamChunk()
     assert (chunk.delta, chunk.finish_reason, chunk.reasoning, chunk.refusal) == ("", "", "", "")
     assert (chunk.tool_calls, chunk.usage, chunk.metadata) == ((), None, {})

@@ -1,4 +1,4 @@
-"""Nesting, told before anything is decoded."""
+"""Nesting of JSON, measured before decoding."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def depth(value: Any) -> int:
 
 
 @given(VALUES)
-def test_the_depth_of_any_json_is_told(value: Any) -> None:
+def test_depth_of_any_json_is_measured(value: Any) -> None:
     data = json.dumps(value).encode()
     assert not is_deeper(data, depth(value))
     assert is_deeper(data, depth(value) - 1) or depth(value) == 0
 
 
 @pytest.mark.parametrize("data", [b"[" * 9, b'{"a":' * 9, b'"' + b"[" * 9, b'["\\"' + b"[" * 9])
-def test_what_is_not_whole_counts_as_far_as_it_goes(data: bytes) -> None:
+def test_depth_of_incomplete_json_is_measured(data: bytes) -> None:
     assert is_deeper(data, 8)
 
 
 @given(st.lists(st.text('[{}]"a', max_size=9), max_size=9), st.integers(1, 4))
-def test_lines_are_measured_each_by_itself(lines: list[str], limit: int) -> None:
+def test_each_line_is_measured_separately(lines: list[str], limit: int) -> None:
     data = "\n".join(lines).encode()
     deeper = [is_deeper(line, limit) for line in data.split(b"\n")]
     assert is_any_line_deeper(data, limit) == any(deeper)

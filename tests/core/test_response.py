@@ -1,4 +1,4 @@
-"""A response: the chunks of one choice, folded."""
+"""Responses: the chunks of one choice, folded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def provider_data(**data: Any) -> dict[str, Any]:
     return {"provider_data": {"wire": data}}
 
 
-def test_an_answer_is_folded_whole() -> None:
+def test_all_fields_are_folded() -> None:
     response = fold(
         StreamChunk(reasoning="h"),
         StreamChunk("Hel", reasoning="m", metadata={"model": "m", "id": "1"}),
@@ -49,7 +49,7 @@ def test_an_answer_is_folded_whole() -> None:
     assert response.metadata == {"model": "m", "id": "1", "finish_reason": "x"}
 
 
-def test_the_message_holds_what_goes_back() -> None:
+def test_message_has_all_parts() -> None:
     response = fold(
         StreamChunk("Hello", reasoning="hm"),
         StreamChunk(tool_calls=(ToolCallDelta(0, "a", "add", "{}"), ToolCallDelta(1, "b", "sub"))),
@@ -68,11 +68,11 @@ def test_the_message_holds_what_goes_back() -> None:
         (StreamChunk(finish_reason="stop"), Message.assistant()),
     ],
 )
-def test_the_message_holds_nothing_that_was_not_said(chunk: StreamChunk, message: Message) -> None:
+def test_message_has_no_empty_parts(chunk: StreamChunk, message: Message) -> None:
     assert fold(chunk).message == message
 
 
-def test_provider_data_is_gathered_for_the_message() -> None:
+def test_provider_data_is_merged_into_message() -> None:
     shared = provider_data(field="x", parts=[9])
     response = fold(
         StreamChunk(metadata=provider_data(signature="old", parts=[1])),
@@ -89,7 +89,7 @@ def test_provider_data_is_gathered_for_the_message() -> None:
     }
 
 
-def test_provider_data_of_a_snapshot_and_of_the_chunks_stay_what_they_were() -> None:
+def test_later_chunks_change_no_earlier_provider_data() -> None:
     metadata = provider_data(parts=[1])
     builder = ResponseBuilder()
     builder.add(StreamChunk(metadata=metadata))
@@ -100,7 +100,7 @@ def test_provider_data_of_a_snapshot_and_of_the_chunks_stay_what_they_were() -> 
     assert metadata == provider_data(parts=[1])
 
 
-def test_responses_are_equal_by_what_they_hold() -> None:
+def test_responses_are_compared_by_value() -> None:
     one = fold(StreamChunk("Hel"), StreamChunk("lo", finish_reason="stop"))
     same = fold(StreamChunk("Hello", finish_reason="stop"))
     assert one == same
@@ -111,20 +111,20 @@ def test_responses_are_equal_by_what_they_hold() -> None:
         hash(one)
 
 
-def test_repr_shows_what_is_there() -> None:
+def test_repr_shows_fields_with_values() -> None:
     assert repr(fold(StreamChunk("Hi", finish_reason="stop"))) == (
         "Response(content='Hi', finish_reason='stop')"
     )
 
 
-def test_an_empty_response_is_empty() -> None:
+def test_empty_response_has_empty_fields() -> None:
     response = fold()
     assert (response.content, response.reasoning, response.refusal) == ("", "", "")
     assert (response.tool_calls, response.finish_reason) == ((), "")
     assert (response.usage, response.metadata) == (None, {})
 
 
-def test_the_assembler_returns_a_call_when_it_is_sealed() -> None:
+def test_assembler_returns_sealed_calls() -> None:
     assembler = ToolCallAssembler()
     assert assembler.add(ToolCallDelta(1, "b", "sub", "[")) is None
     assert assembler.add(ToolCallDelta(0, "a", "add")) is None
@@ -133,7 +133,7 @@ def test_the_assembler_returns_a_call_when_it_is_sealed() -> None:
     assert assembler.calls() == (ToolCall("a", "add", ""), ToolCall("b", "sub", "[]"))
 
 
-def test_calls_that_never_got_an_id_have_one_each() -> None:
+def test_calls_without_id_get_different_ids() -> None:
     response = fold(
         StreamChunk(tool_calls=(ToolCallDelta(0, name="a"), ToolCallDelta(1, name="b")))
     )

@@ -1,4 +1,4 @@
-"""Newline-delimited JSON: every split of the bytes, errors that lose nothing, and limits."""
+"""Newline-delimited JSON: every split of the bytes, errors that lose no value, and limits."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ JSON = st.recursive(
     ),
     st.booleans(),
 )
-def test_every_split_gives_the_values_that_were_written(
+def test_every_split_gives_all_values(
     lines: list[tuple[Any, bool, bytes]], last_line_ends: bool
 ) -> None:
     stream = b"".join(json.dumps(v, ensure_ascii=a).encode() + end for v, a, end in lines)
@@ -79,7 +79,7 @@ def test_every_split_gives_the_values_that_were_written(
 @example(b"1\n2\nx\n3\n")
 @example(b"1\x0b\n")
 @example(b"\x0c\n1\n")
-def test_arbitrary_bytes_give_the_values_before_the_first_bad_line(stream: bytes) -> None:
+def test_values_before_first_bad_line_are_returned(stream: bytes) -> None:
     values, is_valid = reference(stream)
     for feeds in ([stream], one_by_one(stream)):
         decoded, error = decode(*feeds)
@@ -87,7 +87,7 @@ def test_arbitrary_bytes_give_the_values_before_the_first_bad_line(stream: bytes
         assert isinstance(error, StreamDecodeError) != is_valid
 
 
-def test_a_value_is_returned_with_its_line_end_and_not_before() -> None:
+def test_line_end_completes_value() -> None:
     decoder = NDJSONDecoder()
     assert decoder.feed(b'{"a":') == []
     assert decoder.feed(b" 1}") == []
@@ -106,7 +106,7 @@ def test_a_value_is_returned_with_its_line_end_and_not_before() -> None:
         pytest.param(b"NaN", id="no JSON number"),
     ],
 )
-def test_a_bad_line_is_a_typed_error_after_the_values_before_it(line: bytes) -> None:
+def test_bad_line_is_typed_error(line: bytes) -> None:
     decoder = NDJSONDecoder()
     assert decoder.feed(b'"a"\n"b"\n' + line + b'\n"c"\n') == ["a", "b"]
     assert isinstance(decoder.error, StreamDecodeError)
@@ -115,7 +115,7 @@ def test_a_bad_line_is_a_typed_error_after_the_values_before_it(line: bytes) -> 
     assert decoder.flush() == []
 
 
-def test_a_bad_last_line_is_an_error_too() -> None:
+def test_bad_last_line_is_typed_error() -> None:
     decoder = NDJSONDecoder()
     assert decoder.feed(b'1\n{"a":') == [1]
     assert decoder.error is None
@@ -138,7 +138,7 @@ def test_feeding_single_bytes_is_linear() -> None:
     assert seconds_per_byte(b"x" * 300_000) < 3 * seconds_per_byte(b"x" * 30_000)
 
 
-def test_a_line_without_end_is_an_error_and_not_a_large_process() -> None:
+def test_endless_line_takes_bounded_memory() -> None:
     decoder = NDJSONDecoder()
     tracemalloc.start()
     try:
@@ -154,7 +154,7 @@ def test_a_line_without_end_is_an_error_and_not_a_large_process() -> None:
 
 
 @pytest.mark.parametrize("rest", [b"", b"\n", b"\n4\n"])
-def test_what_stood_before_the_limit_is_returned_and_nothing_after_it(rest: bytes) -> None:
+def test_values_before_long_line_are_returned(rest: bytes) -> None:
     decoder = NDJSONDecoder(max_line_bytes=8)
     assert decoder.feed(b"12345678\n2\n123456789" + rest) == [12345678, 2]
     assert isinstance(decoder.error, LimitExceededError)
@@ -163,14 +163,14 @@ def test_what_stood_before_the_limit_is_returned_and_nothing_after_it(rest: byte
     assert isinstance(decoder.error, LimitExceededError)
 
 
-def test_a_bad_line_before_one_over_the_limit_is_the_error_that_counts() -> None:
+def test_bad_line_before_long_line_is_the_error() -> None:
     decoder = NDJSONDecoder(max_line_bytes=8)
     assert decoder.feed(b"1\nx\n2\n" + b"3" * 20) == [1]
     assert isinstance(decoder.error, StreamDecodeError)
 
 
 @pytest.mark.parametrize("line", [b"[" * 4, b"[[[[]]]]", b'{"a":[{"b":{}}]}'])
-def test_a_line_that_is_nested_too_deeply_is_a_typed_error(line: bytes) -> None:
+def test_deep_line_is_typed_error(line: bytes) -> None:
     decoder = NDJSONDecoder(max_json_depth=3)
     assert decoder.feed(b'["[[[["]\n[[[]]]\n' + line + b"\n1\n") == [["[[[["], [[[]]]]
     assert type(decoder.error) is LimitExceededError

@@ -1,4 +1,4 @@
-"""The event-stream decoder against the standard: a slow reference, and every split of the bytes."""
+"""The event-stream decoder, compared with a slow reference at every split of the bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rxagents.parsing.sse import EventFramer, ServerSentEvent, SSEDecoder
 
 
 def reference(stream: bytes) -> tuple[list[ServerSentEvent], int | None]:
-    """Interpret a whole stream as the standard's text says; return its events and its retry."""
+    """Decode a whole stream step by step as the standard describes; return its events and retry."""
     text = stream.decode("utf-8", "replace").removeprefix("\ufeff")
     events: list[ServerSentEvent] = []
     data: list[str] = []
@@ -82,7 +82,7 @@ STREAMS = st.one_of(WELL_FORMED, ARBITRARY)
 @example(b"data: a\r\n\ndata: b\n\n")
 @example(b"data: a\r\n\r\ndata: b\r\r")
 @example(b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\ndata: b\n\n")
-def test_every_split_decodes_as_the_standard_says(stream: bytes) -> None:
+def test_every_split_decodes_like_reference(stream: bytes) -> None:
     expected, _ = reference(stream)
     assert decode(stream) == expected
     assert decode(*one_by_one(stream)) == expected
@@ -92,7 +92,7 @@ def test_every_split_decodes_as_the_standard_says(stream: bytes) -> None:
 
 @settings(deadline=None)
 @given(STREAMS, st.lists(st.integers(0, 80)))
-def test_flush_ends_the_stream_as_a_blank_line_would(stream: bytes, cuts: list[int]) -> None:
+def test_flush_acts_like_blank_line(stream: bytes, cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(stream)]
     decoder = SSEDecoder()
     events = [event for a, b in pairwise(places) for event in decoder.feed(stream[a:b])]
@@ -102,7 +102,7 @@ def test_flush_ends_the_stream_as_a_blank_line_would(stream: bytes, cuts: list[i
 
 @settings(deadline=None)
 @given(STREAMS)
-def test_the_framer_cuts_at_blank_lines_and_only_changes_line_ends(stream: bytes) -> None:
+def test_framer_only_changes_line_ends(stream: bytes) -> None:
     framer = EventFramer()
     blocks = [framer.feed(data) for data in one_by_one(stream)]
     normal = re.sub(b"\r\n|\r", b"\n", stream.removeprefix(b"\xef\xbb\xbf"))
@@ -130,20 +130,20 @@ def message(data: str, event: str = "message", last_id: str = "") -> ServerSentE
         pytest.param(b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\n", [], id="BOM only once"),
         pytest.param(b"data: a\n\n\xef\xbb\xbfdata: b\n\n", [message("a")], id="BOM only first"),
         pytest.param(b"data:a\n\ndata:  b\n\n", [message("a"), message(" b")], id="one space"),
-        pytest.param(b"data:\ta\n\n", [message("\ta")], id="a tab is no space"),
+        pytest.param(b"data:\ta\n\n", [message("\ta")], id="tab after the colon"),
         pytest.param(b"data: a:b: c\n\n", [message("a:b: c")], id="colons in the value"),
         pytest.param(b": hello\n:\ndata: a\n: x\n\n", [message("a")], id="comments"),
         pytest.param(b"data: a\ndata\ndata: b\n\n", [message("a\n\nb")], id="data lines"),
-        pytest.param(b"data\n\n", [message("")], id="empty data is data"),
+        pytest.param(b"data\n\n", [message("")], id="empty data"),
         pytest.param(b"data:\ndata:\n\n", [message("\n")], id="two empty data lines"),
-        pytest.param(b"event: x\n\ndata: a\n\n", [message("a")], id="no data, no dispatch"),
-        pytest.param(b"event: x\nevent\ndata: a\n\n", [message("a")], id="the last event counts"),
+        pytest.param(b"event: x\n\ndata: a\n\n", [message("a")], id="event without data"),
+        pytest.param(b"event: x\nevent\ndata: a\n\n", [message("a")], id="event twice"),
         pytest.param(b"event: x\ndata: a\n\n", [message("a", "x")], id="event"),
         pytest.param(b" data: a\nDATA: a\ndat: a\n\n", [], id="unknown fields"),
         pytest.param(
             b"id: 1\ndata: a\n\ndata: b\n\n",
             [message("a", last_id="1"), message("b", last_id="1")],
-            id="the last id is kept",
+            id="id of an earlier event",
         ),
         pytest.param(
             b"id: 1\n\nid: 2\0\ndata: a\n\nid\ndata: b\n\n",
@@ -157,13 +157,13 @@ def message(data: str, event: str = "message", last_id: str = "") -> ServerSentE
         ),
     ],
 )
-def test_the_rules_of_the_standard(stream: bytes, expected: list[ServerSentEvent]) -> None:
+def test_rules_of_the_standard(stream: bytes, expected: list[ServerSentEvent]) -> None:
     assert decode(stream) == expected
     assert decode(*one_by_one(stream)) == expected
     assert reference(stream)[0] == expected
 
 
-def test_an_event_is_dispatched_by_its_blank_line_and_not_before() -> None:
+def test_blank_line_dispatches_event() -> None:
     decoder = SSEDecoder()
     assert decoder.feed(b"data: a\n") == []
     assert decoder.feed(b"\n") == [message("a")]
@@ -171,7 +171,7 @@ def test_an_event_is_dispatched_by_its_blank_line_and_not_before() -> None:
     assert decoder.feed(b"\r") == [message("b")]
 
 
-def test_flush_gives_the_event_without_its_blank_line_once() -> None:
+def test_flush_returns_last_event_once() -> None:
     decoder = SSEDecoder()
     assert decoder.feed(b"id: 7\ndata: a") == []
     assert decoder.flush() == [message("a", last_id="7")]
@@ -191,12 +191,12 @@ def test_flush_gives_the_event_without_its_blank_line_once() -> None:
         (b"9" * 4000, int("9" * 4000)),
     ],
 )
-def test_retry_takes_digits_only(value: bytes, retry: int | None) -> None:
+def test_retry_accepts_only_digits(value: bytes, retry: int | None) -> None:
     decoder = SSEDecoder()
     decoder.feed(b"retry: " + value + b"\n\n")
     assert decoder.retry == retry
 
 
-def test_a_retry_of_thousands_of_digits_raises_nothing() -> None:
+def test_huge_retry_does_not_raise() -> None:
     stream = b"retry: " + b"9" * 10_000 + b"\ndata: a\n\n"
     assert decode(stream) == [message("a")]

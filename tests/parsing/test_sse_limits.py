@@ -49,7 +49,7 @@ def test_feeding_single_bytes_is_linear(unit: bytes) -> None:
     assert seconds_per_byte(long) < 3 * seconds_per_byte(short)
 
 
-def test_a_line_without_end_is_an_error_and_not_a_large_process() -> None:
+def test_endless_line_takes_bounded_memory() -> None:
     decoder = SSEDecoder()
     tracemalloc.start()
     try:
@@ -65,7 +65,7 @@ def test_a_line_without_end_is_an_error_and_not_a_large_process() -> None:
     assert kept < MIB
 
 
-def test_many_events_of_any_total_size_reach_no_limit() -> None:
+def test_limit_counts_each_event_separately() -> None:
     decoder = SSEDecoder(max_event_bytes=1024)
     event = b"data: " + b"x" * 1000 + b"\n\n"
     assert len(decoder.feed(event * 100)) == 100
@@ -74,7 +74,7 @@ def test_many_events_of_any_total_size_reach_no_limit() -> None:
 
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r", b"\r\n"])
-def test_the_limit_counts_the_lines_of_the_event_and_not_its_blank_line(line_end: bytes) -> None:
+def test_limit_excludes_blank_line(line_end: bytes) -> None:
     event = b"data: 12345678" + line_end * 2
     fits, too_long = SSEDecoder(max_event_bytes=14), SSEDecoder(max_event_bytes=13)
     assert [e.data for e in fits.feed(event)] == ["12345678"]
@@ -83,7 +83,7 @@ def test_the_limit_counts_the_lines_of_the_event_and_not_its_blank_line(line_end
     assert isinstance(too_long.error, LimitExceededError)
 
 
-def test_what_stood_before_the_limit_is_returned_and_nothing_after_it() -> None:
+def test_events_before_long_one_are_returned() -> None:
     decoder = SSEDecoder(max_event_bytes=16)
     events = decoder.feed(b"data: a\n\ndata: b\n\ndata: " + b"x" * 20 + b"\n\ndata: c\n\n")
     assert [event.data for event in events] == ["a", "b"]
@@ -92,7 +92,7 @@ def test_what_stood_before_the_limit_is_returned_and_nothing_after_it() -> None:
     assert decoder.flush() == []
 
 
-def test_an_unfinished_event_over_the_limit_keeps_those_before_it() -> None:
+def test_events_before_unfinished_long_one_are_returned() -> None:
     decoder = SSEDecoder(max_event_bytes=16)
     events = decoder.feed(b"data: a\n\ndata: " + b"x" * 20)
     assert [event.data for event in events] == ["a"]
@@ -110,9 +110,7 @@ def test_an_unfinished_event_over_the_limit_keeps_those_before_it() -> None:
     st.integers(8, 18),
 )
 @example([b"data: a", b"\n\n", b"\n", b"data: bb", b"\n\n"], [9], 10)
-def test_the_limit_falls_in_the_same_place_however_the_bytes_are_cut(
-    pieces: list[bytes], cuts: list[int], limit: int
-) -> None:
+def test_splits_do_not_move_the_limit(pieces: list[bytes], cuts: list[int], limit: int) -> None:
     stream = b"".join(pieces)
     whole, split = SSEDecoder(limit), SSEDecoder(limit)
     expected = whole.feed(stream)

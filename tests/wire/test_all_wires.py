@@ -1,4 +1,4 @@
-"""What every wire's parser keeps, whatever the reply and however its bytes are cut."""
+"""Rules of every wire's parser, for any reply and any split of its bytes."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def fold(chunks: list[StreamChunk]) -> Any:
 
 
 def seen(chunks: list[StreamChunk]) -> Any:
-    """Everything but the ids that are made for calls without one."""
+    """Return a chunk without the ids made up for calls."""
     response = fold(chunks)
     calls = [(call.name, call.parse()) for call in response.tool_calls]
     texts = [(chunk.index, chunk.delta, chunk.reasoning, chunk.content) for chunk in chunks]
@@ -92,7 +92,7 @@ def seen(chunks: list[StreamChunk]) -> Any:
 @each_wire
 @settings(deadline=None, max_examples=60)
 @given(reply=REPLIES, cuts=st.lists(st.floats(0, 1), max_size=6))
-def test_a_reply_is_read_whole_however_it_is_cut(
+def test_every_split_gives_the_same_reply(
     wire: ServedWire, reply: Reply, cuts: list[float]
 ) -> None:
     body = body_of(wire, reply)
@@ -114,7 +114,7 @@ def test_a_reply_is_read_whole_however_it_is_cut(
 
 
 @each_wire
-def test_every_call_is_started_and_sealed_once(wire: ServedWire) -> None:
+def test_every_call_starts_and_seals_once(wire: ServedWire) -> None:
     calls = [ToolCall("c1", "add", '{"a":1}'), ToolCall("c2", "add", "{}")]
     chunks, _ = parse(wire, body_of(wire, Reply("x", tool_calls=calls)))
     deltas = [delta for chunk in chunks for delta in chunk.tool_calls]
@@ -128,7 +128,7 @@ def test_every_call_is_started_and_sealed_once(wire: ServedWire) -> None:
 
 
 @each_wire
-def test_a_stream_that_stops_before_its_finish_is_not_complete(wire: ServedWire) -> None:
+def test_stream_without_finish_is_incomplete(wire: ServedWire) -> None:
     events = wire.events(Reply("one two", tool_calls=[ToolCall("c", "f", "{}")]), "m", "id")
     for count in range(len(events)):
         chunks, parser = parse(wire, *events[:count])
@@ -138,7 +138,7 @@ def test_a_stream_that_stops_before_its_finish_is_not_complete(wire: ServedWire)
 
 
 @each_wire
-def test_an_event_cut_in_two_is_left_out(wire: ServedWire) -> None:
+def test_cut_last_event_is_ignored(wire: ServedWire) -> None:
     *before, last = wire.events(Reply("one two"), "m", "id")[:3]
     for position in range(1, len(last) - 4):
         chunks, parser = parse(wire, *before, last[:position])
@@ -152,11 +152,9 @@ def test_an_event_cut_in_two_is_left_out(wire: ServedWire) -> None:
     ("finish", "unified"),
     [("length", "length"), ("content_filter", "content_filter"), ("odd_word", "odd_word")],
 )
-def test_finish_reasons_are_unified_and_their_own_word_is_kept(
-    wire: ServedWire, finish: str, unified: str
-) -> None:
+def test_finish_reasons_are_unified(wire: ServedWire, finish: str, unified: str) -> None:
     if wire.path == "/responses" and finish == "odd_word":
-        return  # it has no words of its own for answers that end as they should
+        return  # it has no finish reasons of its own
     chunks, _ = parse(wire, body_of(wire, Reply("x", finish_reason=finish)))
     assert chunks[-1].finish_reason == unified
     assert chunks[-1].metadata["finish_reason"]
@@ -171,7 +169,7 @@ JUNK = st.sampled_from(
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Return what holds each part of decoded JSON, and the key or the position there."""
+    """Yield the container of each part of decoded JSON, and its key or index there."""
     keys: Any = range(len(value)) if isinstance(value, list) else value
     for key in keys if isinstance(value, list | dict) else ():
         yield value, key
@@ -181,9 +179,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 @each_wire
 @settings(deadline=None, max_examples=200)
 @given(number=st.integers(0), place=st.integers(0), junk=JUNK)
-def test_nothing_that_stands_in_an_event_raises(
-    wire: ServedWire, number: int, place: int, junk: Any
-) -> None:
+def test_odd_event_values_never_raise(wire: ServedWire, number: int, place: int, junk: Any) -> None:
     reply = Reply("a", reasoning="b", tool_calls=[ToolCall("c", "f", "{}")], usage=Usage(1, 2))
     sent = [event for event in wire.events(reply, "m", "id") if b"{" in event]
     number %= len(sent)
@@ -227,7 +223,7 @@ def read(wire: SpokenWire, *events: bytes) -> tuple[str, WireParser]:
     ],
     ids=["words", "JSON", "flat JSON"],
 )
-def test_an_event_named_error_is_one(
+def test_error_event_is_typed_error(
     wire: SpokenWire, payload: bytes, kind: type[ProviderError]
 ) -> None:
     text, parser = read(wire, wire.text("a"), b"event: error\n", wire.raw(payload), wire.text("b"))
@@ -246,9 +242,7 @@ BARE = {"error": {"code": 503, "message": "The engine is gone.", "status": "UNAV
     [json.dumps(BARE), json.dumps(BARE, indent=2), json.dumps([BARE], indent=2)],
     ids=["in one line", "in many lines", "in a list"],
 )
-def test_an_error_that_is_plain_json_between_the_events_is_one(
-    wire: SpokenWire, written: str, end: bytes
-) -> None:
+def test_bare_json_error_is_typed_error(wire: SpokenWire, written: str, end: bytes) -> None:
     text, parser = read(wire, wire.text("a"), written.encode() + end)
     assert text == "a"
     assert type(parser.error) is OverloadedError
@@ -259,20 +253,20 @@ def test_an_error_that_is_plain_json_between_the_events_is_one(
 @pytest.mark.parametrize(
     "bare", [b"{}\n\n", b'{"error":null}\n\n', b"[]\n\n", b"[5]\n\n", b"{\n\n"]
 )
-def test_other_lines_that_are_no_fields_are_passed_over(wire: SpokenWire, bare: bytes) -> None:
+def test_other_bare_lines_are_ignored(wire: SpokenWire, bare: bytes) -> None:
     text, parser = read(wire, wire.text("a"), bare, wire.text("b"), wire.finish(), wire.done())
     assert (text, parser.error, parser.complete) == ("ab", None, True)
 
 
 @each_sse_wire
-def test_done_ends_every_stream_of_events(wire: SpokenWire) -> None:
+def test_done_ends_every_event_stream(wire: SpokenWire) -> None:
     text, parser = read(wire, wire.text("a"), b"data: [DONE] \n\n", wire.text("b"))
     assert (text, parser.error, parser.done, parser.complete) == ("a", None, True, True)
 
 
 @each_sse_wire
 @pytest.mark.parametrize("payload", [b'{"type":"novel","x":[1]}', b'{"a":{"b":null}}'])
-def test_an_event_of_an_unknown_kind_is_passed_over(wire: SpokenWire, payload: bytes) -> None:
+def test_unknown_events_are_ignored(wire: SpokenWire, payload: bytes) -> None:
     text, parser = read(wire, wire.text("a"), wire.raw(payload), wire.text("b"))
     assert (text, parser.error) == ("ab", None)
 
@@ -294,7 +288,7 @@ TYPED = [wire for wire in SSE if wire.name in {"anthropic", "openai responses"}]
         ("item", "x"),
     ],
 )
-def test_an_event_of_an_unknown_type_may_hold_anything(
+def test_unknown_event_types_may_have_any_fields(
     wire: SpokenWire, field: str, value: object
 ) -> None:
     novel = json.dumps({"type": "response.novel.delta", field: value}).encode()

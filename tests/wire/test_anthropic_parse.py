@@ -1,4 +1,4 @@
-"""What only Anthropic's wire has."""
+"""Anthropic's wire: blocks, signatures, citations, cumulative usage."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def sent_back(response: Response) -> list[dict[str, Any]]:
     return content
 
 
-def test_what_must_go_back_goes_back_in_its_place() -> None:
+def test_original_blocks_are_sent_back() -> None:
     searched = {"type": "web_search_tool_result", "tool_use_id": "s", "content": [{"url": "u"}]}
     chunks, _ = parse(
         start(0, type="thinking", thinking="", signature=""),
@@ -93,13 +93,13 @@ def test_what_must_go_back_goes_back_in_its_place() -> None:
     ]
 
 
-def test_thinking_without_its_signature_is_left_out() -> None:
+def test_unsigned_thinking_is_left_out() -> None:
     foreign = Message("assistant", (rxagents.ReasoningPart("Hm."), rxagents.TextPart("So.")))
     body = render_messages(ChatRequest("m", (Message.user("hi"), foreign, Message.user("go"))))
     assert body["messages"][1]["content"] == [{"type": "text", "text": "So."}]
 
 
-def test_usage_is_cumulative_and_keeps_what_later_events_leave_out() -> None:
+def test_cumulative_usage_is_merged() -> None:
     usage = {"input_tokens": 9, "cache_read_input_tokens": 4, "output_tokens": 1}
     chunks, _ = parse(
         event("message_start", message={"id": "msg", "model": "m", "usage": usage}),
@@ -114,7 +114,7 @@ def test_usage_is_cumulative_and_keeps_what_later_events_leave_out() -> None:
     assert chunks[-1].metadata["id"] == "msg"
 
 
-def test_a_call_that_the_limit_of_tokens_cut_is_not_sealed() -> None:
+def test_call_cut_by_token_limit_stays_unsealed() -> None:
     chunks, parser = parse(
         start(0, type="tool_use", id="t", name="f", input={}),
         delta(0, "input_json_delta", partial_json='{"a":'),
@@ -127,7 +127,7 @@ def test_a_call_that_the_limit_of_tokens_cut_is_not_sealed() -> None:
     assert chunks[-1].finish_reason == "length"
 
 
-def test_a_call_whose_input_is_no_json_is_sealed_once_by_a_finish_that_cuts_nothing() -> None:
+def test_finish_seals_call_with_invalid_json() -> None:
     chunks, _ = parse(
         start(0, type="tool_use", id="t", name="f", input={}),
         delta(0, "input_json_delta", partial_json='{"a":'),
@@ -143,13 +143,13 @@ def test_a_call_whose_input_is_no_json_is_sealed_once_by_a_finish_that_cuts_noth
     assert [call.arguments for call in fold(chunks).tool_calls] == ['{"a":', '{"b":1}']
 
 
-def test_arguments_that_came_with_the_start_are_told() -> None:
+def test_arguments_in_block_start_are_emitted() -> None:
     chunks, _ = parse(start(0, type="tool_use", id="t", name="f", input={"a": 1}), stop(0))
     deltas = [delta for chunk in chunks for delta in chunk.tool_calls]
     assert "".join(delta.arguments for delta in deltas) == '{"a":1}'
 
 
-def test_an_error_after_the_start_is_typed_with_its_request_id() -> None:
+def test_error_event_has_request_id() -> None:
     error = {"type": "overloaded_error", "message": "Overloaded"}
     _, parser = parse(
         event("message_start", message={"id": "msg"}),
@@ -176,7 +176,7 @@ def test_blocks_may_interleave() -> None:
     assert [(call.name, call.arguments) for call in calls] == [("f", '{"a":1}'), ("g", '{"b":2}')]
 
 
-def test_what_a_delta_of_an_unknown_type_holds_is_no_text() -> None:
+def test_unknown_deltas_are_ignored() -> None:
     chunks, parser = parse(
         delta(0, "text_delta", text="a"),
         delta(0, "novel_delta", text="b"),
@@ -187,12 +187,12 @@ def test_what_a_delta_of_an_unknown_type_holds_is_no_text() -> None:
     assert fold(chunks).content == "ad"
 
 
-def test_a_known_delta_that_cannot_be_read_is_a_typed_error() -> None:
+def test_invalid_known_delta_is_typed_error() -> None:
     _, parser = parse(delta(0, "text_delta", text=["c"]))
     assert isinstance(parser.error, rxagents.StreamDecodeError)
 
 
-def test_a_call_that_no_event_closed_is_sealed_by_the_finish() -> None:
+def test_finish_seals_calls_without_stop() -> None:
     chunks, _ = parse(
         start(0, type="tool_use", id="a", name="f", input={"x": 1}),
         start(1, type="tool_use", id="b", name="g", input={}),
@@ -206,7 +206,7 @@ def test_a_call_that_no_event_closed_is_sealed_by_the_finish() -> None:
     assert [call.arguments for call in fold(chunks).tool_calls] == ['{"x":1}', '{"y":2}', '{"z":']
 
 
-def test_a_second_finish_only_tells_the_usage() -> None:
+def test_second_finish_only_adds_usage() -> None:
     chunks, _ = parse(
         start(0, type="thinking", thinking="Hm.", signature="sig"),
         delta(1, "text_delta", text="So."),
@@ -221,6 +221,6 @@ def test_a_second_finish_only_tells_the_usage() -> None:
     assert sent_back(response)[0] == {"type": "thinking", "thinking": "Hm.", "signature": "sig"}
 
 
-def test_a_block_without_a_type_does_not_hinder_the_next_turn() -> None:
+def test_block_without_type_is_stored_harmlessly() -> None:
     chunks, _ = parse(start(0), delta(1, "text_delta", text="So."), finish("end_turn"), END)
     assert {"type": "text", "text": "So."} in sent_back(fold(chunks))

@@ -1,4 +1,4 @@
-"""Streams that fail: typed errors, after all that came before them, and never an exception."""
+"""Failing chat-completions streams: typed errors after all earlier chunks, never an exception."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def decode(
 
 
 def fails(stream: bytes) -> ProviderError:
-    """Return the error of a stream that says "a" and "b" before it, however it is cut."""
+    """Return the error of a stream after the texts "a" and "b"; check every split."""
     whole = event("a") + event("b") + stream + event("c")
     errors = []
     for feeds in (
@@ -82,9 +82,7 @@ def fails(stream: bytes) -> ProviderError:
         ("No.", "ServerError", None),
     ],
 )  # fmt: skip
-def test_an_error_object_in_the_stream_has_the_class_of_its_status(
-    body: object, name: str, status: int | None
-) -> None:
+def test_error_object_has_class_of_status(body: object, name: str, status: int | None) -> None:
     kind = getattr(rxagents, name)
     for stream in (data({"error": body}), b"event: error\n" + data({"error": body})):
         error = fails(stream)
@@ -95,13 +93,13 @@ def test_an_error_object_in_the_stream_has_the_class_of_its_status(
         assert "acme" in str(error)
 
 
-def test_an_event_that_is_an_error_may_hold_choices() -> None:
+def test_error_event_may_have_choices() -> None:
     error = fails(event("x", object="error", message="Upstream is gone.", code=502))
     assert type(error) is ServerError
     assert "Upstream is gone." in str(error)
 
 
-def test_an_error_may_come_beside_choices() -> None:
+def test_choices_may_have_an_error_beside_them() -> None:
     error = fails(event("x", error={"message": "Upstream is gone.", "code": 502}))
     assert type(error) is ServerError
     assert "Upstream is gone." in str(error)
@@ -116,7 +114,7 @@ def test_an_error_may_come_beside_choices() -> None:
         (b'{"detail": "Busy."}', "ServerError"),
     ],
 )
-def test_an_event_named_error_is_one(payload: bytes, name: str) -> None:
+def test_error_event_is_typed_error(payload: bytes, name: str) -> None:
     error = fails(b"event: error\ndata: " + payload + b"\n\n")
     assert type(error) is getattr(rxagents, name)
     assert "Busy." in str(error)
@@ -130,14 +128,14 @@ def test_an_event_named_error_is_one(payload: bytes, name: str) -> None:
         (b"Busy.", "ServerError"),
     ],
 )
-def test_a_field_named_error_is_one_if_the_answer_is_not_whole(value: bytes, name: str) -> None:
+def test_error_field_fails_incomplete_response(value: bytes, name: str) -> None:
     chunks, error, _ = decode(event("a") + b"error: " + value + b"\n\n")
     assert [chunk.content for chunk in chunks] == ["a"]
     assert type(error) is getattr(rxagents, name)
     assert "Busy." in str(error)
 
 
-def test_an_error_without_content_is_none() -> None:
+def test_empty_error_is_ignored() -> None:
     empties: list[object] = [None, {}, "", False]
     for empty in empties:
         chunks, error, _ = decode(event("a", error=empty))
@@ -167,7 +165,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("payload", BAD.values(), ids=BAD.keys())
-def test_an_event_that_cannot_be_read_is_a_typed_error_after_those_before_it(
+def test_invalid_event_is_typed_error(
     payload: bytes,
 ) -> None:
     error = fails(b"data: " + payload + b"\n\n")
@@ -187,20 +185,20 @@ def test_an_event_that_cannot_be_read_is_a_typed_error_after_those_before_it(
     ],
     ids=["open", "closed", "in an unknown key", "one level too deep"],
 )
-def test_an_event_that_is_nested_too_deeply_is_a_typed_error(payload: bytes) -> None:
+def test_deep_event_is_typed_error(payload: bytes) -> None:
     error = fails(b"data: " + payload + b"\n\n")
     assert type(error) is LimitExceededError
     assert "Limits.json_depth" in str(error)
 
 
-def test_brackets_in_text_are_no_nesting() -> None:
+def test_brackets_in_text_do_not_nest() -> None:
     text = "[{" * 10_000 + '"\\'
     chunks, error, _ = decode(event(text), event(text, usage={"prompt_tokens": 1}))
     assert error is None
     assert chunks[-1].content == text + text
 
 
-def test_an_event_over_the_limit_is_a_typed_error_after_those_before_it() -> None:
+def test_long_event_is_typed_error() -> None:
     parser = ChatCompletionsParser(StreamInfo("acme", "req-1", Limits(event_bytes=200)))
     chunks = parser.feed(event("a") + event("b") + event("x" * 200) + event("c"), 1.0)
     assert [chunk.content for chunk in chunks] == ["a", "ab"]
@@ -265,7 +263,7 @@ NAMED = {"model": "m", "choices": [{"delta": {"content": "a"}}]}
 @example([{"error": {"code": "9" * 5000}}])
 @example([{**NAMED, "id": "c-1"}, {**NAMED, "id": 5}])
 @example([{**NAMED, "id": 5}, NAMED])
-def test_no_event_whatsoever_raises_and_the_cut_does_not_matter(bodies: list[Any]) -> None:
+def test_random_events_never_raise(bodies: list[Any]) -> None:
     events = [data(body) for body in bodies]
     whole, error, _ = decode(b"".join(events))
     split, split_error, _ = decode(*events)
@@ -278,7 +276,7 @@ def test_no_event_whatsoever_raises_and_the_cut_does_not_matter(bodies: list[Any
 
 
 def shown(chunk: StreamChunk) -> tuple[Any, ...]:
-    """Return what a chunk says; ids that were made for it are random."""
+    """Return the fields of a chunk without made-up ids, which are random."""
     calls = [(c.index, c.id[:5], c.name, c.arguments, c.sealed) for c in chunk.tool_calls]
     return chunk.content, chunk.reasoning, chunk.refusal, chunk.finish_reason, chunk.choice, calls
 
@@ -300,7 +298,7 @@ def shown(chunk: StreamChunk) -> tuple[Any, ...]:
         ),
     ],
 )
-def test_nesting_of_any_depth_raises_nothing(
+def test_deep_nesting_never_raises(
     opening: bytes, unit: tuple[bytes, bytes], closing: bytes
 ) -> None:
     for depth in [1, 10, 100, *range(300, 1050), 5_000, 100_000]:
@@ -320,13 +318,13 @@ def test_nesting_of_any_depth_raises_nothing(
     ],
     ids=["flat", "flat and not", "in a choice"],
 )  # fmt: skip
-def test_an_error_may_stand_in_other_places(body: object) -> None:
+def test_error_may_be_in_other_places(body: object) -> None:
     error = fails(data(body))
     assert type(error) is rxagents.OverloadedError
     assert "Busy." in str(error)
 
 
-def test_nulls_in_lists_are_passed_over() -> None:
+def test_nulls_in_lists_are_ignored() -> None:
     nulls = {"choices": [None, {"delta": {"content": "a", "tool_calls": [None]}}]}
     chunks, error, _ = decode(data(nulls), event("b"), data({"choices": [None]}), event("c"))
     assert error is None

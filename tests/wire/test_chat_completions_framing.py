@@ -1,4 +1,4 @@
-"""How chat-completions streams are framed, and how they end."""
+"""Framing and ends of chat-completions streams."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def event(finish: str | None = None, index: int = 0, **delta: Any) -> bytes:
 
 
 def decode(stream: bytes) -> tuple[list[StreamChunk], ChatCompletionsParser]:
-    """Decode a stream whole, byte by byte and with a comment in it: all must be one."""
+    """Decode a stream whole, byte by byte and with a comment in it; all results must be equal."""
     results = []
     for feeds in (
         [stream],
@@ -53,22 +53,22 @@ A, B, STOP = event(content="a"), event(content="b"), event("stop")
         pytest.param(b"\n\n" + A + b"\n\n\n" + B + b"\n" + STOP + DONE, id="blank lines"),
         pytest.param(A + b": PROCESSING\n\n" + B + b":\n" + STOP + DONE, id="comments"),
         pytest.param(A + b" data: {oops\n\n" + B + b' data: {"choices":[]}\n' + STOP + DONE,
-                     id="a space before data"),
+                     id="space before data"),
         pytest.param(A.replace(b'"choices"', b'\ndata: "choices"') + B + STOP + DONE,
                      id="JSON over two data lines"),
         pytest.param(A + b"data:\n\n" + B + b"data: \n\n" + STOP + DONE, id="empty data"),
         pytest.param(A + b"retry: 5\n\n" + B + b"surprise: x\n" + STOP + DONE, id="other fields"),
         pytest.param(A + event(content="b")[:-2] + b'\nerror: {"message": "no"}\n\n' + STOP + DONE,
-                     id="an error field, and a whole answer"),
-        pytest.param(A + B + STOP[:-2], id="a last event without its blank line"),
-        pytest.param(A + B + STOP[:-1], id="a last event with half of it"),
+                     id="error field, complete response"),
+        pytest.param(A + B + STOP[:-2], id="no last blank line"),
+        pytest.param(A + B + STOP[:-1], id="half of the last blank line"),
         pytest.param(A + B + STOP + b"data: [DONE]", id="DONE without line end"),
         pytest.param(A + B + STOP + b"data:[DONE]  \r\n\r\n", id="DONE with spaces"),
         pytest.param(A + B + STOP + DONE + A + b"data: {oops\n\n", id="bytes after DONE"),
         pytest.param(A + B + STOP + DONE + DONE, id="DONE twice"),
     ],
 )  # fmt: skip
-def test_the_same_answer_however_it_is_framed(stream: bytes) -> None:
+def test_framing_does_not_change_response(stream: bytes) -> None:
     chunks, parser = decode(stream)
     assert [(chunk.delta, chunk.content, chunk.index) for chunk in chunks] == [
         ("a", "a", 0),
@@ -83,9 +83,7 @@ def test_the_same_answer_however_it_is_framed(stream: bytes) -> None:
 @pytest.mark.parametrize("line", [A[6:-2], b"{}", b'"x"', A[6:-2] + b"\n" + B[6:-2]])
 @pytest.mark.parametrize("blank", [b"\n", b"\n\n"])
 @pytest.mark.parametrize("quiet", [b"", b"data: \n\n"])
-def test_a_line_that_is_no_field_is_ignored_in_every_company(
-    line: bytes, blank: bytes, quiet: bytes
-) -> None:
+def test_lines_that_are_not_fields_are_ignored(line: bytes, blank: bytes, quiet: bytes) -> None:
     chunks, _ = decode(A[:-1] + blank[1:] + line + b"\n\n" + quiet + B + STOP)
     assert [chunk.content for chunk in chunks] == ["a", "ab", "ab"]
 
@@ -106,7 +104,7 @@ def test_a_line_that_is_no_field_is_ignored_in_every_company(
         (STOP + event("length", index=1), True),
     ],
 )
-def test_an_answer_is_complete_if_the_provider_said_so(stream: bytes, complete: bool) -> None:
+def test_complete_after_done_or_finish(stream: bytes, complete: bool) -> None:
     for size in (1, 60, 10_000):
         parser = ChatCompletionsParser(StreamInfo())
         for i in range(0, len(stream), size):
@@ -116,7 +114,7 @@ def test_an_answer_is_complete_if_the_provider_said_so(stream: bytes, complete: 
         assert parser.error is None
 
 
-def test_done_ends_the_stream_at_once_and_what_follows_is_not_read() -> None:
+def test_done_ends_stream_at_once() -> None:
     parser = ChatCompletionsParser(StreamInfo())
     assert [chunk.delta for chunk in parser.feed(A + DONE + B, 1.0)] == ["a"]
     assert parser.done
@@ -125,13 +123,13 @@ def test_done_ends_the_stream_at_once_and_what_follows_is_not_read() -> None:
     assert parser.error is None
 
 
-def test_a_byte_order_mark_is_skipped() -> None:
+def test_byte_order_mark_is_skipped() -> None:
     parser = ChatCompletionsParser(StreamInfo())
     chunks = [c for feed in (b"\xef\xbb", b"\xbf" + A, B) for c in parser.feed(feed, 1.0)]
     assert [chunk.delta for chunk in chunks] == ["a", "b"]
 
 
-def test_chunks_come_with_the_bytes_that_complete_their_event() -> None:
+def test_last_byte_of_event_gives_chunk() -> None:
     parser = ChatCompletionsParser(StreamInfo())
     assert parser.feed(A[:-1], 1.0) == []
     assert [chunk.delta for chunk in parser.feed(A[-1:] + B[:5], 1.0)] == ["a"]
@@ -139,7 +137,7 @@ def test_chunks_come_with_the_bytes_that_complete_their_event() -> None:
     assert [chunk.delta for chunk in parser.flush(1.0)] == ["a"]
 
 
-def test_events_are_counted_also_those_that_make_no_chunk() -> None:
+def test_events_without_chunk_are_counted() -> None:
     parser = ChatCompletionsParser(StreamInfo())
     parser.feed(b": hi\n\n" + event(role="assistant"), 1.0)
     assert parser.events == 1
@@ -149,7 +147,7 @@ def test_events_are_counted_also_those_that_make_no_chunk() -> None:
     assert parser.events == 4
 
 
-def test_a_line_of_half_a_megabyte_is_fine() -> None:
+def test_line_of_half_a_megabyte() -> None:
     parser = ChatCompletionsParser(StreamInfo())
     text = "x" * 500_000
     stream = event(content=text) + STOP + DONE
@@ -179,9 +177,7 @@ HIGH, LOW = "\ud83d", "\ude00"
     ],
 )
 @pytest.mark.parametrize("key", ["content", "reasoning", "reasoning_content", "refusal"])
-def test_a_character_cut_in_two_is_joined_or_replaced(
-    key: str, pieces: list[str], text: str
-) -> None:
+def test_cut_character_is_joined_or_replaced(key: str, pieces: list[str], text: str) -> None:
     deltas: list[dict[str, Any]] = [{key: piece} for piece in pieces]
     chunks, _ = decode(b"".join(event(**delta) for delta in deltas) + STOP + DONE)
     builder = ResponseBuilder()
@@ -193,7 +189,7 @@ def test_a_character_cut_in_two_is_joined_or_replaced(
     assert response.finish_reason == "stop"
 
 
-def test_halves_of_different_choices_are_not_joined() -> None:
+def test_halves_of_different_choices_stay_apart() -> None:
     stream = b"".join(
         event(index=index, content=piece) for piece in (HIGH, LOW) for index in (0, 1)
     )
@@ -201,7 +197,7 @@ def test_halves_of_different_choices_are_not_joined() -> None:
     assert [(c.choice, c.delta) for c in chunks if c.delta] == [(0, "😀"), (1, "😀")]
 
 
-def test_a_half_at_the_end_of_a_stream_without_done_is_replaced() -> None:
+def test_last_half_without_done_is_replaced() -> None:
     chunks, parser = decode(A + event("stop", content=HIGH))
     assert chunks[-1].content == "a\ufffd"
     assert parser.complete

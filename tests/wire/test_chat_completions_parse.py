@@ -1,4 +1,4 @@
-"""What the dialects of chat completions say, and how it reads as chunks."""
+"""The chunks that the dialects of chat completions are parsed into."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def event(*choices: dict[str, Any], **fields: Any) -> bytes:
 
 
 def decode(*events: bytes) -> list[StreamChunk]:
-    """Decode a stream whole, byte by byte and with a comment in it: all must be one."""
+    """Decode a stream whole, byte by byte and with a comment in it; all results must be equal."""
     stream = b"".join(events)
     results = []
     for feeds in (
@@ -57,7 +57,7 @@ def fold(chunks: list[StreamChunk], number: int = 0) -> Response:
 STOP = event(choice("stop"))
 
 
-def test_a_plain_stream() -> None:
+def test_plain_stream() -> None:
     chunks = decode(event(choice(role="assistant", content="")), event(choice(content="Hel")),
                     event(choice(content="lö 😀")), STOP, DONE)  # fmt: skip
     assert [chunk.delta for chunk in chunks] == ["Hel", "lö 😀", ""]
@@ -86,13 +86,13 @@ def test_a_plain_stream() -> None:
         pytest.param(event(choice(surprise={"a": [1]}), surprise=[1]), id="unknown keys"),
     ],
 )
-def test_an_event_that_tells_a_user_nothing_makes_no_chunk(quiet: bytes) -> None:
+def test_empty_event_gives_no_chunk(quiet: bytes) -> None:
     chunks = decode(quiet, event(choice(content="a")), quiet, event(choice(content="b")), quiet,
                     STOP, quiet, DONE)  # fmt: skip
     assert [chunk.content for chunk in chunks] == ["a", "ab", "ab"]
 
 
-def test_content_may_come_beside_the_finish_and_after_it() -> None:
+def test_content_beside_and_after_finish() -> None:
     chunks = decode(
         event(choice(content="a")), event(choice("stop", content="b")), event(choice(content="c"))
     )
@@ -102,7 +102,7 @@ def test_content_may_come_beside_the_finish_and_after_it() -> None:
     assert fold(chunks).finish_reason == "stop"
 
 
-def test_content_may_be_a_list_of_parts() -> None:
+def test_content_may_be_list_of_parts() -> None:
     chunks = decode(
         event(choice(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "h"}]}])),
         event(choice(content=[{"type": "thinking", "thinking": "m"}])),
@@ -127,18 +127,18 @@ def test_thinking_has_two_names(key: str) -> None:
     assert fold(chunks).content == "a"
 
 
-def test_thinking_under_both_names_is_told_once() -> None:
+def test_thinking_under_both_names_is_emitted_once() -> None:
     chunks = decode(event(choice(reasoning_content="hm", reasoning="hm")), STOP)
     assert fold(chunks).reasoning == "hm"
 
 
-def test_a_refusal_is_no_content() -> None:
+def test_refusal_is_not_content() -> None:
     chunks = decode(event(choice(refusal="I ")), event(choice(refusal="won't.")), STOP)
     assert fold(chunks).refusal == "I won't."
     assert fold(chunks).content == ""
 
 
-def test_choices_are_told_apart() -> None:
+def test_choices_have_separate_content() -> None:
     chunks = decode(
         event(choice(content="a")),
         event(choice(index=1, content="x")),
@@ -155,7 +155,7 @@ def test_choices_are_told_apart() -> None:
     assert [fold(chunks, n).finish_reason for n in (0, 1)] == ["stop", "length"]
 
 
-def test_the_providers_word_in_metadata_is_that_of_the_chunks_own_choice() -> None:
+def test_metadata_has_finish_of_own_choice() -> None:
     chunks = decode(
         event(choice("eos")),
         event(choice(index=1, content="x")),
@@ -168,14 +168,14 @@ def test_the_providers_word_in_metadata_is_that_of_the_chunks_own_choice() -> No
     assert fold(chunks, 1).metadata["finish_reason"] == "length"
 
 
-def test_a_choice_may_have_any_number() -> None:
+def test_choice_may_have_any_number() -> None:
     chunks = decode(*(event(choice(index=-1, content=text)) for text in "abc"), DONE)
     assert [(chunk.choice, chunk.content) for chunk in chunks] == [
         (-1, "a"), (-1, "ab"), (-1, "abc"),
     ]  # fmt: skip
 
 
-def test_choices_without_an_index_are_numbered_by_their_place() -> None:
+def test_choices_without_index_are_numbered_by_position() -> None:
     a, b = choice(index=None, content="a"), choice(index=None, content="b")
     chunks = decode(event(a, b), event(a, b), DONE)
     assert [(chunk.choice, chunk.content) for chunk in chunks] == [
@@ -194,13 +194,13 @@ def test_choices_without_an_index_are_numbered_by_their_place() -> None:
         ("eos", "eos"),
     ],
 )
-def test_the_finish_is_unified_and_the_providers_word_kept(word: str, unified: str) -> None:
+def test_finish_reason_is_unified(word: str, unified: str) -> None:
     *_, last = decode(event(choice(content="a")), event(choice(word)), DONE)
     assert last.finish_reason == unified
     assert last.metadata["finish_reason"] == word
 
 
-def test_hundreds_of_chunks_hold_their_own_prefix_of_the_text() -> None:
+def test_each_chunk_has_text_so_far() -> None:
     words = [f"w{i} " for i in range(600)]
     chunks = decode(*(event(choice(content=word)) for word in words), STOP, DONE)
     for i in (599, 0, 300, 7, 598):
@@ -215,7 +215,7 @@ CALL = {"index": 0, "id": "x", "function": {"name": "add", "arguments": "{}"}}
 
 
 @pytest.mark.parametrize(
-    ("odd", "told"),
+    ("odd", "fields"),
     [
         (event(choice(content="b", reasoning_content="hm")), {"reasoning": "hm"}),
         (event(choice(content="b", reasoning="hm")), {"reasoning": "hm"}),
@@ -229,11 +229,11 @@ CALL = {"index": 0, "id": "x", "function": {"name": "add", "arguments": "{}"}}
         (event(choice(content=[{"type": "text", "text": "b"}])), {}),
     ],
 )
-def test_what_comes_amid_plain_text_is_not_overlooked(odd: bytes, told: dict[str, Any]) -> None:
+def test_fields_amid_plain_text_are_not_lost(odd: bytes, fields: dict[str, Any]) -> None:
     text = event(choice(content="a"))
     chunk = decode(text, text, odd, text, STOP, DONE)[2]
     assert chunk.delta == "b"
-    for name, value in told.items():
+    for name, value in fields.items():
         found = getattr(chunk, name)
         if name == "tool_calls":
             assert len(found) == value
@@ -243,7 +243,7 @@ def test_what_comes_amid_plain_text_is_not_overlooked(odd: bytes, told: dict[str
             assert found == value
 
 
-def test_the_text_of_each_choice_takes_little_memory() -> None:
+def test_text_of_choices_takes_little_memory() -> None:
     both = event(choice(content="abcd")) + event(choice(index=1, content="efgh"))
     parser = ChatCompletionsParser(StreamInfo())
     tracemalloc.start()
@@ -270,9 +270,7 @@ PLAIN = [
     "text", PLAIN, ids=["without space", "named", "nameless", "without model", "empty fields"]
 )
 @pytest.mark.parametrize("events_a_read", [1, 10, 100])
-def test_plain_text_costs_a_few_calls_a_read_and_none_a_chunk(
-    events_a_read: int, text: bytes
-) -> None:
+def test_plain_text_costs_no_call_per_chunk(events_a_read: int, text: bytes) -> None:
     parser = ChatCompletionsParser(StreamInfo())
     parser.feed(text, 1.0)
     read = text * events_a_read
@@ -292,7 +290,7 @@ def test_plain_text_costs_a_few_calls_a_read_and_none_a_chunk(
     assert calls < 20
 
 
-def test_names_that_come_late_are_learned() -> None:
+def test_late_names_reach_metadata() -> None:
     body = {"choices": [choice(content="a")]}
     nameless = b"data: " + json.dumps(body).encode() + b"\n\n"
     first, second, last = decode(nameless, event(choice(content="b")), nameless, DONE)
@@ -300,7 +298,7 @@ def test_names_that_come_late_are_learned() -> None:
     assert second.metadata == last.metadata == {"id": "c-1", "model": "m-1"}
 
 
-def test_a_name_is_known_from_the_event_that_first_tells_it() -> None:
+def test_name_reaches_metadata_of_own_chunk() -> None:
     texts = [
         event(choice(content="a"), id=identity, model=model)
         for identity, model in [("", None), ("", ""), ("c-1", ""), ("c-2", None), ("", "m-1")]
@@ -310,7 +308,7 @@ def test_a_name_is_known_from_the_event_that_first_tells_it() -> None:
     assert known == [(None, None), (None, None), ("c-1", None), ("c-1", None), ("c-1", "m-1")]
 
 
-def test_metadata_tells_what_the_events_said() -> None:
+def test_metadata_has_id_and_model() -> None:
     parser = ChatCompletionsParser(StreamInfo("p", "req-1"))
     azure = event(id="", model="", prompt_filter_results=[])
     chunks = parser.feed(
@@ -322,7 +320,7 @@ def test_metadata_tells_what_the_events_said() -> None:
     assert last == {**first, "finish_reason": "stop"}
 
 
-def test_logprobs_stand_in_the_metadata_of_their_own_chunk() -> None:
+def test_logprobs_are_in_own_chunk_only() -> None:
     logprobs = {"content": [{"token": "a", "logprob": -0.5}]}
     a, b, _ = decode(
         event({**choice(content="a"), "logprobs": logprobs}), event(choice(content="b")), STOP
@@ -331,7 +329,7 @@ def test_logprobs_stand_in_the_metadata_of_their_own_chunk() -> None:
     assert "logprobs" not in b.metadata
 
 
-def test_a_chunk_has_the_time_at_which_its_event_was_complete() -> None:
+def test_timestamp_is_when_event_completed() -> None:
     parser = ChatCompletionsParser(StreamInfo())
     a, b = event(choice(content="a")), event(choice(content="b"))
     chunks = parser.feed(a + b[:20], 1.5) + parser.feed(b[20:] + STOP[:-2], 2.5)

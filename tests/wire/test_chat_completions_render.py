@@ -1,4 +1,4 @@
-"""The request bodies of chat completions."""
+"""Request bodies of chat completions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def lines(messages: Any) -> list[dict[str, Any]]:
     return rendered
 
 
-def test_the_smallest_request() -> None:
+def test_smallest_request() -> None:
     assert render("hi") == {
         "model": "m-1",
         "messages": [{"role": "user", "content": "hi"}],
@@ -99,11 +99,11 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "argumen
          {"role": "tool", "tool_call_id": "call_1", "content": "It failed."}),
     ],
 )  # fmt: skip
-def test_a_message_is_rendered(message: Message, line: dict[str, Any]) -> None:
+def test_message_is_rendered(message: Message, line: dict[str, Any]) -> None:
     assert lines(message) == [line]
 
 
-def test_several_results_in_one_message_are_a_line_each() -> None:
+def test_each_tool_result_is_a_message() -> None:
     message = Message("tool", (ToolResult("call_1", "3"), ToolResult("call_2", "4")))
     assert lines(["hi", message])[1:] == [
         {"role": "tool", "tool_call_id": "call_1", "content": "3"},
@@ -111,7 +111,7 @@ def test_several_results_in_one_message_are_a_line_each() -> None:
     ]
 
 
-def test_a_conversation_of_dicts_comes_out_as_it_went_in() -> None:
+def test_dict_conversation_is_rendered_unchanged() -> None:
     conversation: list[dict[str, Any]] = [
         {"role": "system", "content": "be brief"},
         {"role": "user", "content": "1 + 2?", "name": "ann"},
@@ -127,7 +127,7 @@ def test_a_conversation_of_dicts_comes_out_as_it_went_in() -> None:
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
-def test_thinking_goes_back_with_the_calls_it_led_to_under_the_name_it_came_with(
+def test_thinking_is_sent_back_with_calls(
     field: str,
 ) -> None:
     parser = ChatCompletionsParser(StreamInfo())
@@ -151,12 +151,12 @@ def test_thinking_goes_back_with_the_calls_it_led_to_under_the_name_it_came_with
     }
 
 
-def test_thinking_of_a_dict_goes_back_under_its_name() -> None:
+def test_thinking_of_dict_keeps_its_name() -> None:
     message = {"role": "assistant", "reasoning": "hm", "tool_calls": [CALL]}
     assert lines(message) == [{**message, "content": None}]
 
 
-def test_thinking_does_not_go_back_without_calls_or_without_a_name() -> None:
+def test_thinking_without_calls_or_name_stays() -> None:
     known = ReasoningPart("hm", {"chat_completions": {"field": "reasoning"}})
     call = ToolCall("call_1", "add", '{"a":1}')
     assert lines(Message.assistant(known, "so")) == [{"role": "assistant", "content": "so"}]
@@ -165,7 +165,7 @@ def test_thinking_does_not_go_back_without_calls_or_without_a_name() -> None:
     }  # fmt: skip
 
 
-def test_details_of_thinking_go_back_as_they_came() -> None:
+def test_reasoning_details_are_sent_back_unchanged() -> None:
     details = [{"type": "reasoning.encrypted", "data": "xyz"}]
     message = Message(
         "assistant",
@@ -184,11 +184,11 @@ def test_details_of_thinking_go_back_as_they_came() -> None:
         Tool.from_dict({"type": "function", **ADD_DICT}),
     ],
 )
-def test_a_tool_is_rendered(tool: Tool) -> None:
+def test_tool_is_rendered(tool: Tool) -> None:
     assert render(tools=(tool,))["tools"] == [{"type": "function", "function": ADD_DICT}]
 
 
-def test_a_bare_tool_has_an_empty_schema_and_strictness_only_if_asked() -> None:
+def test_bare_tool_has_empty_schema() -> None:
     bare, strict = render(tools=(Tool(name="a"), Tool(name="b", strict=False)))["tools"]
     empty = {"type": "object", "properties": {}}
     assert bare["function"] == {"name": "a", "parameters": empty}
@@ -196,22 +196,22 @@ def test_a_bare_tool_has_an_empty_schema_and_strictness_only_if_asked() -> None:
 
 
 @pytest.mark.parametrize("choice", ["auto", "none", "required"])
-def test_a_tool_choice_is_passed_on(choice: str) -> None:
+def test_tool_choice_is_passed_on(choice: str) -> None:
     assert render(tools=(ADD,), tool_choice=choice)["tool_choice"] == choice
 
 
-def test_a_tool_may_be_chosen_by_its_name() -> None:
+def test_tool_choice_by_name() -> None:
     body = render(tools=(ADD,), tool_choice="add")
     assert body["tool_choice"] == {"type": "function", "function": {"name": "add"}}
 
 
 @pytest.mark.parametrize("tools", [(), (ADD,)])
-def test_a_choice_that_is_no_tool_is_refused(tools: tuple[Tool, ...]) -> None:
+def test_unknown_tool_choice_is_refused(tools: tuple[Tool, ...]) -> None:
     with pytest.raises(ConfigurationError, match="'sub', which is not among the tools"):
         render(tools=tools, tool_choice="sub")
 
 
-def test_settings_are_rendered_and_those_not_given_are_not() -> None:
+def test_only_given_settings_are_rendered() -> None:
     body = render(
         temperature=0, top_p=0.5, max_tokens=9, stop="END", seed=7, parallel_tool_calls=False
     )
@@ -225,7 +225,7 @@ def test_settings_are_rendered_and_those_not_given_are_not() -> None:
     }
 
 
-def test_max_tokens_has_the_name_that_the_host_knows() -> None:
+def test_max_tokens_field_depends_on_host() -> None:
     request = ChatRequest("m-1", to_messages("hi"), settings=Settings(max_tokens=9))
     body = render_chat(request, max_tokens_field="max_completion_tokens")
     assert body["max_completion_tokens"] == 9
@@ -233,7 +233,7 @@ def test_max_tokens_has_the_name_that_the_host_knows() -> None:
 
 
 @pytest.mark.parametrize("tools", [(), (ADD,)])
-def test_extra_body_adds_wins_and_removes(tools: tuple[Tool, ...]) -> None:
+def test_extra_body_adds_overrides_and_removes(tools: tuple[Tool, ...]) -> None:
     extra = {"top_k": 5, "seed": 8, "stream_options": None, "tools": None, "model": "m-2"}
     body = render(tools=tools, seed=7, extra_body=extra)
     assert body == {
@@ -272,12 +272,12 @@ CITY = {
         ({"type": "regex", "pattern": "a+"}, {"type": "regex", "pattern": "a+"}),
     ],
 )
-def test_a_response_format_is_passed_on(form: Any, rendered: dict[str, Any]) -> None:
+def test_response_format_is_passed_on(form: Any, rendered: dict[str, Any]) -> None:
     assert render(response_format=form)["response_format"] == rendered
 
 
 @pytest.mark.parametrize(("kind", "properties"), [(City, CITY["properties"]), (Trip, None)])
-def test_a_type_as_response_format_is_its_schema(kind: type, properties: Any) -> None:
+def test_response_format_type_becomes_schema(kind: type, properties: Any) -> None:
     rendered = render(response_format=kind)["response_format"]
     assert rendered["type"] == "json_schema"
     assert rendered["json_schema"]["name"] == kind.__name__
@@ -292,6 +292,6 @@ def test_a_type_as_response_format_is_its_schema(kind: type, properties: Any) ->
 
 
 @pytest.mark.parametrize("kind", [object, type(None).__class__, ConfigurationError])
-def test_a_type_without_a_schema_is_refused(kind: type) -> None:
+def test_type_without_schema_is_refused(kind: type) -> None:
     with pytest.raises(ConfigurationError, match=r"msgspec\.Struct"):
         render(response_format=kind)

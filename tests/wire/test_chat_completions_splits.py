@@ -1,4 +1,4 @@
-"""A random answer, rendered as a provider might, reads the same however its bytes are cut."""
+"""A random response, rendered as a host might, gives the same chunks at every split."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def fold(chunks: list[StreamChunk], choice: int) -> Response:
 
 @settings(deadline=None)
 @given(STEPS, DIALECTS, st.lists(st.integers(0, 2000), max_size=12))
-def test_an_answer_reads_as_it_was_written(
+def test_random_response_survives_every_split(
     steps: list[Step], dialect: Dialect, cuts: list[int]
 ) -> None:
     events = render(steps, dialect)

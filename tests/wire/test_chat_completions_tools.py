@@ -1,4 +1,4 @@
-"""Tool calls of the chat-completions dialects: told apart, put together, sealed in time."""
+"""Tool calls of the chat-completions dialects: separated, assembled and sealed in time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def calls(*fragments: dict[str, Any], **others: Any) -> bytes:
 
 
 def part(arguments: Any = None, name: str | None = None, **others: Any) -> dict[str, Any]:
-    """Return a fragment; what is not given is not in it."""
+    """Return a fragment with only the given fields."""
     function = {} if name is None else {"name": name}
     if arguments is not None:
         function["arguments"] = arguments
@@ -84,11 +84,11 @@ ADD_CALL = calls(part('{"a": 1}', "add", index=0, id="x"))
         pytest.param(
             calls(part("", "add", index=0, id="x", type="function"))
             + calls(part('{"a":', index=0)) + calls(part(" 1}", index=0)) + TOOL_CALLS,
-            [("x", *ADD)], id="as OpenAI has it",
+            [("x", *ADD)], id="OpenAI",
         ),
         pytest.param(
             ADD_CALL + TOOL_CALLS,
-            [("x", *ADD)], id="whole in one fragment",
+            [("x", *ADD)], id="one fragment",
         ),
         pytest.param(
             calls(part('{"a": 1}', "add", index=0, id="x"), finish="tool_calls"),
@@ -96,26 +96,26 @@ ADD_CALL = calls(part('{"a": 1}', "add", index=0, id="x"))
         ),
         pytest.param(
             calls(part('{"a"', "add", index=0, id="x")) + calls(part(": 1}", index=0, id=""))
-            + TOOL_CALLS, [("x", *ADD)], id="an empty id later",
+            + TOOL_CALLS, [("x", *ADD)], id="empty id later",
         ),
         pytest.param(
             calls(part("", "add", index=0, id=None)) + calls(part('{"a": 1}', index=0, id="x"))
-            + TOOL_CALLS, [("x", *ADD)], id="the id comes later",
+            + TOOL_CALLS, [("x", *ADD)], id="late id",
         ),
         pytest.param(
             calls(part('{"a"', "add", id="x")) + calls(part(": 1}"))
             + calls(part('{"b"', "sub", id="y")) + calls(part(": 2}")) + TOOL_CALLS,
-            [("x", *ADD), ("y", *SUB)], id="without index",
+            [("x", *ADD), ("y", *SUB)], id="no index",
         ),
         pytest.param(
             calls(part('{"a"', "add", id="x")) + calls(part(": 1}", id="x"))
             + calls(part('{"b": 2}', "sub", id="y")) + TOOL_CALLS,
-            [("x", *ADD), ("y", *SUB)], id="without index, with the id again",
+            [("x", *ADD), ("y", *SUB)], id="no index, id repeated",
         ),
         pytest.param(
             ADD_CALL + calls(part('{"b"', "sub", index=2, id="y")) + calls(part(": 2}", index=2))
             + TOOL_CALLS,
-            [("x", *ADD), ("y", *SUB)], id="a gap in the indexes",
+            [("x", *ADD), ("y", *SUB)], id="gap in the indexes",
         ),
         pytest.param(
             calls(part('{"a": 1}', "add", index=1, id="x")) + TOOL_CALLS,
@@ -139,21 +139,21 @@ ADD_CALL = calls(part('{"a": 1}', "add", index=0, id="x"))
         pytest.param(
             ADD_CALL + calls(part('{"b"', "sub", index=0, id="y")) + calls(part(": 2}", index=0))
             + TOOL_CALLS,
-            [("x", *ADD), ("y", *SUB)], id="all of index 0, with new ids",
+            [("x", *ADD), ("y", *SUB)], id="index 0, new ids",
         ),
         pytest.param(
             calls(part('{"a": 1}', "add", index=0, id="x"),
                   part('{"b": 2}', "sub", index=0, id="y")) + TOOL_CALLS,
-            [("x", *ADD), ("y", *SUB)], id="all of index 0 in one event",
+            [("x", *ADD), ("y", *SUB)], id="index 0, one event",
         ),
         pytest.param(
             calls(part('{"a"', "add", index=0, id="x"), part('{"b"', "sub", index=0, id="y"))
             + calls(part(": 1}", index=0, id="x"), part(": 2}", index=0, id="y")) + TOOL_CALLS,
-            [("x", *ADD), ("y", *SUB)], id="all of index 0, alternating",
+            [("x", *ADD), ("y", *SUB)], id="index 0, alternating",
         ),
         pytest.param(
             calls(part('{"a": 1}', "add", index=0)) + calls(part('{"b": 2}', "sub", index=0))
-            + TOOL_CALLS, [(None, *ADD), (None, *SUB)], id="all of index 0, told apart by name",
+            + TOOL_CALLS, [(None, *ADD), (None, *SUB)], id="index 0, new names",
         ),
         pytest.param(
             calls(part('{"a"', "add", index=0, id="x"), part('{"b"', "sub", index=1, id="y"))
@@ -173,7 +173,7 @@ ADD_CALL = calls(part('{"a": 1}', "add", index=0, id="x"))
             + event(content="c", function_call={"name": "add", "arguments": ""})
             + event(function_call={"arguments": '{"a"'})
             + event(function_call={"name": None, "arguments": ": 1}"}) + event("function_call"),
-            [(None, *ADD)], id="the legacy function_call",
+            [(None, *ADD)], id="legacy function_call",
         ),
         pytest.param(
             ADD_CALL + event("stop"),
@@ -181,17 +181,15 @@ ADD_CALL = calls(part('{"a": 1}', "add", index=0, id="x"))
         ),
         pytest.param(
             ADD_CALL + event("eos"),
-            [("x", *ADD)], id="an unknown finish",
+            [("x", *ADD)], id="unknown finish",
         ),
         pytest.param(
             ADD_CALL,
-            [("x", *ADD)], id="no finish but DONE",
+            [("x", *ADD)], id="DONE without finish",
         ),
     ],
 )  # fmt: skip
-def test_the_calls_of_every_dialect(
-    stream: bytes, expected: list[tuple[str | None, str, str]]
-) -> None:
+def test_calls_of_every_dialect(stream: bytes, expected: list[tuple[str | None, str, str]]) -> None:
     found = [call for _, call in sealed(decode(stream + DONE))]
     assert [(call.name, call.arguments) for call in found] == [e[1:] for e in expected]
     for call, (call_id, _, _) in zip(found, expected, strict=True):
@@ -199,7 +197,7 @@ def test_the_calls_of_every_dialect(
     assert len({call.id for call in found}) == len(found)
 
 
-def test_a_call_is_sealed_by_the_start_of_the_next_and_the_last_by_the_finish() -> None:
+def test_next_call_or_finish_seals_call() -> None:
     chunks = decode(
         ADD_CALL
         + calls(part("", "sub", index=1, id="y"))
@@ -213,7 +211,7 @@ def test_a_call_is_sealed_by_the_start_of_the_next_and_the_last_by_the_finish() 
     assert (seal.index, seal.sealed, start.index, start.id, start.name) == (0, True, 1, "y", "sub")
 
 
-def test_calls_that_alternate_are_sealed_when_they_are_whole_and_not_before() -> None:
+def test_alternating_calls_are_sealed_when_complete() -> None:
     chunks = decode(
         calls(part('{"a"', "add", index=0, id="x"), part('{"b"', "sub", index=1, id="y"))
         + calls(part(": 1}", index=0))
@@ -225,7 +223,7 @@ def test_calls_that_alternate_are_sealed_when_they_are_whole_and_not_before() ->
 
 @pytest.mark.parametrize("finish", ["length", "content_filter", None])
 @pytest.mark.parametrize("tail", ['{"b"', '{"b": 2}'])
-def test_a_call_that_may_be_cut_off_is_not_sealed(finish: str | None, tail: str) -> None:
+def test_call_that_may_be_cut_stays_unsealed(finish: str | None, tail: str) -> None:
     chunks = decode(
         ADD_CALL
         + calls(part(tail, "sub", index=1, id="y"))
@@ -238,7 +236,7 @@ def test_a_call_that_may_be_cut_off_is_not_sealed(finish: str | None, tail: str)
     assert builder.response().tool_calls == (ToolCall("x", *ADD), ToolCall("y", "sub", tail))
 
 
-def test_fragments_are_told_as_they_come() -> None:
+def test_fragments_are_emitted_as_received() -> None:
     chunks = decode(
         calls(part("", "add", index=0, id="x"), content="Let me see. ")
         + calls(part('{"a":', index=0))
@@ -250,7 +248,7 @@ def test_fragments_are_told_as_they_come() -> None:
     assert chunks[0].delta == "Let me see. "
 
 
-def test_the_calls_of_each_choice_are_its_own() -> None:
+def test_choices_have_separate_calls() -> None:
     chunks = decode(
         ADD_CALL
         + calls(part('{"b": 2}', "sub", index=0, id="y"), number=1)
@@ -261,7 +259,7 @@ def test_the_calls_of_each_choice_are_its_own() -> None:
     assert sealed(chunks, 1) == [(2, ToolCall("y", *SUB))]
 
 
-def test_done_seals_the_calls_of_each_choice_that_did_not_finish() -> None:
+def test_done_seals_calls_of_unfinished_choices() -> None:
     chunks = decode(
         ADD_CALL
         + calls(part('{"b": 2}', "sub", index=0, id="y"), number=1)
@@ -275,10 +273,10 @@ def test_done_seals_the_calls_of_each_choice_that_did_not_finish() -> None:
 @pytest.mark.parametrize(
     ("pieces", "parsed"),
     [
-        pytest.param(['{"a": "\ud83d', '\ude00"}'], "😀", id="a character cut in two"),
-        pytest.param([r'{"a": "\ud83d', r'\ude00"}'], "😀", id="its escape cut in two"),
-        pytest.param([r'{"a": "\ud8', r'3d\ude00"}'], "😀", id="its escape cut within a half"),
-        pytest.param(['{"a": "\ud83d', 'x"}'], "\ufffdx", id="a lone half"),
+        pytest.param(['{"a": "\ud83d', '\ude00"}'], "😀", id="cut character"),
+        pytest.param([r'{"a": "\ud83d', r'\ude00"}'], "😀", id="cut escape"),
+        pytest.param([r'{"a": "\ud8', r'3d\ude00"}'], "😀", id="escape cut inside a half"),
+        pytest.param(['{"a": "\ud83d', 'x"}'], "\ufffdx", id="lone half"),
     ],
 )
 def test_arguments_are_valid_text(pieces: list[str], parsed: str) -> None:
@@ -305,13 +303,13 @@ def test_ten_thousand_fragments_are_one_call() -> None:
     assert call.arguments == text
 
 
-def test_space_after_the_seal_is_left_out() -> None:
+def test_white_space_after_seal_is_dropped() -> None:
     sub = calls(part('{"b": 2}', "sub", index=1, id="y"))
     chunks = decode(ADD_CALL + sub + calls(part("\n", index=0)) + TOOL_CALLS)
     assert [call for _, call in sealed(chunks)] == [ToolCall("x", *ADD), ToolCall("y", *SUB)]
 
 
-def test_many_calls_without_an_index_are_linear() -> None:
+def test_many_calls_without_index_are_linear() -> None:
     def seconds(count: int) -> float:
         stream = b"".join(calls(part("{}", "add", id=f"call-{i}")) for i in range(count))
         times = []

@@ -1,4 +1,4 @@
-"""Token counts of chat completions: where they come, and what they are called."""
+"""Token counts of chat completions: their places and their names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def event(*choices: dict[str, Any], **fields: Any) -> bytes:
 
 
 def decode(*events: bytes) -> list[StreamChunk]:
-    """Decode a stream event by event and whole: both must be one."""
+    """Decode a stream event by event and whole; both results must be equal."""
     results = []
     for feeds in (events, [b"".join(events)]):
         parser = ChatCompletionsParser(StreamInfo())
@@ -40,13 +40,13 @@ COUNTS = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 USAGE = Usage(7, 3, 10, raw=COUNTS)
 
 
-def test_usage_comes_in_an_event_of_its_own() -> None:
+def test_usage_in_own_event() -> None:
     chunks = decode(event(choice(content="a"), usage=None), STOP, event(usage=COUNTS), DONE)
     assert [chunk.usage for chunk in chunks] == [None, None, USAGE]
     assert (chunks[-1].delta, chunks[-1].content) == ("", "a")
 
 
-def test_usage_comes_beside_choices_and_the_last_counts() -> None:
+def test_last_usage_beside_choices_counts() -> None:
     early = Usage(7, 1, 8, raw={**COUNTS, "completion_tokens": 1, "total_tokens": 8})
     chunks = decode(
         event(choice(content="a"), usage=early.raw),
@@ -58,7 +58,7 @@ def test_usage_comes_beside_choices_and_the_last_counts() -> None:
     assert [chunk.usage for chunk in chunks] == [early, early, USAGE]
 
 
-def test_usage_beside_an_empty_choice_is_told() -> None:
+def test_usage_beside_empty_choice() -> None:
     chunks = decode(STOP, event(choice(content=""), usage=COUNTS), DONE)
     assert [chunk.usage for chunk in chunks] == [None, USAGE]
 
@@ -77,6 +77,6 @@ def test_usage_beside_an_empty_choice_is_told() -> None:
         ({"prompt_tokens": "many", "prompt_tokens_details": [1]}, Usage()),
     ],
 )
-def test_counts_are_taken_as_sent_and_never_guessed(raw: dict[str, Any], usage: Usage) -> None:
+def test_counts_are_never_guessed(raw: dict[str, Any], usage: Usage) -> None:
     *_, last = decode(STOP, event(usage=raw), DONE)
     assert last.usage == structs.replace(usage, raw=raw)

@@ -1,4 +1,4 @@
-"""What only Gemini's wire has."""
+"""Gemini's wire: candidates, parts, signatures, blocked prompts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fold(chunks: list[StreamChunk]) -> Response:
     return builder.response()
 
 
-def test_signatures_go_back_on_the_parts_they_came_with() -> None:
+def test_signatures_are_sent_back_in_place() -> None:
     call = {"name": "f", "args": {"a": 1}}
     chunks, _ = parse(
         event({"text": "Hm.", "thought": True}),
@@ -58,7 +58,7 @@ def test_signatures_go_back_on_the_parts_they_came_with() -> None:
 
 
 @pytest.mark.parametrize("reason", ["SAFETY", "PROHIBITED_CONTENT", "OTHER"])
-def test_a_blocked_prompt_completes_as_filtered(reason: str) -> None:
+def test_blocked_prompt_finishes_with_content_filter(reason: str) -> None:
     payload = {"promptFeedback": {"blockReason": reason}, "usageMetadata": {"promptTokenCount": 3}}
     chunks, parser = parse(f"data: {json.dumps(payload)}\n\n".encode())
     assert parser.complete
@@ -79,7 +79,7 @@ def test_every_candidate_must_finish() -> None:
     assert not parser.complete
 
 
-def test_several_parts_are_one_chunk_and_strange_ones_are_kept() -> None:
+def test_parts_of_event_are_one_chunk() -> None:
     strange = {"executableCode": {"language": "PYTHON", "code": "1"}}
     chunks, _ = parse(
         event({"text": "a"}, strange, {"text": "b"}, finish="MALFORMED_FUNCTION_CALL")
@@ -89,20 +89,20 @@ def test_several_parts_are_one_chunk_and_strange_ones_are_kept() -> None:
     assert chunk.finish_reason == "MALFORMED_FUNCTION_CALL"
 
 
-def test_an_error_as_an_event_is_typed_by_its_code() -> None:
+def test_error_code_selects_error_class() -> None:
     error = {"error": {"code": 429, "message": "Slow.", "status": "RESOURCE_EXHAUSTED"}}
     _, parser = parse(f"data: {json.dumps(error)}\n\n".encode())
     assert isinstance(parser.error, rxagents.RateLimitError)
 
 
-def test_ids_are_kept_where_the_host_sends_them() -> None:
+def test_received_call_ids_are_kept() -> None:
     chunks, _ = parse(event({"functionCall": {"id": "c1", "name": "f"}}, finish="STOP"))
     (call,) = fold(chunks).tool_calls
     assert (call.id, call.parse()) == ("c1", {})
 
 
 @pytest.mark.parametrize("call", [{"args": {"a": 1}}, {"name": ""}, {"name": None}])
-def test_a_call_without_a_name_goes_back_with_its_result(call: dict[str, Any]) -> None:
+def test_call_without_name_is_sent_back(call: dict[str, Any]) -> None:
     chunks, _ = parse(event({"functionCall": call, "thoughtSignature": "s"}, finish="STOP"))
     response = fold(chunks)
     (made,) = response.tool_calls
@@ -114,7 +114,7 @@ def test_a_call_without_a_name_goes_back_with_its_result(call: dict[str, Any]) -
     assert asked["thoughtSignature"] == "s"
 
 
-def test_an_answer_that_finishes_with_every_event_goes_back_once() -> None:
+def test_repeated_finish_stores_parts_once() -> None:
     chunks, _ = parse(
         event({"text": "One ", "thoughtSignature": "s1"}, finish="STOP"),
         event({"text": "two."}, finish="STOP"),
@@ -127,7 +127,7 @@ def test_an_answer_that_finishes_with_every_event_goes_back_once() -> None:
     ]
 
 
-def test_usage_after_the_finish_is_told() -> None:
+def test_usage_after_finish_is_emitted() -> None:
     counts = json.dumps({"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4}})
     chunks, _ = parse(event({"text": "a"}, finish="STOP"), f"data: {counts}\n\n".encode())
     usage = fold(chunks).usage
@@ -135,19 +135,19 @@ def test_usage_after_the_finish_is_told() -> None:
     assert (usage.input_tokens, usage.output_tokens) == (3, 4)
 
 
-def test_what_is_null_is_passed_over() -> None:
+def test_nulls_are_ignored() -> None:
     nulls = {"candidates": [None, {"content": {"parts": [None, {"text": "a"}]}}]}
     chunks, parser = parse(f"data: {json.dumps(nulls)}\n\n".encode())
     assert parser.error is None
     assert [chunk.content for chunk in chunks] == ["a"]
 
 
-def test_an_error_may_name_its_kind_alone() -> None:
+def test_error_status_selects_error_class() -> None:
     _, parser = parse(b'data: {"error":{"status":"RESOURCE_EXHAUSTED","message":"Slow."}}\n\n')
     assert isinstance(parser.error, rxagents.RateLimitError)
 
 
-def test_a_call_that_is_no_object_does_not_hinder_the_next_turn() -> None:
+def test_invalid_call_is_sent_back() -> None:
     chunks, _ = parse(event({"functionCall": "f"}, {"text": "a"}, finish="STOP"))
     response = fold(chunks)
     assert response.tool_calls == ()

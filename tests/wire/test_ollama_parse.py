@@ -1,4 +1,4 @@
-"""What only Ollama's wire has."""
+"""Ollama's wire: lines, made-up call ids, `/api/generate`."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def parse(*lines: bytes, limits: Limits | None = None) -> tuple[list[StreamChunk
     return chunks + parser.flush(1.0), parser
 
 
-def test_done_ends_the_stream_at_once() -> None:
+def test_done_ends_stream_at_once() -> None:
     chunks, parser = parse(said("a"), line(done=True, done_reason="stop"), said("b"))
     assert parser.done
     assert [chunk.content for chunk in chunks] == ["a", "a"]
 
 
 @pytest.mark.parametrize("reason", ["load", "unload"])
-def test_an_answer_that_only_loads_the_model_has_its_own_word(reason: str) -> None:
+def test_other_done_reasons_are_passed_on(reason: str) -> None:
     chunks, parser = parse(line(message={"content": ""}, done=True, done_reason=reason))
     assert parser.complete
     assert chunks[-1].finish_reason == reason
 
 
-def test_blank_lines_crlf_and_a_last_line_without_its_end() -> None:
+def test_blank_lines_and_missing_line_end() -> None:
     last = line(done=True, prompt_eval_count=3, eval_count=4, total_duration=5).rstrip()
     chunks, parser = parse(b"\n\r\n", said("a").replace(b"\n", b"\r\n"), last)
     assert parser.complete
@@ -50,7 +50,7 @@ def test_blank_lines_crlf_and_a_last_line_without_its_end() -> None:
     assert usage.raw == {"prompt_eval_count": 3, "eval_count": 4, "total_duration": 5}
 
 
-def test_calls_without_ids_get_different_ones() -> None:
+def test_calls_without_id_get_different_ids() -> None:
     call = {"function": {"name": "f", "arguments": {"a": 1}}}
     chunks, _ = parse(said("", tool_calls=[call, call]), line(done=True, done_reason="stop"))
     first, second = chunks[0].tool_calls
@@ -59,7 +59,7 @@ def test_calls_without_ids_get_different_ones() -> None:
     assert chunks[-1].finish_reason == "tool_calls"
 
 
-def test_an_error_line_is_a_failure_after_what_came_before() -> None:
+def test_error_line_is_typed_error() -> None:
     chunks, parser = parse(said("a"), line(error="model runner has stopped"))
     assert [chunk.content for chunk in chunks] == ["a"]
     assert isinstance(parser.error, rxagents.ServerError)
@@ -67,20 +67,20 @@ def test_an_error_line_is_a_failure_after_what_came_before() -> None:
 
 
 @pytest.mark.parametrize("bad", [b"<html>\n", b'{"foo": 1}\n', b"[1]\n", b"null\n"])
-def test_a_line_that_is_no_part_of_an_answer_is_a_typed_error(bad: bytes) -> None:
+def test_other_json_line_is_typed_error(bad: bytes) -> None:
     chunks, parser = parse(said("a"), bad)
     assert [chunk.content for chunk in chunks] == ["a"]
     assert isinstance(parser.error, rxagents.StreamDecodeError)
 
 
-def test_limits_are_kept() -> None:
+def test_limits_are_typed_errors() -> None:
     _, long = parse(said("x" * 100), limits=Limits(event_bytes=80))
     _, deep = parse(b'{"message":' * 9 + b"1" + b"}" * 9 + b"\n", limits=Limits(json_depth=8))
     assert isinstance(long.error, rxagents.LimitExceededError)
     assert isinstance(deep.error, rxagents.LimitExceededError)
 
 
-def test_lines_of_generate_are_read_too() -> None:
+def test_lines_of_generate_are_parsed() -> None:
     chunks, parser = parse(
         line(response="a", thinking="", done=False),
         line(response="", done=True, done_reason="length"),
@@ -89,7 +89,7 @@ def test_lines_of_generate_are_read_too() -> None:
     assert (chunks[0].delta, chunks[-1].finish_reason) == ("a", "length")
 
 
-def test_what_is_null_or_left_out_is_passed_over() -> None:
+def test_null_and_missing_fields_are_ignored() -> None:
     call = {"function": {"name": None, "arguments": None}}
     chunks, parser = parse(
         line(done=False),
@@ -103,7 +103,7 @@ def test_what_is_null_or_left_out_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize("junk", [b'"\xff"', b"9" * 5000])
-def test_a_last_line_with_a_field_that_cannot_be_read_is_a_typed_error(junk: bytes) -> None:
+def test_invalid_last_line_is_typed_error(junk: bytes) -> None:
     last = line(done=True, eval_count=3).replace(b'"m"', b'"m","novel":' + junk)
     chunks, parser = parse(said("a"), last)
     assert [chunk.content for chunk in chunks] == ["a"]

@@ -1,4 +1,4 @@
-"""What only OpenAI's Responses API has."""
+"""The Responses API: items, repeated texts, incomplete calls, hosted tools."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def fold(chunks: list[StreamChunk]) -> Response:
             completed(message("one two")),
         ],
     ],
-    ids=["deltas", "the rest when done", "the item alone", "the response alone", "all of them"],
+    ids=["deltas", "rest in done", "item only", "response only", "all"],
 )
-def test_a_text_is_told_once_however_it_comes(events: list[bytes]) -> None:
+def test_repeated_text_is_emitted_once(events: list[bytes]) -> None:
     chunks, parser = parse(*events)
     assert parser.error is None
     assert fold(chunks).content == "one two"
@@ -87,9 +87,9 @@ def test_a_text_is_told_once_however_it_comes(events: list[bytes]) -> None:
         [event("output_item.done", item=WHOLE_CALL, output_index=0)],
         [completed(WHOLE_CALL)],
     ],
-    ids=["deltas", "no deltas", "the item alone", "the response alone"],
+    ids=["deltas", "no deltas", "item only", "response only"],
 )
-def test_a_call_is_started_and_sealed_once_however_it_comes(events: list[bytes]) -> None:
+def test_repeated_call_starts_and_seals_once(events: list[bytes]) -> None:
     chunks, parser = parse(*events, completed(WHOLE_CALL))
     deltas = [delta for chunk in chunks for delta in chunk.tool_calls]
     assert sum(delta.sealed for delta in deltas) == 1
@@ -100,7 +100,7 @@ def test_a_call_is_started_and_sealed_once_however_it_comes(events: list[bytes])
     assert chunks[-1].finish_reason == "tool_calls"
 
 
-def test_an_incomplete_call_is_not_sealed() -> None:
+def test_incomplete_call_is_not_sealed() -> None:
     cut = {**CALL, "arguments": '{"a":', "status": "incomplete"}
     details = {"reason": "max_output_tokens"}
     response = {"status": "incomplete", "incomplete_details": details, "output": [cut]}
@@ -123,14 +123,14 @@ def test_an_incomplete_call_is_not_sealed() -> None:
     ],
     ids=["failed", "flat", "nested"],
 )
-def test_a_failure_is_typed_by_its_code(failure: bytes) -> None:
+def test_error_code_selects_error_class(failure: bytes) -> None:
     chunks, parser = parse(text_delta("a"), failure)
     assert fold(chunks).content == "a"
     assert isinstance(parser.error, rxagents.RateLimitError)
     assert "Slow." in str(parser.error)
 
 
-def test_hosted_tools_are_metadata_and_go_back() -> None:
+def test_hosted_tool_items_are_sent_back() -> None:
     search = {"type": "web_search_call", "id": "ws", "status": "completed", "action": {"q": 1}}
     thought = {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "xyz"}
     unreadable = {"type": "reasoning", "id": "rs2", "summary": []}
@@ -162,7 +162,7 @@ def arguments_done(arguments: str) -> bytes:
     return event("function_call_arguments.done", arguments=arguments, output_index=0)
 
 
-def test_a_call_is_sealed_when_its_arguments_are_done() -> None:
+def test_done_arguments_seal_call() -> None:
     added = event("output_item.added", item=CALL, output_index=0)
     chunks, _ = parse(added, arguments_done('{"a":1}'))
     assert [(d.arguments, d.sealed) for d in chunks[-1].tool_calls] == [('{"a":1}', True)]
@@ -173,9 +173,7 @@ def test_a_call_is_sealed_when_its_arguments_are_done() -> None:
 
 @pytest.mark.parametrize("arguments", ['{"a":', "", '{"a":1}'])
 @pytest.mark.parametrize("item_done", [True, False])
-def test_a_completed_answer_seals_its_calls_whatever_their_arguments(
-    arguments: str, item_done: bool
-) -> None:
+def test_completed_response_seals_all_calls(arguments: str, item_done: bool) -> None:
     item = {**CALL, "arguments": arguments, "status": "completed"}
     chunks, _ = parse(
         event("output_item.added", item=CALL, output_index=0),
@@ -190,7 +188,7 @@ def test_a_completed_answer_seals_its_calls_whatever_their_arguments(
     assert chunks[-1].finish_reason == "tool_calls"
 
 
-def test_a_call_is_not_sealed_before_its_name_is_known() -> None:
+def test_call_without_name_is_not_sealed() -> None:
     chunks, _ = parse(
         event("function_call_arguments.delta", delta='{"a":1}', output_index=0),
         arguments_done('{"a":1}'),
@@ -203,7 +201,7 @@ def test_a_call_is_not_sealed_before_its_name_is_known() -> None:
     assert seal.id.startswith("call_")
 
 
-def test_thinking_is_told_once_however_it_comes() -> None:
+def test_repeated_thinking_is_emitted_once() -> None:
     chunks, _ = parse(
         event("reasoning_summary_text.delta", delta="H", output_index=0, summary_index=1),
         event("reasoning_summary_text.done", text="Hm.", output_index=0, summary_index=1),
@@ -213,7 +211,7 @@ def test_thinking_is_told_once_however_it_comes() -> None:
 
 
 @pytest.mark.parametrize("index", [1, None], ids=["shifted", "null"])
-def test_what_has_been_told_is_known_by_its_id(index: int | None) -> None:
+def test_known_item_ids_are_not_repeated(index: int | None) -> None:
     part = None if index is None else 0
     chunks, parser = parse(
         event("output_text.delta", delta="a", output_index=index, content_index=part),
@@ -225,13 +223,13 @@ def test_what_has_been_told_is_known_by_its_id(index: int | None) -> None:
     assert fold(chunks).content == "a"
 
 
-def test_a_failure_without_a_reason_does_not_show_the_response() -> None:
+def test_failure_without_reason_hides_response() -> None:
     _, parser = parse(event("failed", response={"error": None, "instructions": "secret"}))
     assert isinstance(parser.error, rxagents.ServerError)
     assert "secret" not in str(parser.error)
 
 
-def test_an_item_of_an_odd_type_does_not_hinder_the_next_turn() -> None:
+def test_odd_item_is_sent_back() -> None:
     chunks, parser = parse(completed({"type": []}, {}, message("So.")))
     assert parser.complete
     request = ChatRequest("m", (Message.user("hi"), fold(chunks).message))

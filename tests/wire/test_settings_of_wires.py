@@ -1,4 +1,4 @@
-"""Each setting reaches each wire under its own name, or is refused by name."""
+"""Every setting reaches every wire under the wire's name for it, or is refused by name."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class City(msgspec.Struct):
         (render_response, {"extra_body": {"store": True}}, "store", True),
     ],
 )
-def test_a_setting_has_its_own_name(
+def test_setting_has_name_of_wire(
     render: Any, settings: dict[str, Any], path: str, value: Any
 ) -> None:
     assert at(render(request(**settings)), path) == value
@@ -128,24 +128,22 @@ def test_a_setting_has_its_own_name(
         (render_response, {"tool_choice": "g"}, "tool_choice"),
     ],
 )
-def test_a_setting_that_the_wire_lacks_is_refused_by_name(
-    render: Any, settings: dict[str, Any], named: str
-) -> None:
+def test_unsupported_setting_is_refused(render: Any, settings: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         render(request(**settings))
 
 
-def test_parts_that_ollama_cannot_send_are_refused() -> None:
+def test_ollama_refuses_unsupported_parts() -> None:
     for part in (ImagePart(url="https://example.com/a.png"), FilePart(data=b"x", filename="a")):
         with pytest.raises(ConfigurationError, match="Ollama"):
             render_chat(request(Message("user", (part,))))
 
 
-def test_ollama_sends_no_tools_where_none_may_be_called() -> None:
+def test_ollama_sends_no_tools_for_none() -> None:
     assert "tools" not in render_chat(request(tool_choice="none"))
 
 
-def test_ollama_completes_a_prompt() -> None:
+def test_ollama_generate_request() -> None:
     body = render_generate("m", "Once", Settings(max_tokens=3))
     assert body == {
         "model": "m",
@@ -155,7 +153,7 @@ def test_ollama_completes_a_prompt() -> None:
     }
 
 
-def test_anthropics_cache_breakpoints_stand_where_they_were_set() -> None:
+def test_anthropic_cache_breakpoints_keep_their_place() -> None:
     here = {"anthropic": {"cache_control": {"type": "ephemeral"}}}
     system = Message("system", (TextPart("Long.", provider_data=here),))
     body = render_messages(request(system, Message.user("hi")))
@@ -163,14 +161,14 @@ def test_anthropics_cache_breakpoints_stand_where_they_were_set() -> None:
     assert "cache_control" not in body["messages"][0]["content"][0]
 
 
-def test_anthropics_turns_alternate_and_results_come_first() -> None:
+def test_anthropic_turns_alternate() -> None:
     said = Message.assistant("x")
     body = render_messages(request(Message.user("a"), Message.user("b"), said, Message.user("c")))
     assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "user"]
     assert [block["text"] for block in body["messages"][0]["content"]] == ["a", "b"]
 
 
-def test_citations_on_the_users_text_need_the_older_version() -> None:
+def test_anthropic_user_citations_need_older_version() -> None:
     cited = TextPart("x", provider_data={"anthropic": {"citations": [{"url": "u"}]}})
     asked = request(Message("user", (cited,)))
     with pytest.raises(ConfigurationError, match=r"citations.*2023-06-01"):
@@ -186,7 +184,7 @@ def test_citations_on_the_users_text_need_the_older_version() -> None:
         (render_chat, "messages.1.tool_calls.0.function.arguments"),
     ],
 )
-def test_a_call_whose_arguments_are_no_object_goes_back(render: Any, path: str) -> None:
+def test_call_with_invalid_arguments_is_sent_back(render: Any, path: str) -> None:
     called = Message.assistant(ToolCall("c", "f", '{"a": '))
     refused = Message.tool("c", "The arguments are no JSON object.", name="f", is_error=True)
     body = render(request(Message.user("hi"), called, refused))

@@ -1,4 +1,4 @@
-"""Halves of characters, joined per channel."""
+"""Halves of characters, joined for each channel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNITS = st.text(st.sampled_from("a\ud83d\ude00\ud800\udfffé"), max_size=8)
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([(0, "delta"), (0, "reasoning"), (1, "delta")]), UNITS)))
-def test_the_pieces_of_each_channel_are_the_text_they_were_cut_from(
+def test_pieces_of_each_channel_are_joined(
     pieces: list[tuple[tuple[int, str], str]],
 ) -> None:
     joiner = SurrogateJoiner()
@@ -30,7 +30,7 @@ def test_the_pieces_of_each_channel_are_the_text_they_were_cut_from(
         assert text == whole
 
 
-def test_text_is_held_back_no_longer_than_it_must() -> None:
+def test_only_first_halves_are_held_back() -> None:
     joiner = SurrogateJoiner()
     assert joiner.join((0, "delta"), "ab\ud83d") == "ab"
     assert joiner.join((0, "delta"), "") == ""

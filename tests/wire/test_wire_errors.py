@@ -1,4 +1,4 @@
-"""Errors in all the shapes that providers write them in."""
+"""Errors in all the shapes that providers send."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rxagents.wire.errors import in_stream_error, parse_error
         pytest.param(
             {"error": {"message": "Bad.", "type": "invalid_request_error",
                        "code": "invalid_api_key"}, "request_id": "r"},
-            "Bad.", ("invalid_api_key", "invalid_request_error"), 401, id="a code beside a type",
+            "Bad.", ("invalid_api_key", "invalid_request_error"), 401, id="code and type",
         ),
         pytest.param(
             {"type": "error", "error": {"type": "overloaded_error", "message": "Full."},
@@ -34,9 +34,9 @@ from rxagents.wire.errors import in_stream_error, parse_error
         ),
         pytest.param(
             [{"error": {"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED"}}],
-            "Slow down.", ("resource_exhausted",), 429, id="a list",
+            "Slow down.", ("resource_exhausted",), 429, id="list",
         ),
-        pytest.param({"error": "No such model."}, "No such model.", (), None, id="a text"),
+        pytest.param({"error": "No such model."}, "No such model.", (), None, id="text"),
         pytest.param({"detail": "Wrong key."}, "Wrong key.", (), None, id="detail"),
         pytest.param(
             {"message": "Bad.", "type": "Bad Request", "code": 400},
@@ -45,40 +45,40 @@ from rxagents.wire.errors import in_stream_error, parse_error
         pytest.param(
             {"object": "error", "message": "Down.", "type": "internal_server_error",
              "code": "1000"},
-            "Down.", ("1000", "internal_server_error"), 500, id="a code of its own",
+            "Down.", ("1000", "internal_server_error"), 500, id="own code",
         ),
         pytest.param(
             {"error": {"code": "400", "message": "Bad.", "param": "No such model"}},
-            "Bad.", ("400",), 400, id="a status as text",
+            "Bad.", ("400",), 400, id="status as text",
         ),
         pytest.param(
             {"code": "invalid-argument", "error": "Wrong key."},
-            "Wrong key.", ("invalid-argument",), None, id="a text beside a code",
+            "Wrong key.", ("invalid-argument",), None, id="text and code",
         ),
         pytest.param(
             {"code": 400, "reason": "INVALID_BODY", "message": "Bad.", "metadata": {}},
-            "Bad.", (), 400, id="a reason",
+            "Bad.", (), 400, id="reason",
         ),
         pytest.param(
             {"error": {"message": "Bad.", "code": 400, "metadata": {"raw": "{}"}}, "user_id": "u"},
-            "Bad.", (), 400, id="a router's",
+            "Bad.", (), 400, id="router",
         ),
         pytest.param({"errors": [{"message": "Bad."}]}, "Bad.", (), None, id="errors"),
         pytest.param({"error": {"error": {"message": "Bad."}}}, "Bad.", (), None, id="nested"),
         pytest.param({"msg": "Bad.", "status_code": 422}, "Bad.", (), 422, id="msg"),
         pytest.param({"error": "x", "error_description": "Bad."}, "x", (), None, id="OAuth"),
-        pytest.param({"message": "", "detail": "Bad."}, "Bad.", (), None, id="an empty message"),
-        pytest.param({"code": 200, "message": "Bad."}, "Bad.", (), None, id="no error code"),
-        pytest.param({"code": True, "message": "Bad."}, "Bad.", (), None, id="a bool"),
-        pytest.param("Bad.", "Bad.", (), None, id="no object"),
+        pytest.param({"message": "", "detail": "Bad."}, "Bad.", (), None, id="empty message"),
+        pytest.param({"code": 200, "message": "Bad."}, "Bad.", (), None, id="code 200"),
+        pytest.param({"code": True, "message": "Bad."}, "Bad.", (), None, id="bool"),
+        pytest.param("Bad.", "Bad.", (), None, id="not an object"),
         pytest.param(None, "null", (), None, id="null"),
-        pytest.param(5, "5", (), None, id="a number"),
-        pytest.param([], "[]", (), None, id="an empty list"),
-        pytest.param({}, "{}", (), None, id="an empty object"),
-        pytest.param({"surprise": [1]}, '{"surprise":[1]}', (), None, id="nothing known"),
+        pytest.param(5, "5", (), None, id="number"),
+        pytest.param([], "[]", (), None, id="empty list"),
+        pytest.param({}, "{}", (), None, id="empty object"),
+        pytest.param({"surprise": [1]}, '{"surprise":[1]}', (), None, id="unknown"),
     ],
 )  # fmt: skip
-def test_an_error_is_read(
+def test_error_shapes(
     body: object, message: str, kinds: tuple[str, ...], status: int | None
 ) -> None:
     read = parse_error(body)
@@ -86,7 +86,7 @@ def test_an_error_is_read(
 
 
 @pytest.mark.parametrize(
-    ("body", "names_it"),
+    ("body", "is_explicit"),
     [
         ({"error": {"code": 404, "message": "None such."}}, True),
         ({"message": "Bad.", "status_code": "422"}, True),
@@ -95,10 +95,8 @@ def test_an_error_is_read(
         ("Bad.", False),
     ],
 )
-def test_a_status_that_the_error_names_is_told_from_one_that_its_kind_stands_for(
-    body: object, names_it: bool
-) -> None:
-    assert parse_error(body).has_explicit_status is names_it
+def test_explicit_status_and_status_from_type_differ(body: object, is_explicit: bool) -> None:
+    assert parse_error(body).has_explicit_status is is_explicit
 
 
 @pytest.mark.parametrize(
@@ -109,7 +107,7 @@ def test_a_status_that_the_error_names_is_told_from_one_that_its_kind_stands_for
         {"error": {"reason": "Field required"}},
     ],
 )
-def test_a_sentence_in_an_unknown_place_is_not_lost(body: object) -> None:
+def test_unknown_shape_keeps_its_text(body: object) -> None:
     assert "Field required" in parse_error(body).message
 
 
@@ -134,7 +132,7 @@ def test_a_sentence_in_an_unknown_place_is_not_lost(body: object) -> None:
     ],
 )
 @pytest.mark.parametrize("key", ["type", "code"])
-def test_an_error_in_a_stream_has_the_class_of_its_kind(key: str, kind: str, name: str) -> None:
+def test_in_stream_error_has_class_of_type(key: str, kind: str, name: str) -> None:
     error = in_stream_error({"message": "It broke.", key: kind}, "acme", "req-1")
     expected = getattr(rxagents, name)
     assert type(error) is expected
@@ -153,19 +151,19 @@ def test_an_error_in_a_stream_has_the_class_of_its_kind(key: str, kind: str, nam
         ({"retryDelay": "48s"}, None),
     ],
 )
-def test_a_wait_that_the_body_asks_for_is_read(details: object, seconds: float | None) -> None:
+def test_retry_delay_in_details(details: object, seconds: float | None) -> None:
     error = in_stream_error({"error": {"code": 429, "details": details}}, "acme", None)
     assert error.retry_after == seconds
 
 
 @pytest.mark.parametrize("code", [400, "400", 403, 404, 408, 409, 413, 422, 429, "503", 529, 599])
-def test_an_error_in_a_stream_has_the_class_of_its_status(code: Any) -> None:
+def test_in_stream_error_has_class_of_status(code: Any) -> None:
     error = in_stream_error({"message": "It broke.", "code": code}, "acme", None)
     assert error.status == int(code)
     assert type(error) is class_of_status(int(code))
 
 
-def test_the_sentence_of_an_error_is_bounded() -> None:
+def test_long_error_message_is_cut() -> None:
     error = in_stream_error({"message": "x" * 100_000}, "acme", None)
     assert 2_000 <= len(str(error)) < 3_000
 
@@ -178,7 +176,7 @@ def test_the_sentence_of_an_error_is_bounded() -> None:
         {"code": 10**400, "message": "Bad."},
     ],
 )
-def test_a_code_that_is_no_status_is_none_however_odd(body: dict[str, Any]) -> None:
+def test_odd_codes_are_no_status(body: dict[str, Any]) -> None:
     assert parse_error(body).status is None
     assert parse_error(body).message == "Bad."
 
@@ -187,7 +185,7 @@ def test_a_code_that_is_no_status_is_none_however_odd(body: dict[str, Any]) -> N
     "body",
     [{"a": "\ud83d"}, ["\ud83d"], {"message": "\ud83d"}, {"a": 10**400}, {"a": float("nan")}],
 )
-def test_an_error_that_is_no_valid_json_raises_nothing(body: object) -> None:
+def test_unencodable_error_does_not_raise(body: object) -> None:
     error = in_stream_error(body, "acme", None)
     assert type(error) is rxagents.ServerError
     str(error).encode()
