@@ -1,4 +1,21 @@
-"""Tools, run as soon as the model has called them."""
+"""Run the tools that a model calls, while its response still streams.
+
+Theory of operation. `_ToolCalls` is the state of one subscription; all of it is changed on the
+loop's thread. A call goes through these states:
+
+- open: its fragments are in the assembler. A seal moves it on; a call without a seal never does,
+  because it may be cut off.
+- waiting: in `_waiting`, in the order of the seals, until a slot is free and `held` is false.
+  `held` is true until the source completes with `start="turn_end"`.
+- running: in `_running`, until its Observable completes. `ToolStart` is emitted on entry.
+
+A reset, an error or `dispose` empties all three; the scope cancels what runs. The stream completes
+when the source has completed and no call waits or runs. A call is removed from `_running` before
+the next one starts, so a tool that ends inside `subscribe` cannot start a call twice.
+
+Nearly every item of an agent is a chunk without calls or a `Token`: `on_next` makes no call for it
+but the observer's. The assembler is made at the first fragment.
+"""
 
 from __future__ import annotations
 
@@ -31,31 +48,31 @@ def run_tools(
     start: StartTools = "at_once",
     approve: Approve | None = None,
 ) -> Callable[[Observable[T]], Observable[T | ToolEvent]]:
-    """Run the tools that a model calls; everything else passes through.
+    """Run the tools that a model calls, and emit their events; other items pass through.
 
-    Calls are read from chunks, which pass through too, or are `ToolCall`s, as `scan_steps` and
-    `assemble_tool_calls` emit them, whose place the events take. Only sealed calls run: one that
-    was cut off never does. A tool that fails, is unknown or not approved is no failure of the
-    stream, but a `ToolEnd` with an `error` and a `result` that tells the model. A reset, as a
-    chunk or as an event, takes back the calls before it: those that run are cancelled.
+    Calls are read from chunks, which pass through too, or are `ToolCall` items, as `scan_steps` and
+    `assemble_tool_calls` emit them, which the events replace. Only sealed calls run; a call that
+    was cut off never does. A tool that fails, is unknown or not approved does not fail the stream:
+    its `ToolEnd` has an `error`, and a `result` that says so to the model. A reset, as a chunk or
+    as an event, drops the calls before it and cancels those that run.
 
     .. marble::
         --add-----mul--a-|
         [ run_tools([add, mul]) ]
         --S----E--S----a---E|
 
-    Emits when: the source emits; a tool starts (`ToolStart`), tells how far it is
-        (`ToolProgress`), or ends (`ToolEnd`), in the order in which they do.
+    Emits when: the source emits; a tool starts (`ToolStart`), reports progress (`ToolProgress`)
+        or ends (`ToolEnd`), in the order in which this happens.
     Backpressures when: downstream does.
-    Completes when: the source has completed and no tool runs any more.
+    Completes when: the source has completed and no tool waits or runs.
 
     Args:
-        tools: What may be called: `rxagents.tool`s, or functions.
-        concurrency: How many tools may run at a time; further calls wait their turn.
-        start: When a call starts: `"at_once"` when it is sealed, and so before the answer has
-            come to its end; or at `"turn_end"`, when the source has completed.
-        approve: Asked before a tool runs that requires approval; may be a coroutine function.
-            Without it such a tool is refused.
+        tools: The tools that may be called: `rxagents.tool`s, or functions.
+        concurrency: How many tools may run at a time; further calls wait.
+        start: When a call starts: `"at_once"`, when it is sealed, while the response still
+            streams; or `"turn_end"`, when the source has completed.
+        approve: Called with the call of a tool that requires approval, before the tool runs; may
+            be a coroutine function. Without it such a call is refused.
 
     Returns:
         An operator that adds events to the items.
@@ -85,22 +102,22 @@ def run_tools(
 
     def run_tools_(source: Observable[T]) -> Observable[T | ToolEvent]:
         def subscribe(observer: abc.ObserverBase[T | ToolEvent], scope: TimedScope) -> None:
-            calls = _ToolRuns(observer, scope, known, approve)
+            calls = _ToolCalls(observer, scope, known, approve)
             calls.slots = concurrency
             calls.held = start == "turn_end"
-            scope.subscribe(source, calls.on_next, calls.on_error, calls.complete)
+            scope.subscribe(source, calls.on_next, calls.on_error, calls.on_completed)
 
         return timed(subscribe)
 
     return run_tools_
 
 
-class _ToolRuns(Generic[T]):
-    """The calls of one subscription: those that wait and those that run.
+class _ToolCalls(Generic[T]):
+    """The calls of one subscription.
 
     Attributes:
-        slots: How many may still start.
-        held: Whether none starts yet.
+        slots: How many more calls may run at the moment.
+        held: Whether all calls wait for the end of the source.
     """
 
     def __init__(
@@ -113,51 +130,55 @@ class _ToolRuns(Generic[T]):
         self.slots = 0
         self.held = False
         self._observer = observer
-        self._on_next = observer.on_next
+        self._emit = observer.on_next
         self._scope = scope
         self._tools = tools
         self._approve = approve
-        self._assembler = ToolCallAssembler()
+        self._assembler: ToolCallAssembler | None = None
         self._waiting: deque[ToolCall] = deque()
         self._running: dict[int, abc.DisposableBase] = {}
         self._started = 0
-        self._completed = False
+        self._source_completed = False
 
     def on_next(self, item: T) -> None:
-        """Hand an item on; start what it calls."""
+        """Emit an item of the source, and queue the calls in it."""
         if type(item) is Token:
-            self._on_next(item)  # as nearly every item is
+            self._emit(item)  # the first test: nearly every item of a text protocol is a token
             return
         if isinstance(item, ToolCall):
-            self._call(item)
+            self._queue(item)
             return
-        self._on_next(item)
+        self._emit(item)
         if isinstance(item, StreamChunk):
             if item.tool_calls:
-                self._take_fragments(item)
+                self._add_fragments(item)
             elif "reset" in item.metadata:
-                self._void()
+                self._drop_calls()
         elif isinstance(item, Reset):
-            self._void()
+            self._drop_calls()
 
     def on_error(self, error: Exception) -> None:
-        """Cancel what runs, and then tell."""
-        self._void()
+        """Cancel the running tools, and fail."""
+        self._drop_calls()
         self._observer.on_error(error)
 
-    def complete(self) -> None:
-        """No further call comes."""
-        self._completed = True
+    def on_completed(self) -> None:
+        """Start the calls that waited for the end of the source; complete if there is none."""
+        self._source_completed = True
         self.held = False
         self._start_next()
 
-    def _take_fragments(self, chunk: StreamChunk) -> None:
-        for delta in chunk.tool_calls if chunk.choice == 0 else ():
+    def _add_fragments(self, chunk: StreamChunk) -> None:
+        if chunk.choice != 0:
+            return
+        if self._assembler is None:
+            self._assembler = ToolCallAssembler()
+        for delta in chunk.tool_calls:
             call = self._assembler.add(delta)
             if call is not None:
-                self._call(call)
+                self._queue(call)
 
-    def _call(self, call: ToolCall) -> None:
+    def _queue(self, call: ToolCall) -> None:
         self._waiting.append(call)
         self._start_next()
 
@@ -165,7 +186,7 @@ class _ToolRuns(Generic[T]):
         while self._waiting and self.slots > 0 and not self.held:
             self.slots -= 1
             self._start(self._waiting.popleft())
-        if self._completed and not self._waiting and not self._running:
+        if self._source_completed and not self._waiting and not self._running:
             self._observer.on_completed()
 
     def _start(self, call: ToolCall) -> None:
@@ -176,22 +197,22 @@ class _ToolRuns(Generic[T]):
                 self.slots += 1
                 self._start_next()
 
-        self._on_next(ToolStart(call.id, call.name, _arguments(call)))
+        self._emit(ToolStart(call.id, call.name, _arguments(call)))
         tool = self._tools.get(call.name)
         if tool is None:
             self.slots += 1
-            self._on_next(_unknown(call, self._tools))
+            self._emit(_unknown_tool(call, self._tools))
             return
         self._running[number] = self._scope.subscribe(
             execute_if_approved(tool, call, self._approve),
-            self._on_next,
+            self._emit,
             self.on_error,
             on_completed,
         )
 
-    def _void(self) -> None:
-        """Forget the calls so far: cancel those that run."""
-        self._assembler = ToolCallAssembler()
+    def _drop_calls(self) -> None:
+        """Drop the calls so far; cancel those that run."""
+        self._assembler = None
         self._waiting.clear()
         running, self._running = self._running, {}
         self.slots += len(running)
@@ -200,13 +221,18 @@ class _ToolRuns(Generic[T]):
 
 
 def _arguments(call: ToolCall) -> dict[str, object]:
+    """Return the call's arguments for its event; empty if they are not a JSON object.
+
+    `execute` parses the call again. Both need a dict of their own: msgspec hands nested values of
+    type `Any` to the function as they are, and a function may change its arguments.
+    """
     try:
         return call.parse()
     except ToolError:
         return {}
 
 
-def _unknown(call: ToolCall, tools: dict[str, Tool]) -> ToolEnd:
+def _unknown_tool(call: ToolCall, tools: dict[str, Tool]) -> ToolEnd:
     names = ", ".join(tools) or "none"
     error = ToolNotFoundError(f"There is no tool {call.name!r}. Call one of these: {names}.")
     return ToolEnd(call.id, call.name, f"Error: {error}", ErrorInfo.of(error))
