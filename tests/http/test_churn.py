@@ -1,4 +1,4 @@
-"""Ten thousand streams, each disposed at a moment of its own, leave nothing behind."""
+"""Ten thousand streams, each disposed at a random moment, leak nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROGRAM = """
 
     async def one_after_another(llm, streams, moments):
         for _ in range(streams):
-            # Half of them after so many chunks, half after some turns, wherever they are then.
+            # Half are disposed after some chunks, half after some turns of the loop.
             wanted = moments.choice([0, moments.randrange(1, 15)])
             seen = asyncio.Event()
             subscription = llm.chat_stream("hi").subscribe(
@@ -62,4 +62,4 @@ def test_ten_thousand_streams_leak_nothing() -> None:
     requests, files, blocks = map(int, done.stdout.split())
     assert requests > 4_500  # the others were disposed before they were sent
     assert files <= 0
-    assert blocks < 2_000  # of memory; a thing that each stream left would be 10,000
+    assert blocks < 2_000  # of memory: one object leaked by each stream would be 10,000

@@ -1,4 +1,4 @@
-"""What a connection brings belongs to one answer, however it is cut into packets."""
+"""A connection serves one response at a time, whatever its packets are."""
 
 from __future__ import annotations
 
@@ -64,15 +64,15 @@ async def test_text_before_broken_encoding_is_delivered(interim: bytes) -> None:
 
 @each_wire
 @pytest.mark.parametrize("pause", [True, False])
-@pytest.mark.parametrize("surplus", ["an answer", "half an answer", "408", "words"])
+@pytest.mark.parametrize("surplus", ["response", "half a response", "status 408", "text"])
 async def test_unrequested_bytes_close_the_connection(
     wire: SpokenWire, pause: bool, surplus: str
 ) -> None:
     unasked = {
-        "an answer": chunked_head(wire) + body(wire, "unasked"),
-        "half an answer": (chunked_head(wire) + body(wire, "unasked"))[:-9],
-        "408": head(408, b"content-length: 0"),
-        "words": b"Good bye.",
+        "response": chunked_head(wire) + body(wire, "unasked"),
+        "half a response": (chunked_head(wire) + body(wire, "unasked"))[:-9],
+        "status 408": head(408, b"content-length: 0"),
+        "text": b"Good bye.",
     }[surplus]
     whole = body(wire, "asked")
     parts: Act = [whole, Cue.PAUSE, unasked] if pause else [whole + unasked]

@@ -1,4 +1,4 @@
-"""One conversation over every wire: asked, answered with tools, and answered again."""
+"""A conversation over every wire: a question, tool calls and an answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECOND = Reply("Oslo is cold.", usage=Usage(7, 8, 15))
 PICTURE = ImagePart(data=b"\x89PNG", media_type="image/png")
 
 GOLDEN = Path(__file__).parent / "golden"
-"""Request bodies as the API references have them, one a wire; read them before you change one."""
+"""One request body a wire, checked against the API reference: check again what you change."""
 
 each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 
@@ -63,7 +63,7 @@ async def test_parallel_tool_calls_round_trip(wire: SpokenWire) -> None:
         assert (second.content, second.finish_reason) == ("Oslo is cold.", "stop")
         text = server.requests[1].body.decode()
         for number, call in enumerate(first.tool_calls):
-            text = text.replace(call.id, f"call_{number + 1}")  # where the wire has no ids
+            text = text.replace(call.id, f"call_{number + 1}")  # some wires have no ids
         golden = GOLDEN / f"{wire.name.replace(' ', '_')}.json"
         assert json.loads(text) == json.loads(golden.read_text())
 

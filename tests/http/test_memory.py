@@ -1,4 +1,4 @@
-"""Whatever a server sends, the process keeps its size."""
+"""The process keeps its size, whatever a server sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one server is told, no other hears: keys, cookies, connections."""
+"""A server's keys, cookies and connections stay with that server."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ def answer(wire: SpokenWire, text: str) -> bytes:
 
 @each_wire
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_redirect_target_receives_nothing(
-    wire: SpokenWire, status: int
-) -> None:
+async def test_redirect_target_receives_nothing(wire: SpokenWire, status: int) -> None:
     async with FaultyServer([answer(wire, "taken")]) as target:
         where = b"location: " + target.url.encode()
         async with FaultyServer(whole(status, b"", where)) as server:
@@ -48,9 +46,7 @@ async def test_cookies_are_not_kept(wire: SpokenWire) -> None:
 
 @each_wire
 @pytest.mark.parametrize("end", [Cue.FIN, Cue.RESET])
-async def test_stale_connection_costs_no_retry(
-    wire: SpokenWire, end: Cue
-) -> None:
+async def test_stale_connection_costs_no_retry(wire: SpokenWire, end: Cue) -> None:
     acts = ([answer(wire, "first")], [end], [answer(wire, "second")])
     async with FaultyServer(*acts) as server:
         async with wire.model(server.url, max_retries=0) as llm:

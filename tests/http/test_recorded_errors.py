@@ -1,4 +1,4 @@
-"""Recorded error bodies of real hosts have the right class, and leak nothing.
+"""Recorded error bodies of real hosts become errors of the right class, without secrets.
 
 The recordings are not part of the project: `RXAGENTS_RECORDINGS` names their folder.
 """
@@ -22,7 +22,7 @@ _HOP_BY_HOP = {"content-length", "content-encoding", "transfer-encoding", "conne
 
 
 def _message(body: bytes) -> str | None:
-    """Return the provider's sentence, where it is in the usual place."""
+    """Return the provider's message, if it is in the usual place."""
     try:
         error = json.loads(body)
     except ValueError:
@@ -34,7 +34,7 @@ def _message(body: bytes) -> str | None:
 
 
 def _asked_wait(header: str | None, body: bytes) -> float | None:
-    """Return the seconds in the header, or else in Google's way in the body."""
+    """Return the seconds of the header, or else of Google's `retryDelay` in the body."""
     delay = re.search(rb'"retryDelay": "(\d+)s"', body)
     seconds = header or (delay and delay[1])
     return None if seconds is None else float(seconds)
@@ -52,7 +52,7 @@ def _errors() -> list[Any]:
 
 
 def _is_error(entry: dict[str, Any]) -> bool:
-    """Whether it is one: a stream with neither status nor error stands among them."""
+    """Return whether the entry is an error: one is a stream without status and error."""
     body = (Path(FOLDER) / entry["file"]).read_bytes()
     return entry["status"] is not None or _message(body) is not None
 

@@ -1,4 +1,4 @@
-"""Recorded streams of real hosts, served over loopback, decode to what the vendor's SDK reads.
+"""Recorded streams of real hosts, served over loopback, decode as the vendor's SDK decodes them.
 
 The recordings are not part of the project: `RXAGENTS_RECORDINGS` names their folder.
 """
@@ -71,7 +71,7 @@ async def test_recording_decodes_like_the_sdk(recording: dict[str, Any]) -> None
             continue
         assert response.usage is not None
         for count, theirs in reader.counts(response.usage, decoded["usage"]):
-            # Some hosts put a detail beside the counts, where the SDK does not look.
+            # Some hosts put a detail beside the counts, which the SDK does not read.
             assert count == theirs or theirs is None
         sealed = [delta.index for chunk in chunks for delta in chunk.tool_calls if delta.sealed]
         assert len(sealed) == len(set(sealed))

@@ -1,4 +1,4 @@
-"""The operators of time and failure over real HTTP: what is abandoned is closed at the server."""
+"""The operators of time and failure over real HTTP: the server sees abandoned requests close."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rxagents.testing import Ending, NoReply, RawReply, Reply, ScriptedServer, S
 
 SOON = 0.05
 STALLED = RawReply([], ending=Ending.STALL)
-"""Headers, and then nothing."""
+"""Sends headers, and then nothing."""
 SILENT = Reply("one two three", ending=Ending.STALL, cut_after=3)
 CUT = Reply("one two three", ending=Ending.RESET, cut_after=3)
 BUSY = StatusReply(503, {"error": {"message": "busy"}})
@@ -27,7 +27,7 @@ ENDLESS = Reply("word " * 10_000, interval=0.005)
 
 
 class Host:
-    """A server and a model of it that makes one attempt."""
+    """A server, and a model that requests it without retries."""
 
     def __init__(self, server: ScriptedServer, llm: OpenAI) -> None:
         self.server = server
@@ -37,7 +37,7 @@ class Host:
         return self.llm.chat_stream("hi")
 
     async def is_left_with(self, *, requests: int, closed: int) -> None:
-        """Check how many requests came, and that `closed` were left before they were over."""
+        """Check that `requests` came, and that the client closed `closed` of them early."""
         await asyncio.wait_for(self.server.disconnected(closed), 5)
         assert len(self.server.requests) == requests
         assert self.server.disconnects == closed

@@ -1,4 +1,4 @@
-"""Statuses and headers, with aioresponses: no server, whole bodies."""
+"""Statuses and headers, with whole bodies from aioresponses and without a server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ANSWER = (
 
 
 class Response(ClientResponse):
-    """aioresponses 0.7.9 makes responses without an argument that aiohttp 3.14 requires."""
+    """Adds an argument that aiohttp 3.14 requires and aioresponses 0.7.9 does not pass."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, stream_writer=Mock(), **kwargs)
@@ -118,9 +118,7 @@ def test_retry_after_headers_are_read(
 
 
 @pytest.mark.parametrize("header", ["7", None])
-def test_header_wait_wins_over_body(
-    mocked: aioresponses, header: str | None
-) -> None:
+def test_header_wait_wins_over_body(mocked: aioresponses, header: str | None) -> None:
     headers = {} if header is None else {"retry-after": header}
     payload = {"error": {"message": "Slow.", "details": [{"retryDelay": "48s"}]}}
     mocked.post(URL, status=429, headers=headers, payload=payload)
@@ -133,9 +131,7 @@ def test_advice_is_a_separate_sentence(mocked: aioresponses) -> None:
 
 
 @pytest.mark.parametrize(("word", "retryable"), [("true", True), ("false", False), ("maybe", True)])
-def test_x_should_retry_wins_over_status(
-    mocked: aioresponses, word: str, retryable: bool
-) -> None:
+def test_x_should_retry_wins_over_status(mocked: aioresponses, word: str, retryable: bool) -> None:
     mocked.post(URL, status=429, headers={"x-should-retry": word})
     assert failure().retryable is retryable
 
@@ -211,9 +207,7 @@ def test_echoed_request_id_is_redacted(mocked: aioresponses) -> None:
     assert failure().request_id == "***"
 
 
-async def test_netrc_password_is_ignored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_netrc_password_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password something\n")
     monkeypatch.setenv("NETRC", str(netrc))

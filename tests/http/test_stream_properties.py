@@ -1,4 +1,4 @@
-"""Any script, cut anywhere by any fault, and disposed at any moment."""
+"""The rules of a stream, for random texts, packets, faults and dispose points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every stream keeps, over real HTTP."""
+"""The rules of every stream, over real HTTP (docs/how_it_works.md lists them)."""
 
 from __future__ import annotations
 
@@ -117,9 +117,7 @@ def test_missing_loop_error_names_run() -> None:
         (RawReply([b"<html>"], "text/html"), rxagents.ResponseError),
     ],
 )
-async def test_failure_has_one_terminal(
-    reply: Any, error: type[Exception]
-) -> None:
+async def test_failure_has_one_terminal(reply: Any, error: type[Exception]) -> None:
     async with ScriptedServer(reply) as server, model(server) as llm:
         seen = Seen(llm.chat_stream("hi"))
         await seen.over.wait()
@@ -140,7 +138,7 @@ EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n'
 
 
 async def read_raw(*pieces: bytes) -> tuple[list[str], Exception | None]:
-    """Stream from a server that writes these bytes, one piece a moment, and hangs up."""
+    """Stream from a server that writes each piece as a packet, and then closes."""
 
     served = asyncio.Event()
 
@@ -150,7 +148,7 @@ async def read_raw(*pieces: bytes) -> tuple[list[str], Exception | None]:
             for piece in pieces:
                 writer.write(piece)
                 await writer.drain()
-                await asyncio.sleep(0.005)  # so that each arrives by itself
+                await asyncio.sleep(0.005)  # so that each is a packet
             writer.close()
             await writer.wait_closed()
         served.set()
@@ -245,9 +243,7 @@ ONE = b'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n'
 )
 @pytest.mark.parametrize("how", ["dispose", "take"])
 @pytest.mark.parametrize("own_session", [True, False])
-async def test_error_after_dispose_is_dropped(
-    rest: bytes, how: str, own_session: bool
-) -> None:
+async def test_error_after_dispose_is_dropped(rest: bytes, how: str, own_session: bool) -> None:
     async with ScriptedServer(RawReply([ONE + ONE + rest])) as server:
         session = None if own_session else aiohttp.ClientSession()
         llm = OpenAI("m", base_url=server.url, max_retries=0, session=session)

@@ -1,4 +1,4 @@
-"""Timeouts by phase, over real HTTP, with limits as short as a test can wait."""
+"""The timeouts of each phase, over real HTTP."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_connect_timeout_is_typed() -> None:
         full.listen(0)
         url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
         waiting = [socket.socket() for _ in range(4)]
-        for client in waiting:  # the backlog is full: further handshakes get no answer
+        for client in waiting:  # fill the backlog: further handshakes get no answer
             client.setblocking(False)
             client.connect_ex(full.getsockname())
         limits = Timeouts(connect=SHORT)

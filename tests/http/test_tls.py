@@ -1,4 +1,4 @@
-"""The rules of a stream over TLS, straight and through a proxy's tunnel."""
+"""The rules of a stream over TLS, directly and through a proxy's tunnel."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def tls(authority: trustme.CA) -> ssl.SSLContext:
-    """What the server speaks TLS with."""
+    """The server's TLS context."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     return context
@@ -39,18 +39,18 @@ def tls(authority: trustme.CA) -> ssl.SSLContext:
 
 @pytest.fixture
 def trusted(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the client trust the server, as it would by the variable `SSL_CERT_FILE`."""
+    """Make the client trust the server, as the variable `SSL_CERT_FILE` would."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", context)
 
 
-@pytest.fixture(params=["straight", "through a tunnel"])
+@pytest.fixture(params=["direct", "tunnel"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Enter it to be on the way to the server; it gives the hosts that a proxy was asked for."""
+    """Return a context manager that routes to the server, and yields the proxy's requests."""
 
     @asynccontextmanager
-    async def straight() -> AsyncIterator[list[bytes]]:
+    async def direct() -> AsyncIterator[list[bytes]]:
         yield []
 
     @asynccontextmanager
@@ -64,7 +64,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
             yield asked
             assert asked
 
-    return straight if request.param == "straight" else tunnel
+    return direct if request.param == "direct" else tunnel
 
 
 async def _tunnel(
@@ -103,7 +103,7 @@ async def test_every_byte_arrives(
     act: list[bytes | Cue] = [CHUNKED, *in_pieces(body, packet)]
     async with way(), FaultyServer(act, tls=tls) as server:
         async with WIRE.model(server.url) as llm:
-            for _ in range(2):  # the second over the same connection
+            for _ in range(2):  # the second request uses the same connection
                 answer = await llm.chat("hi")
                 assert answer.content.endswith("abc")
                 assert len(answer.content) == (3 if packet == 1 else 340_003)
@@ -128,9 +128,7 @@ async def test_close_keeps_text_for_slow_reader(
     assert numbers == NUMBERS
 
 
-async def test_immediate_close_keeps_the_text(
-    tls: ssl.SSLContext, trusted: None
-) -> None:
+async def test_immediate_close_keeps_the_text(tls: ssl.SSLContext, trusted: None) -> None:
     first, *rest = [*map(chunk, [*NUMBERED, WIRE.finish(), WIRE.done()]), LAST]
     sent = threading.Event()
 
@@ -146,7 +144,7 @@ async def test_immediate_close_keeps_the_text(
             connection.shutdown(socket.SHUT_WR)
             sent.set()
             while accepted.fileno() >= 0 and connection.recv(2**16):
-                """Until the client leaves."""
+                """Wait until the client closes."""
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(asyncio.to_thread(serve, listener))
@@ -191,4 +189,4 @@ async def test_untrusted_server_receives_nothing(
         with pytest.raises(rxagents.ConnectError, match="certificate"):
             await llm.chat("hi")
         assert server.requests == []
-    loop_errors.clear()  # the server's, of a handshake that was broken off
+    loop_errors.clear()  # the server reports the broken handshake

@@ -1,4 +1,4 @@
-"""Where each provider's requests go, and which key goes with them."""
+"""The URL and the key of each provider's requests."""
 
 from __future__ import annotations
 

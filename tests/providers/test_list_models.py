@@ -1,4 +1,4 @@
-"""The models that a host offers."""
+"""The list of a host's models."""
 
 from __future__ import annotations
 

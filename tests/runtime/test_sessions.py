@@ -1,4 +1,4 @@
-"""One client session a loop, closed by `aclose` or at the latest by the loop."""
+"""One client session a loop, which `aclose` or the end of the loop closes."""
 
 from __future__ import annotations
 
@@ -101,6 +101,6 @@ async def test_aclose_leaves_other_loops_alone() -> None:
     done = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n'
     async with ScriptedServer(RawReply([done], ending=Ending.STALL)) as server:
         async with OpenAI("m", base_url=server.url) as llm:
-            await llm.chat("hi")  # its connection may still serve the next turn, for a moment
+            await llm.chat("hi")  # its connection stays open for a moment
             await asyncio.to_thread(asyncio.run, llm.aclose(), debug=True)
             assert len(server.open_connections) == 1

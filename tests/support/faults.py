@@ -112,35 +112,35 @@ def refusal(status: int, *headers: bytes) -> Act:
 def _before_an_answer(answer: _Answers) -> Iterator[Fault]:
     lost, slow = rxagents.TransportError, rxagents.FirstEventTimeoutError
     no_http = rxagents.ProtocolError
-    yield Fault("closed before an answer", [[FIN]], lost, requests=2)
-    yield Fault("reset before an answer", [[RESET]], lost, requests=2)
-    yield Fault("no answer at all", [[STALL]], slow, requests=2)
+    yield Fault("closed before the response", [[FIN]], lost, requests=2)
+    yield Fault("reset before the response", [[RESET]], lost, requests=2)
+    yield Fault("no response", [[STALL]], slow, requests=2)
     yield Fault("closed in the status line", [[b"HTTP/1.", PAUSE, FIN]], lost, requests=2)
     yield Fault("closed in the headers", [[answer.head[:30], PAUSE, FIN]], lost, requests=2)
     yield Fault("reset in the headers", [[answer.head[:30], PAUSE, RESET]], lost, requests=2)
     yield Fault("silent in the headers", [[answer.head[:30], STALL]], slow, requests=2)
-    yield Fault("headers without end", [[answer.head[:30], b"1" * 999, REPEAT]], no_http)
-    yield Fault("closed, then well", [[FIN], answer.good], None, "one two", 2)
-    yield Fault("reset, then well", [[RESET], answer.good], None, "one two", 2)
-    yield Fault("silent, then well", [[STALL], answer.good], None, "one two", 2)
+    yield Fault("endless headers", [[answer.head[:30], b"1" * 999, REPEAT]], no_http)
+    yield Fault("closed, then success", [[FIN], answer.good], None, "one two", 2)
+    yield Fault("reset, then success", [[RESET], answer.good], None, "one two", 2)
+    yield Fault("silent, then success", [[STALL], answer.good], None, "one two", 2)
     for name, banner in {
         "a mail server": b"220 mail ready\r\n",
         "a shell": b"SSH-2.0-OpenSSH_9.6\r\n",
         "binary": bytes(range(256)),
         "TLS": b"\x15\x03\x01\x00\x02\x02\x46",
         "HTTP 0.9": b"<html>hello</html>\r\n\r\n",
-        "a version that is none": b"HTTP/9.9 200 OK\r\n\r\n",
-        "a status that is none": b"HTTP/1.1 abc OK\r\n\r\n",
+        "an invalid version": b"HTTP/9.9 200 OK\r\n\r\n",
+        "an invalid status": b"HTTP/1.1 abc OK\r\n\r\n",
         "a header of 100 KB": b"HTTP/1.1 200 OK\r\nx: " + b"a" * 100_000 + b"\r\n\r\n",
         "10,000 headers": b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 10_000 + b"\r\n",
         "two lengths": head(200, b"content-length: 3", b"content-length: 4") + b"abc",
         "a negative length": head(200, b"content-length: -3") + b"abc",
-        "a length that is none": head(200, b"content-length: x") + b"abc",
+        "an invalid length": head(200, b"content-length: x") + b"abc",
         "a NUL in a header": head(200, b"x: a\0b") + b"abc",
     }.items():
-        yield Fault(f"in place of HTTP: {name}", [[banner, STALL]], no_http)
+        yield Fault(f"not valid HTTP: {name}", [[banner, STALL]], no_http)
     early = b"HTTP/1.1 100 Continue\r\n\r\n" * 3
-    yield Fault("told to go on first", [[early, PAUSE, *answer.good]], None, "one two")
+    yield Fault("100 Continue first", [[early, PAUSE, *answer.good]], None, "one two")
 
 
 def _statuses(answer: _Answers) -> Iterator[Fault]:
@@ -166,7 +166,7 @@ def _statuses(answer: _Answers) -> Iterator[Fault]:
     }.items():
         yield Fault(f"status {status}", [refusal(status)], kind, requests=2)
         yield Fault(
-            f"status {status}, then well", [refusal(status), answer.good], None, "one two", 2
+            f"status {status}, then success", [refusal(status), answer.good], None, "one two", 2
         )
     busy, failed = rxagents.RateLimitError, rxagents.ServerError
     date = formatdate(usegmt=True).encode()
@@ -184,25 +184,26 @@ def _statuses(answer: _Answers) -> Iterator[Fault]:
         asked = "retry-after: a date" if date in header else header.decode()
         yield Fault(f"status 500 with {asked}", acts, expected, text, requests)
     wanted = [refusal(400, b"x-should-retry: true"), answer.good]
-    yield Fault("status 400 that asks for a retry", wanted, None, "one two", 2)
+    yield Fault("status 400 with x-should-retry", wanted, None, "one two", 2)
     open_head = head(500, b"transfer-encoding: chunked")
     body = chunk(b"It broke. " * 100)
-    yield Fault("an error body without end", [[open_head, body, REPEAT]], failed, requests=2)
-    yield Fault("an error body that is cut", [[open_head + body, PAUSE, FIN]], failed, requests=2)
+    yield Fault("endless error body", [[open_head, body, REPEAT]], failed, requests=2)
+    yield Fault("error body cut by a close", [[open_head + body, PAUSE, FIN]], failed, requests=2)
+    yield Fault("error body cut by a reset", [[open_head + body, PAUSE, RESET]], failed, requests=2)
     yield Fault(
-        "an error body that is reset", [[open_head + body, PAUSE, RESET]], failed, requests=2
+        "error body with a bad chunk size",
+        [[open_head, PAUSE, b"zzz\r\n", STALL]],
+        failed,
+        requests=2,
     )
-    yield Fault(
-        "an error body badly encoded", [[open_head, PAUSE, b"zzz\r\n", STALL]], failed, requests=2
-    )
-    yield Fault("an error without a body", [whole(429, b"")], busy, requests=2)
-    yield Fault("an error page", [whole(502, b"<h1>Bad gateway</h1>" * 999)], failed, requests=2)
+    yield Fault("error without a body", [whole(429, b"")], busy, requests=2)
+    yield Fault("HTML error page", [whole(502, b"<h1>Bad gateway</h1>" * 999)], failed, requests=2)
     packed = gzip.compress(b'{"error": {"message": "No key."}}')
     named = whole(401, packed, b"content-encoding: gzip")
-    yield Fault("an error that is compressed", [named], rxagents.AuthenticationError)
+    yield Fault("compressed error body", [named], rxagents.AuthenticationError)
     bomb = gzip.compress(b"[" * 20_000_000)
     yield Fault(
-        "an error that unpacks to 20 MB",
+        "error body that unpacks to 20 MB",
         [whole(400, bomb, b"content-encoding: gzip")],
         rxagents.BadRequestError,
     )
@@ -213,7 +214,7 @@ def _redirects(elsewhere: str) -> Iterator[Fault]:
     for status in (301, 302, 303, 307, 308):
         yield Fault(f"redirect {status}", [whole(status, b"", where)], rxagents.RedirectError)
     lost = whole(307, b"", b"location: http://[")
-    yield Fault("a redirect to nowhere", [lost], rxagents.RedirectError)
+    yield Fault("redirect to an invalid URL", [lost], rxagents.RedirectError)
 
 
 def _no_streams(answer: _Answers) -> Iterator[Fault]:
@@ -221,21 +222,21 @@ def _no_streams(answer: _Answers) -> Iterator[Fault]:
     html, json = b"content-type: text/html", b"content-type: application/json"
     page = b"<!doctype html><h1>Log in</h1>"
     said = b'{"error": {"message": "Not today."}}'
-    yield Fault("a page", [whole(200, page, html)], none)
-    yield Fault("a page that calls itself events", [whole(200, page, answer.kind)], none)
-    yield Fault("an error with status 200", [whole(200, said, json)], rxagents.ProviderError)
-    yield Fault("words", [whole(200, b"Service is starting.")], none)
+    yield Fault("HTML page", [whole(200, page, html)], none)
+    yield Fault("HTML page sent as events", [whole(200, page, answer.kind)], none)
+    yield Fault("error with status 200", [whole(200, said, json)], rxagents.ProviderError)
+    yield Fault("plain text", [whole(200, b"Service is starting.")], none)
     waiting: Act = [head(200, html, b"transfer-encoding: chunked") + chunk(page), STALL]
-    yield Fault("a page, held open", [waiting], none)
+    yield Fault("HTML page, held open", [waiting], none)
     nothing = rxagents.TruncatedStreamError
-    yield Fault("nothing", [whole(200, b"", answer.kind)], nothing)
-    yield Fault("nothing in chunks", [[answer.head + LAST]], nothing)
-    yield Fault("blank lines", [[answer.head + chunk(b"\n\n\n\n") + LAST]], nothing)
+    yield Fault("empty body", [whole(200, b"", answer.kind)], nothing)
+    yield Fault("empty chunked body", [[answer.head + LAST]], nothing)
+    yield Fault("only blank lines", [[answer.head + chunk(b"\n\n\n\n") + LAST]], nothing)
     if answer.wire.comment:
         comment = chunk(answer.wire.comment)
-        yield Fault("comments", [[answer.head + comment * 9 + LAST]], nothing)
+        yield Fault("only comments", [[answer.head + comment * 9 + LAST]], nothing)
         slow = rxagents.FirstEventTimeoutError
-        yield Fault("comments for ever", [[answer.head, comment, REPEAT]], slow, requests=2)
+        yield Fault("endless comments", [[answer.head, comment, REPEAT]], slow, requests=2)
 
 
 def _cuts(answer: _Answers) -> Iterator[Fault]:
@@ -248,16 +249,18 @@ def _cuts(answer: _Answers) -> Iterator[Fault]:
     yield Fault("reset after text", answer.begun(RESET), cut, "one")
     yield Fault("closed in an event", answer.begun(half, PAUSE, FIN), cut, "one")
     yield Fault("reset in an event", answer.begun(half, PAUSE, RESET), cut, "one")
-    yield Fault("an event cut by the end", answer.begun(chunk(event[:inside]) + LAST), cut, "one")
-    yield Fault("shorter than announced", [[long + wire.text("one"), PAUSE, FIN]], cut, "one")
-    yield Fault("ended without saying so", answer.begun(LAST), cut, "one")
+    yield Fault("ended in an event", answer.begun(chunk(event[:inside]) + LAST), cut, "one")
+    yield Fault(
+        "shorter than its content-length", [[long + wire.text("one"), PAUSE, FIN]], cut, "one"
+    )
+    yield Fault("ended without an end marker", answer.begun(LAST), cut, "one")
     first = answer.head + b"%x\r\n" % len(event) + event[:5]
     yield Fault("closed in the first event", [[first, PAUSE, FIN]], cut, requests=2)
     yield Fault("closed after the headers", [[answer.head, PAUSE, FIN]], cut, requests=2)
     yield Fault("reset after the headers", [[answer.head, PAUSE, RESET]], cut, requests=2)
     started: Act = [answer.head + chunk(wire.start()), PAUSE, RESET]
     yield Fault("reset before the text", [started], cut, requests=2)
-    yield Fault("reset before the text, then well", [started, answer.good], None, "one two", 2)
+    yield Fault("reset before the text, then success", [started, answer.good], None, "one two", 2)
     idle = rxagents.IdleTimeoutError
     yield Fault(
         "silent after the headers",
@@ -268,10 +271,12 @@ def _cuts(answer: _Answers) -> Iterator[Fault]:
     yield Fault("silent after text", answer.begun(STALL), idle, "one")
     yield Fault("silent in an event", answer.begun(half, STALL), idle, "one")
     if wire.comment:
-        yield Fault("comments after text", answer.begun(chunk(wire.comment), REPEAT), idle, "one")
+        yield Fault(
+            "endless comments after text", answer.begun(chunk(wire.comment), REPEAT), idle, "one"
+        )
     until_close = head(200, answer.kind, b"connection: close") + wire.text("one")
-    yield Fault("until close, cut", [[until_close, PAUSE, FIN]], cut, "one")
-    yield Fault("until close, reset", [[until_close, PAUSE, RESET]], cut, "one")
+    yield Fault("no length, closed", [[until_close, PAUSE, FIN]], cut, "one")
+    yield Fault("no length, reset", [[until_close, PAUSE, RESET]], cut, "one")
 
 
 def _ends(answer: _Answers) -> Iterator[Fault]:
@@ -284,7 +289,7 @@ def _ends(answer: _Answers) -> Iterator[Fault]:
         "ended after the finish": (finish + LAST,),
         "held open after the end": (finish + done, STALL),
         "bad encoding after the end": (finish + done + b"zzz\r\n", STALL),
-        "no end of the body": (finish + done, PAUSE, FIN),
+        "closed before the end of the body": (finish + done, PAUSE, FIN),
         "the last event without its blank line": (chunk(wire.finish().rstrip()) + LAST,),
     }.items():
         yield Fault(name, answer.begun(*rest), None, "one")
@@ -302,13 +307,13 @@ def _ends(answer: _Answers) -> Iterator[Fault]:
     yield Fault("CRLF line ends", [[answer.head + crlf + LAST]], None, "one two")
     if wire.is_sse:
         marked = chunk(b"\xef\xbb\xbf" + answer.body)
-        yield Fault("a byte order mark", [[answer.head + marked + LAST]], None, "one two")
+        yield Fault("byte order mark", [[answer.head + marked + LAST]], None, "one two")
 
 
 def _bad_events(answer: _Answers) -> Iterator[Fault]:
     wire, bad = answer.wire, rxagents.StreamDecodeError
     for name, payload in {
-        "no JSON": b"{oops}",
+        "not JSON": b"{oops}",
         "half of an object": b'{"a": 1',
         "a list": b"[1, 2]",
         "a number": b"17",
@@ -317,12 +322,12 @@ def _bad_events(answer: _Answers) -> Iterator[Fault]:
         "a number of 5,000 digits": b"9" * 5_000,
     }.items():
         rest = chunk(wire.raw(payload)) + answer.two + LAST
-        yield Fault(f"an event that is {name}", answer.begun(rest), bad, "one")
+        yield Fault(f"invalid event: {name}", answer.begun(rest), bad, "one")
     text = chunk(wire.text("MARK").replace(b"MARK", b"\xff\xfe"))
-    yield Fault("text that is no UTF-8", answer.begun(text + answer.two + LAST), bad, "one")
+    yield Fault("text that is not UTF-8", answer.begun(text + answer.two + LAST), bad, "one")
     first = [[answer.head + chunk(wire.raw(b"{oops}")) + LAST]]
     instead = bad if wire.is_sse else rxagents.ResponseError
-    yield Fault("a first event that is no JSON", first, instead)
+    yield Fault("first event is not JSON", first, instead)
 
 
 def _errors_in_the_stream(answer: _Answers) -> Iterator[Fault]:
@@ -337,43 +342,41 @@ def _errors_in_the_stream(answer: _Answers) -> Iterator[Fault]:
             kind, requests = rxagents.ServerError, 1
         failed = chunk(wire.error(name)) + LAST
         first = [answer.head + failed]
-        yield Fault(f"first of all: {name}", [first], kind, requests=requests)
+        yield Fault(f"error as first event: {name}", [first], kind, requests=requests)
         begun = [answer.head + chunk(wire.start()) + failed]
-        yield Fault(f"before any text: {name}", [begun], kind, requests=requests)
-        yield Fault(f"after text: {name}", answer.begun(failed), kind, "one")
+        yield Fault(f"error before text: {name}", [begun], kind, requests=requests)
+        yield Fault(f"error after text: {name}", answer.begun(failed), kind, "one")
     if wire.tells_kinds:
         busy = [answer.head + chunk(wire.error("overloaded")) + LAST]
-        yield Fault("overloaded, then well", [busy, answer.good], None, "one two", 2)
+        yield Fault("overloaded, then success", [busy, answer.good], None, "one two", 2)
     if wire.is_sse:
         plain = b'{\n  "error": {\n    "code": 503,\n    "message": "No."\n  }\n}\n'
         for name, error in {
             "plain JSON": plain,
-            "an event of that name": b"event: error\ndata: " + plain.replace(b"\n", b"") + b"\n\n",
+            "an event named error": b"event: error\ndata: " + plain.replace(b"\n", b"") + b"\n\n",
         }.items():
             failed, kind = chunk(error) + LAST, rxagents.OverloadedError
-            yield Fault(f"an error that is {name}", answer.begun(failed), kind, "one")
+            yield Fault(f"error after text: {name}", answer.begun(failed), kind, "one")
             begun = [answer.head + chunk(wire.start()) + failed]
-            yield Fault(f"{name}, then well", [begun, answer.good], None, "one two", 2)
+            yield Fault(f"{name}, then success", [begun, answer.good], None, "one two", 2)
 
 
 def _encodings(answer: _Answers) -> Iterator[Fault]:
     wire, body = answer.wire, answer.body
     broken, cut = rxagents.ProtocolError, rxagents.TruncatedStreamError
-    yield Fault("a bad chunk size, alone", answer.begun(b"zzz\r\n", STALL), broken, "one")
+    yield Fault("bad chunk size", answer.begun(b"zzz\r\n", STALL), broken, "one")
     yield Fault(
-        "a bad chunk size, beside text",
+        "bad chunk size beside text",
         answer.begun(answer.two + b"zzz\r\n", STALL),
         broken,
         "one two",
     )
     at_once = answer.head + answer.one + b"zzz\r\n"
-    yield Fault(
-        "a bad chunk size, beside the headers", [[at_once, STALL]], broken, "one", ours_alone=True
-    )
-    yield Fault("a negative chunk size", answer.begun(b"-5\r\nabc", STALL), broken, "one")
-    yield Fault("a huge chunk size", answer.begun(b"f" * 40 + b"\r\n", STALL), broken, "one")
+    yield Fault("bad chunk size beside headers", [[at_once, STALL]], broken, "one", ours_alone=True)
+    yield Fault("negative chunk size", answer.begun(b"-5\r\nabc", STALL), broken, "one")
+    yield Fault("huge chunk size", answer.begun(b"f" * 40 + b"\r\n", STALL), broken, "one")
     unclosed = answer.two[:-2] + b"zz"
-    yield Fault("a chunk without its end", answer.begun(unclosed, STALL), broken, "one two")
+    yield Fault("chunk without its end", answer.begun(unclosed, STALL), broken, "one two")
     for coding, packed in {
         b"gzip": gzip.compress(body),
         b"x-gzip": gzip.compress(body),
@@ -387,39 +390,44 @@ def _encodings(answer: _Answers) -> Iterator[Fault]:
     two = gzip.compress(body[:99]) + gzip.compress(body[99:])
     dripped = answer.encoded_begun(b"gzip", *(packed[i : i + 1] for i in range(9)), packed[9:])
     yield Fault("compressed, byte by byte", [[*dripped, LAST]], None, "one two")
-    yield Fault("compressed twice in a row", [answer.encoded(b"gzip", two)], None, "one two")
+    yield Fault("two gzip members", [answer.encoded(b"gzip", two)], None, "one two")
     compressor = zlib.compressobj(wbits=31)
     begun = compressor.compress(wire.text("one")) + compressor.flush(zlib.Z_SYNC_FLUSH)
     more = compressor.compress(wire.text(" two")) + compressor.flush(zlib.Z_SYNC_FLUSH)
     for name, rest, kind, text in [
-        ("compressed, and closed", (FIN,), cut, "one two"),
-        ("compressed, and silent", (STALL,), rxagents.IdleTimeoutError, "one two"),
-        ("compressed, and broken", (b"\xff" * 99, STALL), rxagents.StreamDecodeError, "one two"),
+        ("compressed, closed", (FIN,), cut, "one two"),
+        ("compressed, silent", (STALL,), rxagents.IdleTimeoutError, "one two"),
+        (
+            "compressed, invalid gzip after text",
+            (b"\xff" * 99, STALL),
+            rxagents.StreamDecodeError,
+            "one two",
+        ),
     ]:
         yield Fault(name, [answer.encoded_begun(b"gzip", begun, more, *rest)], kind, text)
     ended = [*answer.encoded_begun(b"gzip", begun, more), LAST]
-    yield Fault("compressed, and ended", [ended], cut, "one two")
+    yield Fault("compressed, ended early", [ended], cut, "one two")
     bad = rxagents.StreamDecodeError
-    yield Fault("compressed only in name", [answer.encoded(b"gzip", body)], bad)
-    yield Fault("compressed in a way not asked for", [answer.encoded(b"br", b"\x0b\x02")], bad)
+    yield Fault("content-encoding of a plain body", [answer.encoded(b"gzip", body)], bad)
+    yield Fault("content-encoding not accepted", [answer.encoded(b"br", b"\x0b\x02")], bad)
     until_close = head(200, answer.kind, b"connection: close", b"content-encoding: gzip")
-    yield Fault("compressed, until close", [[until_close + packed, PAUSE, FIN]], None, "one two")
+    yield Fault("compressed, no length", [[until_close + packed, PAUSE, FIN]], None, "one two")
 
 
 def _limits(answer: _Answers) -> Iterator[Fault]:
     wire, over = answer.wire, rxagents.LimitExceededError
     small = {"limits": Limits(event_bytes=1000)}
     long = chunk(wire.text("x" * 1000))
-    yield Fault("an event over its limit", answer.begun(long, STALL), over, "one", 1, small)
+    yield Fault("event over its limit", answer.begun(long, STALL), over, "one", 1, small)
     line = b"%x\r\n" % 2**30 + b"x" * 1000
-    yield Fault("a line without end", answer.begun(line, REPEAT), over, "one", 1, small)
+    yield Fault("endless line", answer.begun(line, REPEAT), over, "one", 1, small)
     short = {"limits": Limits(stream_bytes=len(wire.text("one")))}
     rest = answer.two + LAST
-    yield Fault("a stream over its limit", answer.begun(rest), over, "one", 1, short)
+    yield Fault("stream over its limit", answer.begun(rest), over, "one", 1, short)
     deep = wire.raw(b'{"a":' * 500 + b"1" + b"}" * 500)
     yield Fault("JSON nested too deeply", answer.begun(chunk(deep) + LAST), over, "one")
 
 
 def _connections(answer: _Answers) -> Iterator[Fault]:
     cookie = head(500, b"content-length: 0", b"set-cookie: a=b; path=/")
-    yield Fault("a cookie", [[cookie], answer.good], None, "one two", 2)
+    yield Fault("cookie", [[cookie], answer.good], None, "one two", 2)
