@@ -1,12 +1,15 @@
-"""CPU time an item: each operator as a multiple of reactivex's `map` in the same run.
+"""Measure the CPU time per item of each operator, as a multiple of reactivex's `map`.
 
     pip install -e '.[benchmarks]'
     python benchmarks/operators.py
 
-The items are made before, and emitted from a plain loop inside a running event loop, as a source
-does that has read a burst. What is measured goes from the first item to the end of the stream, and
-includes the subscriber, which counts. The operators take turns, round by round, and each is
-divided by the `map` of its round; the table shows the medians.
+The items are made beforehand and emitted from a plain loop inside a running event loop, like a
+source that has read a burst. The measured time runs from the first item to the end of the stream
+and includes a subscriber that counts. The operators take turns, round by round; each time is
+divided by that of `map` in the same round, and the table shows the medians.
+
+Every operator is measured with its case in tests/support/operator_cases.py, unless `typical` has
+an input that is closer to its use.
 """
 
 from __future__ import annotations
@@ -18,15 +21,19 @@ import json
 import math
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import reactivex as rx
 from msgspec import Struct
 from reactivex import Observable, abc
+from reactivex import operators as rx_ops
 from reactivex.disposable import Disposable
 from rich.console import Console
 from rich.table import Table
@@ -36,41 +43,43 @@ from rxagents import StreamChunk, Token, ToolCallDelta
 from rxagents import operators as ops
 from rxagents.core.chunks import TextBuffers
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
+from operator_cases import CASES  # found only by the line above
+
 Operator: TypeAlias = Callable[[Observable[Any]], Observable[Any]]
 
 TOLERATED = 3.0
 """Multiples of `map` that an operator on the token path may cost without a reason."""
-
 
 REASONS = {
     "accumulate": "makes a Response of each chunk",
     "coalesce": "keeps and joins each piece",
     "guard_window": "keeps each piece, and joins them for the check",
     "split_sentences": "reads every character; makes the sentences",
-    "partial_json": "reads every character; makes a snapshot a piece",
+    "partial_json": "reads every character; makes a snapshot per piece",
     "partial_object": "partial_json, and an object type around each snapshot",
-    "scan_steps": "reads every character; makes a Token a piece",
+    "scan_steps": "reads every character; makes a Token per piece",
     "record": "encodes each item as JSON",
     "from_recording": "reads and decodes JSON",
     "replay_bounded": "share_bounded, and numbers and keeps each item",
     "decode_ndjson": "splits bytes into lines",
     "decode_sse": "splits bytes into events",
-    "smooth": "copies the chunk for each word; a timer an interval",
-    "map_async": "a task an item; for stages that wait for something",
+    "smooth": "copies the chunk for each word; a timer per interval",
+    "map_async": "a task per item; for functions that wait",
 }
-"""Why they cost more than is tolerated."""
+"""Why an operator costs more than `TOLERATED`."""
 
 OFF_TOKEN_PATH = {"smooth", "replay_bounded", "map_async", "record", "from_recording",
                   "decode_sse", "decode_ndjson"}  # fmt: skip
-"""For one subscriber of many, for people's eyes, or for bytes: not every token goes through."""
+"""Not every token passes them: they serve one subscriber of many, a screen, or bytes."""
 
 
 class Work(Struct):
-    """What is measured.
+    """An operator and its input.
 
     Attributes:
         make: Returns the operator.
-        items: Its typical input.
+        items: The items that the source emits.
     """
 
     make: Callable[[], Operator]
@@ -93,7 +102,16 @@ def chunks_of(texts: Sequence[str]) -> list[StreamChunk]:
 
 
 def works(count: int, folder: Path) -> dict[str, Work]:
-    """Return every operator with what it is measured with."""
+    """Return every operator with its input of `count` items."""
+    cases = {
+        name: Work(partial(case.make, folder), list(islice(case.stream(), count)))
+        for name, case in CASES.items()
+    }
+    return cases | typical(count, folder)
+
+
+def typical(count: int, folder: Path) -> dict[str, Work]:
+    """Return inputs that are closer to an operator's use than its case; and `from_recording`."""
     prose = pieces_of("The quick brown fox jumps over the lazy dog, and rests. ", count)
     chunks = chunks_of(prose)
     thinking = [StreamChunk(reasoning=text, index=at) for at, text in enumerate(prose)]
@@ -106,7 +124,6 @@ def works(count: int, folder: Path) -> dict[str, Work]:
     tokens = [Token(text, timestamp=1.0) for text in prose]
     events = [b'data: {"t": "' + text.encode() + b'"}\n\n' for text in prose]
     lines = [b'{"t": "' + text.encode() + b'"}\n' for text in prose]
-    never: Observable[Any] = rx.never()
     return {
         "text": Work(ops.text, chunks),
         "reasoning": Work(ops.reasoning, thinking),
@@ -121,22 +138,14 @@ def works(count: int, folder: Path) -> dict[str, Work]:
         "scan_steps": Work(ops.scan_steps, react),
         "run_tools": Work(lambda: ops.run_tools([]), chunks),
         "of_type": Work(lambda: ops.of_type(Token), tokens),
-        "timeout_first": Work(lambda: ops.timeout_first(60), chunks),
-        "timeout_idle": Work(lambda: ops.timeout_idle(60), chunks),
-        "timeout_total": Work(lambda: ops.timeout_total(60), chunks),
-        "retry_with_backoff": Work(ops.retry_with_backoff, chunks),
-        "fallback_to": Work(lambda: ops.fallback_to(never), chunks),
-        "hedge": Work(lambda: ops.hedge(never, after=60), chunks),
         "coalesce": Work(lambda: ops.coalesce(size=32), chunks),
         "smooth": Work(lambda: ops.smooth(1e-6, longest_lag=1e-6), chunks),
-        "share_bounded": Work(ops.share_bounded, chunks),
         "replay_bounded": Work(lambda: ops.replay_bounded(64), chunks),
         "map_async": Work(
             lambda: ops.map_async(same, overflow=rxagents.Overflow.DROP_OLDEST, capacity=count),
             chunks,
         ),
         "guard_window": Work(lambda: ops.guard_window(is_harmless, 64), chunks),
-        "tap_safely": Work(lambda: ops.tap_safely(ignore), chunks),
         "measure": Work(lambda: ops.measure(ignore), chunks),
         "record": Work(lambda: ops.record(folder / "record.jsonl"), chunks),
         "from_recording": Work(lambda: recording(folder / "played.jsonl", chunks), chunks),
@@ -146,11 +155,11 @@ def works(count: int, folder: Path) -> dict[str, Work]:
 
 
 def ignore(_: object) -> None:
-    """Do what a watcher does at the least."""
+    """Do nothing."""
 
 
 def is_harmless(text: str) -> bool:
-    """Look for a word."""
+    """Return whether a certain word is missing."""
     return "password" not in text
 
 
@@ -160,7 +169,7 @@ async def same(item: Any) -> Any:
 
 
 def recording(path: Path, chunks: Sequence[StreamChunk]) -> Operator:
-    """Return an operator that plays a recording of `chunks`, and not its source."""
+    """Return an operator that plays a recording of `chunks` and ignores its source."""
     if not path.exists():
         rx.from_iterable(chunks).pipe(ops.record(path)).subscribe()
     player = rxagents.from_recording(path, StreamChunk, speed=math.inf)
@@ -168,7 +177,7 @@ def recording(path: Path, chunks: Sequence[StreamChunk]) -> Operator:
 
 
 class Source(Observable[Any]):
-    """Emits when it is told to."""
+    """Emits on request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -208,21 +217,21 @@ async def nanoseconds(operator: Operator, items: Sequence[Any]) -> float:
 
 
 async def measure(contenders: dict[str, Work], rounds: int) -> dict[str, list[float]]:
-    """Let the operators take turns; return the multiples of `map`, by round."""
+    """Measure the operators in turn; return the multiples of `map` by round."""
     chunks = contenders["text"].items
     multiples: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
-        base = await nanoseconds(rx.operators.map(lambda item: item), chunks)
+        base = await nanoseconds(rx_ops.map(lambda item: item), chunks)
         for name, work in contenders.items():
             spent = await nanoseconds(work.make(), work.items)
-            if number:  # the first round warms up
+            if number:  # the first round is a warm-up
                 multiples[name].append(spent / base)
     return multiples
 
 
 def show(medians: dict[str, float]) -> None:
     """Print the table."""
-    table = Table(title="CPU time an item, as a multiple of reactivex's map")
+    table = Table(title="CPU time per item, as a multiple of reactivex's map")
     for heading in ("", "x map", "token path", "why"):
         table.add_column(heading, justify="right" if heading == "x map" else "left")
     for name, median in sorted(medians.items(), key=lambda entry: entry[1]):
@@ -242,8 +251,6 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         contenders = works(arguments.items, Path(folder))
-        if forgotten := set(ops.__all__) - contenders.keys():
-            raise SystemExit(f"nothing to measure these with: {forgotten}")
         if arguments.only:
             contenders = {name: contenders[name] for name in ("text", *arguments.only)}
         multiples = asyncio.run(measure(contenders, arguments.rounds))

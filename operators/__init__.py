@@ -1,4 +1,4 @@
-"""Operators for the streams of models and agents; they compose with reactivex's own.
+"""Operators on the streams of models and agents; they compose with reactivex's operators.
 
 Framing: `decode_sse`, `decode_ndjson`.
 Chunks: `text`, `reasoning`, `accumulate`, `collect`, `assemble_tool_calls`, `total_usage`,
@@ -8,9 +8,9 @@ Agents: `scan_steps`, `run_tools`, `of_type`.
 Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_backoff`,
     `fallback_to`, `hedge`.
 Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`.
-Guarding and watching: `guard_window`, `tap_safely`, `measure`, `record`.
+Checks and observation: `guard_window`, `tap_safely`, `measure`, `record`.
 
-Types of their items: `PartialJson`, `PartialObject`, `Replayed`; what `measure` reports:
+Types of their items: `PartialJson`, `PartialObject`, `Replayed`. The type that `measure` reports:
 `Measurement`.
 """
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from reactivex import Observable, abc
 
 from rxagents.core.checks import checked_count, checked_seconds
-from rxagents.core.joining import are_alike, only_text_of, with_text
+from rxagents.core.joining import can_join, only_text_of, with_text
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ class _Window(Generic[T]):
             self._observer.on_next(item)
             return
         joined_before: tuple[T, ...] = ()
-        if self._pieces and not are_alike(self._newest, item):
+        if self._pieces and not can_join(self._newest, item):
             joined_before = self._take()
         if not self._pieces:
             self._open()

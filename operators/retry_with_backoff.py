@@ -11,9 +11,9 @@ from rxagents.core.backoff import (
     FIRST_WAIT_SECONDS,
     JITTER,
     LONGEST_WAIT_SECONDS,
-    asked_or,
     backoff,
-    may_pass,
+    is_transient,
+    retry_wait,
 )
 from rxagents.core.checks import (
     checked_count_or_zero,
@@ -31,7 +31,7 @@ def retry_with_backoff(
     max_retries: int = 2,
     *,
     on_reset: Callable[[Exception], T] | None = None,
-    retry_if: Callable[[Exception], bool] = may_pass,
+    retry_if: Callable[[Exception], bool] = is_transient,
     first_wait: float = FIRST_WAIT_SECONDS,
     longest_wait: float = LONGEST_WAIT_SECONDS,
     jitter: float = JITTER,
@@ -96,7 +96,7 @@ def retry_with_backoff(
     def wait_after(error: Exception, attempt: int) -> float | None:
         if attempt >= max_retries or not retry_if(error):
             return None
-        return asked_or(backoff(attempt, first_wait, longest_wait, jitter), error)
+        return retry_wait(backoff(attempt, first_wait, longest_wait, jitter), error)
 
     def retry_with_backoff_(source: Observable[T]) -> Observable[T]:
         def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:

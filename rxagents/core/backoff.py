@@ -14,8 +14,8 @@ from rxagents.core.errors import (
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 8.0
 JITTER = 0.25
-LONGEST_ASKED_WAIT_SECONDS = 60.0
-"""The vendors' SDKs wait by these figures; a provider that asks for more raises at once."""
+LONGEST_RETRY_AFTER_SECONDS = 60.0
+"""The figures of the vendors' SDKs. A provider that asks for a longer wait raises at once."""
 
 
 def backoff(
@@ -28,19 +28,19 @@ def backoff(
     return min(first * 2.0 ** min(attempt, 64), longest) * (1 - jitter * random.random())
 
 
-def asked_or(wait: float, error: Exception) -> float | None:
-    """Return the seconds that the provider asks to wait, or else `wait`; `None` for too many."""
-    asked = error.retry_after if isinstance(error, ProviderError) else None
-    if asked is None:
+def retry_wait(wait: float, error: Exception) -> float | None:
+    """Return the wait that the provider asks for, else `wait`; `None` if it asks for too long."""
+    requested = error.retry_after if isinstance(error, ProviderError) else None
+    if requested is None:
         return wait
-    return asked if asked <= LONGEST_ASKED_WAIT_SECONDS else None
+    return requested if requested <= LONGEST_RETRY_AFTER_SECONDS else None
 
 
-def may_pass(error: Exception) -> bool:
-    """Tell whether a stream that failed with `error` may go well when it is started again.
+def is_transient(error: Exception) -> bool:
+    """Return whether a stream that failed with `error` may succeed when it is started again.
 
-    Of a provider's errors those that are `retryable`, and streams that were cut off or fell
-    silent; of the library's others none; of other exceptions all.
+    True for a provider's errors that are `retryable`, for streams that were cut off or fell
+    silent, and for all exceptions that are not the library's own.
     """
     if isinstance(error, (TruncatedStreamError, IdleTimeoutError)):
         return True

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def only_text_of(item: object) -> str | None:
-    """Return the text of an item that `is_text`; `None` for any other."""
+    """Return the text of an item that `is_text`, else `None`."""
     if type(item) is StreamChunk:
         delta, reasoning = item.delta, item.reasoning
         if (delta and reasoning) or item.tool_calls or item.finish_reason or item.refusal:
@@ -27,7 +27,7 @@ def is_text(item: object) -> bool:
     return only_text_of(item) is not None
 
 
-def are_alike(older: object, newer: object) -> bool:
+def can_join(older: object, newer: object) -> bool:
     """Return whether two neighbours that are text can be joined."""
     if type(older) is StreamChunk and type(newer) is StreamChunk:
         return (

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from rxagents.core.backoff import asked_or, backoff
+from rxagents.core.backoff import backoff, retry_wait
 from rxagents.core.errors import ProviderError
 
 
@@ -17,7 +17,7 @@ def wait_before_retry(error: ProviderError, attempt: int) -> float | None:
         error: The error of the last attempt.
         attempt: The number of attempts that failed before it.
     """
-    return asked_or(backoff(attempt), error) if error.retryable else None
+    return retry_wait(backoff(attempt), error) if error.retryable else None
 
 
 def asked_wait(headers: Mapping[str, str]) -> float | None:

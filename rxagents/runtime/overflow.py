@@ -25,7 +25,7 @@ from typing import Generic, Protocol, TypeVar, get_args
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import BackpressureError
 from rxagents.core.events import Reasoning, StreamEvent, Thought, Token
-from rxagents.core.joining import are_alike, is_text
+from rxagents.core.joining import can_join, is_text
 from rxagents.runtime.bridge import Gate
 from rxagents.runtime.queues import DroppingQueue, JoiningQueue
 
@@ -245,7 +245,7 @@ def buffer_for(
 
 
 def _may_join(older: object, newer: object) -> bool:
-    return _is_token(older) and _is_token(newer) and are_alike(older, newer)
+    return _is_token(older) and _is_token(newer) and can_join(older, newer)
 
 
 def _is_token(item: object) -> bool:

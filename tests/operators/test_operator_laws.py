@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from observing import in_thread, settle
 from reactivex import Observable, abc
+from reactivex import operators as rx_ops
 from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler
 from reactivex.testing import ReactiveTest, TestScheduler
@@ -92,7 +93,7 @@ def _names(operator: Operator) -> Operator:
     def name(call: Any) -> Any:
         return call.name
 
-    return rx.compose(operator, rx.operators.map(name))
+    return rx.compose(operator, rx_ops.map(name))
 
 
 def seen(messages: list[Any]) -> list[Any]:

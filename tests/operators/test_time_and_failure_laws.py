@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observing import Seen, in_thread, pending, settle
 from reactivex import Observable, abc
+from reactivex import operators as rx_ops
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
@@ -291,7 +292,7 @@ async def test_subscribing_inside_on_next_is_independent(
     counting = Counting(3)
     piped = from_aiter(counting).pipe(make())
     inner: list[Seen] = []
-    outer = Seen(piped.pipe(rx.operators.do_action(lambda _: inner.append(Seen(piped)))))
+    outer = Seen(piped.pipe(rx_ops.do_action(lambda _: inner.append(Seen(piped)))))
     await outer.over.wait()
     for seen in inner:
         await seen.over.wait()
@@ -417,7 +418,7 @@ async def test_unhandled_error_leaves_no_timer(make: Callable[[], Operator]) -> 
     with pytest.raises(OSError, match="cut"):
         subject.on_error(OSError("cut"))
     with pytest.raises(OSError, match="cut"):
-        rx.of(1).pipe(rx.operators.concat(rx.throw(OSError("cut"))), make()).subscribe()
+        rx.of(1).pipe(rx_ops.concat(rx.throw(OSError("cut"))), make()).subscribe()
 
 
 @pytest.mark.parametrize("make", [ops.timeout_first, ops.timeout_idle, ops.timeout_total])
