@@ -30,7 +30,10 @@ from rxagents.runtime.bridge import Gate
 _RESOLUTION = 1e-6
 """Seconds. Sums of times miss by a rounding error, and virtual time has no finer step."""
 
-_HELD_SECONDS = 0.01
+_HELD_SECONDS = 0.002
+"""asyncio's selector loops round the time of a timer up to a whole millisecond: what is later than
+that is a loop that was busy."""
+
 _GRACE_SECONDS = 0.05
 
 

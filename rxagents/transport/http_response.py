@@ -18,8 +18,8 @@ for it, so that the connection can serve the next request. `lingering` lists the
 wait, so that `Transport.aclose` can close them.
 
 What must not change: `read_nowait` and `data_arrived` run for every packet and make no further
-call. Once `finish` or `close` has run, no callback of this response is called: another response
-may be on the same connection by then.
+call. Once `finish` or `close` has run, the connection no longer calls this response: it may serve
+another one by then.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -68,27 +69,19 @@ async def test_connect_timeout_is_typed() -> None:
             client.close()
 
 
-async def test_slow_reader_does_not_expire() -> None:
-    reply = Reply("word " * 3000)
-    async with ScriptedServer(reply) as server:
-        async with OpenAI("m", base_url=server.url, timeout=Timeouts(idle=SHORT)) as llm:
-            async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=4) as chunks:
-                await anext(chunks)
-                await asyncio.sleep(4 * SHORT)
-                rest = [chunk async for chunk in chunks]
-            assert rest[-1].content == "word " * 2999 + "word "
-
-
-async def test_slow_reader_over_own_session() -> None:
-    async with ScriptedServer(Reply("word " * 3000)) as server:
-        async with aiohttp.ClientSession() as session:
-            limits = Timeouts(idle=SHORT)
-            llm = OpenAI("m", base_url=server.url, timeout=limits, session=session)
-            async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=4) as chunks:
-                await anext(chunks)
-                await asyncio.sleep(4 * SHORT)
-                rest = [chunk async for chunk in chunks]
-            assert rest[-1].content == "word " * 2999 + "word "
+@pytest.mark.parametrize("own_session", [False, True])
+async def test_slow_reader_does_not_expire(own_session: bool) -> None:
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(ScriptedServer(Reply("word " * 3000)))
+        session = await stack.enter_async_context(aiohttp.ClientSession()) if own_session else None
+        limits = Timeouts(idle=SHORT)
+        llm = OpenAI("m", base_url=server.url, timeout=limits, session=session)
+        await stack.enter_async_context(llm)
+        async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=4) as chunks:
+            await anext(chunks)
+            await asyncio.sleep(4 * SHORT)
+            rest = [chunk async for chunk in chunks]
+        assert rest[-1].content == "word " * 2999 + "word "
 
 
 async def test_blocked_loop_does_not_expire() -> None:
