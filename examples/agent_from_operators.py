@@ -1,4 +1,4 @@
-"""An agent made of operators only: the model, its tools and its turns in one pipe.
+"""Build an agent from operators only: the model, its tools and its turns in one pipe.
 
 RXAGENTS_MODEL=openai:gpt-5-mini python examples/agent_from_operators.py
 """
@@ -22,27 +22,27 @@ SCRIPT = (Reply("I calculate. ", tool_calls=[CALL]), Reply("It is 56088.", inter
 
 
 def agent(llm: rxagents.StreamingLLM, task: str) -> Observable[object]:
-    """Return a run: turns of the model and its tools, until a turn calls none."""
+    """Return a run: turns of the model and its tools, until a turn has no tool call."""
     messages = [Message.user(task)]
 
     def turn() -> Observable[object]:
-        """One answer, its tools at work while it comes, and what is noted of both."""
-        folded: list[Response] = []
+        """Stream one response, and run its tools while it streams."""
+        responses: list[Response] = []
         ends: dict[str, ToolEnd] = {}
 
-        def note(item: object) -> None:
+        def store(item: object) -> None:
             if isinstance(item, ToolEnd):
                 ends[item.call_id] = item
 
-        def remember() -> None:
-            messages.append(folded[0].message)
-            calls = folded[0].tool_calls
+        def extend_messages() -> None:
+            messages.append(responses[0].message)
+            calls = responses[0].tool_calls
             messages.extend(Message.tool(call.id, ends[call.id].result) for call in calls)
 
         chunks = llm.chat_stream(messages, tools=[calculator]).pipe(ops.share_bounded())
-        answer = chunks.pipe(ops.collect(), rx_ops.do_action(folded.append))
-        events = chunks.pipe(ops.run_tools([calculator]), rx_ops.do_action(note))
-        return rx.merge(answer, events).pipe(rx_ops.do_action(on_completed=remember))
+        response = chunks.pipe(ops.collect(), rx_ops.do_action(responses.append))
+        events = chunks.pipe(ops.run_tools([calculator]), rx_ops.do_action(store))
+        return rx.merge(response, events).pipe(rx_ops.do_action(on_completed=extend_messages))
 
     def turns() -> Iterator[Observable[object]]:
         while messages[-1].role != "assistant":

@@ -1,4 +1,4 @@
-"""An answer, piece by piece as it comes: with a callback, and with `async for`.
+"""Stream an answer in two ways: with a callback, and with `async for`.
 
 RXAGENTS_MODEL=openai:gpt-5-mini python examples/basic_streaming.py
 """
@@ -20,14 +20,14 @@ def model() -> rxagents.StreamingLLM:
 
 
 def with_a_callback() -> None:
-    """Print each piece of text; `run` is the event loop."""
+    """Print each piece of text; `run` runs the event loop until the stream ends."""
     stream = model().chat_stream("Why is the sky blue? One sentence.")
     rxagents.run(stream.pipe(ops.text()), on_next=lambda text: print(text, end="", flush=True))
     print()
 
 
 async def with_async_for() -> None:
-    """Read at one's own pace, and stop early: that closes the connection."""
+    """Read at your own pace; leaving the block early closes the connection."""
     stream = model().chat_stream("Why is the sky blue? One sentence.")
     async with rxagents.to_aiter(stream) as chunks:
         async for chunk in chunks:

@@ -1,4 +1,4 @@
-"""A chat in the terminal that streams its answers and remembers what was said; an empty line ends.
+"""Chat in the terminal, with streamed answers and memory; an empty line ends the chat.
 
 RXAGENTS_MODEL=anthropic:claude-sonnet-4-5 python examples/chat_with_memory.py
 """
@@ -12,18 +12,18 @@ from rxagents.testing import Reply, ScriptedLLM
 MODEL = os.environ.get("RXAGENTS_MODEL")
 SCRIPT = (
     Reply("Hello! Tell me something to remember.", interval=0.03),
-    Reply("I keep it in mind.", interval=0.03),
+    Reply("I will remember that.", interval=0.03),
 )
 
 
 def show(event: StreamEvent) -> None:
-    """Print the answer as it comes."""
+    """Print the answer as it streams."""
     if isinstance(event, Token):
         print(event.content, end="", flush=True)
 
 
 def read() -> str:
-    """Return a line of the user's; empty at the end of the input."""
+    """Return the user's next line; empty at the end of the input."""
     try:
         return input("> ").strip()
     except EOFError:

@@ -1,4 +1,4 @@
-"""A chain of your own: how long the pieces of text are; and how to measure what it costs.
+"""Compose a chain of operators, and measure its cost.
 
 python examples/custom_chain.py
 python benchmarks/chunk_throughput.py --chain examples.custom_chain:chain
@@ -15,7 +15,7 @@ from rxagents import operators as ops
 
 
 def chain() -> Callable[[Observable[StreamChunk]], Observable[float]]:
-    """Return an operator from chunks to the average length of a piece of text so far."""
+    """Return an operator from chunks to the average length of the text pieces so far."""
 
     def add(sums: tuple[int, int], text: str) -> tuple[int, int]:
         return sums[0] + len(text), sums[1] + 1

@@ -1,4 +1,4 @@
-"""A live view of an agent in the terminal: what each tool is at, and the answer as it grows.
+"""Show an agent live in the terminal: the progress of each tool, and the growing answer.
 
 RXAGENTS_MODEL=openai:gpt-5-mini python examples/progress_indicators.py
 """
@@ -29,13 +29,13 @@ async def measure(city: str) -> AsyncIterator[str]:
 
 
 class View:
-    """One row a tool, and one for the answer."""
+    """A table with one row per tool and one for the answer."""
 
     def __init__(self, live: Live) -> None:
         self.live, self.rows = live, dict[str, tuple[str, str]]()
 
     def show(self, event: StreamEvent) -> None:
-        """Take in an event, and draw all rows."""
+        """Update the row of an event, and draw all rows."""
         match event:
             case ToolStart(call_id=row, arguments=arguments):
                 self.rows[row] = str(arguments["city"]), "[cyan]starting"

@@ -1,4 +1,4 @@
-"""A ReAct agent that calculates, and everything it does on the way.
+"""Run a ReAct agent with a calculator, and show each of its steps.
 
 RXAGENTS_MODEL=ollama:llama3.2 python examples/react_with_progress.py
 """
@@ -13,12 +13,12 @@ from rxagents.tools import calculator
 MODEL = os.environ.get("RXAGENTS_MODEL")
 SCRIPT = (
     Reply('Thought: I calculate.\nAction: calculator(expression="123 * 456")', interval=0.03),
-    Reply("Thought: There it is.\nAnswer: 123 * 456 is 56088.", interval=0.03),
+    Reply("Thought: I have the result.\nAnswer: 123 * 456 is 56088.", interval=0.03),
 )
 
 
 def show(event: StreamEvent) -> None:
-    """Print an event; the answer's text comes piece by piece."""
+    """Print an event; the answer's text is printed piece by piece."""
     match event:
         case Thought(content=thought):
             print(f"  thought: {thought}")

@@ -202,7 +202,7 @@ _LATER = {
     "ReActAgent": "rxagents.agents.react",
     "ReActStep": "rxagents.agents.react",
 }
-"""Imported when first asked for, as the operators are: who only streams does not wait for them."""
+"""Imported at first use, like the operators: a program that only streams does not need them."""
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""Bad input gets one typed error, at once, with a sentence that says what to do."""
+"""Bad input raises one typed error at once, with a message that names the fix."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class PartialJsonParser:
             self._in_text,
         )
 
-    # Each step reads one thing at the position, and tells whether there may be more to read.
+    # Each step reads one character or token; it returns whether another step can follow.
 
     def _begin(self) -> bool:
         opening = _OPENING.search(self._data)

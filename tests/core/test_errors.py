@@ -1,4 +1,4 @@
-"""The tree of errors: who stands under whom, and what an error carries."""
+"""The tree of errors: base classes, statuses and attributes."""
 
 from __future__ import annotations
 

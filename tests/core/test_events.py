@@ -1,4 +1,4 @@
-"""Events: one face for all kinds, and a round trip for each."""
+"""Events: the properties that all kinds share, and round trips."""
 
 from __future__ import annotations
 

@@ -1,86 +1,22 @@
-"""Tools made of functions: what the model is told, and how its arguments become a call."""
+"""Tools made from functions: their attributes, and the binding of arguments."""
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import math
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 import pytest
 import reactivex as rx
 from reactivex import Observable
+from sample_tools import CONTEXT, Colour, Point, call, describe
 
-import rxagents
-from rxagents import ConfigurationError, Tool, ToolArgumentsError, ToolContext, ToolError, tool
-from rxagents.core.tools import to_tools
-
-CONTEXT = ToolContext("call_1", "describe")
-
-
-class Colour(enum.Enum):
-    RED = "red"
-    BLUE = "blue"
-
-
-@dataclasses.dataclass
-class Point:
-    x: int
-    y: int = 0
-
-
-class Tree(msgspec.Struct):
-    value: int
-    children: list[Tree] = []
-
-
-class Circle(msgspec.Struct, tag="circle"):
-    radius: float
-
-
-class Square(msgspec.Struct, tag="square"):
-    side: float
+from rxagents import ConfigurationError, ToolArgumentsError, ToolContext, tool
 
 
 class Unknown:
-    """A type that no schema tells."""
-
-
-def call(made: Tool, **arguments: Any) -> Any:
-    return made.bind(arguments, CONTEXT)()
-
-
-@tool
-def describe(  # type: ignore[no-untyped-def]  # a parameter without annotation
-    number: int,
-    colour: Colour,
-    point: Point,
-    context: ToolContext,
-    names: list[str] | None = None,
-    factor: float = 2.5,
-    anything=None,
-    *,
-    mode: Annotated[
-        Literal["fast", "slow"], msgspec.Meta(description="From the annotation.")
-    ] = "fast",
-) -> dict[str, Any]:
-    """Describe things.
-
-    In more than one paragraph.
-
-    Args:
-        number: How many,
-            on two lines.
-        colour: Which colour.
-        point: Where.
-        mode: From the docstring.
-
-    Returns:
-        What nobody tells the model.
-    """
-    return dict(locals())
+    """A type without a JSON schema."""
 
 
 def test_tool_describes_its_function() -> None:
@@ -213,69 +149,6 @@ def test_no_docstring_means_no_description() -> None:
     assert tool(function).description == ""
 
 
-def test_recursive_type_keeps_its_reference() -> None:
-    @tool
-    def count(tree: Tree) -> int:
-        return 1 + len(tree.children)
-
-    assert count.parameters["properties"]["tree"] == {"$ref": "#/$defs/Tree"}
-    children = count.parameters["$defs"]["Tree"]["properties"]["children"]
-    assert children["items"] == {"$ref": "#/$defs/Tree"}
-    assert call(count, tree={"value": 1, "children": [{"value": 2}]}) == 2
-
-
-def test_tagged_union_has_no_discriminator() -> None:
-    @tool
-    def area(shape: Circle | Square) -> float:
-        return shape.side**2 if isinstance(shape, Square) else shape.radius
-
-    text = msgspec.json.encode(area.parameters).decode()
-    assert "discriminator" not in text
-    assert '"circle"' in text
-    assert call(area, shape={"type": "square", "side": 3}) == 9
-
-
-def test_parameter_named_like_schema_keyword() -> None:
-    @tool(strict=True)
-    def odd(default: int, items: str, properties: str, discriminator: int = 0) -> int:
-        return default
-
-    assert odd.parameters["required"] == ["default", "items", "properties", "discriminator"]
-    assert call(odd, default=4, items="", properties="", discriminator=None) == 4
-
-
-def test_strict_schema_requires_all_fields() -> None:
-    @tool(strict=True)
-    def find(text: str, where: Point, limit: int = 5, tag: str | None = None) -> Any:
-        return text, where, limit, tag
-
-    schema = find.parameters
-    assert find.strict is True
-    assert schema["required"] == ["text", "where", "limit", "tag"]
-    assert schema["properties"]["where"]["required"] == ["x", "y"]
-    assert schema["properties"]["where"]["additionalProperties"] is False
-    assert schema["properties"]["limit"] == {"anyOf": [{"type": "integer"}, {"type": "null"}]}
-    assert schema["properties"]["tag"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
-    assert "default" not in msgspec.json.encode(schema).decode()
-    given = {"text": "a", "where": {"x": 1, "y": 2}, "limit": None, "tag": None}
-    assert call(find, **given) == ("a", Point(1, 2), 5, None)
-
-
-def takes_dict(options: dict[str, int]) -> None: ...
-
-
-def takes_any(thing: Any) -> None: ...
-
-
-@pytest.mark.parametrize(
-    ("function", "sentence"), [(takes_dict, "cannot take a dict"), (takes_any, "typed arguments")]
-)
-def test_types_without_strict_schema_fail(function: Callable[..., Any], sentence: str) -> None:
-    assert tool(function).strict is None
-    with pytest.raises(ConfigurationError, match=sentence):
-        tool(strict=True)(function)
-
-
 def takes_many(*numbers: int) -> None: ...
 
 
@@ -285,7 +158,7 @@ def takes_keywords(**options: int) -> None: ...
 def takes_unknown(thing: Unknown) -> None: ...
 
 
-def takes_unresolved(thing: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821  # that is the point
+def takes_unresolved(thing: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821  # the unresolved name is tested
 
 
 def takes_two_contexts(first: ToolContext, second: ToolContext | None = None) -> None: ...
@@ -349,7 +222,7 @@ def stream() -> Observable[int]:
     return rx.just(1)
 
 
-def bare() -> Observable:  # type: ignore[type-arg]  # what the test is about
+def bare() -> Observable:  # type: ignore[type-arg]  # a bare Observable is tested
     return rx.just(1)
 
 
@@ -364,69 +237,3 @@ def test_observable_annotation_is_recognized(function: Callable[..., Any], known
     signature = tool(function).signature
     assert signature is not None
     assert signature.returns_observable is known
-
-
-def test_custom_schema_passes_arguments_unchanged() -> None:
-    made = Tool(name="proxy", parameters={"type": "object"}, function=lambda **given: given)
-    assert call(made, a="5", b=[1]) == {"a": "5", "b": [1]}
-    assert made(c=1) == {"c": 1}
-
-
-def test_tool_without_function_cannot_run() -> None:
-    with pytest.raises(ToolError, match="'remote' cannot be run here"):
-        call(Tool(name="remote"))
-
-
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        ({"timeout": 0}, "timeout of tool 'a'"),
-        ({"timeout": "5"}, "timeout of tool 'a'"),
-        ({"timeout": math.inf}, "timeout of tool 'a'"),
-        ({"retries": -1}, "retries of tool 'a'"),
-        ({"retries": 1.5}, "retries of tool 'a'"),
-        ({"function": "f"}, "function of tool 'a'"),
-    ],
-)
-def test_bad_tool_values_are_refused(values: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ConfigurationError, match=sentence):
-        Tool(name="a", **values)
-
-
-def test_to_tools_accepts_functions_and_dicts() -> None:
-    def add(a: int, b: int) -> int:
-        """Add."""
-        return a + b
-
-    read = to_tools([describe, add, {"name": "remote"}])
-    assert [made.name for made in read] == ["describe", "add", "remote"]
-    assert call(read[1], a=1, b=2) == 3
-    assert to_tools([]) == to_tools(None) == ()
-
-
-@pytest.mark.parametrize(
-    ("tools", "sentence"),
-    [
-        ([describe, describe], r"Several tools have the name \['describe'\]"),
-        ([takes_any, {"name": "takes_any"}], "distinct name"),
-        (describe, "a sequence of tools"),
-        (takes_any, "a sequence of tools"),
-        ({"name": "a"}, "a sequence of tools"),
-        ([5], "a Tool, a dict or a function"),
-    ],
-)
-def test_bad_tool_sequences_are_refused(tools: Any, sentence: str) -> None:
-    with pytest.raises(ConfigurationError, match=sentence):
-        to_tools(tools)
-
-
-def test_request_omits_the_function() -> None:
-    from rxagents.wire.chat_completions.render import render_chat
-    from rxagents.wire.request import ChatRequest
-
-    request = ChatRequest("m", (rxagents.Message.user("hi"),), (describe,))
-    tools = render_chat(request)["tools"]
-    function = {"name": "describe", "description": describe.description}
-    assert tools == [
-        {"type": "function", "function": {**function, "parameters": describe.parameters}}
-    ]

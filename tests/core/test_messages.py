@@ -1,4 +1,4 @@
-"""Conversations: the forms users may write them in, and what is refused."""
+"""Conversations: the accepted forms, and the refused ones."""
 
 from __future__ import annotations
 

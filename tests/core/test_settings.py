@@ -1,4 +1,4 @@
-"""Settings are checked where they are made, and say what is wrong with them."""
+"""Settings are validated when they are created."""
 
 from __future__ import annotations
 

@@ -1,12 +1,16 @@
-"""What a model may call: names and schemas that all providers accept."""
+"""Tools as definitions: their names, schemas and sequences."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
+from sample_tools import call, describe, takes_any
 
-from rxagents import ConfigurationError, Tool
+import rxagents
+from rxagents import ConfigurationError, Tool, ToolError
+from rxagents.core.tools import to_tools
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
 
@@ -50,3 +54,69 @@ def test_default_schema_is_not_shared() -> None:
 def test_bad_tool_definition_is_refused(definition: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         Tool.from_dict(definition)
+
+
+def test_custom_schema_passes_arguments_unchanged() -> None:
+    made = Tool(name="proxy", parameters={"type": "object"}, function=lambda **given: given)
+    assert call(made, a="5", b=[1]) == {"a": "5", "b": [1]}
+    assert made(c=1) == {"c": 1}
+
+
+def test_tool_without_function_cannot_run() -> None:
+    with pytest.raises(ToolError, match="'remote' cannot be run here"):
+        call(Tool(name="remote"))
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"timeout": 0}, "timeout of tool 'a'"),
+        ({"timeout": "5"}, "timeout of tool 'a'"),
+        ({"timeout": math.inf}, "timeout of tool 'a'"),
+        ({"retries": -1}, "retries of tool 'a'"),
+        ({"retries": 1.5}, "retries of tool 'a'"),
+        ({"function": "f"}, "function of tool 'a'"),
+    ],
+)
+def test_bad_tool_values_are_refused(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        Tool(name="a", **values)
+
+
+def test_to_tools_accepts_functions_and_dicts() -> None:
+    def add(a: int, b: int) -> int:
+        """Add."""
+        return a + b
+
+    read = to_tools([describe, add, {"name": "remote"}])
+    assert [tool.name for tool in read] == ["describe", "add", "remote"]
+    assert call(read[1], a=1, b=2) == 3
+    assert to_tools([]) == to_tools(None) == ()
+
+
+@pytest.mark.parametrize(
+    ("tools", "sentence"),
+    [
+        ([describe, describe], r"Several tools have the name \['describe'\]"),
+        ([takes_any, {"name": "takes_any"}], "distinct name"),
+        (describe, "a sequence of tools"),
+        (takes_any, "a sequence of tools"),
+        ({"name": "a"}, "a sequence of tools"),
+        ([5], "a Tool, a dict or a function"),
+    ],
+)
+def test_bad_tool_sequences_are_refused(tools: Any, sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        to_tools(tools)
+
+
+def test_request_omits_the_function() -> None:
+    from rxagents.wire.chat_completions.render import render_chat
+    from rxagents.wire.request import ChatRequest
+
+    request = ChatRequest("m", (rxagents.Message.user("hi"),), (describe,))
+    tools = render_chat(request)["tools"]
+    function = {"name": "describe", "description": describe.description}
+    assert tools == [
+        {"type": "function", "function": {**function, "parameters": describe.parameters}}
+    ]

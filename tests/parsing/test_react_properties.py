@@ -1,4 +1,4 @@
-"""The ReAct parser under every split of any text, and its cost for hostile ones."""
+"""The ReAct parser at every split of any text, and its cost for hostile texts."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ HOSTILE = {
     "strings in a list": ("Action: f([", '"a",', "])"),
     "fields": ("Action: f\nAction Input: {", '"a":1,', "}"),
     "digits": ("Action: f(", "9", ")"),
-    "objects that are none": ("Action: f\nAction Input: ", "{}x{", ""),
+    "invalid objects": ("Action: f\nAction Input: ", "{}x{", ""),
     "fences": ("Action: f\nAction Input: ", "```\n", ""),
     "fenced actions": ("Action: ", "```\n", ""),
     "backticks": ("Action: f\nAction Input: ", "`", ""),
@@ -176,6 +176,6 @@ def test_go_fault_text_is_scanned_repeatedly(case: str) -> None:
 
 @pytest.mark.parametrize("case", ["blanks", "parentheses", "a long name", "braces", "backticks"])
 def test_kept_text_is_not_copied(case: str) -> None:
-    """A copy is fast, so that it takes a longer text to tell."""
+    """A copy is fast: only a longer text shows that its cost is quadratic."""
     large = seconds_per_character(case, 600_000, is_whole=False)
     assert large < 5 * seconds_per_character(case, 20_000, is_whole=False)

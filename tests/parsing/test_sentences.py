@@ -1,4 +1,4 @@
-"""Sentences: the same at every split, and nothing is lost."""
+"""Sentences are the same at every split, and no text is lost."""
 
 from __future__ import annotations
 

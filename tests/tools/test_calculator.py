@@ -1,4 +1,4 @@
-"""The calculator: what it knows, what it refuses, and how fast."""
+"""The calculator: values, errors and bounds."""
 
 from __future__ import annotations
 
