@@ -14,7 +14,7 @@ from rxagents.core.errors import (
     class_of_status,
 )
 from rxagents.providers.prepared_request import PreparedRequest
-from rxagents.providers.retry import asked_retry, asked_wait
+from rxagents.providers.retry import requested_retry, requested_wait
 from rxagents.transport import HttpResponse
 from rxagents.wire.errors import decode_body, parse_error
 
@@ -35,7 +35,7 @@ _ADVICE = {
 async def status_error(request: PreparedRequest, response: HttpResponse) -> ProviderError:
     """Return the error of a response whose status is not 200."""
     body = await response.read_head(request.limits.error_bytes)
-    asked = asked_wait(response.headers)
+    wait = requested_wait(response.headers)
     kind = class_of_status(response.status)
     if response.status < 300:
         kind = ResponseError
@@ -53,8 +53,8 @@ async def status_error(request: PreparedRequest, response: HttpResponse) -> Prov
         provider=request.provider,
         request_id=request_id(response.headers),
         status=response.status,
-        retryable=asked_retry(response.headers),
-        retry_after=parse_error(decode_body(body)).retry_after if asked is None else asked,
+        retryable=requested_retry(response.headers),
+        retry_after=parse_error(decode_body(body)).retry_after if wait is None else wait,
     )
 
 

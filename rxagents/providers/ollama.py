@@ -34,7 +34,7 @@ class Ollama(Provider):
         **options: See `Provider`.
 
     Raises:
-        ConfigurationError: An argument is not usable.
+        ConfigurationError: An argument is invalid.
     """
 
     name: ClassVar[str] = "ollama"

@@ -65,7 +65,7 @@ class Provider(BaseLLM):
             `ProviderOptions`; and generation settings, see `Settings`, which a call may override.
 
     Raises:
-        ConfigurationError: An argument is not usable.
+        ConfigurationError: An argument is invalid.
     """
 
     name: ClassVar[str]
@@ -94,7 +94,7 @@ class Provider(BaseLLM):
         tools: Sequence[ToolLike] | None = None,
         **settings: Unpack[SettingsArguments],
     ) -> Observable[StreamChunk]:
-        """Answer a conversation, chunk by chunk; see `BaseLLM.chat_stream`."""
+        """Stream the answer to a conversation; see `BaseLLM.chat_stream`."""
         request = ChatRequest(
             self.model,
             to_messages(messages),

@@ -33,8 +33,8 @@ def get_model(model: str, **arguments: Any) -> BaseLLM:
             or generation settings.
 
     Raises:
-        ConfigurationError: The prefix is unknown, the model is missing, or an argument is not
-            usable.
+        ConfigurationError: The prefix is unknown, the model is missing, or an argument is
+            invalid.
     """
     if not isinstance(model, str):
         raise ConfigurationError(

@@ -20,7 +20,7 @@ def wait_before_retry(error: ProviderError, attempt: int) -> float | None:
     return retry_wait(backoff(attempt), error) if error.retryable else None
 
 
-def asked_wait(headers: Mapping[str, str]) -> float | None:
+def requested_wait(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that the provider asks the client to wait, or `None`.
 
     Read from `retry-after-ms` and from `retry-after` in seconds or as a date (RFC 9110, 10.2.3).
@@ -38,7 +38,7 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def asked_retry(headers: Mapping[str, str]) -> bool | None:
+def requested_retry(headers: Mapping[str, str]) -> bool | None:
     """Return the value of the header `x-should-retry`; `None` if it is absent or unknown."""
     return {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
 

@@ -27,8 +27,8 @@ def proxy_of_environment(url: URL) -> Proxy:
     Raises:
         ConfigurationError: The proxy in the environment is no URL.
     """
-    named = urllib.request.getproxies()
-    address = named.get(url.scheme) or named.get("all")
+    proxies = urllib.request.getproxies()
+    address = proxies.get(url.scheme) or proxies.get("all")
     if not address or urllib.request.proxy_bypass(url.host or ""):
         return {}
     try:
