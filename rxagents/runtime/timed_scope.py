@@ -183,7 +183,8 @@ class Timer:
     def stop(self) -> None:
         """Cancel the pending call."""
         self.is_pending = False
-        self.pending.disposable = None
+        # Not `None`: once the scope is disposed, reactivex disposes what it is given.
+        self.pending.disposable = Disposable()
 
     def _act(self, *_: object) -> None:
         self.is_pending = False

@@ -227,3 +227,15 @@ async def test_dispose_ends_everything_held() -> None:
     scope.dispose()
     await asyncio.sleep(1)
     assert closed == ["held", "source"]
+
+
+def test_timer_stops_after_its_scope() -> None:
+    scheduler = TestScheduler()
+    scope = TimedScope(scheduler)
+    times: list[float] = []
+    timer = scope.timer(lambda: times.append(scope.now()))
+    timer.start(5)
+    scope.dispose()
+    timer.stop()
+    scheduler.start()
+    assert times == []
