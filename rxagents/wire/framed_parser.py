@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -16,6 +16,22 @@ from rxagents.wire.errors import decode_body, in_stream_error
 from rxagents.wire.parser import StreamInfo
 
 T = TypeVar("T")
+Frames = TypeVar("Frames")
+Frames_co = TypeVar("Frames_co", covariant=True)
+
+
+class Framer(Protocol[Frames_co]):
+    """Cuts a byte stream into frames: `EventFramer` or `LineFramer`."""
+
+    error: LimitExceededError | None
+
+    def feed(self, data: bytes) -> Frames_co:
+        """Return the frames that `data` completes."""
+        ...
+
+    def flush(self) -> Frames_co:
+        """Return the last frame, if it has no end."""
+        ...
 
 
 # Theory of operation
@@ -32,21 +48,23 @@ T = TypeVar("T")
 # - Nesting is measured before decoding, because decoding recurses (see `core/json_depth.py`).
 
 
-class FramedParser(ABC):
+class FramedParser(ABC, Generic[Frames]):
     """Parses the frames of a stream; a `WireParser`.
 
     Args:
         info: Describes the response.
+        framer: Cuts the stream into frames.
         builder: Builds the wire's chunks.
     """
 
-    __slots__ = ("_builder", "_info", "done", "error", "events")
+    __slots__ = ("_builder", "_framer", "_info", "done", "error", "events")
 
-    def __init__(self, info: StreamInfo, builder: ChunkBuilder) -> None:
+    def __init__(self, info: StreamInfo, framer: Framer[Frames], builder: ChunkBuilder) -> None:
         self.error: ProviderError | None = None
         self.events = 0
         self.done = False
         self._info = info
+        self._framer = framer
         self._builder = builder
 
     @property
@@ -57,7 +75,9 @@ class FramedParser(ABC):
     def feed(self, data: bytes, timestamp: float) -> list[StreamChunk]:
         """Return the chunks that `data` completes."""
         self._builder.now = timestamp
-        self._parse_read(data)
+        self._parse(self._framer.feed(data))
+        if self._framer.error is not None:
+            self._set_framing_error()
         return self._builder.drain()
 
     def flush(self, timestamp: float) -> list[StreamChunk]:
@@ -65,7 +85,7 @@ class FramedParser(ABC):
         if self.error is not None or self.done:
             return []
         self._builder.now = timestamp
-        self._parse_rest()
+        self._parse(self._framer.flush())
         if isinstance(self.error, StreamDecodeError):
             self.error = None  # a last frame that does not decode was cut off
         if self.error is None and not self.done:
@@ -73,12 +93,8 @@ class FramedParser(ABC):
         return self._builder.drain()
 
     @abstractmethod
-    def _parse_read(self, data: bytes) -> None:
-        """Parse the frames that `data` completes."""
-
-    @abstractmethod
-    def _parse_rest(self) -> None:
-        """Parse the last frame, which has no line end."""
+    def _parse(self, frames: Frames) -> None:
+        """Parse frames, unless the stream is done or has failed."""
 
     @abstractmethod
     def _on_end(self) -> None:

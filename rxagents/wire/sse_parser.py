@@ -11,7 +11,7 @@ from rxagents.wire.framed_parser import FramedParser
 from rxagents.wire.parser import StreamInfo
 
 
-class SSEParser(FramedParser):
+class SSEParser(FramedParser[bytes]):
     """Parses what these wires have in common, and passes every other event to the wire.
 
     In common are `[DONE]`, which ends the stream at once, events of the type `error`, and errors
@@ -22,11 +22,10 @@ class SSEParser(FramedParser):
         builder: Builds the wire's chunks.
     """
 
-    __slots__ = ("_framer",)
+    __slots__ = ()
 
     def __init__(self, info: StreamInfo, builder: ChunkBuilder) -> None:
-        super().__init__(info, builder)
-        self._framer = EventFramer(info.limits.event_bytes)
+        super().__init__(info, EventFramer(info.limits.event_bytes), builder)
 
     @abstractmethod
     def _on_event(self, fields: EventFields, payload: bytes) -> None:
@@ -37,16 +36,8 @@ class SSEParser(FramedParser):
             payload: Its data, without white space around it.
         """
 
-    def _parse_read(self, data: bytes) -> None:
-        self._parse(self._framer.feed(data))
-        if self._framer.error is not None:
-            self._set_framing_error()
-
-    def _parse_rest(self) -> None:
-        self._parse(self._framer.flush())
-
-    def _parse(self, events: bytes) -> None:
-        for block in events.split(b"\n\n"):
+    def _parse(self, frames: bytes) -> None:
+        for block in frames.split(b"\n\n"):
             if not block:
                 continue
             if self.done or self.error is not None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from folding import fold
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wires import WIRES as SPOKEN
@@ -23,7 +24,6 @@ from rxagents import (
     ToolCall,
     Usage,
 )
-from rxagents.core.response import ResponseBuilder
 from rxagents.testing import Reply
 from rxagents.testing.wires import WIRES, ServedWire
 from rxagents.wire.anthropic import AnthropicParser
@@ -72,13 +72,6 @@ def parse(wire: ServedWire, *pieces: bytes) -> tuple[list[StreamChunk], WirePars
     parser: WireParser = PARSERS[wire.path](StreamInfo("acme", "req-1"))
     chunks = [chunk for piece in pieces for chunk in parser.feed(piece, 1.0)]
     return chunks + parser.flush(2.0), parser
-
-
-def fold(chunks: list[StreamChunk]) -> Any:
-    builder = ResponseBuilder()
-    for chunk in chunks:
-        builder.add(chunk)
-    return builder.response()
 
 
 def seen(chunks: list[StreamChunk]) -> Any:

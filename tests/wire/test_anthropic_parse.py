@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from folding import fold
+
 import rxagents
 from rxagents import Message, Response, StreamChunk, Tool
-from rxagents.core.response import ResponseBuilder
 from rxagents.wire.anthropic import AnthropicParser, render_messages
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.request import ChatRequest
@@ -39,13 +40,6 @@ END = event("message_stop")
 def parse(*events: bytes) -> tuple[list[StreamChunk], AnthropicParser]:
     parser = AnthropicParser(StreamInfo("anthropic"))
     return parser.feed(b"".join(events), 1.0), parser
-
-
-def fold(chunks: list[StreamChunk]) -> Response:
-    builder = ResponseBuilder()
-    for chunk in chunks:
-        builder.add(chunk)
-    return builder.response()
 
 
 def sent_back(response: Response) -> list[dict[str, Any]]:

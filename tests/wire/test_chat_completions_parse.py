@@ -8,9 +8,9 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from folding import fold
 
-from rxagents import Response, StreamChunk, Usage
-from rxagents.core.response import ResponseBuilder
+from rxagents import StreamChunk, Usage
 from rxagents.wire.chat_completions import ChatCompletionsParser
 from rxagents.wire.parser import StreamInfo
 
@@ -45,13 +45,6 @@ def decode(*events: bytes) -> list[StreamChunk]:
         results.append([(chunk, chunk.content) for chunk in chunks])
     assert results[0] == results[1] == results[2]
     return [chunk for chunk, _ in results[0]]
-
-
-def fold(chunks: list[StreamChunk], number: int = 0) -> Response:
-    builder = ResponseBuilder(number)
-    for chunk in chunks:
-        builder.add(chunk)
-    return builder.response()
 
 
 STOP = event(choice("stop"))

@@ -8,12 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
+from folding import fold
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from rxagents import Response, StreamChunk, ToolCall
-from rxagents.core.response import ResponseBuilder
+from rxagents import StreamChunk, ToolCall
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.wire.chat_completions import ChatCompletionsParser
 from rxagents.wire.parser import StreamInfo
@@ -160,13 +160,6 @@ def decode(feeds: list[bytes]) -> list[StreamChunk]:
     assert parser.error is None
     assert parser.complete
     return chunks
-
-
-def fold(chunks: list[StreamChunk], choice: int) -> Response:
-    builder = ResponseBuilder(choice)
-    for chunk in chunks:
-        builder.add(chunk)
-    return builder.response()
 
 
 @settings(deadline=None)

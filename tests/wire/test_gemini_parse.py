@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from folding import fold
 
 import rxagents
-from rxagents import Message, Response, StreamChunk, Tool
-from rxagents.core.response import ResponseBuilder
+from rxagents import Message, StreamChunk, Tool
 from rxagents.wire.gemini import GeminiParser, render_contents
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.request import ChatRequest
@@ -26,13 +26,6 @@ def parse(*events: bytes) -> tuple[list[StreamChunk], GeminiParser]:
     parser = GeminiParser(StreamInfo("gemini"))
     chunks = parser.feed(b"".join(events), 1.0)
     return chunks + parser.flush(1.0), parser
-
-
-def fold(chunks: list[StreamChunk]) -> Response:
-    builder = ResponseBuilder()
-    for chunk in chunks:
-        builder.add(chunk)
-    return builder.response()
 
 
 def test_signatures_are_sent_back_in_place() -> None:

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from folding import fold
 
 import rxagents
-from rxagents import Message, Response, StreamChunk
-from rxagents.core.response import ResponseBuilder
+from rxagents import Message, StreamChunk
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.responses import ResponsesParser, render_response
@@ -39,13 +39,6 @@ def parse(*events: bytes) -> tuple[list[StreamChunk], ResponsesParser]:
     parser = ResponsesParser(StreamInfo("openai-responses"))
     chunks = parser.feed(b"".join(events), 1.0)
     return chunks + parser.flush(1.0), parser
-
-
-def fold(chunks: list[StreamChunk]) -> Response:
-    builder = ResponseBuilder()
-    for chunk in chunks:
-        builder.add(chunk)
-    return builder.response()
 
 
 @pytest.mark.parametrize(

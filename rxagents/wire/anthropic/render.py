@@ -20,11 +20,12 @@ from rxagents.core.messages import (
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.anthropic.events import WIRE
-from rxagents.wire.arguments import arguments_of
 from rxagents.wire.base64_data import is_data_url, split_data_url, to_base64
+from rxagents.wire.extra_body import with_extra_body
 from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
+from rxagents.wire.tool_calls import arguments_of
 from rxagents.wire.tool_choice import check_chosen_tool
 
 CURRENT_VERSION = "2026-10-21"
@@ -65,8 +66,7 @@ def render_messages(request: ChatRequest, version: str = CURRENT_VERSION) -> dic
         "stop_sequences": list(settings.stop) if settings.stop else None,
         "output_config": _output_config(settings.response_format),
     }
-    body.update(settings.extra_body or {})
-    body = {name: value for name, value in body.items() if value is not None}
+    body = with_extra_body(body, settings)
     refused = [name for name in _SAMPLING if name in body]
     if any("citations" in block for block in _user_texts(body["messages"])):
         refused.append("citations on the user's text")

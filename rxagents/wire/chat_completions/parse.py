@@ -51,11 +51,11 @@ class ChatCompletionsParser(SSEParser):
         if self._error_field and not self.complete:
             self._set_provider_error(self._error_field)
 
-    def _parse(self, events: bytes) -> None:
-        if not events or self.done or self.error is not None:
+    def _parse(self, frames: bytes) -> None:
+        if not frames or self.done or self.error is not None:
             return
-        if self._assembler.surrogates is not None or not self._parse_burst(events):
-            super()._parse(events)
+        if self._assembler.surrogates is not None or not self._parse_burst(frames):
+            super()._parse(frames)
 
     def _parse_burst(self, events: bytes) -> bool:
         """Parse all events of a read in one step; return whether that was possible."""

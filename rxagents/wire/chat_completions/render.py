@@ -20,6 +20,7 @@ from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.base64_data import to_data_url
 from rxagents.wire.chat_completions.events import WIRE
+from rxagents.wire.extra_body import with_extra_body
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
 from rxagents.wire.tool_choice import check_chosen_tool
@@ -52,8 +53,7 @@ def render_chat(request: ChatRequest, max_tokens_field: str = "max_tokens") -> d
         "seed": settings.seed,
         "response_format": _response_format(settings.response_format),
     }
-    body.update(settings.extra_body or {})
-    return {name: value for name, value in body.items() if value is not None}
+    return with_extra_body(body, settings)
 
 
 def _message(message: Message) -> Iterator[dict[str, Any]]:

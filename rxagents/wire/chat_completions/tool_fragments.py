@@ -29,7 +29,7 @@ from rxagents.core.tool_calls import new_call_id
 # - Only a call that is sealed without an id gets one made up: an id may still come before that.
 
 
-class _OpenCall:
+class _CallState:
     """A call while it is streamed; `index` is its number in the response."""
 
     __slots__ = ("arguments", "id", "index", "name", "sealed")
@@ -50,9 +50,9 @@ class ToolFragments:
     """Converts the fragments of one choice from the wire's form to `ToolCallDelta`s."""
 
     def __init__(self) -> None:
-        self._calls: list[_OpenCall] = []
-        self._by_wire_index: dict[int, _OpenCall] = {}
-        self._by_id: dict[str, _OpenCall] = {}
+        self._calls: list[_CallState] = []
+        self._by_wire_index: dict[int, _CallState] = {}
+        self._by_id: dict[str, _CallState] = {}
 
     def add(
         self,
@@ -72,7 +72,7 @@ class ToolFragments:
         if call is None:
             if self._calls and not self._calls[-1].sealed and self._calls[-1].is_complete():
                 deltas.append(_seal(self._calls[-1]))
-            call = _OpenCall(len(self._calls))
+            call = _CallState(len(self._calls))
             self._calls.append(call)
         if wire_index is not None:
             self._by_wire_index[wire_index] = call
@@ -97,7 +97,7 @@ class ToolFragments:
         """Return the seals of all open calls: the response has ended."""
         return [_seal(call) for call in self._calls if not call.sealed]
 
-    def _find(self, wire_index: int | None, call_id: str, name: str) -> _OpenCall | None:
+    def _find(self, wire_index: int | None, call_id: str, name: str) -> _CallState | None:
         if wire_index is not None:
             call = self._by_wire_index.get(wire_index)
         elif call_id:
@@ -112,7 +112,7 @@ class ToolFragments:
         return None if other_name else call
 
 
-def _seal(call: _OpenCall) -> ToolCallDelta:
+def _seal(call: _CallState) -> ToolCallDelta:
     call.sealed = True
     made_id = "" if call.id else new_call_id()
     return ToolCallDelta(call.index, made_id, sealed=True)

@@ -19,12 +19,13 @@ from rxagents.core.messages import (
 )
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
-from rxagents.wire.arguments import arguments_of
 from rxagents.wire.base64_data import is_data_url, split_data_url, to_base64
+from rxagents.wire.extra_body import with_extra_body
 from rxagents.wire.gemini.events import WIRE
 from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
+from rxagents.wire.tool_calls import arguments_of, names_by_call_id
 from rxagents.wire.tool_choice import check_chosen_tool
 
 
@@ -51,13 +52,7 @@ def render_contents(request: ChatRequest) -> dict[str, Any]:
         "toolConfig": _tool_config(settings, request.tools),
         "generationConfig": _generation_config(settings) or None,
     }
-    extra = dict(settings.extra_body or {})
-    if isinstance(extra.get("generationConfig"), dict):
-        extra["generationConfig"] = {
-            **(body["generationConfig"] or {}),
-            **extra["generationConfig"],
-        }
-    return {name: value for name, value in {**body, **extra}.items() if value is not None}
+    return with_extra_body(body, settings, merged="generationConfig")
 
 
 def _system(messages: tuple[Message, ...]) -> dict[str, Any] | None:
@@ -67,12 +62,7 @@ def _system(messages: tuple[Message, ...]) -> dict[str, Any] | None:
 
 def _contents(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     """Return the turns; the results of parallel calls form one turn."""
-    names = {
-        part.id: part.name
-        for message in messages
-        for part in message.parts
-        if isinstance(part, ToolCall)
-    }
+    names = names_by_call_id(messages)
     contents: list[dict[str, Any]] = []
     for message in messages:
         if message.role == "system":

@@ -22,19 +22,18 @@ from rxagents.wire.ollama.events import (
 from rxagents.wire.parser import StreamInfo
 
 
-class OllamaParser(FramedParser):
+class OllamaParser(FramedParser[list[bytes]]):
     """Parses one stream of `/api/chat` or `/api/generate`.
 
     Args:
         info: Describes the response.
     """
 
-    __slots__ = ("_calls", "_chunks", "_framer")
+    __slots__ = ("_calls", "_chunks")
 
     def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata())
-        super().__init__(info, self._chunks)
-        self._framer = LineFramer(info.limits.event_bytes)
+        super().__init__(info, LineFramer(info.limits.event_bytes), self._chunks)
         self._calls = 0
 
     @property
@@ -42,19 +41,11 @@ class OllamaParser(FramedParser):
         """Whether a line with `done: true` came."""
         return self.done
 
-    def _parse_read(self, data: bytes) -> None:
-        self._parse(self._framer.feed(data))
-        if self._framer.error is not None:
-            self._set_framing_error()
-
-    def _parse_rest(self) -> None:
-        self._parse(self._framer.flush())
-
     def _on_end(self) -> None:
         """Do nothing: no text is held back."""
 
-    def _parse(self, lines: list[bytes]) -> None:
-        for payload in lines:
+    def _parse(self, frames: list[bytes]) -> None:
+        for payload in frames:
             if self.done or self.error is not None:
                 return
             line = self._decode(decoder, payload)

@@ -9,10 +9,11 @@ from rxagents.core.errors import ConfigurationError
 from rxagents.core.messages import ImagePart, Message, ReasoningPart, TextPart, ToolCall, ToolResult
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
-from rxagents.wire.arguments import arguments_of
 from rxagents.wire.base64_data import is_data_url, split_data_url, to_base64
+from rxagents.wire.extra_body import with_extra_body
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
+from rxagents.wire.tool_calls import arguments_of, names_by_call_id
 
 
 def render_chat(request: ChatRequest) -> dict[str, Any]:
@@ -26,12 +27,7 @@ def render_chat(request: ChatRequest) -> dict[str, Any]:
         ConfigurationError: The API does not support a setting.
     """
     settings = request.settings
-    names = {
-        part.id: part.name
-        for message in request.messages
-        for part in message.parts
-        if isinstance(part, ToolCall)
-    }
+    names = names_by_call_id(request.messages)
     body: dict[str, Any] = {
         "model": request.model,
         "messages": [line for message in request.messages for line in _message(message, names)],
@@ -39,14 +35,14 @@ def render_chat(request: ChatRequest) -> dict[str, Any]:
         "tools": _tools(settings, request.tools) or None,
         **_common(settings),
     }
-    return _with_extra(body, settings)
+    return with_extra_body(body, settings, merged="options")
 
 
 def render_generate(model: str, prompt: str, settings: Settings) -> dict[str, Any]:
     """Return the body of `POST {host}/api/generate`; see `render_chat`."""
     body = {"model": model, "prompt": prompt, "stream": True, **_common(settings)}
     _tools(settings, ())
-    return _with_extra(body, settings)
+    return with_extra_body(body, settings, merged="options")
 
 
 def _common(settings: Settings) -> dict[str, Any]:
@@ -59,13 +55,6 @@ def _common(settings: Settings) -> dict[str, Any]:
     }
     given = {name: value for name, value in options.items() if value is not None}
     return {"options": given or None, "format": _format(settings.response_format)}
-
-
-def _with_extra(body: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    extra = dict(settings.extra_body or {})
-    if isinstance(extra.get("options"), dict):
-        extra["options"] = {**(body["options"] or {}), **extra["options"]}
-    return {name: value for name, value in {**body, **extra}.items() if value is not None}
 
 
 def _message(message: Message, names: dict[str, str]) -> Iterator[dict[str, Any]]:

@@ -34,7 +34,7 @@ _INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"
 _NO_REASON = "the provider gave no reason"
 
 
-class _OpenCall:
+class _FunctionCall:
     """A function call while it is streamed."""
 
     __slots__ = ("id", "index", "length", "name", "sealed")
@@ -66,7 +66,7 @@ class ResponsesParser(SSEParser):
     def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata())
         super().__init__(info, self._chunks)
-        self._calls: dict[int, _OpenCall] = {}
+        self._calls: dict[int, _FunctionCall] = {}
         self._items: dict[int, dict[str, Any]] = {}
         self._emitted: dict[tuple[int, int, str], int] = {}
 
@@ -153,11 +153,11 @@ class ResponsesParser(SSEParser):
         if item.get("type") == "function_call":
             self._call(index, item)
 
-    def _call(self, index: int, item: dict[str, Any]) -> _OpenCall:
+    def _call(self, index: int, item: dict[str, Any]) -> _FunctionCall:
         """Return the call at `index`; emit its start if it is new."""
         call = self._calls.get(index)
         if call is None:
-            call = self._calls[index] = _OpenCall(len(self._calls))
+            call = self._calls[index] = _FunctionCall(len(self._calls))
             arguments = _text(item.get("arguments"))
             call.length = len(arguments)
             started = ToolCallDelta(call.index, *call.update(item), arguments)
@@ -186,7 +186,7 @@ class ResponsesParser(SSEParser):
             case _:
                 self._chunks.emit(metadata={"items": [item]})
 
-    def _seal(self, call: _OpenCall, item: dict[str, Any], *, at_end: bool = False) -> None:
+    def _seal(self, call: _FunctionCall, item: dict[str, Any], *, at_end: bool = False) -> None:
         """Emit the seal of a call if its arguments are JSON, or the response is completed."""
         arguments = _text(item.get("arguments"))
         complete = item.get("status") != "incomplete" and (at_end or is_json(arguments or "{}"))

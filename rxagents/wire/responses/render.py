@@ -19,6 +19,7 @@ from rxagents.core.messages import (
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.base64_data import to_data_url
+from rxagents.wire.extra_body import with_extra_body
 from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
@@ -60,8 +61,7 @@ def render_response(request: ChatRequest) -> dict[str, Any]:
         "max_output_tokens": settings.max_tokens,
         "text": _text_format(settings.response_format),
     }
-    body.update(settings.extra_body or {})
-    return {name: value for name, value in body.items() if value is not None}
+    return with_extra_body(body, settings)
 
 
 def _items(message: Message) -> Iterator[dict[str, Any]]:
