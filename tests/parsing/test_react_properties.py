@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from cpu_time import cpu_seconds
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -154,15 +154,15 @@ HOSTILE = {
 def seconds_per_character(case: str, length: int, *, is_whole: bool) -> float:
     start, middle, end = HOSTILE[case]
     text = start + middle * (length // len(middle)) + end
-    feeds, times = [text] if is_whole else list(text), []
-    for _ in range(2):
+    feeds = [text] if is_whole else list(text)
+
+    def parse() -> None:
         parser = ReActParser(PARAMETERS)
-        begin = time.process_time()
         for feed in feeds:
             parser.feed(feed, 0.0)
         parser.flush(0.0)
-        times.append(time.process_time() - begin)
-    return min(times) / length
+
+    return cpu_seconds(parse, repeats=2) / length
 
 
 @pytest.mark.parametrize("case", HOSTILE)
