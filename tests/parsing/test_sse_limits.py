@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+from cpu_time import cpu_seconds
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -25,14 +25,13 @@ def fresh_pieces(size: int, total: int) -> Iterator[bytes]:
 
 def seconds_per_byte(stream: bytes) -> float:
     feeds = [stream[i : i + 1] for i in range(len(stream))]
-    times = []
-    for _ in range(2):
+
+    def decode() -> None:
         feed = SSEDecoder().feed
-        start = time.process_time()
         for data in feeds:
             feed(data)
-        times.append(time.process_time() - start)
-    return min(times) / len(stream)
+
+    return cpu_seconds(decode, repeats=2) / len(stream)
 
 
 @pytest.mark.parametrize(
