@@ -70,7 +70,7 @@ def coalesce(
 
 
 class _Window(Generic[T]):
-    """The pieces that wait. It restarts one timer rather than make one for each piece."""
+    """The pieces that wait. One timer serves them: pieces and full windows do not restart it."""
 
     __slots__ = ("_delay", "_due", "_newest", "_observer", "_pieces", "_scope", "_size", "_timer",
                  "_waiting")  # fmt: skip
@@ -102,7 +102,8 @@ class _Window(Generic[T]):
         self._newest = item
         self._pieces.append(text)
         self._waiting += len(text)
-        for joined in joined_before:  # last, since the source may re-enter
+        # Only now: a subscriber may make the source emit, and that item must find this one kept.
+        for joined in joined_before:
             self._observer.on_next(joined)
         if self._waiting >= self._size:
             self._flush()

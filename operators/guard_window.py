@@ -109,7 +109,7 @@ def _checked(
 
 def _is_async(function: Callable[[str], object]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004  # an instance whose class has an async __call__
+        getattr(function, "__call__", None)  # noqa: B004  # a class may define it async
     )
 
 

@@ -80,9 +80,8 @@ _SCALARS = {"string", "integer", "number", "boolean", "null"}
 
 def _decoder(type: Any) -> msgspec.json.Decoder[Any]:
     try:
-        schema = msgspec.json.schema(
-            type
-        )  # refuses types that a decoder refuses only when it decodes
+        # The schema refuses some types that a decoder refuses only when it decodes.
+        schema = msgspec.json.schema(type)
         decoder = msgspec.json.Decoder(type)
     except (TypeError, ValueError, NameError, AttributeError, RecursionError) as error:
         raise ConfigurationError(f"msgspec cannot decode JSON into {type!r}: {error}") from error

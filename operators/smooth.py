@@ -117,7 +117,9 @@ class _Pacer(Generic[T]):
 
     def _show(self) -> None:
         """Emit the next words and the items before them; start the timer only after a word."""
-        self._is_busy = True  # items that come while a word is emitted or the gate is closed wait
+        # Stays True while the gate is closed: on_next then only queues.
+        self._is_busy = True
+        # Rounded up, so that everything that waits now is emitted within longest_lag.
         count, shown = -(-len(self._words) // self._most_waiting), 0
         while self._words and (shown < count or not self._words[0][1]):
             if self._gate.closed:

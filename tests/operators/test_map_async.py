@@ -200,7 +200,7 @@ async def test_busy_function_stops_source_at_capacity(overflow: Overflow) -> Non
     stage = ops.map_async(worker, capacity=4, overflow=overflow)
     seen = Seen(from_aiter(numbers).pipe(stage))
     await asyncio.sleep(0.5)
-    assert numbers.made <= 4 + 3  # those that wait, one that runs, one at the slot, one more
+    assert numbers.made <= 4 + 3  # 4 wait, 1 runs, 1 waits for a slot, 1 more
     await seen.over.wait()
     assert seen.notes == [*(f"<{number}>" for number in range(100)), "end"]
 
@@ -281,7 +281,7 @@ def test_invalid_function_or_policy_refused() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="function"):
         ops.map_async(wrong)
     with pytest.raises(rxagents.ConfigurationError, match="overflow"):
-        ops.map_async(Worker(), overflow="block")  # type: ignore[arg-type]  # that is the point
+        ops.map_async(Worker(), overflow="block")  # type: ignore[arg-type]  # wrong on purpose
 
 
 @given(

@@ -49,7 +49,7 @@ def view(item: Any) -> Any:
     return getattr(item, "content", None) or getattr(item, "data", None) or item
 
 
-class Case:
+class ExactCase:
     """An operator, two source items, and the output for each of them and for the end."""
 
     def __init__(
@@ -71,21 +71,23 @@ class Case:
 
 
 TEXT = [StreamChunk("Hel"), StreamChunk("lo")]
-CASES = {
-    "decode_sse": Case(ops.decode_sse, [b"data: a\n\ndata", b": b\n\ndata: c"], [["a"], ["b"]], []),
-    "decode_ndjson": Case(ops.decode_ndjson, [b'"a"\n"', b'b"\n"c"'], [["a"], ["b"]], ["c"]),
-    "text": Case(ops.text, TEXT, [["Hel"], ["lo"]], []),
-    "accumulate": Case(ops.accumulate, TEXT, [["Hel"], ["Hello"]], []),
-    "collect": Case(ops.collect, TEXT, [[], []], ["Hello"]),
-    "assemble_tool_calls": Case(
+EXACT_CASES = {
+    "decode_sse": ExactCase(
+        ops.decode_sse, [b"data: a\n\ndata", b": b\n\ndata: c"], [["a"], ["b"]], []
+    ),
+    "decode_ndjson": ExactCase(ops.decode_ndjson, [b'"a"\n"', b'b"\n"c"'], [["a"], ["b"]], ["c"]),
+    "text": ExactCase(ops.text, TEXT, [["Hel"], ["lo"]], []),
+    "accumulate": ExactCase(ops.accumulate, TEXT, [["Hel"], ["Hello"]], []),
+    "collect": ExactCase(ops.collect, TEXT, [[], []], ["Hello"]),
+    "assemble_tool_calls": ExactCase(
         lambda: _names(ops.assemble_tool_calls()),
         [StreamChunk(tool_calls=(CALL,)), StreamChunk("x")],
         [["add"], []],
         [],
     ),
 }
-each_operator = pytest.mark.parametrize(
-    "case", [pytest.param(case, id=name) for name, case in CASES.items()]
+each_exact_case = pytest.mark.parametrize(
+    "case", [pytest.param(case, id=name) for name, case in EXACT_CASES.items()]
 )
 
 
@@ -103,15 +105,15 @@ def seen(messages: list[Any]) -> list[Any]:
 
 
 def run(
-    scheduler: TestScheduler, source: Observable[Any], case: Case, disposed: float = 1000
+    scheduler: TestScheduler, source: Observable[Any], case: ExactCase, disposed: float = 1000
 ) -> list[Any]:
     observer: Any = scheduler.start(lambda: source.pipe(case.make()), disposed=disposed)
     messages: list[Any] = observer.messages
     return messages
 
 
-@each_operator
-def test_emits_and_completes_with_source(case: Case) -> None:
+@each_exact_case
+def test_emits_and_completes_with_source(case: ExactCase) -> None:
     scheduler = TestScheduler()
     a, b = case.items
     source = scheduler.create_hot_observable(on_next(210, a), on_next(220, b), on_completed(230))
@@ -119,8 +121,8 @@ def test_emits_and_completes_with_source(case: Case) -> None:
     assert source.subscriptions == [subscribe(200, 230)]
 
 
-@each_operator
-def test_source_error_passes_at_once(case: Case) -> None:
+@each_exact_case
+def test_source_error_passes_at_once(case: ExactCase) -> None:
     failure = OSError("the wire is cut")
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(on_next(210, case.items[0]), on_error(215, failure))
@@ -131,8 +133,8 @@ def test_source_error_passes_at_once(case: Case) -> None:
     assert source.subscriptions == [subscribe(200, 215)]
 
 
-@each_operator
-def test_dispose_unsubscribes_in_silence(case: Case) -> None:
+@each_exact_case
+def test_dispose_unsubscribes_in_silence(case: ExactCase) -> None:
     scheduler = TestScheduler()
     a, b = case.items
     source = scheduler.create_hot_observable(on_next(210, a), on_next(220, b), on_completed(230))
@@ -142,8 +144,8 @@ def test_dispose_unsubscribes_in_silence(case: Case) -> None:
     assert source.subscriptions == [subscribe(200, 215)]
 
 
-@each_operator
-def test_subscriptions_share_nothing(case: Case) -> None:
+@each_exact_case
+def test_subscriptions_share_nothing(case: ExactCase) -> None:
     scheduler = TestScheduler()
     a, b = case.items
     source = scheduler.create_cold_observable(on_next(10, a), on_next(30, b), on_completed(40))
@@ -157,8 +159,8 @@ def test_subscriptions_share_nothing(case: Case) -> None:
     assert seen(third.messages) == case.messages(510, 530, end=540)
 
 
-@each_operator
-def test_subscribers_scheduler_reaches_source(case: Case) -> None:
+@each_exact_case
+def test_subscribers_scheduler_reaches_source(case: ExactCase) -> None:
     found: list[abc.SchedulerBase | None] = []
 
     def source(
@@ -172,9 +174,9 @@ def test_subscribers_scheduler_reaches_source(case: Case) -> None:
     assert found == [wanted]
 
 
-@each_operator
+@each_exact_case
 @pytest.mark.parametrize("item", ["text", None], ids=["str", "None"])
-def test_wrong_item_type_fails_the_stream(case: Case, item: object) -> None:
+def test_wrong_item_type_fails_the_stream(case: ExactCase, item: object) -> None:
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(
         on_next(210, case.items[0]), on_next(220, item), on_next(230, case.items[1])
@@ -228,9 +230,9 @@ def test_dispose_in_on_next_drops_burst(operator: Operator, burst: Any) -> None:
     assert len(out) == 1
 
 
-# The laws of all operators, on a loop whose time is virtual, for plain subscribers.
+# The laws of all operators, on a loop with virtual time, for plain subscribers.
 
-everything = pytest.mark.parametrize("name", operator_cases.CASES)
+every_operator = pytest.mark.parametrize("name", operator_cases.CASES)
 steps = st.lists(st.tuples(st.integers(0, 40), st.sampled_from("nnnnec")), max_size=8)
 
 
@@ -265,7 +267,7 @@ class Watcher:
         return [(kind, repr(view(value))) for kind, _, value in self.notes]
 
 
-@everything
+@every_operator
 @settings(max_examples=25)
 @given(script=steps, seconds=st.integers(0, 500))
 def test_serial_delivery_and_silence_after_end(
@@ -295,7 +297,7 @@ def test_serial_delivery_and_silence_after_end(
     run_async(check(), virtual_time=True)
 
 
-@everything
+@every_operator
 @pytest.mark.parametrize("seconds", [0, 15, 500], ids=["at first", "midway", "after the end"])
 async def test_dispose_from_thread_at_any_time(tmp_path: Path, name: str, seconds: float) -> None:
     case = operator_cases.CASES[name]
@@ -311,7 +313,7 @@ async def test_dispose_from_thread_at_any_time(tmp_path: Path, name: str, second
     in_thread(subscription.dispose)
 
 
-@everything
+@every_operator
 async def test_error_passes_at_once(tmp_path: Path, name: str) -> None:
     """The error comes after content, so that no operator recovers from it."""
     case = operator_cases.CASES[name]
@@ -323,7 +325,7 @@ async def test_error_passes_at_once(tmp_path: Path, name: str) -> None:
     assert source.listening == 0
 
 
-@everything
+@every_operator
 async def test_exception_in_subscribe_reaches_on_error(tmp_path: Path, name: str) -> None:
     failure, watcher = LookupError("no source"), Watcher()
     operator = operator_cases.CASES[name].make(tmp_path)
@@ -331,14 +333,14 @@ async def test_exception_in_subscribe_reaches_on_error(tmp_path: Path, name: str
     def fail(_: abc.ObserverBase[Any], __: Any = None) -> abc.DisposableBase:
         raise failure
 
-    expected = [] if name in {"fallback_to", "hedge"} else [failure]  # where the other is asked
+    expected = [] if name in {"fallback_to", "hedge"} else [failure]  # these start the other stream
     subscription = watcher.watch(rx.create(fail).pipe(operator))
     await asyncio.sleep(1000)
     assert [value for *_, value in watcher.notes] == expected
     subscription.dispose()
 
 
-@everything
+@every_operator
 async def test_scheduler_or_own_bridge_reaches_source(tmp_path: Path, name: str) -> None:
     operator = operator_cases.CASES[name].make(tmp_path)
     found: list[abc.SchedulerBase | None] = []
@@ -357,7 +359,7 @@ async def test_scheduler_or_own_bridge_reaches_source(tmp_path: Path, name: str)
     subscription.dispose()
 
 
-@everything
+@every_operator
 def test_works_without_loop_or_explains(tmp_path: Path, name: str) -> None:
     case = operator_cases.CASES[name]
     errors: list[Exception] = []
@@ -399,7 +401,7 @@ async def test_shared_subscribers_see_the_same(tmp_path: Path, name: str) -> Non
     assert source.subscribed == 1
 
 
-@everything
+@every_operator
 async def test_raising_consumer_is_reported_once(
     tmp_path: Path, name: str, loop_errors: list[Exception]
 ) -> None:
@@ -421,7 +423,7 @@ async def test_raising_consumer_is_reported_once(
     loop_errors.clear()
 
 
-@everything
+@every_operator
 @pytest.mark.parametrize("ending", ["c", "e", "dispose"])
 async def test_nothing_is_referenced_after_end(tmp_path: Path, name: str, ending: str) -> None:
     class Holder:
@@ -441,13 +443,13 @@ async def test_nothing_is_referenced_after_end(tmp_path: Path, name: str, ending
         subscription.dispose()
     del subscription
     await asyncio.sleep(1000)
-    source.failure = source.failure.with_traceback(None)  # which holds where it was raised
+    source.failure = source.failure.with_traceback(None)  # the traceback refers to the subscriber
     gc.collect()
     assert held() is None
     assert piped is not None
 
 
-@everything
+@every_operator
 async def test_ten_thousand_items_do_not_nest(tmp_path: Path, name: str) -> None:
     case = operator_cases.CASES[name]
     operator, watcher = case.make(tmp_path), Watcher()
@@ -458,7 +460,7 @@ async def test_ten_thousand_items_do_not_nest(tmp_path: Path, name: str) -> None
     assert kind == "C" or isinstance(error, OutputError)
 
 
-@everything
+@every_operator
 async def test_full_reader_gets_no_more(tmp_path: Path, name: str) -> None:
     case = operator_cases.CASES[name]
     operator, stream = case.make(tmp_path), operator_cases.Stream(case, 5000)

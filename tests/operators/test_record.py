@@ -86,7 +86,7 @@ def test_dispose_closes_a_valid_file(
     seen = play(ops.record(path), *messages, disposed=disposed + 0.5)
     assert seen == [message for message in messages if message.time <= disposed]
     assert len(lines(path)) == len(seen)
-    gc.collect()  # a file left open would be a warning, and so an error
+    gc.collect()  # a file left open gives a warning, which is an error here
 
 
 def test_each_subscription_overwrites_the_file(path: Path) -> None:
@@ -216,7 +216,7 @@ async def test_raising_subscriber_closes_the_file(path: Path, loop_errors: list[
 def test_run_raises_and_closes_the_file(path: Path) -> None:
     with pytest.raises(LookupError):
         rxagents.run(rxagents.from_aiter(letters).pipe(ops.record(path)), fail)
-    gc.collect()  # an open file would warn
+    gc.collect()  # a file left open gives a warning, which is an error here
 
 
 async def test_full_reader_stops_source(path: Path) -> None:

@@ -66,7 +66,7 @@ def retried(
     return messages
 
 
-# How often, and when.
+# Number of attempts and waits.
 
 
 def test_waits_double_up_to_longest() -> None:
@@ -128,7 +128,7 @@ def test_dispose_at_any_time_ends_stream(disposed: float) -> None:
     assert attempts.starts == ([200, 215] if disposed > 215 else [200])
 
 
-# After which errors.
+# Which errors are retried.
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_exception_of_retry_if_ends_stream() -> None:
     assert type(last.value.exception) is KeyError
 
 
-# After content.
+# Failures after content.
 
 
 def test_failure_after_content_needs_on_reset() -> None:
@@ -200,7 +200,7 @@ def test_reset_precedes_new_start_at_once() -> None:
     attempts = Attempts(
         scheduler,
         [on_next(1, "a"), on_error(5, DOWN)],
-        [on_error(1, DOWN)],  # nothing came: there is nothing to take back
+        [on_error(1, DOWN)],  # no content yet: no reset
         [on_next(1, "b"), on_completed(2)],
     )
     assert retried(scheduler, attempts, on_reset=lambda error: ("reset", error)) == [
@@ -296,7 +296,7 @@ async def test_raising_at_reset_prevents_restart(
     loop_errors.clear()
 
 
-# The error event.
+# The `ErrorEvent`.
 
 ERROR = ErrorEvent(ErrorInfo.of(DOWN))
 
@@ -331,7 +331,7 @@ def test_other_error_events_keep_place() -> None:
     ]
 
 
-# Many turns.
+# Many attempts.
 
 
 async def test_ten_thousand_failures_do_not_nest() -> None:

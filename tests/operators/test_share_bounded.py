@@ -116,7 +116,7 @@ async def test_often_closed_gate_watched_once() -> None:
         assert len(gates[0]._callbacks) <= 1
 
 
-# Subscribing, leaving, the end.
+# Joining, leaving and the end.
 
 
 async def test_late_subscriber_sees_later_items() -> None:

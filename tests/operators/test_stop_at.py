@@ -210,7 +210,7 @@ def test_synchronous_source_is_muted_after_stop() -> None:
         observer.on_completed()
 
     out: list[StreamChunk] = []
-    rx.create(source).pipe(ops.stop_at(".")).subscribe(out.append)  # type: ignore[arg-type]  # wider than annotated
+    rx.create(source).pipe(ops.stop_at(".")).subscribe(out.append)  # type: ignore[arg-type]  # wrong on purpose
     assert [chunk.delta for chunk in out] == ["a", ""]
 
 
@@ -273,6 +273,6 @@ def test_invalid_choice_is_refused() -> None:
 
 def test_non_chunk_is_a_typed_error() -> None:
     errors: list[Exception] = []
-    rx.of("text").pipe(ops.stop_at("END")).subscribe(on_error=errors.append)  # type: ignore[arg-type]  # wider than annotated
+    rx.of("text").pipe(ops.stop_at("END")).subscribe(on_error=errors.append)  # type: ignore[arg-type]  # wrong on purpose
     assert [type(error) for error in errors] == [ConfigurationError]
     assert "stop_at takes StreamChunks, but the source emitted str" in str(errors[0])

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.virtual_time
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
-subscribe: Any = ReactiveTest.subscribe  # at times that may be fractions
+subscribe: Any = ReactiveTest.subscribe  # also takes fractions
 
 Operator = Callable[[Observable[Any]], Observable[Any]]
 
@@ -55,7 +55,7 @@ def start(scheduler: TestScheduler, piped: Observable[Any], disposed: float = 10
     return messages
 
 
-# Marbles.
+# Virtual time.
 
 
 @each_operator
@@ -67,7 +67,7 @@ def test_items_pass_and_timers_stop(make: Callable[[], Operator]) -> None:
     scheduler.schedule_absolute(241, lambda *_: left.extend(pending(scheduler)))
     assert start(scheduler, source.pipe(make())) == notes
     assert source.subscriptions == [subscribe(200, 240)]
-    assert len(left) == 1  # the end of the test
+    assert len(left) == 1  # the test's end
 
 
 @each_operator
@@ -166,7 +166,7 @@ def test_grammar_holds_and_dispose_silences(
     assert not pending(scheduler)
 
 
-# The loop.
+# The running loop.
 
 
 @each_timed
@@ -265,7 +265,7 @@ async def test_nothing_is_referenced_after_end(make: Callable[[], Operator]) -> 
     assert gone() is None
 
 
-# Consumers that do more than look.
+# Consumers that dispose, subscribe or raise.
 
 
 @each_operator
@@ -397,7 +397,7 @@ def test_virtual_time_raises_consumers_exception(make: Callable[[], Operator]) -
         scheduler.start()
     assert source.subscriptions == [subscribe(0, 210)]
     due = {scheduler.to_seconds(item.duetime) for item in pending(scheduler)}
-    assert due == {220, 1000}  # the source's, and the end of the test
+    assert due == {220, 1000}  # the source's timer, and the test's end
 
 
 @each_operator
@@ -486,7 +486,7 @@ def test_non_function_is_refused(function: Any) -> None:
         with pytest.raises(ConfigurationError, match=name.strip()):
             make()
     with pytest.raises(ConfigurationError, match="retry_if"):
-        ops.retry_with_backoff(retry_if=None)  # type: ignore[arg-type]  # that is the point
+        ops.retry_with_backoff(retry_if=None)  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ async def test_items_behind_blocked_loop_count() -> None:
     await settle()
     loop = virtual_loop()
     loop.call_later(4, loop.hold, 100)
-    loop.call_later(104.02, source.on_next, "here")  # read after the timers that are due
+    loop.call_later(104.02, source.on_next, "here")  # runs after the timers that are due
     await asyncio.sleep(200)
     assert seen.notes == ["here"]
 

@@ -68,7 +68,7 @@ def test_one_timer_serves_all_items() -> None:
     seen: list[int] = []
     scheduler.schedule_absolute(305, lambda *_: seen.append(len(scheduler._queue)))
     scheduler.start(lambda: source.pipe(ops.timeout_idle(500)))
-    assert seen == [2]  # the timer, and the end of the test
+    assert seen == [2]  # the timer, and the test's end
 
 
 class Slow:

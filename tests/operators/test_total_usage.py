@@ -85,7 +85,7 @@ def test_failed_stream_has_no_total() -> None:
 
 def test_non_chunk_is_a_typed_error() -> None:
     errors: list[Exception] = []
-    rx.of("text").pipe(ops.total_usage()).subscribe(on_error=errors.append)  # type: ignore[arg-type]  # that is the point
+    rx.of("text").pipe(ops.total_usage()).subscribe(on_error=errors.append)  # type: ignore[arg-type]  # wrong on purpose
     assert [type(error) for error in errors] == [ConfigurationError]
 
 
