@@ -60,6 +60,7 @@ def run_tools(
         --add-----mul--a-|
         [ run_tools([add, mul]) ]
         --S----E--S----a---E|
+        legend: S = ToolStart, E = ToolEnd
 
     Emits when: the source emits; a tool starts (`ToolStart`), reports progress (`ToolProgress`)
         or ends (`ToolEnd`), in the order in which this happens.
