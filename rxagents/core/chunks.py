@@ -17,8 +17,8 @@ from rxagents.core.usage import Usage
 #
 # - One thread appends; any thread may read. `pieces` only grows; compaction puts a new list in its
 #   place and never changes the old one, so a reader that holds the old list still sees its text.
-# - `_read` keeps what is joined already: the list, how many of its pieces, and their text. It is
-#   one tuple because two threads may be in `upto`: of three attributes they could see a mixture.
+# - `_read` caches the joined text, with the list and the number of pieces that it was joined from.
+#   It is one tuple because two threads may be in `upto`: three attributes could be out of step.
 # - Compaction saves memory: a piece takes some 60 bytes beside its characters. The limit grows with
 #   the text, so that at most 128 characters are copied for each piece appended. Pieces longer than
 #   that on average stay as they are: joining them would save nothing and hold the text twice.

@@ -98,7 +98,7 @@ class FramedParser(ABC, Generic[Frames]):
 
     @abstractmethod
     def _on_end(self) -> None:
-        """Emit what is held back: the stream has ended."""
+        """Emit the text that is held back: the stream has ended."""
 
     def _decode(self, decoder: msgspec.json.Decoder[T], payload: bytes) -> T | None:
         """Decode an event.

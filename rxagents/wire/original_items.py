@@ -1,6 +1,6 @@
 """Sends an assistant's message back as the provider's own items, as it streamed them.
 
-Some providers want more back than a message's parts hold: thinking signatures, citations, items
+Some providers require more back than a message can hold: thinking signatures, citations, items
 of their hosted tools, and the order of all of them. A parser puts these items into the message's
 `provider_data`. An item that is text or a tool call is stored there only as a reference to the
 message, so that nothing is stored twice and a message that was edited is noticed.

@@ -204,7 +204,7 @@ def test_long_event_is_typed_error() -> None:
     assert [chunk.content for chunk in chunks] == ["a", "ab"]
     assert type(parser.error) is LimitExceededError
     assert (parser.error.provider, parser.error.request_id) == ("acme", "req-1")
-    assert "200 bytes" in str(parser.error)
+    assert "200 bytes. Raise Limits.event_bytes" in str(parser.error)
     assert parser.feed(event("d"), 1.0) == []
     assert parser.flush(1.0) == []
 

@@ -17,7 +17,7 @@ def line(**fields: Any) -> bytes:
     return json.dumps({"model": "m", **fields}).encode() + b"\n"
 
 
-def said(text: str, **fields: Any) -> bytes:
+def text_line(text: str, **fields: Any) -> bytes:
     return line(message={"role": "assistant", "content": text, **fields}, done=False)
 
 
@@ -28,7 +28,7 @@ def parse(*lines: bytes, limits: Limits | None = None) -> tuple[list[StreamChunk
 
 
 def test_done_ends_stream_at_once() -> None:
-    chunks, parser = parse(said("a"), line(done=True, done_reason="stop"), said("b"))
+    chunks, parser = parse(text_line("a"), line(done=True, done_reason="stop"), text_line("b"))
     assert parser.done
     assert [chunk.content for chunk in chunks] == ["a", "a"]
 
@@ -42,7 +42,7 @@ def test_other_done_reasons_are_passed_on(reason: str) -> None:
 
 def test_blank_lines_and_missing_line_end() -> None:
     last = line(done=True, prompt_eval_count=3, eval_count=4, total_duration=5).rstrip()
-    chunks, parser = parse(b"\n\r\n", said("a").replace(b"\n", b"\r\n"), last)
+    chunks, parser = parse(b"\n\r\n", text_line("a").replace(b"\n", b"\r\n"), last)
     assert parser.complete
     usage = chunks[-1].usage
     assert usage is not None
@@ -52,7 +52,7 @@ def test_blank_lines_and_missing_line_end() -> None:
 
 def test_calls_without_id_get_different_ids() -> None:
     call = {"function": {"name": "f", "arguments": {"a": 1}}}
-    chunks, _ = parse(said("", tool_calls=[call, call]), line(done=True, done_reason="stop"))
+    chunks, _ = parse(text_line("", tool_calls=[call, call]), line(done=True, done_reason="stop"))
     first, second = chunks[0].tool_calls
     assert first.id != second.id
     assert (first.arguments, first.sealed, second.index) == ('{"a":1}', True, 1)
@@ -60,7 +60,7 @@ def test_calls_without_id_get_different_ids() -> None:
 
 
 def test_error_line_is_typed_error() -> None:
-    chunks, parser = parse(said("a"), line(error="model runner has stopped"))
+    chunks, parser = parse(text_line("a"), line(error="model runner has stopped"))
     assert [chunk.content for chunk in chunks] == ["a"]
     assert isinstance(parser.error, rxagents.ServerError)
     assert "model runner has stopped" in str(parser.error)
@@ -68,13 +68,13 @@ def test_error_line_is_typed_error() -> None:
 
 @pytest.mark.parametrize("bad", [b"<html>\n", b'{"foo": 1}\n', b"[1]\n", b"null\n"])
 def test_other_json_line_is_typed_error(bad: bytes) -> None:
-    chunks, parser = parse(said("a"), bad)
+    chunks, parser = parse(text_line("a"), bad)
     assert [chunk.content for chunk in chunks] == ["a"]
     assert isinstance(parser.error, rxagents.StreamDecodeError)
 
 
 def test_limits_are_typed_errors() -> None:
-    _, long = parse(said("x" * 100), limits=Limits(event_bytes=80))
+    _, long = parse(text_line("x" * 100), limits=Limits(event_bytes=80))
     _, deep = parse(b'{"message":' * 9 + b"1" + b"}" * 9 + b"\n", limits=Limits(json_depth=8))
     assert isinstance(long.error, rxagents.LimitExceededError)
     assert isinstance(deep.error, rxagents.LimitExceededError)
@@ -105,7 +105,7 @@ def test_null_and_missing_fields_are_ignored() -> None:
 @pytest.mark.parametrize("junk", [b'"\xff"', b"9" * 5000])
 def test_invalid_last_line_is_typed_error(junk: bytes) -> None:
     last = line(done=True, eval_count=3).replace(b'"m"', b'"m","novel":' + junk)
-    chunks, parser = parse(said("a"), last)
+    chunks, parser = parse(text_line("a"), last)
     assert [chunk.content for chunk in chunks] == ["a"]
     assert isinstance(parser.error, rxagents.StreamDecodeError)
     assert not parser.complete

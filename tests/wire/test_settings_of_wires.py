@@ -162,8 +162,8 @@ def test_anthropic_cache_breakpoints_keep_their_place() -> None:
 
 
 def test_anthropic_turns_alternate() -> None:
-    said = Message.assistant("x")
-    body = render_messages(request(Message.user("a"), Message.user("b"), said, Message.user("c")))
+    reply = Message.assistant("x")
+    body = render_messages(request(Message.user("a"), Message.user("b"), reply, Message.user("c")))
     assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "user"]
     assert [block["text"] for block in body["messages"][0]["content"]] == ["a", "b"]
 

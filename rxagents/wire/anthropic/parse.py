@@ -17,6 +17,7 @@ from rxagents.wire.anthropic.events import (
     to_usage,
 )
 from rxagents.wire.chunk_builder import ChunkBuilder
+from rxagents.wire.finish_reasons import CUT
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.sse_parser import SSEParser
 
@@ -28,8 +29,6 @@ FINISH_REASONS = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
-_CUT = {"length", "content_filter"}
-"""Finish reasons of responses that may end inside a tool call."""
 
 
 class AnthropicParser(SSEParser):
@@ -149,7 +148,7 @@ class AnthropicParser(SSEParser):
         blocks = [block for _, block in sorted(self._blocks.items())]
         # If nothing was cut, input that is not JSON is a mistake of the model. The call is sealed,
         # so that the model gets an error result for it.
-        for block in () if finish in _CUT else blocks:
+        for block in () if finish in CUT else blocks:
             self._seal(block)
         metadata: dict[str, Any] = {"finish_reason": reason}
         if delta.stop_sequence:

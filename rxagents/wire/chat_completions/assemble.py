@@ -19,10 +19,9 @@ from rxagents.wire.chat_completions.plain import PlainEvent
 from rxagents.wire.chat_completions.surrogates import SurrogateJoiner
 from rxagents.wire.chat_completions.tool_fragments import ToolFragments
 from rxagents.wire.chunk_builder import ChunkBuilder
+from rxagents.wire.finish_reasons import CUT
 
 _FINISH_REASONS = {"function_call": "tool_calls"}
-_CUT = {"length", "content_filter"}
-"""Finish reasons of choices that may end inside a tool call."""
 
 
 class _ChoiceState:
@@ -109,7 +108,7 @@ class ChunkAssembler(ChunkBuilder):
             self.emit()
 
     def end(self, *, done: bool) -> None:
-        """Emit what was held back, and seal the calls of choices that only `[DONE]` finished."""
+        """Emit the text held back, and seal the calls of choices that only `[DONE]` finished."""
         for (number, channel), half in self.surrogates.flush() if self.surrogates else ():
             match channel:
                 case "text":
@@ -199,7 +198,7 @@ class ChunkAssembler(ChunkBuilder):
         if delta.function_call is not None:
             function = delta.function_call
             deltas += state.tools.add(0, "", function.name or "", function.arguments)
-        if finish and finish not in _CUT:
+        if finish and finish not in CUT:
             deltas += state.tools.seal()
         return tuple(deltas)
 
