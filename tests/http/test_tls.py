@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import aiohttp
 import pytest
 import trustme
 from faults import LAST, chunk, head
@@ -126,6 +128,29 @@ async def test_close_keeps_text_for_slow_reader(
             await server.all_left()
             numbers += [chunk.delta[:4] async for chunk in chunks if chunk.delta]
     assert numbers == NUMBERS
+
+
+@pytest.mark.parametrize("own_session", [False, True])
+async def test_close_keeps_compressed_text(
+    own_session: bool, way: Any, tls: ssl.SSLContext, trusted: None
+) -> None:
+    texts = [WIRE.text(f"{number:04} {'x' * 60}") for number in range(5000)]
+    body = gzip.compress(b"".join([*texts, WIRE.finish(), WIRE.done()]))
+    coded = head(200, b"content-type: " + WIRE.content_type, b"content-encoding: gzip",
+                 b"content-length: %d" % len(body))  # fmt: skip
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(way())
+        act: Act = [coded + body[:999], Cue.PAUSE, body[999:], Cue.FIN]
+        server = await stack.enter_async_context(FaultyServer(act, tls=tls))
+        session = None
+        if own_session:
+            session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
+        llm = await stack.enter_async_context(WIRE.model(server.url, session=session))
+        async with rxagents.to_aiter(llm.chat_stream("hi"), capacity=1) as chunks:
+            numbers = [int((await anext(chunks)).delta[:4])]
+            await server.all_left()
+            numbers += [int(chunk.delta[:4]) async for chunk in chunks if chunk.delta]
+    assert numbers == list(range(5000))
 
 
 async def test_immediate_close_keeps_the_text(tls: ssl.SSLContext, trusted: None) -> None:
