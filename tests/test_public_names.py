@@ -40,7 +40,10 @@ def test_operators_exports_these() -> None:
         of_type partial_json partial_object reasoning record replay_bounded
         retry_with_backoff run_tools scan_steps share_bounded smooth split_sentences
         stop_at tap_safely text timeout_first timeout_idle timeout_total total_usage"""
-    assert operators.__all__ == names.split()
+    assert operators.__all__ == names.split(), (
+        "A public name of rxagents.operators was added or removed. If that is intended, change the "
+        "list in tests/test_public_names.py and add a line to CHANGELOG.md."
+    )
 
 
 def test_testing_exports_these() -> None:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
 MODULES = sorted(path.stem for path in (ROOT / "operators").glob("[!_]*.py"))
 PAGE = draw_marbles.PAGE.read_text(encoding="utf-8")
 each_operator = pytest.mark.parametrize("name", MODULES)
+each_exported = pytest.mark.parametrize("name", draw_marbles.NAMES)
 
 
 def _doc(name: str) -> str:
@@ -37,8 +38,8 @@ def test_operator_is_exported(name: str) -> None:
     assert name in operators.__all__, f'operators/__init__.py: add "{name}" to __all__.'
 
 
-def test_every_export_has_its_module() -> None:
-    assert draw_marbles.NAMES == MODULES
+def test_every_export_has_a_module() -> None:
+    assert set(draw_marbles.NAMES) <= set(MODULES)
 
 
 @each_operator
@@ -75,7 +76,7 @@ def test_docs_table_has_a_row(name: str) -> None:
     )
 
 
-@each_operator
+@each_exported
 def test_docs_section_is_current(name: str) -> None:
     assert draw_marbles.section(name) in PAGE, (
         f"docs/operators.md: the section {name!r} is missing or old: run "
@@ -83,7 +84,7 @@ def test_docs_section_is_current(name: str) -> None:
     )
 
 
-@each_operator
+@each_exported
 def test_picture_is_current(name: str) -> None:
     path = draw_marbles.FOLDER / f"{name}.svg"
     is_current = path.is_file() and path.read_text() == draw_marbles.picture(name)
@@ -94,7 +95,7 @@ def test_docs_page_has_nothing_else() -> None:
     assert draw_marbles.page(PAGE) == PAGE
 
 
-@each_operator
+@each_exported
 def test_docstring_has_marble_diagram(name: str) -> None:
     diagram = re.search(r"\.\. marble::\n((?:    .*\n)+)", _doc(name))
     assert diagram, f"operators/{name}.py: the docstring has no `.. marble::` diagram."
@@ -103,28 +104,28 @@ def test_docstring_has_marble_diagram(name: str) -> None:
     assert sum(bool(re.match(r"    -.*[|#)-]$", line)) for line in lines) >= 2
 
 
-@each_operator
+@each_exported
 @pytest.mark.parametrize("line", ["Emits when", "Backpressures when", "Completes when"])
 def test_docstring_says_when(name: str, line: str) -> None:
     found = re.search(rf"^{line}: \S", _doc(name), re.MULTILINE)
     assert found, f"operators/{name}.py: the docstring has no line '{line}: …'."
 
 
-@each_operator
+@each_exported
 @pytest.mark.parametrize("section", ["Args", "Returns", "Raises", "Example"])
 def test_docstring_has_section(name: str, section: str) -> None:
     found = re.search(rf"^{section}:\n    \S", _doc(name), re.MULTILINE)
     assert found, f"operators/{name}.py: the docstring has no section '{section}:'."
 
 
-@each_operator
+@each_exported
 def test_args_name_every_parameter(name: str) -> None:
     arguments = re.search(r"^Args:\n((?:    .*\n)+)", _doc(name), re.MULTILINE)
     described = re.findall(r"^    (\w+): ", arguments[1], re.MULTILINE) if arguments else []
     assert described == list(inspect.signature(getattr(operators, name)).parameters)
 
 
-@each_operator
+@each_exported
 def test_example_runs(name: str) -> None:
     example = doctest.DocTestParser().get_doctest(_doc(name), {}, name, None, None)
     report: list[str] = []
