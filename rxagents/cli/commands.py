@@ -51,7 +51,7 @@ def demo(stop: StopSignals) -> int:
 )
 @click.option("--base-url", metavar="URL", help="Another host with the same API.")
 @click.option("--system", metavar="TEXT", help="The system prompt.")
-@click.option("--max-tokens", type=int, metavar="N", help="The most tokens of the answer.")
+@click.option("--max-tokens", type=int, metavar="N", help="Limit on the tokens of the answer.")
 @click.option("--temperature", type=float, metavar="X", help="The temperature, 0 or more.")
 @click.option("--agent", type=click.Choice(AGENTS), help="Run an agent, which can use tools.")
 @click.option(

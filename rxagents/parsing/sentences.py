@@ -1,11 +1,12 @@
 """Split a text into sentences incrementally.
 
-Theory of operation. A sentence ends at a mark (`_marks`) that white space (`_spaced`) and the start
-of the next word follow, or at an empty line (`_lines`). Only the next word shows whether a full
-stop ends a sentence, so the sentence stays in `_pieces` until that word. A full stop that belongs
-to an abbreviation, an initial or a list number ends none; `_before` keeps the 24 characters in
-front of the mark to decide it. `feed` cuts the text into tokens, and each token is read once;
-pieces without a mark or line end skip that (`_EVENTFUL`).
+Theory of operation. A sentence ends at a mark (`_marks`) that is followed by white space
+(`_spaced`) and a word, at a wide mark (`_wide`, Chinese and Japanese) that is followed by a word,
+or at an empty line (`_lines`). The following word decides whether a full stop ends a sentence, so
+the sentence stays in `_pieces` until that word. A full stop of an abbreviation, an initial or a
+list number ends no sentence; `_before` keeps the 24 characters before the mark to recognize them.
+`feed` cuts the text into tokens and reads each once; text without a mark or line end skips this
+(`_EVENTFUL`).
 """
 
 from __future__ import annotations

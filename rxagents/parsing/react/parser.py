@@ -7,13 +7,15 @@ the Go original scanned all its text again at every token, which is quadratic.
     text -> LabelScanner -> labels and text -> ReActParser -> SectionText -> Token, Thought, Answer
                                                            -> Action- or InputReader -> ToolCall
 
-`ReActParser` has these states, and only a label (`_open_section`) or the end of the turn changes
-them: the current section (`_section`, `_text`), the action that is being read (`_reader`, `None`
-outside of actions and after a whole call), and `done`. Each stage holds text back, and only as
-much as it must: `LabelScanner` the start of a line that may become a label (at most 40
-characters), `SectionText` blanks that may end the section, a reader the arguments of a call that
-is not closed. Text that is held back stays in a list and is joined once, since joining at every
-chunk is quadratic; the regular expressions have possessive quantifiers, so that none backtracks.
+The state of `ReActParser` is the current section (`_section`, `_text`), the action that is being
+read (`_reader`) and `done`. A label (`_open_section`) and the end of the turn (`flush`) change it;
+a complete call sets `_reader` to `None` before the section ends.
+
+Each stage holds text back, and only as much as it must: `LabelScanner` the start of a line that
+may become a label (at most 40 characters), `SectionText` blanks that may end the section, a reader
+the arguments of an incomplete call. Text of unbounded length is held back in a list and joined
+once: to join it at every chunk is quadratic. The quantifiers of the regular expressions are
+possessive or bounded, so that backtracking costs nothing that grows with the text.
 """
 
 from __future__ import annotations
