@@ -55,6 +55,7 @@ REASONS = {
     "accumulate": "makes a Response of each chunk",
     "coalesce": "keeps and joins each piece",
     "guard_window": "keeps each piece, and joins them for the check",
+    "stop_at": "copies each chunk, which gets another content",
     "split_sentences": "reads every character; makes the sentences",
     "partial_json": "reads every character; makes a snapshot per piece",
     "partial_object": "partial_json, and an object type around each snapshot",

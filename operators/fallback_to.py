@@ -29,7 +29,8 @@ def fallback_to(
 
     .. marble::
         -----#
-        [ fallback_to(--a--b--|) ]
+             --a--b--|
+        [ fallback_to(other) ]
         -------a--b--|
 
     Emits when: the source emits and, after its failure, the other stream does.

@@ -26,7 +26,8 @@ def hedge(other: Observable[T], *, after: float) -> Callable[[Observable[T]], Ob
 
     .. marble::
         --------------1--2--|
-        [ hedge(--a--b--|, after=4) ]
+            --a--b--|
+        [ hedge(other, after=4) ]
         ------a--b--|
         time: 1 s per character
 

@@ -11,6 +11,8 @@ from rxagents.core.events import Reasoning, Token
 
 T = TypeVar("T")
 
+_TEXT_TYPES = {str, Token, Reasoning}
+
 
 def only_text_of(item: object) -> str | None:
     """Return the text of an item that `is_text`, else `None`."""
@@ -19,7 +21,7 @@ def only_text_of(item: object) -> str | None:
         if (delta and reasoning) or item.tool_calls or item.finish_reason or item.refusal:
             return None
         return delta or reasoning or None
-    return item_text(item) if type(item) in _TEXTS else None
+    return item_text(item) if type(item) in _TEXT_TYPES else None
 
 
 def is_text(item: object) -> bool:
@@ -65,6 +67,3 @@ def _with_text(item: object, text: str) -> object:
     if text_so_far is not None:
         set_content(copy, text_so_far)
     return copy
-
-
-_TEXTS = {str, Token, Reasoning}
