@@ -38,9 +38,7 @@ OSLO = ("weather", {"city": "Oslo"})
 
 @each_agent
 @each_wire
-async def test_no_tools_are_legal_and_none_are_announced(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_empty_tools_are_legal(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, agent.answers("Hello.")) as (server, llm):
         assert (await agent.make(llm, tools=[]).run("hi")).output == "Hello."
         assert "tools" not in server.requests[0].json()
@@ -48,7 +46,7 @@ async def test_no_tools_are_legal_and_none_are_announced(
 
 @each_agent
 @each_wire
-async def test_the_system_prompt_and_a_conversation_reach_the_model(
+async def test_system_prompt_and_conversation_reach_model(
     agent: AgentKind, wire: SpokenWire
 ) -> None:
     async with served(wire, agent.answers("Ada.")) as (server, llm):
@@ -89,7 +87,7 @@ async def test_generation_settings_reach_every_request(agent: AgentKind, wire: S
 
 
 @each_agent
-async def test_a_tool_that_is_added_is_there_for_later_runs_only(agent: AgentKind) -> None:
+async def test_added_tool_serves_later_runs_only(agent: AgentKind) -> None:
     held, calls = HeldTool(), Calls()
     llm = ScriptedLLM(agent.calls(("held", {})), agent.calls(OSLO), agent.answers("Done."))
     made = agent.make(llm, [held.tool])
@@ -114,9 +112,7 @@ async def test_a_tool_that_is_added_is_there_for_later_runs_only(agent: AgentKin
 
 @each_agent
 @each_wire
-async def test_one_agent_serves_many_runs_that_share_nothing(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_concurrent_runs_share_nothing(agent: AgentKind, wire: SpokenWire) -> None:
     def reply(request: Any) -> Reply:
         body = request.body.decode()
         number = next(n for n in range(20) if f"task-{n}-" in body)
@@ -133,7 +129,7 @@ async def test_one_agent_serves_many_runs_that_share_nothing(
 
 
 @each_agent
-async def test_each_subscription_is_a_run_of_its_own(agent: AgentKind) -> None:
+async def test_each_subscription_is_a_run(agent: AgentKind) -> None:
     calls = Calls()
     turns = [agent.calls(OSLO), agent.answers("Cold.")]
     llm = ScriptedLLM(*turns, *turns)
@@ -155,7 +151,7 @@ class NotStreaming:
 
 @each_agent
 @pytest.mark.parametrize("llm", [NotStreaming(), None, "openai:gpt-5-mini", object()])
-def test_a_model_that_does_not_stream_is_refused(agent: AgentKind, llm: Any) -> None:
+def test_model_without_stream_is_refused(agent: AgentKind, llm: Any) -> None:
     with pytest.raises(ConfigurationError, match="chat_stream"):
         agent.make(llm)
 
@@ -180,20 +176,20 @@ def test_a_model_that_does_not_stream_is_refused(agent: AgentKind, llm: Any) -> 
     ],
     ids=str,
 )
-def test_bad_arguments_are_refused_at_once(agent: AgentKind, options: dict[str, Any]) -> None:
+def test_bad_arguments_are_refused(agent: AgentKind, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         agent.make(ScriptedLLM("x"), **options)
 
 
 @each_agent
-def test_an_option_that_does_not_exist_is_answered_with_those_that_do(agent: AgentKind) -> None:
+def test_unknown_option_error_lists_options(agent: AgentKind) -> None:
     with pytest.raises(ConfigurationError, match=r"max_iteration'.*max_iterations.*temperature"):
         agent.make(ScriptedLLM("x"), max_iteration=3)
 
 
 @each_agent
 @pytest.mark.parametrize("task", [[], None, 3, {"role": "user"}])
-async def test_a_task_that_cannot_be_read_is_refused_at_once(agent: AgentKind, task: Any) -> None:
+async def test_unreadable_task_is_refused(agent: AgentKind, task: Any) -> None:
     made = agent.make(ScriptedLLM("x"))
     with pytest.raises(ConfigurationError):
         made.run_stream(task)
@@ -202,12 +198,12 @@ async def test_a_task_that_cannot_be_read_is_refused_at_once(agent: AgentKind, t
 
 
 @each_agent
-def test_an_agent_is_a_streaming_agent(agent: AgentKind) -> None:
+def test_agent_is_a_streaming_agent(agent: AgentKind) -> None:
     assert isinstance(agent.make(ScriptedLLM("x")), rxagents.StreamingAgent)
 
 
 @each_agent
-async def test_a_model_that_streams_something_else_fails_the_run_with_a_typed_error(
+async def test_model_without_chunks_fails_the_run(
     agent: AgentKind,
 ) -> None:
     class Strange(ScriptedLLM):
@@ -223,7 +219,7 @@ CALL = ToolCall("call_1", "weather", '{"city":"Oslo"}')
 
 
 @pytest.mark.parametrize("choice", ["required", "weather", "auto", "none", None])
-async def test_a_call_is_demanded_of_the_first_turn_only(choice: str | None) -> None:
+async def test_call_is_required_in_first_turn(choice: str | None) -> None:
     llm = ScriptedLLM(Reply(tool_calls=[CALL]), "Cold.", Reply(tool_calls=[CALL]), "Cold.")
     agent = FunctionAgent(llm, [Calls().weather()], tool_choice=choice)
     later = "auto" if choice in {"required", "weather"} else choice
@@ -234,7 +230,7 @@ async def test_a_call_is_demanded_of_the_first_turn_only(choice: str | None) -> 
 
 
 @each_wire
-async def test_a_tool_choice_by_the_user_reaches_the_provider(wire: SpokenWire) -> None:
+async def test_tool_choice_reaches_the_provider(wire: SpokenWire) -> None:
     if wire.name == "ollama":
         pytest.skip("the API has no tool_choice")
     async with served(wire, "Hello.") as (server, llm):

@@ -67,7 +67,7 @@ class Counted:
 
 
 @each_agent
-def test_a_turn_costs_the_same_at_5000_turns_as_at_5(agent: AgentKind) -> None:
+def test_turn_cost_does_not_grow(agent: AgentKind) -> None:
     async def work() -> list[int]:
         llm = Counted(Repeating(agent, TURNS))
         made = agent.make(llm, [step], max_iterations=TURNS)
@@ -89,7 +89,7 @@ def test_a_turn_costs_the_same_at_5000_turns_as_at_5(agent: AgentKind) -> None:
 
 
 @each_agent
-def test_a_turn_leaves_nothing_but_its_messages(agent: AgentKind) -> None:
+def test_turn_leaves_only_its_messages(agent: AgentKind) -> None:
     """What a run keeps of a turn is the conversation; the memory of its pipes is given back."""
 
     async def kept(turns: int) -> int:
@@ -116,7 +116,7 @@ def test_a_turn_leaves_nothing_but_its_messages(agent: AgentKind) -> None:
 
 @each_agent
 @pytest.mark.parametrize("how", ["run", "run_stream"])
-def test_a_thousand_runs_with_tools_on_one_loop_lose_nothing(agent: AgentKind, how: str) -> None:
+def test_thousand_concurrent_runs_lose_nothing(agent: AgentKind, how: str) -> None:
     number_of: dict[str, int] = {}
 
     class Echoing(ScriptedLLM):

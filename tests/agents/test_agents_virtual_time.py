@@ -40,7 +40,7 @@ def _mark(note: Any) -> str:
     return f"{event.type} {event.content}".strip()
 
 
-def test_a_run_without_calls_takes_the_time_of_its_tokens() -> None:
+def test_run_takes_its_tokens_time() -> None:
     llm = ScriptedLLM(Reply("a b c", delay=10, interval=5))
     assert run(FunctionAgent(llm)) == [
         (210, "token a"),
@@ -52,7 +52,7 @@ def test_a_run_without_calls_takes_the_time_of_its_tokens() -> None:
     ]
 
 
-def test_a_function_agents_tools_run_side_by_side_and_the_next_turn_waits_for_the_last() -> None:
+def test_next_turn_waits_for_all_tools() -> None:
     tools = TimedTools()
     first = Reply("hm", tool_calls=[call("slow"), call("quick")], interval=5)
     llm = ScriptedLLM(first, Reply("done", delay=10))
@@ -75,7 +75,7 @@ def test_a_function_agents_tools_run_side_by_side_and_the_next_turn_waits_for_th
     assert starts["token done"] == starts["tool_end slow"] + 10
 
 
-def test_a_react_agents_tool_starts_with_the_last_bracket() -> None:
+def test_react_tool_starts_at_closing_bracket() -> None:
     tools = TimedTools()
     text = ["Thought: hm\nAction: wait(", ")", " \n", " \n"]
     llm = ScriptedLLM(Reply(text, interval=10), "Answer: done")
@@ -97,9 +97,7 @@ def test_a_react_agents_tool_starts_with_the_last_bracket() -> None:
 @pytest.mark.parametrize(
     ("start", "started"), [("at_once", 200), ("turn_end", 250)], ids=["at once", "turn end"]
 )
-def test_tools_may_wait_for_the_end_of_the_turn(
-    agent: AgentKind, start: str, started: float
-) -> None:
+def test_tools_may_start_at_turn_end(agent: AgentKind, start: str, started: float) -> None:
     tools = TimedTools()
     first = agent.calls(("a", {}), ("b", {}), interval=10)
     llm = ScriptedLLM(first, agent.answers("done"))
@@ -110,7 +108,7 @@ def test_tools_may_wait_for_the_end_of_the_turn(
 
 
 @each_agent
-def test_dispose_at_any_time_leaves_nothing_to_do(agent: AgentKind) -> None:
+def test_dispose_leaves_nothing_scheduled(agent: AgentKind) -> None:
     for moment in range(205, 420, 5):
         tools = TimedTools()
         first = agent.calls(("a", {}), ("b", {}), delay=10, interval=10)
@@ -130,7 +128,7 @@ def test_dispose_at_any_time_leaves_nothing_to_do(agent: AgentKind) -> None:
 
 @each_agent
 @pytest.mark.parametrize("seconds", [15, 35, 55, 400])
-def test_max_seconds_ends_a_run_at_its_moment(agent: AgentKind, seconds: float) -> None:
+def test_max_seconds_ends_run_on_time(agent: AgentKind, seconds: float) -> None:
     tools = TimedTools()
     llm = ScriptedLLM(agent.calls(("a", {}), delay=10, interval=2))
     made = agent.make(llm, [tools.taking("a", 90)], max_seconds=seconds, max_iterations=99)
@@ -142,7 +140,7 @@ def test_max_seconds_ends_a_run_at_its_moment(agent: AgentKind, seconds: float) 
 
 
 @each_agent
-def test_no_tool_runs_any_more_when_the_run_is_told_to_be_out_of_time(agent: AgentKind) -> None:
+def test_tools_end_before_time_limit_error(agent: AgentKind) -> None:
     tools = TimedTools()
     scheduler = TestScheduler()
     llm = ScriptedLLM(agent.calls(("a", {})))
@@ -159,7 +157,7 @@ def test_no_tool_runs_any_more_when_the_run_is_told_to_be_out_of_time(agent: Age
 
 
 @each_agent
-def test_a_failure_comes_at_its_moment_and_the_error_event_right_before(agent: AgentKind) -> None:
+def test_error_event_directly_precedes_on_error(agent: AgentKind) -> None:
     reply = Reply("Say it", error=ServerError("oh", status=500), interval=10)
     marks = run(agent.make(ScriptedLLM(reply)))
     (event, error) = marks[-2:]
@@ -170,7 +168,7 @@ def test_a_failure_comes_at_its_moment_and_the_error_event_right_before(agent: A
 
 
 @each_agent
-def test_two_subscriptions_of_one_run_do_not_meet(agent: AgentKind) -> None:
+def test_two_subscriptions_are_independent(agent: AgentKind) -> None:
     tools = TimedTools()
     turns = [agent.calls(("a", {}), interval=10), agent.answers("done", interval=10)]
     alone = run(agent.make(ScriptedLLM(*turns), [tools.taking("a", 30)]))
@@ -195,7 +193,7 @@ def _verdict(verdict: bool, _: ToolCall) -> bool:
 
 
 @each_agent
-def test_approval_is_asked_in_virtual_time_too(agent: AgentKind) -> None:
+def test_approval_works_in_virtual_time(agent: AgentKind) -> None:
     tools = TimedTools()
     dangerous = tools.taking("a", 30, requires_approval=True)
     for verdict in (True, False):

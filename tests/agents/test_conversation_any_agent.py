@@ -182,7 +182,7 @@ async def test_result_holds_what_the_events_say() -> None:
     assert result.finish_reason == "stop"
 
 
-async def test_an_answer_without_complete_is_remembered() -> None:
+async def test_answer_without_complete_is_remembered() -> None:
     conversation = Conversation(Emitting(Token("Yes."), Answer("Yes.")))
     seen = await seen_to_end(conversation.run_stream("one"))
     assert seen.kinds == ["token", "answer", "complete"]
@@ -201,14 +201,14 @@ async def test_an_answer_without_complete_is_remembered() -> None:
     ],
     ids=["empty", "tokens only", "empty answer", "withheld", "reset answer"],
 )
-async def test_a_run_without_answer_is_not_remembered(events: tuple[Any, ...]) -> None:
+async def test_run_without_answer_is_not_kept(events: tuple[Any, ...]) -> None:
     conversation = Conversation(Emitting(*events))
     seen = await seen_to_end(conversation.run_stream("one"))
     assert len(seen.all(Complete)) == 1
     assert kept(conversation) == []
 
 
-async def test_a_call_without_result_is_not_remembered() -> None:
+async def test_call_without_result_is_not_kept() -> None:
     start = ToolStart("call_1", "weather", {"city": "Oslo"})
     again = ToolStart("call_2", "weather", {"city": "Oslo"})
     end = ToolEnd("call_2", "weather", "no city", ErrorInfo("ToolError", "no city"))
@@ -221,7 +221,7 @@ async def test_a_call_without_result_is_not_remembered() -> None:
 
 
 @pytest.mark.parametrize("events", [(), (ErrorEvent(ErrorInfo("OSError", "disk")),)])
-async def test_a_failed_run_emits_one_error_event(events: tuple[Any, ...]) -> None:
+async def test_failed_run_emits_one_error_event(events: tuple[Any, ...]) -> None:
     agent = Emitting(Answer("Yes."), *events, error=OSError("disk"))
     conversation = Conversation(agent)
     seen = await seen_to_end(conversation.run_stream("one"))
@@ -231,7 +231,7 @@ async def test_a_failed_run_emits_one_error_event(events: tuple[Any, ...]) -> No
     assert kept(conversation) == []
 
 
-async def test_an_error_event_before_completion_fails_the_run() -> None:
+async def test_error_event_then_completion_fails_run() -> None:
     event = ErrorEvent(ErrorInfo("RateLimitError", "Too many.", status=429))
     conversation = Conversation(Emitting(Answer("Yes."), event))
     seen = await seen_to_end(conversation.run_stream("one"))
@@ -241,14 +241,14 @@ async def test_an_error_event_before_completion_fails_the_run() -> None:
     assert kept(conversation) == []
 
 
-async def test_items_that_are_no_events_fail_the_run() -> None:
+async def test_other_items_fail_the_run() -> None:
     seen = await seen_to_end(Conversation(Emitting("Yes.")).run_stream("one"))
     assert seen.kinds == ["error"]
     assert isinstance(seen.error, ConfigurationError)
     assert "must emit StreamEvents, not str" in str(seen.error)
 
 
-async def test_a_run_stream_without_observable_fails() -> None:
+async def test_run_stream_without_observable_fails() -> None:
     class Generating:
         async def run_stream(self, messages: Any) -> Any:
             yield Answer("Yes.")
@@ -292,7 +292,7 @@ async def test_own_agents_summary_needs_a_model() -> None:
     Conversation(Emitting(), memory=memory, llm=ScriptedLLM())
 
 
-async def test_summary_usage_is_added_to_own_agents_usage() -> None:
+async def test_summary_usage_counts_for_own_agent() -> None:
     llm = ScriptedLLM(Reply(SUMMARY, usage=Usage(5, 6, 11)))
     agent = Emitting(Complete("Yes.", Usage(1, 2, 3), 1, "stop"))
     memory = Memory("summarize", max_messages=1)
@@ -304,7 +304,7 @@ async def test_summary_usage_is_added_to_own_agents_usage() -> None:
     assert texts(agent.tasks[-1]) == [SHOWN_SUMMARY, "two"]
 
 
-async def test_a_given_model_writes_the_summaries() -> None:
+async def test_given_model_writes_the_summaries() -> None:
     llm, summarizer = ScriptedLLM("Yes."), ScriptedLLM(SUMMARY)
     memory = Memory("summarize", max_messages=1)
     conversation = Conversation(FunctionAgent(llm), memory=memory, llm=summarizer)
@@ -324,7 +324,7 @@ async def test_summary_tokens_count_for_the_limit() -> None:
     assert len(llm.requests) == 2
 
 
-async def test_a_failed_summary_fails_own_agents_run() -> None:
+async def test_failed_summary_fails_own_agent() -> None:
     memory = Memory("summarize", max_messages=1)
     agent = Emitting(Answer("Yes."))
     conversation = Conversation(agent, memory=memory, llm=ScriptedLLM(Reply(" ")))
@@ -338,7 +338,7 @@ async def test_a_failed_summary_fails_own_agents_run() -> None:
 # What a Conversation is.
 
 
-def test_a_conversation_is_a_streaming_agent() -> None:
+def test_conversation_is_a_streaming_agent() -> None:
     assert isinstance(Conversation(Emitting()), rxagents.StreamingAgent)
 
 
@@ -361,6 +361,6 @@ def test_conversational_agent_is_a_conversation() -> None:
     ],
     ids=["model", "none", "memory", "llm"],
 )
-def test_a_bad_argument_is_refused(arguments: dict[str, Any], words: str) -> None:
+def test_bad_argument_is_refused(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         Conversation(**arguments)

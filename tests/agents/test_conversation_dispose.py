@@ -40,7 +40,7 @@ async def nothing_is_left_of(it: Conversing, before: str, *earlier: str) -> None
 
 
 @each_wire
-async def test_runs_of_one_conversation_go_one_after_the_other(wire: SpokenWire) -> None:
+async def test_runs_of_one_conversation_queue(wire: SpokenWire) -> None:
     async with conversing(wire, STALLED, "Yes.") as it:
         seen = [Seen(it.agent.run_stream(text)) for text in ("one", "two", "three")]
         await it.server.received()
@@ -57,7 +57,7 @@ async def test_runs_of_one_conversation_go_one_after_the_other(wire: SpokenWire)
 
 
 @each_wire
-async def test_runs_of_two_conversations_go_side_by_side(wire: SpokenWire) -> None:
+async def test_runs_of_two_conversations_overlap(wire: SpokenWire) -> None:
     async with conversing(wire, STALLED, "Yes.") as it:
         stalled = Seen(it.agent.run_stream("one", "a"))
         await it.server.received()
@@ -67,7 +67,7 @@ async def test_runs_of_two_conversations_go_side_by_side(wire: SpokenWire) -> No
 
 
 @each_wire
-async def test_disposed_while_it_waits_for_another_run(wire: SpokenWire) -> None:
+async def test_dispose_while_queued(wire: SpokenWire) -> None:
     async with conversing(wire, STALLED, "Yes.") as it:
         before = it.kept
         first, second = Seen(it.agent.run_stream("one")), Seen(it.agent.run_stream("two"))
@@ -81,7 +81,7 @@ async def test_disposed_while_it_waits_for_another_run(wire: SpokenWire) -> None
 
 
 @each_wire
-async def test_disposed_before_it_has_begun(wire: SpokenWire) -> None:
+async def test_dispose_before_the_start(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         before = it.kept
         seen = Seen(it.agent.run_stream("one"))
@@ -92,7 +92,7 @@ async def test_disposed_before_it_has_begun(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_disposed_while_the_conversation_is_summed_up(wire: SpokenWire) -> None:
+async def test_dispose_during_the_summary(wire: SpokenWire) -> None:
     memory = Memory("summarize", max_messages=1)
     async with conversing(wire, "Yes.", BEGUN, "They talked.", "Yes.", memory=memory) as it:
         await it.agent.run("one")
@@ -108,7 +108,7 @@ async def test_disposed_while_the_conversation_is_summed_up(wire: SpokenWire) ->
 
 
 @each_wire
-async def test_disposed_while_it_waits_for_the_answer(wire: SpokenWire) -> None:
+async def test_dispose_before_the_first_byte(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.", STALLED, "Yes.") as it:
         await it.agent.run("one")
         before = it.kept
@@ -121,7 +121,7 @@ async def test_disposed_while_it_waits_for_the_answer(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_disposed_while_the_answer_streams(wire: SpokenWire) -> None:
+async def test_dispose_while_the_answer_streams(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.", BEGUN, "Yes.") as it:
         await it.agent.run("one")
         before = it.kept
@@ -131,7 +131,7 @@ async def test_disposed_while_the_answer_streams(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_disposed_while_a_tool_runs_and_the_tool_sees_it(wire: SpokenWire) -> None:
+async def test_dispose_cancels_the_running_tool(wire: SpokenWire) -> None:
     tool = Endless()
     replies = ("Yes.", ASKS_WEATHER, "Yes.")
     async with conversing(wire, *replies, tools=[tool.tool]) as it:
@@ -145,7 +145,7 @@ async def test_disposed_while_a_tool_runs_and_the_tool_sees_it(wire: SpokenWire)
 
 
 @each_wire
-async def test_disposed_between_turns(wire: SpokenWire) -> None:
+async def test_dispose_between_turns(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.", ASKS_WEATHER, "Yes.", tools=[weather]) as it:
         await it.agent.run("one")
         before = it.kept
@@ -155,7 +155,7 @@ async def test_disposed_between_turns(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_disposed_in_the_second_turn(wire: SpokenWire) -> None:
+async def test_dispose_in_the_second_turn(wire: SpokenWire) -> None:
     replies = ("Yes.", ASKS_WEATHER, BEGUN, "Yes.")
     async with conversing(wire, *replies, tools=[weather]) as it:
         await it.agent.run("one")
@@ -166,7 +166,7 @@ async def test_disposed_in_the_second_turn(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_disposed_at_the_answer_and_before_the_end(wire: SpokenWire) -> None:
+async def test_dispose_at_the_answer_event(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         before = it.kept
         await UntilEvent(it, "one", Answer).over.wait()
@@ -174,7 +174,7 @@ async def test_disposed_at_the_answer_and_before_the_end(wire: SpokenWire) -> No
 
 
 @each_wire
-async def test_left_by_its_reader_at_the_answer_and_before_the_end(wire: SpokenWire) -> None:
+async def test_reader_leaves_at_the_answer(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         before = it.kept
         stream = it.agent.run_stream("one")
@@ -186,7 +186,7 @@ async def test_left_by_its_reader_at_the_answer_and_before_the_end(wire: SpokenW
 
 
 @each_wire
-async def test_disposed_by_another_thread(wire: SpokenWire) -> None:
+async def test_dispose_from_another_thread(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.", STALLED, "Yes.") as it:
         await it.agent.run("one")
         before = it.kept

@@ -36,9 +36,7 @@ def sent_by(event: StreamEvent) -> str:
 
 @each_wire
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_run_that_fails_leaves_memory_as_it_was_and_lets_the_next_one_go(
-    wire: SpokenWire, fault: str
-) -> None:
+async def test_failed_run_leaves_memory_unchanged(wire: SpokenWire, fault: str) -> None:
     reply, error = FAULTS[fault]
     async with conversing(wire, "Yes.", reply, "Yes.") as it:
         await it.agent.run("one")
@@ -59,7 +57,7 @@ async def test_a_run_that_fails_leaves_memory_as_it_was_and_lets_the_next_one_go
 
 
 @each_wire
-async def test_the_go_original_left_half_a_turn_behind_when_a_run_failed_and_ours_does_not(
+async def test_failed_run_leaves_no_half_exchange(
     wire: SpokenWire,
 ) -> None:
     replies = (ASKS_WEATHER, StatusReply(400, "no"), "Yes.")
@@ -73,7 +71,7 @@ async def test_the_go_original_left_half_a_turn_behind_when_a_run_failed_and_our
 
 
 @each_wire
-async def test_a_failed_tool_fails_no_run_and_is_remembered_as_the_model_saw_it(
+async def test_failed_tool_is_remembered(
     wire: SpokenWire,
 ) -> None:
     @rxagents.tool(name="weather")
@@ -105,7 +103,7 @@ async def test_a_failed_tool_fails_no_run_and_is_remembered_as_the_model_saw_it(
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-async def test_a_limit_that_is_reached_leaves_memory_as_it_was(
+async def test_reached_limit_leaves_memory_unchanged(
     wire: SpokenWire,
     limits: dict[str, Any],
     replies: list[Any],
@@ -125,7 +123,7 @@ async def test_a_limit_that_is_reached_leaves_memory_as_it_was(
 
 
 @each_wire
-async def test_a_call_that_was_cut_off_leaves_memory_as_it_was(wire: SpokenWire) -> None:
+async def test_truncated_call_leaves_memory_unchanged(wire: SpokenWire) -> None:
     cut = replace(ASKS_WEATHER, cut_after=1, ending=Ending.CLOSE)
     async with conversing(wire, "Yes.", cut, tools=[weather]) as it:
         await it.agent.run("one")
@@ -136,7 +134,7 @@ async def test_a_call_that_was_cut_off_leaves_memory_as_it_was(wire: SpokenWire)
 
 
 @each_wire
-async def test_a_consumer_that_raises_leaves_memory_as_it_was_and_lets_the_next_run_go(
+async def test_raising_consumer_leaves_memory_unchanged(
     wire: SpokenWire, loop_errors: list[Exception]
 ) -> None:
     async with conversing(wire, "Yes.") as it:
@@ -155,7 +153,7 @@ async def test_a_consumer_that_raises_leaves_memory_as_it_was_and_lets_the_next_
 
 
 @each_wire
-async def test_a_reader_that_raises_leaves_memory_as_it_was(wire: SpokenWire) -> None:
+async def test_raising_reader_leaves_memory_unchanged(wire: SpokenWire) -> None:
     async with conversing(wire, Reply("a b c d e f g")) as it:
         with pytest.raises(ZeroDivisionError):
             async with to_aiter(it.agent.run_stream("one"), capacity=1) as events:
@@ -167,7 +165,7 @@ async def test_a_reader_that_raises_leaves_memory_as_it_was(wire: SpokenWire) ->
 
 
 @each_wire
-async def test_an_awaited_run_that_is_cancelled_leaves_memory_as_it_was(wire: SpokenWire) -> None:
+async def test_cancelled_run_leaves_memory_unchanged(wire: SpokenWire) -> None:
     tool = Endless()
     async with conversing(wire, ASKS_WEATHER, "Yes.", tools=[tool.tool]) as it:
         task = asyncio.create_task(it.agent.run("How is Oslo?"))
@@ -181,7 +179,7 @@ async def test_an_awaited_run_that_is_cancelled_leaves_memory_as_it_was(wire: Sp
 
 
 @each_wire
-async def test_a_run_that_is_retried_is_remembered_once(wire: SpokenWire) -> None:
+async def test_retried_run_is_remembered_once(wire: SpokenWire) -> None:
     async with conversing(wire, StatusReply(400, "no"), "Yes.") as it:
         seen = Seen(it.agent.run_stream("one").pipe(rx_ops.retry(2)))
         await seen.over.wait()

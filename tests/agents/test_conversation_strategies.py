@@ -31,7 +31,7 @@ async def test_all_sends_everything(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_window_sends_the_newest_and_remembers_the_rest(wire: SpokenWire) -> None:
+async def test_window_sends_the_newest_exchanges(wire: SpokenWire) -> None:
     memory = Memory("window", max_messages=2)
     async with conversing(wire, "Yes.", memory=memory, system_prompt="Be brief.") as it:
         await ask(it, "1", "2", "3", "4")
@@ -41,7 +41,7 @@ async def test_window_sends_the_newest_and_remembers_the_rest(wire: SpokenWire) 
 
 
 @each_wire
-async def test_window_sends_no_call_without_its_result_at_any_limit(wire: SpokenWire) -> None:
+async def test_window_sends_calls_with_results(wire: SpokenWire) -> None:
     for limit in range(1, 9):
         memory = Memory("window", max_messages=limit)
         replies = (ASKS_WEATHER, "It is cold.", "Yes.")
@@ -53,9 +53,7 @@ async def test_window_sends_no_call_without_its_result_at_any_limit(wire: Spoken
 
 @each_wire
 @pytest.mark.parametrize("strategy", ["window", "selective", "summarize"])
-async def test_the_newest_message_and_the_system_prompt_are_sent_at_the_smallest_limits(
-    wire: SpokenWire, strategy: Any
-) -> None:
+async def test_smallest_limit_keeps_newest_and_system(wire: SpokenWire, strategy: Any) -> None:
     memory = Memory(strategy, max_messages=1, max_tokens=1)
     async with conversing(wire, "Yes.", memory=memory, system_prompt="Be brief.") as it:
         await ask(it, "a question of many words", "and another one")
@@ -64,7 +62,7 @@ async def test_the_newest_message_and_the_system_prompt_are_sent_at_the_smallest
 
 
 @each_wire
-async def test_window_keeps_within_tokens_as_the_users_own_counter_has_them(
+async def test_window_uses_the_given_counter(
     wire: SpokenWire,
 ) -> None:
     memory = Memory("window", max_tokens=4, count_tokens=lambda text: len(text.split()))
@@ -76,7 +74,7 @@ async def test_window_keeps_within_tokens_as_the_users_own_counter_has_them(
 
 
 @each_wire
-async def test_selective_sends_the_first_the_newest_and_what_is_asked_about(
+async def test_selective_sends_first_newest_and_relevant(
     wire: SpokenWire,
 ) -> None:
     memory = Memory("selective", max_messages=6)
@@ -90,7 +88,7 @@ async def test_selective_sends_the_first_the_newest_and_what_is_asked_about(
 
 
 @each_wire
-async def test_summarize_asks_the_model_once_and_only_when_there_is_too_much(
+async def test_summarize_asks_only_when_needed(
     wire: SpokenWire,
 ) -> None:
     memory = Memory("summarize", max_messages=4)
@@ -113,7 +111,7 @@ async def test_summarize_asks_the_model_once_and_only_when_there_is_too_much(
 
 
 @each_wire
-async def test_what_is_summed_up_holds_the_tools_results_and_the_summary_before_it(
+async def test_summary_covers_results_and_earlier_summary(
     wire: SpokenWire,
 ) -> None:
     memory = Memory("summarize", max_messages=2)
@@ -129,7 +127,7 @@ async def test_what_is_summed_up_holds_the_tools_results_and_the_summary_before_
 
 
 @each_wire
-async def test_a_summary_is_no_instruction_and_no_event_but_counts_as_usage(
+async def test_summary_counts_as_usage_only(
     wire: SpokenWire,
 ) -> None:
     memory = Memory("summarize", max_messages=1)
@@ -162,7 +160,7 @@ async def test_a_summary_is_no_instruction_and_no_event_but_counts_as_usage(
     ],
     ids=["refused", "cut off", "empty", "withheld", "broken"],
 )
-async def test_a_summary_that_fails_fails_the_run_and_leaves_memory_as_it_was(
+async def test_failed_summary_fails_the_run(
     wire: SpokenWire, fault: Any, error: type[Exception]
 ) -> None:
     memory = Memory("summarize", max_messages=1)
@@ -181,7 +179,7 @@ async def test_a_summary_that_fails_fails_the_run_and_leaves_memory_as_it_was(
 
 
 @each_wire
-async def test_a_run_that_fails_after_its_summary_keeps_neither(wire: SpokenWire) -> None:
+async def test_failed_run_discards_its_summary(wire: SpokenWire) -> None:
     memory = Memory("summarize", max_messages=1)
     replies = ("Yes.", SUMMARY, StatusReply(400, "no"))
     async with conversing(wire, *replies, memory=memory) as it:
@@ -193,7 +191,7 @@ async def test_a_run_that_fails_after_its_summary_keeps_neither(wire: SpokenWire
 
 
 @each_wire
-async def test_a_counter_of_tokens_that_raises_fails_the_run_as_anything_else_does(
+async def test_raising_counter_fails_the_run(
     wire: SpokenWire,
 ) -> None:
     def count(text: str) -> int:
@@ -209,7 +207,7 @@ async def test_a_counter_of_tokens_that_raises_fails_the_run_as_anything_else_do
 
 
 @each_wire
-async def test_a_conversation_that_is_forgotten_while_it_is_summed_up_stays_forgotten(
+async def test_forget_during_summary_is_final(
     wire: SpokenWire,
 ) -> None:
     memory = Memory("summarize", max_messages=1)

@@ -43,7 +43,7 @@ class Noted:
         )
 
 
-def test_runs_of_one_conversation_follow_each_other_at_exact_times() -> None:
+def test_queued_runs_follow_without_delay() -> None:
     llm = ScriptedLLM(Reply("one two", delay=10, interval=5))
     noted = Noted(ConversationalAgent(llm))
     noted.ask("A")
@@ -60,7 +60,7 @@ def test_runs_of_one_conversation_follow_each_other_at_exact_times() -> None:
     assert [message.text for message in llm.requests[1].messages] == ["A", "one two", "B"]
 
 
-def test_runs_of_two_conversations_take_their_time_together() -> None:
+def test_two_conversations_overlap_in_time() -> None:
     noted = Noted(ConversationalAgent(ScriptedLLM(Reply("yes", delay=10))))
     noted.ask("A", "a")
     noted.ask("B", "b")
@@ -71,7 +71,7 @@ def test_runs_of_two_conversations_take_their_time_together() -> None:
     ]
 
 
-def test_the_time_in_which_a_run_waits_for_another_is_not_its_own() -> None:
+def test_waiting_time_is_not_limited() -> None:
     replies = (Reply("never", delay=1000), Reply("yes", delay=50))
     noted = Noted(ConversationalAgent(ScriptedLLM(*replies), max_seconds=60))
     for text in "ABC":
@@ -85,7 +85,7 @@ def test_the_time_in_which_a_run_waits_for_another_is_not_its_own() -> None:
     ]
 
 
-def test_the_time_of_a_summary_is_the_runs_own() -> None:
+def test_summary_time_counts_for_limit() -> None:
     memory = Memory("summarize", max_messages=1)
     replies = ("yes", Reply("summary", delay=40), Reply("yes", delay=40))
     noted = Noted(ConversationalAgent(ScriptedLLM(*replies), memory=memory, max_seconds=60))
@@ -98,7 +98,7 @@ def test_the_time_of_a_summary_is_the_runs_own() -> None:
 
 
 @pytest.mark.parametrize("steps", range(40))
-async def test_a_run_is_remembered_exactly_if_its_complete_was_told(steps: int) -> None:
+async def test_remembered_if_complete_was_emitted(steps: int) -> None:
     agent = ConversationalAgent(ScriptedLLM("yes"))
     seen: list[StreamEvent] = []
     scheduler = AsyncIOScheduler(asyncio.get_running_loop())
@@ -111,7 +111,7 @@ async def test_a_run_is_remembered_exactly_if_its_complete_was_told(steps: int) 
     assert bool(agent.memory.conversation("default").exchanges) == told
 
 
-async def test_forty_steps_are_enough_for_a_run_to_end() -> None:
+async def test_forty_steps_end_a_run() -> None:
     agent = ConversationalAgent(ScriptedLLM("yes"))
     scheduler = AsyncIOScheduler(asyncio.get_running_loop())
     with agent.run_stream("one").subscribe(scheduler=scheduler):
@@ -120,7 +120,7 @@ async def test_forty_steps_are_enough_for_a_run_to_end() -> None:
     assert len(agent.memory.conversation("default").exchanges) == 1
 
 
-async def test_many_runs_of_one_conversation_are_all_remembered_in_their_order() -> None:
+async def test_many_queued_runs_keep_their_order() -> None:
     agent = ConversationalAgent(ScriptedLLM("yes"), memory=Memory("window", max_messages=2))
     await asyncio.gather(*(agent.run(str(number)) for number in range(300)))
     kept = agent.memory.conversation("default").exchanges
@@ -136,7 +136,7 @@ async def test_many_conversations_do_not_mix() -> None:
         assert [each[0].text for each in kept] == [f"{name} {turn}" for turn in range(5)]
 
 
-def test_a_later_loop_is_not_in_the_way_of_what_an_earlier_one_left() -> None:
+def test_closed_loop_does_not_block_conversation() -> None:
     agent = ConversationalAgent(ScriptedLLM(Reply("yes", delay=1000), "yes"))
 
     async def leave() -> Seen:
@@ -151,7 +151,7 @@ def test_a_later_loop_is_not_in_the_way_of_what_an_earlier_one_left() -> None:
     assert exchange == (Message.user("two"), Message.assistant("yes"))
 
 
-def test_outside_of_a_loop_the_error_says_what_to_do_and_the_next_run_goes() -> None:
+def test_missing_loop_does_not_block_conversation() -> None:
     agent = ConversationalAgent(ScriptedLLM("yes"))
     errors: list[Exception] = []
     agent.run_stream("one").subscribe(on_error=errors.append)
@@ -162,7 +162,7 @@ def test_outside_of_a_loop_the_error_says_what_to_do_and_the_next_run_goes() -> 
     assert isinstance(last, Complete)
 
 
-def test_a_call_that_is_cut_off_by_max_tokens_leaves_memory_as_it_was() -> None:
+def test_length_cut_leaves_memory_unchanged() -> None:
     cut = Reply(tool_calls=[ToolCall("call_1", "f", '{"a": ')], finish_reason="length")
     agent = ConversationalAgent(ScriptedLLM(cut, "yes"))
     with pytest.raises(rxagents.OutputError, match="Raise max_tokens"):

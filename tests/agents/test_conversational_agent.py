@@ -34,7 +34,7 @@ WITHHELD = Reply("I can", finish_reason="content_filter")
 
 
 @each_wire
-async def test_what_was_said_is_remembered_across_runs(wire: SpokenWire) -> None:
+async def test_messages_are_remembered_across_runs(wire: SpokenWire) -> None:
     async with conversing(wire, "Hello Eva.", "You are Eva.", "Bye.") as it:
         assert (await it.agent.run("I am Eva.")).output == "Hello Eva."
         assert (await it.agent.run("Who am I?")).output == "You are Eva."
@@ -49,7 +49,7 @@ async def test_what_was_said_is_remembered_across_runs(wire: SpokenWire) -> None
 
 
 @each_wire
-async def test_conversations_of_other_ids_know_nothing_of_it(wire: SpokenWire) -> None:
+async def test_conversations_are_separate(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         await it.agent.run("one")
         await it.agent.run("two", "other")
@@ -61,7 +61,7 @@ async def test_conversations_of_other_ids_know_nothing_of_it(wire: SpokenWire) -
 
 
 @each_wire
-async def test_an_exchange_with_tools_is_sent_back_whole(wire: SpokenWire) -> None:
+async def test_exchange_with_tools_is_sent_back(wire: SpokenWire) -> None:
     replies = (replace(ASKS_WEATHER, reasoning="Look it up."), "It is cold.", "Very.")
     async with conversing(wire, *replies, tools=[weather]) as it:
         events = await it.agent.run_stream("How is Oslo?").pipe(rx_ops.to_list())
@@ -79,7 +79,7 @@ async def test_an_exchange_with_tools_is_sent_back_whole(wire: SpokenWire) -> No
 
 
 @each_wire
-async def test_an_exchange_is_sent_back_from_an_exported_conversation_too(wire: SpokenWire) -> None:
+async def test_loaded_exchange_is_sent_back_equal(wire: SpokenWire) -> None:
     memory = Memory()
     replies = (replace(ASKS_WEATHER, reasoning="Look it up."), "It is cold.", "Very.")
     async with conversing(wire, *replies, tools=[weather]) as it:
@@ -101,7 +101,7 @@ async def test_images_stay_in_the_conversation(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_a_conversation_of_several_messages_is_one_exchange(wire: SpokenWire) -> None:
+async def test_several_messages_are_one_exchange(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         await it.agent.run(["one", {"role": "assistant", "content": "two"}, "three"])
         await it.agent.run("four")
@@ -110,7 +110,7 @@ async def test_a_conversation_of_several_messages_is_one_exchange(wire: SpokenWi
 
 
 @each_wire
-async def test_the_system_prompt_is_the_agents_and_never_part_of_what_is_kept(
+async def test_system_prompt_is_not_kept(
     wire: SpokenWire,
 ) -> None:
     memory = Memory()
@@ -125,7 +125,7 @@ async def test_the_system_prompt_is_the_agents_and_never_part_of_what_is_kept(
 
 
 @each_wire
-async def test_two_agents_may_share_a_memory(wire: SpokenWire) -> None:
+async def test_two_agents_may_share_memory(wire: SpokenWire) -> None:
     memory = Memory()
     async with conversing(wire, "Yes.", memory=memory) as it:
         other = ConversationalAgent(it.agent.agent.llm, memory=memory)
@@ -134,7 +134,7 @@ async def test_two_agents_may_share_a_memory(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_the_events_end_with_the_answer_and_what_it_cost(wire: SpokenWire) -> None:
+async def test_run_ends_with_answer_and_usage(wire: SpokenWire) -> None:
     asks, answers = replace(ASKS_WEATHER, usage=Usage(5, 6, 11)), Usage(7, 8, 15)
     replies = (asks, Reply("It is cold.", usage=answers))
     async with conversing(wire, *replies, tools=[weather]) as it:
@@ -151,7 +151,7 @@ async def test_the_events_end_with_the_answer_and_what_it_cost(wire: SpokenWire)
 
 
 @each_wire
-async def test_run_is_the_fold_of_run_stream(wire: SpokenWire) -> None:
+async def test_run_equals_folded_run_stream(wire: SpokenWire) -> None:
     replies = (ASKS_WEATHER, Reply("It is cold.", usage=Usage(7, 8, 15)))
     async with conversing(wire, *replies, *replies, tools=[weather]) as it:
         *_, complete = await it.agent.run_stream("Oslo?", "a").pipe(rx_ops.to_list())
@@ -165,7 +165,7 @@ async def test_run_is_the_fold_of_run_stream(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_a_stream_that_is_subscribed_to_twice_is_two_runs(wire: SpokenWire) -> None:
+async def test_two_subscriptions_are_two_runs(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         stream = it.agent.run_stream("Again?")
         seen = [Seen(stream), Seen(stream)]
@@ -180,7 +180,7 @@ async def test_a_stream_that_is_subscribed_to_twice_is_two_runs(wire: SpokenWire
 
 
 @each_wire
-async def test_memory_has_the_exchange_when_complete_is_told(wire: SpokenWire) -> None:
+async def test_complete_comes_after_remembering(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         kept: dict[str, bool] = {}
         async with to_aiter(it.agent.run_stream("one"), capacity=1) as events:
@@ -193,7 +193,7 @@ async def test_memory_has_the_exchange_when_complete_is_told(wire: SpokenWire) -
 
 
 @each_wire
-async def test_what_a_content_filter_withheld_is_not_remembered_since_it_would_be_withheld_again(
+async def test_withheld_answer_is_not_remembered(
     wire: SpokenWire,
 ) -> None:
     async with conversing(wire, "Yes.", WITHHELD, "Yes.") as it:
@@ -205,7 +205,7 @@ async def test_what_a_content_filter_withheld_is_not_remembered_since_it_would_b
 
 
 @each_wire
-async def test_an_empty_answer_is_not_remembered(wire: SpokenWire) -> None:
+async def test_empty_answer_is_not_remembered(wire: SpokenWire) -> None:
     async with conversing(wire, Reply(reasoning="Hm."), "Yes.") as it:
         assert (await it.agent.run("one")).output == ""
         await it.agent.run("two")
@@ -213,7 +213,7 @@ async def test_an_empty_answer_is_not_remembered(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_a_tool_that_was_added_is_there_in_the_next_run_of_the_conversation(
+async def test_added_tool_serves_the_next_run(
     wire: SpokenWire,
 ) -> None:
     async with conversing(wire, "Yes.", ASKS_WEATHER, "It is cold.") as it:
@@ -234,12 +234,12 @@ async def test_a_tool_that_was_added_is_there_in_the_next_run_of_the_conversatio
         ({"strategy": "window"}, "strategy"),
     ],
 )
-def test_a_bad_argument_is_refused_at_once(arguments: dict[str, Any], words: str) -> None:
+def test_bad_argument_is_refused(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(rxagents.ConfigurationError, match=words):
         ConversationalAgent(ScriptedLLM(), **arguments)
 
 
 @pytest.mark.parametrize("conversation_id", [None, 7, ["x"]])
-def test_a_conversation_id_that_is_no_text_is_refused_at_once(conversation_id: Any) -> None:
+def test_conversation_id_must_be_text(conversation_id: Any) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="conversation_id must be a str"):
         ConversationalAgent(ScriptedLLM()).run_stream("hi", conversation_id)

@@ -50,7 +50,7 @@ def in_the_middle(wire: SpokenWire, reply: Reply, text: bytes) -> int:
 
 
 @each_wire
-async def test_an_answer_at_once_is_tokens_answer_and_complete(wire: SpokenWire) -> None:
+async def test_direct_answer_emits_three_kinds(wire: SpokenWire) -> None:
     reply = Reply("Hello there, Ada", usage=Usage(5, 6, 11))
     async with served(wire, reply) as (_, llm):
         seen = await seen_to_end(FunctionAgent(llm).run_stream("hi"))
@@ -64,7 +64,7 @@ async def test_an_answer_at_once_is_tokens_answer_and_complete(wire: SpokenWire)
 
 
 @each_wire
-async def test_the_events_of_a_turn_with_calls_come_in_their_order(wire: SpokenWire) -> None:
+async def test_turn_with_calls_emits_in_order(wire: SpokenWire) -> None:
     first = Reply("Let me look.", reasoning="Two calls.", tool_calls=[OSLO, ROME])
     async with served(wire, first, "Cold.") as (_, llm):
         made = FunctionAgent(llm, [Calls().weather()], tool_concurrency=1)
@@ -83,7 +83,7 @@ async def test_the_events_of_a_turn_with_calls_come_in_their_order(wire: SpokenW
 
 
 @each_wire
-async def test_the_models_own_words_and_calls_go_back_to_it(wire: SpokenWire) -> None:
+async def test_model_gets_its_text_and_calls(wire: SpokenWire) -> None:
     first = Reply("Let me look.", tool_calls=[OSLO, ROME])
     async with served(wire, first, "Cold.") as (server, llm):
         result = await FunctionAgent(llm, [Calls().weather()]).run("hi")
@@ -99,7 +99,7 @@ async def test_the_models_own_words_and_calls_go_back_to_it(wire: SpokenWire) ->
 
 
 @each_wire
-async def test_what_a_provider_signed_goes_back_to_it(wire: SpokenWire) -> None:
+async def test_signed_data_goes_back(wire: SpokenWire) -> None:
     signed = {
         "anthropic": b'"signature":"c2lnbmVk"',
         "gemini": b'"thoughtSignature":"c2lnbmVk"',
@@ -114,7 +114,7 @@ async def test_what_a_provider_signed_goes_back_to_it(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_the_tools_are_announced_with_their_schemas(wire: SpokenWire) -> None:
+async def test_tools_are_sent_with_schemas(wire: SpokenWire) -> None:
     async with served(wire, "Hello.") as (server, llm):
         await FunctionAgent(llm, [Calls().weather()], tool_choice="auto").run("hi")
         body = server.requests[0].body.decode()
@@ -133,7 +133,7 @@ async def test_arguments_keep_their_types(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_a_call_starts_while_the_model_still_writes_the_next_one(wire: SpokenWire) -> None:
+async def test_call_starts_while_model_writes(wire: SpokenWire) -> None:
     held = HeldTool()
     both = [ToolCall("call_1", "held", "{}"), ToolCall("call_2", "weather", ROME.arguments)]
     cut = in_the_middle(wire, Reply(tool_calls=both), b"weather")
@@ -151,7 +151,7 @@ async def test_a_call_starts_while_the_model_still_writes_the_next_one(wire: Spo
 
 @each_piecewise_wire
 @pytest.mark.parametrize("ending", [Ending.FIN, Ending.CLOSE, Ending.RESET])
-async def test_a_call_that_was_cut_off_never_runs(wire: SpokenWire, ending: Ending) -> None:
+async def test_truncated_call_never_runs(wire: SpokenWire, ending: Ending) -> None:
     calls = Calls()
     cut = in_the_middle(wire, Reply(tool_calls=[ROME]), b"weather")
     turn = Reply(tool_calls=[ROME], cut_after=cut, ending=ending, interval=0.005)
@@ -163,7 +163,7 @@ async def test_a_call_that_was_cut_off_never_runs(wire: SpokenWire, ending: Endi
         assert calls.made == []
 
 
-async def test_a_call_that_max_tokens_cut_off_is_an_error_that_says_so() -> None:
+async def test_length_cut_call_names_max_tokens() -> None:
     """Its other calls may have run, but half a call can neither run nor be sent back."""
 
     class Cut(ScriptedLLM):
@@ -186,7 +186,7 @@ async def test_a_call_that_max_tokens_cut_off_is_an_error_that_says_so() -> None
 
 
 @each_wire
-async def test_a_refusal_is_the_answer(wire: SpokenWire) -> None:
+async def test_refusal_is_the_answer(wire: SpokenWire) -> None:
     async with served(wire, Reply(refusal="I will not.")) as (_, llm):
         seen = await seen_to_end(FunctionAgent(llm).run_stream("hi"))
     assert "".join(token.content for token in seen.all(Token)) == "I will not."
@@ -194,7 +194,7 @@ async def test_a_refusal_is_the_answer(wire: SpokenWire) -> None:
     assert seen.completed
 
 
-async def test_text_and_refusal_in_one_chunk_are_both_told() -> None:
+async def test_text_and_refusal_are_both_emitted() -> None:
     class Both(ScriptedLLM):
         def chat_stream(self, *_: Any, **__: Any) -> Any:
             async def chunks() -> Any:
@@ -213,16 +213,14 @@ async def test_text_and_refusal_in_one_chunk_are_both_told() -> None:
 
 @each_wire
 @pytest.mark.parametrize("finish", ["length", "content_filter"])
-async def test_an_answer_that_the_provider_ended_completes_and_says_why(
-    wire: SpokenWire, finish: str
-) -> None:
+async def test_early_end_completes_with_reason(wire: SpokenWire, finish: str) -> None:
     async with served(wire, Reply("It is", finish_reason=finish)) as (_, llm):
         result = await FunctionAgent(llm).run("hi")
         assert (result.output, result.finish_reason) == ("It is", finish)
 
 
 @each_wire
-async def test_a_conversation_can_go_on_with_what_a_run_made_of_it(wire: SpokenWire) -> None:
+async def test_result_messages_continue_the_conversation(wire: SpokenWire) -> None:
     turns = Reply(tool_calls=[OSLO]), "Cold.", "Still cold."
     async with served(wire, *turns) as (server, llm):
         agent = FunctionAgent(llm, [Calls().weather()])

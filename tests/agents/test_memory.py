@@ -15,18 +15,18 @@ from rxagents.agents.memory import StoredConversation, estimated_tokens
 MANY = 10_000
 
 
-def test_an_unknown_conversation_is_empty() -> None:
+def test_unknown_conversation_is_empty() -> None:
     assert Memory().conversation("who") == StoredConversation((), "")
     assert shown(Memory()) == []
 
 
-def test_all_shows_everything_in_its_order() -> None:
+def test_all_shows_everything_in_order() -> None:
     memory = Memory()
     remember(memory, "one", exchange_with_tool("two"), "three")
     assert shown(memory) == ["one", "two", "three"]
 
 
-def test_conversations_are_apart() -> None:
+def test_conversations_are_separate() -> None:
     memory = Memory()
     remember(memory, "one")
     assert memory.recall("other", ()).shown == []
@@ -37,35 +37,33 @@ def test_conversations_are_apart() -> None:
     ("limit", "expected"),
     [(1, []), (2, ["four"]), (3, ["four"]), (4, ["three", "four"]), (5, ["three", "four"])],
 )
-def test_window_shows_the_newest_whole_exchanges_within_its_messages(
-    limit: int, expected: list[str]
-) -> None:
+def test_window_shows_newest_whole_exchanges(limit: int, expected: list[str]) -> None:
     memory = Memory("window", max_messages=limit)
     remember(memory, "one", "two", "three", "four")
     assert shown(memory) == expected
 
 
-def test_window_counts_the_calls_and_results_of_an_exchange_and_never_parts_them() -> None:
+def test_window_counts_calls_and_results() -> None:
     for limit, expected in [(5, ["after"]), (6, ["tool", "after"])]:
         memory = Memory("window", max_messages=limit)
         remember(memory, "before", exchange_with_tool("tool"), "after")
         assert shown(memory) == expected
 
 
-def test_window_stops_at_the_first_exchange_that_does_not_fit_and_leaves_no_gap() -> None:
+def test_window_leaves_no_gap() -> None:
     memory = Memory("window", max_messages=4)
     remember(memory, "small", exchange_with_tool("large"), "newest")
     assert shown(memory) == ["newest"]
 
 
-def test_window_keeps_within_its_tokens() -> None:
+def test_window_keeps_its_token_limit() -> None:
     for limit, expected in [(2, []), (3, ["b" * 8]), (5, ["b" * 8]), (6, ["a" * 8, "b" * 8])]:
         memory = Memory("window", max_tokens=limit)
         remember(memory, exchange("a" * 8, "x"), exchange("b" * 8, "x"))
         assert shown(memory) == expected
 
 
-def test_the_stricter_of_two_limits_holds() -> None:
+def test_stricter_of_two_limits_applies() -> None:
     few_messages = Memory("window", max_messages=2, max_tokens=1000)
     few_tokens = Memory("window", max_messages=1000, max_tokens=2)
     for memory in (few_messages, few_tokens):
@@ -73,9 +71,7 @@ def test_the_stricter_of_two_limits_holds() -> None:
         assert shown(memory) == ["two"]
 
 
-def test_the_go_original_dropped_the_newest_message_at_small_limits_and_ours_counts_it_apart() -> (
-    None
-):
+def test_newest_message_is_not_limited() -> None:
     for strategy in ("window", "summarize", "selective"):
         memory = Memory(strategy, max_messages=1, max_tokens=1)
         remember(memory, "one", "two")
@@ -83,11 +79,11 @@ def test_the_go_original_dropped_the_newest_message_at_small_limits_and_ours_cou
         assert memory.recall(WHO, new).shown == []  # the agent adds the new one by itself
 
 
-def test_one_token_for_four_characters_is_the_estimate() -> None:
+def test_estimate_is_four_characters_a_token() -> None:
     assert [estimated_tokens("a" * length) for length in (0, 1, 4, 5)] == [0, 1, 1, 2]
 
 
-def test_a_custom_counter_sees_what_was_said_called_and_returned_once() -> None:
+def test_counter_sees_each_text_once() -> None:
     counted: list[str] = []
 
     def count(text: str) -> int:
@@ -109,7 +105,7 @@ def test_images_and_reasoning_are_not_counted() -> None:
     assert shown(memory) == ["this"]
 
 
-def test_nothing_is_counted_where_no_limit_asks_for_it() -> None:
+def test_nothing_is_counted_without_token_limit() -> None:
     def count(text: str) -> int:
         raise AssertionError(text)
 
@@ -121,14 +117,14 @@ def test_nothing_is_counted_where_no_limit_asks_for_it() -> None:
         assert shown(memory) == ["one", "two"]
 
 
-def test_summarize_shows_everything_while_it_fits() -> None:
+def test_summarize_shows_everything_that_fits() -> None:
     memory = Memory("summarize", max_messages=4)
     remember(memory, "one", "two")
     assert memory.recall(WHO, ()).outgrown == []
     assert shown(memory) == ["one", "two"]
 
 
-def test_summarize_keeps_what_fits_in_half_of_its_limits_and_hands_over_the_rest() -> None:
+def test_summarize_keeps_half_of_its_limits() -> None:
     memory = Memory("summarize", max_messages=4)
     remember(memory, "one", "two")
     memory.remember(memory.recall(WHO, ()), exchange("three"), "")
@@ -137,7 +133,7 @@ def test_summarize_keeps_what_fits_in_half_of_its_limits_and_hands_over_the_rest
     assert recalled.shown == [exchange("three")]
 
 
-def test_what_is_summed_up_leaves_memory_when_the_run_goes_well_and_not_before() -> None:
+def test_summary_replaces_exchanges_after_success() -> None:
     memory = Memory("summarize", max_messages=2)
     remember(memory, "one")
     memory.remember(memory.recall(WHO, ()), exchange("two"), "")
@@ -150,7 +146,7 @@ def test_what_is_summed_up_leaves_memory_when_the_run_goes_well_and_not_before()
     )
 
 
-def test_what_is_forgotten_stays_so_though_a_run_of_it_goes_on() -> None:
+def test_forget_during_a_run_is_final() -> None:
     memory = Memory()
     remember(memory, "secret")
     recalled = memory.recall(WHO, ())
@@ -160,7 +156,7 @@ def test_what_is_forgotten_stays_so_though_a_run_of_it_goes_on() -> None:
     memory.forget("unknown")
 
 
-def test_a_run_that_goes_on_takes_nothing_from_a_conversation_that_was_loaded_meanwhile() -> None:
+def test_load_during_a_run_is_final() -> None:
     memory = Memory("summarize", max_messages=2)
     remember(memory, "one", "two")
     other = Memory()
@@ -190,7 +186,7 @@ def test_a_run_that_goes_on_takes_nothing_from_a_conversation_that_was_loaded_me
         ({"count_tokens": 4}, "count_tokens must be a function"),
     ],
 )
-def test_a_bad_argument_is_refused_at_once(arguments: dict[str, Any], words: str) -> None:
+def test_bad_argument_is_refused(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(rxagents.ConfigurationError, match=words):
         Memory(**arguments)
 
@@ -200,7 +196,7 @@ def test_a_bad_argument_is_refused_at_once(arguments: dict[str, Any], words: str
     [Memory(), Memory("window", max_tokens=9), Memory("selective", max_messages=9)],
     ids=["all", "window", "selective"],
 )
-def test_an_exchange_more_costs_the_same_however_many_there_are(memory: Memory) -> None:
+def test_remember_cost_does_not_grow(memory: Memory) -> None:
     kept = [exchange(f"question {number}") for number in range(MANY)]
     recalled = memory.recall(WHO, ())
 
@@ -215,7 +211,7 @@ def test_an_exchange_more_costs_the_same_however_many_there_are(memory: Memory) 
     assert memory.conversation(WHO).exchanges[-1] is kept[-1]
 
 
-def test_window_looks_at_no_more_than_it_shows() -> None:
+def test_window_counts_only_what_fits() -> None:
     counted: list[str] = []
 
     def count(text: str) -> int:

@@ -43,7 +43,7 @@ EVERYTHING = (
 )
 
 
-def test_everything_that_messages_hold_survives_the_round_trip() -> None:
+def test_all_parts_survive_the_round_trip() -> None:
     memory, other = Memory(), Memory()
     remember(memory, EVERYTHING, "two")
     exported = memory.export(WHO)
@@ -53,7 +53,7 @@ def test_everything_that_messages_hold_survives_the_round_trip() -> None:
     assert other.export("elsewhere") == exported
 
 
-def test_a_summary_survives_the_round_trip() -> None:
+def test_summary_survives_the_round_trip() -> None:
     memory, other = Memory("summarize", max_messages=2), Memory()
     memory.remember(memory.recall(WHO, ()), exchange("three"), "They said one and two.")
     other.load(WHO, memory.export(WHO).encode())
@@ -70,7 +70,7 @@ def test_any_text_survives_the_round_trip(said: list[list[str]]) -> None:
     assert other.conversation(WHO) == memory.conversation(WHO)
 
 
-def test_loading_replaces_what_was_known_and_goes_on_from_there() -> None:
+def test_load_replaces_the_conversation() -> None:
     memory, other = Memory("window", max_messages=4), Memory()
     remember(other, "a", "b")
     remember(memory, "old")
@@ -80,7 +80,7 @@ def test_loading_replaces_what_was_known_and_goes_on_from_there() -> None:
     assert shown(other) == ["a", "b"]
 
 
-def test_an_unknown_conversation_is_exported_as_an_empty_one() -> None:
+def test_unknown_conversation_exports_as_empty() -> None:
     memory = Memory()
     remember(memory, "one")
     memory.load(WHO, memory.export("unknown"))
@@ -130,7 +130,7 @@ def message(role: str, *parts: Any) -> dict[str, Any]:
         ["x"],
     ],
 )
-def test_what_was_not_exported_is_refused_and_nothing_is_lost(exported: Any) -> None:
+def test_invalid_export_changes_nothing(exported: Any) -> None:
     memory = Memory()
     remember(memory, exchange_with_tool("one"))
     before = memory.export(WHO)
@@ -140,7 +140,7 @@ def test_what_was_not_exported_is_refused_and_nothing_is_lost(exported: Any) -> 
 
 
 @pytest.mark.parametrize(("depth", "is_taken"), [(120, True), (300, False)])
-def test_what_a_wire_may_send_is_not_nested_too_deeply(depth: int, is_taken: bool) -> None:
+def test_export_may_be_256_levels_deep(depth: int, is_taken: bool) -> None:
     nested: Any = 1
     for _ in range(depth):
         nested = [nested]
@@ -155,7 +155,7 @@ def test_what_a_wire_may_send_is_not_nested_too_deeply(depth: int, is_taken: boo
             memory.load(WHO, exported)
 
 
-def test_an_exported_conversation_with_calls_is_not_refused() -> None:
+def test_export_with_calls_is_loaded() -> None:
     calls = stored(message("assistant", CALL), message("tool", RESULT))
     memory = Memory()
     memory.load(WHO, calls)

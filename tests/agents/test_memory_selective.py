@@ -15,46 +15,46 @@ from rxagents.agents.exchanges import Exchange, message_text
 from rxagents.agents.memory import Strategy
 
 
-def test_all_that_fits_is_shown_in_its_order() -> None:
+def test_everything_that_fits_keeps_order() -> None:
     memory = Memory("selective", max_messages=6)
     remember(memory, "one", "two", "three")
     assert shown(memory, "three two") == ["one", "two", "three"]
 
 
-def test_the_newest_exchange_comes_first_and_then_the_first() -> None:
+def test_newest_then_first_are_chosen() -> None:
     for limit, expected in [(2, ["and d"]), (4, ["a", "and d"])]:
         memory = Memory("selective", max_messages=limit)
         remember(memory, "a", "b", "c", "and d")
         assert shown(memory, "b b c c") == expected
 
 
-def test_then_those_that_share_words_with_the_new_message() -> None:
+def test_shared_words_are_chosen_next() -> None:
     memory = Memory("selective", max_messages=6)
     remember(memory, "hello", "the cat", "the dog", "the bird", "bye")
     assert shown(memory, "and the Dog?") == ["hello", "the dog", "bye"]
 
 
-def test_one_rare_word_counts_more_than_four_that_many_exchanges_hold() -> None:
+def test_rare_word_beats_common_words() -> None:
     memory = Memory("selective", max_messages=6)
     common = [f"is it so that {number}" for number in range(8)]
     remember(memory, "hello", "Kilimanjaro", *common, "bye")
     assert shown(memory, "is it so that Kilimanjaro") == ["hello", "Kilimanjaro", "bye"]
 
 
-def test_of_equally_rare_words_two_count_more_than_one() -> None:
+def test_two_rare_words_beat_one() -> None:
     memory = Memory("selective", max_messages=6)
     remember(memory, "hello", "red cat", "cat", "red", "bye")
     assert shown(memory, "the red cat") == ["hello", "red cat", "bye"]
 
 
-def test_where_the_words_decide_nothing_the_newer_is_shown() -> None:
+def test_newer_exchange_wins_a_tie() -> None:
     memory = Memory("selective", max_messages=6)
     remember(memory, "a", "cat b", "cat c", "cat d", "e")
     assert shown(memory, "cat") == ["a", "cat d", "e"]
     assert shown(memory, "nothing of it") == ["a", "cat d", "e"]
 
 
-def test_the_order_stays_whatever_is_more_relevant() -> None:
+def test_relevance_does_not_change_order() -> None:
     for words in permutations(["cat", "dog", "bird"]):
         memory = Memory("selective", max_messages=8)
         remember(memory, "first", *words, "last")
@@ -62,32 +62,32 @@ def test_the_order_stays_whatever_is_more_relevant() -> None:
         assert shown(memory, "cat dog") == ["first", *expected, "last"]
 
 
-def test_what_is_too_large_makes_way_for_what_fits() -> None:
+def test_too_large_exchange_is_skipped() -> None:
     memory = Memory("selective", max_messages=6)
     remember(memory, "first", exchange_with_tool("cat"), "dog", "last")
     assert shown(memory, "cat cat dog") == ["first", "dog", "last"]
 
 
-def test_calls_and_results_tell_what_an_exchange_is_about() -> None:
+def test_calls_and_results_count_as_words() -> None:
     memory = Memory("selective", max_messages=8)
     remember(memory, "first", exchange_with_tool("tell me"), "other", "last")
     assert shown(memory, "Oslo") == ["first", "tell me", "last"]
 
 
-def test_the_limit_of_tokens_holds_for_what_is_selected() -> None:
+def test_token_limit_applies() -> None:
     memory = Memory("selective", max_tokens=4, count_tokens=lambda text: len(text.split()))
     remember(memory, exchange("one two three", "four"), exchange("cat", "x"), exchange("dog", "x"))
     assert shown(memory, "cat") == ["cat", "dog"]
 
 
-def test_words_in_any_script_and_case_are_told_apart() -> None:
+def test_words_match_in_any_script() -> None:
     memory = Memory("selective", max_messages=6)
     remember(memory, "a", "STRASSE", "Привет", "b", "c")
     assert shown(memory, "straße") == ["a", "STRASSE", "c"]
     assert shown(memory, "привет!") == ["a", "Привет", "c"]
 
 
-def test_ten_thousand_exchanges_are_looked_through_without_reading_them_again() -> None:
+def test_words_are_read_once() -> None:
     memory = Memory("selective", max_messages=6)
     recalled = memory.recall(WHO, ())
     for number in range(10_000):
@@ -121,7 +121,7 @@ def count(text: str) -> int:
     messages=st.none() | st.integers(1, 12),
     tokens=st.integers(1, 30),
 )
-def test_limits_hold_and_whole_exchanges_are_shown_in_their_order(
+def test_limits_and_order_hold(
     strategy: Strategy, exchanges: list[Exchange], new: str, messages: int | None, tokens: int
 ) -> None:
     memory = Memory(strategy, max_messages=messages, max_tokens=tokens, count_tokens=count)

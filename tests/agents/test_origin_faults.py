@@ -35,14 +35,14 @@ async def chunks_of(llm: Any) -> list[StreamChunk]:
 
 
 @each_wire
-async def test_the_accumulated_content_does_not_stay_empty(wire: SpokenWire) -> None:
+async def test_accumulated_content_is_filled(wire: SpokenWire) -> None:
     async with served(wire, "Hello there, Ada") as (_, llm):
         contents = [chunk.content for chunk in await chunks_of(llm) if chunk.delta]
     assert contents == ["Hello", "Hello there,", "Hello there, Ada"]
 
 
 @each_wire
-async def test_an_error_in_the_stream_is_neither_ignored_nor_lost(wire: SpokenWire) -> None:
+async def test_error_in_stream_is_raised(wire: SpokenWire) -> None:
     reply = Reply("Say it", error=rxagents.ServerError("out of paper", status=500))
     async with served(wire, reply) as (_, llm):
         seen = await seen_to_end(FunctionAgent(llm).run_stream("hi"))
@@ -62,7 +62,7 @@ async def test_malformed_json_is_not_skipped(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_the_status_is_checked_and_the_error_body_told(wire: SpokenWire) -> None:
+async def test_status_and_error_body_are_raised(wire: SpokenWire) -> None:
     body = {"error": {"message": "no such model", "type": "x"}}
     async with served(wire, StatusReply(404, body)) as (_, llm):
         with pytest.raises(rxagents.NotFoundError, match="no such model"):
@@ -70,7 +70,7 @@ async def test_the_status_is_checked_and_the_error_body_told(wire: SpokenWire) -
 
 
 @each_wire
-async def test_a_stream_cut_short_is_no_success(wire: SpokenWire) -> None:
+async def test_truncated_stream_is_no_success(wire: SpokenWire) -> None:
     async with served(wire, Reply("Say it all", cut_after=3, ending=Ending.CLOSE)) as (_, llm):
         with pytest.raises(rxagents.TruncatedStreamError):
             await FunctionAgent(llm).run("hi")
@@ -93,9 +93,7 @@ LONG = "x" * 1_000_000
     ],
     ids=["no space", "CR", "CRLF", "many lines", "a long line"],
 )
-async def test_server_sent_events_are_read_as_the_standard_has_them(
-    stream: str, content: str
-) -> None:
+async def test_events_follow_the_sse_standard(stream: str, content: str) -> None:
     reply = RawReply([stream.encode()])
     async with ScriptedServer(reply) as server:
         async with OpenAI("m", base_url=server.url, max_retries=0) as llm:
@@ -106,7 +104,7 @@ async def test_server_sent_events_are_read_as_the_standard_has_them(
 
 
 @each_wire
-async def test_usage_calls_thinking_and_the_finish_reason_are_kept(wire: SpokenWire) -> None:
+async def test_usage_calls_and_thinking_are_kept(wire: SpokenWire) -> None:
     reply = Reply("Hm", reasoning="Winter.", tool_calls=[OSLO], usage=Usage(5, 6, 11))
     async with served(wire, reply) as (_, llm):
         response = await llm.chat("hi", tools=[Calls().weather()])
@@ -117,7 +115,7 @@ async def test_usage_calls_thinking_and_the_finish_reason_are_kept(wire: SpokenW
     assert response.usage.output_tokens == 6
 
 
-async def test_every_choice_is_read_and_not_only_the_first() -> None:
+async def test_every_choice_is_read() -> None:
     second = HELLO.replace('"index":0', '"index":1')
     stream = f"data: {HELLO}\n\ndata: {second}\n\ndata: [DONE]\n\n"
     async with ScriptedServer(RawReply([stream.encode()])) as server:
@@ -129,7 +127,7 @@ async def test_every_choice_is_read_and_not_only_the_first() -> None:
 
 
 @each_wire
-async def test_a_long_healthy_stream_outlives_the_timeout_and_a_silent_one_does_not(
+async def test_only_silence_times_out(
     wire: SpokenWire,
 ) -> None:
     healthy = Reply("a b c d e f g h i j", interval=0.06)
@@ -142,7 +140,7 @@ async def test_a_long_healthy_stream_outlives_the_timeout_and_a_silent_one_does_
 
 
 @each_wire
-async def test_cancelling_leaks_no_producer_and_ends_in_silence(wire: SpokenWire) -> None:
+async def test_dispose_leaks_no_producer(wire: SpokenWire) -> None:
     for _ in range(5):
         endless = Reply("a b c", interval=0.001, ending=Ending.ENDLESS)
         async with served(wire, endless) as (server, llm):

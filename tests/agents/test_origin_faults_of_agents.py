@@ -38,7 +38,7 @@ OSLO = ToolCall("call_1", "weather", '{"city":"Oslo"}')
 
 
 @each_wire
-async def test_the_function_agent_streams(wire: SpokenWire) -> None:
+async def test_function_agent_streams(wire: SpokenWire) -> None:
     endless = Reply("a b c", interval=0.001, ending=Ending.ENDLESS)
     async with served(wire, endless) as (_, llm):
         seen = RunSeen(FunctionAgent(llm).run_stream("hi"))
@@ -47,14 +47,14 @@ async def test_the_function_agent_streams(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_the_function_agent_uses_the_model_that_it_was_given(wire: SpokenWire) -> None:
+async def test_function_agent_uses_given_model(wire: SpokenWire) -> None:
     async with served(wire, Reply(tool_calls=[OSLO]), "Cold.") as (server, llm):
         await FunctionAgent(llm, [Calls().weather()]).run("hi")
         for request in server.requests:
             assert request.json().get("model") == "m" or "/models/m:" in request.path
 
 
-async def test_the_function_agent_starts_a_tool_before_all_are_announced() -> None:
+async def test_tool_starts_before_the_next_call() -> None:
     held = HeldTool()
     calls = [ToolCall("call_1", "held", "{}"), ToolCall("call_2", "held", "{}")]
     llm = ScriptedLLM(Reply(tool_calls=calls, interval=0.01))
@@ -67,7 +67,7 @@ async def test_the_function_agent_starts_a_tool_before_all_are_announced() -> No
 # The ReAct agent.
 
 
-def test_the_react_agents_cost_of_a_token_does_not_grow_with_the_text() -> None:
+def test_react_token_cost_does_not_grow() -> None:
     def seconds(count: int) -> float:
         text = ["word "] * count
         chunks = rx.of(StreamChunk("Thought: "), *map(StreamChunk, text))
@@ -79,20 +79,20 @@ def test_the_react_agents_cost_of_a_token_does_not_grow_with_the_text() -> None:
     assert many < few * 40  # rescanning all the text at each token makes it 100
 
 
-async def test_the_react_agent_never_says_that_it_is_thinking() -> None:
+async def test_react_emits_no_thinking_literal() -> None:
     llm = ScriptedLLM('Action: weather("Oslo")', "Answer: Cold.")
     seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("hi"))
     assert not [event for event in seen.events if "Thinking" in event.content]
 
 
-async def test_the_react_agent_accepts_no_observation_that_the_model_made_up() -> None:
+async def test_react_rejects_made_up_observation() -> None:
     llm = ScriptedLLM('Action: weather("Oslo")\nObservation: warm\nAnswer: Warm.', "Answer: No.")
     result = await ReActAgent(llm, [Calls().weather()]).run("hi")
     assert result.output == "No."
     assert "warm" not in "".join(message.text for message in result.messages).lower()
 
 
-async def test_the_react_agent_cuts_neither_answers_nor_thoughts_nor_quoted_commas() -> None:
+async def test_react_keeps_lines_and_quoted_commas() -> None:
     calls = Calls()
     llm = ScriptedLLM(
         'Thought: One,\ntwo.\nAction: weather(city="Paris, France", days=3)',
@@ -104,7 +104,7 @@ async def test_the_react_agent_cuts_neither_answers_nor_thoughts_nor_quoted_comm
     assert result.output == "First.\n\nSecond."
 
 
-async def test_the_react_agent_hands_arguments_over_with_their_types() -> None:
+async def test_react_arguments_keep_types() -> None:
     @tool
     async def take(count: int, is_it: bool, items: list[float]) -> str:
         return repr((count, is_it, items))
@@ -114,7 +114,7 @@ async def test_the_react_agent_hands_arguments_over_with_their_types() -> None:
     assert seen.all(ToolEnd)[0].result == "(3, True, [1.5, 2.0])"
 
 
-async def test_the_react_agent_does_not_complete_when_it_is_out_of_iterations() -> None:
+async def test_react_without_iterations_fails() -> None:
     agent = ReActAgent(ScriptedLLM("Hm."), max_iterations=2)
     seen = await seen_to_end(agent.run_stream("hi"))
     assert isinstance(seen.error, rxagents.MaxIterationsError)
@@ -124,7 +124,7 @@ async def test_the_react_agent_does_not_complete_when_it_is_out_of_iterations() 
 # Memory.
 
 
-async def test_memory_keeps_the_newest_message_at_the_smallest_limit() -> None:
+async def test_smallest_limit_keeps_newest_message() -> None:
     llm = ScriptedLLM("one", "two", "three")
     agent = ConversationalAgent(llm, memory=Memory("window", max_messages=1))
     for text in ("first", "second", "third"):
@@ -133,7 +133,7 @@ async def test_memory_keeps_the_newest_message_at_the_smallest_limit() -> None:
 
 
 @pytest.mark.parametrize("how", ["fails", "is disposed"])
-async def test_a_run_that_does_not_end_well_leaves_no_half_turn_behind(how: str) -> None:
+async def test_failed_run_leaves_no_half_turn(how: str) -> None:
     broken = Reply("Hm", error=rxagents.BadRequestError("no", status=400), interval=0.001)
     llm = ScriptedLLM("Hello Ada.", broken, "You are Ada.")
     agent = ConversationalAgent(llm)
@@ -154,7 +154,7 @@ async def test_a_run_that_does_not_end_well_leaves_no_half_turn_behind(how: str)
 # Tools.
 
 
-async def test_file_tools_follow_no_link_out_of_their_folder(tmp_path: Path) -> None:
+async def test_file_tools_follow_no_outside_link(tmp_path: Path) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()
     (tmp_path / "secret.txt").write_text("the secret")
@@ -175,7 +175,7 @@ def _json(path: str) -> str:
     return f'{{"path": "{path}"}}'
 
 
-async def test_the_http_tool_guards_addresses() -> None:
+async def test_http_tool_guards_addresses() -> None:
     async with ScriptedServer(StatusReply(200, "inside")) as server:
         for name in ("127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1"):
             url = f"http://{name}:{server.port}/"

@@ -73,7 +73,7 @@ async def test_thought_action_observation_and_answer(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_tokens_say_which_section_they_belong_to(wire: SpokenWire) -> None:
+async def test_tokens_name_their_section(wire: SpokenWire) -> None:
     async with served(wire, ASKS, ANSWERS) as (_, llm):
         seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("Oslo?"))
     sections: dict[str, str] = {}
@@ -88,7 +88,7 @@ async def test_tokens_say_which_section_they_belong_to(wire: SpokenWire) -> None
 
 
 @each_wire
-async def test_the_conversation_that_the_model_sees(wire: SpokenWire) -> None:
+async def test_model_sees_actions_and_observations(wire: SpokenWire) -> None:
     async with served(wire, ASKS, ANSWERS) as (_, llm):
         result = await ReActAgent(llm, [Calls().weather()]).run("Oslo?")
     assert [(message.role, message.text) for message in result.messages[1:]] == [
@@ -100,13 +100,13 @@ async def test_the_conversation_that_the_model_sees(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_no_native_tools_are_announced(wire: SpokenWire) -> None:
+async def test_no_native_tools_are_sent(wire: SpokenWire) -> None:
     async with served(wire, ANSWERS) as (server, llm):
         await ReActAgent(llm, [Calls().weather()]).run("hi")
         assert "tools" not in server.requests[0].json()
 
 
-async def test_the_prompt_is_the_same_text_for_the_same_tools() -> None:
+async def test_same_tools_make_same_prompt() -> None:
     llm = ScriptedLLM(ANSWERS)
     for _ in range(2):
         agent = ReActAgent(llm, [Calls().weather()], system_prompt="Be brief.")
@@ -115,14 +115,14 @@ async def test_the_prompt_is_the_same_text_for_the_same_tools() -> None:
         assert request.messages[0] == Message.system(PROMPT)
 
 
-async def test_without_tools_the_prompt_says_so() -> None:
+async def test_prompt_says_there_are_no_tools() -> None:
     llm = ScriptedLLM(ANSWERS)
     await ReActAgent(llm).run("hi")
     assert llm.requests[0].messages[0].text.endswith("of its parameters:\n\n(none)")
 
 
 @each_wire
-async def test_the_trace_holds_each_step(wire: SpokenWire) -> None:
+async def test_trace_holds_each_step(wire: SpokenWire) -> None:
     turns = ASKS, "I wonder.", "Answer: It is cold."
     async with served(wire, *turns) as (_, llm):
         result = await ReActAgent(llm, [Calls().weather()]).run("Oslo?")
@@ -132,7 +132,7 @@ async def test_the_trace_holds_each_step(wire: SpokenWire) -> None:
     )
 
 
-async def test_the_trace_of_several_actions_and_of_a_last_thought() -> None:
+async def test_trace_holds_actions_and_last_thought() -> None:
     two = 'Thought: Both.\nThought: Yes.\nAction: weather("Oslo")\nAction: weather("Rome")\n'
     llm = ScriptedLLM(two + "Thought: Now I wait.", ANSWERS)
     result = await ReActAgent(llm, [Calls().weather()]).run("hi")
@@ -157,9 +157,7 @@ async def test_the_trace_of_several_actions_and_of_a_last_thought() -> None:
     ],
     ids=["prose", "half an action", "no action", "no answer", "made up", "thought, made up"],
 )
-async def test_a_turn_with_neither_action_nor_answer_is_told_so(
-    wire: SpokenWire, text: str, shown: str
-) -> None:
+async def test_turn_without_step_is_corrected(wire: SpokenWire, text: str, shown: str) -> None:
     async with served(wire, text, ANSWERS) as (_, llm):
         seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("hi"))
         assert seen.events[-1].content == "It is cold."

@@ -28,7 +28,7 @@ ANSWERS = "Thought: I know.\nAnswer: It is cold."
 
 
 @each_wire
-async def test_an_observation_that_is_made_up_is_not_read_and_the_connection_closed_there(
+async def test_made_up_observation_closes_connection(
     wire: SpokenWire,
 ) -> None:
     invented = Reply(
@@ -46,14 +46,14 @@ async def test_an_observation_that_is_made_up_is_not_read_and_the_connection_clo
 
 
 @each_wire
-async def test_an_answer_in_the_turn_of_an_action_is_not_read(wire: SpokenWire) -> None:
+async def test_answer_after_action_is_ignored(wire: SpokenWire) -> None:
     async with served(wire, ASKS + "\nAnswer: It is warm.", ANSWERS) as (_, llm):
         seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("Oslo?"))
     assert [answer.content for answer in seen.all(Answer)] == ["It is cold."]
 
 
 @each_wire
-async def test_several_actions_of_one_turn_run_and_are_observed_by_name(wire: SpokenWire) -> None:
+async def test_several_actions_are_observed_by_name(wire: SpokenWire) -> None:
     calls = Calls()
     two = 'Action: weather("Oslo")\nAction: clock()\n'
 
@@ -80,7 +80,7 @@ async def test_several_actions_of_one_turn_run_and_are_observed_by_name(wire: Sp
     ],
     ids=["JSON", "by name", "by place", "input", "capitals"],
 )
-async def test_arguments_are_typed_and_not_strings(wire: SpokenWire, action: str) -> None:
+async def test_arguments_are_typed(wire: SpokenWire, action: str) -> None:
     booked: list[tuple[Any, ...]] = []
 
     @tool
@@ -98,7 +98,7 @@ async def test_arguments_are_typed_and_not_strings(wire: SpokenWire, action: str
 
 
 @each_wire
-async def test_an_answer_of_many_lines_is_whole(wire: SpokenWire) -> None:
+async def test_answer_may_have_many_lines(wire: SpokenWire) -> None:
     text = "Two lines:\n\n1. one\nAction: is a word here\nThought: too"
     async with served(wire, f"Thought: a\nand b\nFinal Answer: {text}") as (_, llm):
         seen = await seen_to_end(ReActAgent(llm).run_stream("hi"))
@@ -108,7 +108,7 @@ async def test_an_answer_of_many_lines_is_whole(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_an_action_starts_while_the_model_still_writes(wire: SpokenWire) -> None:
+async def test_action_starts_while_model_writes(wire: SpokenWire) -> None:
     held = HeldTool()
     turn = Reply("Action: held()\nThought: I wait for", interval=0.001, ending=Ending.ENDLESS)
     async with served(wire, turn) as (server, llm):
@@ -120,7 +120,7 @@ async def test_an_action_starts_while_the_model_still_writes(wire: SpokenWire) -
 
 
 @each_wire
-async def test_half_an_action_of_a_cut_stream_never_runs(wire: SpokenWire) -> None:
+async def test_truncated_action_never_runs(wire: SpokenWire) -> None:
     calls = Calls()
     text = ["Action: ", "weather(", '"Oslo"', ")"]
     whole = len(text) + 2
@@ -134,7 +134,7 @@ async def test_half_an_action_of_a_cut_stream_never_runs(wire: SpokenWire) -> No
 
 
 @each_wire
-async def test_a_stop_is_sent_where_the_api_takes_one(wire: SpokenWire) -> None:
+async def test_stop_is_sent_where_supported(wire: SpokenWire) -> None:
     takes = wire.name != "openai responses"
     own: dict[str, Any] = {"stop": "END"} if takes else {}
     async with served(wire, ANSWERS) as (server, llm):
@@ -147,7 +147,7 @@ async def test_a_stop_is_sent_where_the_api_takes_one(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_a_refusal_is_the_answer(wire: SpokenWire) -> None:
+async def test_refusal_is_the_answer(wire: SpokenWire) -> None:
     if wire.name not in {"chat completions", "openai responses"}:
         pytest.skip("the wire has no refusals apart from text")
     async with served(wire, Reply(refusal="I will not.")) as (server, llm):
@@ -160,21 +160,21 @@ async def test_a_refusal_is_the_answer(wire: SpokenWire) -> None:
 
 
 @each_wire
-async def test_what_the_provider_filtered_is_not_asked_for_again(wire: SpokenWire) -> None:
+async def test_filtered_answer_ends_the_run(wire: SpokenWire) -> None:
     async with served(wire, Reply(finish_reason="content_filter")) as (server, llm):
         result = await ReActAgent(llm).run("hi")
         assert (result.output, result.finish_reason) == ("", "content_filter")
         assert len(server.requests) == 1
 
 
-async def test_a_conversation_with_a_system_message_keeps_both() -> None:
+async def test_system_message_and_protocol_are_sent() -> None:
     llm = ScriptedLLM(ANSWERS)
     await ReActAgent(llm).run([Message.system("You are Ada."), Message.user("hi")])
     roles = [message.role for message in llm.requests[0].messages]
     assert roles == ["system", "system", "user"]
 
 
-async def test_what_a_tool_writes_cannot_end_the_turn() -> None:
+async def test_tool_text_cannot_end_the_turn() -> None:
     """A result is text for the model; it is not parsed as the model's own."""
 
     @tool
@@ -186,7 +186,7 @@ async def test_what_a_tool_writes_cannot_end_the_turn() -> None:
     assert [answer.content for answer in seen.all(Answer)] == ["It is cold."]
 
 
-async def test_native_calls_of_a_model_that_was_not_asked_for_them_do_not_run() -> None:
+async def test_native_calls_do_not_run() -> None:
     calls = Calls()
     native = Reply(tool_calls=[rxagents.ToolCall("call_1", "weather", '{"city":"Oslo"}')])
     result = await ReActAgent(ScriptedLLM(native, ANSWERS), [calls.weather()]).run("hi")

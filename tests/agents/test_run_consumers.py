@@ -53,7 +53,7 @@ async def assert_silent(seen: RunSeen) -> None:
 @each_agent
 @each_wire
 @pytest.mark.parametrize("kind", [Token, ToolStart, ToolEnd, Answer, Complete])
-async def test_what_a_consumer_raises_ends_the_run_and_is_reported_once(
+async def test_consumer_exception_is_reported_once(
     agent: AgentKind, wire: SpokenWire, kind: type[StreamEvent], loop_errors: list[Exception]
 ) -> None:
     calls = Calls()
@@ -77,7 +77,7 @@ async def test_what_a_consumer_raises_ends_the_run_and_is_reported_once(
 
 
 @each_agent
-async def test_what_a_consumer_raises_at_the_error_event_is_reported_once(
+async def test_exception_at_error_event_reported_once(
     agent: AgentKind, loop_errors: list[Exception]
 ) -> None:
     def fail(event: StreamEvent) -> None:
@@ -98,7 +98,7 @@ async def test_what_a_consumer_raises_at_the_error_event_is_reported_once(
 
 
 @each_agent
-def test_outside_of_a_loop_the_error_names_run(agent: AgentKind) -> None:
+def test_missing_loop_error_names_run(agent: AgentKind) -> None:
     run = agent.make(ScriptedLLM("x")).run_stream("hi")
     errors: list[Exception] = []
     run.subscribe(on_error=errors.append)
@@ -110,7 +110,7 @@ def test_outside_of_a_loop_the_error_names_run(agent: AgentKind) -> None:
 
 
 @each_agent
-def test_a_plain_script_runs_an_agent(agent: AgentKind) -> None:
+def test_plain_script_runs_an_agent(agent: AgentKind) -> None:
     calls = Calls()
     llm = ScriptedLLM(agent.calls(("weather", {"city": "Oslo"})), agent.answers("Cold."))
     events: list[StreamEvent] = []
@@ -121,9 +121,7 @@ def test_a_plain_script_runs_an_agent(agent: AgentKind) -> None:
 
 @each_agent
 @each_wire
-async def test_everything_is_told_on_the_loops_thread_and_nothing_inside_subscribe(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_events_come_on_the_loop(agent: AgentKind, wire: SpokenWire) -> None:
     @rxagents.tool
     def on_a_thread() -> str:
         assert threading.current_thread() is not threading.main_thread()
@@ -149,7 +147,7 @@ class AtOnce(ScriptedLLM):
 
 
 @each_agent
-async def test_a_model_that_emits_inside_subscribe_does_not_make_the_run_do_so(
+async def test_synchronous_model_does_not_emit_early(
     agent: AgentKind,
 ) -> None:
     seen = RunSeen(agent.make(AtOnce()).run_stream("hi"))
@@ -167,7 +165,7 @@ async def test_a_model_that_emits_inside_subscribe_does_not_make_the_run_do_so(
 
 @each_agent
 @each_wire
-async def test_a_run_may_be_retried_as_a_whole(agent: AgentKind, wire: SpokenWire) -> None:
+async def test_run_may_be_retried(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, StatusReply(503, "down"), agent.answers("Cold.")) as (_, llm):
         run = agent.make(llm).run_stream("hi")
         again = run.pipe(ops.retry_with_backoff(on_reset=Reset.of, first_wait=0))

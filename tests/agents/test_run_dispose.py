@@ -48,7 +48,7 @@ async def assert_silent(seen: RunSeen) -> None:
 
 @each_agent
 @each_wire
-async def test_dispose_while_the_model_has_not_begun(agent: AgentKind, wire: SpokenWire) -> None:
+async def test_dispose_before_the_first_byte(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, Reply("late", delay=60)) as (server, llm):
         seen = RunSeen(agent.make(llm).run_stream("hi"))
         await server.received()
@@ -69,9 +69,7 @@ async def test_dispose_while_the_model_writes(agent: AgentKind, wire: SpokenWire
 
 @each_agent
 @each_wire
-async def test_dispose_while_tools_run_and_the_model_writes_on(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_dispose_while_tools_and_model_run(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
     turn = agent.calls(("held", {}), ("held", {}), interval=0.01, ending=Ending.STALL)
     async with served(wire, turn) as (_, llm):
@@ -84,7 +82,7 @@ async def test_dispose_while_tools_run_and_the_model_writes_on(
 
 @each_agent
 @each_wire
-async def test_dispose_while_the_run_waits_for_a_tool(agent: AgentKind, wire: SpokenWire) -> None:
+async def test_dispose_while_a_tool_runs(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
     async with served(wire, agent.calls(("held", {}))) as (server, llm):
         seen = RunSeen(agent.make(llm, [held.tool]).run_stream("hi"))
@@ -97,7 +95,7 @@ async def test_dispose_while_the_run_waits_for_a_tool(agent: AgentKind, wire: Sp
 @each_agent
 @each_wire
 @pytest.mark.parametrize("kind", [Token, ToolStart, ToolEnd, Answer])
-async def test_dispose_inside_an_event_lets_nothing_follow(
+async def test_dispose_inside_an_event_is_final(
     agent: AgentKind, wire: SpokenWire, kind: type[StreamEvent]
 ) -> None:
     calls = Calls()
@@ -120,7 +118,7 @@ async def test_dispose_inside_an_event_lets_nothing_follow(
 
 @each_agent
 @each_wire
-async def test_dispose_works_from_another_thread(agent: AgentKind, wire: SpokenWire) -> None:
+async def test_dispose_from_another_thread(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
     async with served(wire, agent.calls(("held", {}))) as (_, llm):
         seen = RunSeen(agent.make(llm, [held.tool]).run_stream("hi"))
@@ -131,7 +129,7 @@ async def test_dispose_works_from_another_thread(agent: AgentKind, wire: SpokenW
 
 
 @each_agent
-async def test_dispose_is_idempotent_and_does_nothing_after_the_end(agent: AgentKind) -> None:
+async def test_dispose_is_idempotent(agent: AgentKind) -> None:
     llm = ScriptedLLM(agent.answers("Cold."))
     early = RunSeen(agent.make(llm).run_stream("hi"))
     early.dispose()
@@ -146,7 +144,7 @@ async def test_dispose_is_idempotent_and_does_nothing_after_the_end(agent: Agent
 
 @each_agent
 @each_wire
-async def test_take_ends_the_run_and_its_tools(agent: AgentKind, wire: SpokenWire) -> None:
+async def test_take_ends_the_run(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
     async with served(wire, agent.calls(("held", {}), ("held", {}))) as (_, llm):
         run = agent.make(llm, [held.tool]).run_stream("hi")
@@ -157,7 +155,7 @@ async def test_take_ends_the_run_and_its_tools(agent: AgentKind, wire: SpokenWir
 
 
 @each_agent
-async def test_cancelling_the_task_that_awaits_a_run_cancels_its_tool(agent: AgentKind) -> None:
+async def test_task_cancellation_cancels_the_tool(agent: AgentKind) -> None:
     held = HeldTool()
     llm = ScriptedLLM(agent.calls(("held", {})))
     task = asyncio.create_task(agent.make(llm, [held.tool]).run("hi"))
@@ -170,7 +168,7 @@ async def test_cancelling_the_task_that_awaits_a_run_cancels_its_tool(agent: Age
 
 @each_agent
 @pytest.mark.parametrize("disposed", [False, True], ids=["ended", "disposed"])
-async def test_nothing_keeps_a_run_that_is_over(agent: AgentKind, disposed: bool) -> None:
+async def test_finished_run_is_collected(agent: AgentKind, disposed: bool) -> None:
     held = HeldTool()
     llm = Remembering(agent.calls(("held", {})), agent.answers("Done."))
     seen = RunSeen(agent.make(llm, [held.tool]).run_stream("hi"))
@@ -203,9 +201,7 @@ class Remembering(ScriptedLLM):
 
 @each_agent
 @each_wire
-async def test_leaving_to_aiter_leaves_no_task_and_no_tool(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_leaving_to_aiter_ends_the_tool(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
     async with served(wire, agent.calls(("held", {}))) as (_, llm):
         run = agent.make(llm, [held.tool]).run_stream("hi")
@@ -219,9 +215,7 @@ async def test_leaving_to_aiter_leaves_no_task_and_no_tool(
 
 @each_agent
 @each_wire
-async def test_to_aiter_reads_a_run_to_its_end_however_slowly(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_slow_reader_reads_the_whole_run(agent: AgentKind, wire: SpokenWire) -> None:
     text = "word " * 200 + "end"
     calls = Calls()
     turns = agent.calls(("weather", {"city": "Oslo"})), agent.answers(text)

@@ -43,7 +43,7 @@ def assert_failed(seen: RunSeen, kind: type[Exception]) -> None:
     ("status", "kind"),
     [(401, rxagents.AuthenticationError), (500, rxagents.ServerError)],
 )
-async def test_a_status_at_the_first_request_fails_the_run(
+async def test_error_status_fails_the_run(
     agent: AgentKind, wire: SpokenWire, status: int, kind: type[Exception]
 ) -> None:
     async with served(wire, StatusReply(status, "no")) as (_, llm):
@@ -64,7 +64,7 @@ async def test_a_status_at_the_first_request_fails_the_run(
     ],
     ids=["400", "503", "cut", "error in the stream"],
 )
-async def test_a_failure_in_a_later_turn_fails_the_run(
+async def test_later_failure_fails_the_run(
     agent: AgentKind, wire: SpokenWire, second: Any, kind: type[Exception]
 ) -> None:
     calls = Calls()
@@ -81,9 +81,7 @@ async def test_a_failure_in_a_later_turn_fails_the_run(
 
 @each_agent
 @each_wire
-async def test_a_stream_that_is_cut_keeps_the_text_before_it(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_truncated_stream_keeps_its_text(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, SAY) as (_, llm):
         seen = await seen_to_end(agent.make(llm).run_stream("hi"))
         assert_failed(seen, rxagents.ProviderError)
@@ -94,9 +92,7 @@ async def test_a_stream_that_is_cut_keeps_the_text_before_it(
 
 @each_agent
 @each_wire
-async def test_a_failing_stream_cancels_the_tools_of_its_turn(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_failed_stream_cancels_the_tools(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
     broken = rxagents.ServerError("broken", status=500)
     turn = agent.calls(("held", {}), ("held", {}), error=broken, interval=0.03)
@@ -147,7 +143,7 @@ async def dangerous() -> str:
     ],
     ids=["raises", "times out", "wrong type", "missing argument", "unknown", "not approved"],
 )
-async def test_what_goes_wrong_with_a_tool_is_told_to_the_model_and_the_run_goes_on(
+async def test_tool_error_goes_to_the_model(
     agent: AgentKind,
     wire: SpokenWire,
     name: str,
@@ -169,9 +165,7 @@ async def test_what_goes_wrong_with_a_tool_is_told_to_the_model_and_the_run_goes
 
 @each_agent
 @each_wire
-async def test_one_tool_that_fails_leaves_the_others_of_its_turn_alone(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_failed_tool_leaves_others_alone(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     turn = agent.calls(("breaks", {}), ("weather", {"city": "Rome"}))
     async with served(wire, turn, agent.answers("Done.")) as (_, llm):

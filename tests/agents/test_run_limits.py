@@ -36,9 +36,7 @@ def assert_failed(seen: RunSeen, kind: type[Exception]) -> None:
 
 @each_agent
 @each_wire
-async def test_out_of_iterations_is_an_error_and_not_complete(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_iteration_limit_fails_the_run(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     again = agent.calls(("weather", {"city": "Oslo"}))
     async with served(wire, again) as (server, llm):
@@ -52,7 +50,7 @@ async def test_out_of_iterations_is_an_error_and_not_complete(
 
 @each_agent
 @each_wire
-async def test_one_tool_call_too_many_does_not_run(agent: AgentKind, wire: SpokenWire) -> None:
+async def test_call_over_the_limit_never_runs(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     one = agent.calls(("weather", {"city": "Oslo"}))
     two = agent.calls(("weather", {"city": "Rome"}), ("weather", {"city": "Bonn"}))
@@ -67,9 +65,7 @@ async def test_one_tool_call_too_many_does_not_run(agent: AgentKind, wire: Spoke
 
 @each_agent
 @each_wire
-async def test_as_many_tool_calls_as_allowed_are_no_failure(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_calls_up_to_the_limit_run(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     two = agent.calls(("weather", {"city": "Rome"}), ("weather", {"city": "Bonn"}))
     async with served(wire, two, agent.answers("Cold.")) as (_, llm):
@@ -79,9 +75,7 @@ async def test_as_many_tool_calls_as_allowed_are_no_failure(
 
 @each_agent
 @each_wire
-async def test_tokens_beyond_the_limit_end_the_run_between_turns(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_token_limit_is_checked_between_turns(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     turn = agent.calls(("weather", {"city": "Oslo"}), usage=rxagents.Usage(60, 40, 100))
     async with served(wire, turn) as (server, llm):
@@ -94,9 +88,7 @@ async def test_tokens_beyond_the_limit_end_the_run_between_turns(
 
 @each_agent
 @each_wire
-async def test_an_answer_is_given_even_where_its_turn_used_up_the_tokens(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_answer_over_token_limit_is_kept(agent: AgentKind, wire: SpokenWire) -> None:
     usage = rxagents.Usage(60, 40, 100)
     async with served(wire, agent.answers("Cold.", usage=usage)) as (_, llm):
         assert (await agent.make(llm, max_total_tokens=1).run("hi")).output == "Cold."
@@ -105,9 +97,7 @@ async def test_an_answer_is_given_even_where_its_turn_used_up_the_tokens(
 @each_agent
 @each_wire
 @pytest.mark.parametrize("where", ["waiting", "streaming", "in a tool"])
-async def test_seconds_end_a_run_wherever_it_is(
-    agent: AgentKind, wire: SpokenWire, where: str
-) -> None:
+async def test_time_limit_ends_any_phase(agent: AgentKind, wire: SpokenWire, where: str) -> None:
     held = HeldTool()
     turn = {
         "waiting": Reply("late", delay=60),
@@ -127,7 +117,7 @@ async def test_seconds_end_a_run_wherever_it_is(
 
 @each_agent
 @each_wire
-async def test_a_run_within_its_limits_leaves_no_timer(agent: AgentKind, wire: SpokenWire) -> None:
+async def test_finished_run_leaves_no_timer(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, agent.answers("Cold.")) as (_, llm):
         made = agent.make(
             llm, max_seconds=1e6, max_total_tokens=10, max_tool_calls=1, max_iterations=1

@@ -18,7 +18,7 @@ from rxagents.agents.queue import RunQueue
 pytestmark = pytest.mark.virtual_time
 
 
-async def test_runs_of_a_key_go_in_the_order_of_their_subscriptions() -> None:
+async def test_runs_keep_subscription_order() -> None:
     runs = Runs(RunQueue())
     seen = {name: Seen(runs.of("a", name)) for name in "123"}
     for number, name in enumerate("123"):
@@ -28,7 +28,7 @@ async def test_runs_of_a_key_go_in_the_order_of_their_subscriptions() -> None:
         assert seen[name].notes == [name, "end"]
 
 
-async def test_a_run_begins_on_the_loop_and_not_inside_of_subscribe() -> None:
+async def test_run_starts_on_the_loop() -> None:
     runs = Runs(RunQueue())
     Seen(runs.of("a", "1"))
     assert runs.begun == []
@@ -37,7 +37,7 @@ async def test_a_run_begins_on_the_loop_and_not_inside_of_subscribe() -> None:
     runs.end("1")
 
 
-async def test_runs_of_other_keys_go_side_by_side() -> None:
+async def test_runs_of_other_keys_overlap() -> None:
     runs = Runs(RunQueue())
     seen = [Seen(runs.of(key, key + name)) for name in "12" for key in "ab"]
     await settle()
@@ -50,7 +50,7 @@ async def test_runs_of_other_keys_go_side_by_side() -> None:
         each.subscription.dispose()
 
 
-async def test_a_run_that_fails_lets_the_next_one_go() -> None:
+async def test_failed_run_starts_the_next() -> None:
     runs = Runs(RunQueue())
     first, second = Seen(runs.of("a", "1")), Seen(runs.of("a", "2"))
     await settle()
@@ -63,7 +63,7 @@ async def test_a_run_that_fails_lets_the_next_one_go() -> None:
     assert second.notes == ["2", "end"]
 
 
-async def test_a_run_that_waits_and_is_disposed_never_begins() -> None:
+async def test_disposed_waiting_run_never_starts() -> None:
     runs = Runs(RunQueue())
     seen = {name: Seen(runs.of("a", name)) for name in "1234"}
     await settle()
@@ -76,7 +76,7 @@ async def test_a_run_that_waits_and_is_disposed_never_begins() -> None:
     runs.end("4")
 
 
-async def test_a_run_that_is_disposed_before_it_has_begun_lets_the_next_one_go() -> None:
+async def test_disposed_unstarted_run_starts_the_next() -> None:
     runs = Runs(RunQueue())
     first, _ = Seen(runs.of("a", "1")), Seen(runs.of("a", "2"))
     first.subscription.dispose()
@@ -85,7 +85,7 @@ async def test_a_run_that_is_disposed_before_it_has_begun_lets_the_next_one_go()
     runs.end("2")
 
 
-async def test_a_run_that_is_disposed_ends_its_source_and_lets_the_next_one_go() -> None:
+async def test_disposed_run_starts_the_next() -> None:
     runs = Runs(RunQueue())
     first, _ = Seen(runs.of("a", "1")), Seen(runs.of("a", "2"))
     await settle()
@@ -99,7 +99,7 @@ async def test_a_run_that_is_disposed_ends_its_source_and_lets_the_next_one_go()
 
 
 @pytest.mark.parametrize("disposed", ["1", "2"], ids=["while it runs", "while it waits"])
-async def test_another_thread_may_dispose_a_run(disposed: str) -> None:
+async def test_another_thread_may_dispose(disposed: str) -> None:
     runs = Runs(RunQueue())
     seen = {name: Seen(runs.of("a", name)) for name in "123"}
     await settle()
@@ -115,7 +115,7 @@ async def test_another_thread_may_dispose_a_run(disposed: str) -> None:
         each.subscription.dispose()
 
 
-async def test_a_subscriber_that_raises_lets_the_next_one_go(loop_errors: list[Exception]) -> None:
+async def test_raising_subscriber_starts_the_next(loop_errors: list[Exception]) -> None:
     runs = Runs(RunQueue())
 
     def fail(_: str) -> None:
@@ -132,7 +132,7 @@ async def test_a_subscriber_that_raises_lets_the_next_one_go(loop_errors: list[E
     loop_errors.clear()
 
 
-async def test_a_run_that_begins_another_of_its_key_at_its_end_finds_the_queue_free() -> None:
+async def test_run_may_start_its_successor() -> None:
     runs = Runs(RunQueue())
     later: list[Seen] = []
     runs.of("a", "1").subscribe(on_completed=lambda: later.append(Seen(runs.of("a", "2"))))
@@ -144,7 +144,7 @@ async def test_a_run_that_begins_another_of_its_key_at_its_end_finds_the_queue_f
     assert later[0].notes == ["2", "end"]
 
 
-async def test_many_runs_that_end_at_once_neither_recurse_nor_leave_their_key_behind() -> None:
+async def test_many_instant_runs_do_not_recurse() -> None:
     queue = RunQueue()
     seen = [Seen(queue.queued("a", rx.just(number))) for number in range(2_000)]
     await seen[-1].over.wait()
@@ -152,7 +152,7 @@ async def test_many_runs_that_end_at_once_neither_recurse_nor_leave_their_key_be
     assert queue._tickets == {}
 
 
-def test_in_virtual_time_one_run_follows_the_other() -> None:
+def test_runs_queue_in_virtual_time() -> None:
     scheduler = TestScheduler()
     queue = RunQueue()
     notes: list[tuple[float, str]] = []
@@ -169,5 +169,5 @@ def _named(name: str, _: object) -> str:
     return name
 
 
-async def test_virtual_time_is_kept_inside_of_a_running_loop_too() -> None:
+async def test_virtual_time_inside_a_loop() -> None:
     test_in_virtual_time_one_run_follows_the_other()

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.virtual_time
 USER: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
 
 
-async def test_a_run_sees_its_own_context_and_not_that_of_the_run_before_it() -> None:
+async def test_run_sees_its_own_context() -> None:
     queue = RunQueue()
     users: list[str] = []
     gate: Subject[str] = Subject()
@@ -48,7 +48,7 @@ async def test_a_run_sees_its_own_context_and_not_that_of_the_run_before_it() ->
     assert users == ["eva", "ada"]
 
 
-async def test_a_run_does_not_belong_to_whoever_awaits_the_run_before_it() -> None:
+async def test_run_keeps_its_own_bridge() -> None:
     queue = RunQueue()
     runs = Runs(queue)
     reading = rxagents.to_aiter(runs.of("a", "1"))
@@ -69,7 +69,7 @@ async def _slowly() -> Any:
         yield number
 
 
-def test_outside_of_a_loop_the_error_names_what_to_do_and_nobody_has_to_wait() -> None:
+def test_missing_loop_blocks_no_run() -> None:
     queue = RunQueue()
     errors: list[Exception] = []
     queue.queued("a", rx.just(1)).subscribe(on_error=errors.append)
@@ -97,7 +97,7 @@ def abandon(subscribe: Callable[[], Any]) -> list[Any]:
     return [asyncio.run(leave())]
 
 
-def test_a_run_whose_loop_has_ended_is_not_in_the_way_of_a_later_loop() -> None:
+def test_run_of_closed_loop_is_skipped() -> None:
     queue = RunQueue()
     kept = abandon(lambda: [queue.queued("a", never()).subscribe() for _ in range(3)])
     assert run_async(last_value(queue.queued("a", rx.just(1))), virtual_time=True) == 1
@@ -105,7 +105,7 @@ def test_a_run_whose_loop_has_ended_is_not_in_the_way_of_a_later_loop() -> None:
     assert queue._tickets == {}
 
 
-def test_runs_that_wait_for_one_whose_loop_has_ended_go_when_the_next_one_comes() -> None:
+def test_later_run_wakes_the_waiting() -> None:
     queue = RunQueue()
     began = threading.Event()
 
@@ -132,7 +132,7 @@ def test_runs_that_wait_for_one_whose_loop_has_ended_go_when_the_next_one_comes(
     asyncio.run(wait_for_both())
 
 
-def test_runs_of_loops_on_several_threads_go_one_at_a_time() -> None:
+def test_runs_of_several_threads_queue() -> None:
     queue = RunQueue()
     running: list[int] = []
     most: list[int] = []

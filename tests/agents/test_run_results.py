@@ -29,7 +29,7 @@ OSLO = ("weather", {"city": "Oslo"})
 
 @each_agent
 @each_wire
-async def test_usage_is_summed_over_the_turns(agent: AgentKind, wire: SpokenWire) -> None:
+async def test_usage_is_summed_over_turns(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     first = agent.calls(OSLO, usage=Usage(5, 6, 11))
     second = agent.answers("Cold.", usage=Usage(7, 8, 15))
@@ -44,7 +44,7 @@ async def test_usage_is_summed_over_the_turns(agent: AgentKind, wire: SpokenWire
 
 @each_agent
 @each_wire
-async def test_usage_that_no_turn_tells_is_none(agent: AgentKind, wire: SpokenWire) -> None:
+async def test_missing_usage_is_none(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, agent.answers("Cold.")) as (_, llm):
         usage = (await agent.make(llm).run("hi")).usage
         assert usage is None or usage.output_tokens is None
@@ -52,7 +52,7 @@ async def test_usage_that_no_turn_tells_is_none(agent: AgentKind, wire: SpokenWi
 
 @each_agent
 @each_wire
-async def test_run_is_the_fold_of_run_stream(agent: AgentKind, wire: SpokenWire) -> None:
+async def test_run_equals_folded_run_stream(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     usage = Usage(5, 6, 11)
     turns = agent.calls(OSLO, usage=usage), agent.answers("Cold.", usage=usage)
@@ -70,9 +70,7 @@ async def test_run_is_the_fold_of_run_stream(agent: AgentKind, wire: SpokenWire)
 
 @each_agent
 @each_wire
-async def test_events_are_typed_timed_and_survive_a_round_trip(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_events_survive_a_round_trip(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     before = time.time()
     turns = agent.calls(OSLO, usage=Usage(1, 2, 3)), agent.answers("Cold.")
@@ -87,7 +85,7 @@ async def test_events_are_typed_timed_and_survive_a_round_trip(
 
 @each_agent
 @each_wire
-async def test_reasoning_is_told_apart(agent: AgentKind, wire: SpokenWire) -> None:
+async def test_reasoning_has_its_own_event(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, agent.answers("Cold.", reasoning="It is winter.")) as (_, llm):
         seen = await seen_to_end(agent.make(llm).run_stream("hi"))
         thinking = "".join(event.content for event in seen.all(rxagents.Reasoning))

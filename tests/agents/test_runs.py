@@ -42,9 +42,7 @@ ROME = ("weather", {"city": "Rome", "days": 2})
 
 @each_agent
 @each_wire
-async def test_a_tool_is_called_and_its_result_leads_to_the_answer(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_tool_result_leads_to_the_answer(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     turns = agent.calls(OSLO), agent.answers("It is cold.")
     async with served(wire, *turns) as (server, llm):
@@ -66,9 +64,7 @@ async def test_a_tool_is_called_and_its_result_leads_to_the_answer(
 
 @each_agent
 @each_wire
-async def test_calls_of_one_turn_run_side_by_side_and_go_back_in_their_order(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_parallel_results_keep_call_order(agent: AgentKind, wire: SpokenWire) -> None:
     second = asyncio.Event()
 
     @tool
@@ -98,9 +94,7 @@ async def test_calls_of_one_turn_run_side_by_side_and_go_back_in_their_order(
 @each_agent
 @each_wire
 @pytest.mark.parametrize("limit", [1, 2])
-async def test_no_more_tools_run_at_a_time_than_allowed(
-    agent: AgentKind, wire: SpokenWire, limit: int
-) -> None:
+async def test_tool_concurrency_is_limited(agent: AgentKind, wire: SpokenWire, limit: int) -> None:
     running: list[int] = [0, 0]
 
     @tool
@@ -122,9 +116,7 @@ async def test_no_more_tools_run_at_a_time_than_allowed(
 @each_agent
 @each_wire
 @pytest.mark.parametrize("start", ["at_once", "turn_end"])
-async def test_a_whole_call_runs_before_the_turn_is_over_unless_told_to_wait(
-    agent: AgentKind, wire: SpokenWire, start: str
-) -> None:
+async def test_call_starts_at_once_or_later(agent: AgentKind, wire: SpokenWire, start: str) -> None:
     held = HeldTool()
     turn = agent.calls(("held", {}), ("held", {}), interval=0.02)
     async with served(wire, turn, agent.answers("Done.")) as (_, llm):
@@ -159,9 +151,7 @@ class Watched:
 
 @each_agent
 @each_wire
-async def test_many_turns_are_one_conversation_that_the_provider_accepts(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_many_turns_make_valid_requests(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     turns = agent.calls(OSLO), agent.calls(ROME, OSLO), agent.answers("Both are cold.")
     async with served(wire, *turns) as (server, llm):
@@ -175,7 +165,7 @@ async def test_many_turns_are_one_conversation_that_the_provider_accepts(
 
 @each_agent
 @each_wire
-async def test_approval_is_asked_for_and_given(agent: AgentKind, wire: SpokenWire) -> None:
+async def test_approved_tool_runs(agent: AgentKind, wire: SpokenWire) -> None:
     asked: list[ToolCall] = []
 
     async def approve(call: ToolCall) -> bool:
@@ -198,7 +188,7 @@ async def test_approval_is_asked_for_and_given(agent: AgentKind, wire: SpokenWir
 
 @each_agent
 @each_wire
-async def test_an_agent_may_be_the_tool_of_an_agent(agent: AgentKind, wire: SpokenWire) -> None:
+async def test_agent_may_be_a_tool(agent: AgentKind, wire: SpokenWire) -> None:
     helper = agent.make(ScriptedLLM(agent.answers("It snows.")))
 
     @tool
@@ -229,9 +219,7 @@ class Retrying:
 
 @each_agent
 @each_wire
-async def test_a_turn_that_was_started_again_counts_only_once(
-    agent: AgentKind, wire: SpokenWire
-) -> None:
+async def test_restarted_turn_counts_once(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     held = HeldTool()
     error = rxagents.ServerError("oh", status=500)

@@ -25,7 +25,7 @@ on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
 # What runs, and when.
 
 
-def test_a_call_runs_as_soon_as_it_is_sealed_while_the_source_goes_on() -> None:
+def test_sealed_call_runs_at_once() -> None:
     notes = [
         on_next(210, calling(0, "a")),
         on_next(220, StreamChunk("text")),
@@ -42,13 +42,13 @@ def test_a_call_runs_as_soon_as_it_is_sealed_while_the_source_goes_on() -> None:
     ]
 
 
-def test_the_stream_completes_when_the_last_tool_has_ended() -> None:
+def test_completion_waits_for_the_tools() -> None:
     notes = [on_next(210, calling(0, "a")), on_completed(220)]
     expected = [(210, "calls"), (210, "S a"), (310, "E a"), (310, "|")]
     assert told(notes, [TimedTools().taking("a", 100)]) == expected
 
 
-def test_a_call_that_is_not_sealed_never_runs() -> None:
+def test_unsealed_call_never_runs() -> None:
     tools = TimedTools()
     notes = [
         on_next(210, calling(0, "a", '{"x"', sealed=False)),
@@ -59,7 +59,7 @@ def test_a_call_that_is_not_sealed_never_runs() -> None:
     assert tools.began == []
 
 
-def test_the_fragments_of_a_call_are_put_together() -> None:
+def test_call_fragments_are_assembled() -> None:
     @tool
     def add(a: int, b: int) -> Observable[int]:
         return rx.just(a + b)
@@ -77,7 +77,7 @@ def test_the_fragments_of_a_call_are_put_together() -> None:
     assert (end.call_id, end.name, end.result, end.error) == ("id", "add", "3", None)
 
 
-def test_two_calls_in_one_chunk_both_run() -> None:
+def test_two_calls_in_one_chunk_run() -> None:
     both = calling(0, "a").tool_calls + calling(1, "b").tool_calls
     tools = TimedTools()
     notes = [on_next(210, StreamChunk(tool_calls=both)), on_completed(220)]
@@ -86,14 +86,14 @@ def test_two_calls_in_one_chunk_both_run() -> None:
     assert told(notes, made) == [*starts, (220, "E b"), (230, "E a"), (230, "|")]
 
 
-def test_calls_of_another_choice_pass_and_do_not_run() -> None:
+def test_calls_of_other_choices_pass() -> None:
     tools = TimedTools()
     notes = [on_next(210, calling(0, "a", choice=1)), on_completed(220)]
     assert told(notes, [tools.taking("a", 1)]) == [(210, "calls"), (220, "|")]
     assert tools.began == []
 
 
-def test_events_take_the_place_of_calls_and_all_else_passes() -> None:
+def test_events_replace_call_items() -> None:
     token = StreamChunk("text")
     notes = [on_next(210, token), on_next(220, call("a")), on_completed(230)]
     marked, values, _ = run_marbles(notes, [TimedTools().taking("a", 5)])
@@ -102,7 +102,7 @@ def test_events_take_the_place_of_calls_and_all_else_passes() -> None:
     assert not any(isinstance(value, ToolCall) for value in values)
 
 
-def test_progress_is_told_between_start_and_end() -> None:
+def test_progress_comes_before_the_end() -> None:
     notes = [on_next(210, call("n")), on_completed(220)]
     assert told(notes, [TimedTools().counting("n", 10)]) == [
         (210, "S n"),
@@ -120,7 +120,7 @@ def test_empty_source_completes() -> None:
 # Order and concurrency.
 
 
-def test_ends_come_in_the_order_of_completion() -> None:
+def test_ends_keep_order_of_completion() -> None:
     tools = TimedTools()
     made = [tools.taking("slow", 90), tools.taking("quick", 10)]
     notes = [on_next(210, call("slow")), on_next(220, call("quick")), on_completed(230)]
@@ -137,9 +137,7 @@ def test_ends_come_in_the_order_of_completion() -> None:
     ("concurrency", "starts", "last"),
     [(1, [210, 260, 310], 360), (2, [210, 210, 260], 310), (3, [210, 210, 210], 260)],
 )
-def test_no_more_tools_run_at_a_time_than_allowed(
-    concurrency: int, starts: list[float], last: float
-) -> None:
+def test_concurrency_is_limited(concurrency: int, starts: list[float], last: float) -> None:
     notes = [on_next(210, call("a", number=n)) for n in (1, 2, 3)]
     marked = told(
         [*notes, on_completed(211)], [TimedTools().taking("a", 50)], concurrency=concurrency
@@ -149,7 +147,7 @@ def test_no_more_tools_run_at_a_time_than_allowed(
     assert marked[-1] == (last, "|")
 
 
-def test_calls_that_wait_start_in_the_order_of_the_calls() -> None:
+def test_waiting_calls_keep_their_order() -> None:
     tools = TimedTools()
     made = [tools.taking(name, 50) for name in "abc"]
     notes = [on_next(210, call(name)) for name in "cab"]
@@ -157,7 +155,7 @@ def test_calls_that_wait_start_in_the_order_of_the_calls() -> None:
     assert tools.began == ["c", "a", "b"]
 
 
-def test_a_failed_and_an_unknown_tool_free_their_places() -> None:
+def test_failed_tool_frees_its_slot() -> None:
     tools = TimedTools()
     made = [tools.failing("bad", 10), tools.taking("good", 10)]
     notes = [on_next(210, call(name)) for name in ("bad", "none", "good")]
@@ -180,7 +178,7 @@ def test_a_failed_and_an_unknown_tool_free_their_places() -> None:
     assert good.error is None
 
 
-def test_arguments_that_cannot_be_read_are_an_error_result() -> None:
+def test_invalid_arguments_are_a_result() -> None:
     @tool
     def add(a: int) -> Observable[int]:
         raise AssertionError("must not run")
@@ -198,7 +196,7 @@ def test_arguments_that_cannot_be_read_are_an_error_result() -> None:
 # turn_end.
 
 
-def test_at_turn_end_no_tool_starts_before_the_source_has_completed() -> None:
+def test_turn_end_waits_for_completion() -> None:
     tools = TimedTools()
     made = [tools.taking("a", 50), tools.taking("b", 10)]
     notes = [on_next(210, calling(0, "a")), on_next(220, calling(1, "b")), on_completed(300)]
@@ -213,7 +211,7 @@ def test_at_turn_end_no_tool_starts_before_the_source_has_completed() -> None:
     ]
 
 
-def test_at_turn_end_nothing_runs_when_the_source_fails() -> None:
+def test_turn_end_runs_nothing_after_error() -> None:
     tools = TimedTools()
     notes = [on_next(210, calling(0, "a")), on_error(300, OSError("cut"))]
     marked = told(notes, [tools.taking("a", 1)], start="turn_end")

@@ -27,7 +27,7 @@ def run_timed(tools: TimedTools, approve: Any) -> list[Any]:
     return [(m.time, m.value.value if m.value.kind == "N" else m.value.kind) for m in observer.messages]  # fmt: skip  # noqa: E501
 
 
-def test_an_approved_tool_runs_and_the_call_is_what_was_asked_about() -> None:
+def test_approved_tool_runs() -> None:
     asked: list[ToolCall] = []
 
     def approve(call: ToolCall) -> bool:
@@ -71,9 +71,7 @@ def refuse_with_half_a_character(_: ToolCall) -> bool:
         (refuse_with_half_a_character, "half ?"),
     ],
 )
-def test_a_tool_that_is_not_approved_does_not_run_and_the_model_is_told(
-    approve: Any, reason: str
-) -> None:
+def test_refused_tool_does_not_run(approve: Any, reason: str) -> None:
     tools = TimedTools()
     _, (time, end), _ = run_timed(tools, approve)
     assert time == 210
@@ -85,7 +83,7 @@ def test_a_tool_that_is_not_approved_does_not_run_and_the_model_is_told(
     assert reason in end.result
 
 
-def test_a_tool_that_requires_none_is_not_asked_about() -> None:
+def test_approval_is_asked_only_if_required() -> None:
     tools = TimedTools()
     source = rx.of(call("b"))
     scheduler = TestScheduler()
@@ -141,7 +139,7 @@ async def test_approval_may_be_awaited(approve: Any, result: str) -> None:
     assert result in end.result
 
 
-async def test_dispose_while_somebody_is_asked_cancels_the_question() -> None:
+async def test_dispose_cancels_the_approval() -> None:
     asked, cancelled = asyncio.Event(), asyncio.Event()
 
     async def ask(_: ToolCall) -> bool:
@@ -159,7 +157,7 @@ async def test_dispose_while_somebody_is_asked_cancels_the_question() -> None:
     assert [type(note) for note in seen.notes] == [ToolStart]
 
 
-async def test_dispose_before_the_question_is_asked_asks_nobody() -> None:
+async def test_early_dispose_asks_nobody() -> None:
     async def ask(_: ToolCall) -> bool:
         raise AssertionError("asked")
 
@@ -169,7 +167,7 @@ async def test_dispose_before_the_question_is_asked_asks_nobody() -> None:
     assert [type(note) for note in seen.notes] == [ToolStart]
 
 
-async def test_what_the_consumer_raises_at_a_refusal_is_reported_once_and_asks_once(
+async def test_exception_at_refusal_reported_once(
     loop_errors: list[Exception],
 ) -> None:
     asked: list[ToolCall] = []

@@ -26,7 +26,7 @@ on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
 # Failure and dispose.
 
 
-def test_the_sources_error_passes_at_once_and_cancels_what_runs() -> None:
+def test_source_error_cancels_the_tools() -> None:
     tools = TimedTools()
     made = [tools.taking(name, 500) for name in "abc"]
     notes = [*(on_next(210, call(name)) for name in "abc"), on_error(230, OSError("cut"))]
@@ -36,7 +36,7 @@ def test_the_sources_error_passes_at_once_and_cancels_what_runs() -> None:
     assert tools.began == ["a", "b"]
 
 
-def test_no_tool_runs_any_more_when_the_error_is_told() -> None:
+def test_tools_end_before_on_error() -> None:
     tools = TimedTools()
     scheduler = TestScheduler()
     source: Any = scheduler.create_hot_observable(
@@ -58,7 +58,7 @@ def test_no_tool_runs_any_more_when_the_error_is_told() -> None:
         (235, ["a", "b"], ["a", "b"], 4),  # after it
     ],
 )
-def test_dispose_ends_the_source_and_the_tools_in_every_phase(
+def test_dispose_ends_source_and_tools(
     disposed: int, began: list[str], left: list[str], count: int
 ) -> None:
     tools = TimedTools()
@@ -71,7 +71,7 @@ def test_dispose_ends_the_source_and_the_tools_in_every_phase(
     assert "|" not in [mark for _, mark in marked]
 
 
-def test_a_subscriber_that_leaves_at_a_start_keeps_that_tool_from_running() -> None:
+def test_dispose_at_start_prevents_the_tool() -> None:
     tools = TimedTools()
     scheduler = TestScheduler()
     source: Any = scheduler.create_hot_observable(on_next(210, call("a")), on_next(210, call("b")))
@@ -90,7 +90,7 @@ def test_a_subscriber_that_leaves_at_a_start_keeps_that_tool_from_running() -> N
 
 
 @pytest.mark.parametrize("at", ["S a", "E a", "S none", "E none", "P n 0"])
-def test_what_the_consumer_raises_ends_everything_without_a_terminal(at: str) -> None:
+def test_consumer_exception_ends_without_terminal(at: str) -> None:
     tools = TimedTools()
     scheduler = TestScheduler()
     notes = [on_next(210, call(name)) for name in ("long", "n", "a", "none")]
@@ -122,7 +122,7 @@ def test_what_the_consumer_raises_ends_everything_without_a_terminal(at: str) ->
 
 @pytest.mark.parametrize("as_event", [False, True], ids=["chunk", "event"])
 @pytest.mark.parametrize("start", ["at_once", "turn_end"])
-def test_a_reset_voids_the_calls_before_it(start: str, as_event: bool) -> None:
+def test_reset_drops_earlier_calls(start: str, as_event: bool) -> None:
     tools = TimedTools()
     made = [tools.taking(name, 100) for name in "abc"]
     error = OSError("cut")
@@ -140,7 +140,7 @@ def test_a_reset_voids_the_calls_before_it(start: str, as_event: bool) -> None:
     assert marked[-1] == ((330, "|") if start == "at_once" else (340, "|"))
 
 
-def test_half_a_call_before_a_reset_does_not_grow_on_after_it() -> None:
+def test_reset_drops_open_fragments() -> None:
     tools = TimedTools()
     notes = [
         on_next(210, calling(0, "a", '{"x": 1, ', sealed=False)),
@@ -156,7 +156,7 @@ def test_half_a_call_before_a_reset_does_not_grow_on_after_it() -> None:
 # Subscriptions.
 
 
-def test_each_subscription_has_calls_and_places_of_its_own() -> None:
+def test_subscriptions_are_independent() -> None:
     scheduler = TestScheduler()
     cold: Any = scheduler.create_cold_observable(
         on_next(10, calling(0, "a", "", sealed=False)), on_next(20, calling(0, "a")),
@@ -189,6 +189,6 @@ def test_each_subscription_has_calls_and_places_of_its_own() -> None:
     ],
     ids=range(9),
 )
-def test_bad_arguments_are_refused_at_once(arguments: dict[str, Any]) -> None:
+def test_bad_arguments_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         ops.run_tools(**{"tools": [], **arguments})
