@@ -36,7 +36,7 @@ class Run:
         messages: All messages so far, oldest first.
         output: The answer; `None` until there is one.
         usage: Token counts of all requests of the run.
-        iterations: How many turns have begun.
+        iterations: The number of turns that have started.
         finish_reason: The finish reason of the last turn.
         trace: The steps of the run, if the agent keeps them.
     """

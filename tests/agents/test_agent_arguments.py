@@ -1,4 +1,4 @@
-"""What is given to both agents, and what one agent's runs share, on every wire."""
+"""The arguments of both agents, and the runs of one agent, on every wire."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from rxagents.testing import Reply, ScriptedLLM
 OSLO = ("weather", {"city": "Oslo"})
 
 
-# What is given to an agent.
+# Arguments.
 
 
 @each_agent
@@ -77,7 +77,7 @@ async def test_generation_settings_reach_every_request(agent: AgentKind, wire: S
     turns = agent.calls(OSLO), agent.answers("Cold.")
     async with served(wire, *turns) as (server, llm):
         settings: SettingsArguments = {"max_tokens": 77, "top_p": 0.25}
-        if wire.name == "anthropic":  # whose present version refuses the other
+        if wire.name == "anthropic":  # its present version refuses top_p
             del settings["top_p"]
         await agent.make(llm, [calls.weather()], **settings).run("hi")
         assert len(server.requests) == 2
@@ -223,7 +223,7 @@ async def test_call_is_required_in_first_turn(choice: str | None) -> None:
     llm = ScriptedLLM(Reply(tool_calls=[CALL]), "Cold.", Reply(tool_calls=[CALL]), "Cold.")
     agent = FunctionAgent(llm, [Calls().weather()], tool_choice=choice)
     later = "auto" if choice in {"required", "weather"} else choice
-    for _ in range(2):  # and of every run's
+    for _ in range(2):  # the first turn of each run
         await agent.run("hi")
     choices = [request.settings.tool_choice for request in llm.requests]
     assert choices == [choice, later] * 2

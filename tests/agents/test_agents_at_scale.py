@@ -1,4 +1,4 @@
-"""A turn costs the same however many came before; a thousand runs share one loop."""
+"""The cost of a turn in a long run, and a thousand runs on one loop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TURNS = 5_000
 
 
 class Repeating(ScriptedLLM):
-    """Calls `step` in every turn but the last one, and costs the same each time."""
+    """A model that calls `step` in every turn but the last, at the same cost."""
 
     def __init__(self, agent: AgentKind, turns: int) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ def test_turn_cost_does_not_grow(agent: AgentKind) -> None:
     async def work() -> list[int]:
         llm = Counted(Repeating(agent, TURNS))
         made = agent.make(llm, [step], max_iterations=TURNS)
-        gc.disable()  # a callback of the collector, such as hypothesis's, is a call too
+        gc.disable()  # a callback of the collector, such as hypothesis's, would be counted
         sys.setprofile(llm.profile)
         try:
             result = await made.run("hi")
@@ -90,7 +90,7 @@ def test_turn_cost_does_not_grow(agent: AgentKind) -> None:
 
 @each_agent
 def test_turn_leaves_only_its_messages(agent: AgentKind) -> None:
-    """What a run keeps of a turn is the conversation; the memory of its pipes is given back."""
+    """A run keeps the messages of a turn; the memory of its pipe is freed."""
 
     async def kept(turns: int) -> int:
         made = agent.make(Repeating(agent, turns), [step], max_iterations=turns)

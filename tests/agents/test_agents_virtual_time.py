@@ -1,4 +1,4 @@
-"""Agents in virtual time: when exactly what comes, and what dispose leaves behind."""
+"""Agents in virtual time: exact times, and what dispose leaves scheduled."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Marks = list[tuple[float, str]]
 
 
 def run(agent: Any, disposed: float = 1000, task: str = "hi") -> Marks:
-    """Subscribe at 200, dispose at `disposed`; nothing may be left to do after it."""
+    """Subscribe at 200, dispose at `disposed`; nothing may be left scheduled after it."""
     scheduler = TestScheduler()
     observer: Any = scheduler.start(lambda: agent.run_stream(task), disposed=disposed)
     assert not pending(scheduler)
@@ -123,7 +123,7 @@ def test_dispose_leaves_nothing_scheduled(agent: AgentKind) -> None:
             disposed=moment,
         )
         assert disposed == [(time, mark) for time, mark in whole if time < moment]
-        assert sorted(tools.left) == sorted(tools.began)
+        assert sorted(tools.ended) == sorted(tools.started)
 
 
 @each_agent
@@ -148,7 +148,7 @@ def test_tools_end_before_time_limit_error(agent: AgentKind) -> None:
 
     def note(event: StreamEvent) -> None:
         if isinstance(event, ErrorEvent):
-            left.append(list(tools.left))
+            left.append(list(tools.ended))
 
     made = agent.make(llm, [tools.taking("a", 90)], max_seconds=10)
     made.run_stream("hi").subscribe(note, lambda _: None, scheduler=scheduler)
@@ -184,8 +184,8 @@ def test_two_subscriptions_are_independent(agent: AgentKind) -> None:
         scheduler.schedule_absolute(start, lambda _, given: begin(given), observer)
     scheduler.start()
     for start, observer in zip((0, 13), observers, strict=True):
-        told = [(message.time - start, _mark(message.value)) for message in observer.messages]
-        assert told == alone
+        marks = [(message.time - start, _mark(message.value)) for message in observer.messages]
+        assert marks == alone
 
 
 def _verdict(verdict: bool, _: ToolCall) -> bool:
@@ -202,4 +202,4 @@ def test_approval_works_in_virtual_time(agent: AgentKind) -> None:
         times = {mark.partition(" ")[0]: time for time, mark in marks}
         assert times["tool_end"] == (230 if verdict else 200)
         assert marks[-1][1] == "|"
-    assert tools.began == ["a"]
+    assert tools.started == ["a"]

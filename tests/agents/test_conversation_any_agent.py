@@ -1,4 +1,4 @@
-"""Conversations with a ReAct agent and with agents of a user's own."""
+"""Conversations with a ReAct agent and with a user's own agents."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ async def test_messages_stand_after_system_and_summary() -> None:
     assert memory.conversation("default").summary == SUMMARY
 
 
-# An agent of a user's own.
+# A user's own agent.
 
 
 async def test_own_agent_remembers_calls_and_answer() -> None:
@@ -335,7 +335,7 @@ async def test_failed_summary_fails_own_agent() -> None:
     assert len(agent.tasks) == 1
 
 
-# What a Conversation is.
+# The class.
 
 
 def test_conversation_is_a_streaming_agent() -> None:

@@ -1,4 +1,4 @@
-"""Runs that wait, and runs that are disposed in every phase, over HTTP, on every wire."""
+"""Queued runs, and dispose in every phase of a run, over HTTP, on every wire."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class UntilEvent:
             self.over.set()
 
 
-async def nothing_is_left_of(it: Conversing, before: str, *earlier: str) -> None:
-    """Check that memory is as it was and that the next run goes, and knows nothing of it."""
+async def assert_unchanged(it: Conversing, before: str, *earlier: str) -> None:
+    """Check that memory is unchanged and that the next run starts from it."""
     assert it.kept == before
     await asyncio.wait_for(it.agent.run("next"), 10)
     assert said(it.last) == [*earlier, "next"]
@@ -75,7 +75,7 @@ async def test_dispose_while_queued(wire: SpokenWire) -> None:
         second.subscription.dispose()
         await settle()
         first.subscription.dispose()
-        await nothing_is_left_of(it, before)
+        await assert_unchanged(it, before)
         assert len(it.server.requests) == 2
         assert second.notes == []
 
@@ -86,7 +86,7 @@ async def test_dispose_before_the_start(wire: SpokenWire) -> None:
         before = it.kept
         seen = Seen(it.agent.run_stream("one"))
         seen.subscription.dispose()
-        await nothing_is_left_of(it, before)
+        await assert_unchanged(it, before)
         assert len(it.server.requests) == 1
         assert seen.notes == []
 
@@ -104,7 +104,7 @@ async def test_dispose_during_the_summary(wire: SpokenWire) -> None:
         await it.server.disconnected()
         assert seen.notes == []
         shown = "Summary of our conversation so far:\nThey talked."
-        await nothing_is_left_of(it, before, shown)
+        await assert_unchanged(it, before, shown)
 
 
 @each_wire
@@ -117,7 +117,7 @@ async def test_dispose_before_the_first_byte(wire: SpokenWire) -> None:
         seen.subscription.dispose()
         await it.server.disconnected()
         assert seen.notes == []
-        await nothing_is_left_of(it, before, "one", "Yes.")
+        await assert_unchanged(it, before, "one", "Yes.")
 
 
 @each_wire
@@ -127,7 +127,7 @@ async def test_dispose_while_the_answer_streams(wire: SpokenWire) -> None:
         before = it.kept
         await UntilEvent(it, "two", Token).over.wait()
         await it.server.disconnected()
-        await nothing_is_left_of(it, before, "one", "Yes.")
+        await assert_unchanged(it, before, "one", "Yes.")
 
 
 @each_wire
@@ -141,7 +141,7 @@ async def test_dispose_cancels_the_running_tool(wire: SpokenWire) -> None:
         await tool.runs.wait()
         seen.subscription.dispose()
         await tool.cancelled.wait()
-        await nothing_is_left_of(it, before, "one", "Yes.")
+        await assert_unchanged(it, before, "one", "Yes.")
 
 
 @each_wire
@@ -150,7 +150,7 @@ async def test_dispose_between_turns(wire: SpokenWire) -> None:
         await it.agent.run("one")
         before = it.kept
         await UntilEvent(it, "two", ToolEnd).over.wait()
-        await nothing_is_left_of(it, before, "one", "Yes.")
+        await assert_unchanged(it, before, "one", "Yes.")
         assert len(it.server.requests) == 3
 
 
@@ -162,7 +162,7 @@ async def test_dispose_in_the_second_turn(wire: SpokenWire) -> None:
         before = it.kept
         await UntilEvent(it, "two", Token).over.wait()
         await it.server.disconnected()
-        await nothing_is_left_of(it, before, "one", "Yes.")
+        await assert_unchanged(it, before, "one", "Yes.")
 
 
 @each_wire
@@ -170,7 +170,7 @@ async def test_dispose_at_the_answer_event(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         before = it.kept
         await UntilEvent(it, "one", Answer).over.wait()
-        await nothing_is_left_of(it, before)
+        await assert_unchanged(it, before)
 
 
 @each_wire
@@ -182,7 +182,7 @@ async def test_reader_leaves_at_the_answer(wire: SpokenWire) -> None:
             async for event in events:
                 if isinstance(event, Answer):
                     break
-        await nothing_is_left_of(it, before)
+        await assert_unchanged(it, before)
 
 
 @each_wire
@@ -195,4 +195,4 @@ async def test_dispose_from_another_thread(wire: SpokenWire) -> None:
         in_thread(seen.subscription.dispose)
         await it.server.disconnected()
         assert seen.notes == []
-        await nothing_is_left_of(it, before, "one", "Yes.")
+        await assert_unchanged(it, before, "one", "Yes.")

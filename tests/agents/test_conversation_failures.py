@@ -1,4 +1,4 @@
-"""Runs that fail leave memory as it was and let the next one go, over HTTP, on every wire."""
+"""A failed run leaves memory unchanged and lets the next one start, on every wire."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FAULTS: dict[str, tuple[Script, type[Exception]]] = {
 }
 
 
-def sent_by(event: StreamEvent) -> str:
+def token_text(event: StreamEvent) -> str:
     return event.content if isinstance(event, Token) else ""
 
 
@@ -183,6 +183,6 @@ async def test_retried_run_is_remembered_once(wire: SpokenWire) -> None:
     async with conversing(wire, StatusReply(400, "no"), "Yes.") as it:
         seen = Seen(it.agent.run_stream("one").pipe(rx_ops.retry(2)))
         await seen.over.wait()
-        assert "".join(map(sent_by, seen.notes[:-1])) == "Yes."
+        assert "".join(map(token_text, seen.notes[:-1])) == "Yes."
         await settle()
         assert len(it.agent.memory.conversation("default").exchanges) == 1

@@ -1,4 +1,4 @@
-"""What each strategy sends, and how a conversation is summed up, over HTTP, on every wire."""
+"""The requests of each memory strategy, and summaries, over HTTP, on every wire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations with a scripted model: exact times, and every moment in which a run may end."""
+"""Conversations in virtual time, and dispose after any number of loop turns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 class Noted:
-    """What the runs of an agent tell, each with its time."""
+    """Records the events of an agent's runs, each with its time."""
 
     def __init__(self, agent: ConversationalAgent) -> None:
         self.scheduler = TestScheduler()
@@ -49,7 +49,7 @@ def test_queued_runs_follow_without_delay() -> None:
     noted.ask("A")
     noted.ask("B")
     noted.scheduler.start()
-    assert noted.notes == [  # the finish and the end of the wire take an interval each
+    assert noted.notes == [  # the finish and the end of the stream take an interval each
         (10, "A: token one"),
         (15, "A: token  two"),
         (25, "A: complete one two"),
@@ -107,8 +107,8 @@ async def test_remembered_if_complete_was_emitted(steps: int) -> None:
         await asyncio.sleep(0)
     subscription.dispose()
     await settle()
-    told = any(isinstance(event, Complete) for event in seen)
-    assert bool(agent.memory.conversation("default").exchanges) == told
+    completed = any(isinstance(event, Complete) for event in seen)
+    assert bool(agent.memory.conversation("default").exchanges) == completed
 
 
 async def test_forty_steps_end_a_run() -> None:

@@ -1,4 +1,4 @@
-"""An agent that remembers, over HTTP, on every wire."""
+"""`ConversationalAgent` over HTTP, on every wire."""
 
 from __future__ import annotations
 

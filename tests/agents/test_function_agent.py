@@ -1,4 +1,4 @@
-"""What only a `FunctionAgent` does, on every wire; `test_runs` has what both agents do."""
+"""`FunctionAgent` on every wire; `test_runs` tests what both agents do."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ each_piecewise_wire = pytest.mark.parametrize(
 
 
 def in_the_middle(wire: SpokenWire, reply: Reply, text: bytes) -> int:
-    """Return how many events bring the reply past the first one with `text`."""
+    """Return how many wire events contain the reply up to `text`."""
     if wire.name not in _PATHS:
         return 1  # a call is one event
     events = wire_of(_PATHS[wire.name]).events(reply, "m", "id")
@@ -124,7 +124,7 @@ async def test_tools_are_sent_with_schemas(wire: SpokenWire) -> None:
 
 @each_wire
 async def test_arguments_keep_their_types(wire: SpokenWire) -> None:
-    """The Go original's ReAct agent handed every argument over as a string."""
+    """The Go original's ReAct agent passed every argument as a string."""
     calls = Calls()
     async with served(wire, Reply(tool_calls=[ROME]), "Cold.") as (_, llm):
         seen = await seen_to_end(FunctionAgent(llm, [calls.weather()]).run_stream("hi"))
@@ -164,7 +164,7 @@ async def test_truncated_call_never_runs(wire: SpokenWire, ending: Ending) -> No
 
 
 async def test_length_cut_call_names_max_tokens() -> None:
-    """Its other calls may have run, but half a call can neither run nor be sent back."""
+    """Other calls of the turn may have run; half a call can neither run nor be sent back."""
 
     class Cut(ScriptedLLM):
         def chat_stream(self, *_: Any, **__: Any) -> Any:
@@ -206,9 +206,9 @@ async def test_text_and_refusal_are_both_emitted() -> None:
             return rxagents.from_aiter(chunks)
 
     seen = await seen_to_end(FunctionAgent(Both()).run_stream("hi"))
-    told = [(event.type, event.content) for event in seen.events[:-2]]
+    emitted = [(event.type, event.content) for event in seen.events[:-2]]
     texts = ["Hm.", "Well, ", "I will", "no, ", " not."]
-    assert told == list(zip(["reasoning"] + 4 * ["token"], texts, strict=True))
+    assert emitted == list(zip(["reasoning"] + 4 * ["token"], texts, strict=True))
 
 
 @each_wire

@@ -1,4 +1,4 @@
-"""What each strategy shows of a conversation, and why."""
+"""`Memory`: the exchanges that each strategy shows."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_newest_message_is_not_limited() -> None:
         memory = Memory(strategy, max_messages=1, max_tokens=1)
         remember(memory, "one", "two")
         new = (Message.user("a new message, longer than any limit"),)
-        assert memory.recall(WHO, new).shown == []  # the agent adds the new one by itself
+        assert memory.recall(WHO, new).shown == []  # the agent appends the new message itself
 
 
 def test_estimate_is_four_characters_a_token() -> None:

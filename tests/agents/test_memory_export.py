@@ -1,4 +1,4 @@
-"""A conversation as JSON, there and back."""
+"""`Memory.export` and `Memory.load`."""
 
 from __future__ import annotations
 
@@ -128,6 +128,33 @@ def message(role: str, *parts: Any) -> dict[str, Any]:
         None,
         7,
         ["x"],
+    ],
+    ids=[
+        "empty",
+        "no JSON",
+        "null",
+        "list",
+        "empty object",
+        "no summary",
+        "unknown field",
+        "summary of another type",
+        "trailing text",
+        "empty exchange",
+        "no message",
+        "unknown role",
+        "unknown part",
+        "invalid part",
+        "call of the user",
+        "call without result",
+        "result without call",
+        "result of another call",
+        "deep unknown field",
+        "deep summary",
+        "no UTF-8",
+        "surrogate",
+        "None",
+        "int",
+        "not bytes",
     ],
 )
 def test_invalid_export_changes_nothing(exported: Any) -> None:

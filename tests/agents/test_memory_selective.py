@@ -1,4 +1,4 @@
-"""What `selective` shows, and what holds of every strategy whatever was said."""
+"""`Memory("selective")`, and the rules that all strategies keep for any text."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ async def test_events_follow_the_sse_standard(stream: str, content: str) -> None
             assert (await llm.chat("hi")).content == content
 
 
-# What is kept of an answer.
+# Usage, calls, thinking, choices.
 
 
 @each_wire

@@ -42,7 +42,7 @@ async def test_function_agent_streams(wire: SpokenWire) -> None:
     endless = Reply("a b c", interval=0.001, ending=Ending.ENDLESS)
     async with served(wire, endless) as (_, llm):
         seen = RunSeen(FunctionAgent(llm).run_stream("hi"))
-        await seen.saw(Token, 2)  # while the model writes on
+        await seen.saw(Token, 2)  # while the model still writes
         seen.dispose()
 
 
@@ -76,7 +76,7 @@ def test_react_token_cost_does_not_grow() -> None:
         return time.process_time() - start
 
     few, many = (min(seconds(count) for _ in range(3)) for count in (4_000, 40_000))
-    assert many < few * 40  # rescanning all the text at each token makes it 100
+    assert many < few * 40  # scanning all the text again at each token makes it 100
 
 
 async def test_react_emits_no_thinking_literal() -> None:

@@ -1,4 +1,4 @@
-"""What only a `ReActAgent` does, on every wire; `test_runs` has what both agents do."""
+"""`ReActAgent` on every wire; `test_runs` tests what both agents do."""
 
 from __future__ import annotations
 

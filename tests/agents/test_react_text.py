@@ -1,4 +1,4 @@
-"""What a `ReActAgent` reads in its model's text, and what it does not, on every wire."""
+"""`ReActAgent`: the parts of the model's text that count, on every wire."""
 
 from __future__ import annotations
 
@@ -129,8 +129,8 @@ async def test_truncated_action_never_runs(wire: SpokenWire) -> None:
         async with served(wire, turn) as (_, llm):
             seen = await seen_to_end(ReActAgent(llm, [calls.weather()]).run_stream("hi"))
         assert seen.error is not None
-        told = "".join(token.content for token in seen.all(Token))
-        assert bool(seen.all(ToolStart)) is told.endswith(")")
+        emitted = "".join(token.content for token in seen.all(Token))
+        assert bool(seen.all(ToolStart)) is emitted.endswith(")")
 
 
 @each_wire
@@ -142,7 +142,7 @@ async def test_stop_is_sent_where_supported(wire: SpokenWire) -> None:
         await ReActAgent(llm, send_stop=False).run("hi")
         body = server.requests[0].body.decode()
         assert (r'["END","\nObservation:"]' in body) is takes
-        # The prompt itself has the word, in quotes.
+        # The prompt has the word too, in quotes.
         assert r'"\nObservation:"' not in server.requests[1].body.decode()
 
 
@@ -175,7 +175,7 @@ async def test_system_message_and_protocol_are_sent() -> None:
 
 
 async def test_tool_text_cannot_end_the_turn() -> None:
-    """A result is text for the model; it is not parsed as the model's own."""
+    """A result is text for the model and is not parsed as a step."""
 
     @tool
     async def hostile() -> str:

@@ -38,7 +38,7 @@ from rxagents.testing import Reply, ScriptedLLM, StatusReply
 
 
 async def assert_silent(seen: RunSeen) -> None:
-    """Nothing comes any more, and nothing had ended."""
+    """Check that nothing follows, and that there was no terminal."""
     count = len(seen.events)
     seen.dispose()
     for _ in range(20):
@@ -94,7 +94,7 @@ async def test_exception_at_error_event_reported_once(
     loop_errors.clear()
 
 
-# Where there is no loop, and the threads.
+# Loops and threads.
 
 
 @each_agent
@@ -140,7 +140,7 @@ async def test_events_come_on_the_loop(agent: AgentKind, wire: SpokenWire) -> No
 
 
 class AtOnce(ScriptedLLM):
-    """Emits inside `subscribe`, as users' own models may."""
+    """A model that emits inside `subscribe`, as a user's own may."""
 
     def chat_stream(self, *_: Any, **__: Any) -> rx.Observable[StreamChunk]:
         return rx.of(StreamChunk("Answer: yes"), StreamChunk(finish_reason="stop"))
@@ -160,7 +160,7 @@ async def test_synchronous_model_does_not_emit_early(
     assert gone.events == []
 
 
-# A run that is started again.
+# Retries.
 
 
 @each_agent

@@ -1,4 +1,4 @@
-"""Dispose in every phase of a run: nothing follows, and the server and the tools see it."""
+"""Dispose in every phase of a run: nothing follows; the server and the tools notice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STALLED = Reply("Say no more than this", ending=Ending.STALL, cut_after=4)
 
 
 async def assert_silent(seen: RunSeen) -> None:
-    """Nothing comes any more, and nothing had ended."""
+    """Check that nothing follows, and that there was no terminal."""
     count = len(seen.events)
     seen.dispose()
     for _ in range(20):
@@ -180,14 +180,14 @@ async def test_finished_run_is_collected(agent: AgentKind, disposed: bool) -> No
         held.release.set()
         await seen.over.wait()
     await asyncio.sleep(0)
-    events, seen = seen.events, None  # type: ignore[assignment]  # let go of it
+    events, seen = seen.events, None  # type: ignore[assignment]  # drop the reference
     gc.collect()
     assert events
     assert [reference() for reference in llm.streams] == [None] * len(llm.streams)
 
 
 class Remembering(ScriptedLLM):
-    """Knows its streams, which belong to runs, weakly."""
+    """Holds weak references to its streams, which belong to runs."""
 
     def __init__(self, *replies: Reply) -> None:
         super().__init__(*replies)
@@ -228,5 +228,5 @@ async def test_slow_reader_reads_the_whole_run(agent: AgentKind, wire: SpokenWir
                 await asyncio.sleep(0)
     assert isinstance(events[-1], Complete)
     assert events[-1].content == text
-    told = [e.content for e in events if isinstance(e, Token) and e.section != "thought"]
-    assert "".join(told).endswith(text)
+    texts = [e.content for e in events if isinstance(e, Token) and e.section != "thought"]
+    assert "".join(texts).endswith(text)

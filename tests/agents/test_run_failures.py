@@ -1,4 +1,4 @@
-"""How the runs of both agents fail, and what they survive, on every wire."""
+"""Failures that end a run of either agent, and those that do not, on every wire."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SAY = Reply("Say nothing more, I am cut off", ending=Ending.FIN, cut_after=4)
 
 
 def assert_failed(seen: RunSeen, kind: type[Exception]) -> None:
-    """The last item is the error as data, then comes the error; nothing says `complete`."""
+    """Check that the run ended with one `ErrorEvent` and `on_error`, without `Complete`."""
     assert isinstance(seen.error, kind), seen.error
     assert [type(event) for event in seen.events].count(ErrorEvent) == 1
     assert seen.events[-1].error == rxagents.ErrorInfo.of(seen.error)
@@ -132,7 +132,7 @@ async def dangerous() -> str:
 @each_agent
 @each_wire
 @pytest.mark.parametrize(
-    ("name", "given", "kind", "told"),
+    ("name", "given", "kind", "words"),
     [
         ("breaks", {}, "RuntimeError", "out of paper"),
         ("sleeps", {}, "ToolTimeoutError", "timeout of 0.01 seconds"),
@@ -149,7 +149,7 @@ async def test_tool_error_goes_to_the_model(
     name: str,
     given: dict[str, Any],
     kind: str,
-    told: str,
+    words: str,
 ) -> None:
     turns = agent.calls((name, given)), agent.answers("I cannot.")
     async with served(wire, *turns) as (server, llm):
@@ -158,9 +158,9 @@ async def test_tool_error_goes_to_the_model(
         assert seen.error is None
         (end,) = seen.all(ToolEnd)
         assert (end.name, end.error.kind) == (name, kind)
-        assert told in end.result
+        assert words in end.result
         assert seen.events[-1].content == "I cannot."
-        assert told in server.requests[1].body.decode()
+        assert words in server.requests[1].body.decode()
 
 
 @each_agent

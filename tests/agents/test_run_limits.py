@@ -23,7 +23,7 @@ from rxagents.testing import Ending, Reply
 
 
 def assert_failed(seen: RunSeen, kind: type[Exception]) -> None:
-    """The last item is the error as data, then comes the error; nothing says `complete`."""
+    """Check that the run ended with one `ErrorEvent` and `on_error`, without `Complete`."""
     assert isinstance(seen.error, kind), seen.error
     assert [type(event) for event in seen.events].count(ErrorEvent) == 1
     assert seen.events[-1].error == rxagents.ErrorInfo.of(seen.error)

@@ -1,4 +1,4 @@
-"""Runs of one key go one after the other; whatever happens to one, the next one goes."""
+"""`RunQueue`: runs of one key go one after the other, however each of them ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def test_runs_keep_subscription_order() -> None:
     seen = {name: Seen(runs.of("a", name)) for name in "123"}
     for number, name in enumerate("123"):
         await settle()
-        assert runs.begun == list("123"[: number + 1])
+        assert runs.started == list("123"[: number + 1])
         runs.end(name)
         assert seen[name].notes == [name, "end"]
 
@@ -31,9 +31,9 @@ async def test_runs_keep_subscription_order() -> None:
 async def test_run_starts_on_the_loop() -> None:
     runs = Runs(RunQueue())
     Seen(runs.of("a", "1"))
-    assert runs.begun == []
+    assert runs.started == []
     await settle()
-    assert runs.begun == ["1"]
+    assert runs.started == ["1"]
     runs.end("1")
 
 
@@ -41,11 +41,11 @@ async def test_runs_of_other_keys_overlap() -> None:
     runs = Runs(RunQueue())
     seen = [Seen(runs.of(key, key + name)) for name in "12" for key in "ab"]
     await settle()
-    assert runs.begun == ["a1", "b1"]
+    assert runs.started == ["a1", "b1"]
     for name in ("b1", "a1"):
         runs.end(name)
     await settle()
-    assert runs.begun == ["a1", "b1", "b2", "a2"]
+    assert runs.started == ["a1", "b1", "b2", "a2"]
     for each in seen:
         each.subscription.dispose()
 
@@ -58,7 +58,7 @@ async def test_failed_run_starts_the_next() -> None:
     runs.end("1", error)
     await settle()
     assert first.notes == [error]
-    assert runs.begun == ["1", "2"]
+    assert runs.started == ["1", "2"]
     runs.end("2")
     assert second.notes == ["2", "end"]
 
@@ -71,7 +71,7 @@ async def test_disposed_waiting_run_never_starts() -> None:
         seen[name].subscription.dispose()
     runs.end("1")
     await settle()
-    assert runs.begun == ["1", "4"]
+    assert runs.started == ["1", "4"]
     assert seen["2"].notes == seen["3"].notes == []
     runs.end("4")
 
@@ -81,7 +81,7 @@ async def test_disposed_unstarted_run_starts_the_next() -> None:
     first, _ = Seen(runs.of("a", "1")), Seen(runs.of("a", "2"))
     first.subscription.dispose()
     await settle()
-    assert runs.begun == ["2"]
+    assert runs.started == ["2"]
     runs.end("2")
 
 
@@ -93,7 +93,7 @@ async def test_disposed_run_starts_the_next() -> None:
         first.subscription.dispose()
     assert runs.ended == ["1"]
     await settle()
-    assert runs.begun == ["1", "2"]
+    assert runs.started == ["1", "2"]
     assert first.notes == []
     runs.end("2")
 
@@ -109,7 +109,7 @@ async def test_another_thread_may_dispose(disposed: str) -> None:
         runs.end("1")
         await settle()
     following = "2" if disposed == "1" else "3"
-    assert runs.begun == ["1", following]
+    assert runs.started == ["1", following]
     assert seen[following].threads <= {threading.get_ident()}
     for each in seen.values():
         each.subscription.dispose()
@@ -126,7 +126,7 @@ async def test_raising_subscriber_starts_the_next(loop_errors: list[Exception]) 
     await settle()
     runs.end("1")
     await settle()
-    assert runs.begun == ["1", "2"]
+    assert runs.started == ["1", "2"]
     runs.end("2")
     assert [type(error) for error in loop_errors] == [ZeroDivisionError]
     loop_errors.clear()
@@ -139,7 +139,7 @@ async def test_run_may_start_its_successor() -> None:
     await settle()
     runs.end("1")
     await settle()
-    assert runs.begun == ["1", "2"]
+    assert runs.started == ["1", "2"]
     runs.end("2")
     assert later[0].notes == ["2", "end"]
 
@@ -170,4 +170,4 @@ def _named(name: str, _: object) -> str:
 
 
 async def test_virtual_time_inside_a_loop() -> None:
-    test_in_virtual_time_one_run_follows_the_other()
+    test_runs_queue_in_virtual_time()

@@ -1,4 +1,4 @@
-"""What a run has of its own, though it waits for others: its context, its reader, its loop."""
+"""`RunQueue`: a waiting run keeps its own context, bridge and loop."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_missing_loop_blocks_no_run() -> None:
 
 
 def never() -> Observable[Any]:
-    """Return what a loop that ends does not end: it has no task, but a timer."""
+    """Return a source with a timer and no task: the end of the loop does not end it."""
 
     def subscribe(_: Any, scope: TimedScope) -> None:
         scope.timer(lambda: None).start(1000)
@@ -87,7 +87,7 @@ def never() -> Observable[Any]:
 
 
 def abandon(subscribe: Callable[[], Any]) -> list[Any]:
-    """Subscribe on a loop that then ends; return what keeps the subscription alive."""
+    """Subscribe on a loop that then ends; return the references that keep the subscription."""
 
     async def leave() -> Any:
         kept = subscribe()
@@ -107,14 +107,14 @@ def test_run_of_closed_loop_is_skipped() -> None:
 
 def test_later_run_wakes_the_waiting() -> None:
     queue = RunQueue()
-    began = threading.Event()
+    started = threading.Event()
 
     async def wait_for_both() -> None:
         first = Seen(queue.queued("a", rx.just("first")))
         await settle()
         assert first.notes == []
-        began.set()
-        await asyncio.to_thread(thread.join)  # its loop ends, and tells nobody
+        started.set()
+        await asyncio.to_thread(thread.join)  # its loop ends without notice
         second = Seen(queue.queued("a", rx.just("second")))
         await asyncio.wait_for(second.over.wait(), 5)
         assert first.notes == ["first", "end"]
@@ -123,7 +123,7 @@ def test_later_run_wakes_the_waiting() -> None:
         queue.queued("a", never()).subscribe()
         await settle()
         entered.set()
-        await asyncio.to_thread(began.wait, 5)
+        await asyncio.to_thread(started.wait, 5)
 
     entered = threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(hold()))

@@ -1,4 +1,4 @@
-"""What a run of either agent tells in the end, and how its events are typed, on every wire."""
+"""The result, the usage and the event types of a run of either agent, on every wire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the runs of both agents do when all goes well, on every wire."""
+"""Successful runs of both agents, on every wire."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ async def test_call_starts_at_once_or_later(agent: AgentKind, wire: SpokenWire, 
 
 
 class Watched:
-    """A model that tells when its first stream is over."""
+    """A model that records when its first stream has ended."""
 
     def __init__(self, llm: Any, over: asyncio.Event) -> None:
         self._llm = llm
@@ -202,7 +202,7 @@ async def test_agent_may_be_a_tool(agent: AgentKind, wire: SpokenWire) -> None:
 
 
 class Retrying:
-    """A model that starts an answer again when it breaks off."""
+    """A model that starts a truncated answer again."""
 
     def __init__(self, llm: Any) -> None:
         self._llm = llm

@@ -1,4 +1,4 @@
-"""`run_tools`: which calls run, when, and in what order they are told."""
+"""`run_tools`: which calls run, when, and in which order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import reactivex as rx
 from reactivex import Observable
 from reactivex.testing import ReactiveTest
 from timed_tools import TimedTools, call, calling
-from tool_marbles import run_marbles, told
+from tool_marbles import run_marbles, timeline
 
 from rxagents import (
     StreamChunk,
@@ -22,7 +22,7 @@ on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
 
 
-# What runs, and when.
+# Which calls run, and when.
 
 
 def test_sealed_call_runs_at_once() -> None:
@@ -32,7 +32,7 @@ def test_sealed_call_runs_at_once() -> None:
         on_next(250, StreamChunk("more")),
         on_completed(260),
     ]
-    assert told(notes, [TimedTools().taking("a", 30)]) == [
+    assert timeline(notes, [TimedTools().taking("a", 30)]) == [
         (210, "calls"),
         (210, "S a"),
         (220, "text"),
@@ -45,7 +45,7 @@ def test_sealed_call_runs_at_once() -> None:
 def test_completion_waits_for_the_tools() -> None:
     notes = [on_next(210, calling(0, "a")), on_completed(220)]
     expected = [(210, "calls"), (210, "S a"), (310, "E a"), (310, "|")]
-    assert told(notes, [TimedTools().taking("a", 100)]) == expected
+    assert timeline(notes, [TimedTools().taking("a", 100)]) == expected
 
 
 def test_unsealed_call_never_runs() -> None:
@@ -55,8 +55,8 @@ def test_unsealed_call_never_runs() -> None:
         on_next(220, calling(0, "", ": 1}", sealed=False)),
         on_completed(230),
     ]
-    assert told(notes, [tools.taking("a", 1)]) == [(210, "calls"), (220, "calls"), (230, "|")]
-    assert tools.began == []
+    assert timeline(notes, [tools.taking("a", 1)]) == [(210, "calls"), (220, "calls"), (230, "|")]
+    assert tools.started == []
 
 
 def test_call_fragments_are_assembled() -> None:
@@ -83,14 +83,14 @@ def test_two_calls_in_one_chunk_run() -> None:
     notes = [on_next(210, StreamChunk(tool_calls=both)), on_completed(220)]
     made = [tools.taking("a", 20), tools.taking("b", 10)]
     starts = [(210, "calls"), (210, "S a"), (210, "S b")]
-    assert told(notes, made) == [*starts, (220, "E b"), (230, "E a"), (230, "|")]
+    assert timeline(notes, made) == [*starts, (220, "E b"), (230, "E a"), (230, "|")]
 
 
 def test_calls_of_other_choices_pass() -> None:
     tools = TimedTools()
     notes = [on_next(210, calling(0, "a", choice=1)), on_completed(220)]
-    assert told(notes, [tools.taking("a", 1)]) == [(210, "calls"), (220, "|")]
-    assert tools.began == []
+    assert timeline(notes, [tools.taking("a", 1)]) == [(210, "calls"), (220, "|")]
+    assert tools.started == []
 
 
 def test_events_replace_call_items() -> None:
@@ -104,7 +104,7 @@ def test_events_replace_call_items() -> None:
 
 def test_progress_comes_before_the_end() -> None:
     notes = [on_next(210, call("n")), on_completed(220)]
-    assert told(notes, [TimedTools().counting("n", 10)]) == [
+    assert timeline(notes, [TimedTools().counting("n", 10)]) == [
         (210, "S n"),
         (230, "P n 0"),
         (240, "P n 1"),
@@ -114,7 +114,7 @@ def test_progress_comes_before_the_end() -> None:
 
 
 def test_empty_source_completes() -> None:
-    assert told([on_completed(220)], []) == [(220, "|")]
+    assert timeline([on_completed(220)], []) == [(220, "|")]
 
 
 # Order and concurrency.
@@ -124,7 +124,7 @@ def test_ends_keep_order_of_completion() -> None:
     tools = TimedTools()
     made = [tools.taking("slow", 90), tools.taking("quick", 10)]
     notes = [on_next(210, call("slow")), on_next(220, call("quick")), on_completed(230)]
-    assert told(notes, made) == [
+    assert timeline(notes, made) == [
         (210, "S slow"),
         (220, "S quick"),
         (230, "E quick"),
@@ -139,7 +139,7 @@ def test_ends_keep_order_of_completion() -> None:
 )
 def test_concurrency_is_limited(concurrency: int, starts: list[float], last: float) -> None:
     notes = [on_next(210, call("a", number=n)) for n in (1, 2, 3)]
-    marked = told(
+    marked = timeline(
         [*notes, on_completed(211)], [TimedTools().taking("a", 50)], concurrency=concurrency
     )
     assert [time for time, mark in marked if mark[0] == "S"] == starts
@@ -151,8 +151,8 @@ def test_waiting_calls_keep_their_order() -> None:
     tools = TimedTools()
     made = [tools.taking(name, 50) for name in "abc"]
     notes = [on_next(210, call(name)) for name in "cab"]
-    told([*notes, on_completed(211)], made, concurrency=1)
-    assert tools.began == ["c", "a", "b"]
+    timeline([*notes, on_completed(211)], made, concurrency=1)
+    assert tools.started == ["c", "a", "b"]
 
 
 def test_failed_tool_frees_its_slot() -> None:
@@ -200,7 +200,7 @@ def test_turn_end_waits_for_completion() -> None:
     tools = TimedTools()
     made = [tools.taking("a", 50), tools.taking("b", 10)]
     notes = [on_next(210, calling(0, "a")), on_next(220, calling(1, "b")), on_completed(300)]
-    assert told(notes, made, start="turn_end") == [
+    assert timeline(notes, made, start="turn_end") == [
         (210, "calls"),
         (220, "calls"),
         (300, "S a"),
@@ -214,6 +214,6 @@ def test_turn_end_waits_for_completion() -> None:
 def test_turn_end_runs_nothing_after_error() -> None:
     tools = TimedTools()
     notes = [on_next(210, calling(0, "a")), on_error(300, OSError("cut"))]
-    marked = told(notes, [tools.taking("a", 1)], start="turn_end")
+    marked = timeline(notes, [tools.taking("a", 1)], start="turn_end")
     assert marked == [(210, "calls"), (300, "# cut")]
-    assert tools.began == []
+    assert tools.started == []

@@ -1,4 +1,4 @@
-"""`run_tools`: tools that somebody has to agree to."""
+"""`run_tools`: tools that require approval."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
 
 
 def run_timed(tools: TimedTools, approve: Any) -> list[Any]:
-    """Call a tool that takes 10 s and requires approval; return when what came."""
+    """Call a tool that takes 10 s and requires approval; return the items with their times."""
     scheduler = TestScheduler()
     source: Any = scheduler.create_hot_observable(on_next(210, call("a")), on_completed(220))
     made = tools.taking("a", 10, requires_approval=True)
@@ -35,11 +35,11 @@ def test_approved_tool_runs() -> None:
         return True
 
     tools = TimedTools()
-    (began, start), (ended, end), last = run_timed(tools, approve)
+    (started, start), (ended, end), last = run_timed(tools, approve)
     assert asked == [call("a")]
-    assert (began, ended, last) == (210, 220, (220, "C"))
+    assert (started, ended, last) == (210, 220, (220, "C"))
     assert isinstance(start, ToolStart)
-    assert (end.result, end.error, tools.began) == ("a", None, ["a"])
+    assert (end.result, end.error, tools.started) == ("a", None, ["a"])
 
 
 def refuse_by_raising(_: ToolCall) -> bool:
@@ -65,7 +65,7 @@ def refuse_with_half_a_character(_: ToolCall) -> bool:
         (None, "it was not approved"),
         (lambda _: False, "it was not approved"),
         (lambda _: None, "it was not approved"),
-        (lambda _: "yes", "it was not approved"),  # only True is
+        (lambda _: "yes", "it was not approved"),  # only True approves
         (refuse_by_raising, "the line is dead"),
         (refuse_without_words, "(a UnprintableError that cannot be printed)"),
         (refuse_with_half_a_character, "half ?"),
@@ -75,7 +75,7 @@ def test_refused_tool_does_not_run(approve: Any, reason: str) -> None:
     tools = TimedTools()
     _, (time, end), _ = run_timed(tools, approve)
     assert time == 210
-    assert tools.began == []
+    assert tools.started == []
     assert isinstance(end, ToolEnd)
     assert end.error is not None
     assert end.error.kind == "ToolError"
@@ -89,10 +89,10 @@ def test_approval_is_asked_only_if_required() -> None:
     scheduler = TestScheduler()
     operator = ops.run_tools([tools.taking("b", 1)], approve=refuse_by_raising)
     scheduler.start(lambda: source.pipe(operator))
-    assert tools.began == ["b"]
+    assert tools.started == ["b"]
 
 
-# On a loop: whoever is asked may take time.
+# On a loop: approval may take time.
 
 
 @tool(requires_approval=True)

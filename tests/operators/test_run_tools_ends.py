@@ -1,4 +1,4 @@
-"""`run_tools`: how it fails, is disposed, is reset, and what it refuses."""
+"""`run_tools`: failures, dispose, resets and invalid arguments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import reactivex as rx
 from observing import pending
 from reactivex.testing import ReactiveTest, TestScheduler
 from timed_tools import TimedTools, call, calling
-from tool_marbles import mark, marks, run_marbles, told
+from tool_marbles import mark, marks, run_marbles, timeline
 
 from rxagents import (
     ConfigurationError,
@@ -30,10 +30,10 @@ def test_source_error_cancels_the_tools() -> None:
     tools = TimedTools()
     made = [tools.taking(name, 500) for name in "abc"]
     notes = [*(on_next(210, call(name)) for name in "abc"), on_error(230, OSError("cut"))]
-    marked = told(notes, made, concurrency=2)
+    marked = timeline(notes, made, concurrency=2)
     assert marked == [(210, "S a"), (210, "S b"), (230, "# cut")]
-    assert sorted(tools.left) == ["a", "b"]
-    assert tools.began == ["a", "b"]
+    assert sorted(tools.ended) == ["a", "b"]
+    assert tools.started == ["a", "b"]
 
 
 def test_tools_end_before_on_error() -> None:
@@ -44,14 +44,14 @@ def test_tools_end_before_on_error() -> None:
     )
     left: list[str] = []
     source.pipe(ops.run_tools([tools.taking("a", 50)])).subscribe(
-        on_error=lambda _: left.extend(tools.left), scheduler=scheduler
+        on_error=lambda _: left.extend(tools.ended), scheduler=scheduler
     )
     scheduler.start()
     assert left == ["a"]
 
 
 @pytest.mark.parametrize(
-    ("disposed", "began", "left", "count"),
+    ("disposed", "started", "ended", "count"),
     [
         (205, [], [], 0),
         (215, ["a"], ["a"], 1),  # while the source goes on
@@ -59,13 +59,13 @@ def test_tools_end_before_on_error() -> None:
     ],
 )
 def test_dispose_ends_source_and_tools(
-    disposed: int, began: list[str], left: list[str], count: int
+    disposed: int, started: list[str], ended: list[str], count: int
 ) -> None:
     tools = TimedTools()
     made = [tools.taking("a", 10), tools.taking("b", 90)]
     notes = [on_next(210, call("a")), on_next(220, call("b")), on_completed(230)]
     marked, _, source = run_marbles(notes, made, disposed=disposed)
-    assert (tools.began, tools.left) == (began, left)
+    assert (tools.started, tools.ended) == (started, ended)
     assert source.subscriptions == [subscribe(200, min(disposed, 230))]
     assert len(marked) <= count
     assert "|" not in [mark for _, mark in marked]
@@ -85,7 +85,7 @@ def test_dispose_at_start_prevents_the_tool() -> None:
     subscription = piped.subscribe(take, scheduler=scheduler)
     scheduler.start()
     assert [event.content for event in seen] == ["a"]
-    assert tools.began == []
+    assert tools.started == []
     assert not pending(scheduler)
 
 
@@ -113,7 +113,7 @@ def test_consumer_exception_ends_without_terminal(at: str) -> None:
     scheduler.start()
     assert seen[-1] == at
     assert not source.observers
-    assert sorted(tools.left) == sorted(tools.began)
+    assert sorted(tools.ended) == sorted(tools.started)
     assert not pending(scheduler)
 
 
@@ -134,8 +134,8 @@ def test_reset_drops_earlier_calls(start: str, as_event: bool) -> None:
         on_next(230, calling(0, "c")),
         on_completed(240),
     ]
-    marked = told(notes, made, start=start, concurrency=1)
-    assert tools.left == (["a", "c"] if start == "at_once" else ["c"])
+    marked = timeline(notes, made, start=start, concurrency=1)
+    assert tools.ended == (["a", "c"] if start == "at_once" else ["c"])
     assert [mark for _, mark in marked if mark[0] == "E"] == ["E c"]
     assert marked[-1] == ((330, "|") if start == "at_once" else (340, "|"))
 

@@ -1,4 +1,4 @@
-"""What the tests of agents share: two kinds of agents, runs that are watched, tools that wait."""
+"""Helpers for the tests of agents: both kinds of agents, recorded runs, waiting tools."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 
 
 class AgentKind(ABC):
-    """One of the agents that do not remember, and how a model talks to it.
+    """One of the agents without memory, and the replies of its model.
 
     Attributes:
-        name: For the tests' ids.
+        name: The id of the test.
         make: Makes the agent.
     """
 
@@ -38,7 +38,7 @@ class AgentKind(ABC):
 
     @abstractmethod
     def raw_calls(self, *calls: tuple[str, str], **fields: Any) -> Reply:
-        """Return a model's turn that calls tools with arguments as they are written."""
+        """Return a model's turn that calls tools with arguments as text."""
 
     @abstractmethod
     def answers(self, text: str, **fields: Any) -> Reply:
@@ -78,7 +78,7 @@ each_agent = pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.na
 async def served(
     wire: SpokenWire, *replies: Any, strict: bool = True, **arguments: Any
 ) -> AsyncIterator[tuple[ScriptedServer, Provider]]:
-    """Serve replies to a model of a wire; its requests must be what the provider accepts."""
+    """Serve replies to a model of a wire; refuse requests that the provider would refuse."""
     async with ScriptedServer(*replies, strict=strict) as server:
         arguments = {"max_retries": 0, **arguments}
         async with wire.model(wire.url_of(server), **arguments) as llm:
@@ -115,7 +115,7 @@ class HeldTool:
     Attributes:
         running: Set while it runs.
         cancelled: Set when it was cancelled.
-        release: Set it to let the tool give `done`.
+        release: Set it to let the tool return `done`.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class Calls:
         self.made: list[tuple[str, dict[str, Any]]] = []
 
     def weather(self) -> Tool:
-        """Return a tool that knows the weather."""
+        """Return the tool `weather`."""
 
         @tool
         async def weather(city: str, days: int = 1) -> str:

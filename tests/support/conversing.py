@@ -1,4 +1,4 @@
-"""Conversations over HTTP: an agent, the server that it talks to, and what the server was told."""
+"""Helpers for conversations over HTTP: an agent, its server, and the texts of requests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def weather(city: str) -> str:
 
 
 class Endless:
-    """A tool that never ends by itself, and tells when it runs and when it is cancelled."""
+    """A tool that never ends by itself; its events say that it runs and was cancelled."""
 
     def __init__(self) -> None:
         self.runs = asyncio.Event()
@@ -46,19 +46,19 @@ class Endless:
 
 
 class Conversing(Struct, frozen=True):
-    """An agent and the server that it talks to."""
+    """An agent and its server."""
 
     agent: ConversationalAgent
     server: ScriptedServer
 
     @property
     def kept(self) -> str:
-        """What is remembered of the default conversation."""
+        """The default conversation, exported."""
         return self.agent.memory.export("default")
 
     @property
     def questions(self) -> list[str]:
-        """What the user said, as it is remembered."""
+        """The user's remembered messages."""
         kept = self.agent.memory.conversation("default").exchanges
         return [exchange[0].text for exchange in kept]
 
@@ -71,21 +71,21 @@ class Conversing(Struct, frozen=True):
 async def conversing(
     wire: SpokenWire, *replies: Script, **arguments: Any
 ) -> AsyncIterator[Conversing]:
-    """Run a server that refuses what the provider would, and an agent on it."""
+    """Run a server that refuses what the provider would refuse, and an agent that calls it."""
     async with ScriptedServer(*replies, strict=True) as server:
         async with wire.model(wire.url_of(server), max_retries=0) as llm:
             yield Conversing(ConversationalAgent(llm, **arguments), server)
 
 
 def said(request: ReceivedRequest) -> list[str]:
-    """Return the texts and results of a request in their order, without the system's."""
+    """Return the texts and results of a request in order, without the system prompt."""
     body = request.json()
     turns = body.get("messages") or body.get("contents") or body.get("input")
     return [text for turn in turns if turn.get("role") != "system" for text in _texts(turn)]
 
 
 def system_of(request: ReceivedRequest) -> list[str]:
-    """Return what the system says in a request."""
+    """Return the system prompts of a request."""
     body = request.json()
     if "systemInstruction" in body:
         return list(_texts(body["systemInstruction"]))

@@ -1,4 +1,4 @@
-"""Runs in a queue, which end when a test says so."""
+"""Queued runs that a test ends."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ from rxagents.agents.queue import RunQueue
 
 
 class Runs:
-    """Runs that go on until they are told to end, and the order in which they began."""
+    """Makes queued runs that go on until `end`, and records their order.
+
+    Attributes:
+        started: The names of the runs that have started, in order.
+        ended: The names of the runs that have ended, in order.
+    """
 
     def __init__(self, queue: RunQueue) -> None:
-        self.begun: list[str] = []
+        self.started: list[str] = []
         self.ended: list[str] = []
         self._queue = queue
         self._ends: dict[str, Subject[str]] = {}
 
     def of(self, key: str, name: str) -> Observable[str]:
-        def begin(_: object) -> Observable[str]:
-            self.begun.append(name)
+        def start(_: object) -> Observable[str]:
+            self.started.append(name)
             self._ends[name] = Subject()
             return self._ends[name].pipe(rx_ops.finally_action(lambda: self.ended.append(name)))
 
-        return self._queue.queued(key, rx.defer(begin))
+        return self._queue.queued(key, rx.defer(start))
 
     def end(self, name: str, error: Exception | None = None) -> None:
         if error is None:

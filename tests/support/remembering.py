@@ -1,4 +1,4 @@
-"""Memories with something in them, and what the model is shown of it."""
+"""Fill a memory, and read what it shows."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def exchange_with_tool(asked: str, call_id: str = "call_1") -> Exchange:
 
 
 def remember(memory: Memory, *said: str | Exchange) -> None:
-    """Keep exchanges, oldest first; a `str` is what the user asked, and was answered "yes"."""
+    """Keep exchanges, oldest first; a `str` is a question with the answer "yes"."""
     for each in said:
         kept = exchange(each) if isinstance(each, str) else each
         memory.remember(memory.recall(WHO, ()), kept, "")
 
 
 def shown(memory: Memory, asked: str = "?") -> list[str]:
-    """Return what the user said in each exchange that is shown before a new message."""
+    """Return the question of each exchange that is shown before a new message."""
     recalled = memory.recall(WHO, (Message.user(asked),))
     return [messages[0].text for messages in recalled.shown]

@@ -1,4 +1,4 @@
-"""Tools whose time is the subscriber's scheduler's, and what they were through."""
+"""Tools that take virtual time, and a record of their starts and ends."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from rxagents import StreamChunk, Tool, ToolCall, ToolCallDelta, tool
 
 
 class TimedTools:
-    """Makes tools that take virtual time.
+    """Makes tools that take the time of the subscriber's scheduler.
 
     Attributes:
-        began: The names of the calls that were started, in order.
-        left: The names of those that ended, or were cancelled.
+        started: The names of the calls that were started, in order.
+        ended: The names of those that ended, or were cancelled.
     """
 
     def __init__(self) -> None:
-        self.began: list[str] = []
-        self.left: list[str] = []
+        self.started: list[str] = []
+        self.ended: list[str] = []
 
     def taking(self, name: str, seconds: float, *, requires_approval: bool = False) -> Tool:
-        """Return a tool that gives its own name after `seconds`."""
+        """Return a tool that returns its own name after `seconds`."""
 
         @tool(name=name, requires_approval=requires_approval)
         def wait() -> Observable[str]:
-            self.began.append(name)
+            self.started.append(name)
             return rx.timer(seconds).pipe(
-                rx_ops.map(lambda _: name), rx_ops.finally_action(lambda: self.left.append(name))
+                rx_ops.map(lambda _: name), rx_ops.finally_action(lambda: self.ended.append(name))
             )
 
         return wait
@@ -38,13 +38,13 @@ class TimedTools:
 
         @tool(name=name)
         def fail() -> Observable[str]:
-            self.began.append(name)
+            self.started.append(name)
             return rx.timer(seconds).pipe(rx_ops.flat_map(lambda _: rx.throw(OSError("broken"))))
 
         return fail
 
     def counting(self, name: str, seconds: float) -> Tool:
-        """Return a tool that tells 0 and 1, and gives 2, one each `seconds`."""
+        """Return a tool with the progress 0 and 1 and the result 2, one each `seconds`."""
 
         @tool(name=name)
         def count() -> Observable[int]:

@@ -1,4 +1,4 @@
-"""`run_tools` in virtual time, written as marbles."""
+"""Run `run_tools` in virtual time, with short marks for its items."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Marks = list[tuple[float, str]]
 
 
 def marks(messages: list[Any]) -> Marks:
-    """Return when what came: `S`tart, `P`rogress and `E`nd with the call's id."""
+    """Return time and mark of each message: `S`tart, `P`rogress and `E`nd with the call's id."""
     return [(message.time, mark(message.value)) for message in messages]
 
 
@@ -40,8 +40,8 @@ def mark(note: Any) -> str:
         return "reset"
     letters: dict[type, str] = {ToolStart: "S", ToolProgress: "P", ToolEnd: "E"}
     letter = letters[type(item)]
-    told = f" {item.content}" if isinstance(item, ToolProgress) else ""
-    return f"{letter} {item.call_id}{told}"
+    progress = f" {item.content}" if isinstance(item, ToolProgress) else ""
+    return f"{letter} {item.call_id}{progress}"
 
 
 def run_marbles(
@@ -52,7 +52,7 @@ def run_marbles(
     hot: bool = True,
     **options: Any,
 ) -> tuple[Marks, list[Any], Any]:
-    """Run the operator in virtual time; nothing may be left to do after it."""
+    """Run the operator in virtual time; nothing may be left scheduled after it."""
     scheduler = TestScheduler()
     source: Any = (scheduler.create_hot_observable if hot else scheduler.create_cold_observable)(
         *notes
@@ -65,5 +65,5 @@ def run_marbles(
     return marks(observer.messages), values, source
 
 
-def told(notes: list[Any], tools: list[Tool], **options: Any) -> Marks:
+def timeline(notes: list[Any], tools: list[Tool], **options: Any) -> Marks:
     return run_marbles(notes, tools, **options)[0]
