@@ -17,6 +17,9 @@ from wires import WIRES, SpokenWire
 from rxagents import Timeouts
 
 SHORT = Timeouts(first=0.15, idle=0.15)
+"""For bodies that are not whole: whether a timeout or the fault ends them does not matter."""
+PATIENT = Timeouts(first=15, idle=15)
+SILENT_AT_THE_END = Timeouts(first=15, idle=0.5)
 WORDS = st.lists(st.sampled_from(["one", " two", "é", "😀", "\n", "x" * 300]), max_size=8)
 FAULTS = st.sampled_from(
     [
@@ -61,6 +64,10 @@ def test_rules_hold_for_random_streams(
     for start, end in pairwise(edges):
         act += [chunk(sent[start:end]), Cue.PAUSE]
 
+    timeout = SHORT
+    if whole:
+        timeout = SILENT_AT_THE_END if fault == (Cue.STALL,) else PATIENT
+
     async def check() -> Seen:
         def leave(_: object = None) -> None:
             if len(seen.items) == dispose_after:
@@ -68,11 +75,11 @@ def test_rules_hold_for_random_streams(
                 seen.over.set()
 
         async with FaultyServer([*act, *fault] if fault else [*act, LAST, Cue.FIN]) as server:
-            async with wire.model(server.url, max_retries=0, timeout=SHORT) as llm:
+            async with wire.model(server.url, max_retries=0, timeout=timeout) as llm:
                 seen = Seen(llm.chat_stream("hi"), leave)
                 leave()
-                await asyncio.wait_for(seen.over.wait(), 5)
-            await asyncio.wait_for(server.all_left(), 5)
+                await asyncio.wait_for(seen.over.wait(), 20)
+            await asyncio.wait_for(server.all_left(), 20)
         return seen
 
     seen = run_async(check())
