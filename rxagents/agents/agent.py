@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Unpack, cast
 
 import reactivex as rx
@@ -135,8 +135,8 @@ class BaseAgent(ABC):
 
     def _events(self, run: Run) -> Events:
         def stages() -> Iterator[Events]:
-            yield from self.turns(run)
-            yield rx.just(run.complete())
+            last_events = yield from self.turns(run)
+            yield rx.from_iterable((*last_events, run.complete()))
 
         return run_stages(stages(), self.limits.seconds)
 
@@ -149,14 +149,18 @@ class BaseAgent(ABC):
         """
         return Run((*self._system, *messages), self._tools, self.limits, usage)
 
-    def turns(self, run: Run) -> Iterator[Events]:
-        """Yield the events of one turn after the other, until the run has its output."""
+    def turns(self, run: Run) -> Generator[Events, None, Sequence[StreamEvent]]:
+        """Yield the events of one turn after the other, until the run has its output.
+
+        Returns:
+            The events between the last turn and `Complete`.
+        """
+        last_events: Sequence[StreamEvent] = ()
         while run.output is None:
             turn = run.begin_turn()
             yield self._turn(turn)
             last_events = self._conclude(turn)
-            if last_events:
-                yield rx.from_iterable(last_events)
+        return last_events
 
     def _run_tools(
         self, tools: tuple[Tool, ...]
@@ -176,4 +180,4 @@ class BaseAgent(ABC):
 
     @abstractmethod
     def _conclude(self, turn: Turn) -> Sequence[StreamEvent]:
-        """Add a finished turn to its run; return the turn's last events."""
+        """Add a finished turn to its run; return the events to emit if it was the last turn."""

@@ -133,13 +133,15 @@ class Conversation:
                 yield summary.extend(llm, recalled.outgrown)
             run = agent.new_run((*summary.messages, *recalled.messages, *new), summary.usage)
             start = len(run.messages) - len(new)
-            yield from agent.turns(run)
+            last_events = yield from agent.turns(run)
+            yield rx.from_iterable(last_events)
 
             def remember(_: StreamEvent) -> None:
                 if _has_answer(run):
                     memory.remember(recalled, tuple(run.messages[start:]), summary.text)
                 on_result(run)
 
+            # A stage of its own: a reader that leaves at the answer can dispose before it.
             yield rx.just(run.complete()).pipe(rx_ops.do_action(remember))
 
         run_once = rx.defer(lambda _: run_stages(stages(), agent.limits.seconds))

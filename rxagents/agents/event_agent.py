@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -59,7 +59,7 @@ class EventAgent:
         """Return the state of a new run; see `BaseAgent.new_run`."""
         return Run(messages, (), self.limits, usage)
 
-    def turns(self, run: Run) -> Iterator[Events]:
+    def turns(self, run: Run) -> Generator[Events, None, Sequence[StreamEvent]]:
         """Yield the agent's events, without its `Complete` or `ErrorEvent`.
 
         The caller emits its own `Complete`, which counts the usage of a summary too; `run_stages`
@@ -76,6 +76,7 @@ class EventAgent:
             rx_ops.do_action(fold.add, on_completed=fold.finish),
             rx_ops.filter(lambda event: not isinstance(event, Complete | ErrorEvent)),
         )
+        return ()
 
 
 class _Fold:

@@ -36,17 +36,6 @@ from rxagents import (
 from rxagents import operators as ops
 from rxagents.testing import Reply, ScriptedLLM, StatusReply
 
-
-async def assert_silent(seen: RunSeen) -> None:
-    """Check that nothing follows, and that there was no terminal."""
-    count = len(seen.events)
-    seen.dispose()
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert len(seen.events) == count
-    assert (seen.error, seen.completed) == (None, False)
-
-
 # Consumers that raise.
 
 
@@ -69,7 +58,7 @@ async def test_consumer_exception_is_reported_once(
         run = agent.make(llm, [calls.weather()]).run_stream("hi")
         seen = RunSeen(run.pipe(rx_ops.retry(3)), fail)
         await raised.wait()
-        await assert_silent(seen)
+        await seen.assert_silent()
         assert isinstance(seen.events[-1], kind)
         assert len(calls.made) == (0 if kind in {Token, ToolStart} else 1)
     assert [type(error) for error in loop_errors] == [KeyError]
@@ -89,7 +78,7 @@ async def test_exception_at_error_event_reported_once(
     llm = ScriptedLLM(Reply("Hm", error=rxagents.ServerError("broken", status=500)))
     seen = RunSeen(agent.make(llm).run_stream("hi"), fail)
     await raised.wait()
-    await assert_silent(seen)
+    await seen.assert_silent()
     assert [type(error) for error in loop_errors] == [KeyError]
     loop_errors.clear()
 

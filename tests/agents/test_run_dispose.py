@@ -36,23 +36,13 @@ from rxagents.testing import Ending, Reply, ScriptedLLM
 STALLED = Reply("Say no more than this", ending=Ending.STALL, cut_after=4)
 
 
-async def assert_silent(seen: RunSeen) -> None:
-    """Check that nothing follows, and that there was no terminal."""
-    count = len(seen.events)
-    seen.dispose()
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert len(seen.events) == count
-    assert (seen.error, seen.completed) == (None, False)
-
-
 @each_agent
 @each_wire
 async def test_dispose_before_the_first_byte(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, Reply("late", delay=60)) as (server, llm):
         seen = RunSeen(agent.make(llm).run_stream("hi"))
         await server.received()
-        await assert_silent(seen)
+        await seen.assert_silent()
         await server.disconnected()
         assert seen.events == []
 
@@ -63,7 +53,7 @@ async def test_dispose_while_the_model_writes(agent: AgentKind, wire: SpokenWire
     async with served(wire, STALLED) as (server, llm):
         seen = RunSeen(agent.make(llm).run_stream("hi"))
         await seen.saw(Token)
-        await assert_silent(seen)
+        await seen.assert_silent()
         await server.disconnected()
 
 
@@ -75,7 +65,7 @@ async def test_dispose_while_tools_and_model_run(agent: AgentKind, wire: SpokenW
     async with served(wire, turn) as (_, llm):
         seen = RunSeen(agent.make(llm, [held.tool]).run_stream("hi"))
         await held.running.wait()
-        await assert_silent(seen)
+        await seen.assert_silent()
         await held.cancelled.wait()
         assert not seen.all(ToolEnd)
 
@@ -87,7 +77,7 @@ async def test_dispose_while_a_tool_runs(agent: AgentKind, wire: SpokenWire) -> 
     async with served(wire, agent.calls(("held", {}))) as (server, llm):
         seen = RunSeen(agent.make(llm, [held.tool]).run_stream("hi"))
         await held.running.wait()
-        await assert_silent(seen)
+        await seen.assert_silent()
         await held.cancelled.wait()
         assert len(server.requests) == 1
 
@@ -111,7 +101,7 @@ async def test_dispose_inside_an_event_is_final(
         seen = RunSeen(agent.make(llm, [calls.weather()]).run_stream("hi"), leave)
         await left.wait()
         assert isinstance(seen.events[-1], kind)
-        await assert_silent(seen)
+        await seen.assert_silent()
         assert len(server.requests) == (2 if kind is Answer else 1)
         assert len(calls.made) == (0 if kind in {Token, ToolStart} else 1)
 
@@ -125,7 +115,7 @@ async def test_dispose_from_another_thread(agent: AgentKind, wire: SpokenWire) -
         await held.running.wait()
         await asyncio.to_thread(seen.dispose)
         await held.cancelled.wait()
-        await assert_silent(seen)
+        await seen.assert_silent()
 
 
 @each_agent
@@ -133,7 +123,7 @@ async def test_dispose_is_idempotent(agent: AgentKind) -> None:
     llm = ScriptedLLM(agent.answers("Cold."))
     early = RunSeen(agent.make(llm).run_stream("hi"))
     early.dispose()
-    await assert_silent(early)
+    await early.assert_silent()
     assert llm.requests == []
     seen = await seen_to_end(agent.make(llm).run_stream("hi"))
     count = len(seen.events)

@@ -10,7 +10,6 @@ from agent_runs import (
     AgentKind,
     Calls,
     HeldTool,
-    RunSeen,
     each_agent,
     each_wire,
     seen_to_end,
@@ -19,19 +18,10 @@ from agent_runs import (
 from wires import SpokenWire
 
 import rxagents
-from rxagents import Answer, Complete, ErrorEvent, Token, ToolEnd, ToolStart, tool
+from rxagents import Answer, Token, ToolEnd, ToolStart, tool
 from rxagents.testing import Ending, Reply, StatusReply
 
 SAY = Reply("Say nothing more, I am cut off", ending=Ending.FIN, cut_after=4)
-
-
-def assert_failed(seen: RunSeen, kind: type[Exception]) -> None:
-    """Check that the run ended with one `ErrorEvent` and `on_error`, without `Complete`."""
-    assert isinstance(seen.error, kind), seen.error
-    assert [type(event) for event in seen.events].count(ErrorEvent) == 1
-    assert seen.events[-1].error == rxagents.ErrorInfo.of(seen.error)
-    assert not seen.completed
-    assert not seen.all(Complete)
 
 
 # The model fails.
@@ -48,7 +38,7 @@ async def test_error_status_fails_the_run(
 ) -> None:
     async with served(wire, StatusReply(status, "no")) as (_, llm):
         seen = await seen_to_end(agent.make(llm).run_stream("hi"))
-        assert_failed(seen, kind)
+        seen.assert_failed(kind)
         assert len(seen.events) == 1
 
 
@@ -71,7 +61,7 @@ async def test_later_failure_fails_the_run(
     first = agent.calls(("weather", {"city": "Oslo"}))
     async with served(wire, first, second) as (server, llm):
         seen = await seen_to_end(agent.make(llm, [calls.weather()]).run_stream("hi"))
-        assert_failed(seen, kind)
+        seen.assert_failed(kind)
         assert [end.result for end in seen.all(ToolEnd)] == ["Oslo is cold"]
         assert not seen.all(Answer)
         assert len(server.requests) == 2
@@ -84,7 +74,7 @@ async def test_later_failure_fails_the_run(
 async def test_truncated_stream_keeps_its_text(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, SAY) as (_, llm):
         seen = await seen_to_end(agent.make(llm).run_stream("hi"))
-        assert_failed(seen, rxagents.ProviderError)
+        seen.assert_failed(rxagents.ProviderError)
         text = "".join(token.content for token in seen.all(Token))
         assert text
         assert str(SAY.text).startswith(text)
@@ -98,7 +88,7 @@ async def test_failed_stream_cancels_the_tools(agent: AgentKind, wire: SpokenWir
     turn = agent.calls(("held", {}), ("held", {}), error=broken, interval=0.03)
     async with served(wire, turn) as (_, llm):
         seen = await seen_to_end(agent.make(llm, [held.tool]).run_stream("hi"))
-        assert_failed(seen, rxagents.ProviderError)
+        seen.assert_failed(rxagents.ProviderError)
         assert seen.all(ToolStart)
         assert not seen.all(ToolEnd)
         assert held.running.is_set()

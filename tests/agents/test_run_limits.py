@@ -9,7 +9,6 @@ from agent_runs import (
     AgentKind,
     Calls,
     HeldTool,
-    RunSeen,
     each_agent,
     each_wire,
     seen_to_end,
@@ -18,18 +17,8 @@ from agent_runs import (
 from wires import SpokenWire
 
 import rxagents
-from rxagents import Complete, ErrorEvent, ToolStart
+from rxagents import ToolStart
 from rxagents.testing import Ending, Reply
-
-
-def assert_failed(seen: RunSeen, kind: type[Exception]) -> None:
-    """Check that the run ended with one `ErrorEvent` and `on_error`, without `Complete`."""
-    assert isinstance(seen.error, kind), seen.error
-    assert [type(event) for event in seen.events].count(ErrorEvent) == 1
-    assert seen.events[-1].error == rxagents.ErrorInfo.of(seen.error)
-    assert not seen.completed
-    assert not seen.all(Complete)
-
 
 # Limits.
 
@@ -42,7 +31,7 @@ async def test_iteration_limit_fails_the_run(agent: AgentKind, wire: SpokenWire)
     async with served(wire, again) as (server, llm):
         made = agent.make(llm, [calls.weather()], max_iterations=3)
         seen = await seen_to_end(made.run_stream("hi"))
-        assert_failed(seen, rxagents.MaxIterationsError)
+        seen.assert_failed(rxagents.MaxIterationsError)
         assert len(server.requests) == len(calls.made) == 3
         with pytest.raises(rxagents.MaxIterationsError, match="max_iterations"):
             await made.run("hi")
@@ -57,7 +46,7 @@ async def test_call_over_the_limit_never_runs(agent: AgentKind, wire: SpokenWire
     async with served(wire, one, two) as (_, llm):
         made = agent.make(llm, [calls.weather()], max_tool_calls=2, tool_concurrency=1)
         seen = await seen_to_end(made.run_stream("hi"))
-        assert_failed(seen, rxagents.RunLimitError)
+        seen.assert_failed(rxagents.RunLimitError)
         assert "max_tool_calls" in str(seen.error)
         assert {given["city"] for _, given in calls.made} <= {"Oslo", "Rome"}
         assert len(seen.all(ToolStart)) == 2
@@ -81,7 +70,7 @@ async def test_token_limit_is_checked_between_turns(agent: AgentKind, wire: Spok
     async with served(wire, turn) as (server, llm):
         made = agent.make(llm, [calls.weather()], max_total_tokens=200)
         seen = await seen_to_end(made.run_stream("hi"))
-        assert_failed(seen, rxagents.RunLimitError)
+        seen.assert_failed(rxagents.RunLimitError)
         assert "max_total_tokens" in str(seen.error)
         assert len(server.requests) == 2
 
@@ -107,7 +96,7 @@ async def test_time_limit_ends_any_phase(agent: AgentKind, wire: SpokenWire, whe
     async with served(wire, turn) as (server, llm):
         made = agent.make(llm, [held.tool], max_seconds=0.25)
         seen = await seen_to_end(made.run_stream("hi"))
-        assert_failed(seen, rxagents.RunLimitError)
+        seen.assert_failed(rxagents.RunLimitError)
         assert "max_seconds" in str(seen.error)
         if where == "in a tool":
             await held.cancelled.wait()

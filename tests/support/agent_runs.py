@@ -10,11 +10,21 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from observing import Seen
+from observing import Seen, settle
 from reactivex import Observable
 from wires import WIRES, SpokenWire
 
-from rxagents import FunctionAgent, ReActAgent, StreamEvent, Tool, ToolCall, tool
+from rxagents import (
+    Complete,
+    ErrorEvent,
+    ErrorInfo,
+    FunctionAgent,
+    ReActAgent,
+    StreamEvent,
+    Tool,
+    ToolCall,
+    tool,
+)
 from rxagents.providers.provider import Provider
 from rxagents.testing import Reply, ScriptedServer
 
@@ -100,6 +110,22 @@ class RunSeen(Seen):
 
     def dispose(self) -> None:
         self.subscription.dispose()
+
+    async def assert_silent(self) -> None:
+        """Dispose; check that nothing follows, and that there was no terminal."""
+        count = len(self.items)
+        self.dispose()
+        await settle()
+        assert len(self.items) == count
+        assert (self.error, self.completed) == (None, False)
+
+    def assert_failed(self, kind: type[Exception]) -> None:
+        """Check that the run ended with one `ErrorEvent` and `on_error`, without `Complete`."""
+        assert isinstance(self.error, kind), self.error
+        assert len(self.all(ErrorEvent)) == 1
+        assert self.events[-1].error == ErrorInfo.of(self.error)
+        assert not self.completed
+        assert not self.all(Complete)
 
 
 async def seen_to_end(stream: Observable[StreamEvent]) -> RunSeen:
