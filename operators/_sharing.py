@@ -28,7 +28,8 @@ from rxagents.runtime.reporting import report_unhandled
 #   ended    the source completed or failed: a late subscriber gets only that end, on the next loop
 #            turn, since nothing is emitted inside `subscribe`.
 # A run moves it to ended (`_deliver_end`), or back to idle: when the last subscriber leaves
-# (`_remove`), unless `when_abandoned="continue"`, and when code above it raises (`_fail`).
+# (`_remove`), unless `when_abandoned="continue"`, and when code above it raises (`_fail`). A run
+# whose loop is closed counts as none.
 #
 # One thread: the run's state changes only on its loop's thread. `leave` clears `active` at once,
 # on any thread, so that nothing is delivered after dispose; `_remove` follows on the loop.
@@ -39,8 +40,8 @@ from rxagents.runtime.reporting import report_unhandled
 # delivered gets the next item first; one that leaves meanwhile is skipped by `active`.
 #
 # Demand: the run has a gate and a bridge of its own. reactivex's `share` passes on the scheduler of
-# the first subscriber, and with it that subscriber's gate; tried here, a first reader that stopped
-# stopped all others for ever. The run's gate closes when the gates of all subscribers are closed.
+# the first subscriber, and with it that subscriber's gate: when we tried that, a first reader that
+# paused stopped all others for ever. The run's gate closes when the gates of all are closed.
 #
 # End: the run is closed before its end is delivered, so that a subscriber that subscribes again
 # inside `on_completed` finds the ended state, not this run. The source's tasks are then cancelled
