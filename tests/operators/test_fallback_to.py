@@ -13,14 +13,7 @@ from reactivex import Observable
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
 
-from rxagents import (
-    ErrorEvent,
-    StreamCancelledError,
-    StreamChunk,
-    Token,
-    from_aiter,
-    to_aiter,
-)
+from rxagents import ErrorEvent, StreamCancelledError, StreamChunk, Token, from_aiter, to_aiter
 from rxagents import operators as ops
 from rxagents.core.events import ErrorInfo
 

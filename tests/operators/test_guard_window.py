@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 import pytest
 import reactivex as rx
+from harmless import is_harmless, is_harmless_after_a_while
 from hypothesis import given
 from hypothesis import strategies as st
 from marbles import play, play_twice
 from mixtures import mixtures
-from observing import Seen, in_thread, settle
-from reactivex.subject import Subject
+from observing import Seen
 from reactivex.testing import ReactiveTest
 from running import run_async
 
@@ -34,20 +32,9 @@ from rxagents import (
 from rxagents import operators as ops
 
 pytestmark = pytest.mark.virtual_time
-
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
-
 Check = Callable[[str], bool] | Callable[[str], Awaitable[bool]]
-
-
-def is_harmless(text: str) -> bool:
-    return "bad" not in text
-
-
-async def is_harmless_after_a_while(text: str) -> bool:
-    await asyncio.sleep(1)
-    return is_harmless(text)
 
 
 class AsyncCheck:
@@ -214,113 +201,6 @@ def test_long_item_is_checked_once() -> None:
 
     released(["a" * 1000, *"b" * 1000], check, size=100)
     assert sum(checked) < 6_000
-
-
-async def test_asynchronous_check_slows_source() -> None:
-    made = 0
-
-    async def letters() -> AsyncIterator[str]:
-        nonlocal made
-        for _ in range(1000):
-            made += 1
-            yield "a"
-
-    stream = rxagents.from_aiter(letters).pipe(ops.guard_window(is_harmless_after_a_while, 1))
-    seen = Seen(stream)
-    await asyncio.sleep(0.5)
-    assert made < 80
-    await seen.over.wait()
-    assert seen.notes == ["a"] * 1000 + ["end"]
-
-
-@pytest.mark.parametrize("check", [is_harmless, is_harmless_after_a_while])
-async def test_full_reader_stops_source(check: Check) -> None:
-    made = 0
-
-    async def letters() -> AsyncIterator[str]:
-        nonlocal made
-        while True:
-            made += 1
-            yield "a"
-
-    stream = rxagents.from_aiter(letters).pipe(ops.guard_window(check, 1))
-    async with rxagents.to_aiter(stream, capacity=4) as reader:
-        await asyncio.sleep(1000)
-        assert made < 100
-        assert [await anext(reader) for _ in range(200)] == ["a"] * 200
-
-
-async def test_plain_subscriber_disposes_from_other_thread() -> None:
-    subject: Subject[str] = Subject()
-    seen = Seen(subject.pipe(ops.guard_window(is_harmless_after_a_while, 1)))
-    await settle()
-    subject.on_next("a")
-    subject.on_next("b")
-    await asyncio.sleep(2)
-    assert seen.notes == ["a"]
-    in_thread(seen.subscription.dispose)
-    await settle()
-    assert not subject.observers
-    subject.on_next("c")
-    await asyncio.sleep(2)
-    assert seen.notes == ["a"]
-    assert seen.threads == {threading.get_ident()}
-
-
-def test_dispose_in_on_next_drops_window() -> None:
-    subject: Subject[str] = Subject()
-    out: list[str] = []
-
-    def take_one(item: str) -> None:
-        out.append(item)
-        subscription.dispose()
-
-    subscription = subject.pipe(ops.guard_window(is_harmless, 3)).subscribe(take_one)
-    for letter in "uvwxyz":
-        subject.on_next(letter)
-    assert out == ["u"]
-    assert not subject.observers
-
-
-def test_reentrant_source_is_checked_too() -> None:
-    subject: Subject[str] = Subject()
-    out: list[Any] = []
-
-    def echo(item: str) -> None:
-        out.append(item)
-        if item == "a":
-            subject.on_next("bad")
-
-    subject.pipe(ops.guard_window(is_harmless, 1)).subscribe(echo, out.append)
-    subject.on_next("a")
-    subject.on_next("x")
-    assert out[0] == "a"
-    assert isinstance(out[-1], OutputError)
-    assert "bad" not in out
-
-
-@pytest.mark.parametrize("check", [is_harmless, is_harmless_after_a_while])
-async def test_raising_subscriber_is_reported_once(
-    check: Check, loop_errors: list[Exception]
-) -> None:
-    failure = LookupError("the screen is gone")
-    notes: list[Any] = []
-
-    async def letters() -> AsyncIterator[str]:
-        for letter in "uvwxyz":
-            yield letter
-
-    def fail(item: str) -> None:
-        notes.append(item)
-        raise failure
-
-    rxagents.from_aiter(letters).pipe(ops.guard_window(check, 1)).subscribe(
-        fail, notes.append, lambda: notes.append("end")
-    )
-    await asyncio.sleep(10)
-    assert loop_errors == [failure]
-    assert notes == ["u"]
-    loop_errors.clear()
 
 
 @pytest.mark.parametrize("size", [0, -1, True, "1", None, math.nan, 1.5])

@@ -48,11 +48,7 @@ class Worker:
 
 def timed(source: rx.Observable[Any]) -> rx.Observable[Any]:
     """Pair each item with the time at which it came."""
-
-    def stamp(item: Any) -> Any:
-        return round(virtual_loop().time(), 3), item
-
-    return source.pipe(rx_ops.map(stamp))
+    return source.pipe(rx_ops.map(lambda item: (round(virtual_loop().time(), 3), item)))
 
 
 def seen_of(source: rx.Observable[Any]) -> list[Any]:
@@ -231,9 +227,7 @@ async def test_full_reader_stops_calls_and_source() -> None:
         assert [await anext(reader) for _ in range(20)] == [f"<{n}>" for n in range(20)]
 
 
-async def test_raising_subscriber_is_reported_once(
-    loop_errors: list[Exception],
-) -> None:
+async def test_raising_subscriber_is_reported_once(loop_errors: list[Exception]) -> None:
     failure = LookupError("the screen is gone")
     worker = Worker()
     notes: list[Any] = []
@@ -284,11 +278,7 @@ def test_invalid_function_or_policy_refused() -> None:
         ops.map_async(Worker(), overflow="block")  # type: ignore[arg-type]  # wrong on purpose
 
 
-@given(
-    st.lists(st.floats(0, 5), max_size=20),
-    st.integers(1, 5),
-    st.integers(1, 5),
-)
+@given(st.lists(st.floats(0, 5), max_size=20), st.integers(1, 5), st.integers(1, 5))
 def test_results_not_lost_repeated_or_moved(
     seconds: list[float], concurrency: int, capacity: int
 ) -> None:

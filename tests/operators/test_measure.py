@@ -133,9 +133,7 @@ async def test_report_comes_before_the_end() -> None:
     assert order == ["report", "end"]
 
 
-async def test_raising_report_is_harmless(
-    loop_errors: list[Exception],
-) -> None:
+async def test_raising_report_is_harmless(loop_errors: list[Exception]) -> None:
     failure = LookupError("no log")
 
     def fail(_: Measurement) -> None:
@@ -188,9 +186,7 @@ def fail(_: str) -> None:
     raise FAILURE
 
 
-async def test_raising_subscriber_is_reported_once(
-    loop_errors: list[Exception],
-) -> None:
+async def test_raising_subscriber_is_reported_once(loop_errors: list[Exception]) -> None:
     reports: list[Measurement] = []
     rxagents.from_aiter(letters).pipe(ops.measure(reports.append)).subscribe(fail)
     await asyncio.sleep(1)

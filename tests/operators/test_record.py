@@ -118,9 +118,7 @@ async def test_unwritable_item_ends_only_recording(
     loop_errors.clear()
 
 
-async def test_full_disk_is_reported_once(
-    loop_errors: list[Exception],
-) -> None:
+async def test_full_disk_is_reported_once(loop_errors: list[Exception]) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("no /dev/full here")
@@ -133,9 +131,7 @@ async def test_full_disk_is_reported_once(
     loop_errors.clear()
 
 
-async def test_full_disk_at_close_reported_once(
-    loop_errors: list[Exception],
-) -> None:
+async def test_full_disk_at_close_reported_once(loop_errors: list[Exception]) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("no /dev/full here")
@@ -162,9 +158,7 @@ def test_non_path_is_refused(wrong: Any) -> None:
         ops.record(wrong)
 
 
-async def test_plain_subscriber_disposes_from_other_thread(
-    path: Path,
-) -> None:
+async def test_plain_subscriber_disposes_from_other_thread(path: Path) -> None:
     subject: Subject[str] = Subject()
     seen = Seen(subject.pipe(ops.record(path)))
     await asyncio.sleep(2)
@@ -177,9 +171,7 @@ async def test_plain_subscriber_disposes_from_other_thread(
     assert line == {"at": pytest.approx(2), "item": "a"}
 
 
-async def test_reentrant_source_is_recorded_in_order(
-    path: Path,
-) -> None:
+async def test_reentrant_source_is_recorded_in_order(path: Path) -> None:
     subject: Subject[int] = Subject()
 
     def echo(item: int) -> None:

@@ -78,9 +78,7 @@ texts = st.lists(st.text("ab", min_size=1, max_size=3), max_size=4)
 
 
 @given(attempts=st.lists(texts, min_size=1, max_size=4))
-def test_restarted_stream_gives_last_attempt(
-    attempts: list[list[str]],
-) -> None:
+def test_restarted_stream_gives_last_attempt(attempts: list[list[str]]) -> None:
     scheduler = TestScheduler()
     ends: list[Any] = [ReactiveTest.on_error(20, DOWN)] * (len(attempts) - 1)
     ends.append(ReactiveTest.on_completed(20))
@@ -100,9 +98,7 @@ def test_restarted_stream_gives_last_attempt(
 
 
 @pytest.mark.parametrize("make", [ops.text, ops.reasoning])
-def test_reset_after_emitted_text_fails(
-    make: Any,
-) -> None:
+def test_reset_after_emitted_text_fails(make: Any) -> None:
     reset = StreamChunk.reset(rxagents.TruncatedStreamError("It was cut.", provider="acme"))
     emitted: list[Any] = []
     pieces = [StreamChunk("Hel", reasoning="Hm"), reset, StreamChunk("Hello", reasoning="Well")]

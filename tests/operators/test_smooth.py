@@ -29,11 +29,9 @@ on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
 
 
-def run(
-    *messages: Any, interval: float = 10, longest_lag: float = 1000, disposed: float = 1000.5
-) -> Any:
+def run(*messages: Any, interval: float = 10, lag: float = 1000, disposed: float = 1000.5) -> Any:
     """Return the messages that a subscriber gets."""
-    return play(ops.smooth(interval, longest_lag=longest_lag), *messages, disposed=disposed)
+    return play(ops.smooth(interval, longest_lag=lag), *messages, disposed=disposed)
 
 
 def test_burst_is_spread_over_time() -> None:
@@ -53,7 +51,7 @@ def test_completes_with_the_last_word() -> None:
 
 
 def test_large_lag_emits_several_words() -> None:
-    seen = run(on_next(210, "a b c d e f"), on_completed(211), interval=10, longest_lag=20)
+    seen = run(on_next(210, "a b c d e f"), on_completed(211), interval=10, lag=20)
     assert [(message.time, message.value.value) for message in seen[:-1]] == [
         (210, "a"),
         (210, " b"),
@@ -107,9 +105,8 @@ def test_dispose_leaves_silence_and_no_timer(disposed: int) -> None:
 
 
 def test_subscriptions_share_nothing() -> None:
-    first, second = play_twice(
-        ops.smooth(10, longest_lag=99), 200, 205, on_next(10, "a b"), on_completed(11)
-    )
+    smooth = ops.smooth(10, longest_lag=99)
+    first, second = play_twice(smooth, 200, 205, on_next(10, "a b"), on_completed(11))
     assert first == [on_next(210, "a"), on_next(220, " b"), on_completed(220)]
     assert second == [on_next(215, "a"), on_next(225, " b"), on_completed(225)]
 
@@ -132,9 +129,8 @@ def test_chunk_pieces_have_index_and_content() -> None:
 
 
 def test_chunks_without_history_keep_text() -> None:
-    *seen, _ = run(
-        on_next(210, StreamChunk("a b")), on_next(211, StreamChunk("c")), on_completed(212)
-    )
+    chunks = [StreamChunk("a b"), StreamChunk("c")]
+    *seen, _ = run(*(on_next(210, chunk) for chunk in chunks), on_completed(212))
     assert [message.value.value.content for message in seen] == ["a", "a b", "c"]
 
 
@@ -145,15 +141,10 @@ def test_restarted_stream_is_renumbered() -> None:
 
 
 def test_usage_is_not_counted_twice() -> None:
-    chunks = [
-        StreamChunk("a b c", 0, usage=Usage(1, 1, 2)),
-        StreamChunk("d", 1, usage=Usage(1, 2, 3)),
-    ]
-    totals: list[Usage] = []
-    rxagents.run(
-        rx.from_iterable(chunks).pipe(ops.smooth(0.0001), ops.total_usage()), totals.append
-    )
-    assert [usage.total_tokens for usage in totals] == [3]
+    first = StreamChunk("a b c", 0, usage=Usage(1, 1, 2))
+    second = StreamChunk("d", 1, usage=Usage(1, 2, 3))
+    total = rxagents.run(rx.of(first, second).pipe(ops.smooth(0.0001), ops.total_usage()))
+    assert total == Usage(1, 2, 3)
 
 
 async def test_reentrant_item_waits_its_turn() -> None:
@@ -166,9 +157,8 @@ async def test_reentrant_item_waits_its_turn() -> None:
             subject.on_next("c")
             subject.on_completed()
 
-    subject.pipe(ops.smooth(5, longest_lag=99)).subscribe(
-        echo, on_completed=lambda: seen.append((0, "end"))
-    )
+    smooth = subject.pipe(ops.smooth(5, longest_lag=99))
+    smooth.subscribe(echo, on_completed=lambda: seen.append((0, "end")))
     subject.on_next("a b")
     await asyncio.sleep(20)
     assert seen == [(0, "a"), (5, " b"), (10, "c"), (0, "end")]
@@ -284,13 +274,12 @@ def test_error_without_loop_names_run() -> None:
 def test_text_not_lost_repeated_or_moved(
     items: list[Any], gaps: list[int], interval: int, more: int
 ) -> None:
-    longest_lag = interval + more
     time, messages = 201, []
     for item, gap in zip(items, gaps, strict=False):
         time += gap
         messages.append(on_next(time, item))
     out = run(
-        *messages, on_completed(time), interval=interval, longest_lag=longest_lag, disposed=10_000
+        *messages, on_completed(time), interval=interval, lag=interval + more, disposed=10_000
     )
     assert out.pop().value.kind == "C"
     words = [message.value.value for message in out]
@@ -305,8 +294,6 @@ async def test_many_words_do_not_nest() -> None:
 
 
 def test_lag_below_interval_is_refused() -> None:
-    with pytest.raises(
-        rxagents.ConfigurationError,
-        match=r"longest_lag must be at least interval \(2 s\), not 1.0 s",
-    ):
+    message = r"longest_lag must be at least interval \(2 s\), not 1.0 s"
+    with pytest.raises(rxagents.ConfigurationError, match=message):
         ops.smooth(2)

@@ -145,9 +145,7 @@ def fail(_: str) -> None:
     raise FAILURE
 
 
-async def test_subscribers_exception_is_not_callbacks(
-    loop_errors: list[Exception],
-) -> None:
+async def test_subscribers_exception_is_not_callbacks(loop_errors: list[Exception]) -> None:
     watcher = Watcher()
     rxagents.from_aiter(letters).pipe(watcher.operator).subscribe(fail)
     await asyncio.sleep(1)

@@ -94,9 +94,7 @@ USAGES = st.none() | st.builds(Usage, COUNTS, COUNTS)
 
 
 @given(st.lists(st.lists(USAGES, min_size=1, max_size=3), max_size=4))
-def test_total_sums_last_counts(
-    requests: list[list[Usage | None]],
-) -> None:
+def test_total_sums_last_counts(requests: list[list[Usage | None]]) -> None:
     expected: Usage | None = None
     for usages in requests:
         expected = add_usage(expected, next((u for u in reversed(usages) if u is not None), None))

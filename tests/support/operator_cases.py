@@ -24,6 +24,11 @@ from rxagents.core.chunks import StreamChunk, ToolCallDelta
 Operator = Callable[[Observable[Any]], Observable[Any]]
 
 
+def view(item: Any) -> Any:
+    """Return an output in a short form for comparison."""
+    return getattr(item, "content", None) or getattr(item, "data", None) or item
+
+
 class Case(Struct):
     """An operator and the items of its source.
 
