@@ -73,6 +73,10 @@ def hedge(other: Observable[T], *, after: float) -> Callable[[Observable[T]], Ob
 class _Race(Generic[T]):
     """The race of one subscription: the streams that run, and whether one has won."""
 
+    # The race is decided once, by `win`; after that the winner's runner passes items on without
+    # asking the race. A source may emit inside `subscribe`, so a runner is in `_runners` before its
+    # subscription is known, and `_enter` disposes one that has lost by then.
+
     def __init__(
         self, observer: abc.ObserverBase[T], scope: TimedScope, other: Observable[T]
     ) -> None:
