@@ -18,6 +18,7 @@ class _Call(Strict):
     id: str
     type: Literal["function"]
     function: _Function
+    extra_content: dict[str, Any] | None = None
 
 
 class _Message(Struct):

@@ -25,13 +25,22 @@ _FINISH_REASONS = {"function_call": "tool_calls"}
 
 
 class _ChoiceState:
-    """The state of one choice: its open tool calls, and whether it has a finish reason."""
+    """The state of one choice.
 
-    __slots__ = ("finished", "tools")
+    Attributes:
+        tools: Its open tool calls.
+        finished: It has a finish reason.
+        call: The number of the tool call that the last fragment belonged to.
+        signed: The `extra_content` of calls that no chunk has yet, to be sent back with the calls.
+    """
+
+    __slots__ = ("call", "finished", "signed", "tools")
 
     def __init__(self) -> None:
         self.tools = ToolFragments()
         self.finished = False
+        self.call = 0
+        self.signed: list[dict[str, Any]] = []
 
 
 class ChunkAssembler(ChunkBuilder):
@@ -147,8 +156,8 @@ class ChunkAssembler(ChunkBuilder):
         if delta.tool_calls or delta.function_call is not None or finish:
             tool_calls = self._tool_calls(number, state, delta, finish)
         metadata = None
-        if finish or delta.reasoning_details or choice.logprobs:
-            metadata = self._metadata(choice, delta, finish)
+        if finish or delta.reasoning_details or choice.logprobs or state.signed:
+            metadata = self._metadata(choice, state, delta, finish)
         if finish:
             state.finished = True
         if text or reasoning or refusal or tool_calls or metadata or usage is not None:
@@ -162,11 +171,18 @@ class ChunkAssembler(ChunkBuilder):
                 metadata=metadata,
             )
 
-    def _metadata(self, choice: Choice, delta: Delta, finish: str) -> dict[str, Any]:
+    def _metadata(
+        self, choice: Choice, state: _ChoiceState, delta: Delta, finish: str
+    ) -> dict[str, Any]:
         """Return the metadata of this chunk only."""
         metadata: dict[str, Any] = {}
+        stored: dict[str, Any] = {}
         if delta.reasoning_details:
-            metadata["provider_data"] = {WIRE: {"reasoning_details": delta.reasoning_details}}
+            stored["reasoning_details"] = delta.reasoning_details
+        if state.signed:
+            stored["extra_content"], state.signed = state.signed, []
+        if stored:
+            metadata["provider_data"] = {WIRE: stored}
         if choice.logprobs:
             metadata["logprobs"] = choice.logprobs
         if finish:
@@ -195,6 +211,10 @@ class ChunkAssembler(ChunkBuilder):
             if isinstance(arguments, str):
                 arguments = self._join_halves(number, f"arguments of call {call.index}", arguments)
             deltas += state.tools.add(call.index, call.id or "", function.name or "", arguments)
+            state.call = deltas[-1].index if deltas else state.call
+            if call.extra_content:
+                signed = {"call": state.call, "extra_content": call.extra_content}
+                state.signed.append(signed)
         if delta.function_call is not None:
             function = delta.function_call
             deltas += state.tools.add(0, "", function.name or "", function.arguments)

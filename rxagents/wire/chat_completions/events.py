@@ -24,11 +24,12 @@ class Function(Struct, gc=False):
 
 
 class ToolCallFragment(Struct, gc=False):
-    """A fragment of a tool call."""
+    """A fragment of a tool call; `extra_content` holds Gemini's signature of the call."""
 
     index: int | None = None
     id: str | None = None
     function: Function | None = None
+    extra_content: Any = None
 
 
 class Delta(Struct, gc=False):

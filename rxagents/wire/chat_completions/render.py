@@ -20,6 +20,7 @@ from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.base64_data import to_data_url
 from rxagents.wire.chat_completions.events import WIRE
+from rxagents.wire.chat_completions.reasoning_details import join_details
 from rxagents.wire.extra_body import with_extra_body
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
@@ -96,6 +97,9 @@ def _user_part(part: Part) -> dict[str, Any]:
 def _assistant(message: Message) -> dict[str, Any]:
     line: dict[str, Any] = {"role": "assistant", "content": message.text or None}
     calls = [_call(call) for call in message.tool_calls]
+    for signed in message.provider_data.get(WIRE, {}).get("extra_content", ()):
+        if signed["call"] < len(calls):
+            calls[signed["call"]]["extra_content"] = signed["extra_content"]
     if calls:
         line |= {"tool_calls": calls, **_reasoning(message)}
     elif line["content"] is None:
@@ -117,7 +121,7 @@ def _reasoning(message: Message) -> dict[str, Any]:
             if name:
                 fields[name] = fields.get(name, "") + part.text
     if data.get("reasoning_details"):
-        fields["reasoning_details"] = data["reasoning_details"]
+        fields["reasoning_details"] = join_details(data["reasoning_details"])
     return fields
 
 
