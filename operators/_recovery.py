@@ -9,6 +9,7 @@ from reactivex import abc
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.events import ErrorEvent
+from rxagents.runtime.reporting import nonfatal
 
 # Theory of operation
 #
@@ -73,7 +74,7 @@ class RestartableObserver(Generic[T]):
                 self._on_next(item)
             else:
                 self._emit_or_hold(item)
-        except Exception:
+        except BaseException:
             self._observer_raised = True
             raise
 
@@ -83,8 +84,8 @@ class RestartableObserver(Generic[T]):
         if self._delivered and self._on_reset is not None:
             try:
                 reset = self._on_reset(error)
-            except Exception as failure:
-                self.fail(failure)
+            except BaseException as failure:
+                self.fail(nonfatal(failure))
                 return False
             self._delivered = False
             self._on_next(reset)

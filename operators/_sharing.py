@@ -141,7 +141,7 @@ class Subscriber(Generic[T]):
         """Deliver an item; return whether the subscriber took it without an exception."""
         try:
             self._call(self._on_next, item)
-        except Exception as error:
+        except BaseException as error:
             self.active = False
             self.report(error)
             return False
@@ -157,10 +157,10 @@ class Subscriber(Generic[T]):
                 self._call(self._observer.on_completed)
             else:
                 self._call(self._observer.on_error, error)
-        except Exception as failure:
+        except BaseException as failure:
             self.report(failure)
 
-    def report(self, error: Exception) -> None:
+    def report(self, error: BaseException) -> None:
         """Report what the subscriber raised to the code that awaits it, or else to the loop."""
         report_unhandled(error, self._loop, self.bridge)
 

@@ -11,6 +11,7 @@ from reactivex.disposable import CompositeDisposable
 from rxagents.core.checks import checked_function
 from rxagents.core.errors import ConfigurationError, StreamCancelledError
 from rxagents.operators._recovery import RestartableObserver
+from rxagents.runtime.reporting import nonfatal
 
 T = TypeVar("T")
 
@@ -82,8 +83,8 @@ def fallback_to(
             def on_error(error: Exception) -> None:
                 try:
                     wanted = stream.may_restart and is_wanted(error)
-                except Exception as failure:
-                    wanted, error = False, failure
+                except BaseException as failure:
+                    wanted, error = False, nonfatal(failure)
                 if not wanted:
                     stream.fail(error)
                 elif stream.restart(error) and not subscriptions.is_disposed:

@@ -116,7 +116,7 @@ class _Meter:
             return
         try:
             report(self._measurement())
-        except Exception as error:
+        except BaseException as error:
             report_harmless(error, "The report function of measure raised")
 
     def _measurement(self) -> Measurement:

@@ -121,7 +121,7 @@ class _Recorder(Generic[T]):
         if file is not None:
             try:
                 file.close()
-            except Exception as error:
+            except BaseException as error:
                 report_harmless(
                     error, "record could not close its file: the recording may be incomplete"
                 )
@@ -131,7 +131,7 @@ class _Recorder(Generic[T]):
             return
         try:
             self._file.write(self._encode(line) + b"\n")
-        except Exception as error:
+        except BaseException as error:
             report_harmless(error, "record could not write an item: the recording ends before it")
             with suppress(Exception):
                 self._file.close()

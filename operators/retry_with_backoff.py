@@ -22,6 +22,7 @@ from rxagents.core.checks import (
     checked_seconds,
 )
 from rxagents.operators._recovery import RestartableObserver
+from rxagents.runtime.reporting import nonfatal
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
@@ -110,8 +111,8 @@ def retry_with_backoff(
                 nonlocal attempt
                 try:
                     wait = wait_after(error, attempt) if stream.may_restart else None
-                except Exception as failure:
-                    wait, error = None, failure
+                except BaseException as failure:
+                    wait, error = None, nonfatal(failure)
                 if wait is None:
                     stream.fail(error)
                 elif stream.restart(error):

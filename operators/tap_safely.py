@@ -94,7 +94,7 @@ def _before(callback: Callable[P, object] | None, emit: Callable[P, None]) -> Ca
     def call_and_emit(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             callback(*args, **kwargs)
-        except Exception as error:
+        except BaseException as error:
             report_harmless(error, "A callback of tap_safely raised")
         emit(*args, **kwargs)
 

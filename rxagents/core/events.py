@@ -16,6 +16,7 @@ from msgspec import Struct, field, to_builtins
 
 from rxagents.core import errors
 from rxagents.core.errors import ProviderError, RxAgentsError
+from rxagents.core.printing import printed
 from rxagents.core.usage import Usage
 
 
@@ -56,7 +57,7 @@ class ErrorInfo(Struct, frozen=True):
     @classmethod
     def of(cls, error: BaseException) -> ErrorInfo:
         """Make the description of `error`."""
-        kind, message = type(error).__name__, str(error)
+        kind, message = type(error).__name__, printed(error)
         if isinstance(error, ProviderError):
             return cls(
                 kind, message, error.provider, error.status, error.request_id, error.retryable

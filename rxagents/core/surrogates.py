@@ -9,4 +9,4 @@ def replace_surrogates(text: str) -> str:
     Python reads them from JSON escapes and from file names; no JSON, terminal or log can write
     them.
     """
-    return text.encode("utf-8", "replace").decode()
+    return str.encode(text, "utf-8", "replace").decode()  # a subclass may override `encode`

@@ -30,12 +30,15 @@ import asyncio
 from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from reactivex import abc
+from reactivex.disposable import Disposable
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from rxagents.runtime.loop import runs_here
+from rxagents.runtime.reporting import report_unhandled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +99,7 @@ class Bridge:
         self.loop = loop
         self.gate = Gate()
         self.closed = False
-        self.scheduler = BridgeScheduler(loop, self)
+        self.scheduler = LoopScheduler(loop, self)
         self.fail = fail
         self._scopes: set[TaskScope] = set()
         self._successor: Bridge | None = None
@@ -141,12 +144,37 @@ class Bridge:
             await scope.aclose()
 
 
-class BridgeScheduler(AsyncIOScheduler):
-    """The loop's scheduler, which also carries the bridge up to the sources."""
+class LoopScheduler(AsyncIOScheduler):
+    """The loop's scheduler, which carries the bridge and reports what its actions raise.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, bridge: Bridge) -> None:
+    reactivex's sources emit from scheduled actions. What a callback raises there would otherwise
+    end the action, and leave a stream that never ends.
+
+    Args:
+        loop: The running loop.
+        bridge: Carried up to the sources.
+        fail: Called with what an action raised; by default it is reported.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        bridge: Bridge | None,
+        fail: Callable[[BaseException], None] | None = None,
+    ) -> None:
         super().__init__(loop)
         self.bridge = bridge
+        self._fail = fail or partial(report_unhandled, loop=loop, bridge=bridge)
+
+    def invoke_action(
+        self, action: abc.ScheduledAction[Any], state: Any = None
+    ) -> abc.DisposableBase:
+        """Call `action`, and report what it raises."""
+        try:
+            return super().invoke_action(action, state)
+        except BaseException as error:
+            self._fail(error)
+            return Disposable()
 
 
 def _ignore(_: Exception) -> None:
@@ -158,7 +186,7 @@ _current: ContextVar[Bridge | None] = ContextVar("rxagents_bridge", default=None
 
 def bridge_of(scheduler: abc.SchedulerBase | None) -> Bridge | None:
     """Return the bridge of a new subscription; `None` where no code on this loop awaits it."""
-    bridge = scheduler.bridge if isinstance(scheduler, BridgeScheduler) else _current.get()
+    bridge = scheduler.bridge if isinstance(scheduler, LoopScheduler) else _current.get()
     if bridge is None or bridge.closed or not runs_here(bridge.loop):
         return None
     return bridge

@@ -9,6 +9,7 @@ from typing import TypeVar
 from reactivex import Observable
 
 from rxagents.runtime.bridge import Bridge
+from rxagents.runtime.reporting import as_exception, nonfatal
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ async def last_value(
 
     def fail(error: Exception) -> None:
         if not result.done():
-            result.set_exception(error)
+            result.set_exception(as_exception(error))
 
     def on_value(value: T) -> None:
         nonlocal last
@@ -46,8 +47,8 @@ async def last_value(
         if on_next is not None:
             try:
                 on_next(value)
-            except Exception as error:
-                fail(error)
+            except BaseException as error:
+                fail(nonfatal(error))
 
     def complete() -> None:
         if not result.done():

@@ -3,6 +3,11 @@
 `on_error` carries the source's failures only. What a consumer's callback, an operator's own code
 or a clean-up raises has no subscriber to go to; the functions here give it to exactly one other
 place.
+
+Code that calls a callback catches `BaseException`, and hands it to one of these functions. With
+`except Exception`, a callback that raises `CancelledError`, as `future.result()` of a cancelled
+future does, would leave a stream that neither goes on nor ends. `KeyboardInterrupt` and
+`SystemExit` are to end the program: the functions raise them again.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def report_unhandled(
-    error: Exception,
+    error: BaseException,
     loop: asyncio.AbstractEventLoop | None,
     bridge: Bridge | None,
     message: str = "A stream's subscriber raised",
@@ -36,7 +41,9 @@ def report_unhandled(
 
     Raises:
         Exception: `error`, in virtual time, where the code that advances the clock gets it.
+        BaseException: `error`, if it is to end the program.
     """
+    error = nonfatal(error)
     if bridge is not None and not bridge.closed:
         bridge.fail(error)
     elif loop is not None:
@@ -45,7 +52,7 @@ def report_unhandled(
         raise error
 
 
-def report_harmless(error: Exception, message: str) -> None:
+def report_harmless(error: BaseException, message: str) -> None:
     """Report an exception after which the stream goes on, such as an observing callback's.
 
     The running loop's exception handler gets it; without a loop, the logger `rxagents`.
@@ -53,7 +60,11 @@ def report_harmless(error: Exception, message: str) -> None:
     Args:
         error: What was raised.
         message: Says what happened.
+
+    Raises:
+        BaseException: `error`, if it is to end the program.
     """
+    error = nonfatal(error)
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -62,17 +73,29 @@ def report_harmless(error: Exception, message: str) -> None:
         loop.call_exception_handler({"message": message, "exception": error})
 
 
+def nonfatal(error: BaseException) -> Exception:
+    """Return what a callback raised as an `Exception` that can be delivered.
+
+    Raises:
+        BaseException: `error`, if it is to end the program.
+    """
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        raise error
+    return as_exception(error)
+
+
 def as_exception(error: BaseException) -> Exception:
     """Return `error` as an `Exception` that `on_error` may carry.
 
-    `SystemExit`, `KeyboardInterrupt`, `CancelledError` and `StopIteration` would end more than the
-    stream. They become the cause of an `RxAgentsError`.
+    `SystemExit`, `KeyboardInterrupt`, `CancelledError`, `StopIteration` and `StopAsyncIteration`
+    would end more than the stream, or make it look complete. They become the cause of an
+    `RxAgentsError`.
     """
-    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+    if isinstance(error, Exception) and not isinstance(error, (StopIteration, StopAsyncIteration)):
         return error
     stopped = RxAgentsError(
-        f"The code behind the stream raised {type(error).__name__}, which a stream cannot deliver. "
-        "Raise an Exception instead."
+        f"The code of the stream or of its subscriber raised {type(error).__name__}, which a "
+        "stream cannot deliver. Raise another kind of exception instead."
     )
     stopped.__cause__ = error
     return stopped

@@ -38,7 +38,7 @@ from reactivex.disposable import Disposable
 from rxagents.core.errors import StreamCancelledError
 from rxagents.runtime.bridge import Bridge, Gate, bridge_of
 from rxagents.runtime.loop import running_loop
-from rxagents.runtime.reporting import as_exception, report_unhandled
+from rxagents.runtime.reporting import as_exception, nonfatal, report_unhandled
 from rxagents.runtime.scope import TaskScope
 
 T = TypeVar("T")
@@ -81,8 +81,8 @@ class Emitter(Generic[T]):
                 on_next(item)
                 if gate.closed:
                     return False
-        except Exception as error:
-            self.failure = error
+        except BaseException as error:
+            self.failure = nonfatal(error)
             raise ConsumerFailedError from error
         return True
 
@@ -150,7 +150,7 @@ def _finish(
             observer.on_completed()
         else:
             observer.on_error(as_exception(failure))
-    except Exception as error:
+    except BaseException as error:
         report_unhandled(error, loop, bridge)
 
 

@@ -32,7 +32,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from rxagents.runtime.bridge import Gate, bridge_of
 from rxagents.runtime.loop import run_on_loop, running_loop
-from rxagents.runtime.reporting import report_unhandled
+from rxagents.runtime.reporting import nonfatal, report_unhandled
 
 T = TypeVar("T")
 
@@ -97,27 +97,37 @@ class TimedScope:
         """
         held, subscription = self._held, SerialDisposable()
         held.add(subscription)
+        has_ended = False
 
         def on_item(item: T) -> None:
             if held.is_disposed:
                 return
             try:
                 on_next(item)
-            except Exception as error:
+            except BaseException as error:
                 self._fail(error)
 
         def fail(error: Exception) -> None:
+            nonlocal has_ended
+            has_ended = True
             held.remove(subscription)
             if not held.is_disposed:
                 on_error(error)
 
         def complete() -> None:
+            nonlocal has_ended
+            has_ended = True
             if not held.is_disposed:
                 on_completed()
 
-        subscription.disposable = source.subscribe(
-            on_item, fail, complete, scheduler=self.scheduler
-        )
+        try:
+            subscription.disposable = source.subscribe(
+                on_item, fail, complete, scheduler=self.scheduler
+            )
+        except BaseException as error:
+            if has_ended or isinstance(error, Exception):
+                raise  # an Exception: reactivex has given it to `fail` where it could
+            fail(nonfatal(error))
         return subscription
 
     def hold(self, disposable: abc.DisposableBase) -> None:
@@ -144,10 +154,10 @@ class TimedScope:
             return
         try:
             action()
-        except Exception as error:
+        except BaseException as error:
             self._fail(error)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         self.dispose()
         report_unhandled(error, self.loop, self._bridge)
 
@@ -211,7 +221,7 @@ def timed(subscribe: Subscribe[T]) -> Observable[T]:
         scope = TimedScope(scheduler)
         try:
             subscribe(observer, scope)
-        except Exception:
+        except BaseException:
             scope.dispose()
             raise
         return Disposable(scope.dispose)

@@ -15,6 +15,7 @@ from rxagents.core.checks import checked_count
 from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.bridge import Bridge
 from rxagents.runtime.overflow import Buffer, Overflow, buffer_for
+from rxagents.runtime.reporting import as_exception
 
 T = TypeVar("T")
 
@@ -121,7 +122,7 @@ class Reading(AsyncIterator[T]):
     def _end(self, error: Exception | None = None) -> None:
         if not self._buffer.ended:
             self._buffer.ended = True
-            self._error = error
+            self._error = None if error is None else as_exception(error)
         self._buffer.wake()
 
 

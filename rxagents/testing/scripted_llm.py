@@ -125,7 +125,7 @@ class _Playback:
     def _step(self, _: abc.SchedulerBase, __: object = None) -> abc.DisposableBase | None:
         try:
             self._play()
-        except Exception as error:
+        except BaseException as error:
             self._timer.dispose()
             report_unhandled(error, None, self._bridge)
         return None

@@ -13,11 +13,12 @@ from reactivex import operators as rx_ops
 from rxagents.core.errors import ToolError
 from rxagents.core.events import ErrorInfo, ToolEnd, ToolProgress
 from rxagents.core.messages import ToolCall
+from rxagents.core.printing import printed
 from rxagents.core.tools import Tool
+from rxagents.runtime.reporting import nonfatal
 from rxagents.runtime.source import Emitter, task_source
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution.execute import execute
-from rxagents.runtime.tool_execution.text import printed, result_text
 
 Approve: TypeAlias = Callable[[ToolCall], bool] | Callable[[ToolCall], Awaitable[bool]]
 """Returns whether a call may run. It may ask a person, and take as long as that takes."""
@@ -68,7 +69,10 @@ def _verdict(approve: Approve | None, call: ToolCall) -> Observable[Verdict]:
             return rx.just(False)
         if inspect.iscoroutinefunction(approve):
             return _awaited(lambda: approve(call))
-        verdict = approve(call)
+        try:
+            verdict = approve(call)
+        except BaseException as error:
+            return rx.throw(nonfatal(error))
         if inspect.isawaitable(verdict):
             return _awaited(lambda: verdict)
         return rx.just(verdict)
@@ -87,6 +91,6 @@ def _awaited(make: Callable[[], Awaitable[bool]]) -> Observable[bool]:
 def _refused(call: ToolCall, verdict: Verdict) -> ToolEnd:
     reason = "it was not approved"
     if isinstance(verdict, Exception):
-        reason = f"it could not be approved: {result_text(printed(verdict))}"
+        reason = f"it could not be approved: {printed(verdict)}"
     error = ToolError(f"The tool {call.name!r} did not run: {reason}. Go on without it.")
     return ToolEnd(call.id, call.name, f"Error: {error}", ErrorInfo.of(error))

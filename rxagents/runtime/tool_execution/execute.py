@@ -45,12 +45,13 @@ from rxagents.core.events import ErrorInfo, ToolEnd, ToolProgress
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_context import ToolContext
 from rxagents.core.tools import Tool
-from rxagents.runtime.bridge import detached
+from rxagents.runtime.bridge import LoopScheduler, bridge_of, detached
 from rxagents.runtime.from_aiter import from_aiter
 from rxagents.runtime.loop import run_on_loop, running_loop
+from rxagents.runtime.reporting import nonfatal, report_unhandled
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution.items import items_of
-from rxagents.runtime.tool_execution.text import error_info, error_text, result_text
+from rxagents.runtime.tool_execution.text import error_text, result_text
 
 ToolEvent: TypeAlias = ToolProgress | ToolEnd
 
@@ -122,8 +123,8 @@ class _Execution:
         self._context = ToolContext(self._call.id, self._tool.name, self._attempts)
         try:
             call = self._tool.bind(self._call.parse(), self._context)
-        except Exception as error:
-            self._end_with_error(error)
+        except BaseException as error:
+            self._end_with_error(nonfatal(error))
             return
         if self._tool.timeout is not None:
             self._timeout.start(self._tool.timeout)
@@ -178,7 +179,7 @@ class _Execution:
 
     def _end_with_error(self, error: Exception) -> None:
         self._emit_progress()
-        self._end(error_text(error), error_info(error))
+        self._end(error_text(error), ErrorInfo.of(error))
 
     def _end(self, result: str, error: ErrorInfo | None) -> None:
         self._context = None
@@ -198,8 +199,8 @@ def _call_detached(call: partial[Any]) -> Any:
 def _on_loop_thread(items: Observable[object]) -> Observable[object]:
     """Return a user's Observable, with its notifications moved to the loop's thread.
 
-    Without a subscriber's scheduler it gets the loop's: reactivex's time operators would else fire
-    on other threads.
+    Its scheduler is the loop's, even if the subscriber has none: reactivex's time operators would
+    else fire on other threads. What a scheduled action raises fails the Observable.
     """
 
     def subscribe(
@@ -207,12 +208,32 @@ def _on_loop_thread(items: Observable[object]) -> Observable[object]:
     ) -> abc.DisposableBase:
         if isinstance(scheduler, VirtualTimeScheduler):
             return items.subscribe(observer, scheduler=scheduler)
-        loop = running_loop()
+        loop, bridge = running_loop(), bridge_of(scheduler)
+        has_ended = False
+
+        def on_error(error: Exception) -> None:
+            nonlocal has_ended
+            has_ended = True
+            observer.on_error(error)
+
+        def on_completed() -> None:
+            nonlocal has_ended
+            has_ended = True
+            observer.on_completed()
+
+        def on_action_error(error: BaseException) -> None:
+            if has_ended:
+                report_unhandled(error, loop, bridge)
+            else:
+                on_error(nonfatal(error))
+
+        if scheduler is None or isinstance(scheduler, AsyncIOScheduler):
+            scheduler = LoopScheduler(loop, bridge, on_action_error)
         return items.subscribe(
             partial(run_on_loop, loop, observer.on_next),
-            partial(run_on_loop, loop, observer.on_error),
-            partial(run_on_loop, loop, observer.on_completed),
-            scheduler=scheduler or AsyncIOScheduler(loop),
+            partial(run_on_loop, loop, on_error),
+            partial(run_on_loop, loop, on_completed),
+            scheduler=scheduler,
         )
 
     return Observable(subscribe)
