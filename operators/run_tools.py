@@ -27,13 +27,14 @@ from reactivex import Observable, abc
 
 from rxagents.core.checks import checked_count, checked_function
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import ConfigurationError, ToolError, ToolNotFoundError
+from rxagents.core.errors import ConfigurationError, ToolError, ToolNotFoundError, ToolTimeoutError
 from rxagents.core.events import ErrorInfo, Reset, Token, ToolEnd, ToolProgress, ToolStart
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.core.tools import Tool, ToolLike, to_tools
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution.approval import Approve, execute_if_approved
+from rxagents.runtime.tool_execution.slot import Slot
 
 T = TypeVar("T")
 
@@ -69,7 +70,9 @@ def run_tools(
 
     Args:
         tools: The tools that may be called: `rxagents.tool`s, or functions.
-        concurrency: How many tools may run at a time; further calls wait.
+        concurrency: How many tools may run at a time; further calls wait. A function that still
+            runs after its timeout counts. A call that only waits for such functions ends with
+            `ToolTimeoutError` after its own timeout.
         start: When a call starts: `"at_once"`, when it is sealed, while the response still
             streams; or `"turn_end"`, when the source has completed.
         approve: Called with the call of a tool that requires approval, before the tool runs; may
@@ -137,9 +140,11 @@ class _ToolCalls(Generic[T]):
         self._approve = approve
         self._assembler: ToolCallAssembler | None = None
         self._waiting: deque[ToolCall] = deque()
-        self._running: dict[int, abc.DisposableBase] = {}
+        self._running: dict[int, tuple[abc.DisposableBase, Slot]] = {}
+        self._longest_wait = scope.timer(self._on_waited_too_long)
         self._started = 0
         self._source_completed = False
+        self._has_failed = False
 
     def on_next(self, item: T) -> None:
         """Emit an item of the source, and queue the calls in it."""
@@ -160,6 +165,7 @@ class _ToolCalls(Generic[T]):
 
     def on_error(self, error: Exception) -> None:
         """Cancel the running tools, and fail."""
+        self._has_failed = True
         self._drop_calls()
         self._observer.on_error(error)
 
@@ -185,40 +191,65 @@ class _ToolCalls(Generic[T]):
 
     def _start_next(self) -> None:
         while self._waiting and self.slots > 0 and not self.held:
-            self.slots -= 1
             self._start(self._waiting.popleft())
         if self._source_completed and not self._waiting and not self._running:
             self._observer.on_completed()
+        elif self._waiting and not self._running and not self.held:
+            self._limit_wait(self._tools.get(self._waiting[0].name))
 
     def _start(self, call: ToolCall) -> None:
         number = self._started = self._started + 1
 
         def on_completed() -> None:
-            if self._running.pop(number, None) is not None:
-                self.slots += 1
+            if number in self._running:
+                _, slot = self._running.pop(number)
+                slot.release()
                 self._start_next()
 
         self._emit(ToolStart(call.id, call.name, _arguments(call)))
         tool = self._tools.get(call.name)
         if tool is None:
-            self.slots += 1
             self._emit(_unknown_tool(call, self._tools))
             return
-        self._running[number] = self._scope.subscribe(
-            execute_if_approved(tool, call, self._approve),
+        self.slots -= 1
+        slot = Slot(self._on_free_slot)
+        subscription = self._scope.subscribe(
+            execute_if_approved(tool, call, self._approve, slot),
             self._emit,
             self.on_error,
             on_completed,
         )
+        self._running[number] = subscription, slot
+
+    def _on_free_slot(self) -> None:
+        self.slots += 1
+        if not self._has_failed and not self._scope.is_disposed:
+            self._start_next()
+
+    def _limit_wait(self, tool: Tool | None) -> None:
+        """Let the next call wait for functions that run on after their timeouts, but not for ever.
+
+        Nothing says when these functions end.
+        """
+        if tool is not None and tool.timeout is not None and not self._longest_wait.is_pending:
+            self._longest_wait.start(tool.timeout)
+
+    def _on_waited_too_long(self) -> None:
+        if not self._waiting or self._running:
+            return
+        call = self._waiting.popleft()
+        self._emit(ToolStart(call.id, call.name, _arguments(call)))
+        self._emit(_not_started(call))
+        self._start_next()
 
     def _drop_calls(self) -> None:
         """Drop the calls so far; cancel those that run."""
         self._assembler = None
         self._waiting.clear()
         running, self._running = self._running, {}
-        self.slots += len(running)
-        for subscription in running.values():
+        for subscription, slot in running.values():
             subscription.dispose()
+            slot.release()
 
 
 def _arguments(call: ToolCall) -> dict[str, object]:
@@ -236,4 +267,12 @@ def _arguments(call: ToolCall) -> dict[str, object]:
 def _unknown_tool(call: ToolCall, tools: dict[str, Tool]) -> ToolEnd:
     names = ", ".join(tools) or "none"
     error = ToolNotFoundError(f"There is no tool {call.name!r}. Call one of these: {names}.")
+    return ToolEnd(call.id, call.name, f"Error: {error}", ErrorInfo.of(error))
+
+
+def _not_started(call: ToolCall) -> ToolEnd:
+    error = ToolTimeoutError(
+        f"The tool {call.name!r} did not run: earlier calls still run after their timeouts. Go on "
+        "without it, or try again later."
+    )
     return ToolEnd(call.id, call.name, f"Error: {error}", ErrorInfo.of(error))

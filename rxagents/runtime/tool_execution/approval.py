@@ -19,6 +19,7 @@ from rxagents.runtime.reporting import nonfatal
 from rxagents.runtime.source import Emitter, task_source
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution.execute import execute
+from rxagents.runtime.tool_execution.slot import Slot
 
 Approve: TypeAlias = Callable[[ToolCall], bool] | Callable[[ToolCall], Awaitable[bool]]
 """Returns whether a call may run. It may ask a person, and take as long as that takes."""
@@ -28,7 +29,7 @@ Verdict: TypeAlias = bool | Exception
 
 
 def execute_if_approved(
-    tool: Tool, call: ToolCall, approve: Approve | None
+    tool: Tool, call: ToolCall, approve: Approve | None, slot: Slot
 ) -> Observable[ToolProgress | ToolEnd]:
     """Return `execute(tool, call)`, or if the call is refused, a `ToolEnd` that says so.
 
@@ -36,9 +37,10 @@ def execute_if_approved(
         tool: The tool to run; most tools require no approval.
         call: The model's call.
         approve: Asked once for each subscription; `None` refuses.
+        slot: Held as long as the function runs.
     """
     if not tool.requires_approval:
-        return execute(tool, call)
+        return execute(tool, call, slot)
 
     def subscribe(observer: abc.ObserverBase[ToolProgress | ToolEnd], scope: TimedScope) -> None:
         def ask() -> None:
@@ -47,7 +49,7 @@ def execute_if_approved(
         def decide(verdict: Verdict) -> None:
             if verdict is True:
                 scope.subscribe(
-                    execute(tool, call),
+                    execute(tool, call, slot),
                     observer.on_next,
                     observer.on_error,
                     observer.on_completed,

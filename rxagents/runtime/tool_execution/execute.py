@@ -51,12 +51,13 @@ from rxagents.runtime.loop import run_on_loop, running_loop
 from rxagents.runtime.reporting import nonfatal, report_unhandled
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution.items import items_of
+from rxagents.runtime.tool_execution.slot import Slot
 from rxagents.runtime.tool_execution.text import error_text, result_text
 
 ToolEvent: TypeAlias = ToolProgress | ToolEnd
 
 
-def execute(tool: Tool, call: ToolCall) -> Observable[ToolEvent]:
+def execute(tool: Tool, call: ToolCall, slot: Slot | None = None) -> Observable[ToolEvent]:
     """Make a cold Observable of one tool call.
 
     A subscription converts the arguments and calls the function: an asynchronous function as a
@@ -71,6 +72,7 @@ def execute(tool: Tool, call: ToolCall) -> Observable[ToolEvent]:
     Args:
         tool: The tool to run.
         call: The model's call.
+        slot: Held as long as the function runs, which may be longer than the stream.
 
     Returns:
         An Observable of `ToolProgress`, and of one `ToolEnd` as its last item. A failure of the
@@ -82,7 +84,7 @@ def execute(tool: Tool, call: ToolCall) -> Observable[ToolEvent]:
     def subscribe(observer: abc.ObserverBase[ToolEvent], scope: TimedScope) -> None:
         if not _is_called_on_loop(tool):
             running_loop()  # raises, in virtual time too: tasks and threads need a real loop
-        _Execution(tool, call, observer, scope).start()
+        _Execution(tool, call, observer, scope, slot or Slot(_ignore_free_slot)).start()
 
     return timed(subscribe)
 
@@ -96,8 +98,10 @@ class _Execution:
         call: ToolCall,
         observer: abc.ObserverBase[ToolEvent],
         scope: TimedScope,
+        slot: Slot,
     ) -> None:
         self._tool = tool
+        self._slot = slot
         self._call = call
         self._observer = observer
         self._scope = scope
@@ -131,7 +135,7 @@ class _Execution:
         if _is_called_on_loop(self._tool):
             self._subscribe(rx.defer(lambda _: _call_detached(call)))
         else:
-            self._subscribe(from_aiter(partial(items_of, self._tool.name, call)))
+            self._subscribe(from_aiter(partial(items_of, self._tool.name, call, self._slot)))
 
     def _subscribe(self, items: Observable[object]) -> None:
         self._scope.subscribe(
@@ -189,6 +193,10 @@ class _Execution:
             ToolEnd(self._call.id, self._tool.name, result, error, duration=duration)
         )
         self._observer.on_completed()
+
+
+def _ignore_free_slot() -> None:
+    """Do nothing: no other call waits for the slot."""
 
 
 def _call_detached(call: partial[Any]) -> Any:

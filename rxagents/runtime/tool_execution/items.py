@@ -12,6 +12,7 @@ from typing import Any
 from reactivex import Observable
 
 from rxagents.runtime.bridge import detach
+from rxagents.runtime.tool_execution.slot import Slot
 from rxagents.runtime.tool_execution.thread import ToolThread
 
 is_in_tool: ContextVar[bool] = ContextVar("rxagents_is_in_tool", default=False)
@@ -25,7 +26,7 @@ class _End:
         self.value = value
 
 
-async def items_of(name: str, call: partial[Any]) -> AsyncGenerator[object, None]:
+async def items_of(name: str, call: partial[Any], slot: Slot) -> AsyncGenerator[object, None]:
     """Call a tool's function, and yield its progress and then its result.
 
     Asynchronous functions and iterators run on the loop, all others on a thread. An Observable is
@@ -34,13 +35,20 @@ async def items_of(name: str, call: partial[Any]) -> AsyncGenerator[object, None
     Args:
         name: The tool's name.
         call: The function with its arguments.
+        slot: Held until the function has ended, also where it withstands its cancellation.
     """
     detach()
     is_in_tool.set(True)
-    asynchronous = inspect.iscoroutinefunction(call.func) or inspect.isasyncgenfunction(call.func)
-    async with aclosing(_awaited(call()) if asynchronous else _on_thread(name, call)) as items:
-        async for item in items:
-            yield item
+    slot.hold()
+    is_async = inspect.iscoroutinefunction(call.func) or inspect.isasyncgenfunction(call.func)
+    try:
+        async with aclosing(
+            _awaited(call()) if is_async else _on_thread(name, call, slot)
+        ) as items:
+            async for item in items:
+                yield item
+    finally:
+        slot.release()
 
 
 async def _awaited(result: object) -> AsyncGenerator[object, None]:
@@ -59,8 +67,10 @@ async def _awaited(result: object) -> AsyncGenerator[object, None]:
             await close()
 
 
-async def _on_thread(name: str, call: Callable[[], Any]) -> AsyncGenerator[object, None]:
-    thread = ToolThread(f"rxagents tool {name}")
+async def _on_thread(
+    name: str, call: Callable[[], Any], slot: Slot
+) -> AsyncGenerator[object, None]:
+    thread = ToolThread(f"rxagents tool {name}", slot)
     try:
         result = await thread.run(call)
         items = _steps(result, thread) if isinstance(result, Iterator) else _awaited(result)

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from rxagents.runtime.loop import run_on_loop
 from rxagents.runtime.reporting import as_exception
+from rxagents.runtime.tool_execution.slot import Slot
 
 T = TypeVar("T")
 
@@ -33,13 +34,16 @@ class ToolThread:
 
     Args:
         name: The thread's name.
+        slot: Held until the thread ends.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, slot: Slot) -> None:
+        self._slot = slot
         self._loop = asyncio.get_running_loop()
         self._steps: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         work = partial(copy_context().run, self._work)
         threading.Thread(target=work, name=name, daemon=True).start()
+        slot.hold()
 
     def run(self, step: Callable[[], T]) -> asyncio.Future[T]:
         """Run `step` after the steps before it; return a future, which need not be awaited."""
@@ -54,6 +58,7 @@ class ToolThread:
     def _work(self) -> None:
         while (step := self._steps.get()) is not None:
             step()
+        run_on_loop(self._loop, self._slot.release)
 
     def _run_step(self, step: Callable[[], T], outcome: asyncio.Future[T]) -> None:
         set_outcome: Callable[[], None]
