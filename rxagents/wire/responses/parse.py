@@ -5,12 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from rxagents.core.chunks import ToolCallDelta
-from rxagents.core.json_text import is_json
 from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.parser import StreamInfo
-from rxagents.wire.responses.events import WIRE, decoder, is_ignored, to_usage
+from rxagents.wire.responses.events import WIRE, Event, decoder, is_ignored, to_usage
+from rxagents.wire.responses.function_call import FunctionCall
+from rxagents.wire.responses.item_text import ItemText
+from rxagents.wire.responses.items import (
+    TEXTS,
+    Item,
+    Items,
+    ids_of,
+    kind_of,
+    parts_of,
+    text_of,
+    texts_of,
+)
 from rxagents.wire.sse_parser import SSEParser
 
 # Theory of operation
@@ -19,39 +30,33 @@ from rxagents.wire.sse_parser import SSEParser
 # tools. The wire sends every text up to four times: in deltas, in the `done` event of its part, in
 # the `output_item.done` of its item, and in the final response. Hosts leave out any of these.
 #
-# - `_emitted` counts the characters emitted of each text, by (item, part, kind). A longer whole
-#   text adds only what goes beyond that count: `_emit_rest`. So a text is emitted once, whichever
-#   of its four forms the host sends.
-# - A function call is sealed when its item or its arguments are done and the arguments are JSON; or
-#   by a completed response. An incomplete response seals nothing, since it may have cut the call.
-# - `_items` keeps the finished items. If one of them is more than a message or a call, all of them
-#   are stored in the message's `provider_data`, because reasoning is sent back with the next turn
-#   (`wire/original_items.py`). Texts and calls are stored as references.
-# - Some hosts number the items of the final response differently from their events. An item whose
-#   id came in an event is therefore not read again.
+# - `items.py` finds the item of an event, `item_text.py` and `function_call.py` find what a whole
+#   text adds to the deltas. So everything is emitted once, whichever forms the host sends.
+# - A function call is sealed when its item or its arguments are done and the arguments are a JSON
+#   object; or by a completed response. An incomplete response, or one with an unknown status, seals
+#   nothing, since it may have cut the call. A call without arguments may have been cut before them,
+#   so it waits for the end of the response.
+# - If an item is more than a message or a call, all items are stored in the message's
+#   `provider_data`, because reasoning is sent back with the next turn (`wire/original_items.py`).
+#   Texts and calls are stored as references.
+# - Nearly all events are deltas of one text: `_key` and `_text` keep that text.
 
-_INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"}
+_INCOMPLETE = {
+    "max_output_tokens": "length",
+    "max_tokens": "length",
+    "content_filter": "content_filter",
+}
 _NO_REASON = "the provider gave no reason"
 
-
-class _FunctionCall:
-    """A function call while it is streamed."""
-
-    __slots__ = ("id", "index", "length", "name", "sealed")
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.id = ""
-        self.name = ""
-        self.length = 0
-        self.sealed = False
-
-    def update(self, item: dict[str, Any]) -> tuple[str, str]:
-        """Take id and name from `item` if they are not known yet; return those that are new."""
-        new_id = "" if self.id else _text(item.get("call_id"))
-        new_name = "" if self.name else _text(item.get("name"))
-        self.id, self.name = self.id or new_id, self.name or new_name
-        return new_id, new_name
+_PARTS = {
+    "output_text": ("message", "text"),
+    "refusal": ("message", "refusal"),
+    "reasoning_summary_text": ("reasoning", "summary"),
+    "reasoning_text": ("reasoning", "reasoning"),
+}
+_DELTAS = {f"response.{name}.delta": kinds for name, kinds in _PARTS.items()}
+_DONE = {f"response.{name}.done": kinds for name, kinds in _PARTS.items()}
+"""The kinds of item and text that an event belongs to, by the event's type."""
 
 
 class ResponsesParser(SSEParser):
@@ -61,14 +66,14 @@ class ResponsesParser(SSEParser):
         info: Describes the response.
     """
 
-    __slots__ = ("_calls", "_chunks", "_emitted", "_items")
+    __slots__ = ("_chunks", "_items", "_key", "_text")
 
     def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata())
         super().__init__(info, self._chunks)
-        self._calls: dict[int, _FunctionCall] = {}
-        self._items: dict[int, dict[str, Any]] = {}
-        self._emitted: dict[tuple[int, int, str], int] = {}
+        self._items = Items()
+        self._key: tuple[str, str | None, int | None] | None = None
+        self._text = ItemText()
 
     @property
     def complete(self) -> bool:
@@ -76,167 +81,178 @@ class ResponsesParser(SSEParser):
         return self.done
 
     def _on_end(self) -> None:
-        """Do nothing: no text is held back."""
+        for item in self._items.all:
+            if item.call is not None:
+                self._emit_arguments(item.call, item.call.add_held())
 
     def _is_ignored(self, payload: bytes) -> bool:
         return is_ignored(payload)
 
     def _on_event(self, fields: EventFields, payload: bytes) -> None:
         event = self._decode(decoder, payload) if payload else None
-        if event is None or event.type is None:
+        if event is None:
             return
-        index = event.output_index or 0
-        part = event.content_index or event.summary_index or 0  # an event has one of the two
-        match event.type.removeprefix("response."):
-            case "output_text.delta":
-                self._add_text(index, part, "text", event.delta)
-            case "reasoning_summary_text.delta":
-                self._add_text(index, part, "summary", event.delta)
-            case "reasoning_text.delta":
-                self._add_text(index, part, "reasoning", event.delta)
-            case "refusal.delta":
-                self._add_text(index, part, "refusal", event.delta)
+        name = event.type or fields.event.decode("ascii", "replace")
+        kinds = _DELTAS.get(name)
+        if kinds is not None:
+            self._on_text_delta(event, *kinds)
+            return
+        self._key = None
+        kinds = _DONE.get(name)
+        if kinds is not None:
+            self._on_text_done(event, *kinds)
+            return
+        match name.removeprefix("response."):
             case "function_call_arguments.delta":
-                self._add_arguments(index, event.delta or "")
-            case "output_text.done":
-                self._emit_rest(index, part, "text", event.text)
-            case "reasoning_summary_text.done":
-                self._emit_rest(index, part, "summary", event.text)
-            case "reasoning_text.done":
-                self._emit_rest(index, part, "reasoning", event.text)
-            case "refusal.done":
-                self._emit_rest(index, part, "refusal", event.refusal)
+                self._on_arguments(event, event.delta or "")
             case "function_call_arguments.done" if event.arguments:
-                self._seal(self._call(index, {}), {"arguments": event.arguments})
-            case "output_text.annotation.added":
+                call = self._call_of(event, done=True)
+                self._complete_call(call, event.arguments)
+            case "output_text.annotation.added" if event.annotation:
+                item = self._items.of_part("message", event.item_id, event.output_index, done=True)
+                item.has_annotations = True
                 self._chunks.emit(metadata={"annotations": [event.annotation]})
-            case "output_item.added":
-                self._on_item_added(index, event.item or {})
-            case "output_item.done":
-                self._on_item_done(index, event.item or {})
+            case "output_item.added" if event.item:
+                self._on_item_added(event.item, event.output_index)
+            case "output_item.done" if event.item:
+                whole = event.item
+                found = self._items.of_done(
+                    kind_of(whole), ids_of(whole), event.output_index, whole
+                )
+                self._on_item_done(found, whole)
             case "created":
-                self._set_names(event.response or {})
-            case "completed" | "incomplete":
-                self._on_response_end(event.response or {})
+                self._add_names(event.response or {})
+            case "completed" | "incomplete" as word:
+                self._on_response_end(event.response or {}, word)
             case "failed":
                 self._set_provider_error((event.response or {}).get("error") or _NO_REASON)
             case "error":
                 self._set_provider_error(payload)
 
-    def _set_names(self, response: dict[str, Any]) -> None:
-        self._chunks.add_metadata(id=response.get("id"), model=response.get("model"))
+    def _add_names(self, response: dict[str, Any]) -> None:
+        names = ("id", "model", "service_tier")
+        self._chunks.add_metadata(**{name: response.get(name) for name in names})
 
-    def _add_text(self, index: int, part: int, kind: str, delta: str | None) -> None:
+    def _on_text_delta(self, event: Event, kind: str, text_kind: str) -> None:
+        if not event.delta:
+            return
+        key = text_kind, event.item_id, event.output_index
+        if key != self._key:
+            item = self._items.of_part(kind, event.item_id, event.output_index)
+            self._key, self._text = key, item.text(text_kind)
+        part = event.content_index or event.summary_index or 0  # an event has one of the two
+        delta = self._text.add(part, event.delta)
         if delta:
-            key = index, part, kind
-            self._emitted[key] = self._emitted.get(key, 0) + len(delta)
-            self._emit(kind, delta)
+            metadata = {"logprobs": {"content": event.logprobs}} if event.logprobs else None
+            self._emit(text_kind, delta, metadata)
 
-    def _emit_rest(self, index: int, part: int, kind: str, text: object) -> None:
-        """Emit the part of a whole text that goes beyond its deltas."""
-        key = index, part, kind
-        emitted = self._emitted.get(key, 0)
-        if isinstance(text, str) and len(text) > emitted:
-            self._emitted[key] = len(text)
-            self._emit(kind, text[emitted:])
+    def _on_text_done(self, event: Event, kind: str, text_kind: str) -> None:
+        whole = event.refusal if text_kind == "refusal" else event.text
+        if whole:
+            item = self._items.of_part(kind, event.item_id, event.output_index, done=True)
+            part = event.content_index or event.summary_index or 0
+            self._emit(text_kind, item.text(text_kind).rest_of_part(part, whole))
 
-    def _emit(self, kind: str, text: str) -> None:
+    def _emit(self, kind: str, text: str, metadata: dict[str, Any] | None = None) -> None:
+        if not text:
+            return
         match kind:
             case "text":
-                self._chunks.emit(text)
+                self._chunks.emit(text, metadata=metadata)
             case "refusal":
-                self._chunks.emit(refusal=text)
+                self._chunks.emit(refusal=text, metadata=metadata)
             case _:
-                self._chunks.emit(reasoning=text)
+                self._chunks.emit(reasoning=text, metadata=metadata)
 
-    def _on_item_added(self, index: int, item: dict[str, Any]) -> None:
-        if item.get("type") == "function_call":
-            self._call(index, item)
+    def _call_of(self, event: Event, *, done: bool = False) -> FunctionCall:
+        item = self._items.of_part("function_call", event.item_id, event.output_index, done=done)
+        assert item.call is not None  # by its kind
+        return item.call
 
-    def _call(self, index: int, item: dict[str, Any]) -> _FunctionCall:
-        """Return the call at `index`; emit its start if it is new."""
-        call = self._calls.get(index)
-        if call is None:
-            call = self._calls[index] = _FunctionCall(len(self._calls))
-            arguments = _text(item.get("arguments"))
-            call.length = len(arguments)
-            started = ToolCallDelta(call.index, *call.update(item), arguments)
-            self._chunks.emit(tool_calls=(started,))
-        return call
+    def _on_arguments(self, event: Event, delta: str) -> None:
+        call = self._call_of(event)
+        if not call.sealed:
+            self._emit_arguments(call, call.add(delta))
 
-    def _add_arguments(self, index: int, arguments: str) -> None:
-        call = self._call(index, {})
+    def _emit_arguments(self, call: FunctionCall, arguments: str) -> None:
         if arguments:
-            call.length += len(arguments)
             self._chunks.emit(tool_calls=(ToolCallDelta(call.index, arguments=arguments),))
 
-    def _on_item_done(self, index: int, item: dict[str, Any]) -> None:
-        self._items[index] = item
-        match item.get("type"):
-            case "message":
-                for part, content in enumerate(_parts(item, "content")):
-                    self._emit_rest(index, part, "text", content.get("text"))
-                    self._emit_rest(index, part, "refusal", content.get("refusal"))
-            case "reasoning":
-                for kind, field in (("summary", "summary"), ("reasoning", "content")):
-                    for part, content in enumerate(_parts(item, field)):
-                        self._emit_rest(index, part, kind, content.get("text"))
-            case "function_call":
-                self._seal(self._call(index, item), item)
-            case _:
-                self._chunks.emit(metadata={"items": [item]})
+    def _on_item_added(self, whole: dict[str, Any], index: int | None) -> None:
+        item = self._items.of_added(kind_of(whole), ids_of(whole), index)
+        call = item.call
+        if call is not None and not call.sealed:
+            new = call.update(text_of(whole, "call_id"), text_of(whole, "name"))
+            arguments = call.add(text_of(whole, "arguments")) if call.is_empty else ""
+            if any(new) or arguments:
+                self._chunks.emit(tool_calls=(ToolCallDelta(call.index, *new, arguments),))
 
-    def _seal(self, call: _FunctionCall, item: dict[str, Any], *, at_end: bool = False) -> None:
-        """Emit the seal of a call if its arguments are JSON, or the response is completed."""
-        arguments = _text(item.get("arguments"))
-        complete = item.get("status") != "incomplete" and (at_end or is_json(arguments or "{}"))
-        new_id, new_name = call.update(item)
-        if complete and call.name and not call.sealed:
-            call.sealed = True
-            made_id = "" if call.id else new_call_id()
-            rest = arguments[call.length :]
-            seal = ToolCallDelta(call.index, new_id or made_id, new_name, rest, sealed=True)
-            self._chunks.emit(tool_calls=(seal,))
+    def _on_item_done(self, item: Item, whole: dict[str, Any], *, cut: bool = False) -> None:
+        repeated = item.final is not None
+        if not repeated:
+            self._items.finish(item, whole)
+        if item.call is not None:
+            self._complete_call(item.call, text_of(whole, "arguments"), whole, cut=cut)
+        elif item.kind in TEXTS:
+            for kind in TEXTS[item.kind]:
+                self._emit(kind, item.text(kind).rest_of_item(texts_of(whole, kind)))
+            parts = () if item.has_annotations else parts_of(whole, "content")
+            annotations = [note for part in parts for note in parts_of(part, "annotations")]
+            if annotations:
+                item.has_annotations = True
+                self._chunks.emit(metadata={"annotations": annotations})
+        elif not repeated:
+            self._chunks.emit(metadata={"items": [whole]})
 
-    def _on_response_end(self, response: dict[str, Any]) -> None:
-        self._set_names(response)
-        known_ids = {_text(item.get("id")) for item in self._items.values()} - {""}
-        for index, item in enumerate(_parts(response, "output")):
-            if index not in self._items and _text(item.get("id")) not in known_ids:
-                self._on_item_done(index, item)
+    def _complete_call(
+        self,
+        call: FunctionCall,
+        arguments: str,
+        whole: dict[str, Any] | None = None,
+        *,
+        at_end: bool = False,
+        cut: bool = False,
+    ) -> None:
+        """Complete a call; seal it if its arguments are JSON, or the response is completed."""
+        if call.sealed:
+            return
+        whole = whole or {}
+        new_id, new_name = call.update(text_of(whole, "call_id"), text_of(whole, "name"))
+        rest = call.add_whole(arguments)
+        if at_end:
+            rest += call.add_held()
+        cut = cut or whole.get("status") == "incomplete" or not call.name
+        call.sealed = not cut and (at_end or call.is_complete())
+        if call.sealed and not call.id:
+            new_id, _ = call.update(new_call_id(), "")
+        if new_id or new_name or rest or call.sealed:
+            delta = ToolCallDelta(call.index, new_id, new_name, rest, sealed=call.sealed)
+            self._chunks.emit(tool_calls=(delta,))
+
+    def _on_response_end(self, response: dict[str, Any], word: str) -> None:
+        word = text_of(response, "status") or word
+        if word == "failed":
+            self._set_provider_error(response.get("error") or _NO_REASON)
+            return
+        details = response.get("incomplete_details")
+        word = (text_of(details, "reason") if isinstance(details, dict) else "") or word
+        self._add_names(response)
+        for item, whole in self._items.match_all(parts_of(response, "output")):
+            self._on_item_done(item, whole, cut=word != "completed")
         usage = response.get("usage")
         if isinstance(usage, dict):
             self._chunks.usage = to_usage(usage)
-        details = response.get("incomplete_details")
-        reason = _text(details.get("reason")) if isinstance(details, dict) else ""
-        word = reason or _text(response.get("status")) or "completed"
         metadata: dict[str, Any] = {"finish_reason": word}
-        items = [item for _, item in sorted(self._items.items())]
-        if any(item.get("type") not in ("message", "function_call") for item in items):
-            metadata["provider_data"] = {WIRE: {"items": [_stored(item) for item in items]}}
         finish = _INCOMPLETE.get(word, word)
         if finish == "completed":
-            finish = "tool_calls" if self._calls else "stop"
-            for index, call in self._calls.items():
-                self._seal(call, self._items.get(index, {}), at_end=True)
+            finish = "tool_calls" if self._items.calls else "stop"
+            for item in self._items.all:
+                if item.call is not None:
+                    self._complete_call(item.call, "", item.final, at_end=True)
+        self._on_end()
+        if any(item.kind not in ("message", "function_call") for item in self._items.all):
+            stored = [item.stored() for item in self._items.all]
+            items = [item for item in stored if item]
+            metadata["provider_data"] = {WIRE: {"items": items}}
         self._chunks.emit(finish_reason=finish, metadata=metadata)
         self.done = True
-
-
-def _parts(holder: dict[str, Any], field: str) -> list[dict[str, Any]]:
-    parts = holder.get(field)
-    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _stored(item: dict[str, Any]) -> dict[str, Any]:
-    """Return an item to store in `provider_data`; texts and calls as references."""
-    if item.get("type") == "message":
-        parts = _parts(item, "content")
-        return {"type": "message", "length": sum(len(_text(part.get("text"))) for part in parts)}
-    if item.get("type") == "function_call":
-        return {"type": "function_call", "call_id": item.get("call_id")}
-    return {name: value for name, value in item.items() if name != "status"}

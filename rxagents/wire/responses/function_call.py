@@ -1,0 +1,150 @@
+"""A function call while it is streamed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rxagents.core.chunks import TextBuffer
+from rxagents.core.json_text import JSON_ERRORS, encode_json
+
+# Theory of operation
+#
+# Arguments come like texts (see `item_text.py`): in deltas, and whole in up to three places.
+#
+# - A delta that was emitted cannot be taken back, and a call with a wrong tail is no JSON. So a
+#   whole text adds only what goes beyond the deltas, and nothing where it was written anew, for
+#   example with other white space.
+# - Some hosts stream an encrypted text as deltas and the arguments only whole. Arguments are a JSON
+#   object, so deltas that do not begin with `{` are held back until the whole text replaces them,
+#   or until the response ends.
+
+
+class FunctionCall:
+    """A function call.
+
+    Args:
+        index: Its number in the response.
+
+    Attributes:
+        id: Its call id; empty until known.
+        name: The function's name; empty until known.
+        sealed: Its seal was emitted.
+    """
+
+    __slots__ = (
+        "_arguments",
+        "_checked",
+        "_foreign",
+        "_held",
+        "_streams",
+        "id",
+        "index",
+        "name",
+        "sealed",
+    )
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.id = ""
+        self.name = ""
+        self.sealed = False
+        self._arguments = TextBuffer()
+        self._held: list[str] = []
+        self._streams = False
+        self._foreign = False
+        self._checked: tuple[int, bool] = (0, False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no arguments have come."""
+        return not self._arguments.end and not self._held
+
+    def update(self, call_id: str, name: str) -> tuple[str, str]:
+        """Take id and name if they are not known yet; return those that are new."""
+        new_id = "" if self.id else call_id
+        new_name = "" if self.name else name
+        self.id, self.name = self.id or new_id, self.name or new_name
+        return new_id, new_name
+
+    def add(self, delta: str) -> str:
+        """Add a delta; return what to emit."""
+        if not self._streams:
+            self._held.append(delta)
+            start = delta.lstrip()
+            self._foreign = self._foreign or bool(start and not start.startswith("{"))
+            if self._foreign or not start:
+                return ""
+            self._streams = True
+            delta = self._release()
+        self._arguments.append(delta)
+        return delta
+
+    def add_whole(self, whole: str) -> str:
+        """Add the whole arguments; return what goes beyond the deltas."""
+        if not whole:
+            return ""
+        if not self._streams:
+            self._held.clear()
+            self._streams = True
+            self._arguments.append(whole)
+            return whole
+        if len(whole) <= self._arguments.end:
+            return ""
+        emitted = self._text()
+        rest = whole[len(emitted) :] if whole.startswith(emitted) else ""
+        if rest:
+            self._arguments.append(rest)
+        return rest
+
+    def add_held(self) -> str:
+        """Return the deltas that are held back: no whole arguments come any more."""
+        held = self._release()
+        if held:
+            self._arguments.append(held)
+        return held
+
+    def is_complete(self) -> bool:
+        """Return whether the arguments are a JSON object."""
+        end = self._arguments.end
+        if self._checked[0] != end:
+            self._checked = end, isinstance(_decoded(self._text()), dict)
+        return self._checked[1]
+
+    def agrees_with(self, name: str, whole: str) -> bool:
+        """Return whether a call with this name and these whole arguments may be this call."""
+        if name and self.name and name != self.name:
+            return False
+        if not self._streams or not whole:
+            return True
+        emitted = self._text()
+        if whole.startswith(emitted):
+            return True
+        return call_content(name, emitted) == call_content(name, whole)
+
+    def content(self) -> object:
+        """Return what identifies the call among calls with other ids."""
+        return call_content(self.name, self._text())
+
+    def _text(self) -> str:
+        return self._arguments.upto(self._arguments.end)
+
+    def _release(self) -> str:
+        held = "".join(self._held)
+        self._held.clear()
+        return held
+
+
+def call_content(name: str, arguments: str) -> object:
+    """Return what identifies a call: its name and the value of its arguments."""
+    value = _decoded(arguments)
+    return name, arguments if value is None else encode_json(value, order="sorted")
+
+
+def _decoded(text: str) -> Any:
+    """Return the JSON value, or `None` if `text` is none."""
+    try:
+        return msgspec.json.decode(text)
+    except JSON_ERRORS:
+        return None

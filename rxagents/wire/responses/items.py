@@ -1,0 +1,281 @@
+"""Finds the item that an event of a response belongs to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, TypeAlias
+
+from rxagents.core.json_text import encode_json
+from rxagents.wire.responses.function_call import FunctionCall, call_content
+from rxagents.wire.responses.item_text import ItemText
+
+# Theory of operation
+#
+# The API names an item by `item_id` and by `output_index`. Hosts leave out one or both, number two
+# items alike, reopen an item at a new index, and send other ids in later events. So:
+#
+# - An id that is known decides. Both the item's id and a call's `call_id` are ids.
+# - Else the index decides, among the items of one kind, since hosts give a message and the thinking
+#   before it one index. `output_item.added` with an index that is taken starts a new item; other
+#   events continue the item, until it is done.
+# - Without id and index, deltas belong to the last item of their kind that is not done, and `done`
+#   to the first one that agrees with it.
+# - The final response repeats all items, often with other ids. It is matched as a whole: by id, by
+#   content, by index, by order. Only an item that is left over is new: emitting an item twice would
+#   run a call twice.
+# - Every search is by key or has a bound, so that the cost stays linear in the number of items.
+
+_IDS_AN_ITEM = 16
+"""How many ids of one item are kept. Some hosts send a new one with every event."""
+
+_SEARCHED = 32
+"""How many open items are compared with an item that has no known id and no index."""
+
+TEXTS = {"message": ("text", "refusal"), "reasoning": ("summary", "reasoning")}
+"""The kinds of text in an item, by the item's kind."""
+
+
+class Item:
+    """An item while it is streamed.
+
+    Attributes:
+        kind: Its `type`.
+        index: The first `output_index` that it had.
+        texts: Its texts by kind.
+        call: Its call, if it is one.
+        added: `output_item.added` came.
+        final: The whole item, once it came.
+        has_annotations: An event brought an annotation of its text.
+    """
+
+    __slots__ = ("added", "call", "final", "has_annotations", "ids", "index", "kind", "texts")
+
+    def __init__(self, kind: str, index: int | None, call: FunctionCall | None) -> None:
+        self.kind = kind
+        self.index = index
+        self.texts: dict[str, ItemText] = {}
+        self.call = call
+        self.added = False
+        self.final: dict[str, Any] | None = None
+        self.has_annotations = False
+        self.ids = 0
+
+    def text(self, kind: str) -> ItemText:
+        """Return its text of one kind."""
+        text = self.texts.get(kind)
+        if text is None:
+            text = self.texts[kind] = ItemText()
+        return text
+
+    @property
+    def name(self) -> str:
+        """The function's name, if it is a call."""
+        return "" if self.call is None else self.call.name
+
+    def content(self) -> object:
+        """Return what identifies it among items of its kind: its texts or its call."""
+        if self.call is not None:
+            return self.call.content()
+        if self.kind in TEXTS:
+            return "".join(text.text() for text in self.texts.values())
+        return encode_json(self.final, order="sorted")
+
+    def agrees_with(self, whole: dict[str, Any]) -> bool:
+        """Return whether what was emitted may be the beginning of the whole item."""
+        if self.call is not None:
+            return self.call.agrees_with(text_of(whole, "name"), text_of(whole, "arguments"))
+        if self.kind in TEXTS:
+            return str(content_of(whole)).startswith(str(self.content()))
+        return True
+
+    def stored(self) -> dict[str, Any] | None:
+        """Return the item to store in `provider_data`; `None` if it never came whole.
+
+        Texts and calls are stored as references to the message.
+        """
+        if self.call is not None:
+            return {"type": "function_call", "call_id": self.call.id}
+        if self.kind == "message":
+            return {"type": "message", "length": self.text("text").end}
+        if self.final is None:
+            return None
+        return {name: value for name, value in self.final.items() if name != "status"}
+
+
+class Items:
+    """The items of one response, in the order in which they start."""
+
+    def __init__(self) -> None:
+        self.all: list[Item] = []
+        self.calls = 0
+        self._by_id: dict[tuple[str, str], Item] = {}
+        self._by_index: dict[tuple[str, int], Item] = {}
+        self._open: dict[str, dict[Item, None]] = defaultdict(dict)
+        self._last: dict[str, Item] = {}
+
+    def of_part(
+        self, kind: str, item_id: str | None, index: int | None, *, done: bool = False
+    ) -> Item:
+        """Return the item that a delta, or the `done` event of a part, belongs to."""
+        item = self._by_id.get((kind, item_id)) if item_id else None
+        if item is None:
+            item = self._last.get(kind) if index is None else self._by_index.get((kind, index))
+            if item is None or (item.final is not None and not done):
+                item = self._start(kind, index)
+        self._name(item, (item_id or "",), index)
+        return item
+
+    def of_added(self, kind: str, ids: tuple[str, ...], index: int | None) -> Item:
+        """Return the item that `output_item.added` starts."""
+        item = self._known(kind, ids)
+        if item is None:
+            item = self._last.get(kind) if index is None else self._by_index.get((kind, index))
+            if item is None or item.added or item.final is not None:
+                item = self._start(kind, index)
+        item.added = True
+        self._name(item, ids, index)
+        return item
+
+    def of_done(
+        self, kind: str, ids: tuple[str, ...], index: int | None, whole: dict[str, Any]
+    ) -> Item:
+        """Return the item that `output_item.done` completes."""
+        item = self._known(kind, ids)
+        if item is None and index is not None:
+            item = self._by_index.get((kind, index))
+            if item is not None and item.final is not None and (any(ids) or item.final != whole):
+                item = None  # the index is taken
+        elif item is None:
+            item = self._agreeing(kind, whole)
+        if item is None:
+            item = self._start(kind, index)
+        self._name(item, ids, index)
+        return item
+
+    def finish(self, item: Item, whole: dict[str, Any]) -> None:
+        """Set the whole item."""
+        item.final = whole
+        self._open[item.kind].pop(item, None)
+
+    def match_all(self, output: list[dict[str, Any]]) -> list[tuple[Item, dict[str, Any]]]:
+        """Pair each item of the final response with the item that it repeats, or a new one."""
+        found: dict[int, Item] = {}
+        for position, whole in enumerate(output):
+            item = self._known(kind_of(whole), ids_of(whole))
+            if item is not None:
+                found[position] = item
+        if len(found) < len(output):
+            self._match_rest(output, found)
+        return [
+            (found.get(position) or self._start(kind_of(whole), None), whole)
+            for position, whole in enumerate(output)
+        ]
+
+    def _match_rest(self, output: list[dict[str, Any]], found: dict[int, Item]) -> None:
+        """Match by content, then by index, then by order."""
+        for keys in (_content_keys, _index_keys, _order_keys):
+            taken = set(found.values())
+            key_of, key_of_whole = keys
+            candidates: dict[object, list[Item]] = defaultdict(list)
+            for item in reversed(self.all):
+                if item not in taken:
+                    candidates[item.kind, key_of(item)].append(item)
+            for position, whole in enumerate(output):
+                if position not in found:
+                    same = candidates[kind_of(whole), key_of_whole(position, whole)]
+                    if same:
+                        found[position] = same.pop()
+
+    def _known(self, kind: str, ids: tuple[str, ...]) -> Item | None:
+        known = (self._by_id.get((kind, item_id)) for item_id in ids if item_id)
+        return next((item for item in known if item is not None), None)
+
+    def _agreeing(self, kind: str, whole: dict[str, Any]) -> Item | None:
+        still_open = list(islice(self._open[kind], _SEARCHED))
+        for item in still_open:
+            if item.agrees_with(whole):
+                return item
+        if kind in TEXTS and still_open:
+            return still_open[0]  # the host changed the text
+        last = self._last.get(kind)
+        return last if last is not None and last.final == whole else None
+
+    def _start(self, kind: str, index: int | None) -> Item:
+        call = None
+        if kind == "function_call":
+            call = FunctionCall(self.calls)
+            self.calls += 1
+        item = Item(kind, index, call)
+        self.all.append(item)
+        self._open[kind][item] = None
+        self._last[kind] = item
+        return item
+
+    def _name(self, item: Item, ids: tuple[str, ...], index: int | None) -> None:
+        for item_id in ids:
+            if item_id and item.ids < _IDS_AN_ITEM and (item.kind, item_id) not in self._by_id:
+                self._by_id[item.kind, item_id] = item
+                item.ids += 1
+        if index is not None:
+            self._by_index[item.kind, index] = item
+        self._last[item.kind] = item
+
+
+_Keys: TypeAlias = tuple[Callable[[Item], object], Callable[[int, dict[str, Any]], object]]
+"""How an item, and an item of the final response at a position, are compared."""
+
+_content_keys: _Keys = (lambda item: item.content(), lambda _, whole: content_of(whole))
+_index_keys: _Keys = (
+    lambda item: (item.name, item.index),
+    lambda position, whole: (text_of(whole, "name"), position),
+)
+_order_keys: _Keys = (lambda item: item.name, lambda _, whole: text_of(whole, "name"))
+
+
+def kind_of(whole: dict[str, Any]) -> str:
+    """Return an item's type."""
+    return text_of(whole, "type")
+
+
+def ids_of(whole: dict[str, Any]) -> tuple[str, ...]:
+    """Return an item's ids."""
+    return text_of(whole, "id"), text_of(whole, "call_id")
+
+
+def content_of(whole: dict[str, Any]) -> object:
+    """Return what identifies a whole item among items of its kind, as `Item.content` does."""
+    kind = kind_of(whole)
+    if kind == "function_call":
+        return call_content(text_of(whole, "name"), text_of(whole, "arguments"))
+    if kind in TEXTS:
+        return "".join(text for name in TEXTS[kind] for text in texts_of(whole, name))
+    return encode_json(whole, order="sorted")
+
+
+def texts_of(whole: dict[str, Any], kind: str) -> list[str]:
+    """Return the texts of one kind in a whole item."""
+    field, name = _FIELDS[kind]
+    return [text_of(part, name) for part in parts_of(whole, field)]
+
+
+_FIELDS = {
+    "text": ("content", "text"),
+    "refusal": ("content", "refusal"),
+    "summary": ("summary", "text"),
+    "reasoning": ("content", "text"),
+}
+"""Where a whole item has its texts, by their kind."""
+
+
+def parts_of(holder: dict[str, Any], field: str) -> list[dict[str, Any]]:
+    """Return the objects in a list."""
+    parts = holder.get(field)
+    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+
+
+def text_of(holder: dict[str, Any], field: str) -> str:
+    """Return a text; empty if there is none."""
+    value = holder.get(field)
+    return value if isinstance(value, str) else ""
