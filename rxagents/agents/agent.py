@@ -10,6 +10,7 @@ import reactivex as rx
 from reactivex import Observable
 
 from rxagents.agents.limits import RunLimits
+from rxagents.agents.prompts import system_prompt, with_prompt
 from rxagents.agents.run import Run, Turn
 from rxagents.agents.turns import Events, run_stages
 from rxagents.core.chunks import StreamChunk
@@ -73,11 +74,9 @@ class BaseAgent(ABC):
         if unknown:
             known = ", ".join(sorted(AgentOptions.__optional_keys__))
             raise ConfigurationError(f"An agent has no option {sorted(unknown)}: use {known}.")
-        system_prompt = options.pop("system_prompt", None)
-        if not isinstance(system_prompt, str | None):
-            raise ConfigurationError(
-                f"system_prompt must be a str, not {type(system_prompt).__name__}."
-            )
+        prompt = options.pop("system_prompt", None)
+        if not isinstance(prompt, str | None):
+            raise ConfigurationError(f"system_prompt must be a str, not {type(prompt).__name__}.")
         self.llm = llm
         self.limits = RunLimits(
             iterations=options.pop("max_iterations", 10),
@@ -86,7 +85,7 @@ class BaseAgent(ABC):
             seconds=options.pop("max_seconds", None),
         )
         self._tools = to_tools(tools)
-        self._system = () if system_prompt is None else (Message.system(system_prompt),)
+        self._system_prompt = prompt
         self._concurrency = options.pop("tool_concurrency", 8)
         self._start_tools: StartTools = options.pop("start_tools", "at_once")
         self._approve = options.pop("approve", None)
@@ -144,10 +143,13 @@ class BaseAgent(ABC):
         """Return the state of a new run.
 
         Args:
-            messages: What the run starts from, without the system prompt.
+            messages: What the run starts from. System prompts of earlier runs in it, of this agent
+                or of another, are replaced by this agent's own, if it has one.
             usage: Tokens that were used to make `messages`; they count for the run's limit.
         """
-        return Run((*self._system, *messages), self._tools, self.limits, usage)
+        text = self._system_prompt
+        prompt = None if text is None else system_prompt(text)
+        return Run(with_prompt(prompt, messages), self._tools, self.limits, usage)
 
     def turns(self, run: Run) -> Generator[Events, None, Sequence[StreamEvent]]:
         """Yield the events of one turn after the other, until the run has its output.

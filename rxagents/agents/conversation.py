@@ -11,6 +11,7 @@ from reactivex import operators as rx_ops
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.event_agent import AgentOfMessages, EventAgent
 from rxagents.agents.memory import Memory
+from rxagents.agents.prompts import count_of_new
 from rxagents.agents.run import Run
 from rxagents.agents.summary import Summary
 from rxagents.agents.turns import Events, run_stages
@@ -132,7 +133,7 @@ class Conversation:
             if recalled.outgrown and llm is not None:
                 yield summary.extend(llm, recalled.outgrown)
             run = agent.new_run((*summary.messages, *recalled.messages, *new), summary.usage)
-            start = len(run.messages) - len(new)
+            start = len(run.messages) - count_of_new(run.messages, new)
             last_events = yield from agent.turns(run)
             yield rx.from_iterable(last_events)
 

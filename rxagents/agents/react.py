@@ -10,6 +10,7 @@ from msgspec import Struct
 from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import AgentOptions, BaseAgent
+from rxagents.agents.prompts import system_prompt, with_prompt
 from rxagents.agents.run import Run, Turn
 from rxagents.agents.turns import Events, to_events
 from rxagents.core.events import Answer, Thought, ToolStart
@@ -80,9 +81,9 @@ class ReActAgent(BaseAgent):
 
     def new_run(self, messages: Sequence[Message], usage: Usage | None = None) -> Run:
         """Return the state of a new run; its system message contains the protocol."""
-        prompt = "".join(message.text + "\n\n" for message in self._system)
-        system = Message.system(prompt + protocol(self._tools))
-        return Run((system, *messages), self._tools, self.limits, usage)
+        before = "" if self._system_prompt is None else self._system_prompt + "\n\n"
+        prompt = system_prompt(before + protocol(self._tools))
+        return Run(with_prompt(prompt, messages), self._tools, self.limits, usage)
 
     def _turn(self, turn: Turn) -> Events:
         run = turn.run

@@ -146,6 +146,7 @@ class Message(Struct, frozen=True):
         parts: The content, in order.
         name: Distinguishes participants with the same role; may be empty.
         provider_data: The data that a wire sends back with the whole message, by the wire's name.
+            An agent marks its own system prompt there, under `"agent"`.
     """
 
     role: Role

@@ -9,7 +9,6 @@ from agent_runs import Calls, each_wire, seen_to_end, served
 from wires import SpokenWire
 
 from rxagents import (
-    Message,
     ReActAgent,
     ReActStep,
     Thought,
@@ -112,7 +111,7 @@ async def test_same_tools_make_same_prompt() -> None:
         agent = ReActAgent(llm, [Calls().weather()], system_prompt="Be brief.")
         await agent.run("hi")
     for request in llm.requests:
-        assert request.messages[0] == Message.system(PROMPT)
+        assert request.messages[0].text == PROMPT
 
 
 async def test_prompt_says_there_are_no_tools() -> None:
