@@ -1,13 +1,13 @@
-"""What an agent's run costs: a token, a turn, and a thousand runs at a time.
+"""Measure the cost of a token, of a turn, and of a thousand runs at a time.
 
     pip install -e '.[benchmarks]'
     python benchmarks/agents.py
 
-A token: our agents beside pydantic-ai's `run_stream`, reading the same answer from the same server,
-which runs in a process of its own; what is measured is this process's CPU time. The contenders
-take turns, round by round; the table shows medians.
+A token: our agents and pydantic-ai's `run_stream` read the same answer from the same server. The
+server runs in a process of its own; the CPU time of this process is measured. The contenders take
+turns, round by round; the table shows medians.
 
-A turn: the loop's own cost, with a model in process whose turns have one token.
+A turn: the cost of the loop itself, with a model in process whose turns have one token.
 
 A thousand runs: each asks a model over HTTP, runs its tool, and asks again, all on one loop.
 """
@@ -43,17 +43,17 @@ from rxagents.providers.base_llm import BaseLLM
 from rxagents.testing import ReceivedRequest, Reply, ScriptedServer
 
 Contender: TypeAlias = Callable[[int], Awaitable[int]]
-"""Reads an answer of so many tokens; returns how many it saw."""
+"""Reads an answer with the given number of tokens; returns how many it saw."""
 
 
 def model(url: str, tokens: int, begin: str = "") -> rxagents.OpenAI:
-    """Return a model that answers with so many tokens."""
+    """Return a model that answers with `tokens` tokens."""
     headers = {"x-chunks": str(tokens), **({"x-begin": begin} if begin else {})}
     return rxagents.OpenAI("replay", api_key="none", base_url=url, headers=headers)
 
 
 async def count_tokens(stream: Observable[Any]) -> int:
-    """Subscribe with a callback that counts the tokens."""
+    """Subscribe with a callback that counts the tokens; return the count."""
     seen = 0
     done = asyncio.get_running_loop().create_future()
 
@@ -103,7 +103,7 @@ def pydantic_ai(url: str) -> Contender:
 
 
 async def tokens_of_all(url: str, tokens: int, rounds: int) -> dict[str, list[float]]:
-    """Let the contenders take turns; return each one's microseconds a token, by round."""
+    """Run the contenders in turns; return the microseconds a token of each, by round."""
     contenders = {
         "FunctionAgent": function_agent(url),
         "ReActAgent": react_agent(url),
@@ -125,7 +125,7 @@ async def tokens_of_all(url: str, tokens: int, rounds: int) -> dict[str, list[fl
 
 
 class OneToken(BaseLLM):
-    """A model in process whose turns have one token, and no answer before the last."""
+    """A model in process: each turn is one token, and only the last turn answers."""
 
     def __init__(self, turns: int) -> None:
         self._left = turns
@@ -149,7 +149,7 @@ class OneToken(BaseLLM):
 
 
 def microseconds_a_turn(turns: int) -> float:
-    """Return what a turn costs in a run of so many."""
+    """Return the CPU time of a turn in a run of `turns` turns."""
     agent = rxagents.ReActAgent(OneToken(turns), max_iterations=turns)
     gc.collect()
     start = time.process_time()
@@ -158,7 +158,7 @@ def microseconds_a_turn(turns: int) -> float:
 
 
 async def concurrent_runs(url: str, count: int) -> tuple[int, float, float]:
-    """Return how many of so many runs answered, the KiB and the CPU milliseconds of each."""
+    """Return how many of `count` runs answered, and the KiB and CPU milliseconds of a run."""
 
     @rxagents.tool
     async def double(number: int) -> int:
@@ -194,7 +194,7 @@ async def _serve() -> None:
 
 
 async def runs_with_their_server(count: int) -> tuple[int, float, float]:
-    """Start the server of the tools in a process of its own."""
+    """Measure `concurrent_runs` with the server in a process of its own."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         sys.executable, __file__, "--serve", stdin=pipe, stdout=pipe
@@ -204,7 +204,7 @@ async def runs_with_their_server(count: int) -> tuple[int, float, float]:
     try:
         return await concurrent_runs(url, count)
     finally:
-        await process.communicate(b"")  # which closes its standard input, and so ends it
+        await process.communicate(b"")  # closes its standard input, which ends it
 
 
 def main() -> None:

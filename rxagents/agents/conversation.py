@@ -65,6 +65,11 @@ class Conversation:
             raise ConfigurationError(
                 f"agent must have run_stream(messages); {type(agent).__name__} has none."
             )
+        if isinstance(agent, Conversation):
+            raise ConfigurationError(
+                f"agent is a {type(agent).__name__} and has a memory of its own, which would mix "
+                "the conversations. Pass its agent attribute."
+            )
         if memory is not None and not isinstance(memory, Memory):
             raise ConfigurationError(
                 f"memory must be an rxagents.Memory, not {type(memory).__name__}."

@@ -1,4 +1,4 @@
-"""Run a user's own agent, which has nothing but `run_stream`, as the agents of this package run."""
+"""Adapt a user's own agent, which has only `run_stream`, to the interface of `BaseAgent`."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def newest_that_fit(exchanges: Sequence[KeptExchange], room: Room) -> int:
 def most_relevant(
     exchanges: Sequence[KeptExchange], new: Iterable[Message], room: Room
 ) -> list[KeptExchange]:
-    """Return the exchanges that fit, the most relevant to `new` first chosen, in their order."""
+    """Choose exchanges by relevance to `new` while they fit; return them in their own order."""
     chosen = [number for number in _by_relevance(exchanges, new) if room.take(exchanges[number])]
     return [exchanges[number] for number in sorted(chosen)]
 

@@ -356,10 +356,11 @@ def test_conversational_agent_is_a_conversation() -> None:
     [
         ({"agent": ScriptedLLM()}, r"agent must have run_stream\(messages\); ScriptedLLM"),
         ({"agent": None}, "agent must have"),
+        ({"agent": ConversationalAgent(ScriptedLLM())}, "ConversationalAgent and has a memory"),
         ({"agent": Emitting(), "memory": "all"}, "memory must be an rxagents.Memory, not str"),
         ({"agent": Emitting(), "llm": "openai:x"}, "llm must be a model that streams"),
     ],
-    ids=["model", "none", "memory", "llm"],
+    ids=["model", "none", "conversation", "memory", "llm"],
 )
 def test_bad_argument_is_refused(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
