@@ -87,6 +87,7 @@ async def test_failed_tool_is_remembered(
         assert "ZeroDivisionError" in result
 
 
+@pytest.mark.virtual_time
 @each_wire
 @pytest.mark.parametrize(
     ("limits", "replies", "error", "requests"),

@@ -149,6 +149,7 @@ async def test_call_starts_while_model_writes(wire: SpokenWire) -> None:
         assert calls.made == []
 
 
+@pytest.mark.virtual_time
 @each_piecewise_wire
 @pytest.mark.parametrize("ending", [Ending.FIN, Ending.CLOSE, Ending.RESET])
 async def test_truncated_call_never_runs(wire: SpokenWire, ending: Ending) -> None:

@@ -126,6 +126,7 @@ async def test_every_choice_is_read() -> None:
 # Time.
 
 
+@pytest.mark.virtual_time
 @each_wire
 async def test_only_silence_times_out(
     wire: SpokenWire,

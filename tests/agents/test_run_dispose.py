@@ -57,6 +57,7 @@ async def test_dispose_while_the_model_writes(agent: AgentKind, wire: SpokenWire
         await server.disconnected()
 
 
+@pytest.mark.virtual_time
 @each_agent
 @each_wire
 async def test_dispose_while_tools_and_model_run(agent: AgentKind, wire: SpokenWire) -> None:
@@ -136,9 +137,14 @@ async def test_dispose_is_idempotent(agent: AgentKind) -> None:
 @each_wire
 async def test_take_ends_the_run(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
+
+    async def running(start: ToolStart) -> ToolStart:
+        await held.running.wait()
+        return start
+
     async with served(wire, agent.calls(("held", {}), ("held", {}))) as (_, llm):
         run = agent.make(llm, [held.tool]).run_stream("hi")
-        starts = run.pipe(ops.of_type(ToolStart), rx_ops.delay(0.02), rx_ops.take(1))
+        starts = run.pipe(ops.of_type(ToolStart), ops.map_async(running), rx_ops.take(1))
         async with rxagents.to_aiter(starts) as events:
             assert [event.name async for event in events] == ["held"]
         await held.cancelled.wait()

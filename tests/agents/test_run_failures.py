@@ -80,6 +80,7 @@ async def test_truncated_stream_keeps_its_text(agent: AgentKind, wire: SpokenWir
         assert str(SAY.text).startswith(text)
 
 
+@pytest.mark.virtual_time
 @each_agent
 @each_wire
 async def test_failed_stream_cancels_the_tools(agent: AgentKind, wire: SpokenWire) -> None:

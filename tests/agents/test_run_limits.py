@@ -83,6 +83,7 @@ async def test_answer_over_token_limit_is_kept(agent: AgentKind, wire: SpokenWir
         assert (await agent.make(llm, max_total_tokens=1).run("hi")).output == "Cold."
 
 
+@pytest.mark.virtual_time
 @each_agent
 @each_wire
 @pytest.mark.parametrize("where", ["waiting", "streaming", "in a tool"])

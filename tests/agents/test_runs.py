@@ -91,6 +91,7 @@ async def test_parallel_results_keep_call_order(agent: AgentKind, wire: SpokenWi
         assert seen.completed
 
 
+@pytest.mark.virtual_time
 @each_agent
 @each_wire
 @pytest.mark.parametrize("limit", [1, 2])
@@ -113,6 +114,7 @@ async def test_tool_concurrency_is_limited(agent: AgentKind, wire: SpokenWire, l
         assert running[1] == limit
 
 
+@pytest.mark.virtual_time
 @each_agent
 @each_wire
 @pytest.mark.parametrize("start", ["at_once", "turn_end"])
@@ -217,6 +219,7 @@ class Retrying:
         return stream.pipe(ops.retry_with_backoff(on_reset=StreamChunk.reset, first_wait=0))
 
 
+@pytest.mark.virtual_time
 @each_agent
 @each_wire
 async def test_restarted_turn_counts_once(agent: AgentKind, wire: SpokenWire) -> None:
