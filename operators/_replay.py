@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -58,7 +57,8 @@ class ReplayBuffer(Generic[T]):
         self.capacity = capacity
         self.next_id = 1
         self.start_id = 1
-        self._items: deque[Replayed[T]] = deque(maxlen=capacity)
+        # A dict, since indexing a deque in its middle takes time that grows with its length.
+        self._items: dict[int, Replayed[T]] = {}
 
     @property
     def first_id(self) -> int:
@@ -67,7 +67,7 @@ class ReplayBuffer(Generic[T]):
 
     def get(self, item_id: int) -> Replayed[T]:
         """Return an item that is kept."""
-        return self._items[item_id - self.first_id]
+        return self._items[item_id]
 
     def filled_from(self, source: Observable[T]) -> Observable[Replayed[T]]:
         """Return an Observable that keeps the source's items, and forgets a cancelled run."""
@@ -101,9 +101,11 @@ class ReplayBuffer(Generic[T]):
         return Observable(subscribe)
 
     def _keep(self, item: T) -> Replayed[T]:
-        kept = Replayed(self.next_id, item)
-        self.next_id += 1
-        self._items.append(kept)
+        item_id = self.next_id
+        kept = self._items[item_id] = Replayed(item_id, item)
+        self.next_id = item_id + 1
+        if len(self._items) > self.capacity:
+            del self._items[item_id - self.capacity]
         return kept
 
     def _forget(self) -> None:
