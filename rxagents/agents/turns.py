@@ -30,6 +30,7 @@ from rxagents.agents.run import Turn
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import AgentError, RunLimitError
 from rxagents.core.events import ErrorEvent, ErrorInfo, Reasoning, Reset, StreamEvent, Token
+from rxagents.runtime.bridge import scheduler_on_loop
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 Events: TypeAlias = Observable[StreamEvent]
@@ -109,6 +110,7 @@ def _with_deadline(source: Events, seconds: float | None) -> Events:
 
     def subscribe(observer: abc.ObserverBase[StreamEvent], scope: TimedScope) -> None:
         def begin() -> None:
+            scope.scheduler = scheduler_on_loop(scope.scheduler)
             scope.subscribe(source, observer.on_next, fail, observer.on_completed)
 
         def fail(error: Exception) -> None:

@@ -35,9 +35,10 @@ from typing import TYPE_CHECKING, Any
 
 from reactivex import abc
 from reactivex.disposable import Disposable
+from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from rxagents.runtime.loop import runs_here
+from rxagents.runtime.loop import running_loop, runs_here
 from rxagents.runtime.reporting import report_unhandled
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ class LoopScheduler(AsyncIOScheduler):
         fail: Callable[[BaseException], None] | None = None,
     ) -> None:
         super().__init__(loop)
+        self.loop = loop
         self.bridge = bridge
         self._fail = fail or partial(report_unhandled, loop=loop, bridge=bridge)
 
@@ -190,6 +192,19 @@ def bridge_of(scheduler: abc.SchedulerBase | None) -> Bridge | None:
     if bridge is None or bridge.closed or not runs_here(bridge.loop):
         return None
     return bridge
+
+
+def scheduler_on_loop(scheduler: abc.SchedulerBase | None) -> abc.SchedulerBase | None:
+    """Return a subscriber's scheduler, or the running loop's if it would use another thread.
+
+    Most schedulers of reactivex run their actions on threads of their own, or block the thread
+    that subscribes. `None` and virtual time stay.
+    """
+    if scheduler is None or isinstance(scheduler, VirtualTimeScheduler):
+        return scheduler
+    if isinstance(scheduler, LoopScheduler) and runs_here(scheduler.loop):
+        return scheduler
+    return LoopScheduler(running_loop(), bridge_of(scheduler))
 
 
 @contextmanager

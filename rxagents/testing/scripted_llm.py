@@ -18,7 +18,7 @@ from rxagents.core.protocols import Messages
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.core.tools import ToolLike, to_tools
 from rxagents.providers.base_llm import BaseLLM
-from rxagents.runtime.bridge import Bridge, bridge_of
+from rxagents.runtime.bridge import Bridge, bridge_of, scheduler_on_loop
 from rxagents.runtime.loop import running_loop
 from rxagents.runtime.reporting import report_unhandled
 from rxagents.testing.answers.chat_completions import END, events
@@ -83,7 +83,7 @@ class ScriptedLLM(BaseLLM):
         def subscribe(
             observer: abc.ObserverBase[StreamChunk], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            chosen = scheduler or AsyncIOScheduler(running_loop())
+            chosen = scheduler_on_loop(scheduler) or AsyncIOScheduler(running_loop())
             reply = self._replies[min(len(self.requests), len(self._replies) - 1)]
             self.requests.append(request)
             return _Playback(reply, observer, chosen, bridge_of(scheduler)).start()
