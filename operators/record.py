@@ -127,12 +127,15 @@ class _Recorder(Generic[T]):
                 )
 
     def _write(self, line: RecordedLine[T]) -> None:
-        if self._file is None:
+        file = self._file
+        if file is None:
             return
         try:
-            self._file.write(self._encode(line) + b"\n")
+            file.write(self._encode(line) + b"\n")
         except BaseException as error:
-            report_harmless(error, "record could not write an item: the recording ends before it")
-            with suppress(Exception):
-                self._file.close()
+            if self._file is None:
+                return  # another thread disposed the stream, and closed the file
             self._file = None
+            with suppress(Exception):
+                file.close()
+            report_harmless(error, "record could not write an item: the recording ends before it")

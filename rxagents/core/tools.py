@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, overload
 
@@ -227,8 +228,8 @@ def to_tools(tools: Sequence[ToolLike] | None) -> tuple[Tool, ...]:
     if isinstance(tools, (str, bytes, Tool, Mapping)) or not isinstance(tools, Sequence | None):
         raise ConfigurationError(f"tools must be a sequence of tools, not {type(tools).__name__}.")
     read = tuple(_to_tool(tool) for tool in tools or ())
-    names = [tool.name for tool in read]
-    twice = {name for name in names if names.count(name) > 1}
+    counts = Counter(tool.name for tool in read)
+    twice = [name for name, count in counts.items() if count > 1]
     if twice:
         raise ConfigurationError(
             f"Several tools have the name {sorted(twice)}: give each tool a distinct name."

@@ -12,9 +12,14 @@ from msgspec.structs import force_setattr
 from rxagents.core.chunks import StreamChunk, TextBuffers
 from rxagents.core.errors import StreamDecodeError, TruncatedStreamError
 from rxagents.core.events import ErrorInfo
+from rxagents.core.json_depth import is_deeper
 from rxagents.core.json_text import JSON_ERRORS
+from rxagents.core.limits import DEFAULT_LIMITS
 
 T = TypeVar("T")
+
+_JSON_DEPTH = 2 * DEFAULT_LIMITS.json_depth
+"""Levels of one line. An item may hold what a server nested, and adds levels of its own."""
 
 
 class RecordedLine(Struct, Generic[T], omit_defaults=True):
@@ -87,6 +92,8 @@ def read_lines(
 def _decoded(
     line: bytes, decoder: msgspec.json.Decoder[RecordedLine[T]], restorer: ChunkRestorer
 ) -> RecordedLine[T]:
+    if is_deeper(line, _JSON_DEPTH):
+        raise ValueError(f"it is nested more than {_JSON_DEPTH} levels deep")
     recorded = decoder.decode(line)
     if isinstance(recorded.item, StreamChunk):
         restorer.restore(recorded.item)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from cpu_time import cpu_seconds
 from sample_tools import call, describe, takes_any
 
 import rxagents
@@ -108,6 +109,14 @@ def test_to_tools_accepts_functions_and_dicts() -> None:
 def test_bad_tool_sequences_are_refused(tools: Any, sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         to_tools(tools)
+
+
+def test_many_tools_take_linear_time() -> None:
+    def seconds(count: int) -> float:
+        tools = [Tool(name=f"tool_{number}") for number in range(count)]
+        return cpu_seconds(lambda: to_tools(tools))
+
+    assert seconds(8_000) < 80 * seconds(500)  # 16 if linear, 256 if quadratic
 
 
 def test_request_omits_the_function() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from reactivex.testing import ReactiveTest
 import rxagents
 from rxagents import RateLimitError, StreamChunk, Token, Usage
 from rxagents import operators as ops
+from rxagents.operators.record import _Recorder
 
 pytestmark = pytest.mark.virtual_time
 
@@ -169,6 +171,19 @@ async def test_plain_subscriber_disposes_from_other_thread(path: Path) -> None:
     assert seen.notes == ["a"]
     (line,) = lines(path)
     assert line == {"at": pytest.approx(2), "item": "a"}
+
+
+async def test_file_closed_while_writing_reports_nothing() -> None:
+    class ClosingFile(io.BytesIO):
+        """Is closed by another thread during `write`."""
+
+        def write(self, _: object) -> int:
+            in_thread(recorder.close)
+            raise ValueError("write to closed file")
+
+    recorder = _Recorder[int](ClosingFile(), asyncio.get_running_loop().time)
+    recorder.item(1)
+    recorder.item(2)
 
 
 async def test_reentrant_source_is_recorded_in_order(path: Path) -> None:

@@ -148,6 +148,16 @@ def test_error_names_the_unreadable_line(path: Path, line: str) -> None:
     assert "Line 2" in str(end.value.exception)
 
 
+@pytest.mark.parametrize("depth", [300, 900, 100_000])
+@pytest.mark.parametrize("kind", [object, StreamChunk])
+def test_deeply_nested_line_is_refused(path: Path, kind: type[Any], depth: int) -> None:
+    nested = "[" * depth + "]" * depth
+    item = nested if kind is object else f'{{"delta": "", "metadata": {{"a": {nested}}}}}'
+    path.write_text(f'{{"at": 0.0, "item": {item}}}\n{{"at": 0.0, "completed": true}}\n')
+    with pytest.raises(StreamDecodeError, match="nested more than 256 levels"):
+        rxagents.run(rxagents.from_recording(path, kind))
+
+
 def test_reset_reason_is_restored_or_refused(path: Path) -> None:
     record(path, on_next(210, StreamChunk.reset(OSError("cut"))), on_completed(211))
     chunk, _ = play(path, StreamChunk)
