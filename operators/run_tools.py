@@ -9,9 +9,14 @@ loop's thread. A call goes through these states:
   `held` is true until the source completes with `start="turn_end"`.
 - running: in `_running`, until its Observable completes. `ToolStart` is emitted on entry.
 
-A reset, an error or `dispose` empties all three; the scope cancels what runs. The stream completes
-when the source has completed and no call waits or runs. A call is removed from `_running` before
-the next one starts, so a tool that ends inside `subscribe` cannot start a call twice.
+A call takes a slot when it starts. The slot is free again when both the call and its function have
+ended: a thread cannot be stopped, and may run on after the call's timeout. When calls wait and
+none runs, only such functions hold the slots; `_longest_wait` ends the wait of the next call.
+
+A reset, an error or `dispose` empties all three states; the scope cancels what runs. The stream
+completes when the source has completed and no call waits or runs. `_running` is filled after
+`subscribe` returns, which is safe because a tool starts on the next loop turn and never ends
+inside `subscribe`.
 
 Nearly every item of an agent is a chunk without calls or a `Token`: `on_next` makes no call for it
 but the observer's. The assembler is made at the first fragment.
