@@ -39,7 +39,7 @@ class KeptExchange:
 
 
 class Room:
-    """What is left of the limits of messages and tokens."""
+    """The messages and tokens that may still be shown."""
 
     def __init__(self, messages: float, tokens: float) -> None:
         self._messages = messages

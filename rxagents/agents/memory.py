@@ -60,7 +60,7 @@ class KeptConversation:
 
 
 class Recollection(Struct, frozen=True):
-    """What a run starts from.
+    """The part of a conversation that a run starts from.
 
     Attributes:
         conversation: The conversation that the run belongs to.
@@ -175,7 +175,7 @@ class Memory:
         self._conversations[conversation_id] = KeptConversation(exchanges, stored.summary)
 
     def recall(self, conversation_id: str, new: Iterable[Message]) -> Recollection:
-        """Return what a run starts from.
+        """Return the part of a conversation that a run starts from.
 
         Args:
             conversation_id: The id of the conversation.

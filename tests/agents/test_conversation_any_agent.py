@@ -12,6 +12,7 @@ from conversing import each_wire, said, system_of, weather
 from observing import settle
 from reactivex import Observable
 from reactivex import operators as rx_ops
+from reactivex.testing import TestScheduler
 from wires import SpokenWire
 
 import rxagents
@@ -280,6 +281,18 @@ async def test_own_agents_runs_queue() -> None:
     other.dispose()
     assert not ends[1].observers
     assert texts(kept(conversation)[0]) == ["one", "Yes."]
+
+
+def test_own_agent_in_virtual_time() -> None:
+    conversation = Conversation(OwnAgent(ScriptedLLM(Reply("yes", delay=10))))
+    scheduler = TestScheduler()
+    ends: list[float] = []
+    for text in ("one", "two"):
+        stream = conversation.run_stream(text)
+        stream.subscribe(on_completed=lambda: ends.append(scheduler.clock), scheduler=scheduler)
+    scheduler.start()
+    assert ends == [10, 20]
+    assert [texts(exchange) for exchange in kept(conversation)] == [["one", "yes"], ["two", "yes"]]
 
 
 # Summaries.
