@@ -173,7 +173,13 @@ class LimitExceededError(ProviderError):
 
 
 class TruncatedStreamError(ProviderError):
-    """The stream ended without a finish reason or end marker, after all data was delivered."""
+    """The stream ended without a finish reason or end marker, after all data was delivered.
+
+    It is retryable however it ended: a proxy decides whether a lost server looks like a closed
+    connection, a reset one or a body that ends properly.
+    """
+
+    retryable_by_default = True
 
 
 class AgentError(RxAgentsError):

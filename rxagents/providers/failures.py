@@ -46,7 +46,7 @@ async def status_error(request: PreparedRequest, response: HttpResponse) -> Prov
             "If you trust the other host, make it the base_url"
         )
     else:
-        message = _message_or_quote(body) or response.reason
+        message = message_or_quote(body) or response.reason
     return kind(
         f"{request.provider} answered with status {response.status}: "
         + _with_advice(message, response.status),
@@ -76,7 +76,7 @@ def no_stream_error(request: PreparedRequest, response: HttpResponse, head: byte
     content_type = response.headers.get("content-type", "no content type")
     return ResponseError(
         f"{request.provider} answered with a body that is not a stream of its format "
-        f"({content_type}): {_message_or_quote(head)[:_LONGEST_QUOTE]} Check base_url, and that "
+        f"({content_type}): {message_or_quote(head)[:_LONGEST_QUOTE]} Check base_url, and that "
         "the model can stream.",
         provider=request.provider,
         request_id=request_id(response.headers),
@@ -122,7 +122,7 @@ def _host_of(location: str) -> str:
         return "an address that is not a URL"
 
 
-def _message_or_quote(body: bytes) -> str:
+def message_or_quote(body: bytes) -> str:
     """Return the provider's message, or the beginning of a body that holds none."""
     error = decode_body(body)
     if isinstance(error, str):

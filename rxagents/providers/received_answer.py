@@ -1,4 +1,13 @@
-"""Parse what arrives of one answer, and decide how the answer ended."""
+"""Parse what arrives of one answer, and decide how the answer ended.
+
+Theory of operation. An answer ends in one of four ways: complete, with an error of the parser,
+truncated, or with a body that is no stream. The last one blames `base_url` and is not retried, so
+it needs a whole body, or a whole line of a wire that consists of lines. A connection or a proxy may
+also stop in the middle of the first event, so that no event has arrived. This is a timeout or a
+truncation, like one after the first event, and is retried. A proxy can end a chunked body
+properly, and a body without a length ends with its connection: so `_is_cut` looks at the bytes
+themselves. `_head` keeps the first of them until there is an event.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +15,16 @@ import time
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecodeError
-from rxagents.providers.failures import no_stream_error, request_id, truncated_error
+from rxagents.providers.failures import (
+    message_or_quote,
+    no_stream_error,
+    request_id,
+    truncated_error,
+)
 from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.runtime.idle_clock import IdleClock
 from rxagents.transport import HttpResponse
+from rxagents.wire.errors import decode_body
 from rxagents.wire.parser import StreamInfo
 
 
@@ -52,7 +67,7 @@ class ReceivedAnswer:
         self._response = response
         self._clock = clock
         self._size = 0
-        self._head = b""
+        self._head = bytearray()  # bytes would be copied anew for each of many short reads
 
     @property
     def complete(self) -> bool:
@@ -105,19 +120,44 @@ class ReceivedAnswer:
                 request_id=request_id(self._response.headers),
             )
         if self.at_end and not self.complete:
-            failure = self._response.failure or self.not_a_stream_error()
+            failure = self._response.failure
+            if failure is None and not self._is_cut():
+                failure = self.not_a_stream_error()
             raise failure or truncated_error(self._request, self._response)
 
     def not_a_stream_error(self) -> ProviderError | None:
         """Return an error that quotes the body, if it holds text and no event so far."""
-        lines = self._head.splitlines()
-        quoted = b"\n".join(line for line in lines if line and not line.startswith(b":"))
-        if self.parser.events or not quoted.strip():
-            return None
-        return no_stream_error(self._request, self._response, quoted)
+        head = self._head_text()
+        return no_stream_error(self._request, self._response, head) if head else None
+
+    def quote_before_first_event(self) -> str:
+        """Return a sentence that quotes the beginning of a body without events; "" if empty."""
+        quote = " ".join(message_or_quote(self._head_text()).split())
+        return f" What arrived is no whole event: {quote!r}." if quote else ""
+
+    def _head_text(self) -> bytes:
+        """Return the body's first bytes, without comments, if there is no event so far."""
+        if self.parser.events:
+            return b""
+        lines = bytes(self._head).removeprefix(_BOM).splitlines()
+        return b"\n".join(line for line in lines if line and not line.startswith(b":")).strip()
+
+    def _is_cut(self) -> bool:
+        """Return whether the body ends in the middle of its first event."""
+        head = self._head_text()
+        if head.startswith((b"{", b"[")) and len(self._head) < self._request.limits.error_bytes:
+            return isinstance(decode_body(head), str)  # JSON without its end
+        starts = any(field.startswith(head) for field in _EVENT_FIELDS)
+        return bool(head) and (starts or head.startswith(_EVENT_FIELDS))
 
     def _within(self, limit: int, data: bytes) -> bytes:
         """Count `data`, and cut off what is over the limit."""
         self._size += len(data)
         over = self._size - limit
         return data[:-over] if over > 0 else data
+
+
+_BOM = b"\xef\xbb\xbf"
+
+_EVENT_FIELDS = (b"data:", b"event:", b"id:", b"retry:")
+"""The fields of a server-sent event."""

@@ -17,7 +17,7 @@ last error's `failed_attempts`, or in the metadata of the chunks that came in th
 Two clocks run. `Watchdog` limits one attempt (`Timeouts.first`, `Timeouts.idle`), and
 `asyncio.timeout` the whole stream (`Timeouts.total`). A timeout after the finish reason ends a
 complete answer: the stream completes. If the first event never came but other text did, the error
-quotes that text, which says more than the timeout.
+quotes that text.
 
 What must not change: chunks are emitted inside of `AnswerReader.read`, under as few `await`s as
 there are here, since every emission pays for each of them.
@@ -119,7 +119,7 @@ class _Stream:
     def _wait_after(self, error: ProviderError) -> float:
         """Return the seconds to wait before the next attempt; raise if there is none."""
         if isinstance(error, FirstEventTimeoutError) and self._received is not None:
-            error = self._received.not_a_stream_error() or error
+            error.args = (f"{error}{self._received.quote_before_first_event()}",)
         redact(error, self._request)
         wait = self._wait_before_next(error)
         if wait is None:

@@ -86,7 +86,7 @@ def test_pickle_and_copy_keep_attributes(kind: type[ProviderError], duplicate: A
 RETRYABLE = {
     "TransportError", "ConnectError", "ProtocolError", "StreamTimeoutError",
     "ConnectTimeoutError", "FirstEventTimeoutError", "ConflictError", "RateLimitError",
-    "ServerError", "OverloadedError",
+    "ServerError", "OverloadedError", "TruncatedStreamError",
 }  # fmt: skip
 
 

@@ -17,6 +17,10 @@ from rxagents.testing import Ending, RawReply, Reply, ScriptedServer
 
 SHORT = 0.05
 COMMENTS = RawReply([b": still here\n\n"] * 1000, interval=0.005)
+BYTES = RawReply([b"data: {", b"x"], ending=Ending.ENDLESS)
+"""The first event comes byte by byte, and never ends."""
+BOMB = RawReply([b"data: {", b" " * 2**14], gzip=True, interval=0.001, ending=Ending.ENDLESS)
+"""The first event unpacks to spaces without an end."""
 
 
 @pytest.mark.parametrize(
@@ -24,6 +28,8 @@ COMMENTS = RawReply([b": still here\n\n"] * 1000, interval=0.005)
     [
         (Reply("x", delay=60), Timeouts(first=SHORT), rxagents.FirstEventTimeoutError),
         (COMMENTS, Timeouts(first=SHORT), rxagents.FirstEventTimeoutError),
+        (BYTES, Timeouts(first=SHORT), rxagents.FirstEventTimeoutError),
+        (BOMB, Timeouts(first=SHORT), rxagents.FirstEventTimeoutError),
         (
             Reply("one two", ending=Ending.STALL, cut_after=2),
             Timeouts(idle=SHORT),
@@ -50,6 +56,14 @@ async def test_first_event_timeout_is_retried() -> None:
     async with ScriptedServer(Reply("x", delay=60), "second") as server:
         async with OpenAI("m", base_url=server.url, timeout=0.2) as llm:
             assert (await llm.chat("hi")).content == "second"
+
+
+async def test_first_event_timeout_quotes_beginning() -> None:
+    page = RawReply([b"<h1>Log in</h1>"], "text/html", ending=Ending.STALL)
+    async with ScriptedServer(page) as server:
+        async with OpenAI("m", base_url=server.url, timeout=0.2, max_retries=0) as llm:
+            with pytest.raises(rxagents.FirstEventTimeoutError, match="<h1>Log in</h1>"):
+                await llm.chat("hi")
 
 
 async def test_connect_timeout_is_typed() -> None:

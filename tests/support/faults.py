@@ -226,16 +226,21 @@ def _no_streams(answer: _Answers) -> Iterator[Fault]:
     yield Fault("HTML page sent as events", [whole(200, page, answer.kind)], none)
     yield Fault("error with status 200", [whole(200, said, json)], rxagents.ProviderError)
     yield Fault("plain text", [whole(200, b"Service is starting.")], none)
+    yield Fault("whole JSON document", [whole(200, b'{"object": "list"}\n', json)], none)
+    long = b'{"models": [' + b'"m", ' * 20_000 + b'"m"]}'
+    yield Fault("JSON document of 100 KB", [whole(200, long, json)], none)
     waiting: Act = [head(200, html, b"transfer-encoding: chunked") + chunk(page), STALL]
-    yield Fault("HTML page, held open", [waiting], none)
+    slow = rxagents.FirstEventTimeoutError
+    yield Fault("HTML page, held open", [waiting], slow, requests=2)
     nothing = rxagents.TruncatedStreamError
-    yield Fault("empty body", [whole(200, b"", answer.kind)], nothing)
-    yield Fault("empty chunked body", [[answer.head + LAST]], nothing)
-    yield Fault("only blank lines", [[answer.head + chunk(b"\n\n\n\n") + LAST]], nothing)
+    yield Fault("empty body", [whole(200, b"", answer.kind)], nothing, requests=2)
+    yield Fault("empty chunked body", [[answer.head + LAST]], nothing, requests=2)
+    blank = answer.head + chunk(b"\n\n\n\n") + LAST
+    yield Fault("only blank lines", [[blank]], nothing, requests=2)
     if answer.wire.comment:
         comment = chunk(answer.wire.comment)
-        yield Fault("only comments", [[answer.head + comment * 9 + LAST]], nothing)
-        slow = rxagents.FirstEventTimeoutError
+        only = answer.head + comment * 9 + LAST
+        yield Fault("only comments", [[only]], nothing, requests=2)
         yield Fault("endless comments", [[answer.head, comment, REPEAT]], slow, requests=2)
 
 
@@ -254,8 +259,7 @@ def _cuts(answer: _Answers) -> Iterator[Fault]:
         "shorter than its content-length", [[long + wire.text("one"), PAUSE, FIN]], cut, "one"
     )
     yield Fault("ended without an end marker", answer.begun(LAST), cut, "one")
-    first = answer.head + b"%x\r\n" % len(event) + event[:5]
-    yield Fault("closed in the first event", [[first, PAUSE, FIN]], cut, requests=2)
+    yield from _cuts_in_the_first_event(answer)
     yield Fault("closed after the headers", [[answer.head, PAUSE, FIN]], cut, requests=2)
     yield Fault("reset after the headers", [[answer.head, PAUSE, RESET]], cut, requests=2)
     started: Act = [answer.head + chunk(wire.start()), PAUSE, RESET]
@@ -277,6 +281,25 @@ def _cuts(answer: _Answers) -> Iterator[Fault]:
     until_close = head(200, answer.kind, b"connection: close") + wire.text("one")
     yield Fault("no length, closed", [[until_close, PAUSE, FIN]], cut, "one")
     yield Fault("no length, reset", [[until_close, PAUSE, RESET]], cut, "one")
+
+
+def _cuts_in_the_first_event(answer: _Answers) -> Iterator[Fault]:
+    cut, slow = rxagents.TruncatedStreamError, rxagents.FirstEventTimeoutError
+    event = answer.wire.text("x")
+    until_close = head(200, answer.kind, b"connection: close")
+    for size in (1, 5, 20, len(event) - 4):
+        half, where = event[:size], f"after {size} bytes"
+        begun = answer.head + b"%x\r\n" % len(event) + half
+        ended = answer.head + chunk(half) + LAST
+        yield Fault(f"closed {where}", [[begun, PAUSE, FIN]], cut, requests=2)
+        yield Fault(f"reset {where}", [[begun, PAUSE, RESET]], cut, requests=2)
+        yield Fault(f"ended {where}", [[ended]], cut, requests=2)
+        yield Fault(f"no length, closed {where}", [[until_close + half, PAUSE, FIN]], cut, "", 2)
+        yield Fault(f"no length, reset {where}", [[until_close + half, PAUSE, RESET]], cut, "", 2)
+        yield Fault(f"ended {where}, then success", [[ended], answer.good], None, "one two", 2)
+    for name, begun in {"in": event[:20], "before the end of": event.rstrip()}.items():
+        silent: Act = [answer.head + chunk(begun), STALL]
+        yield Fault(f"silent {name} the first event", [silent], slow, requests=2)
 
 
 def _ends(answer: _Answers) -> Iterator[Fault]:
