@@ -10,6 +10,7 @@ from yarl import URL
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.limits import DEFAULT_LIMITS, Limits
+from rxagents.transport.urls import parse_url
 
 
 def checked_text(name: str, text: object, *, secret: bool = False) -> str:
@@ -61,10 +62,12 @@ def checked_url(base_url: object) -> URL:
     if not isinstance(base_url, str) or any(ord(character) < 33 for character in base_url):
         raise ConfigurationError(f"base_url {advice}.")
     try:
-        url = URL(base_url)
+        url = parse_url(base_url)
     except ValueError as error:
-        raise ConfigurationError(f"base_url {advice} ({error}).") from error
-    if url.scheme not in {"http", "https"} or not url.host:
+        shown = base_url.partition("?")[0]
+        quoted = "" if "@" in shown else f", not {shown!r}"
+        raise ConfigurationError(f"base_url {advice}{quoted}: {error}.") from None
+    if url.scheme not in {"http", "https"}:
         raise ConfigurationError(f"base_url {advice}, not {base_url.partition('?')[0]!r}.")
     if url.user or url.password:
         raise ConfigurationError("base_url must not contain a password: use api_key or headers.")

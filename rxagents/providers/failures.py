@@ -28,6 +28,7 @@ _ADVICE = {
     401: "Check the API key.",
     403: "Check what the API key is allowed to do.",
     404: "Check the model's name and base_url.",
+    407: "Write a user name and a password in HTTP_PROXY: http://user:password@host:port.",
     429: "Slow down, or check the account's quota.",
 }
 
@@ -39,17 +40,14 @@ async def status_error(request: PreparedRequest, response: HttpResponse) -> Prov
     kind = class_of_status(response.status)
     if response.status < 300:
         kind = ResponseError
+    # Only a proxy answers with 407 (RFC 9110, section 15.5.8).
+    who = "The proxy" if response.status == 407 else request.provider
     if issubclass(kind, RedirectError):
-        where = _host_of(response.headers.get("location", ""))
-        message = (
-            f"redirects to {where}, and redirects are not followed: they would take the key along. "
-            "If you trust the other host, make it the base_url"
-        )
+        message = _redirect_message(request.url, response.headers.get("location", ""))
     else:
         message = message_or_quote(body) or response.reason
     return kind(
-        f"{request.provider} answered with status {response.status}: "
-        + _with_advice(message, response.status),
+        f"{who} answered with status {response.status}: " + _with_advice(message, response.status),
         provider=request.provider,
         request_id=request_id(response.headers),
         status=response.status,
@@ -87,8 +85,8 @@ def no_stream_error(request: PreparedRequest, response: HttpResponse, head: byte
 def truncated_error(request: PreparedRequest, response: HttpResponse) -> ProviderError:
     """Return the error of a body that ended before the provider marked its end."""
     return TruncatedStreamError(
-        f"The stream from {request.provider} ended without a finish reason or end marker. What "
-        "came before was delivered; ask again for the rest.",
+        f"The stream from {request.provider} ended without a finish reason or end marker. All "
+        "text that had arrived was delivered; send the request again.",
         provider=request.provider,
         request_id=request_id(response.headers),
         status=response.status,
@@ -115,11 +113,22 @@ def _with_advice(message: str, status: int) -> str:
     return f"{message}{end} {_ADVICE[status]}"
 
 
-def _host_of(location: str) -> str:
+def _redirect_message(url: URL, location: str) -> str:
+    """Return where a redirect of `url` leads, without the query and user, and what to do."""
+    if not location:
+        return "redirects without saying where. Check base_url."
     try:
-        return URL(location).host or "another path"
+        target = url.join(URL(location))
     except ValueError:
-        return "an address that is not a URL"
+        target = URL()
+    if not target.raw_host:
+        return "redirects to an address that is not a URL of a host. Check base_url."
+    path = target.raw_path[:_LONGEST_QUOTE]
+    where = f"{target.scheme}://{target.host_port_subcomponent}{path}"
+    return (
+        f"redirects to {where}, and redirects are not followed: they would take the key along. If "
+        "you trust that address, change base_url so that requests go there"
+    )
 
 
 def message_or_quote(body: bytes) -> str:

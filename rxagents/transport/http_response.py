@@ -33,7 +33,7 @@ from multidict import CIMultiDictProxy
 
 from rxagents.core.errors import ProtocolError, ProviderError, TruncatedStreamError
 from rxagents.transport.connection import READ_BYTES, Connection
-from rxagents.transport.failures import closed_session_error, one_line
+from rxagents.transport.failures import closed_session_error, one_line, reason_of_cut
 
 LINGER_SECONDS = 0.1
 """How long a body may take to end after its end marker, for its connection to be kept."""
@@ -170,10 +170,9 @@ class HttpResponse:
     def truncated(self, why: str) -> TruncatedStreamError:
         """Return the error of a body that ended too early."""
         return TruncatedStreamError(
-            f"The connection to {self._provider} broke in the middle of the stream ({why}). What "
-            "came before was delivered; ask again for the rest.",
+            f"The stream from {self._provider} was cut off: {why}. All text that had arrived was "
+            "delivered; send the request again.",
             provider=self._provider,
-            retryable=True,
         )
 
     def _listen_to_connection(self) -> None:
@@ -219,7 +218,7 @@ class HttpResponse:
             return self._badly_encoded(error)
         if self._session.closed:
             return closed_session_error(self._provider)
-        return self.truncated("it was closed")
+        return self.truncated("the connection was closed")
 
     def _error_of_read(self, error: Exception) -> ProviderError:
         if isinstance(error, ProviderError):
@@ -228,7 +227,7 @@ class HttpResponse:
         is_encoding = isinstance(error.__cause__, aiohttp.http_exceptions.TransferEncodingError)
         if is_encoding and "Not enough data" not in str(error.__cause__):
             return self._badly_encoded(error)
-        return self.truncated(one_line(error))
+        return self.truncated(reason_of_cut(error))
 
     def _badly_encoded(self, error: BaseException) -> ProtocolError:
         return ProtocolError(

@@ -4,44 +4,68 @@ from __future__ import annotations
 
 import base64
 import urllib.request
-from typing import TypedDict
 
+from msgspec import Struct, field
 from yarl import URL
 
 from rxagents.core.errors import ConfigurationError
+from rxagents.transport.urls import parse_url
 
 
-class Proxy(TypedDict, total=False):
-    """The proxy for a request, as arguments of aiohttp; empty for no proxy."""
+class Proxy(Struct, frozen=True):
+    """A proxy of the environment.
 
-    proxy: URL
-    proxy_headers: dict[str, str]
+    Attributes:
+        url: Its URL, without a user name and a password.
+        variable: The environment variable that names it.
+        headers: The headers that it gets and the server does not.
+    """
+
+    url: URL
+    variable: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"the proxy {self.url.host}:{self.url.port} of {self.variable}"
 
 
-def proxy_of_environment(url: URL) -> Proxy:
-    """Return the environment's proxy for `url`.
+def proxy_of_environment(url: URL) -> Proxy | None:
+    """Return the environment's proxy for `url`; `None` for no proxy.
 
     aiohttp's own `trust_env` would also read `.netrc`, and refuse a request that has both a key
     and a password from there.
 
     Raises:
-        ConfigurationError: The proxy in the environment is no URL.
+        ConfigurationError: The proxy in the environment is not the URL of an HTTP proxy. aiohttp
+            would speak HTTP to any other proxy too: a SOCKS proxy would get the request in clear.
     """
     proxies = urllib.request.getproxies()
-    address = proxies.get(url.scheme) or proxies.get("all")
+    kind = url.scheme if proxies.get(url.scheme) else "all"
+    address = proxies.get(kind, "").strip()
     if not address or urllib.request.proxy_bypass(url.host or ""):
-        return {}
-    try:
-        proxy = URL(address)
-    except ValueError:
-        proxy = URL()
-    if not proxy.host:
+        return None
+    variable = f"{kind.upper()}_PROXY"
+    scheme, colon, _ = address.partition("://")
+    if not colon:
+        hidden = "@" in address  # a password may stand before it
         raise ConfigurationError(
-            f"The environment's proxy for {url.scheme} is not a URL. Check "
-            f"{url.scheme.upper()}_PROXY and ALL_PROXY: write http://host:port."
+            f"The proxy in {variable} has no scheme. Write "
+            f"{variable}=http://{'user:password@host:port' if hidden else address}."
         )
+    if scheme.lower() not in {"http", "https"}:
+        raise ConfigurationError(
+            f"The proxy in {variable} is a {scheme} proxy, but only http:// and https:// proxies "
+            f"are supported. Set {url.scheme.upper()}_PROXY to an HTTP proxy, add {url.host} to "
+            f"NO_PROXY, or pass a session whose connector speaks {scheme}."
+        )
+    try:
+        proxy = parse_url(address)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The proxy in {variable} is not usable: {error}. Write {variable}=http://host:port."
+        ) from None
     if proxy.user is None:
-        return {"proxy": proxy}
+        return Proxy(proxy, variable)
     password = f"{proxy.user}:{proxy.password or ''}".encode()
     headers = {"proxy-authorization": f"Basic {base64.b64encode(password).decode()}"}
-    return {"proxy": proxy.with_user(None), "proxy_headers": headers}
+    return Proxy(proxy.with_user(None), variable, headers)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping
 
 import aiohttp
 from yarl import URL
 
-from rxagents.core.errors import (
-    ConfigurationError,
-    ConnectError,
-    ConnectTimeoutError,
-    ProtocolError,
-    ProviderError,
-    TransportError,
-)
+from rxagents.core.errors import ConfigurationError, ProviderError, TransportError
 from rxagents.parsing.content_encoding import ACCEPTED
 from rxagents.transport.compressed_response import CompressedResponse
 from rxagents.transport.connection import KeptConnectionLostError
-from rxagents.transport.failures import closed_session_error, one_line
+from rxagents.transport.failures import (
+    closed_session_error,
+    connect_timeout_error,
+    connection_error,
+    one_line,
+)
 from rxagents.transport.http_response import HttpResponse
 from rxagents.transport.per_loop import PerLoop
 from rxagents.transport.proxy import proxy_of_environment
@@ -73,8 +70,10 @@ class Transport:
             ConnectTimeoutError: There was no connection within `connect_timeout`.
             StaleConnectionError: A kept connection turned out to be closed.
             TransportError: There was no connection, or no HTTP response on it.
+            ConfigurationError: The environment's proxy or the caller's session is not usable.
         """
         session = self._sessions.get() if self._session is None else self._session
+        proxy = proxy_of_environment(url) if self._session is None else None
         try:
             response = await session.request(
                 "GET" if body is None else "POST",
@@ -86,13 +85,12 @@ class Transport:
                 raise_for_status=False,
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout),
                 read_bufsize=READ_BUFFER_BYTES,
-                **({} if self._session is not None else proxy_of_environment(url)),
+                proxy=None if proxy is None else proxy.url,
+                proxy_headers=None if proxy is None else proxy.headers,
             )
         except aiohttp.ConnectionTimeoutError:
-            failure: ProviderError = ConnectTimeoutError(
-                f"No connection to {url.host} within Timeouts.connect ({connect_timeout} s). "
-                "Check base_url and the network, or raise the timeout.",
-                provider=self._provider,
+            failure: ProviderError = connect_timeout_error(
+                self._provider, url, proxy, connect_timeout
             )
         except (aiohttp.ClientError, OSError) as error:
             if session.closed:
@@ -104,8 +102,14 @@ class Transport:
                     provider=self._provider,
                 )
             else:
-                failure = self._connection_error(error, url)
-        except (RuntimeError, ValueError) as error:  # the caller's session is closed, or has auth
+                failure = connection_error(self._provider, error, url, proxy)
+        except (RuntimeError, ValueError) as error:
+            if self._session is None:
+                raise ConfigurationError(
+                    f"The request to {url.scheme}://{url.authority} cannot be sent "
+                    f"({one_line(error)}). Check base_url and headers."
+                ) from error
+            # It is closed, or has credentials of its own beside the key.
             raise ConfigurationError(
                 f"The session that was given cannot send the request: {error}. Check the argument "
                 "session."
@@ -130,46 +134,6 @@ class Transport:
             if loop is here:
                 response.close()
         await self._sessions.aclose()
-
-    def _connection_error(self, error: aiohttp.ClientError | OSError, url: URL) -> ProviderError:
-        where = f"{url.scheme}://{url.authority}"
-        if isinstance(error, aiohttp.ClientSSLError):
-            return ConnectError(
-                f"The TLS certificate of {where} cannot be verified ({error}). Check base_url and "
-                "the machine's certificates.",
-                provider=self._provider,
-                retryable=False,
-            )
-        if isinstance(error, aiohttp.ClientProxyConnectionError):
-            return ConnectError(
-                f"Cannot connect to {where} through the environment's proxy {error.host}:"
-                f"{error.port} ({_reason(error)}). Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
-                provider=self._provider,
-            )
-        if isinstance(error, aiohttp.ClientConnectorError):
-            return ConnectError(
-                f"Cannot connect to {where} ({_reason(error)}). Check base_url, the network, and "
-                "that the server runs.",
-                provider=self._provider,
-            )
-        if isinstance(error, aiohttp.ClientResponseError):
-            return ProtocolError(
-                f"{where} did not answer with valid HTTP ({one_line(error)}). Check base_url.",
-                provider=self._provider,
-                retryable=False,
-            )
-        is_closed = isinstance(error, aiohttp.ServerDisconnectedError)
-        reason = "the server closed it" if is_closed else one_line(error)
-        return TransportError(
-            f"The connection to {where} broke before the response ({reason}). Try again.",
-            provider=self._provider,
-        )
-
-
-def _reason(error: aiohttp.ClientConnectorError) -> str:
-    """Return the system's message: asyncio's own, "Connect call failed", does not say why."""
-    number = error.os_error.errno
-    return os.strerror(number) if number and number > 0 else one_line(error.os_error)
 
 
 async def _close_session(session: aiohttp.ClientSession) -> None:

@@ -19,7 +19,7 @@ from reactivex.disposable import SerialDisposable
 import rxagents
 from rxagents import OpenAI, StreamChunk
 from rxagents import operators as ops
-from rxagents.testing import Ending, RawReply, Reply, ScriptedServer, StatusReply
+from rxagents.testing import Ending, Framing, RawReply, Reply, ScriptedServer, StatusReply
 
 LONG = Reply("word " * 50, interval=0.001)
 STALLED = Reply("one two three", ending=Ending.STALL, cut_after=3)
@@ -175,6 +175,26 @@ async def test_cut_inside_event_is_truncation(position: int) -> None:
     notes, error = await read_raw(HEAD, chunked(EVENT % b"one"), chunked(cut))
     assert notes == ["one"]
     assert type(error) is rxagents.TruncatedStreamError
+
+
+@pytest.mark.parametrize(
+    ("framing", "ending", "why"),
+    [
+        (Framing.CHUNKED, Ending.FIN, "the connection was closed before the last chunk"),
+        (Framing.CHUNKED, Ending.RESET, "the connection was reset"),
+        (Framing.LENGTH, Ending.FIN, "the body is shorter than its content-length"),
+        (Framing.LENGTH, Ending.RESET, "the connection was reset"),
+        (Framing.CLOSE, Ending.FIN, "without a finish reason or end marker"),
+        (Framing.CHUNKED, Ending.CLOSE, "without a finish reason or end marker"),
+    ],
+)
+async def test_truncation_says_why(framing: Framing, ending: Ending, why: str) -> None:
+    reply = Reply("one two", framing=framing, ending=ending, cut_after=2)
+    async with ScriptedServer(reply) as server, model(server) as llm:
+        with pytest.raises(rxagents.TruncatedStreamError, match=why) as caught:
+            await llm.chat("hi")
+    assert caught.value.retryable
+    assert "Error" not in str(caught.value)
 
 
 async def test_text_beside_broken_encoding_is_delivered() -> None:
