@@ -27,6 +27,7 @@ from yarl import URL
 from rxagents.core.checks import checked_count, checked_seconds
 from rxagents.core.errors import ConfigurationError, ToolError
 from rxagents.core.tools import Tool, tool
+from rxagents.runtime.name_lookup import make_resolver
 from rxagents.tools.http_headers import checked_headers, for_any_origin
 from rxagents.tools.public_addresses import is_public
 
@@ -159,7 +160,9 @@ async def _follow_redirects(request: _Request, limits: _Limits) -> str:
 async def _send(request: _Request, limits: _Limits) -> str | _Request:
     """Send one request; return the text for the model, or the request of a redirect."""
     guard = _Guard(allow_private=limits.allow_private)
-    connector = aiohttp.TCPConnector(socket_factory=guard.make_socket, force_close=True)
+    connector = aiohttp.TCPConnector(
+        socket_factory=guard.make_socket, resolver=make_resolver(), force_close=True
+    )
     try:
         async with (
             aiohttp.ClientSession(

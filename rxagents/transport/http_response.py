@@ -15,7 +15,7 @@ caller's session, which has no listener.
 A response ends with `close`, which closes the connection, or with `finish`. After an end marker
 such as `[DONE]` the rest of the body is often milliseconds away; `finish` waits `LINGER_SECONDS`
 for it, so that the connection can serve the next request. `lingering` lists the responses that
-wait, so that `Transport.aclose` can close them.
+wait, so that `Transport` can close them in `aclose` and at the end of their loop.
 
 What must not change: `read_nowait` and `data_arrived` run for every packet and make no further
 call. Once `finish` or `close` has run, the connection no longer calls this response: it may serve

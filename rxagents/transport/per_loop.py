@@ -30,10 +30,11 @@ class PerLoop(Generic[R]):
         """Return the running loop's resource; make it if there is none."""
         loop = asyncio.get_running_loop()
         if loop not in self._held:
-            for closed in [loop for loop in self._held if loop.is_closed()]:
-                del self._held[closed]
+            for known in tuple(self._held):  # other threads may add and remove entries meanwhile
+                if known.is_closed():
+                    self._held.pop(known, None)
             resource = self._make()
-            self._held[loop] = resource, _held(resource, self._close)
+            self._held[loop] = resource, self._hold(loop, resource)
         return self._held[loop][0]
 
     async def aclose(self) -> None:
@@ -42,17 +43,19 @@ class PerLoop(Generic[R]):
         if held is not None:
             await held[1].aclose()
 
+    def _hold(self, loop: asyncio.AbstractEventLoop, resource: R) -> AsyncGenerator[None, None]:
+        async def hold() -> AsyncGenerator[None, None]:
+            try:
+                yield
+            finally:
+                held = self._held.get(loop)
+                if held is not None and held[0] is resource:
+                    del self._held[loop]  # else the loop would stay in memory after its end
+                await self._close(resource)
 
-def _held(resource: R, close: Callable[[R], Awaitable[None]]) -> AsyncGenerator[None, None]:
-    async def hold() -> AsyncGenerator[None, None]:
+        holder = hold()
         try:
-            yield
-        finally:
-            await close(resource)
-
-    holder = hold()
-    try:
-        holder.asend(None).send(None)  # run to the yield: now the loop knows the generator
-    except StopIteration:
-        return holder
-    raise AssertionError("the first step of the generator does not wait")
+            holder.asend(None).send(None)  # run to the yield: now the loop knows the generator
+        except StopIteration:
+            return holder
+        raise AssertionError("the first step of the generator does not wait")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from rxagents.runtime.name_lookup import make_resolver
 from rxagents.transport.connection import READ_BYTES, Connection
 
 
@@ -24,7 +25,7 @@ class _Connector(aiohttp.TCPConnector):
     """Makes connections with our protocol. aiohttp has no public way to choose it."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(limit=limit)
+        super().__init__(limit=limit, resolver=make_resolver())
         protocol: Callable[..., ResponseHandler] = Connection
         buffer = memoryview(bytearray(READ_BYTES))
         self._factory = functools.partial(protocol, loop=self._loop, buffer=buffer)

@@ -50,6 +50,7 @@ class Transport:
         self._session = session
         self._sessions = PerLoop(make_session, _close_session)
         self._lingering: dict[HttpResponse, asyncio.AbstractEventLoop] = {}
+        self._loops = PerLoop(asyncio.get_running_loop, self._close_lingering)
 
     async def send(
         self,
@@ -122,6 +123,7 @@ class Transport:
     def _http_response(
         self, response: aiohttp.ClientResponse, session: aiohttp.ClientSession
     ) -> HttpResponse:
+        self._loops.get()  # closes what lingers when the loop ends
         coding = response.headers.get("content-encoding", "").strip().lower()
         if coding in {"", "identity"}:
             return HttpResponse(response, self._provider, session, self._lingering)
@@ -129,11 +131,13 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close the running loop's session and all its connections."""
-        here = asyncio.get_running_loop()
-        for response, loop in tuple(self._lingering.items()):
-            if loop is here:
-                response.close()
+        await self._close_lingering(asyncio.get_running_loop())
         await self._sessions.aclose()
+
+    async def _close_lingering(self, loop: asyncio.AbstractEventLoop) -> None:
+        for response, its_loop in tuple(self._lingering.items()):
+            if its_loop is loop:
+                response.close()
 
 
 async def _close_session(session: aiohttp.ClientSession) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from reactivex import Observable
 
 from rxagents.runtime.bridge import detach
+from rxagents.runtime.daemon_thread import DaemonThread
 from rxagents.runtime.tool_execution.slot import Slot
-from rxagents.runtime.tool_execution.thread import ToolThread
 
 is_in_tool: ContextVar[bool] = ContextVar("rxagents_is_in_tool", default=False)
 """Whether the current code belongs to a tool, so that a run waits for it."""
@@ -70,7 +70,8 @@ async def _awaited(result: object) -> AsyncGenerator[object, None]:
 async def _on_thread(
     name: str, call: Callable[[], Any], slot: Slot
 ) -> AsyncGenerator[object, None]:
-    thread = ToolThread(f"rxagents tool {name}", slot)
+    slot.hold()
+    thread = DaemonThread(f"rxagents tool {name}", slot.release)
     try:
         result = await thread.run(call)
         items = _steps(result, thread) if isinstance(result, Iterator) else _awaited(result)
@@ -81,7 +82,7 @@ async def _on_thread(
         thread.close()
 
 
-async def _steps(iterator: Iterator[object], thread: ToolThread) -> AsyncGenerator[object, None]:
+async def _steps(iterator: Iterator[object], thread: DaemonThread) -> AsyncGenerator[object, None]:
     """Yield the items of `iterator`, each when it is asked for, and what a generator returns."""
     try:
         while not isinstance(item := await thread.run(partial(_next, iterator)), _End):

@@ -2,12 +2,12 @@
 
 Theory of operation:
 
-The loop's default executor does not serve here. A thread cannot be stopped, and the interpreter
-waits at its exit for the executor's threads: a tool that hangs would keep the program from ending.
-So each call gets a daemon thread. One thread runs all steps of a call, because a generator must be
-resumed and closed where it runs. Steps and their outcomes cross between the threads only in two
-places: the loop puts steps on a `SimpleQueue`, and the thread sets the outcome's future through
-`run_on_loop`, which ignores a loop that has been closed meanwhile.
+The loop's default executor does not serve here. A thread cannot be stopped, and `asyncio.run` and
+the interpreter wait for the executor's threads: a tool or a name lookup that hangs would keep the
+program from ending. So each call gets a daemon thread. One thread runs all steps of a call, because
+a generator must be resumed and closed where it runs. Steps and their outcomes cross between the
+threads only in two places: the loop puts steps on a `SimpleQueue`, and the thread sets the
+outcome's future through `run_on_loop`, which ignores a loop that has been closed meanwhile.
 """
 
 from __future__ import annotations
@@ -22,28 +22,26 @@ from typing import Any, TypeVar
 
 from rxagents.runtime.loop import run_on_loop
 from rxagents.runtime.reporting import as_exception
-from rxagents.runtime.tool_execution.slot import Slot
 
 T = TypeVar("T")
 
 
-class ToolThread:
+class DaemonThread:
     """Runs steps one after the other on a daemon thread, until `close`.
 
     The thread sees the context variables of the code that made it.
 
     Args:
         name: The thread's name.
-        slot: Held until the thread ends.
+        on_end: Called on the loop when the thread ends.
     """
 
-    def __init__(self, name: str, slot: Slot) -> None:
-        self._slot = slot
+    def __init__(self, name: str, on_end: Callable[[], None] | None = None) -> None:
+        self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._steps: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         work = partial(copy_context().run, self._work)
         threading.Thread(target=work, name=name, daemon=True).start()
-        slot.hold()
 
     def run(self, step: Callable[[], T]) -> asyncio.Future[T]:
         """Run `step` after the steps before it; return a future, which need not be awaited."""
@@ -58,7 +56,8 @@ class ToolThread:
     def _work(self) -> None:
         while (step := self._steps.get()) is not None:
             step()
-        run_on_loop(self._loop, self._slot.release)
+        if self._on_end is not None:
+            run_on_loop(self._loop, self._on_end)
 
     def _run_step(self, step: Callable[[], T], outcome: asyncio.Future[T]) -> None:
         set_outcome: Callable[[], None]
