@@ -1,4 +1,4 @@
-"""The user's own fields of a request body."""
+"""The fields of a request body that depend on the user's own ones."""
 
 from __future__ import annotations
 
@@ -20,3 +20,19 @@ def with_extra_body(body: dict[str, Any], settings: Settings, merged: str = "") 
     if isinstance(extra.get(merged), dict):
         extra[merged] = {**(body.get(merged) or {}), **extra[merged]}
     return {name: value for name, value in {**body, **extra}.items() if value is not None}
+
+
+_TOOL_SETTINGS = ("tool_choice", "parallel_tool_calls", "toolConfig")
+
+
+def without_idle_tool_settings(body: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Return `body` without settings of tools if it sends no tools: APIs refuse them then.
+
+    A model may have such settings while a request, such as a summary, needs no tools. Fields of
+    `extra_body` stay.
+    """
+    if body.get("tools"):
+        return body
+    given = settings.extra_body or {}
+    idle = [name for name in _TOOL_SETTINGS if name not in given]
+    return {name: value for name, value in body.items() if name not in idle}

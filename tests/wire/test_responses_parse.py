@@ -123,6 +123,13 @@ def test_error_code_selects_error_class(failure: bytes) -> None:
     assert "Slow." in str(parser.error)
 
 
+SO = {
+    "type": "message",
+    "role": "assistant",
+    "content": [{"type": "output_text", "text": "So."}],
+}
+
+
 def test_hosted_tool_items_are_sent_back() -> None:
     search = {"type": "web_search_call", "id": "ws", "status": "completed", "action": {"q": 1}}
     thought = {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "xyz"}
@@ -133,7 +140,7 @@ def test_hosted_tool_items_are_sent_back() -> None:
     assert render_response(request)["input"][1:] == [
         thought,
         {"type": "web_search_call", "id": "ws", "action": {"q": 1}},
-        {"role": "assistant", "content": "So."},
+        SO,
         {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"a":1}'},
     ]
 
@@ -226,4 +233,4 @@ def test_odd_item_is_sent_back() -> None:
     chunks, parser = parse(completed({"type": []}, {}, message("So.")))
     assert parser.complete
     request = ChatRequest("m", (Message.user("hi"), fold(chunks).message))
-    assert {"role": "assistant", "content": "So."} in render_response(request)["input"]
+    assert SO in render_response(request)["input"]

@@ -5,7 +5,16 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, Literal
 
-from rxagents.testing.requests.strict import Strict, check_results, converted, refuse_if
+from rxagents.testing.requests.strict import (
+    Strict,
+    check_ids,
+    check_name,
+    check_results,
+    check_tool_settings,
+    converted,
+    objects_in,
+    refuse_if,
+)
 
 
 class _Turn(Strict):
@@ -49,20 +58,63 @@ def check(body: object) -> None:
     refuse_if(not request.messages, "messages must not be empty")
     refuse_if(request.messages[0].role != "user", "the first message must have the role user")
     refuse_if(request.max_tokens < 1, "max_tokens must be 1 or more")
-    refuse_if(request.tool_choice is not None and not request.tools, "tool_choice needs tools")
+    check_tool_settings(request.tools, tool_choice=request.tool_choice)
+    _check_schemas(request)
     roles = [turn.role for turn in request.messages]
     twice = any(one == other for one, other in pairwise(roles))
     refuse_if(twice, "roles must alternate between user and assistant")
     calls: list[str] = []
+    all_calls: list[str] = []
+    system = request.system if isinstance(request.system, list) else []
+    for block in system:
+        _check_block(block, "user")
     for turn in request.messages:
-        blocks = turn.content if isinstance(turn.content, list) else []
+        blocks = _blocks(turn)
         for block in blocks:
             _check_block(block, turn.role)
         if turn.role == "user":
             check_results(calls, [b["tool_use_id"] for b in blocks if b["type"] == "tool_result"])
             _check_results_first(blocks)
+        else:
+            _check_answer(blocks, is_last=turn is request.messages[-1])
         calls = [block["id"] for block in blocks if block["type"] == "tool_use"]
+        all_calls += calls
+    check_ids(all_calls, r"[a-zA-Z0-9_-]+")
     refuse_if(bool(calls), "the last message has tool calls without results")
+
+
+def _blocks(turn: _Turn) -> list[dict[str, Any]]:
+    if isinstance(turn.content, list):
+        return turn.content
+    return [{"type": "text", "text": turn.content}]
+
+
+def _check_schemas(request: _Request) -> None:
+    form = (request.output_config or {}).get("format", {})
+    strict = [tool.input_schema for tool in request.tools if tool.strict]
+    for schema in [form.get("schema"), *strict]:
+        is_open = any(each.get("additionalProperties") is not False for each in objects_in(schema))
+        refuse_if(is_open, "every object of a schema needs additionalProperties: false")
+
+
+def _check_answer(blocks: list[dict[str, Any]], *, is_last: bool) -> None:
+    """Refuse blocks that an assistant's turn must not have, or not at its end."""
+    refuse_if(not blocks, "an assistant's message must have content")
+    last = blocks[-1]
+    is_thought = last["type"] in {"thinking", "redacted_thinking"}
+    refuse_if(is_thought, "the last block of an assistant's message must not be thinking")
+    trails = is_last and last["type"] == "text" and last["text"] != last["text"].rstrip()
+    refuse_if(trails, "the last assistant's message must not end with white space")
+    hosted = {
+        str(block.get("id"))
+        for block in blocks
+        if block["type"].endswith("tool_use") and block["type"] != "tool_use"
+    }
+    results = {block["tool_use_id"] for block in blocks if "tool_use_id" in block}
+    open_calls = set() if is_last else hosted - results
+    refuse_if(bool(open_calls), f"the hosted tools {sorted(open_calls)} have no results")
+    unknown = results - hosted
+    refuse_if(bool(unknown), f"the results {sorted(unknown)} belong to no hosted tool")
 
 
 _FIELDS = {
@@ -81,7 +133,12 @@ def _check_block(block: dict[str, Any], role: str) -> None:
     refuse_if(kind is None, f"a content block has no type: {block}")
     missing = _FIELDS.get(str(kind), set()) - set(block)
     refuse_if(bool(missing), f"a {kind} block lacks {sorted(missing)}")
-    refuse_if(kind == "text" and not block["text"], "a text block must not be empty")
+    blank = kind == "text" and not block["text"].strip()
+    refuse_if(blank, "a text block must have more than white space")
+    unsigned = kind == "thinking" and not block["signature"]
+    refuse_if(unsigned, "a thinking block has no signature")
+    if kind == "tool_use":
+        check_name(block["name"], r"[a-zA-Z0-9_-]{1,128}")
     refuse_if(
         kind == "tool_use" and not isinstance(block["input"], dict),
         "the input of a tool_use block must be an object",

@@ -6,7 +6,17 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from rxagents.testing.requests.strict import Strict, check_results, converted, refuse_if
+from rxagents.testing.requests.strict import (
+    Strict,
+    check_arguments,
+    check_ids,
+    check_name,
+    check_results,
+    check_root,
+    check_tool_settings,
+    converted,
+    refuse_if,
+)
 
 
 class _Function(Strict):
@@ -26,6 +36,7 @@ class _Message(Struct):
     content: str | list[dict[str, Any]] | None = None
     tool_calls: tuple[_Call, ...] = ()
     tool_call_id: str = ""
+    reasoning_details: tuple[dict[str, Any], ...] = ()
 
 
 class _Definition(Strict):
@@ -46,6 +57,8 @@ class _Request(Struct):
     stream: Literal[True]
     tools: tuple[_Tool, ...] = ()
     tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: dict[str, Any] | None = None
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
@@ -62,7 +75,7 @@ def check(body: object) -> None:
     """
     request = converted(body, _Request)
     refuse_if(not request.messages, "messages must not be empty")
-    refuse_if(request.tool_choice is not None and not request.tools, "tool_choice needs tools")
+    _check_tools(request)
     calls: list[str] = []
     results: list[str] = []
     for message in request.messages:
@@ -71,6 +84,36 @@ def check(body: object) -> None:
             continue
         check_results(calls, results)
         calls, results = [call.id for call in message.tool_calls], []
+        _check_message(message)
+        check_ids(calls)
         empty = message.content is None and not message.tool_calls
         refuse_if(empty, f"a message with the role {message.role} has no content")
     check_results(calls, results)
+
+
+def _check_tools(request: _Request) -> None:
+    check_tool_settings(
+        request.tools,
+        tool_choice=request.tool_choice,
+        parallel_tool_calls=request.parallel_tool_calls,
+    )
+    for tool in request.tools:
+        check_name(tool.function.name)
+    form = request.response_format or {}
+    if form.get("type") == "json_schema":
+        described = form.get("json_schema") or {}
+        check_name(str(described.get("name")))
+        check_root(described.get("schema"))
+
+
+def _check_message(message: _Message) -> None:
+    for call in message.tool_calls:
+        check_name(call.function.name)
+        check_arguments(call.function.name, call.function.arguments)
+    blocks = [
+        (str(detail.get("type")), str(detail["index"]), str(detail.get("id")))
+        for detail in message.reasoning_details
+        if detail.get("index") is not None and "data" not in detail
+    ]
+    in_pieces = len(set(blocks)) < len(blocks)
+    refuse_if(in_pieces, "a block of reasoning_details is in pieces: its signature is not valid")

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from rxagents.testing.requests.strict import Strict, converted, refuse_if
+from rxagents.testing.requests.strict import (
+    Strict,
+    check_name,
+    check_tool_settings,
+    converted,
+    refuse_if,
+)
 
 
 class _Call(Strict):
@@ -59,9 +65,12 @@ def check(body: object) -> None:
     request = converted(body, _Request)
     refuse_if(not request.contents, "contents must not be empty")
     refuse_if(request.contents[0].role != "user", "the first content must have the role user")
+    check_tool_settings(request.tools, toolConfig=request.toolConfig)
+    _check_names(request)
     calls: list[str] = []
     for content in request.contents:
         refuse_if(not content.parts, "a content must have parts")
+        refuse_if(any(map(_is_empty, content.parts)), "a part must not be empty")
         results = [part.functionResponse.name for part in content.parts if part.functionResponse]
         matches = sorted(results) == sorted(calls)
         refuse_if(not matches, f"the results {results} do not match the calls {calls} before them")
@@ -70,3 +79,16 @@ def check(body: object) -> None:
             bool(calls) and content.role != "model", "only the role model may have function calls"
         )
     refuse_if(bool(calls), "the last content has function calls without results")
+
+
+def _check_names(request: _Request) -> None:
+    declared = [each for tool in request.tools for each in tool.get("functionDeclarations", ())]
+    parts = [part for content in request.contents for part in content.parts]
+    uses = [use for part in parts for use in (part.functionCall, part.functionResponse) if use]
+    for name in [*(str(each.get("name")) for each in declared), *(use.name for use in uses)]:
+        check_name(name, r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
+
+
+def _is_empty(part: _Part) -> bool:
+    """Return whether a part has neither text nor anything else; a signature may stand alone."""
+    return not any(getattr(part, field) for field in _Part.__struct_fields__)

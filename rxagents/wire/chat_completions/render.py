@@ -21,27 +21,40 @@ from rxagents.core.tools import Tool
 from rxagents.wire.base64_data import to_data_url
 from rxagents.wire.chat_completions.events import WIRE
 from rxagents.wire.chat_completions.reasoning_details import join_details
-from rxagents.wire.extra_body import with_extra_body
+from rxagents.wire.extra_body import with_extra_body, without_idle_tool_settings
 from rxagents.wire.request import ChatRequest
-from rxagents.wire.response_format import schema_of
+from rxagents.wire.response_format import object_schema_of
+from rxagents.wire.tool_calls import (
+    ANY_ID,
+    IdRule,
+    SentCalls,
+    arguments_text_of,
+    fitting_name,
+)
 from rxagents.wire.tool_choice import check_chosen_tool
 
 
-def render_chat(request: ChatRequest, max_tokens_field: str = "max_tokens") -> dict[str, Any]:
+def render_chat(
+    request: ChatRequest, max_tokens_field: str = "max_tokens", call_ids: IdRule = ANY_ID
+) -> dict[str, Any]:
     """Return the body of `POST {base}/chat/completions`.
 
     Args:
         request: The request.
-        max_tokens_field: `"max_completion_tokens"` on api.openai.com, whose reasoning models
-            refuse the old name; `"max_tokens"` on other hosts, which know only that.
+        max_tokens_field: `"max_completion_tokens"` at OpenAI, whose reasoning models refuse the
+            old name; `"max_tokens"` on other hosts, which know only that.
+        call_ids: Which ids of tool calls the host accepts.
 
     Returns:
         The body. `Settings.extra_body` overrides its fields; a `None` there removes the field.
+
+    Raises:
+        ConfigurationError: The API does not support a setting.
     """
-    settings = request.settings
+    settings, calls = request.settings, SentCalls(call_ids)
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": [line for message in request.messages for line in _message(message)],
+        "messages": [line for message in request.messages for line in _message(message, calls)],
         "stream": True,
         "stream_options": {"include_usage": True},
         "tools": [_tool(tool) for tool in request.tools] or None,
@@ -54,10 +67,10 @@ def render_chat(request: ChatRequest, max_tokens_field: str = "max_tokens") -> d
         "seed": settings.seed,
         "response_format": _response_format(settings.response_format),
     }
-    return with_extra_body(body, settings)
+    return without_idle_tool_settings(with_extra_body(body, settings), settings)
 
 
-def _message(message: Message) -> Iterator[dict[str, Any]]:
+def _message(message: Message, calls: SentCalls) -> Iterator[dict[str, Any]]:
     named = {"name": message.name} if message.name else {}
     match message.role:
         case "system":
@@ -65,11 +78,12 @@ def _message(message: Message) -> Iterator[dict[str, Any]]:
         case "user":
             yield {"role": "user", "content": _user_content(message), **named}
         case "assistant":
-            yield {**_assistant(message), **named}
+            yield {**_assistant(message, calls), **named}
         case "tool":
             for part in message.parts:
                 if isinstance(part, ToolResult):
-                    yield {"role": "tool", "tool_call_id": part.call_id, "content": part.content}
+                    call_id, _ = calls.answered(part)
+                    yield {"role": "tool", "tool_call_id": call_id, "content": part.content}
 
 
 def _user_content(message: Message) -> str | list[dict[str, Any]]:
@@ -94,14 +108,14 @@ def _user_part(part: Part) -> dict[str, Any]:
     raise ConfigurationError(f"A user message cannot hold a {type(part).__name__}.")
 
 
-def _assistant(message: Message) -> dict[str, Any]:
+def _assistant(message: Message, calls: SentCalls) -> dict[str, Any]:
     line: dict[str, Any] = {"role": "assistant", "content": message.text or None}
-    calls = [_call(call) for call in message.tool_calls]
+    rendered = [_call(call, calls) for call in message.tool_calls]
     for signed in message.provider_data.get(WIRE, {}).get("extra_content", ()):
-        if signed["call"] < len(calls):
-            calls[signed["call"]]["extra_content"] = signed["extra_content"]
-    if calls:
-        line |= {"tool_calls": calls, **_reasoning(message)}
+        if signed["call"] < len(rendered):
+            rendered[signed["call"]]["extra_content"] = signed["extra_content"]
+    if rendered:
+        line |= {"tool_calls": rendered, **_reasoning(message)}
     elif line["content"] is None:
         line["content"] = ""
     return line
@@ -125,9 +139,10 @@ def _reasoning(message: Message) -> dict[str, Any]:
     return fields
 
 
-def _call(call: ToolCall) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": call.arguments or "{}"}
-    return {"id": call.id, "type": "function", "function": function}
+def _call(call: ToolCall, calls: SentCalls) -> dict[str, Any]:
+    call_id, name = calls.sent(call)
+    function = {"name": name, "arguments": arguments_text_of(call)}
+    return {"id": call_id, "type": "function", "function": function}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -152,5 +167,5 @@ def _response_format(response_format: ResponseFormat | None) -> dict[str, Any] |
         return response_format
     if isinstance(response_format, str):
         return {"type": response_format}
-    name, schema = response_format.__name__, schema_of(response_format)
+    name, schema = fitting_name(response_format.__name__), object_schema_of(response_format)
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema}}

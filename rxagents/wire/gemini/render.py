@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any
@@ -20,12 +21,12 @@ from rxagents.core.messages import (
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.base64_data import is_data_url, split_data_url, to_base64
-from rxagents.wire.extra_body import with_extra_body
+from rxagents.wire.extra_body import with_extra_body, without_idle_tool_settings
 from rxagents.wire.gemini.events import WIRE
 from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
-from rxagents.wire.tool_calls import arguments_of, names_by_call_id
+from rxagents.wire.tool_calls import SentCalls, arguments_of
 from rxagents.wire.tool_choice import check_chosen_tool
 
 
@@ -47,31 +48,35 @@ def render_contents(request: ChatRequest) -> dict[str, Any]:
     tools = [{"functionDeclarations": [_tool(tool) for tool in request.tools]}]
     body: dict[str, Any] = {
         "systemInstruction": _system(request.messages),
-        "contents": _contents(request.messages),
+        "contents": _contents(request),
         "tools": tools if request.tools else None,
         "toolConfig": _tool_config(settings, request.tools),
         "generationConfig": _generation_config(settings) or None,
     }
-    return with_extra_body(body, settings, merged="generationConfig")
+    body = with_extra_body(body, settings, merged="generationConfig")
+    return without_idle_tool_settings(body, settings)
 
 
 def _system(messages: tuple[Message, ...]) -> dict[str, Any] | None:
-    parts = [{"text": message.text} for message in messages if message.role == "system"]
+    texts = [message.text for message in messages if message.role == "system"]
+    parts = [{"text": text} for text in texts if text]
     return {"parts": parts} if parts else None
 
 
-def _contents(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+def _contents(request: ChatRequest) -> list[dict[str, Any]]:
     """Return the turns; the results of parallel calls form one turn."""
-    names = names_by_call_id(messages)
+    calls, signs_calls = SentCalls(), _SIGNS_CALLS.search(request.model) is not None
     contents: list[dict[str, Any]] = []
-    for message in messages:
+    for message in request.messages:
         if message.role == "system":
             continue
         role = "model" if message.role == "assistant" else "user"
         if role == "model":
-            parts = list(_model_parts(message))
+            parts = list(_model_parts(message, calls))
+            if signs_calls:
+                _sign(parts)
         else:
-            parts = [_part(part, names) for part in message.parts]
+            parts = [_part(part, calls) for part in message.parts if not _is_empty(part)]
         if contents and contents[-1]["role"] == role:
             contents[-1]["parts"] += parts
         elif parts:
@@ -79,7 +84,21 @@ def _contents(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     return contents
 
 
-def _part(part: Part, names: dict[str, str]) -> dict[str, Any]:
+_SIGNS_CALLS = re.compile(r"gemini-([3-9]|\d\d)")
+"""The names of models that refuse a turn whose first call has no signature: since Gemini 3."""
+
+_FOREIGN_SIGNATURE = "skip_thought_signature_validator"
+"""The signature that the API documents for calls that another model made."""
+
+
+def _sign(parts: list[dict[str, Any]]) -> None:
+    """Sign the first call of a turn that was not made by Gemini."""
+    first = next((part for part in parts if "functionCall" in part), {})
+    if first:
+        first.setdefault("thoughtSignature", _FOREIGN_SIGNATURE)
+
+
+def _part(part: Part, calls: SentCalls) -> dict[str, Any]:
     match part:
         case TextPart():
             return {"text": part.text}
@@ -96,28 +115,34 @@ def _part(part: Part, names: dict[str, str]) -> dict[str, Any]:
         case FilePart():
             return {"inlineData": _inline(part.media_type, part.data)}
         case ToolResult():
-            name = part.name or names.get(part.call_id, "")
+            call_id, name = calls.answered(part)
             if not name:
                 raise ConfigurationError(
                     f"Gemini's API requires the tool's name with its result: give the result of "
                     f"call {part.call_id!r} a name, or send the call before it."
                 )
             key = "error" if part.is_error else "result"
-            response = {"name": name, "response": {key: part.content}}
-            return {"functionResponse": {"id": part.call_id, **response}}
+            response = {"name": _function_name(name), "response": {key: part.content}}
+            return {"functionResponse": {"id": call_id, **response}}
         case ToolCall():
-            call = {"id": part.id, "name": part.name, "args": arguments_of(part)}
+            call_id, name = calls.sent(part)
+            call = {"id": call_id, "name": _function_name(name), "args": arguments_of(part)}
             signature = part.provider_data.get(WIRE, {})
             return {"functionCall": call, **signature}
         case ReasoningPart():
             return {"text": part.text, "thought": True}
 
 
+def _function_name(name: str) -> str:
+    """Return a name that begins with a letter or an underscore, as the API requires."""
+    return name if name[0].isalpha() or name[0] == "_" else f"_{name}"[:64]
+
+
 def _inline(media_type: str, data: bytes) -> dict[str, str]:
     return {"mimeType": media_type, "data": to_base64(data)}
 
 
-def _model_parts(message: Message) -> Iterator[dict[str, Any]]:
+def _model_parts(message: Message, calls: SentCalls) -> Iterator[dict[str, Any]]:
     """Yield the parts of an assistant's message: the original ones if they are stored with it.
 
     Thinking is not sent back.
@@ -125,12 +150,15 @@ def _model_parts(message: Message) -> Iterator[dict[str, Any]]:
     stored = message.provider_data.get(WIRE, {}).get("parts")
     original = resolve_items(message, stored, _reference_of, attrgetter("name"))
     if original is not None:
-        yield from _original_parts(original)
+        yield from _original_parts(original, calls)
         return
     for part in message.parts:
-        empty = isinstance(part, TextPart) and not part.text
-        if not empty and not isinstance(part, ReasoningPart):
-            yield _part(part, {})
+        if not _is_empty(part) and not isinstance(part, ReasoningPart):
+            yield _part(part, calls)
+
+
+def _is_empty(part: Part) -> bool:
+    return isinstance(part, TextPart) and not part.text
 
 
 def _reference_of(part: dict[str, Any]) -> Reference:
@@ -142,13 +170,13 @@ def _reference_of(part: dict[str, Any]) -> Reference:
     return None
 
 
-def _original_parts(items: list[ResolvedItem]) -> Iterator[dict[str, Any]]:
+def _original_parts(items: list[ResolvedItem], calls: SentCalls) -> Iterator[dict[str, Any]]:
     for original, part in items:
         if original.get("thought"):
             continue
         rest = {name: value for name, value in original.items() if name not in _REFERENCES}
         if isinstance(part, ToolCall):
-            yield {**_part(part, {}), **rest}
+            yield {**_part(part, calls), **rest}
         elif part is None:
             yield original
         elif part or rest:  # an empty text may carry a signature

@@ -13,7 +13,7 @@ from rxagents.wire.base64_data import is_data_url, split_data_url, to_base64
 from rxagents.wire.extra_body import with_extra_body
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
-from rxagents.wire.tool_calls import arguments_of, names_by_call_id
+from rxagents.wire.tool_calls import SentCalls, arguments_of
 
 
 def render_chat(request: ChatRequest) -> dict[str, Any]:
@@ -27,10 +27,10 @@ def render_chat(request: ChatRequest) -> dict[str, Any]:
         ConfigurationError: The API does not support a setting.
     """
     settings = request.settings
-    names = names_by_call_id(request.messages)
+    calls = SentCalls()
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": [line for message in request.messages for line in _message(message, names)],
+        "messages": [line for message in request.messages for line in _message(message, calls)],
         "stream": True,
         "tools": _tools(settings, request.tools) or None,
         **_common(settings),
@@ -57,11 +57,11 @@ def _common(settings: Settings) -> dict[str, Any]:
     return {"options": given or None, "format": _format(settings.response_format)}
 
 
-def _message(message: Message, names: dict[str, str]) -> Iterator[dict[str, Any]]:
+def _message(message: Message, calls: SentCalls) -> Iterator[dict[str, Any]]:
     if message.role == "tool":
         for part in message.parts:
             if isinstance(part, ToolResult):
-                name = part.name or names.get(part.call_id, "")
+                _, name = calls.answered(part)
                 yield {"role": "tool", "content": part.content, "tool_name": name}
         return
     line: dict[str, Any] = {"role": message.role, "content": message.text}
@@ -69,7 +69,7 @@ def _message(message: Message, names: dict[str, str]) -> Iterator[dict[str, Any]
     if images:
         line["images"] = images
     if message.tool_calls:
-        line["tool_calls"] = [_call(call) for call in message.tool_calls]
+        line["tool_calls"] = [_call(call, calls) for call in message.tool_calls]
         thinking = "".join(p.text for p in message.parts if isinstance(p, ReasoningPart))
         if thinking:
             line["thinking"] = thinking
@@ -94,8 +94,9 @@ def _image(part: ImagePart) -> str:
     raise ConfigurationError("Ollama's API fetches no images: give ImagePart data in place of url.")
 
 
-def _call(call: ToolCall) -> dict[str, Any]:
-    return {"function": {"name": call.name, "arguments": arguments_of(call)}}
+def _call(call: ToolCall, calls: SentCalls) -> dict[str, Any]:
+    _, name = calls.sent(call)
+    return {"function": {"name": name, "arguments": arguments_of(call)}}
 
 
 def _tools(settings: Settings, tools: tuple[Tool, ...]) -> list[dict[str, Any]]:

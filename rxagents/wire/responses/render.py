@@ -19,11 +19,12 @@ from rxagents.core.messages import (
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.base64_data import to_data_url
-from rxagents.wire.extra_body import with_extra_body
+from rxagents.wire.extra_body import with_extra_body, without_idle_tool_settings
 from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
 from rxagents.wire.request import ChatRequest
-from rxagents.wire.response_format import schema_of
+from rxagents.wire.response_format import object_schema_of
 from rxagents.wire.responses.events import WIRE
+from rxagents.wire.tool_calls import IdRule, SentCalls, arguments_text_of, fitting_name
 from rxagents.wire.tool_choice import check_chosen_tool
 
 
@@ -40,7 +41,7 @@ def render_response(request: ChatRequest) -> dict[str, Any]:
     Raises:
         ConfigurationError: The API does not support a setting.
     """
-    settings = request.settings
+    settings, calls = request.settings, SentCalls(_CALL_IDS)
     for name in ("stop", "seed"):
         if getattr(settings, name) is not None:
             raise ConfigurationError(
@@ -49,7 +50,7 @@ def render_response(request: ChatRequest) -> dict[str, Any]:
             )
     body: dict[str, Any] = {
         "model": request.model,
-        "input": [item for message in request.messages for item in _items(message)],
+        "input": [item for message in request.messages for item in _items(message, calls)],
         "stream": True,
         "store": False,
         "include": ["reasoning.encrypted_content"],
@@ -61,25 +62,27 @@ def render_response(request: ChatRequest) -> dict[str, Any]:
         "max_output_tokens": settings.max_tokens,
         "text": _text_format(settings.response_format),
     }
-    return with_extra_body(body, settings)
+    return without_idle_tool_settings(with_extra_body(body, settings), settings)
 
 
-def _items(message: Message) -> Iterator[dict[str, Any]]:
+_CALL_IDS = IdRule(r"\S(.{0,62}\S)?")
+"""The API refuses longer ids ("string too long. Expected a string with maximum length 64")."""
+
+
+def _items(message: Message, calls: SentCalls) -> Iterator[dict[str, Any]]:
     match message.role:
         case "system":
             yield {"role": "system", "content": message.text}
         case "user":
             yield {"role": "user", "content": [_input(part) for part in message.parts]}
         case "assistant":
-            yield from _assistant(message)
+            yield from _without_lone_reasoning(list(_assistant(message, calls)))
         case "tool":
             for part in message.parts:
                 if isinstance(part, ToolResult):
-                    yield {
-                        "type": "function_call_output",
-                        "call_id": part.call_id,
-                        "output": part.content,
-                    }
+                    call_id, _ = calls.answered(part)
+                    output = {"call_id": call_id, "output": part.content}
+                    yield {"type": "function_call_output", **output}
 
 
 def _input(part: Part) -> dict[str, Any]:
@@ -98,7 +101,7 @@ def _input(part: Part) -> dict[str, Any]:
     raise ConfigurationError(f"A user message cannot hold a {type(part).__name__}.")
 
 
-def _assistant(message: Message) -> Iterator[dict[str, Any]]:
+def _assistant(message: Message, calls: SentCalls) -> Iterator[dict[str, Any]]:
     """Yield the items of an assistant's message: the original ones if they are stored with it.
 
     Else only text and calls are sent: other providers' thinking means nothing to this API.
@@ -106,11 +109,29 @@ def _assistant(message: Message) -> Iterator[dict[str, Any]]:
     stored = message.provider_data.get(WIRE, {}).get("items")
     original = resolve_items(message, stored, _reference_of, attrgetter("id"))
     if original is not None:
-        yield from _original_items(original)
+        yield from _original_items(original, calls)
         return
     if message.text:
-        yield {"role": "assistant", "content": message.text}
-    yield from map(_call, message.tool_calls)
+        yield _output(message.text)
+    for call in message.tool_calls:
+        yield _call(call, calls)
+
+
+def _output(text: str) -> dict[str, Any]:
+    """Return an assistant's text; llama-server refuses it without type or in another form."""
+    content = [{"type": "output_text", "text": text}]
+    return {"type": "message", "role": "assistant", "content": content}
+
+
+def _without_lone_reasoning(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Leave out reasoning that no output of the model follows, which the API refuses.
+
+    Such reasoning comes from a response that was cut while the model was thinking.
+    """
+    kinds = [item.get("type") for item in items]
+    while kinds and kinds[-1] == "reasoning":
+        kinds.pop()
+    yield from items[: len(kinds)]
 
 
 def _reference_of(item: dict[str, Any]) -> Reference:
@@ -122,25 +143,26 @@ def _reference_of(item: dict[str, Any]) -> Reference:
     return None
 
 
-def _original_items(items: list[ResolvedItem]) -> Iterator[dict[str, Any]]:
+def _original_items(items: list[ResolvedItem], calls: SentCalls) -> Iterator[dict[str, Any]]:
     for item, part in items:
         if isinstance(part, ToolCall):
-            yield _call(part)
+            yield _call(part, calls)
         elif part is not None:
             if part:
-                yield {"role": "assistant", "content": part}
-        elif item.get("type") != "reasoning" or _is_readable(item):
+                yield _output(part)
+        elif isinstance(item.get("type"), str) and _is_readable(item):
             # Of other reasoning only the id is known, and the provider stored nothing under it.
             yield item
 
 
-def _is_readable(reasoning: dict[str, Any]) -> bool:
-    return bool(reasoning.get("encrypted_content") or reasoning.get("content"))
+def _is_readable(item: dict[str, Any]) -> bool:
+    return item["type"] != "reasoning" or bool(item.get("encrypted_content") or item.get("content"))
 
 
-def _call(call: ToolCall) -> dict[str, Any]:
-    arguments = call.arguments or "{}"
-    return {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments}
+def _call(call: ToolCall, calls: SentCalls) -> dict[str, Any]:
+    call_id, name = calls.sent(call)
+    arguments = arguments_text_of(call)
+    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -165,5 +187,5 @@ def _text_format(response_format: ResponseFormat | None) -> dict[str, Any] | Non
         return {"format": response_format}
     if isinstance(response_format, str):
         return {"format": {"type": response_format}}
-    name, schema = response_format.__name__, schema_of(response_format)
+    name, schema = fitting_name(response_format.__name__), object_schema_of(response_format)
     return {"format": {"type": "json_schema", "name": name, "schema": schema}}
