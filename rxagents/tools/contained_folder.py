@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -91,6 +92,49 @@ class ContainedFolder:
             finally:
                 os.close(file)
 
+    def replace(self, path: str, data: bytes) -> None:
+        """Write a file as a whole: a reader, or a failure, finds its old content or its new one.
+
+        The content goes to a new file in the same folder, which then takes the name. Missing
+        folders are created. The file keeps its permissions.
+
+        Raises:
+            ToolError: The file cannot be written; the message is written for the model.
+        """
+        with self.parent(path, create=True) as (folder, name):
+            mode = self._mode_of_writable(name, folder)
+            temporary = f".rxagents-{secrets.token_hex(8)}"
+            file = os.open(
+                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, 0o666, dir_fd=folder
+            )
+            try:
+                try:
+                    if mode is not None:
+                        os.fchmod(file, mode)
+                    write_all(file, data)
+                    os.fsync(file)  # else a crash could leave the new name with no content
+                finally:
+                    os.close(file)
+                os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(temporary, dir_fd=folder)
+                raise
+
+    def _mode_of_writable(self, name: str, folder: int) -> int | None:
+        """Return the permissions of an existing file; raise if it cannot be written."""
+        try:
+            file = os.open(name, os.O_WRONLY | _FILE, dir_fd=folder)
+        except FileNotFoundError:
+            return None
+        try:
+            known = os.fstat(file).st_mode
+        finally:
+            os.close(file)
+        if not stat.S_ISREG(known):
+            raise OSError(errno.ENXIO, "")
+        return stat.S_IMODE(known)
+
     @contextmanager
     def parent(self, path: str, *, create: bool = False) -> Iterator[tuple[int, str]]:
         """Open the parent folder of `path` for the block; yield its descriptor and the last name.
@@ -165,6 +209,12 @@ def parts_of(path: str) -> list[str]:
             f"The path {path[:80]!r} has {len(parts)} parts. Use a path of at most {_PARTS} parts."
         )
     return parts
+
+
+def write_all(file: int, data: bytes) -> None:
+    """Write `data`, however many calls of the system that takes."""
+    while data:
+        data = data[os.write(file, data) :]
 
 
 @contextmanager

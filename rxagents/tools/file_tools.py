@@ -6,6 +6,7 @@ import codecs
 import errno
 import os
 import stat
+import threading
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -13,7 +14,10 @@ from msgspec import Struct
 from rxagents.core.checks import checked_count
 from rxagents.core.errors import ToolError
 from rxagents.core.tools import Tool, tool
-from rxagents.tools.contained_folder import ContainedFolder, parts_of
+from rxagents.tools.contained_folder import ContainedFolder, parts_of, write_all
+
+_appending = threading.Lock()
+"""Held from the check of a file's size until the text is added: tools run in parallel."""
 
 _LISTED = 1000
 """The largest number of names that list_files returns."""
@@ -41,7 +45,8 @@ def file_tools(
     """Make tools for the text files below a folder.
 
     No path leads out of the folder: `..`, absolute paths and links are rejected, including links
-    that another process creates while a tool runs. A hard link is treated as a regular file.
+    that another process creates while a tool runs. A hard link is treated as a regular file;
+    `write_file` replaces the whole file, and leaves the other names of a hard link as they are.
 
     Args:
         folder: The folder; it must exist.
@@ -132,9 +137,7 @@ class _Files:
             content: The whole text.
         """
         data = self._encoded(content, 0)
-        with self._folder.opened(path, os.O_WRONLY, create=True) as file:
-            os.ftruncate(file, 0)
-            _write(file, data)
+        self._folder.replace(path, data)
         return f"Wrote {len(data)} bytes to {path}."
 
     def append_file(self, path: str, content: str) -> str:
@@ -144,9 +147,10 @@ class _Files:
             path: Relative to the folder.
             content: The text to add.
         """
-        with self._folder.opened(path, os.O_WRONLY | os.O_APPEND, create=True) as file:
+        flags = os.O_WRONLY | os.O_APPEND
+        with _appending, self._folder.opened(path, flags, create=True) as file:
             data = self._encoded(content, os.fstat(file).st_size)
-            _write(file, data)
+            write_all(file, data)
         return f"Added {len(data)} bytes to {path}."
 
     def delete_file(self, path: str) -> str:
@@ -176,11 +180,6 @@ def _read(file: int, size: int) -> bytes:
     while len(data) < size and (more := os.read(file, size - len(data))):
         data += more
     return data
-
-
-def _write(file: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(file, data) :]
 
 
 def _listed(entry: os.DirEntry[str]) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -97,6 +100,71 @@ def test_file_sizes_are_limited(folder: Path) -> None:
     with pytest.raises(ToolError, match="the limit is 10"):
         files.write_file(path="b.txt", content="12345678901")
     assert files.read_file(path="b.txt") == "1234567890"
+
+
+@pytest.mark.parametrize("moment", ["write", "rename"])
+def test_failed_write_keeps_old_content(
+    files: Files, folder: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, moment, fail)
+        with pytest.raises(ToolError, match="No space left"):
+            files.write_file(path="a.txt", content="new")
+        with pytest.raises(ToolError, match="No space left"):
+            files.write_file(path="b.txt", content="new")
+    assert (folder / "a.txt").read_text() == "hello"
+    assert {path.name for path in folder.iterdir()} == {"a.txt", "notes"}
+
+
+def test_reader_sees_old_or_new_content(
+    files: Files, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    write = os.write
+
+    def write_one_byte(file: int, data: bytes) -> int:
+        seen.append((folder / "a.txt").read_text())
+        return write(file, data[:1])
+
+    monkeypatch.setattr(os, "write", write_one_byte)
+    files.write_file(path="a.txt", content="new")
+    assert seen == ["hello"] * 3
+    assert (folder / "a.txt").read_text() == "new"
+
+
+def test_written_file_keeps_permissions(files: Files, folder: Path) -> None:
+    (folder / "a.txt").chmod(0o640)
+    files.write_file(path="a.txt", content="new")
+    assert stat.S_IMODE((folder / "a.txt").stat().st_mode) == 0o640
+
+
+def test_parallel_appends_keep_the_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = Files(folder, max_bytes=10)
+    write = os.write
+
+    def write_later(file: int, data: bytes) -> int:
+        threading.Event().wait(0.05)  # meanwhile the other threads look at the size
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", write_later)
+    results: list[object] = []
+
+    def append() -> None:
+        try:
+            results.append(files.append_file(path="log", content="1234"))
+        except ToolError:
+            results.append(None)
+
+    threads = [threading.Thread(target=append) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (folder / "log").read_text() == "12341234"
+    assert results.count(None) == 2
 
 
 def test_long_listing_is_truncated(files: Files, folder: Path) -> None:
