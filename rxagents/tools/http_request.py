@@ -25,9 +25,10 @@ from msgspec import Struct, structs
 from yarl import URL
 
 from rxagents.core.checks import checked_count, checked_seconds
-from rxagents.core.errors import ConfigurationError, ToolError
+from rxagents.core.errors import ToolError
 from rxagents.core.tools import Tool, tool
 from rxagents.runtime.name_lookup import make_resolver
+from rxagents.tools.host_names import checked_hosts, host_of, is_valid_host
 from rxagents.tools.http_headers import checked_headers, for_any_origin
 from rxagents.tools.public_addresses import is_public
 
@@ -71,7 +72,8 @@ def http_request_tool(
     key, and no body.
 
     Args:
-        allowed_hosts: The names of the hosts that requests may go to; `None` for any host.
+        allowed_hosts: The names of the hosts that requests may go to, in Unicode or in punycode,
+            without a port; `None` for any host.
         allow_private: Whether the tool may connect to addresses that are not public.
         timeout: Seconds that a request may take, redirects included.
         max_bytes: The number of bytes of a response's body that the model gets at most.
@@ -79,10 +81,8 @@ def http_request_tool(
     Raises:
         ConfigurationError: An argument is of the wrong type or size.
     """
-    if isinstance(allowed_hosts, str) or not isinstance(allowed_hosts, Collection | None):
-        raise ConfigurationError(f"allowed_hosts must be a list of names, not {allowed_hosts!r}.")
     limits = _Limits(
-        hosts=None if allowed_hosts is None else frozenset(map(str.lower, allowed_hosts)),
+        hosts=None if allowed_hosts is None else checked_hosts(allowed_hosts),
         allow_private=allow_private,
         timeout=checked_seconds("timeout", timeout),
         max_bytes=checked_count("max_bytes", max_bytes),
@@ -124,31 +124,24 @@ def _url(text: str) -> URL:
         port = url.port
     except ValueError as error:
         raise ToolError(f"Invalid URL ({error}). Write it like https://example.com/x.") from None
-    if url.scheme not in {"http", "https"} or not url.host or not port:
+    if url.scheme not in {"http", "https"} or not url.raw_host or not port:
         raise ToolError("The URL must begin with http:// or https:// and contain a host.")
     if url.user is not None or url.password is not None:
         raise ToolError("The URL must not contain a user name or password. Omit them.")
-    if not _is_valid_name(url.raw_host or ""):
-        raise ToolError(f"Invalid host name {url.host[:80]!r}. Check its spelling.")
+    if not is_valid_host(url):
+        raise ToolError(f"Invalid host name {url.raw_host[:80]!r}. Check its spelling.")
     return url
-
-
-def _is_valid_name(host: str) -> bool:
-    """Return whether no label of a host name is empty or too long."""
-    try:
-        host.encode("idna")
-    except UnicodeError:
-        return False
-    return True
 
 
 async def _follow_redirects(request: _Request, limits: _Limits) -> str:
     """Send a request, follow its redirects, and return the text for the model."""
     for _ in range(_REDIRECTS + 1):
-        if limits.hosts is not None and request.url.host not in limits.hosts:
+        if limits.hosts is not None and host_of(request.url) not in limits.hosts:
             raise ToolError(
                 f"The host {request.url.host!r} is not allowed. Use one of "
                 f"{', '.join(sorted(limits.hosts))}."
+                if limits.hosts
+                else "No host is allowed. Go on without this tool."
             )
         outcome = await _send(request, limits)
         if isinstance(outcome, str):

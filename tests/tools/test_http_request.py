@@ -207,7 +207,16 @@ async def test_cancel_closes_the_connection() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"allowed_hosts": "example.com"}, {"allowed_hosts": 5}, {"timeout": 0}, {"max_bytes": 0}],
+    [
+        {"allowed_hosts": "example.com"},
+        {"allowed_hosts": 5},
+        {"timeout": 0},
+        {"max_bytes": 0},
+        *(
+            {"allowed_hosts": [name]}
+            for name in (5, "", "*.example.com", "a.example:80", "http://a")
+        ),
+    ],
 )
 def test_bad_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):

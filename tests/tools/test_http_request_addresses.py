@@ -111,6 +111,8 @@ async def test_redirect_address_is_checked(
         ("http://a\r\nb/", "Unknown host 'ab'"),
         ("http://a..b/", "Invalid host name 'a..b'"),
         (f"http://{'a' * 300}/", "Invalid host name 'aaa"),
+        ("http://xn--a/", "Invalid host name 'xn--a'"),
+        ("http://xn--/", "Invalid host name 'xn--'"),
     ],
 )
 async def test_bad_urls_are_refused(url: str, sentence: str) -> None:
@@ -126,6 +128,38 @@ async def test_bad_redirect_urls_are_refused(location: str) -> None:
         site.redirect("/", location)
         await refusal(OPEN, url=site.url())
         assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("allowed", "url"),
+    [
+        ("xn--strae-oqa.example", "http://xn--strae-oqa.example/"),
+        ("xn--strae-oqa.example", "http://stra\u00dfe.example/"),
+        ("stra\u00dfe.example", "http://xn--strae-oqa.example/"),
+        ("STRA\u00dfE.example", "http://stra\u00dfe.EXAMPLE/"),
+        ("a.example", "http://a.example./"),
+        ("a.example.", "http://a.example/"),
+        ("::1", "http://[::1]/"),
+        ("[::1]", "http://[::1]/"),
+    ],
+)
+async def test_spelling_of_allowed_host_does_not_matter(
+    allowed: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_nothing(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "")
+
+    monkeypatch.setattr(socket, "getaddrinfo", find_nothing)
+    request = http_request_tool(allowed_hosts=[allowed])
+    assert "is not allowed" not in await refusal(request, url=url)
+    assert "is not allowed" in await refusal(request, url="http://b.example/")
+
+
+async def test_empty_list_allows_no_host() -> None:
+    request = http_request_tool(allowed_hosts=[])
+    assert await refusal(request, url="http://a.example/") == (
+        "No host is allowed. Go on without this tool."
+    )
 
 
 async def test_only_allowed_hosts_are_requested() -> None:
