@@ -9,7 +9,20 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct, field
 
-from rxagents.core.errors import ConfigurationError, ProviderError
+from rxagents.core.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ConflictError,
+    NotFoundError,
+    OverloadedError,
+    PayloadTooLargeError,
+    ProviderError,
+    RateLimitError,
+    ServerError,
+    StreamTimeoutError,
+    class_of_status,
+)
 from rxagents.core.messages import ToolCall
 from rxagents.core.usage import Usage
 from rxagents.testing.delivery import Delivery, Ending, Framing
@@ -27,7 +40,8 @@ class Reply(Delivery, frozen=True):
         tool_calls: Tool calls after the text; the arguments of each are sent in pieces.
         finish_reason: By default `"tool_calls"` if there are tool calls, else `"stop"`.
         usage: Token counts, sent last; `None` for none.
-        error: An in-stream error, sent instead of the finish reason.
+        error: An in-stream error, sent instead of the finish reason. Its class is that of its
+            status, or has a usual status, such as `RateLimitError`.
         cut_after: The number of events to send before `ending`; `None` for all.
     """
 
@@ -47,6 +61,8 @@ class Reply(Delivery, frozen=True):
             raise ConfigurationError(
                 "An endless reply repeats its last event: cut_after must be 1 or more, not 0."
             )
+        if self.error is not None:
+            status_of(self.error)
 
     def deltas(self) -> list[str]:
         """Return the pieces of the text."""
@@ -156,6 +172,42 @@ def gzip_bomb(size: int, block: bytes = b" " * 65536, status: int = 200) -> RawR
     """
     count, rest = divmod(size, len(block))
     return RawReply([*[block] * count, block[:rest]], status=status, gzip=True)
+
+
+_STATUS_OF_CLASS: dict[type[ProviderError], int] = {
+    BadRequestError: 400,
+    AuthenticationError: 401,
+    NotFoundError: 404,
+    StreamTimeoutError: 408,
+    ConflictError: 409,
+    PayloadTooLargeError: 413,
+    RateLimitError: 429,
+    ServerError: 500,
+    OverloadedError: 529,
+}
+"""The status of an error that is scripted without one."""
+
+
+def status_of(error: ProviderError) -> int:
+    """Return the HTTP status that a scripted in-stream error corresponds to.
+
+    Raises:
+        ConfigurationError: Its class is not that of a status, so that it could not arrive.
+    """
+    kind = type(error)
+    status = error.status or _STATUS_OF_CLASS.get(kind)
+    if status is not None and class_of_status(status) is kind:
+        return status
+    if status is None:
+        raise ConfigurationError(
+            f"No in-stream error arrives as {kind.__name__} without a status. Script the class of "
+            "a status, such as RateLimitError or ServerError, or use the reply's ending and delay."
+        )
+    raise ConfigurationError(
+        f"An in-stream error with the status {status} arrives as "
+        f"{class_of_status(status).__name__}, not as {kind.__name__}: change the status or the "
+        "class of the scripted error."
+    )
 
 
 ReplyLike: TypeAlias = str | Reply

@@ -24,6 +24,7 @@ from rxagents.runtime.reporting import report_unhandled
 from rxagents.testing.answers.chat_completions import END, events
 from rxagents.testing.delivery import Ending
 from rxagents.testing.script import Reply, ReplyLike, to_reply
+from rxagents.testing.wires import WIRES
 from rxagents.wire.chat_completions import ChatCompletionsParser
 from rxagents.wire.parser import StreamInfo
 
@@ -171,6 +172,7 @@ def _checked(reply: Reply) -> Reply:
             f"A ScriptedLLM has no connection for the ending {reply.ending.value!r}: use a "
             "ScriptedServer."
         )
+    WIRES[0].check_error(reply, events(reply, MODEL, "scripted"))
     return reply
 
 

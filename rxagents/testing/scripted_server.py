@@ -206,7 +206,8 @@ def _rendered(reply: Reply, request: ReceivedRequest, *, strict: bool) -> RawRep
         return StatusReply(400, wire.error_body(400, f"The request is refused: {error}.")).raw()
     try:
         pieces = wire.events(reply, str(body.get("model", "")), "scripted-1")
-    except ToolArgumentsError as error:
+        wire.check_error(reply, pieces)
+    except (ToolArgumentsError, ConfigurationError) as error:
         message = f"The script's reply cannot be rendered on this wire: {error}"
         return StatusReply(400, wire.error_body(400, message)).raw()
     delivery = reply.delivery()

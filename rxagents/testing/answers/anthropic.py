@@ -11,7 +11,7 @@ from rxagents.testing.answers.rendering import (
     argument_pieces,
     named_sse_event,
 )
-from rxagents.testing.script import Reply, words
+from rxagents.testing.script import Reply, status_of, words
 
 CONTENT_TYPE = SSE_CONTENT_TYPE
 COMMENT = SSE_COMMENT
@@ -28,8 +28,10 @@ _KINDS = {
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
+    408: "timeout_error",
     413: "request_too_large",
     429: "rate_limit_error",
+    503: "overloaded_error",
     529: "overloaded_error",
 }
 
@@ -57,7 +59,7 @@ def _bodies(reply: Reply, model: str, stream_id: str) -> Iterator[dict[str, Any]
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
     if reply.error is not None:
-        yield error_body(reply.error.status or 500, str(reply.error))
+        yield error_body(status_of(reply.error), str(reply.error))
         return
     finish = reply.finish()
     totals = {"output_tokens": usage.output_tokens} if usage else {}

@@ -12,7 +12,7 @@ from rxagents.testing.answers.rendering import (
     argument_pieces,
     sse_event,
 )
-from rxagents.testing.script import Reply, words
+from rxagents.testing.script import Reply, status_of, words
 
 CONTENT_TYPE = SSE_CONTENT_TYPE
 COMMENT = SSE_COMMENT
@@ -44,7 +44,7 @@ def _bodies(reply: Reply) -> Iterator[dict[str, Any]]:
         for piece in argument_pieces(call.arguments):
             yield _tool_call({"index": index, "function": {"arguments": piece}})
     if reply.error is not None:
-        yield error_body(reply.error.status or 500, str(reply.error))
+        yield error_body(status_of(reply.error), str(reply.error))
         return
     yield _choice({}, reply.finish())
     if reply.usage is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rxagents.core.usage import Usage
 from rxagents.testing.answers.rendering import SSE_CONTENT_TYPE, sse_event
-from rxagents.testing.script import Reply, words
+from rxagents.testing.script import Reply, status_of, words
 
 CONTENT_TYPE = SSE_CONTENT_TYPE
 COMMENT = b": still here\r\n\r\n"
@@ -52,7 +52,7 @@ def _bodies(reply: Reply) -> Iterator[dict[str, Any]]:
         part: dict[str, Any] = {"functionCall": {"name": call.name, "args": call.parse()}}
         yield _candidate([{**part, "thoughtSignature": "c2lnbmVk"}])
     if reply.error is not None:
-        yield error_body(reply.error.status or 500, str(reply.error))
+        yield error_body(status_of(reply.error), str(reply.error))
         return
     finish = reply.finish()
     last = _candidate([{"text": ""}], _FINISH_REASONS.get(finish, finish))

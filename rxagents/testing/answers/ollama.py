@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from rxagents.testing.script import Reply, words
+from rxagents.testing.script import Reply, status_of, words
 
 CONTENT_TYPE = "application/x-ndjson"
 COMMENT = b"\n"
@@ -37,7 +37,9 @@ def _bodies(reply: Reply, generate: bool) -> Iterator[dict[str, Any]]:
         function = {"name": call.name, "arguments": call.parse()}
         yield _line({"content": "", "tool_calls": [{"function": function}]}, generate)
     if reply.error is not None:
-        yield error_body(reply.error.status or 500, str(reply.error))
+        status = status_of(reply.error)
+        code = {} if status == 500 else {"status_code": status}
+        yield {**error_body(status, str(reply.error)), **code}
         return
     finish = {"tool_calls": "stop"}.get(reply.finish(), reply.finish())
     last = {**_line({"content": ""}, generate), "done": True, "done_reason": finish}

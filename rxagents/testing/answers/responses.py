@@ -12,14 +12,24 @@ from rxagents.testing.answers.rendering import (
     argument_pieces,
     named_sse_event,
 )
-from rxagents.testing.script import Reply, words
+from rxagents.testing.script import Reply, status_of, words
 
 CONTENT_TYPE = SSE_CONTENT_TYPE
 COMMENT = SSE_COMMENT
 END = b""
 """The wire has no end marker: the last event has the status of the response."""
 
-_CODES = {429: "rate_limit_exceeded", 400: "invalid_prompt", 529: "overloaded"}
+_CODES = {
+    400: "invalid_prompt",
+    401: "invalid_api_key",
+    403: "permission_denied",
+    404: "model_not_found",
+    408: "timeout",
+    413: "request_too_large",
+    429: "rate_limit_exceeded",
+    503: "service_unavailable",
+    529: "overloaded",
+}
 
 
 def events(reply: Reply, model: str, stream_id: str) -> list[bytes]:
@@ -45,7 +55,7 @@ def _bodies(reply: Reply, response: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield {"output_index": index, **event}
         output.append(item)
     if reply.error is not None:
-        yield {"type": "error", **error_body(reply.error.status or 500, str(reply.error))["error"]}
+        yield {"type": "error", **error_body(status_of(reply.error), str(reply.error))["error"]}
         return
     finish = reply.finish()
     last: dict[str, Any] = {**response, "output": output, "usage": _usage(reply.usage)}
