@@ -7,7 +7,7 @@ from typing import ClassVar, Unpack
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.providers.checks import checked_text, checked_url, is_origin, key_of_environment
-from rxagents.providers.openai_hosts import call_ids_of, is_openai
+from rxagents.providers.openai_hosts import host_of
 from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.wire.chat_completions import ChatCompletionsParser, render_chat
 from rxagents.wire.parser import StreamInfo, WireParser
@@ -52,9 +52,7 @@ class OpenAI(Provider):
             api_key = key_of_environment("OPENAI_API_KEY")
         super().__init__(model, api_key=api_key, base_url=url, **options)
         self._account = _account_of_environment() if takes_own_key else {}
-        serves_openai = is_openai(url)
-        self._max_tokens_field = "max_completion_tokens" if serves_openai else "max_tokens"
-        self._call_ids = call_ids_of(url, model)
+        self._host = host_of(url, model)
         is_own = url.host == checked_url(DEFAULT_BASE_URL).host
         if is_own and self._api_key is None:
             raise ConfigurationError(
@@ -75,7 +73,7 @@ class OpenAI(Provider):
         return {**self._account, **key}
 
     def _render(self, request: ChatRequest) -> dict[str, object]:
-        return render_chat(request, self._max_tokens_field, self._call_ids)
+        return render_chat(request, self._host)
 
     def _parser(self, info: StreamInfo) -> WireParser:
         return ChatCompletionsParser(info)

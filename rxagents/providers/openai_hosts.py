@@ -1,4 +1,4 @@
-"""Differences between the hosts of chat completions that a request depends on."""
+"""What the hosts of chat completions accept, by their names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 
 from yarl import URL
 
+from rxagents.wire.chat_completions import ChatHost
+from rxagents.wire.foreign_signature import needs_signature
 from rxagents.wire.tool_calls import ANY_ID, IdRule
 
 _OPENAI = re.compile(r"([a-z]+\.)?api\.openai\.com")
@@ -22,17 +24,31 @@ _MISTRAL_IDS = IdRule(r"[a-zA-Z0-9]{9}", prefix="", digits=9)
 """Mistral's API and the templates of its models refuse other ids; all hosts accept such ids."""
 
 
-def is_openai(url: URL) -> bool:
+_HOSTS_OF_THINKING = {"api.groq.com": "reasoning", "api.cerebras.ai": "reasoning"}
+"""Hosts that accept thinking in one field only, and refuse a message with other fields."""
+
+_GOOGLE = ("generativelanguage.googleapis.com", "aiplatform.googleapis.com")
+"""The hosts of Gemini's OpenAI endpoint, or the ends of their names."""
+
+
+def host_of(url: URL, model: str) -> ChatHost:
+    """Return what the host at `url` accepts for `model`."""
+    name = url.host or ""
+    if _is_openai(url):
+        return ChatHost("max_completion_tokens", _OPENAI_IDS, frozenset())
+    if name.endswith("mistral.ai"):
+        return ChatHost(call_ids=_MISTRAL_IDS, extra_fields=frozenset())
+    if name in _HOSTS_OF_THINKING:
+        return ChatHost(extra_fields=frozenset({_HOSTS_OF_THINKING[name]}))
+    return ChatHost(
+        call_ids=_MISTRAL_IDS if "stral" in model.lower() else ANY_ID,
+        signs_calls=name.endswith(_GOOGLE) and needs_signature(model),
+    )
+
+
+def _is_openai(url: URL) -> bool:
     """Return whether OpenAI's own service is at `url`, at OpenAI or at Azure."""
-    host = url.host or ""
-    if _OPENAI.fullmatch(host) or _AZURE_OPENAI.fullmatch(host):
+    name = url.host or ""
+    if _OPENAI.fullmatch(name) or _AZURE_OPENAI.fullmatch(name):
         return True
-    return bool(_AZURE.fullmatch(host)) and "openai" in url.parts
-
-
-def call_ids_of(url: URL, model: str) -> IdRule:
-    """Return which ids of tool calls the host at `url` accepts for `model`."""
-    if is_openai(url):
-        return _OPENAI_IDS
-    is_mistral = (url.host or "").endswith("mistral.ai") or "stral" in model.lower()
-    return _MISTRAL_IDS if is_mistral else ANY_ID
+    return bool(_AZURE.fullmatch(name)) and "openai" in url.parts

@@ -127,6 +127,7 @@ REFUSED: list[tuple[Check, dict[str, Any], str]] = [
         *chat_call()[0]["tool_calls"], *chat_call()[0]["tool_calls"]]}, chat_call()[1]),
      "several calls have the same id"),
     (chat_completions.check, chat(*chat_call(reasoning_details=details(0, 0))), "in pieces"),
+    (chat_completions.check, chat({**USER, "name": "Ann Smith"}), "must match"),
     (chat_completions.check, chat(tool_choice="auto"), "tool_choice needs tools"),
     (chat_completions.check, chat(parallel_tool_calls=False), "parallel_tool_calls needs tools"),
     (chat_completions.check, chat(response_format=chat_format({"$ref": "#/$defs/A"})),
@@ -143,6 +144,9 @@ REFUSED: list[tuple[Check, dict[str, Any], str]] = [
     (anthropic.check, claude(said(block("a"), THOUGHT), USER), "must not be thinking"),
     (anthropic.check, claude(said(block("a"), SEARCH), USER), "have no results"),
     (anthropic.check, claude(said(FOUND, block("a")), USER), "belong to no hosted tool"),
+    (anthropic.check, claude(said(use()), {"role": "user", "content": [
+        {"type": "tool_result", "tool_use_id": "c1", "content": "", "is_error": True}]}),
+     "cannot be empty"),
     (anthropic.check, claude(tool_choice={"type": "none"}), "tool_choice needs tools"),
     (anthropic.check, claude(output_config=claude_format(OPEN)), "additionalProperties: false"),
     (anthropic.check, claude(output_config=claude_format(

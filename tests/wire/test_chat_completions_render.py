@@ -22,7 +22,7 @@ from rxagents import (
 )
 from rxagents.core.conversation import to_messages
 from rxagents.core.response import ResponseBuilder
-from rxagents.wire.chat_completions import ChatCompletionsParser, render_chat
+from rxagents.wire.chat_completions import ChatCompletionsParser, ChatHost, render_chat
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.request import ChatRequest
 
@@ -226,7 +226,7 @@ def test_only_given_settings_are_rendered() -> None:
 
 def test_max_tokens_field_depends_on_host() -> None:
     request = ChatRequest("m-1", to_messages("hi"), settings=Settings(max_tokens=9))
-    body = render_chat(request, max_tokens_field="max_completion_tokens")
+    body = render_chat(request, ChatHost(max_tokens_field="max_completion_tokens"))
     assert body["max_completion_tokens"] == 9
     assert "max_tokens" not in body
 

@@ -1,4 +1,4 @@
-"""What goes back to Gemini and to the Responses API, and settings that need tools."""
+"""What goes back to each wire: signatures, reasoning, names; and settings that need tools."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rxagents import Message, Settings, ToolCall
-from rxagents.testing.requests import gemini, responses
+from rxagents.testing.requests import anthropic, chat_completions, gemini, responses
 from rxagents.wire.anthropic import render_messages
 from rxagents.wire.chat_completions import render_chat
 from rxagents.wire.gemini import render_contents
@@ -72,6 +72,20 @@ def test_lone_reasoning_is_left_out(
     body = render_response(ChatRequest("m", (HI, answer, HI)))
     responses.check(body)
     assert [item["type"] for item in body["input"][1:-1]] == kinds
+
+
+def test_names_of_participants_fit() -> None:
+    ann = Message("user", HI.parts, name="Ann <Smith>/é")
+    body = render_chat(ChatRequest("m", (ann,)))
+    chat_completions.check(body)
+    assert body["messages"][0]["name"] == "Ann__Smith__é"
+
+
+def test_failed_result_without_text_is_explained() -> None:
+    failed = Message.tool("c1", "", is_error=True)
+    body = render_messages(ChatRequest("m", (HI, Message.assistant(CALLS[0]), failed)))
+    anthropic.check(body)
+    assert body["messages"][2]["content"][0]["content"] == "The tool failed."
 
 
 @pytest.mark.parametrize("render", [render_chat, render_messages, render_contents, render_response])

@@ -143,6 +143,8 @@ def _check_block(block: dict[str, Any], role: str) -> None:
         kind == "tool_use" and not isinstance(block["input"], dict),
         "the input of a tool_use block must be an object",
     )
+    silent = kind == "tool_result" and block.get("is_error") and not block["content"]
+    refuse_if(bool(silent), "content cannot be empty if is_error is true")
     refuse_if(kind == "tool_result" and role != "user", "only a user message may have tool results")
     refuse_if(
         kind in {"thinking", "tool_use"} and role != "assistant",

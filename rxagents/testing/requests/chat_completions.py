@@ -34,6 +34,7 @@ class _Call(Strict):
 class _Message(Struct):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[dict[str, Any]] | None = None
+    name: str | None = None
     tool_calls: tuple[_Call, ...] = ()
     tool_call_id: str = ""
     reasoning_details: tuple[dict[str, Any], ...] = ()
@@ -107,6 +108,8 @@ def _check_tools(request: _Request) -> None:
 
 
 def _check_message(message: _Message) -> None:
+    if message.name is not None:
+        check_name(message.name, r"[^\s<|\\/>]{1,64}")
     for call in message.tool_calls:
         check_name(call.function.name)
         check_arguments(call.function.name, call.function.arguments)

@@ -146,7 +146,9 @@ def _block(part: Part, calls: SentCalls) -> dict[str, Any]:
             call_id, _ = calls.answered(part)
             failed = {"is_error": True} if part.is_error else {}
             result = {"type": "tool_result", "tool_use_id": call_id}
-            return {**result, "content": part.content, **failed}
+            # "content cannot be empty if `is_error` is true"
+            content = part.content or ("The tool failed." if part.is_error else "")
+            return {**result, "content": content, **failed}
         case ReasoningPart():
             return {"type": "thinking", "thinking": part.text}
 

@@ -4,7 +4,8 @@ Sources: OpenAI's API reference, "Chat Completions", and 1,626 recorded streams 
 hosts. Figures in comments count those streams.
 """
 
+from rxagents.wire.chat_completions.host import ChatHost
 from rxagents.wire.chat_completions.parse import ChatCompletionsParser
 from rxagents.wire.chat_completions.render import render_chat
 
-__all__ = ["ChatCompletionsParser", "render_chat"]
+__all__ = ["ChatCompletionsParser", "ChatHost", "render_chat"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,30 +21,22 @@ from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.base64_data import to_data_url
 from rxagents.wire.chat_completions.events import WIRE
+from rxagents.wire.chat_completions.host import ANY_HOST, ChatHost
 from rxagents.wire.chat_completions.reasoning_details import join_details
 from rxagents.wire.extra_body import with_extra_body, without_idle_tool_settings
+from rxagents.wire.foreign_signature import FOREIGN_SIGNATURE
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import object_schema_of
-from rxagents.wire.tool_calls import (
-    ANY_ID,
-    IdRule,
-    SentCalls,
-    arguments_text_of,
-    fitting_name,
-)
+from rxagents.wire.tool_calls import SentCalls, arguments_text_of, fitting_name
 from rxagents.wire.tool_choice import check_chosen_tool
 
 
-def render_chat(
-    request: ChatRequest, max_tokens_field: str = "max_tokens", call_ids: IdRule = ANY_ID
-) -> dict[str, Any]:
+def render_chat(request: ChatRequest, host: ChatHost = ANY_HOST) -> dict[str, Any]:
     """Return the body of `POST {base}/chat/completions`.
 
     Args:
         request: The request.
-        max_tokens_field: `"max_completion_tokens"` at OpenAI, whose reasoning models refuse the
-            old name; `"max_tokens"` on other hosts, which know only that.
-        call_ids: Which ids of tool calls the host accepts.
+        host: What the host accepts.
 
     Returns:
         The body. `Settings.extra_body` overrides its fields; a `None` there removes the field.
@@ -51,10 +44,11 @@ def render_chat(
     Raises:
         ConfigurationError: The API does not support a setting.
     """
-    settings, calls = request.settings, SentCalls(call_ids)
+    settings, calls = request.settings, SentCalls(host.call_ids)
+    messages = [line for message in request.messages for line in _message(message, calls, host)]
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": [line for message in request.messages for line in _message(message, calls)],
+        "messages": messages,
         "stream": True,
         "stream_options": {"include_usage": True},
         "tools": [_tool(tool) for tool in request.tools] or None,
@@ -62,7 +56,7 @@ def render_chat(
         "parallel_tool_calls": settings.parallel_tool_calls,
         "temperature": settings.temperature,
         "top_p": settings.top_p,
-        max_tokens_field: settings.max_tokens,
+        host.max_tokens_field: settings.max_tokens,
         "stop": list(settings.stop) if settings.stop else None,
         "seed": settings.seed,
         "response_format": _response_format(settings.response_format),
@@ -70,20 +64,24 @@ def render_chat(
     return without_idle_tool_settings(with_extra_body(body, settings), settings)
 
 
-def _message(message: Message, calls: SentCalls) -> Iterator[dict[str, Any]]:
-    named = {"name": message.name} if message.name else {}
+def _message(message: Message, calls: SentCalls, host: ChatHost) -> Iterator[dict[str, Any]]:
+    named = {"name": _UNFIT_IN_NAMES.sub("_", message.name)[:64]} if message.name else {}
     match message.role:
         case "system":
             yield {"role": "system", "content": message.text, **named}
         case "user":
             yield {"role": "user", "content": _user_content(message), **named}
         case "assistant":
-            yield {**_assistant(message, calls), **named}
+            yield {**_assistant(message, calls, host), **named}
         case "tool":
             for part in message.parts:
                 if isinstance(part, ToolResult):
                     call_id, _ = calls.answered(part)
                     yield {"role": "tool", "tool_call_id": call_id, "content": part.content}
+
+
+_UNFIT_IN_NAMES = re.compile(r"[\s<|\\/>]")
+"""Characters that OpenAI refuses in the name of a participant."""
 
 
 def _user_content(message: Message) -> str | list[dict[str, Any]]:
@@ -108,14 +106,14 @@ def _user_part(part: Part) -> dict[str, Any]:
     raise ConfigurationError(f"A user message cannot hold a {type(part).__name__}.")
 
 
-def _assistant(message: Message, calls: SentCalls) -> dict[str, Any]:
+def _assistant(message: Message, calls: SentCalls, host: ChatHost) -> dict[str, Any]:
     line: dict[str, Any] = {"role": "assistant", "content": message.text or None}
     rendered = [_call(call, calls) for call in message.tool_calls]
-    for signed in message.provider_data.get(WIRE, {}).get("extra_content", ()):
-        if signed["call"] < len(rendered):
-            rendered[signed["call"]]["extra_content"] = signed["extra_content"]
     if rendered:
-        line |= {"tool_calls": rendered, **_reasoning(message)}
+        _sign(rendered, message, host)
+        thinking = _reasoning(message).items()
+        accepted = {name: value for name, value in thinking if host.accepts(name)}
+        line |= {"tool_calls": rendered, **accepted}
     elif line["content"] is None:
         line["content"] = ""
     return line
@@ -143,6 +141,18 @@ def _call(call: ToolCall, calls: SentCalls) -> dict[str, Any]:
     call_id, name = calls.sent(call)
     function = {"name": name, "arguments": arguments_text_of(call)}
     return {"id": call_id, "type": "function", "function": function}
+
+
+def _sign(rendered: list[dict[str, Any]], message: Message, host: ChatHost) -> None:
+    """Add Gemini's signatures to the calls that came with one."""
+    if not host.accepts("extra_content"):
+        return
+    for signed in message.provider_data.get(WIRE, {}).get("extra_content", ()):
+        if signed["call"] < len(rendered):
+            rendered[signed["call"]]["extra_content"] = signed["extra_content"]
+    if host.signs_calls:
+        foreign = {"google": {"thought_signature": FOREIGN_SIGNATURE}}
+        rendered[0].setdefault("extra_content", foreign)
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any
@@ -22,6 +21,7 @@ from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.base64_data import is_data_url, split_data_url, to_base64
 from rxagents.wire.extra_body import with_extra_body, without_idle_tool_settings
+from rxagents.wire.foreign_signature import FOREIGN_SIGNATURE, needs_signature
 from rxagents.wire.gemini.events import WIRE
 from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
 from rxagents.wire.request import ChatRequest
@@ -65,7 +65,7 @@ def _system(messages: tuple[Message, ...]) -> dict[str, Any] | None:
 
 def _contents(request: ChatRequest) -> list[dict[str, Any]]:
     """Return the turns; the results of parallel calls form one turn."""
-    calls, signs_calls = SentCalls(), _SIGNS_CALLS.search(request.model) is not None
+    calls, signs_calls = SentCalls(), needs_signature(request.model)
     contents: list[dict[str, Any]] = []
     for message in request.messages:
         if message.role == "system":
@@ -84,18 +84,11 @@ def _contents(request: ChatRequest) -> list[dict[str, Any]]:
     return contents
 
 
-_SIGNS_CALLS = re.compile(r"gemini-([3-9]|\d\d)")
-"""The names of models that refuse a turn whose first call has no signature: since Gemini 3."""
-
-_FOREIGN_SIGNATURE = "skip_thought_signature_validator"
-"""The signature that the API documents for calls that another model made."""
-
-
 def _sign(parts: list[dict[str, Any]]) -> None:
     """Sign the first call of a turn that was not made by Gemini."""
     first = next((part for part in parts if "functionCall" in part), {})
     if first:
-        first.setdefault("thoughtSignature", _FOREIGN_SIGNATURE)
+        first.setdefault("thoughtSignature", FOREIGN_SIGNATURE)
 
 
 def _part(part: Part, calls: SentCalls) -> dict[str, Any]:
