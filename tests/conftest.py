@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import gc
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import running
+from hypothesis import settings
+from matrix import left_out
+
+LEFT_OUT = pytest.StashKey[int]()
 
 _VARIABLES = (
     "OPENAI_API_KEY",
@@ -33,18 +38,63 @@ _VARIABLES = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="run loops in asyncio's debug mode")
+    parser.addoption(
+        "--full",
+        action="store_true",
+        help="run the whole matrix of tests, with more examples, and loops in asyncio's debug mode",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "virtual_time: run the test on a loop with a virtual clock")
-    running.debug = config.getoption("full")
+    config.addinivalue_line("markers", "real_time: run the test on a loop with the usual clock")
+    config.addinivalue_line("markers", "only_full: run this test, or this value, with --full only")
+    config.addinivalue_line(
+        "markers", "one_of(parameter): run one of the marked values; see matrix"
+    )
+    full = config.getoption("full")
+    running.debug = full
+    settings.register_profile("full", deadline=None)
+    settings.register_profile("default", deadline=None, max_examples=25)
+    settings.load_profile("full" if full else "default")
+
+
+@pytest.hookimpl(trylast=True)  # after -k and -m have chosen
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("full"):
+        return
+    left = left_out(items)
+    config.stash[LEFT_OUT] = len(left)
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
+    items[:] = [item for item in items if item not in left]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over the count from a worker of pytest-xdist; it is the same in each."""
+    node.config.stash[LEFT_OUT] = node.workeroutput.get("left_out", 0)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if left := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(f"{left} tests were left out: `pytest --full` runs all.")
 
 
 def pytest_collection_finish() -> None:
     """Take the imported modules out of all later collections, which cost 60 ms each otherwise."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    running.forget_leaks()
+    yield
+    running.check_leaks()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -57,7 +107,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     running.run_async(
         pyfuncitem.obj(**arguments),
         arguments.get("loop_errors"),
-        virtual_time=pyfuncitem.get_closest_marker("virtual_time") is not None,
+        real_time=pyfuncitem.get_closest_marker("real_time") is not None,
     )
     return True
 

@@ -12,6 +12,8 @@ from offline import answer
 
 from rxagents.testing import ScriptedServer
 
+pytestmark = pytest.mark.real_time
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 DOCS = sorted((ROOT / "docs").glob("*.md"))

@@ -13,11 +13,10 @@ from agent_runs import (
     HeldTool,
     RunSeen,
     each_agent,
-    each_wire,
     seen_to_end,
     served,
 )
-from wires import SpokenWire
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import (
@@ -37,7 +36,7 @@ OSLO = ("weather", {"city": "Oslo"})
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_empty_tools_are_legal(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, agent.answers("Hello.")) as (server, llm):
         assert (await agent.make(llm, tools=[]).run("hi")).output == "Hello."
@@ -45,7 +44,7 @@ async def test_empty_tools_are_legal(agent: AgentKind, wire: SpokenWire) -> None
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_system_prompt_and_conversation_reach_model(
     agent: AgentKind, wire: SpokenWire
 ) -> None:
@@ -71,7 +70,7 @@ async def test_system_prompt_and_conversation_reach_model(
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_generation_settings_reach_every_request(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     turns = agent.calls(OSLO), agent.answers("Cold.")
@@ -111,7 +110,7 @@ async def test_added_tool_serves_later_runs_only(agent: AgentKind) -> None:
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_concurrent_runs_share_nothing(agent: AgentKind, wire: SpokenWire) -> None:
     def reply(request: Any) -> Reply:
         body = request.body.decode()
@@ -229,7 +228,7 @@ async def test_call_is_required_in_first_turn(choice: str | None) -> None:
     assert choices == [choice, later] * 2
 
 
-@each_wire
+@any_wire
 async def test_tool_choice_reaches_the_provider(wire: SpokenWire) -> None:
     if wire.name == "ollama":
         pytest.skip("the API has no tool_choice")

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import reactivex as rx
 from agent_runs import RunSeen, seen_to_end
-from conversing import each_wire, said, system_of, weather
+from conversing import said, system_of, weather
 from observing import settle
 from reactivex import Observable
 from reactivex import operators as rx_ops
 from reactivex.testing import TestScheduler
-from wires import SpokenWire
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import (
@@ -107,7 +107,7 @@ async def test_react_agent_remembers_its_protocol_text() -> None:
     ]
 
 
-@each_wire
+@any_wire
 async def test_react_agent_remembers_over_http(wire: SpokenWire) -> None:
     replies = (ACTION, "Answer: It is cold.", "Answer: Very.")
     async with ScriptedServer(*replies, strict=True) as server:
@@ -157,7 +157,7 @@ async def test_own_agent_remembers_calls_and_answer() -> None:
     )
 
 
-@each_wire
+@any_wire
 async def test_own_agent_remembers_over_http(wire: SpokenWire) -> None:
     async with ScriptedServer(Reply("Cold.", tool_calls=[CALL]), "Very.", strict=True) as server:
         async with wire.model(wire.url_of(server), max_retries=0) as llm:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from conversing import ASKS_WEATHER, Conversing, Endless, conversing, each_wire, said, weather
+from conversing import ASKS_WEATHER, Conversing, Endless, conversing, said, weather
 from observing import Seen, in_thread, settle
 from reactivex import abc
-from wires import SpokenWire
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import Answer, Memory, StreamEvent, Token, ToolEnd
@@ -39,7 +39,7 @@ async def assert_unchanged(it: Conversing, before: str, *earlier: str) -> None:
     assert said(it.last) == [*earlier, "next"]
 
 
-@each_wire
+@any_wire
 async def test_runs_of_one_conversation_queue(wire: SpokenWire) -> None:
     async with conversing(wire, STALLED, "Yes.") as it:
         seen = [Seen(it.agent.run_stream(text)) for text in ("one", "two", "three")]
@@ -56,7 +56,7 @@ async def test_runs_of_one_conversation_queue(wire: SpokenWire) -> None:
         ]
 
 
-@each_wire
+@any_wire
 async def test_runs_of_two_conversations_overlap(wire: SpokenWire) -> None:
     async with conversing(wire, STALLED, "Yes.") as it:
         stalled = Seen(it.agent.run_stream("one", "a"))
@@ -66,7 +66,7 @@ async def test_runs_of_two_conversations_overlap(wire: SpokenWire) -> None:
         stalled.subscription.dispose()
 
 
-@each_wire
+@any_wire
 async def test_dispose_while_queued(wire: SpokenWire) -> None:
     async with conversing(wire, STALLED, "Yes.") as it:
         before = it.kept
@@ -80,7 +80,7 @@ async def test_dispose_while_queued(wire: SpokenWire) -> None:
         assert second.notes == []
 
 
-@each_wire
+@any_wire
 async def test_dispose_before_the_start(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         before = it.kept
@@ -91,7 +91,7 @@ async def test_dispose_before_the_start(wire: SpokenWire) -> None:
         assert seen.notes == []
 
 
-@each_wire
+@any_wire
 async def test_dispose_during_the_summary(wire: SpokenWire) -> None:
     memory = Memory("summarize", max_messages=1)
     async with conversing(wire, "Yes.", BEGUN, "They talked.", "Yes.", memory=memory) as it:
@@ -107,7 +107,7 @@ async def test_dispose_during_the_summary(wire: SpokenWire) -> None:
         await assert_unchanged(it, before, shown)
 
 
-@each_wire
+@any_wire
 async def test_dispose_before_the_first_byte(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.", STALLED, "Yes.") as it:
         await it.agent.run("one")
@@ -120,7 +120,7 @@ async def test_dispose_before_the_first_byte(wire: SpokenWire) -> None:
         await assert_unchanged(it, before, "one", "Yes.")
 
 
-@each_wire
+@any_wire
 async def test_dispose_while_the_answer_streams(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.", BEGUN, "Yes.") as it:
         await it.agent.run("one")
@@ -130,7 +130,7 @@ async def test_dispose_while_the_answer_streams(wire: SpokenWire) -> None:
         await assert_unchanged(it, before, "one", "Yes.")
 
 
-@each_wire
+@any_wire
 async def test_dispose_cancels_the_running_tool(wire: SpokenWire) -> None:
     tool = Endless()
     replies = ("Yes.", ASKS_WEATHER, "Yes.")
@@ -144,7 +144,7 @@ async def test_dispose_cancels_the_running_tool(wire: SpokenWire) -> None:
         await assert_unchanged(it, before, "one", "Yes.")
 
 
-@each_wire
+@any_wire
 async def test_dispose_between_turns(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.", ASKS_WEATHER, "Yes.", tools=[weather]) as it:
         await it.agent.run("one")
@@ -154,7 +154,7 @@ async def test_dispose_between_turns(wire: SpokenWire) -> None:
         assert len(it.server.requests) == 3
 
 
-@each_wire
+@any_wire
 async def test_dispose_in_the_second_turn(wire: SpokenWire) -> None:
     replies = ("Yes.", ASKS_WEATHER, BEGUN, "Yes.")
     async with conversing(wire, *replies, tools=[weather]) as it:
@@ -165,7 +165,7 @@ async def test_dispose_in_the_second_turn(wire: SpokenWire) -> None:
         await assert_unchanged(it, before, "one", "Yes.")
 
 
-@each_wire
+@any_wire
 async def test_dispose_at_the_answer_event(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         before = it.kept
@@ -173,7 +173,7 @@ async def test_dispose_at_the_answer_event(wire: SpokenWire) -> None:
         await assert_unchanged(it, before)
 
 
-@each_wire
+@any_wire
 async def test_reader_leaves_at_the_answer(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         before = it.kept
@@ -185,7 +185,7 @@ async def test_reader_leaves_at_the_answer(wire: SpokenWire) -> None:
         await assert_unchanged(it, before)
 
 
-@each_wire
+@any_wire
 async def test_dispose_from_another_thread(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.", STALLED, "Yes.") as it:
         await it.agent.run("one")

@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from conversing import ASKS_WEATHER, WEATHER, Endless, conversing, each_wire, said, weather
+from conversing import ASKS_WEATHER, WEATHER, Endless, conversing, said, weather
 from msgspec.structs import replace
 from observing import Seen, settle
 from reactivex import operators as rx_ops
-from wires import SpokenWire
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import ErrorEvent, StreamEvent, Token, Usage, to_aiter
@@ -34,7 +34,7 @@ def token_text(event: StreamEvent) -> str:
     return event.content if isinstance(event, Token) else ""
 
 
-@each_wire
+@any_wire
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_failed_run_leaves_memory_unchanged(wire: SpokenWire, fault: str) -> None:
     reply, error = FAULTS[fault]
@@ -56,7 +56,7 @@ async def test_failed_run_leaves_memory_unchanged(wire: SpokenWire, fault: str) 
         assert said(it.last) == ["one", "Yes.", "three"]
 
 
-@each_wire
+@any_wire
 async def test_failed_run_leaves_no_half_exchange(
     wire: SpokenWire,
 ) -> None:
@@ -70,7 +70,7 @@ async def test_failed_run_leaves_no_half_exchange(
         assert said(it.last) == ["hello"]
 
 
-@each_wire
+@any_wire
 async def test_failed_tool_is_remembered(
     wire: SpokenWire,
 ) -> None:
@@ -87,8 +87,7 @@ async def test_failed_tool_is_remembered(
         assert "ZeroDivisionError" in result
 
 
-@pytest.mark.virtual_time
-@each_wire
+@any_wire
 @pytest.mark.parametrize(
     ("limits", "replies", "error", "requests"),
     [
@@ -123,7 +122,7 @@ async def test_reached_limit_leaves_memory_unchanged(
         assert len(it.server.requests) == 1 + requests
 
 
-@each_wire
+@any_wire
 async def test_truncated_call_leaves_memory_unchanged(wire: SpokenWire) -> None:
     cut = replace(ASKS_WEATHER, cut_after=1, ending=Ending.CLOSE)
     async with conversing(wire, "Yes.", cut, tools=[weather]) as it:
@@ -134,7 +133,7 @@ async def test_truncated_call_leaves_memory_unchanged(wire: SpokenWire) -> None:
         assert it.kept == before
 
 
-@each_wire
+@any_wire
 async def test_raising_consumer_leaves_memory_unchanged(
     wire: SpokenWire, loop_errors: list[Exception]
 ) -> None:
@@ -153,7 +152,7 @@ async def test_raising_consumer_leaves_memory_unchanged(
         loop_errors.clear()
 
 
-@each_wire
+@any_wire
 async def test_raising_reader_leaves_memory_unchanged(wire: SpokenWire) -> None:
     async with conversing(wire, Reply("a b c d e f g")) as it:
         with pytest.raises(ZeroDivisionError):
@@ -165,7 +164,7 @@ async def test_raising_reader_leaves_memory_unchanged(wire: SpokenWire) -> None:
         assert said(it.last) == ["two"]
 
 
-@each_wire
+@any_wire
 async def test_cancelled_run_leaves_memory_unchanged(wire: SpokenWire) -> None:
     tool = Endless()
     async with conversing(wire, ASKS_WEATHER, "Yes.", tools=[tool.tool]) as it:
@@ -179,7 +178,7 @@ async def test_cancelled_run_leaves_memory_unchanged(wire: SpokenWire) -> None:
         assert said(it.last) == ["hello"]
 
 
-@each_wire
+@any_wire
 async def test_retried_run_is_remembered_once(wire: SpokenWire) -> None:
     async with conversing(wire, StatusReply(400, "no"), "Yes.") as it:
         seen = Seen(it.agent.run_stream("one").pipe(rx_ops.retry(2)))

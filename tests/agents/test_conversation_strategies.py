@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from conversing import ASKS_WEATHER, Conversing, conversing, each_wire, said, system_of, weather
+from conversing import ASKS_WEATHER, Conversing, conversing, said, system_of, weather
 from observing import Seen
-from wires import SpokenWire
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import Complete, ErrorEvent, Memory, Token, Usage
@@ -23,14 +23,14 @@ async def ask(it: Conversing, *texts: str) -> None:
         await it.agent.run(text)
 
 
-@each_wire
+@any_wire
 async def test_all_sends_everything(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.", memory=Memory("all")) as it:
         await ask(it, "1", "2", "3", "4")
         assert said(it.last) == ["1", "Yes.", "2", "Yes.", "3", "Yes.", "4"]
 
 
-@each_wire
+@any_wire
 async def test_window_sends_the_newest_exchanges(wire: SpokenWire) -> None:
     memory = Memory("window", max_messages=2)
     async with conversing(wire, "Yes.", memory=memory, system_prompt="Be brief.") as it:
@@ -40,7 +40,7 @@ async def test_window_sends_the_newest_exchanges(wire: SpokenWire) -> None:
         assert len(memory.conversation("default").exchanges) == 4
 
 
-@each_wire
+@any_wire
 async def test_window_sends_calls_with_results(wire: SpokenWire) -> None:
     for limit in range(1, 9):
         memory = Memory("window", max_messages=limit)
@@ -51,7 +51,7 @@ async def test_window_sends_calls_with_results(wire: SpokenWire) -> None:
             assert said(it.last) == [*with_tool, *(["2", "Yes."] if limit >= 2 else []), "3"]
 
 
-@each_wire
+@any_wire
 @pytest.mark.parametrize("strategy", ["window", "selective", "summarize"])
 async def test_smallest_limit_keeps_newest_and_system(wire: SpokenWire, strategy: Any) -> None:
     memory = Memory(strategy, max_messages=1, max_tokens=1)
@@ -61,7 +61,7 @@ async def test_smallest_limit_keeps_newest_and_system(wire: SpokenWire, strategy
         assert said(it.last)[-1] == "and another one"
 
 
-@each_wire
+@any_wire
 async def test_window_uses_the_given_counter(
     wire: SpokenWire,
 ) -> None:
@@ -73,7 +73,7 @@ async def test_window_uses_the_given_counter(
         assert said(it.last) == ["four"]
 
 
-@each_wire
+@any_wire
 async def test_selective_sends_first_newest_and_relevant(
     wire: SpokenWire,
 ) -> None:
@@ -87,7 +87,7 @@ async def test_selective_sends_first_newest_and_relevant(
         assert said(it.last)[::2] == shown
 
 
-@each_wire
+@any_wire
 async def test_summarize_asks_only_when_needed(
     wire: SpokenWire,
 ) -> None:
@@ -110,7 +110,7 @@ async def test_summarize_asks_only_when_needed(
         assert len(it.server.requests) == 6
 
 
-@each_wire
+@any_wire
 async def test_summary_covers_results_and_earlier_summary(
     wire: SpokenWire,
 ) -> None:
@@ -126,7 +126,7 @@ async def test_summary_covers_results_and_earlier_summary(
         assert said(it.last) == [SHOWN_SUMMARY, "three"]
 
 
-@each_wire
+@any_wire
 async def test_summary_counts_as_usage_only(
     wire: SpokenWire,
 ) -> None:
@@ -145,7 +145,7 @@ async def test_summary_counts_as_usage_only(
         assert complete.iterations == 1
 
 
-@each_wire
+@any_wire
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
@@ -178,7 +178,7 @@ async def test_failed_summary_fails_the_run(
         assert said(it.last) == [SHOWN_SUMMARY, "three"]
 
 
-@each_wire
+@any_wire
 async def test_failed_run_discards_its_summary(wire: SpokenWire) -> None:
     memory = Memory("summarize", max_messages=1)
     replies = ("Yes.", SUMMARY, StatusReply(400, "no"))
@@ -190,7 +190,7 @@ async def test_failed_run_discards_its_summary(wire: SpokenWire) -> None:
         assert it.kept == before
 
 
-@each_wire
+@any_wire
 async def test_raising_counter_fails_the_run(
     wire: SpokenWire,
 ) -> None:
@@ -206,7 +206,7 @@ async def test_raising_counter_fails_the_run(
         assert len(it.server.requests) == 1
 
 
-@each_wire
+@any_wire
 async def test_forget_during_summary_is_final(
     wire: SpokenWire,
 ) -> None:

@@ -22,8 +22,6 @@ from rxagents import (
 )
 from rxagents.testing import Reply, ScriptedLLM
 
-pytestmark = pytest.mark.virtual_time
-
 
 class Noted:
     """Records the events of an agent's runs, each with its time."""

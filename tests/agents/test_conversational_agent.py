@@ -7,11 +7,11 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from conversing import ASKS_WEATHER, conversing, each_wire, said, system_of, weather
+from conversing import ASKS_WEATHER, conversing, said, system_of, weather
 from msgspec.structs import replace
 from observing import Seen
 from reactivex import operators as rx_ops
-from wires import SpokenWire
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import (
@@ -33,7 +33,7 @@ PICTURE = ImagePart(data=b"\x89PNG", media_type="image/png")
 WITHHELD = Reply("I can", finish_reason="content_filter")
 
 
-@each_wire
+@any_wire
 async def test_messages_are_remembered_across_runs(wire: SpokenWire) -> None:
     async with conversing(wire, "Hello Eva.", "You are Eva.", "Bye.") as it:
         assert (await it.agent.run("I am Eva.")).output == "Hello Eva."
@@ -48,7 +48,7 @@ async def test_messages_are_remembered_across_runs(wire: SpokenWire) -> None:
         ]
 
 
-@each_wire
+@any_wire
 async def test_conversations_are_separate(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         await it.agent.run("one")
@@ -60,7 +60,7 @@ async def test_conversations_are_separate(wire: SpokenWire) -> None:
         assert said(it.last) == ["one", "Yes.", "four"]
 
 
-@each_wire
+@any_wire
 async def test_exchange_with_tools_is_sent_back(wire: SpokenWire) -> None:
     replies = (replace(ASKS_WEATHER, reasoning="Look it up."), "It is cold.", "Very.")
     async with conversing(wire, *replies, tools=[weather]) as it:
@@ -78,7 +78,7 @@ async def test_exchange_with_tools_is_sent_back(wire: SpokenWire) -> None:
         ]
 
 
-@each_wire
+@any_wire
 async def test_loaded_exchange_is_sent_back_equal(wire: SpokenWire) -> None:
     memory = Memory()
     replies = (replace(ASKS_WEATHER, reasoning="Look it up."), "It is cold.", "Very.")
@@ -91,7 +91,7 @@ async def test_loaded_exchange_is_sent_back_equal(wire: SpokenWire) -> None:
         assert it.server.requests[-1].json() == it.server.requests[-2].json()
 
 
-@each_wire
+@any_wire
 async def test_images_stay_in_the_conversation(wire: SpokenWire) -> None:
     async with conversing(wire, "A cat.", "Black.") as it:
         await it.agent.run(Message.user("What is it?", PICTURE))
@@ -100,7 +100,7 @@ async def test_images_stay_in_the_conversation(wire: SpokenWire) -> None:
         assert it.last.body.count(b64encode(PICTURE.data)) == 1
 
 
-@each_wire
+@any_wire
 async def test_several_messages_are_one_exchange(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         await it.agent.run(["one", {"role": "assistant", "content": "two"}, "three"])
@@ -109,7 +109,7 @@ async def test_several_messages_are_one_exchange(wire: SpokenWire) -> None:
         assert len(it.agent.memory.conversation("default").exchanges) == 2
 
 
-@each_wire
+@any_wire
 async def test_system_prompt_is_not_kept(
     wire: SpokenWire,
 ) -> None:
@@ -124,7 +124,7 @@ async def test_system_prompt_is_not_kept(
         assert "Be " not in it.kept
 
 
-@each_wire
+@any_wire
 async def test_two_agents_may_share_memory(wire: SpokenWire) -> None:
     memory = Memory()
     async with conversing(wire, "Yes.", memory=memory) as it:
@@ -133,7 +133,7 @@ async def test_two_agents_may_share_memory(wire: SpokenWire) -> None:
         assert said(it.last) == ["one", "Yes.", "two"]
 
 
-@each_wire
+@any_wire
 async def test_run_ends_with_answer_and_usage(wire: SpokenWire) -> None:
     asks, answers = replace(ASKS_WEATHER, usage=Usage(5, 6, 11)), Usage(7, 8, 15)
     replies = (asks, Reply("It is cold.", usage=answers))
@@ -150,7 +150,7 @@ async def test_run_ends_with_answer_and_usage(wire: SpokenWire) -> None:
         assert "".join(tokens) == "It is cold."
 
 
-@each_wire
+@any_wire
 async def test_run_equals_folded_run_stream(wire: SpokenWire) -> None:
     replies = (ASKS_WEATHER, Reply("It is cold.", usage=Usage(7, 8, 15)))
     async with conversing(wire, *replies, *replies, tools=[weather]) as it:
@@ -164,7 +164,7 @@ async def test_run_equals_folded_run_stream(wire: SpokenWire) -> None:
         assert [m.role for m in exchange] == ["user", "assistant", "tool", "assistant"]
 
 
-@each_wire
+@any_wire
 async def test_two_subscriptions_are_two_runs(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         stream = it.agent.run_stream("Again?")
@@ -179,7 +179,7 @@ async def test_two_subscriptions_are_two_runs(wire: SpokenWire) -> None:
         ]
 
 
-@each_wire
+@any_wire
 async def test_complete_comes_after_remembering(wire: SpokenWire) -> None:
     async with conversing(wire, "Yes.") as it:
         kept: dict[str, bool] = {}
@@ -192,7 +192,7 @@ async def test_complete_comes_after_remembering(wire: SpokenWire) -> None:
         assert "two" in it.kept
 
 
-@each_wire
+@any_wire
 async def test_withheld_answer_is_not_remembered(
     wire: SpokenWire,
 ) -> None:
@@ -204,7 +204,7 @@ async def test_withheld_answer_is_not_remembered(
         assert said(it.last) == ["one", "Yes.", "three"]
 
 
-@each_wire
+@any_wire
 async def test_empty_answer_is_not_remembered(wire: SpokenWire) -> None:
     async with conversing(wire, Reply(reasoning="Hm."), "Yes.") as it:
         assert (await it.agent.run("one")).output == ""
@@ -212,7 +212,7 @@ async def test_empty_answer_is_not_remembered(wire: SpokenWire) -> None:
         assert said(it.last) == ["two"]
 
 
-@each_wire
+@any_wire
 async def test_added_tool_serves_the_next_run(
     wire: SpokenWire,
 ) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from agent_runs import Calls, HeldTool, RunSeen, each_wire, seen_to_end, served
+from agent_runs import Calls, HeldTool, RunSeen, seen_to_end, served
 from timed_tools import calling
-from wires import WIRES, SpokenWire
+from wires import WIRES, SpokenWire, each_wire
 
 import rxagents
 from rxagents import (
@@ -149,7 +149,6 @@ async def test_call_starts_while_model_writes(wire: SpokenWire) -> None:
         assert calls.made == []
 
 
-@pytest.mark.virtual_time
 @each_piecewise_wire
 @pytest.mark.parametrize("ending", [Ending.FIN, Ending.CLOSE, Ending.RESET])
 async def test_truncated_call_never_runs(wire: SpokenWire, ending: Ending) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from agent_runs import Calls, RunSeen, each_wire, seen_to_end, served
-from wires import SpokenWire
+from agent_runs import Calls, RunSeen, seen_to_end, served
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import (
@@ -34,14 +34,14 @@ async def chunks_of(llm: Any) -> list[StreamChunk]:
 # Chunks.
 
 
-@each_wire
+@any_wire
 async def test_accumulated_content_is_filled(wire: SpokenWire) -> None:
     async with served(wire, "Hello there, Ada") as (_, llm):
         contents = [chunk.content for chunk in await chunks_of(llm) if chunk.delta]
     assert contents == ["Hello", "Hello there,", "Hello there, Ada"]
 
 
-@each_wire
+@any_wire
 async def test_error_in_stream_is_raised(wire: SpokenWire) -> None:
     reply = Reply("Say it", error=rxagents.ServerError("out of paper", status=500))
     async with served(wire, reply) as (_, llm):
@@ -52,7 +52,7 @@ async def test_error_in_stream_is_raised(wire: SpokenWire) -> None:
     assert "out of paper" in str(seen.error)
 
 
-@each_wire
+@any_wire
 async def test_malformed_json_is_not_skipped(wire: SpokenWire) -> None:
     kind = wire.content_type.decode()
     pieces = [wire.text("one"), wire.raw(b'{"half": '), wire.text("two"), wire.finish()]
@@ -61,7 +61,7 @@ async def test_malformed_json_is_not_skipped(wire: SpokenWire) -> None:
             await llm.chat("hi")
 
 
-@each_wire
+@any_wire
 async def test_status_and_error_body_are_raised(wire: SpokenWire) -> None:
     body = {"error": {"message": "no such model", "type": "x"}}
     async with served(wire, StatusReply(404, body)) as (_, llm):
@@ -69,7 +69,7 @@ async def test_status_and_error_body_are_raised(wire: SpokenWire) -> None:
             await FunctionAgent(llm).run("hi")
 
 
-@each_wire
+@any_wire
 async def test_truncated_stream_is_no_success(wire: SpokenWire) -> None:
     async with served(wire, Reply("Say it all", cut_after=3, ending=Ending.CLOSE)) as (_, llm):
         with pytest.raises(rxagents.TruncatedStreamError):
@@ -103,7 +103,7 @@ async def test_events_follow_the_sse_standard(stream: str, content: str) -> None
 # Usage, calls, thinking, choices.
 
 
-@each_wire
+@any_wire
 async def test_usage_calls_and_thinking_are_kept(wire: SpokenWire) -> None:
     reply = Reply("Hm", reasoning="Winter.", tool_calls=[OSLO], usage=Usage(5, 6, 11))
     async with served(wire, reply) as (_, llm):
@@ -126,8 +126,7 @@ async def test_every_choice_is_read() -> None:
 # Time.
 
 
-@pytest.mark.virtual_time
-@each_wire
+@any_wire
 async def test_only_silence_times_out(
     wire: SpokenWire,
 ) -> None:
@@ -140,7 +139,7 @@ async def test_only_silence_times_out(
             await llm.chat("hi")
 
 
-@each_wire
+@any_wire
 async def test_dispose_leaks_no_producer(wire: SpokenWire) -> None:
     for _ in range(5):
         endless = Reply("a b c", interval=0.001, ending=Ending.ENDLESS)

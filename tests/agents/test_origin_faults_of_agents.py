@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import reactivex as rx
-from agent_runs import Calls, HeldTool, RunSeen, each_wire, seen_to_end, served
-from wires import SpokenWire
+from agent_runs import Calls, HeldTool, RunSeen, seen_to_end, served
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import (
@@ -37,7 +37,7 @@ OSLO = ToolCall("call_1", "weather", '{"city":"Oslo"}')
 # The function agent.
 
 
-@each_wire
+@any_wire
 async def test_function_agent_streams(wire: SpokenWire) -> None:
     endless = Reply("a b c", interval=0.001, ending=Ending.ENDLESS)
     async with served(wire, endless) as (_, llm):
@@ -46,7 +46,7 @@ async def test_function_agent_streams(wire: SpokenWire) -> None:
         seen.dispose()
 
 
-@each_wire
+@any_wire
 async def test_function_agent_uses_given_model(wire: SpokenWire) -> None:
     async with served(wire, Reply(tool_calls=[OSLO]), "Cold.") as (server, llm):
         await FunctionAgent(llm, [Calls().weather()]).run("hi")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from agent_runs import Calls, each_wire, seen_to_end, served
-from wires import SpokenWire
+from agent_runs import Calls, seen_to_end, served
+from wires import SpokenWire, any_wire
 
 from rxagents import (
     ReActAgent,
@@ -52,7 +52,7 @@ def said(requests: list[Any], number: int) -> list[tuple[str, str]]:
     return [(message.role, message.text) for message in requests[number].messages[1:]]
 
 
-@each_wire
+@any_wire
 async def test_thought_action_observation_and_answer(wire: SpokenWire) -> None:
     async with served(wire, ASKS, ANSWERS) as (server, llm):
         seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("Oslo?"))
@@ -71,7 +71,7 @@ async def test_thought_action_observation_and_answer(wire: SpokenWire) -> None:
         assert "Observation: Oslo is cold" in server.requests[1].body.decode()
 
 
-@each_wire
+@any_wire
 async def test_tokens_name_their_section(wire: SpokenWire) -> None:
     async with served(wire, ASKS, ANSWERS) as (_, llm):
         seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("Oslo?"))
@@ -86,7 +86,7 @@ async def test_tokens_name_their_section(wire: SpokenWire) -> None:
     assert [t.content for t in seen.all(Thought)] == ["I need the weather.", "I know."]
 
 
-@each_wire
+@any_wire
 async def test_model_sees_actions_and_observations(wire: SpokenWire) -> None:
     async with served(wire, ASKS, ANSWERS) as (_, llm):
         result = await ReActAgent(llm, [Calls().weather()]).run("Oslo?")
@@ -98,7 +98,7 @@ async def test_model_sees_actions_and_observations(wire: SpokenWire) -> None:
     ]
 
 
-@each_wire
+@any_wire
 async def test_no_native_tools_are_sent(wire: SpokenWire) -> None:
     async with served(wire, ANSWERS) as (server, llm):
         await ReActAgent(llm, [Calls().weather()]).run("hi")
@@ -120,7 +120,7 @@ async def test_prompt_says_there_are_no_tools() -> None:
     assert llm.requests[0].messages[0].text.endswith("of its parameters:\n\n(none)")
 
 
-@each_wire
+@any_wire
 async def test_trace_holds_each_step(wire: SpokenWire) -> None:
     turns = ASKS, "I wonder.", "Answer: It is cold."
     async with served(wire, *turns) as (_, llm):
@@ -143,7 +143,7 @@ async def test_trace_holds_actions_and_last_thought() -> None:
     )
 
 
-@each_wire
+@any_wire
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from agent_runs import Calls, HeldTool, RunSeen, each_wire, seen_to_end, served
-from wires import SpokenWire
+from agent_runs import Calls, HeldTool, RunSeen, seen_to_end, served
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import (
@@ -27,7 +27,7 @@ ASKS = 'Thought: I need the weather.\nAction: weather({"city": "Oslo"})'
 ANSWERS = "Thought: I know.\nAnswer: It is cold."
 
 
-@each_wire
+@any_wire
 async def test_made_up_observation_closes_connection(
     wire: SpokenWire,
 ) -> None:
@@ -45,14 +45,14 @@ async def test_made_up_observation_closes_connection(
         assert "warm" not in server.requests[1].body.decode()
 
 
-@each_wire
+@any_wire
 async def test_answer_after_action_is_ignored(wire: SpokenWire) -> None:
     async with served(wire, ASKS + "\nAnswer: It is warm.", ANSWERS) as (_, llm):
         seen = await seen_to_end(ReActAgent(llm, [Calls().weather()]).run_stream("Oslo?"))
     assert [answer.content for answer in seen.all(Answer)] == ["It is cold."]
 
 
-@each_wire
+@any_wire
 async def test_several_actions_are_observed_by_name(wire: SpokenWire) -> None:
     calls = Calls()
     two = 'Action: weather("Oslo")\nAction: clock()\n'
@@ -68,7 +68,7 @@ async def test_several_actions_are_observed_by_name(wire: SpokenWire) -> None:
         assert r"Observation: weather: Oslo is cold\nObservation: clock: noon" in body
 
 
-@each_wire
+@any_wire
 @pytest.mark.parametrize(
     "action",
     [
@@ -97,7 +97,7 @@ async def test_arguments_are_typed(wire: SpokenWire, action: str) -> None:
     assert [type(value) for value in start.arguments.values()] == [int, float, str, bool]
 
 
-@each_wire
+@any_wire
 async def test_answer_may_have_many_lines(wire: SpokenWire) -> None:
     text = "Two lines:\n\n1. one\nAction: is a word here\nThought: too"
     async with served(wire, f"Thought: a\nand b\nFinal Answer: {text}") as (_, llm):
@@ -107,7 +107,7 @@ async def test_answer_may_have_many_lines(wire: SpokenWire) -> None:
     assert not seen.all(ToolStart)
 
 
-@each_wire
+@any_wire
 async def test_action_starts_while_model_writes(wire: SpokenWire) -> None:
     held = HeldTool()
     turn = Reply("Action: held()\nThought: I wait for", interval=0.001, ending=Ending.ENDLESS)
@@ -119,7 +119,7 @@ async def test_action_starts_while_model_writes(wire: SpokenWire) -> None:
         await server.disconnected()
 
 
-@each_wire
+@any_wire
 async def test_truncated_action_never_runs(wire: SpokenWire) -> None:
     calls = Calls()
     text = ["Action: ", "weather(", '"Oslo"', ")"]
@@ -133,7 +133,7 @@ async def test_truncated_action_never_runs(wire: SpokenWire) -> None:
         assert bool(seen.all(ToolStart)) is emitted.endswith(")")
 
 
-@each_wire
+@any_wire
 async def test_stop_is_sent_where_supported(wire: SpokenWire) -> None:
     takes = wire.name != "openai responses"
     own: dict[str, Any] = {"stop": "END"} if takes else {}
@@ -146,7 +146,7 @@ async def test_stop_is_sent_where_supported(wire: SpokenWire) -> None:
         assert r'"\nObservation:"' not in server.requests[1].body.decode()
 
 
-@each_wire
+@any_wire
 async def test_refusal_is_the_answer(wire: SpokenWire) -> None:
     if wire.name not in {"chat completions", "openai responses"}:
         pytest.skip("the wire has no refusals apart from text")
@@ -159,7 +159,7 @@ async def test_refusal_is_the_answer(wire: SpokenWire) -> None:
         assert len(server.requests) == 1
 
 
-@each_wire
+@any_wire
 async def test_filtered_answer_ends_the_run(wire: SpokenWire) -> None:
     async with served(wire, Reply(finish_reason="content_filter")) as (server, llm):
         result = await ReActAgent(llm).run("hi")

@@ -13,12 +13,11 @@ from agent_runs import (
     Calls,
     RunSeen,
     each_agent,
-    each_wire,
     seen_to_end,
     served,
 )
 from reactivex import operators as rx_ops
-from wires import SpokenWire
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import (
@@ -40,7 +39,7 @@ from rxagents.testing import Reply, ScriptedLLM, StatusReply
 
 
 @each_agent
-@each_wire
+@any_wire
 @pytest.mark.parametrize("kind", [Token, ToolStart, ToolEnd, Answer, Complete])
 async def test_consumer_exception_is_reported_once(
     agent: AgentKind, wire: SpokenWire, kind: type[StreamEvent], loop_errors: list[Exception]
@@ -109,7 +108,7 @@ def test_plain_script_runs_an_agent(agent: AgentKind) -> None:
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_events_come_on_the_loop(agent: AgentKind, wire: SpokenWire) -> None:
     @rxagents.tool
     def on_a_thread() -> str:
@@ -153,7 +152,7 @@ async def test_synchronous_model_does_not_emit_early(
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_run_may_be_retried(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, StatusReply(503, "down"), agent.answers("Cold.")) as (_, llm):
         run = agent.make(llm).run_stream("hi")

@@ -14,12 +14,11 @@ from agent_runs import (
     HeldTool,
     RunSeen,
     each_agent,
-    each_wire,
     seen_to_end,
     served,
 )
 from reactivex import operators as rx_ops
-from wires import SpokenWire
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import (
@@ -37,7 +36,7 @@ STALLED = Reply("Say no more than this", ending=Ending.STALL, cut_after=4)
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_dispose_before_the_first_byte(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, Reply("late", delay=60)) as (server, llm):
         seen = RunSeen(agent.make(llm).run_stream("hi"))
@@ -48,7 +47,7 @@ async def test_dispose_before_the_first_byte(agent: AgentKind, wire: SpokenWire)
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_dispose_while_the_model_writes(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, STALLED) as (server, llm):
         seen = RunSeen(agent.make(llm).run_stream("hi"))
@@ -57,9 +56,8 @@ async def test_dispose_while_the_model_writes(agent: AgentKind, wire: SpokenWire
         await server.disconnected()
 
 
-@pytest.mark.virtual_time
 @each_agent
-@each_wire
+@any_wire
 async def test_dispose_while_tools_and_model_run(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
     turn = agent.calls(("held", {}), ("held", {}), interval=0.01, ending=Ending.STALL)
@@ -72,7 +70,7 @@ async def test_dispose_while_tools_and_model_run(agent: AgentKind, wire: SpokenW
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_dispose_while_a_tool_runs(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
     async with served(wire, agent.calls(("held", {}))) as (server, llm):
@@ -84,7 +82,7 @@ async def test_dispose_while_a_tool_runs(agent: AgentKind, wire: SpokenWire) -> 
 
 
 @each_agent
-@each_wire
+@any_wire
 @pytest.mark.parametrize("kind", [Token, ToolStart, ToolEnd, Answer])
 async def test_dispose_inside_an_event_is_final(
     agent: AgentKind, wire: SpokenWire, kind: type[StreamEvent]
@@ -108,7 +106,7 @@ async def test_dispose_inside_an_event_is_final(
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_dispose_from_another_thread(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
     async with served(wire, agent.calls(("held", {}))) as (_, llm):
@@ -134,7 +132,7 @@ async def test_dispose_is_idempotent(agent: AgentKind) -> None:
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_take_ends_the_run(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
 
@@ -196,7 +194,7 @@ class Remembering(ScriptedLLM):
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_leaving_to_aiter_ends_the_tool(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
     async with served(wire, agent.calls(("held", {}))) as (_, llm):
@@ -210,7 +208,7 @@ async def test_leaving_to_aiter_ends_the_tool(agent: AgentKind, wire: SpokenWire
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_slow_reader_reads_the_whole_run(agent: AgentKind, wire: SpokenWire) -> None:
     text = "word " * 200 + "end"
     calls = Calls()

@@ -11,11 +11,10 @@ from agent_runs import (
     Calls,
     HeldTool,
     each_agent,
-    each_wire,
     seen_to_end,
     served,
 )
-from wires import SpokenWire
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import Answer, Token, ToolEnd, ToolStart, tool
@@ -28,7 +27,7 @@ SAY = Reply("Say nothing more, I am cut off", ending=Ending.FIN, cut_after=4)
 
 
 @each_agent
-@each_wire
+@any_wire
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(401, rxagents.AuthenticationError), (500, rxagents.ServerError)],
@@ -43,7 +42,7 @@ async def test_error_status_fails_the_run(
 
 
 @each_agent
-@each_wire
+@any_wire
 @pytest.mark.parametrize(
     ("second", "kind"),
     [
@@ -70,7 +69,7 @@ async def test_later_failure_fails_the_run(
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_truncated_stream_keeps_its_text(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, SAY) as (_, llm):
         seen = await seen_to_end(agent.make(llm).run_stream("hi"))
@@ -80,9 +79,8 @@ async def test_truncated_stream_keeps_its_text(agent: AgentKind, wire: SpokenWir
         assert str(SAY.text).startswith(text)
 
 
-@pytest.mark.virtual_time
 @each_agent
-@each_wire
+@any_wire
 async def test_failed_stream_cancels_the_tools(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
     broken = rxagents.ServerError("broken", status=500)
@@ -121,7 +119,7 @@ async def dangerous() -> str:
 
 
 @each_agent
-@each_wire
+@any_wire
 @pytest.mark.parametrize(
     ("name", "given", "kind", "words"),
     [
@@ -155,7 +153,7 @@ async def test_tool_error_goes_to_the_model(
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_failed_tool_leaves_others_alone(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     turn = agent.calls(("breaks", {}), ("weather", {"city": "Rome"}))

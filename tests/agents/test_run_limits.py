@@ -10,11 +10,10 @@ from agent_runs import (
     Calls,
     HeldTool,
     each_agent,
-    each_wire,
     seen_to_end,
     served,
 )
-from wires import SpokenWire
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import ToolStart
@@ -24,7 +23,7 @@ from rxagents.testing import Ending, Reply
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_iteration_limit_fails_the_run(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     again = agent.calls(("weather", {"city": "Oslo"}))
@@ -38,7 +37,7 @@ async def test_iteration_limit_fails_the_run(agent: AgentKind, wire: SpokenWire)
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_call_over_the_limit_never_runs(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     one = agent.calls(("weather", {"city": "Oslo"}))
@@ -53,7 +52,7 @@ async def test_call_over_the_limit_never_runs(agent: AgentKind, wire: SpokenWire
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_calls_up_to_the_limit_run(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     two = agent.calls(("weather", {"city": "Rome"}), ("weather", {"city": "Bonn"}))
@@ -63,7 +62,7 @@ async def test_calls_up_to_the_limit_run(agent: AgentKind, wire: SpokenWire) -> 
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_token_limit_is_checked_between_turns(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     turn = agent.calls(("weather", {"city": "Oslo"}), usage=rxagents.Usage(60, 40, 100))
@@ -76,16 +75,15 @@ async def test_token_limit_is_checked_between_turns(agent: AgentKind, wire: Spok
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_answer_over_token_limit_is_kept(agent: AgentKind, wire: SpokenWire) -> None:
     usage = rxagents.Usage(60, 40, 100)
     async with served(wire, agent.answers("Cold.", usage=usage)) as (_, llm):
         assert (await agent.make(llm, max_total_tokens=1).run("hi")).output == "Cold."
 
 
-@pytest.mark.virtual_time
 @each_agent
-@each_wire
+@any_wire
 @pytest.mark.parametrize("where", ["waiting", "streaming", "in a tool"])
 async def test_time_limit_ends_any_phase(agent: AgentKind, wire: SpokenWire, where: str) -> None:
     held = HeldTool()
@@ -106,7 +104,7 @@ async def test_time_limit_ends_any_phase(agent: AgentKind, wire: SpokenWire, whe
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_finished_run_leaves_no_timer(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, agent.answers("Cold.")) as (_, llm):
         made = agent.make(

@@ -15,8 +15,6 @@ from reactivex.testing import TestScheduler
 import rxagents
 from rxagents.agents.queue import RunQueue
 
-pytestmark = pytest.mark.virtual_time
-
 
 async def test_runs_keep_subscription_order() -> None:
     runs = Runs(RunQueue())

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 import reactivex as rx
 from observing import Seen, settle
 from queued_runs import Runs
@@ -20,8 +19,6 @@ import rxagents
 from rxagents.agents.queue import RunQueue
 from rxagents.runtime.last_value import last_value
 from rxagents.runtime.timed_scope import TimedScope, timed
-
-pytestmark = pytest.mark.virtual_time
 
 USER: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
 
@@ -74,7 +71,7 @@ def test_missing_loop_blocks_no_run() -> None:
     errors: list[Exception] = []
     queue.queued("a", rx.just(1)).subscribe(on_error=errors.append)
     assert [type(error) for error in errors] == [rxagents.ConfigurationError]
-    assert run_async(last_value(queue.queued("a", rx.just(1))), virtual_time=True) == 1
+    assert run_async(last_value(queue.queued("a", rx.just(1)))) == 1
 
 
 def never() -> Observable[Any]:
@@ -100,7 +97,7 @@ def abandon(subscribe: Callable[[], Any]) -> list[Any]:
 def test_run_of_closed_loop_is_skipped() -> None:
     queue = RunQueue()
     kept = abandon(lambda: [queue.queued("a", never()).subscribe() for _ in range(3)])
-    assert run_async(last_value(queue.queued("a", rx.just(1))), virtual_time=True) == 1
+    assert run_async(last_value(queue.queued("a", rx.just(1)))) == 1
     kept[0][0].dispose()
     assert queue._tickets == {}
 
@@ -152,9 +149,7 @@ def test_runs_of_several_threads_queue() -> None:
         await asyncio.gather(*(last_value(work(10 * thread + run)) for run in range(3)))
 
     threads = [
-        threading.Thread(
-            target=lambda each=each: run_async(three(each), virtual_time=True), daemon=True
-        )
+        threading.Thread(target=lambda each=each: run_async(three(each)), daemon=True)
         for each in range(4)
     ]
     for thread in threads:

@@ -9,11 +9,10 @@ from agent_runs import (
     AgentKind,
     Calls,
     each_agent,
-    each_wire,
     seen_to_end,
     served,
 )
-from wires import SpokenWire
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import (
@@ -28,7 +27,7 @@ OSLO = ("weather", {"city": "Oslo"})
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_usage_is_summed_over_turns(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     first = agent.calls(OSLO, usage=Usage(5, 6, 11))
@@ -43,7 +42,7 @@ async def test_usage_is_summed_over_turns(agent: AgentKind, wire: SpokenWire) ->
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_missing_usage_is_none(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, agent.answers("Cold.")) as (_, llm):
         usage = (await agent.make(llm).run("hi")).usage
@@ -51,7 +50,7 @@ async def test_missing_usage_is_none(agent: AgentKind, wire: SpokenWire) -> None
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_run_equals_folded_run_stream(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     usage = Usage(5, 6, 11)
@@ -69,7 +68,7 @@ async def test_run_equals_folded_run_stream(agent: AgentKind, wire: SpokenWire) 
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_events_survive_a_round_trip(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     before = time.time()
@@ -84,7 +83,7 @@ async def test_events_survive_a_round_trip(agent: AgentKind, wire: SpokenWire) -
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_reasoning_has_its_own_event(agent: AgentKind, wire: SpokenWire) -> None:
     async with served(wire, agent.answers("Cold.", reasoning="It is winter.")) as (_, llm):
         seen = await seen_to_end(agent.make(llm).run_stream("hi"))
@@ -95,7 +94,7 @@ async def test_reasoning_has_its_own_event(agent: AgentKind, wire: SpokenWire) -
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_no_text_is_made_up(agent: AgentKind, wire: SpokenWire) -> None:
     """The Go original emitted the literal "Thinking…"."""
     calls = Calls()

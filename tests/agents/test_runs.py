@@ -12,12 +12,11 @@ from agent_runs import (
     HeldTool,
     RunSeen,
     each_agent,
-    each_wire,
     seen_to_end,
     served,
 )
 from reactivex import Observable
-from wires import SpokenWire
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import (
@@ -41,7 +40,7 @@ ROME = ("weather", {"city": "Rome", "days": 2})
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_tool_result_leads_to_the_answer(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     turns = agent.calls(OSLO), agent.answers("It is cold.")
@@ -63,7 +62,7 @@ async def test_tool_result_leads_to_the_answer(agent: AgentKind, wire: SpokenWir
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_parallel_results_keep_call_order(agent: AgentKind, wire: SpokenWire) -> None:
     second = asyncio.Event()
 
@@ -91,9 +90,8 @@ async def test_parallel_results_keep_call_order(agent: AgentKind, wire: SpokenWi
         assert seen.completed
 
 
-@pytest.mark.virtual_time
 @each_agent
-@each_wire
+@any_wire
 @pytest.mark.parametrize("limit", [1, 2])
 async def test_tool_concurrency_is_limited(agent: AgentKind, wire: SpokenWire, limit: int) -> None:
     running: list[int] = [0, 0]
@@ -114,9 +112,8 @@ async def test_tool_concurrency_is_limited(agent: AgentKind, wire: SpokenWire, l
         assert running[1] == limit
 
 
-@pytest.mark.virtual_time
 @each_agent
-@each_wire
+@any_wire
 @pytest.mark.parametrize("start", ["at_once", "turn_end"])
 async def test_call_starts_at_once_or_later(agent: AgentKind, wire: SpokenWire, start: str) -> None:
     held = HeldTool()
@@ -152,7 +149,7 @@ class Watched:
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_many_turns_make_valid_requests(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     turns = agent.calls(OSLO), agent.calls(ROME, OSLO), agent.answers("Both are cold.")
@@ -166,7 +163,7 @@ async def test_many_turns_make_valid_requests(agent: AgentKind, wire: SpokenWire
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_approved_tool_runs(agent: AgentKind, wire: SpokenWire) -> None:
     asked: list[ToolCall] = []
 
@@ -189,7 +186,7 @@ async def test_approved_tool_runs(agent: AgentKind, wire: SpokenWire) -> None:
 
 
 @each_agent
-@each_wire
+@any_wire
 async def test_agent_may_be_a_tool(agent: AgentKind, wire: SpokenWire) -> None:
     helper = agent.make(ScriptedLLM(agent.answers("It snows.")))
 
@@ -219,9 +216,8 @@ class Retrying:
         return stream.pipe(ops.retry_with_backoff(on_reset=StreamChunk.reset, first_wait=0))
 
 
-@pytest.mark.virtual_time
 @each_agent
-@each_wire
+@any_wire
 async def test_restarted_turn_counts_once(agent: AgentKind, wire: SpokenWire) -> None:
     calls = Calls()
     held = HeldTool()

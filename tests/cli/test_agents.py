@@ -11,6 +11,8 @@ from rxagents import StreamEvent, ToolCall
 from rxagents.testing import Reply
 from rxagents.testing.scripted_server import ReceivedRequest
 
+pytestmark = pytest.mark.real_time
+
 CALL = ToolCall("call_1", "calculator", '{"expression": "123 * 456"}')
 
 

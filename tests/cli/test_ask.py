@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from rxagents import StreamChunk, ToolCall, Usage
 from rxagents.testing import Reply
+
+pytestmark = pytest.mark.real_time
 
 
 async def test_each_json_line_is_a_chunk(ask: Any) -> None:

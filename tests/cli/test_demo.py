@@ -6,6 +6,10 @@ import re
 import subprocess
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.real_time
+
 
 async def test_demo_answer_is_plain_text(run: Any) -> None:
     done = await run("demo", FORCE_COLOR="1")

@@ -12,6 +12,8 @@ import pytest
 from rxagents import ErrorInfo, ServerError, StreamChunk
 from rxagents.testing import Ending, ReceivedRequest, Reply, StatusReply
 
+pytestmark = pytest.mark.real_time
+
 SCRIPTED = ("--model", "scripted:")
 UNREACHABLE = ("--model", "openai:any", "--base-url", "http://127.0.0.1:1/v1")
 

@@ -10,6 +10,8 @@ import pytest
 
 import rxagents
 
+pytestmark = pytest.mark.real_time
+
 MAIN = "from rxagents.cli import main; sys.exit(main())"
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from rxagents.testing import ScriptedServer, StatusReply
+
+pytestmark = pytest.mark.real_time
 
 
 async def listed(run: Any, reply: StatusReply) -> Any:

@@ -16,6 +16,8 @@ from rxagents.cli.signals import StopSignals
 from rxagents.cli.streaming import show
 from rxagents.testing import Ending, Reply, ScriptedServer
 
+pytestmark = pytest.mark.real_time
+
 STALLED = Reply("one two three", cut_after=3, ending=Ending.STALL)
 BOTH = pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]

@@ -17,6 +17,8 @@ from rxagents import StreamChunk
 from rxagents.cli.terminal import drawn
 from rxagents.testing import Reply, ScriptedServer
 
+pytestmark = pytest.mark.real_time
+
 TEXT = (
     "Some words of an answer, with a   gap and 漢字も混ざっている文章です、and\n\n"
     "  a row that is indented\n" + "averylongword" * 5 + " end. \N{PARTY POPPER} Ends here   so.\n"

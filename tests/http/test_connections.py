@@ -7,11 +7,10 @@ from collections.abc import Iterator
 import pytest
 from faults import LAST, chunk, head
 from faulty_server import Act, Cue, FaultyServer, Step
-from wires import WIRES, SpokenWire
+from wires import WIRES, SpokenWire, any_wire
 
 import rxagents
 
-each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 FIRST = WIRES[0]
 
 
@@ -30,7 +29,7 @@ def packets(data: bytes, size: int) -> Iterator[Step]:
         yield Cue.PAUSE
 
 
-@each_wire
+@any_wire
 @pytest.mark.parametrize("cut", [1, 2, 3])
 @pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n"])
 async def test_headers_split_at_any_byte(wire: SpokenWire, cut: int, interim: bytes) -> None:
@@ -62,7 +61,7 @@ async def test_text_before_broken_encoding_is_delivered(interim: bytes) -> None:
     assert texts == ["a"]
 
 
-@each_wire
+@any_wire
 @pytest.mark.parametrize("pause", [True, False])
 @pytest.mark.parametrize("surplus", ["response", "half a response", "status 408", "text"])
 async def test_unrequested_bytes_close_the_connection(
@@ -84,7 +83,7 @@ async def test_unrequested_bytes_close_the_connection(
             assert server.accepted == number
 
 
-@each_wire
+@any_wire
 async def test_connection_is_reused_beside_slow_reader(wire: SpokenWire) -> None:
     first: Act = [chunked_head(wire), Cue.PAUSE, body(wire, "a", "b", "c")]
     pieces = [step for text in "xyz" for step in (Cue.PAUSE, chunk(wire.text(text)))]

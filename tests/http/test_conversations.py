@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from wires import WIRES, SpokenWire
+from wires import WIRES, SpokenWire, each_wire
 
 import rxagents
 from rxagents import ImagePart, Message, TextPart, ToolCall, Usage
@@ -32,8 +32,6 @@ PICTURE = ImagePart(data=b"\x89PNG", media_type="image/png")
 
 GOLDEN = Path(__file__).parent / "golden"
 """One request body a wire, checked against the API reference: check again what you change."""
-
-each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 
 
 def question() -> list[Message]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from typing import Any
 
 import aiohttp
 import pytest
 from faults import Fault, faults
 from faulty_server import FaultyServer
+from matrix import chosen, only_full
 from observing import Seen
 from wires import KEY, WIRES, SpokenWire
 
@@ -25,12 +27,20 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rxagents.providers.retry.backoff", lambda attempt: 0.001)
 
 
-def _matrix(wires: list[SpokenWire] = WIRES, *, own_session: bool = False) -> list[Any]:
+def _matrix() -> list[Any]:
+    """Return each fault on one wire, and on the others for `--full`."""
+    on_wires: dict[str, list[SpokenWire]] = defaultdict(list)
+    matrix = [(wire, fault) for wire in WIRES for fault in faults(wire, ELSEWHERE)]
+    for wire, fault in matrix:
+        on_wires[fault.name].append(wire)
     return [
-        pytest.param(wire, fault, id=f"{wire.name}-{fault.name}")
-        for wire in wires
-        for fault in faults(wire, ELSEWHERE)
-        if not (own_session and fault.ours_alone)
+        pytest.param(
+            wire,
+            fault,
+            id=f"{wire.name}-{fault.name}",
+            marks=() if wire is chosen(fault.name, on_wires[fault.name]) else only_full,
+        )
+        for wire, fault in matrix
     ]
 
 
@@ -39,10 +49,14 @@ async def test_fault_has_its_outcome(wire: SpokenWire, fault: Fault) -> None:
     await check(wire, fault)
 
 
-@pytest.mark.parametrize(("wire", "fault"), _matrix(WIRES[:1], own_session=True))
-async def test_fault_over_own_session(wire: SpokenWire, fault: Fault) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [fault for fault in faults(WIRES[0], ELSEWHERE) if not fault.ours_alone],
+    ids=lambda fault: fault.name,
+)
+async def test_fault_over_own_session(fault: Fault) -> None:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        await check(wire, fault, session=session)
+        await check(WIRES[0], fault, session=session)
 
 
 async def check(wire: SpokenWire, fault: Fault, **arguments: Any) -> None:

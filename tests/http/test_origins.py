@@ -7,11 +7,9 @@ import asyncio
 import pytest
 from faults import head, whole
 from faulty_server import Act, Cue, FaultyServer
-from wires import KEY, WIRES, SpokenWire
+from wires import KEY, SpokenWire, any_wire
 
 import rxagents
-
-each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 
 
 def answer(wire: SpokenWire, text: str) -> bytes:
@@ -20,7 +18,7 @@ def answer(wire: SpokenWire, text: str) -> bytes:
     return head(200, kind, b"content-length: %d" % len(body)) + body
 
 
-@each_wire
+@any_wire
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirect_target_receives_nothing(wire: SpokenWire, status: int) -> None:
     async with FaultyServer([answer(wire, "taken")]) as target:
@@ -33,7 +31,7 @@ async def test_redirect_target_receives_nothing(wire: SpokenWire, status: int) -
         assert target.requests == []
 
 
-@each_wire
+@any_wire
 async def test_cookies_are_not_kept(wire: SpokenWire) -> None:
     body = wire.text("hi") + wire.finish() + wire.done()
     length = b"content-length: %d" % len(body)
@@ -44,7 +42,7 @@ async def test_cookies_are_not_kept(wire: SpokenWire) -> None:
         assert not any(b"cookie" in head.lower() for head, _ in server.requests)
 
 
-@each_wire
+@any_wire
 @pytest.mark.parametrize("end", [Cue.FIN, Cue.RESET])
 async def test_stale_connection_costs_no_retry(wire: SpokenWire, end: Cue) -> None:
     acts = ([answer(wire, "first")], [end], [answer(wire, "second")])
@@ -58,7 +56,7 @@ async def test_stale_connection_costs_no_retry(wire: SpokenWire, end: Cue) -> No
         assert len(server.requests) == 3
 
 
-@each_wire
+@any_wire
 async def test_stale_connections_do_not_add_retries(
     wire: SpokenWire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,7 +70,7 @@ async def test_stale_connections_do_not_add_retries(
         assert len(caught.value.failed_attempts) == 3
 
 
-@each_wire
+@any_wire
 async def test_metadata_lists_failed_attempts(
     wire: SpokenWire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,7 +86,7 @@ async def test_metadata_lists_failed_attempts(
     assert second.kind == "TransportError"
 
 
-@each_wire
+@any_wire
 @pytest.mark.parametrize("waiting", [True, False], ids=["for headers", "for text"])
 async def test_aclose_fails_running_streams(wire: SpokenWire, waiting: bool) -> None:
     kind = b"content-type: " + wire.content_type

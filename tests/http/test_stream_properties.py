@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from itertools import pairwise
 
-import pytest
 from faults import LAST, chunk, head
 from faulty_server import Cue, FaultyServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from observing import Seen
 from running import run_async
-from wires import WIRES, SpokenWire
+from wires import SpokenWire, any_wire
 
 from rxagents import Timeouts
 
@@ -34,7 +33,7 @@ FAULTS = st.sampled_from(
 )
 
 
-@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
+@any_wire
 @settings(
     deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -421,6 +421,7 @@ async def test_to_aiter_raises_operator_exception() -> None:
 # Rule 10: connections.
 
 
+@pytest.mark.real_time  # the kernel may ask a full listener again, in its own time
 async def test_connections_are_not_limited() -> None:
     together = 150  # more than the 100 connections aiohttp allows by default
     reply = Reply("x", ending=Ending.STALL, cut_after=2)

@@ -17,7 +17,6 @@ from reactivex.testing import ReactiveTest, TestScheduler
 from rxagents import ConfigurationError, StreamChunk, ToolCallDelta
 from rxagents import operators as ops
 
-pytestmark = pytest.mark.virtual_time
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
 Operator = Callable[[Observable[Any]], Observable[Any]]

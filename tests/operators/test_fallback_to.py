@@ -17,8 +17,6 @@ from rxagents import ErrorEvent, StreamCancelledError, StreamChunk, Token, from_
 from rxagents import operators as ops
 from rxagents.core.events import ErrorInfo
 
-pytestmark = pytest.mark.virtual_time
-
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
 

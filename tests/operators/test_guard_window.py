@@ -31,7 +31,6 @@ from rxagents import (
 )
 from rxagents import operators as ops
 
-pytestmark = pytest.mark.virtual_time
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
 Check = Callable[[str], bool] | Callable[[str], Awaitable[bool]]
@@ -62,7 +61,7 @@ def released(items: list[Any], check: Check = is_harmless, size: int = 3) -> lis
         await seen.over.wait()
         return seen.notes
 
-    return run_async(go(), virtual_time=True)
+    return run_async(go())
 
 
 def test_text_released_after_next_window() -> None:

@@ -16,7 +16,6 @@ import rxagents
 from rxagents import OutputError
 from rxagents import operators as ops
 
-pytestmark = pytest.mark.virtual_time
 Check = Callable[[str], bool] | Callable[[str], Awaitable[bool]]
 
 

@@ -20,8 +20,6 @@ from rxagents import ErrorEvent, StreamCancelledError, StreamChunk, from_aiter, 
 from rxagents import operators as ops
 from rxagents.core.events import ErrorInfo
 
-pytestmark = pytest.mark.virtual_time
-
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
 

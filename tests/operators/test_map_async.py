@@ -21,8 +21,6 @@ import rxagents
 from rxagents import Overflow, from_aiter
 from rxagents import operators as ops
 
-pytestmark = pytest.mark.virtual_time
-
 
 class Worker:
     """Sleeps for each item, and keeps its items and how many calls ran at a time."""
@@ -60,7 +58,7 @@ def seen_of(source: rx.Observable[Any]) -> list[Any]:
         assert seen.threads == {threading.get_ident()}
         return seen.notes
 
-    return run_async(check(), virtual_time=True)
+    return run_async(check())
 
 
 def test_results_come_in_order() -> None:
@@ -149,7 +147,7 @@ def test_dispose_leaves_no_call(leave: str, seconds: float) -> None:
         await asyncio.sleep(10)
         assert len(seen.notes) == before
 
-    run_async(check(), virtual_time=True)
+    run_async(check())
 
 
 async def test_call_suppressing_cancellation_is_awaited() -> None:

@@ -31,8 +31,6 @@ from rxagents import (
 from rxagents import operators as ops
 from rxagents.operators import Measurement
 
-pytestmark = pytest.mark.virtual_time
-
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
 

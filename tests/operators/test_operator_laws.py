@@ -24,7 +24,6 @@ from running import run_async
 from rxagents import ConfigurationError, OutputError, from_aiter, to_aiter
 from rxagents.runtime.bridge import bridge_of
 
-pytestmark = pytest.mark.virtual_time
 every_operator = pytest.mark.parametrize("name", operator_cases.CASES)
 steps = st.lists(st.tuples(st.integers(0, 40), st.sampled_from("nnnnec")), max_size=8)
 
@@ -87,7 +86,7 @@ def test_serial_delivery_and_silence_after_end(
         assert watcher.kinds.lstrip("N") in ("", "E", "C")
         assert watcher.threads <= {threading.get_ident()}
 
-    run_async(check(), virtual_time=True)
+    run_async(check())
 
 
 @every_operator

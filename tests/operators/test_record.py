@@ -24,8 +24,6 @@ from rxagents import RateLimitError, StreamChunk, Token, Usage
 from rxagents import operators as ops
 from rxagents.operators.record import _Recorder
 
-pytestmark = pytest.mark.virtual_time
-
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
 

@@ -19,8 +19,6 @@ import rxagents
 from rxagents import operators as ops
 from rxagents.operators import Replayed
 
-pytestmark = pytest.mark.virtual_time
-
 
 def entries(notes: list[Any]) -> list[Any]:
     """Return items as pairs, and the end as it is."""
@@ -213,7 +211,7 @@ def test_subscriber_sees_kept_and_later_items(capacity: int, script: list[Any]) 
             expected for _, expected in everyone
         ]
 
-    run_async(check(), virtual_time=True)
+    run_async(check())
 
 
 async def test_many_kept_items_do_not_nest() -> None:

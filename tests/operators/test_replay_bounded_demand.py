@@ -16,8 +16,6 @@ from rxagents import Overflow
 from rxagents import operators as ops
 from rxagents.operators import Replayed
 
-pytestmark = pytest.mark.virtual_time
-
 
 async def test_slow_reader_holds_up_nobody() -> None:
     numbers = Numbers(50)

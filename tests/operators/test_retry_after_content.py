@@ -17,7 +17,6 @@ from rxagents import ErrorEvent, OverloadedError, Reset, StreamChunk, Token, Too
 from rxagents import operators as ops
 from rxagents.core.events import ErrorInfo
 
-pytestmark = pytest.mark.virtual_time
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
 DOWN = OSError("down")

@@ -23,8 +23,6 @@ from rxagents import Answer, Reasoning, StreamChunk, Token, Usage
 from rxagents import operators as ops
 from rxagents.core.chunks import TextBuffers
 
-pytestmark = pytest.mark.virtual_time
-
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
 

@@ -19,8 +19,6 @@ from reactivex.testing import ReactiveTest
 import rxagents
 from rxagents import operators as ops
 
-pytestmark = pytest.mark.virtual_time
-
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
 

@@ -19,7 +19,6 @@ from timed_operators import Counting, Operator, each_operator, each_timed
 from rxagents import from_aiter, run, to_aiter
 from rxagents import operators as ops
 
-pytestmark = pytest.mark.virtual_time
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 subscribe: Any = ReactiveTest.subscribe  # also takes fractions
 

@@ -23,7 +23,6 @@ from virtual_loop import virtual_loop
 from rxagents import ConfigurationError, from_aiter
 from rxagents import operators as ops
 
-pytestmark = pytest.mark.virtual_time
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
 subscribe: Any = ReactiveTest.subscribe  # also takes fractions

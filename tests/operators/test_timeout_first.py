@@ -16,8 +16,6 @@ from rxagents import FirstEventTimeoutError, to_aiter
 from rxagents import operators as ops
 from rxagents.runtime.bridge import Bridge
 
-pytestmark = pytest.mark.virtual_time
-
 on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
 subscribe = ReactiveTest.subscribe
 

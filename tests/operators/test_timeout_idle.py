@@ -18,8 +18,6 @@ from rxagents import IdleTimeoutError, from_aiter, to_aiter
 from rxagents import operators as ops
 from rxagents.runtime.bridge import Bridge
 
-pytestmark = pytest.mark.virtual_time
-
 on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
 on_next: Any = ReactiveTest.on_next
 

@@ -14,8 +14,6 @@ from rxagents import TotalTimeoutError
 from rxagents import operators as ops
 from rxagents.runtime.bridge import Bridge
 
-pytestmark = pytest.mark.virtual_time
-
 on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
 subscribe = ReactiveTest.subscribe
 

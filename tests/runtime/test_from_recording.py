@@ -36,8 +36,6 @@ from rxagents import (
 )
 from rxagents import operators as ops
 
-pytestmark = pytest.mark.virtual_time
-
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed
 

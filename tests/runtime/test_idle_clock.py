@@ -15,8 +15,6 @@ from rxagents.runtime.bridge import Gate
 from rxagents.runtime.idle_clock import IdleClock, LoopTimer
 from rxagents.runtime.timed_scope import TimedScope
 
-pytestmark = pytest.mark.virtual_time
-
 
 class Expiries:
     """A clock of the running loop, and the times at which it expired."""

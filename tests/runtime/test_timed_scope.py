@@ -20,8 +20,6 @@ from rxagents import ConfigurationError, from_aiter, to_aiter
 from rxagents.runtime.bridge import Bridge
 from rxagents.runtime.timed_scope import TimedScope, timed
 
-pytestmark = pytest.mark.virtual_time
-
 
 def broken() -> None:
     raise KeyError("mine")

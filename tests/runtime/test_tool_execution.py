@@ -37,6 +37,8 @@ from rxagents import (
 from rxagents.runtime.tool_execution.execute import execute
 from rxagents.runtime.tool_execution.text import result_text
 
+pytestmark = pytest.mark.real_time
+
 USER: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
 
 

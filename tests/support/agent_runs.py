@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from observing import Seen, settle
 from reactivex import Observable
-from wires import WIRES, SpokenWire
+from wires import SpokenWire
 
 from rxagents import (
     Complete,
@@ -27,8 +27,6 @@ from rxagents import (
 )
 from rxagents.providers.provider import Provider
 from rxagents.testing import Reply, ScriptedServer
-
-each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 
 
 class AgentKind(ABC):

@@ -7,16 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
 from msgspec import Struct
-from wires import WIRES, SpokenWire
+from wires import SpokenWire
 
 import rxagents
 from rxagents import ConversationalAgent, ToolCall
 from rxagents.testing import ReceivedRequest, Reply, ScriptedServer
 from rxagents.testing.scripted_server import Script
-
-each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 
 WEATHER = ToolCall("call_1", "weather", '{"city":"Oslo"}')
 ASKS_WEATHER = Reply(tool_calls=[WEATHER])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import ssl
 import struct
@@ -28,6 +29,8 @@ Act: TypeAlias = Sequence[Step]
 """What becomes of one request. At its end the connection serves the next request."""
 
 PACKET_SECONDS = 0.005
+
+_REPEATS = 50
 
 
 class FaultyServer:
@@ -128,10 +131,13 @@ class FaultyServer:
 async def _repeat(data: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     left = asyncio.ensure_future(reader.read())
     try:
-        while not left.done():
+        for count in itertools.count(1):
+            if left.done():
+                break
             writer.write(data)
             await writer.drain()
-            await asyncio.sleep(0)
+            # Without a pause a virtual clock would stand still, and no timeout would ever come.
+            await asyncio.sleep(0 if count % _REPEATS else PACKET_SECONDS)
     finally:
         left.cancel()
         await asyncio.gather(left, return_exceptions=True)

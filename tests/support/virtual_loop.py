@@ -1,32 +1,83 @@
-"""An event loop with a virtual clock: it jumps to its next timer, so that no test sleeps."""
+"""An event loop with a virtual clock: it jumps to its next timer, so that no test sleeps.
+
+Time stands still while anything can happen without it. Before the clock jumps, the loop waits in
+real time for threads that it started, and a moment for bytes that travel between its sockets: the
+kernel usually delivers those within the call that writes them, but need not on a busy machine.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import selectors
-from typing import Any
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-_THREAD_SECONDS = 5.0
-"""How long, in real time, the loop waits for other threads before it fails as stuck."""
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+_STUCK_SECONDS = 5.0
+"""How long, in real time, the loop waits for threads before it moves on, or fails as stuck."""
+
+_SOCKET_SECONDS = 0.001, 0.01
+"""How long, in real time, bytes may travel: before a short jump of the clock, and a long one."""
+
+_LONG_JUMP = 0.05
+"""Jumps from here on end in a timeout rather than in a pause between two packets."""
 
 
 class _Selector(selectors.DefaultSelector):
-    """Moves the clock forward where a real selector would wait."""
+    """Moves the clock forward where a real selector would wait.
+
+    Attributes:
+        now: The time.
+        jobs: How many calls run in an executor.
+        had_sockets: Whether there was anything to watch but the loop's own pipe.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self.jobs = 0
+        self.had_sockets = False
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        self.had_sockets |= len(self.get_map()) > 0
+        return super().register(fileobj, events, data)
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        ready = super().select(0 if timeout is not None else _THREAD_SECONDS)
-        if not ready and timeout is None:
-            raise RuntimeError(
-                "The test waits for ever: no timer is left, and no other thread called the loop "
-                f"within {_THREAD_SECONDS} s."
-            )
-        if not ready and timeout is not None and timeout > 0:
+        if timeout is None:
+            ready = super().select(_STUCK_SECONDS)
+            if not ready:
+                raise RuntimeError(
+                    "The test waits for ever: no timer is left, and no socket or other thread "
+                    f"woke the loop within {_STUCK_SECONDS} s."
+                )
+            return ready
+        ready = super().select(0)
+        if ready or timeout <= 0:
+            return ready
+        ready = self._wait(timeout)
+        if not ready:
             self.now += timeout
         return ready
+
+    def _wait(self, jump: float) -> list[Any]:
+        """Return what happens without the clock, in a moment of real time."""
+        end = time.monotonic() + _STUCK_SECONDS
+        while self._threads_work() and time.monotonic() < end:
+            if ready := super().select(0.001):
+                return ready
+        if len(self.get_map()) == 1:  # the loop's own, for calls from threads
+            return super().select(0)
+        return super().select(_SOCKET_SECONDS[jump >= _LONG_JUMP])
+
+    def _threads_work(self) -> bool:
+        return self.jobs > 0 or any(
+            thread.name.startswith("rxagents tool") for thread in threading.enumerate()
+        )
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -38,6 +89,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._virtual.now
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        self._virtual.jobs += 1
+        future = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(self._job_ended)
+        return future
+
+    def _job_ended(self, _: object) -> None:
+        self._virtual.jobs -= 1
+
+    @property
+    def had_sockets(self) -> bool:
+        """Whether the loop has watched a socket or a pipe."""
+        return self._virtual.had_sockets
 
     def hold(self, seconds: float) -> None:
         """Move the clock forward as if a callback had blocked the loop."""

@@ -6,6 +6,9 @@ import json
 from abc import ABC, abstractmethod
 from typing import Any
 
+import pytest
+from matrix import one_of
+
 from rxagents import Anthropic, Gemini, Ollama, OpenAI, OpenAIResponses
 from rxagents.providers.provider import Provider
 from rxagents.testing import ScriptedServer
@@ -241,3 +244,11 @@ WIRES: list[SpokenWire] = [
     OllamaChat(),
     Responses(),
 ]
+
+each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
+"""On every wire: for tests of the wires themselves."""
+
+any_wire = pytest.mark.parametrize(
+    "wire", [pytest.param(wire, id=wire.name, marks=one_of("wire")) for wire in WIRES]
+)
+"""On one wire, on all with `--full`: for rules that are the same on every wire."""
