@@ -15,6 +15,8 @@ from reactivex.subject import Subject
 from rxagents import Reset, Tool, ToolCall, ToolEnd, tool
 from rxagents import operators as ops
 
+pytestmark = pytest.mark.real_time  # the threads of tools outlive their time limits
+
 
 def calls(name: str, count: int) -> list[ToolCall]:
     return [ToolCall(f"call_{n}", name, "{}") for n in range(count)]
