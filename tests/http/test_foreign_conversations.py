@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from foreign_streams import STREAMS, body_of
-from wires import WIRES, SpokenWire
+from wires import WIRES, SpokenWire, each_wire
 
 from rxagents import FilePart, ImagePart, Message, ReasoningPart, ToolCall
 from rxagents.testing import RawReply, ScriptedServer
@@ -16,8 +16,6 @@ TOOL = {
     "description": "Tells the weather.",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
 }
-
-each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 
 
 async def made_by(source: SpokenWire) -> list[Message]:

@@ -76,7 +76,7 @@ class _Selector(selectors.DefaultSelector):
 
     def _threads_work(self) -> bool:
         return self.jobs > 0 or any(
-            thread.name.startswith("rxagents tool") for thread in threading.enumerate()
+            thread.name.startswith("rxagents ") for thread in threading.enumerate()
         )
 
 
