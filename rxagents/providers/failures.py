@@ -14,6 +14,7 @@ from rxagents.core.errors import (
     class_of_status,
 )
 from rxagents.providers.prepared_request import PreparedRequest
+from rxagents.providers.redaction import without_frames
 from rxagents.providers.retry import requested_retry, requested_wait
 from rxagents.transport import HttpResponse
 from rxagents.wire.errors import decode_body, parse_error
@@ -99,7 +100,8 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def redact(error: ProviderError, request: PreparedRequest) -> None:
-    """Remove secrets that the server may have echoed from the error."""
+    """Remove secrets from the error: what the server may have echoed, and its frames."""
+    without_frames(error)
     error.args = (request.redact(str(error)),)
     if error.request_id is not None:
         error.request_id = request.redact(error.request_id)

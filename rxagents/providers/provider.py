@@ -29,6 +29,7 @@ from rxagents.providers.checks import (
 )
 from rxagents.providers.fetch import fetch_json
 from rxagents.providers.prepared_request import PreparedRequest
+from rxagents.providers.redaction import redacted
 from rxagents.providers.stream import chunk_stream
 from rxagents.providers.timeouts import Timeouts
 from rxagents.transport import Transport
@@ -122,9 +123,13 @@ class Provider(BaseLLM):
         await self._transport.aclose()
 
     def __repr__(self) -> str:
-        key = "" if self._api_key is None else ", api_key='***'"
-        url = self.base_url.with_query(None)
-        return f"{type(self).__name__}(model={self.model!r}, base_url={str(url)!r}{key})"
+        known = vars(self)  # what prints the frames of a failed `__init__` gets a part of them
+        shown = [f"model={known['model']!r}"] if "model" in known else []
+        if "base_url" in known:
+            shown.append(f"base_url={str(self.base_url.with_query(None))!r}")
+        if known.get("_api_key") is not None:
+            shown.append("api_key='***'")
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     @property
     @abstractmethod
@@ -206,28 +211,9 @@ class Provider(BaseLLM):
         )
 
     def _redact(self, text: str) -> str:
-        values = [*self._extra_headers.values(), *self.base_url.query.values()]
-        words = [word for value in values for word in value.split()]
-        for secret in (self._api_key, *words):
-            if secret is not None and len(secret) >= _SHORTEST_SECRET:
-                text = _without(text, secret)
-        return text
-
-
-_SHORTEST_SECRET = 8
-"""Characters. Shorter header and query values are words and no secrets: hiding them would garble
-messages."""
-
-
-def _without(text: str, secret: str) -> str:
-    """Return `text` with `***` for the secret, also where a quotation cut the secret off."""
-    pieces = text.split(secret[:_SHORTEST_SECRET])
-    for number, piece in enumerate(pieces[1:], start=1):
-        rest = secret[_SHORTEST_SECRET:]
-        while not piece.startswith(rest):
-            rest = rest[:-1]
-        pieces[number] = piece[len(rest) :]
-    return "***".join(pieces)
+        words = [word for value in self._extra_headers.values() for word in value.split()]
+        secrets = [*words, *self.base_url.query.values()]
+        return redacted(text, secrets if self._api_key is None else [self._api_key, *secrets])
 
 
 def _join(base: URL, path: str) -> URL:

@@ -31,6 +31,7 @@ from reactivex import Observable
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import (
+    ConfigurationError,
     FirstEventTimeoutError,
     OverloadedError,
     ProviderError,
@@ -43,6 +44,7 @@ from rxagents.providers.answer_reader import AnswerReader
 from rxagents.providers.failures import redact, request_id, status_error
 from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.providers.received_answer import ReceivedAnswer
+from rxagents.providers.redaction import without_frames
 from rxagents.providers.retry import wait_before_retry
 from rxagents.providers.timeouts import Watchdog
 from rxagents.runtime.idle_clock import IdleClock
@@ -86,9 +88,12 @@ class _Stream:
                             return None
                         wait = self._wait_after(error)
                     await asyncio.sleep(wait)
-        except TimeoutError:
+        except TimeoutError as timeout:
+            without_frames(timeout)
             if not self._is_complete():
                 raise self._total_timeout_error() from None
+        except ConfigurationError as error:
+            raise without_frames(error) from None
 
     async def _send(self, clock: IdleClock) -> AnswerReader:
         """Send the request, and return what reads its response."""

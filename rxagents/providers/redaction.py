@@ -1,0 +1,74 @@
+"""Remove secrets from what errors show: their messages, and the frames of their tracebacks."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+
+_SHORTEST_SECRET = 8
+"""Characters. Shorter header and query values are words and no secrets: hiding them would garble
+messages."""
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Return `text` with `***` for each secret of 8 characters or more.
+
+    A server may echo a secret percent-encoded, as in the path of a 404, or escaped as in JSON or
+    HTML, and a quotation may cut it off: its first 8 characters are enough, and hide as many of
+    the others as follow.
+    """
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = _without(text, [_spellings(character) for character in secret])
+    return text
+
+
+def without_frames(error: BaseException) -> BaseException:
+    """Remove the tracebacks of `error` and of the errors that led to it, and return it.
+
+    Tools that report crashes print the local variables of every frame. Those of the transport and
+    of aiohttp hold the headers with the key, and those of the parsers what the server echoed.
+    """
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        known = waiting.pop()
+        if known is not None and id(known) not in seen:
+            seen.add(id(known))
+            known.__traceback__ = None
+            waiting += [known.__cause__, known.__context__]
+    return error
+
+
+def _without(text: str, spellings: list[str]) -> str:
+    start = re.compile("".join(spellings[:_SHORTEST_SECRET]))
+    rest = [re.compile(spelling) for spelling in spellings[_SHORTEST_SECRET:]]
+    pieces, position = [], 0
+    while (match := start.search(text, position)) is not None:
+        pieces.append(text[position : match.start()])
+        position = match.end()
+        for character in rest:
+            following = character.match(text, position)
+            if following is None:
+                break
+            position = following.end()
+    return "***".join([*pieces, text[position:]])
+
+
+def _spellings(character: str) -> str:
+    """Return a pattern for one character as it is, or encoded for a URL, JSON, Python or HTML."""
+    code = ord(character)
+    percent = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode("utf-8", "replace"))
+    spellings = [  # the character itself last: it may begin another spelling, as & begins &amp;
+        f"(?i:{percent})",
+        rf"(?i:\\+u{code:04x})",
+        rf"(?i:\\+x{code:02x})",
+        f"(?i:&#x0*{code:x};)",
+        f"&#0*{code};",
+        re.escape(html.escape(character)),
+        rf"\\*{re.escape(character)}",
+    ]
+    if character == " ":
+        spellings.append(r"\+")  # in the query of a URL
+    return f"(?:{'|'.join(spellings)})"
