@@ -10,6 +10,7 @@ in the same form with every request, which keeps the provider's prompt cache val
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -17,7 +18,8 @@ import msgspec
 from msgspec import Struct
 
 from rxagents.core.errors import ToolArgumentsError
-from rxagents.core.messages import ToolCall, ToolResult
+from rxagents.core.json_text import is_json
+from rxagents.core.messages import Message, ToolCall, ToolResult
 
 
 class IdRule(Struct, frozen=True):
@@ -41,20 +43,27 @@ ANY_ID = IdRule(r"\S(.*\S)?")
 class SentCalls:
     """The ids and names with which the calls of one request are sent.
 
-    Call `sent` for each call and `answered` for each result, in the order of the conversation.
+    Call `sent` for each call that is not cut, and `answered` for each result, in the order of the
+    conversation.
 
     Args:
         rule: Which ids the API accepts.
+        messages: The conversation, to find the calls that were cut.
     """
 
-    def __init__(self, rule: IdRule = ANY_ID) -> None:
+    def __init__(self, rule: IdRule = ANY_ID, messages: Sequence[Message] = ()) -> None:
         self._rule = rule
+        self._cut = {id(call) for call in _cut_calls(messages)}
         self._pattern = re.compile(rule.pattern, re.ASCII)
         self._used: set[str] = set()
         self._made_of: dict[str, int] = {}
         self._waiting: dict[str, list[tuple[str, str]]] = {}
         self._last: dict[str, tuple[str, str]] = {}
         self._answering = False
+
+    def is_cut(self, call: ToolCall) -> bool:
+        """Return whether the response ended inside a call: APIs refuse calls without results."""
+        return id(call) in self._cut
 
     def sent(self, call: ToolCall) -> tuple[str, str]:
         """Return the id and the name to send with a call; no two calls have the same id."""
@@ -94,6 +103,22 @@ class SentCalls:
     def _made(self, call_id: str, number: int) -> str:
         data = f"{number}:{call_id}".encode("utf-8", "replace")
         return self._rule.prefix + blake2b(data).hexdigest()[: self._rule.digits]
+
+
+def _cut_calls(messages: Sequence[Message]) -> Iterator[ToolCall]:
+    """Yield the calls that have neither whole arguments nor a result, though more follows.
+
+    A whole call without a result is the caller's mistake, which the API explains.
+    """
+    answered: set[str] = set()
+    for position in range(len(messages) - 2, -1, -1):
+        after = messages[position + 1]
+        if after.role == "assistant":
+            answered = set()
+        answered |= {part.call_id for part in after.parts if isinstance(part, ToolResult)}
+        for call in messages[position].tool_calls:
+            if call.id not in answered and not (call.arguments and is_json(call.arguments)):
+                yield call
 
 
 def fitting_name(name: str) -> str:

@@ -76,6 +76,11 @@ CONVERSATIONS: dict[str, list[Message]] = {
     "arguments null": asked(*called(ToolCall("c1", "weather", "null"))),
     "arguments NaN": asked(*called(ToolCall("c1", "weather", '{"a": NaN}'))),
     "white space arguments": asked(*called(ToolCall("c1", "weather", " \n"))),
+    "cut call": asked(Message.assistant("Let me", ToolCall("c1", "weather", '{"city'))),
+    "cut call without text": asked(Message.assistant(ToolCall("c1", "weather"))),
+    "cut call after a whole one": asked(
+        Message.assistant(CALL, ToolCall("c2", "weather", '{"ci')), Message.tool("c1", "result 0")
+    ),
     "white space before a call": asked(*called(CALL, before="\n\n")),
     "white space of the user": [Message.user(" \n"), *asked()],
     "empty answer": asked(Message.assistant("")),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rxagents import ConfigurationError, Message, ReasoningPart
+from rxagents import ConfigurationError, Message, ReasoningPart, ToolCall
 from rxagents.testing.requests.anthropic import check
 from rxagents.wire.anthropic import render_messages
 from rxagents.wire.request import ChatRequest
@@ -55,6 +55,14 @@ def turns(*messages: Message) -> list[dict[str, Any]]:
 )  # fmt: skip
 def test_refused_blocks_are_left_out(message: Message, blocks: list[dict[str, Any]]) -> None:
     assert turns(HI, message, GO_ON)[1]["content"] == blocks
+
+
+def test_whole_call_keeps_its_thinking_beside_a_cut_one() -> None:
+    whole, half = ToolCall("c1", "f", "{}"), ToolCall("c2", "f", '{"a')
+    stored = [THOUGHT, {"type": "tool_use", "id": "c1"}, {"type": "tool_use", "id": "c2"}]
+    message = Message("assistant", (whole, half), provider_data={"anthropic": {"blocks": stored}})
+    blocks = turns(HI, message, Message.tool("c1", "r"), GO_ON)[1]["content"]
+    assert [each["type"] for each in blocks] == ["thinking", "tool_use"]
 
 
 def test_paused_answer_goes_back_to_be_continued() -> None:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from rxagents import ToolCall, ToolResult
+from rxagents import Message, ToolCall, ToolResult
 from rxagents.wire.tool_calls import ANY_ID, IdRule, SentCalls, arguments_text_of, fitting_name
 
 WORDS = IdRule(r"[a-zA-Z0-9_-]{1,20}", digits=10)
@@ -77,6 +77,22 @@ def test_repeated_ids_take_linear_time() -> None:
         return time.process_time() - start
 
     assert min(seconds(8_000) for _ in range(3)) < 8 * 4 * min(seconds(1_000) for _ in range(3))
+
+
+def cut(*messages: Message) -> list[str]:
+    calls = SentCalls(messages=messages)
+    return [call.arguments for each in messages for call in each.tool_calls if calls.is_cut(call)]
+
+
+def test_calls_that_were_cut_are_found() -> None:
+    whole, half, empty = (ToolCall(text, "f", text) for text in ('{"a":1}', '{"a', ""))
+    answer, go_on = Message.assistant(whole, half, empty), Message.user("go on")
+    results = [Message.tool(call.id, "r") for call in (whole, half, empty)]
+    assert cut(answer, go_on) == ['{"a', ""]
+    assert cut(answer, *results, go_on) == []
+    again = Message.assistant(*(ToolCall(call.id, "f", call.arguments) for call in (half, empty)))
+    assert cut(answer, *results[:1], again, *results) == ['{"a', ""]
+    assert cut(Message.user("hi"), answer) == []
 
 
 @pytest.mark.parametrize(

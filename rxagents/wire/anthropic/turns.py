@@ -55,7 +55,7 @@ def render_turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     Raises:
         ConfigurationError: No message has content that the API accepts.
     """
-    calls = SentCalls(_CALL_IDS)
+    calls = SentCalls(_CALL_IDS, messages)
     turns: list[dict[str, Any]] = []
     conversation = [message for message in messages if message.role != "system"]
     for role, group in groupby(conversation, _role):
@@ -166,7 +166,9 @@ def _assistant(message: Message, calls: SentCalls) -> Iterator[dict[str, Any]]:
         return
     for part in message.parts:
         signed = part.provider_data.get(WIRE, {}).get("signature")
-        if not _is_blank(part) and (signed or not isinstance(part, ReasoningPart)):
+        is_cut = isinstance(part, ToolCall) and calls.is_cut(part)
+        is_unsigned = isinstance(part, ReasoningPart) and not signed
+        if not _is_blank(part) and not is_cut and not is_unsigned:
             yield _content(part, calls)
 
 
@@ -182,7 +184,8 @@ def _reference_of(block: dict[str, Any]) -> Reference:
 def _original_blocks(items: list[ResolvedItem], calls: SentCalls) -> Iterator[dict[str, Any]]:
     for block, part in items:
         if isinstance(part, ToolCall):
-            yield _content(part, calls)
+            if not calls.is_cut(part):
+                yield _content(part, calls)
         elif part is None:
             if block.get("type") != "thinking" or block.get("signature"):
                 yield block

@@ -44,7 +44,7 @@ def render_chat(request: ChatRequest, host: ChatHost = ANY_HOST) -> dict[str, An
     Raises:
         ConfigurationError: The API does not support a setting.
     """
-    settings, calls = request.settings, SentCalls(host.call_ids)
+    settings, calls = request.settings, SentCalls(host.call_ids, request.messages)
     messages = [line for message in request.messages for line in _message(message, calls, host)]
     body: dict[str, Any] = {
         "model": request.model,
@@ -108,12 +108,16 @@ def _user_part(part: Part) -> dict[str, Any]:
 
 def _assistant(message: Message, calls: SentCalls, host: ChatHost) -> dict[str, Any]:
     line: dict[str, Any] = {"role": "assistant", "content": message.text or None}
-    rendered = [_call(call, calls) for call in message.tool_calls]
+    rendered = {
+        position: _call(call, calls)
+        for position, call in enumerate(message.tool_calls)
+        if not calls.is_cut(call)
+    }
     if rendered:
         _sign(rendered, message, host)
         thinking = _reasoning(message).items()
         accepted = {name: value for name, value in thinking if host.accepts(name)}
-        line |= {"tool_calls": rendered, **accepted}
+        line |= {"tool_calls": list(rendered.values()), **accepted}
     elif line["content"] is None:
         line["content"] = ""
     return line
@@ -143,16 +147,16 @@ def _call(call: ToolCall, calls: SentCalls) -> dict[str, Any]:
     return {"id": call_id, "type": "function", "function": function}
 
 
-def _sign(rendered: list[dict[str, Any]], message: Message, host: ChatHost) -> None:
+def _sign(rendered: dict[int, dict[str, Any]], message: Message, host: ChatHost) -> None:
     """Add Gemini's signatures to the calls that came with one."""
     if not host.accepts("extra_content"):
         return
     for signed in message.provider_data.get(WIRE, {}).get("extra_content", ()):
-        if signed["call"] < len(rendered):
+        if signed["call"] in rendered:
             rendered[signed["call"]]["extra_content"] = signed["extra_content"]
     if host.signs_calls:
         foreign = {"google": {"thought_signature": FOREIGN_SIGNATURE}}
-        rendered[0].setdefault("extra_content", foreign)
+        next(iter(rendered.values())).setdefault("extra_content", foreign)
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def _system(messages: tuple[Message, ...]) -> dict[str, Any] | None:
 
 def _contents(request: ChatRequest) -> list[dict[str, Any]]:
     """Return the turns; the results of parallel calls form one turn."""
-    calls, signs_calls = SentCalls(), needs_signature(request.model)
+    calls, signs_calls = SentCalls(messages=request.messages), needs_signature(request.model)
     contents: list[dict[str, Any]] = []
     for message in request.messages:
         if message.role == "system":
@@ -146,7 +146,8 @@ def _model_parts(message: Message, calls: SentCalls) -> Iterator[dict[str, Any]]
         yield from _original_parts(original, calls)
         return
     for part in message.parts:
-        if not _is_empty(part) and not isinstance(part, ReasoningPart):
+        is_cut = isinstance(part, ToolCall) and calls.is_cut(part)
+        if not _is_empty(part) and not is_cut and not isinstance(part, ReasoningPart):
             yield _part(part, calls)
 
 
@@ -169,7 +170,8 @@ def _original_parts(items: list[ResolvedItem], calls: SentCalls) -> Iterator[dic
             continue
         rest = {name: value for name, value in original.items() if name not in _REFERENCES}
         if isinstance(part, ToolCall):
-            yield {**_part(part, calls), **rest}
+            if not calls.is_cut(part):
+                yield {**_part(part, calls), **rest}
         elif part is None:
             yield original
         elif part or rest:  # an empty text may carry a signature

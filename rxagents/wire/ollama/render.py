@@ -27,7 +27,7 @@ def render_chat(request: ChatRequest) -> dict[str, Any]:
         ConfigurationError: The API does not support a setting.
     """
     settings = request.settings
-    calls = SentCalls()
+    calls = SentCalls(messages=request.messages)
     body: dict[str, Any] = {
         "model": request.model,
         "messages": [line for message in request.messages for line in _message(message, calls)],
@@ -68,8 +68,9 @@ def _message(message: Message, calls: SentCalls) -> Iterator[dict[str, Any]]:
     images = [_image(part) for part in message.parts if isinstance(part, ImagePart)]
     if images:
         line["images"] = images
-    if message.tool_calls:
-        line["tool_calls"] = [_call(call, calls) for call in message.tool_calls]
+    whole = [call for call in message.tool_calls if not calls.is_cut(call)]
+    if whole:
+        line["tool_calls"] = [_call(call, calls) for call in whole]
         thinking = "".join(p.text for p in message.parts if isinstance(p, ReasoningPart))
         if thinking:
             line["thinking"] = thinking

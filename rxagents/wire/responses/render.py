@@ -41,7 +41,7 @@ def render_response(request: ChatRequest) -> dict[str, Any]:
     Raises:
         ConfigurationError: The API does not support a setting.
     """
-    settings, calls = request.settings, SentCalls(_CALL_IDS)
+    settings, calls = request.settings, SentCalls(_CALL_IDS, request.messages)
     for name in ("stop", "seed"):
         if getattr(settings, name) is not None:
             raise ConfigurationError(
@@ -114,7 +114,8 @@ def _assistant(message: Message, calls: SentCalls) -> Iterator[dict[str, Any]]:
     if message.text:
         yield _output(message.text)
     for call in message.tool_calls:
-        yield _call(call, calls)
+        if not calls.is_cut(call):
+            yield _call(call, calls)
 
 
 def _output(text: str) -> dict[str, Any]:
@@ -146,7 +147,8 @@ def _reference_of(item: dict[str, Any]) -> Reference:
 def _original_items(items: list[ResolvedItem], calls: SentCalls) -> Iterator[dict[str, Any]]:
     for item, part in items:
         if isinstance(part, ToolCall):
-            yield _call(part, calls)
+            if not calls.is_cut(part):
+                yield _call(part, calls)
         elif part is not None:
             if part:
                 yield _output(part)
