@@ -217,7 +217,7 @@ def endless_list() -> list[Any]:
         (ToolCall("1", "f", "{}"), None),
         (2**80, str(2**80)),
         ({"when": complex(1, 2)}, '{"when":"(1+2j)"}'),
-        (Broken(), "(a Broken that cannot be printed)"),
+        (Broken(), '"(a Broken that cannot be printed)"'),
         (endless_list(), "[[...]]"),
         ("half \ud800 a character", "half ? a character"),
     ],
