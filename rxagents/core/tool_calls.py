@@ -26,8 +26,9 @@ class _OpenCall:
 class ToolCallAssembler:
     """Collects the fragments of one response; linear in their number.
 
-    Fragments of a call after its seal are ignored, since the call may have run by then. If two
-    calls have the same id, the later one gets another, since results refer to calls by id.
+    Fragments of a call after its seal are ignored, since the call may have run by then. A call
+    without an id gets one when it is sealed. If two calls have the same id, the later one gets
+    another, since results refer to calls by id.
     """
 
     def __init__(self) -> None:
@@ -41,18 +42,29 @@ class ToolCallAssembler:
             return None
         call.sealed = delta.sealed
         if delta.id and not call.id:
-            call.id = f"{delta.id}_{delta.index}" if delta.id in self._ids else delta.id
-            self._ids.add(call.id)
+            call.id = self._unused(delta.id, delta.index)
+        elif delta.sealed and not call.id:
+            call.id = self._unused(f"call_{delta.index}", delta.index)
+        self._ids.add(call.id)
         call.name = delta.name or call.name
         if delta.arguments:
             call.arguments.append(delta.arguments)
-        return _assemble(delta.index, call) if delta.sealed else None
+        return _assemble(call.id, call) if delta.sealed else None
 
     def calls(self) -> tuple[ToolCall, ...]:
         """Return all calls so far, sealed or not, in the order in which they started."""
-        return tuple(_assemble(index, call) for index, call in sorted(self._calls.items()))
+        return tuple(
+            _assemble(call.id or self._unused(f"call_{index}", index), call)
+            for index, call in sorted(self._calls.items())
+        )
+
+    def _unused(self, call_id: str, index: int) -> str:
+        """Return `call_id`, with `index` added until no other call has it."""
+        while call_id in self._ids:
+            call_id = f"{call_id}_{index}"
+        return call_id
 
 
-def _assemble(index: int, call: _OpenCall) -> ToolCall:
+def _assemble(call_id: str, call: _OpenCall) -> ToolCall:
     """Return the call. An empty name becomes "unknown": providers refuse a call without a name."""
-    return ToolCall(call.id or f"call_{index}", call.name or "unknown", "".join(call.arguments))
+    return ToolCall(call_id, call.name or "unknown", "".join(call.arguments))

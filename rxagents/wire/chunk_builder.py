@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from rxagents.core.chunks import StreamChunk, TextBuffer, ToolCallDelta, set_content
+from rxagents.core.surrogates import replace_all_surrogates, replace_surrogates
 from rxagents.core.usage import Usage
+from rxagents.wire.surrogates import SurrogateJoiner
 
 
 class ChunkBuilder:
@@ -21,9 +25,11 @@ class ChunkBuilder:
         metadata: The metadata of all following chunks. They share the dict, so assign a new dict
             to change it.
         index: The number of the next chunk.
+        joiner: Joins characters that are cut in two; `None` until an event was read leniently, and
+            so in nearly all streams.
     """
 
-    __slots__ = ("_texts", "chunks", "index", "metadata", "now", "usage")
+    __slots__ = ("_texts", "chunks", "index", "joiner", "metadata", "now", "usage")
 
     def __init__(self, metadata: dict[str, Any]) -> None:
         self.chunks: list[StreamChunk] = []
@@ -31,6 +37,7 @@ class ChunkBuilder:
         self.usage: Usage | None = None
         self.metadata = metadata
         self.index = 0
+        self.joiner: SurrogateJoiner | None = None
         self._texts: dict[int, TextBuffer] = {}
 
     def text(self, choice: int) -> TextBuffer:
@@ -52,6 +59,18 @@ class ChunkBuilder:
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Add a chunk; `metadata` is added to the stream's, for this chunk only."""
+        if self.joiner is not None:
+            held = self.joiner
+            had_text = bool(text or reasoning or refusal or tool_calls)
+            text = held.join((choice, "text"), text)
+            reasoning = held.join((choice, "reasoning"), reasoning)
+            refusal = held.join((choice, "refusal"), refusal)
+            tool_calls = tuple(_joined(held, choice, call) for call in tool_calls)
+            finish_reason = replace_surrogates(finish_reason)
+            metadata = replace_all_surrogates(metadata)
+            has_text = text or reasoning or refusal or any(_carries(call) for call in tool_calls)
+            if had_text and not (has_text or finish_reason or metadata):
+                return  # all of it is held back
         chunk = StreamChunk(
             text,
             self.index,
@@ -69,6 +88,22 @@ class ChunkBuilder:
         self.index += 1
         self.chunks.append(chunk)
 
+    def start_joining(self) -> None:
+        """Join surrogates from now on."""
+        if self.joiner is None:
+            self.joiner = SurrogateJoiner()
+
+    def emit_halves(self) -> None:
+        """Emit what the joiner holds back: the stream has ended."""
+        for (choice, channel), half in self.joiner.flush() if self.joiner else ():
+            match channel:
+                case "text":
+                    self.emit(half, choice=choice)
+                case "reasoning":
+                    self.emit(choice=choice, reasoning=half)
+                case "refusal":
+                    self.emit(choice=choice, refusal=half)
+
     def add_metadata(self, **fields: object) -> None:
         """Add fields to the metadata of all following chunks; empty values are left out."""
         old = self.metadata
@@ -80,3 +115,19 @@ class ChunkBuilder:
         """Return the chunks since the last `drain`."""
         chunks, self.chunks = self.chunks, []
         return chunks
+
+
+def _joined(joiner: SurrogateJoiner, choice: int, call: ToolCallDelta) -> ToolCallDelta:
+    arguments = joiner.join((choice, call.index), call.arguments)
+    if call.sealed:
+        arguments += joiner.end((choice, call.index))
+    return msgspec.structs.replace(
+        call,
+        id=replace_surrogates(call.id),
+        name=replace_surrogates(call.name),
+        arguments=arguments,
+    )
+
+
+def _carries(call: ToolCallDelta) -> bool:
+    return bool(call.id or call.name or call.arguments or call.sealed)

@@ -10,5 +10,10 @@ def read_count(counts: object, key: str) -> int | None:
     """
     value = counts.get(key) if isinstance(counts, dict) else None
     if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+        value = int(value)
+    is_count = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _NO_COUNT
+    return value if is_count else None
+
+
+_NO_COUNT = 2**63
+"""Encoders refuse integers with more than 64 bits."""

@@ -15,6 +15,7 @@ from rxagents.core.json_depth import is_deeper
 from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.limits import DEFAULT_LIMITS
 from rxagents.core.surrogates import replace_surrogates
+from rxagents.parsing.sse import parse_fields
 
 _STATUS_OF_KIND: dict[str, int] = {
     "invalid_request_error": 400,
@@ -74,18 +75,23 @@ def parse_error(error: object) -> ErrorBody:
     Args:
         error: The decoded JSON: the whole body, the value of its `error`, or a text.
     """
+    outer = None
     for _ in range(_DEEPEST):
         inner = _inner(error)
         if inner is None:
             break
+        if isinstance(error, Mapping):
+            outer = _explicit_status(error) or outer
         error = inner
     if not isinstance(error, Mapping):
         return ErrorBody(replace_surrogates(error if isinstance(error, str) else _json(error)))
     message = next((text for key in _MESSAGE_KEYS if _is_text(text := error.get(key))), None)
     names = (error.get("code"), error.get("type"), error.get("status"))
     kinds = tuple(replace_surrogates(name).lower() for name in names if _is_text(name))
-    explicit = _explicit_status(error)
+    explicit = _explicit_status(error) or outer
     status = explicit or _status_of(kinds)
+    reason = _upstream_reason(error.get("metadata"))
+    message = f"{message}: {reason}" if message and reason else message or reason
     return ErrorBody(
         replace_surrogates(message or _json(error)),
         kinds,
@@ -100,13 +106,31 @@ def decode_body(data: bytes) -> object:
     if not is_deeper(data, DEFAULT_LIMITS.json_depth):
         with contextlib.suppress(*JSON_ERRORS):
             return msgspec.json.decode(data)
+        if data.lstrip().startswith((b"data:", b"event:")):  # a body that is framed as events
+            first = data.strip().replace(b"\r\n", b"\n").split(b"\n\n", 1)[0]
+            payload = b"\n".join(parse_fields(first).data).strip()
+            with contextlib.suppress(*JSON_ERRORS):
+                return msgspec.json.decode(payload)
     return data.decode("utf-8", "replace").strip()
 
 
 def is_error_body(body: object) -> bool:
-    """Return whether decoded JSON is an error object, or a list that starts with one."""
+    """Return whether decoded JSON is an error, or a list that starts with one.
+
+    Some hosts send errors without `error`: a message with a code, `detail` (FastAPI), or
+    `base_resp` (MiniMax). A code of 0 or 200 is a success.
+    """
     body = body[0] if isinstance(body, list) and body else body
-    return isinstance(body, Mapping) and bool(body.get("error"))
+    if not isinstance(body, Mapping):
+        return False
+    if body.get("error") or body.get("detail"):
+        return True
+    match body.get("base_resp"):
+        case {"status_code": int(status)}:
+            return status != 0
+    codes = [body[name] for name in _CODE_KEYS if body.get(name) is not None]
+    has_message = _is_text(body.get("message")) or _is_text(body.get("msg"))
+    return has_message and not any(str(code) in ("0", "200") for code in codes)
 
 
 def in_stream_error(error: object, provider: str, request_id: str | None) -> ProviderError:
@@ -128,7 +152,8 @@ def in_stream_error(error: object, provider: str, request_id: str | None) -> Pro
     )
 
 
-_MESSAGE_KEYS = ("message", "error", "detail", "msg", "error_description", "title")
+_MESSAGE_KEYS = ("message", "error", "detail", "msg", "status_msg", "error_description", "title")
+_CODE_KEYS = ("code", "status", "status_code", "http_status")
 
 _DEEPEST = 8
 """How many wrappers are removed. Providers use one or two; a hostile one may send a thousand."""
@@ -139,7 +164,7 @@ def _inner(error: object) -> object | None:
     if isinstance(error, list):
         return error[0] if error else None
     if isinstance(error, Mapping):
-        inner = error.get("error", error.get("errors"))
+        inner = error.get("error", error.get("errors")) or error.get("base_resp")
         return inner if isinstance(inner, (Mapping, list)) and inner else None
     return None
 
@@ -148,8 +173,15 @@ def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value)
 
 
+def _upstream_reason(metadata: object) -> str:
+    """Return the error of the host that OpenRouter has forwarded to, in `metadata.raw`."""
+    raw = metadata.get("raw") if isinstance(metadata, Mapping) else None
+    inner = decode_body(raw.encode("utf-8", "replace")) if isinstance(raw, str) else raw
+    return parse_error(inner).message if inner else ""
+
+
 def _explicit_status(error: Mapping[str, Any]) -> int | None:
-    for key in ("code", "status", "status_code", "http_status"):
+    for key in _CODE_KEYS:
         value = error.get(key)
         if isinstance(value, (int, str)) and _STATUS.fullmatch(str(value)[:4]):
             return int(value)

@@ -6,16 +6,18 @@ from abc import ABC, abstractmethod
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecodeError
 from rxagents.core.json_depth import is_deeper
 from rxagents.core.json_text import JSON_ERRORS
 from rxagents.wire.chunk_builder import ChunkBuilder
-from rxagents.wire.errors import decode_body, in_stream_error
+from rxagents.wire.errors import decode_body, in_stream_error, is_error_body
+from rxagents.wire.lenient import decode_leniently
 from rxagents.wire.parser import StreamInfo
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Struct)
 Frames = TypeVar("Frames")
 Frames_co = TypeVar("Frames_co", covariant=True)
 
@@ -45,6 +47,8 @@ class Framer(Protocol[Frames_co]):
 # - `done` is set by an end marker; everything after it is ignored, even in the same read.
 # - `flush` parses the rest without its line end. If that does not decode, the stream was cut in the
 #   middle of an event: no decode error then, since the caller reports a truncated stream.
+# - An event that strict decoding refuses is read again by `lenient.py`: one odd field must not end
+#   a stream whose text can be read. From then on the builder joins surrogates.
 # - Nesting is measured before decoding, because decoding recurses (see `core/json_depth.py`).
 
 
@@ -89,7 +93,7 @@ class FramedParser(ABC, Generic[Frames]):
         if isinstance(self.error, StreamDecodeError):
             self.error = None  # a last frame that does not decode was cut off
         if self.error is None and not self.done:
-            self._on_end()
+            self._end()
         return self._builder.drain()
 
     @abstractmethod
@@ -100,25 +104,42 @@ class FramedParser(ABC, Generic[Frames]):
     def _on_end(self) -> None:
         """Emit the text that is held back: the stream has ended."""
 
+    def _end(self) -> None:
+        """Emit all text that is held back."""
+        self._on_end()
+        self._builder.emit_halves()
+
+    def _set_done(self) -> None:
+        """End the stream: the provider sent its end marker."""
+        self.done = True
+        self._end()
+
     def _decode(self, decoder: msgspec.json.Decoder[T], payload: bytes) -> T | None:
         """Decode an event.
 
         Returns:
-            `None` if it does not decode. `error` is then set, unless the wire ignores events of
-            its type.
+            `None` if it does not decode; `error` is then set.
         """
         if self._is_too_deep(payload):
             return None
         try:
             return decoder.decode(payload)
         except JSON_ERRORS as error:
-            if not self._is_ignored(payload):
+            return self._decode_leniently(decoder.type, payload, error)
+
+    def _decode_leniently(self, kind: type[T], payload: bytes, error: Exception) -> T | None:
+        """Decode an event that strict decoding has refused with `error`."""
+        try:
+            event = decode_leniently(payload, kind)
+        except JSON_ERRORS:
+            body = decode_body(payload)
+            if is_error_body(body):
+                self._set_provider_error(body)
+            else:
                 self._set_decode_error(payload, error)
             return None
-
-    def _is_ignored(self, payload: bytes) -> bool:
-        """Return whether the wire ignores events of this type, so that it need not decode."""
-        return False
+        self._builder.start_joining()
+        return event
 
     def _is_too_deep(self, payload: bytes) -> bool:
         depth = self._info.limits.json_depth

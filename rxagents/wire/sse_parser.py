@@ -46,17 +46,16 @@ class SSEParser(FramedParser[bytes]):
             payload = b"\n".join(fields.data).strip()
             self.events += bool(payload)
             if payload == b"[DONE]":
-                self.done = True
-                self._on_end()
+                self._set_done()
             elif payload and fields.event == b"error":
                 self._set_provider_error(payload)
             elif payload or fields.error:
                 self._on_event(fields, payload)
             elif self.events and block.lstrip().startswith((b"{", b"[")):
-                self._on_bare_json(block)
+                self._on_unknown(block)  # JSON outside of `data`: Gemini and proxies
 
-    def _on_bare_json(self, block: bytes) -> None:
-        """Parse JSON outside of a `data` field: Gemini and proxies send errors like this."""
-        body = decode_body(block)
+    def _on_unknown(self, payload: bytes) -> None:
+        """Parse JSON that is no event of the wire: some hosts send errors like this."""
+        body = decode_body(payload)
         if is_error_body(body):
             self._set_provider_error(body)

@@ -181,8 +181,8 @@ def test_unknown_deltas_are_ignored() -> None:
     assert fold(chunks).content == "ad"
 
 
-def test_invalid_known_delta_is_typed_error() -> None:
-    _, parser = parse(delta(0, "text_delta", text=["c"]))
+def test_invalid_text_is_typed_error() -> None:
+    _, parser = parse(delta(0, "text_delta", text="c").replace(b'"c"', b'"\xff"'))
     assert isinstance(parser.error, rxagents.StreamDecodeError)
 
 

@@ -180,8 +180,60 @@ ADD_CALL = calls(part('{"a": 1}', "add", index=0, id="x"))
             [("x", *ADD)], id="finish stop",
         ),
         pytest.param(
-            ADD_CALL + event("eos"),
-            [("x", *ADD)], id="unknown finish",
+            calls(part("", "add", index=0, id="x")) + calls(part('{"a"', index=0, id="z1"))
+            + calls(part(": 1}", index=0, id="z2")) + TOOL_CALLS,
+            [("x", *ADD)], id="new id in every fragment",
+        ),
+        pytest.param(
+            calls(part("", "add", index=0, id="x")) + calls(part('{"a"', "add", index=0, id="z1"))
+            + calls(part(": 1}", "add", index=0, id="z2")) + TOOL_CALLS,
+            [("x", *ADD)], id="new id and repeated name",
+        ),
+        pytest.param(
+            calls(part('{"a"', "add", index=0, id="x")) + calls(part(": 1}", index=0, id=" \n"))
+            + TOOL_CALLS, [("x", *ADD)], id="blank id later",
+        ),
+        pytest.param(
+            calls(part('{"a"', "add", index=0, id="x")) + calls(part(": 1}", index=4)) + TOOL_CALLS,
+            [("x", *ADD)], id="index changes",
+        ),
+        pytest.param(
+            calls(part('{"a": 1}', "add", index=0)) + calls(part('{"b": 2}', "add", index=0))
+            + TOOL_CALLS, [(None, *ADD), (None, "add", '{"b": 2}')], id="same tool twice",
+        ),
+        pytest.param(
+            calls(part("{}", "add")) + calls(part('{"b"', "add")) + calls(part(": 2}"))
+            + TOOL_CALLS, [(None, "add", "{}"), (None, "add", '{"b": 2}')], id="twice, no index",
+        ),
+        pytest.param(
+            calls(part("", "now", id="x")) + calls(part("", "now", id="y")) + TOOL_CALLS,
+            [("x", "now", ""), ("y", "now", "")], id="twice, only ids",
+        ),
+        pytest.param(
+            calls(part("{}", "add", index=0, id="x")) + calls(part(" ", index=0))
+            + calls(part('{"a"', index=0)) + calls(part(": 1}", index=0)) + TOOL_CALLS,
+            [("x", *ADD)], id="empty object first",
+        ),
+        pytest.param(
+            calls(part({}, "add", index=0, id="x")) + calls(part('{"a": 1}', index=0)) + TOOL_CALLS,
+            [("x", *ADD)], id="empty dict first",
+        ),
+        pytest.param(
+            calls(part("{}", "now", index=0, id="x")) + TOOL_CALLS,
+            [("x", "now", "{}")], id="only an empty object",
+        ),
+        pytest.param(
+            ADD_CALL + ADD_CALL + TOOL_CALLS, [("x", *ADD)], id="repeated fragment",
+        ),
+        pytest.param(
+            calls(part("", "", index=0, id=" ")) + event(content="a", function_call={})
+            + event(content="b", function_call={"name": "", "arguments": ""}) + event("stop"),
+            [], id="empty fragments",
+        ),
+        pytest.param(
+            calls(part("", index=0, id="x")) + calls(part('{"a": 1}', "add", index=0))
+            + calls(part("", index=0, id="y")) + calls(part('{"b": 2}', "sub", index=0))
+            + TOOL_CALLS, [("x", *ADD), ("y", *SUB)], id="ids before names",
         ),
         pytest.param(
             ADD_CALL,
@@ -221,8 +273,8 @@ def test_alternating_calls_are_sealed_when_complete() -> None:
     assert sealed(chunks) == [(3, ToolCall("x", *ADD)), (3, ToolCall("y", *SUB))]
 
 
-@pytest.mark.parametrize("finish", ["length", "content_filter", None])
-@pytest.mark.parametrize("tail", ['{"b"', '{"b": 2}'])
+@pytest.mark.parametrize("finish", ["length", "content_filter", "network_error", "abort", None])
+@pytest.mark.parametrize("tail", ["", '{"b"', '{"b": 2}'])
 def test_call_that_may_be_cut_stays_unsealed(finish: str | None, tail: str) -> None:
     chunks = decode(
         ADD_CALL
@@ -234,6 +286,12 @@ def test_call_that_may_be_cut_stays_unsealed(finish: str | None, tail: str) -> N
     for chunk in chunks:
         builder.add(chunk)
     assert builder.response().tool_calls == (ToolCall("x", *ADD), ToolCall("y", "sub", tail))
+
+
+@pytest.mark.parametrize("arguments", ["", '{"b"'])
+def test_done_alone_seals_only_whole_calls(arguments: str) -> None:
+    chunks = decode(ADD_CALL + calls(part(arguments, "sub", index=1, id="y")) + DONE)
+    assert [call for _, call in sealed(chunks)] == [ToolCall("x", *ADD)]
 
 
 def test_fragments_are_emitted_as_received() -> None:

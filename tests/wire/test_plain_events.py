@@ -21,26 +21,35 @@ VALUES: dict[type[Struct], dict[str, Any]] = {
     Delta: {
         "reasoning_content": "hm",
         "reasoning": "hm",
+        "reasoning_text": "hm",
         "refusal": "no",
         "tool_calls": [{"index": 0, "id": "call_1", "function": FUNCTION}],
         "function_call": FUNCTION,
         "reasoning_details": [{"type": "reasoning.text", "text": "hm"}],
+        "images": [{"type": "image_url"}],
+        "annotations": [{"type": "url_citation"}],
+        "audio": {"id": "audio_1"},
     },
     Choice: {
         "finish_reason": "stop",
         "logprobs": {"content": []},
+        "message": {"content": "Hi"},
+        "usage": {"prompt_tokens": 1},
         "error": {"message": "It broke."},
     },
     Event: {
         "usage": {"prompt_tokens": 1},
         "error": {"message": "It broke."},
-        "object": "error",
+        "message": "It broke.",
+        "citations": ["https://example.org/1"],
+        "search_results": [{"url": "https://example.org/1"}],
+        "timings": {"predicted_n": 1},
         "id": "chatcmpl-1",
         "model": "gpt-5-mini",
     },
 }
-"""A value for each field that the plain path must refuse. `Event`'s id and model are refused until
-they are known."""
+"""A value for each field that the plain path must refuse. `Event`'s id and model are
+refused until they are known."""
 
 PASSED: dict[type[Struct], set[str]] = {
     Delta: {"content"},
@@ -49,12 +58,18 @@ PASSED: dict[type[Struct], set[str]] = {
 }
 """The fields that the plain path reads."""
 
+NAMES = frozenset({"id", "model"})
+
 READ_FOR_ERRORS_ONLY: dict[type[Struct], set[str]] = {
     Delta: set(),
     Choice: set(),
-    Event: {"message", "type", "code"},
+    Event: {"object", "type", "code", "status", "status_code", "detail", "base_resp"},
 }
-"""The fields that are read only if `object` is "error", which the plain path refuses."""
+"""The fields that are read only of errors: those have a message, or no choices, and the plain path
+refuses both."""
+
+ONCE: dict[type[Struct], set[str]] = {Delta: set(), Choice: set(), Event: {"service_tier"}}
+"""The fields that the first and the last event repeat, which never take the plain path."""
 
 PLAIN: dict[type[Struct], type[Struct]] = {
     Delta: PlainDelta,
@@ -74,13 +89,13 @@ def event_with(kind: type[Struct], field: str, value: object) -> bytes:
 
 @pytest.mark.parametrize("kind", PLAIN, ids=lambda kind: kind.__name__)
 def test_every_field_is_read_or_refused(kind: type[Struct]) -> None:
-    covered = {*VALUES[kind], *PASSED[kind], *READ_FOR_ERRORS_ONLY[kind]}
+    covered = {*VALUES[kind], *PASSED[kind], *READ_FOR_ERRORS_ONLY[kind], *ONCE[kind]}
     assert covered == set(kind.__struct_fields__)
 
 
 @pytest.mark.parametrize("kind", PLAIN, ids=lambda kind: kind.__name__)
 def test_plain_structs_have_these_fields(kind: type[Struct]) -> None:
-    added_by_plain_decoder = {"id", "model"} if kind is Event else set()
+    added_by_plain_decoder = NAMES if kind is Event else set()
     expected = {*VALUES[kind], *PASSED[kind]} - added_by_plain_decoder
     assert set(PLAIN[kind].__struct_fields__) == expected
 
@@ -89,7 +104,7 @@ def test_plain_structs_have_these_fields(kind: type[Struct]) -> None:
     ("kind", "field"), REFUSED, ids=lambda value: getattr(value, "__name__", value)
 )
 def test_plain_decoder_refuses_other_values(kind: type[Struct], field: str) -> None:
-    decoder = plain_decoder(frozenset({"id", "model"}))
+    decoder = plain_decoder(NAMES)
     with pytest.raises(msgspec.ValidationError):
         decoder.decode(event_with(kind, field, VALUES[kind][field]))
     assert decoder.decode(event_with(kind, field, None)).choices[0].delta.content == "Hi"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rxagents.wire.chat_completions.surrogates import SurrogateJoiner
+from rxagents.wire.surrogates import SurrogateJoiner
 
 UNITS = st.text(st.sampled_from("a\ud83d\ude00\ud800\udfffé"), max_size=8)
 

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from rxagents.core.chunks import TextBuffer
-from rxagents.core.json_text import is_json
+from rxagents.core.json_text import encode_json, is_json
+from rxagents.core.tool_calls import new_call_id
 
 # Theory of operation
 #
@@ -21,9 +22,11 @@ from rxagents.core.json_text import is_json
 # - Text and tool calls are in the message already, so they are stored as references: a length, an
 #   id. `wire/original_items.py` resolves them, and thereby notices a message that was edited.
 # - A tool_use block is sealed by its stop, if its input is JSON then. The token limit cuts an input
-#   and still sends the stop, so a stop alone proves nothing. `message_delta` with a stop reason
-#   that cuts nothing seals the rest, including input that is not JSON: then the model made a
-#   mistake, and gets an error result for it.
+#   and still sends the stop, so a stop alone proves nothing: an input that is empty may have been
+#   cut before its first character. llama-server sends all stops at the end, so the start of the
+#   next block seals too.
+# - `message_delta` with a stop reason that cuts nothing seals the rest, including input that is not
+#   JSON: then the model made a mistake, and gets an error result for it.
 
 _PARTS = {"text", "tool_use"}
 """The types of blocks that are parts of a message."""
@@ -87,6 +90,19 @@ class Block:
         """Whether it holds more than a message's parts can."""
         return self.type not in _PARTS or bool(self.citations)
 
+    @property
+    def has_input(self) -> bool:
+        """Whether the input of a call has come."""
+        return self.call is not None and bool(self.buffer.end or self._content.get("input"))
+
+    def take_id(self) -> str:
+        """Return the call's id; a missing one is made up."""
+        given = self._content.get("id")
+        is_number = isinstance(given, int) and not isinstance(given, bool)
+        call_id = given if isinstance(given, str) else str(given) if is_number else ""
+        self._content["id"] = call_id.strip() or new_call_id()
+        return str(self._content["id"])
+
     def is_complete(self) -> bool:
         """Return whether the input is JSON: the token limit may have cut it."""
         return is_json(self.text or "{}")
@@ -94,7 +110,7 @@ class Block:
     def late_arguments(self) -> str:
         """Return the arguments as JSON text, if they came with the start and not in deltas."""
         given = self._content.get("input")
-        return "" if self.buffer.end or not given else msgspec.json.encode(given).decode()
+        return "" if self.buffer.end or not given else encode_json(given)
 
     def stored(self) -> dict[str, Any]:
         """Return the block to store in `provider_data`; text and calls as references."""

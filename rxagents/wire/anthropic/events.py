@@ -7,23 +7,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.usage import Usage
 from rxagents.wire.counts import read_count
 
 WIRE: Final = "anthropic"
 """The key of this wire in `provider_data`."""
-
-EVENTS = {
-    "message_start",
-    "message_delta",
-    "message_stop",
-    "content_block_start",
-    "content_block_delta",
-    "content_block_stop",
-    "error",
-}
-"""The types of events that are parsed; others are ignored, whatever their content."""
 
 DELTAS = {"text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta"}
 """The types of deltas that are parsed; others are ignored."""
@@ -61,25 +49,7 @@ class Event(Struct, gc=False):
     usage: dict[str, Any] | None = None
 
 
-class _Types(Struct):
-    type: Any = None
-    delta: Any = None
-
-
 decoder = msgspec.json.Decoder(Event)
-_types_decoder = msgspec.json.Decoder(_Types)
-
-
-def is_ignored(payload: bytes) -> bool:
-    """Return whether the parser ignores an event because of its type or its delta's type."""
-    try:
-        types = _types_decoder.decode(payload)
-    except JSON_ERRORS:
-        return False
-    match types:
-        case _Types(type="content_block_delta", delta={"type": str(kind)}):
-            return kind not in DELTAS
-    return isinstance(types.type, str) and types.type not in EVENTS
 
 
 def to_usage(raw: dict[str, Any]) -> Usage:

@@ -13,11 +13,10 @@ from rxagents.wire.anthropic.events import (
     Delta,
     Event,
     decoder,
-    is_ignored,
     to_usage,
 )
 from rxagents.wire.chunk_builder import ChunkBuilder
-from rxagents.wire.finish_reasons import CUT
+from rxagents.wire.finish_reasons import WHOLE
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.sse_parser import SSEParser
 
@@ -38,7 +37,7 @@ class AnthropicParser(SSEParser):
         info: Describes the response.
     """
 
-    __slots__ = ("_blocks", "_calls", "_chunks", "_finished", "_usage")
+    __slots__ = ("_blocks", "_calls", "_chunks", "_finished", "_last_call", "_usage")
 
     def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata())
@@ -46,6 +45,7 @@ class AnthropicParser(SSEParser):
         self._blocks: dict[int, Block] = {}
         self._calls = 0
         self._finished = False
+        self._last_call: Block | None = None
         self._usage: dict[str, Any] = {}
 
     @property
@@ -56,14 +56,11 @@ class AnthropicParser(SSEParser):
     def _on_end(self) -> None:
         """Do nothing: no text is held back."""
 
-    def _is_ignored(self, payload: bytes) -> bool:
-        return is_ignored(payload)
-
     def _on_event(self, fields: EventFields, payload: bytes) -> None:
         event = self._decode(decoder, payload) if payload else None
         if event is None:
             return
-        match event.type:
+        match event.type or fields.event.decode("ascii", "replace"):
             case "content_block_delta":
                 self._on_delta(event.index or 0, event.delta or _EMPTY_DELTA)
             case "content_block_start":
@@ -75,9 +72,11 @@ class AnthropicParser(SSEParser):
             case "message_delta":
                 self._on_message_delta(event)
             case "message_stop":
-                self.done = True
+                self._set_done()
             case "error":
                 self._set_provider_error(payload)
+            case "":
+                self._on_unknown(payload)
 
     def _on_message_start(self, event: Event) -> None:
         if event.message is not None:
@@ -85,11 +84,14 @@ class AnthropicParser(SSEParser):
             self._add_usage(event.message.usage)
 
     def _on_block_start(self, index: int, content: dict[str, Any]) -> None:
+        if self._last_call is not None:
+            self._seal_complete(self._last_call)
         block = self._blocks[index] = Block(content)
         if block.type == "tool_use":
+            self._last_call = block
             block.call = self._calls
             self._calls += 1
-            started = ToolCallDelta(block.call, str(content.get("id") or ""), block.name)
+            started = ToolCallDelta(block.call, block.take_id(), block.name)
             self._chunks.emit(tool_calls=(started,))
         elif block.type == "text" and block.text:
             self._chunks.emit(block.text)
@@ -125,7 +127,11 @@ class AnthropicParser(SSEParser):
         if block is None or block.stopped:
             return
         block.stopped = True
-        if block.call is not None and block.is_complete():
+        self._seal_complete(block)
+
+    def _seal_complete(self, block: Block) -> None:
+        """Seal a call whose input is JSON; one without input may have been cut before it."""
+        if block.has_input and block.is_complete():
             self._seal(block)
 
     def _seal(self, block: Block) -> None:
@@ -148,7 +154,7 @@ class AnthropicParser(SSEParser):
         blocks = [block for _, block in sorted(self._blocks.items())]
         # If nothing was cut, input that is not JSON is a mistake of the model. The call is sealed,
         # so that the model gets an error result for it.
-        for block in () if finish in CUT else blocks:
+        for block in blocks if finish in WHOLE else ():
             self._seal(block)
         metadata: dict[str, Any] = {"finish_reason": reason}
         if delta.stop_sequence:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rxagents.core.chunks import StreamChunk, TextBuffer, ToolCallDelta, set_content
+from rxagents.core.json_text import encode_json
 from rxagents.core.usage import Usage
 from rxagents.wire.chat_completions.events import (
     WIRE,
@@ -13,13 +14,13 @@ from rxagents.wire.chat_completions.events import (
     Event,
     Function,
     split_content,
+    thinking_in,
     to_usage,
 )
 from rxagents.wire.chat_completions.plain import PlainEvent
-from rxagents.wire.chat_completions.surrogates import SurrogateJoiner
 from rxagents.wire.chat_completions.tool_fragments import ToolFragments
 from rxagents.wire.chunk_builder import ChunkBuilder
-from rxagents.wire.finish_reasons import CUT
+from rxagents.wire.finish_reasons import WHOLE
 
 _FINISH_REASONS = {"function_call": "tool_calls"}
 
@@ -51,15 +52,25 @@ class ChunkAssembler(ChunkBuilder):
 
     Attributes:
         unknown: Those of `id` and `model` that no event has had yet; later events repeat them.
-        surrogates: Joins characters that are cut in two; `None` until one was.
     """
 
-    __slots__ = ("_buffer", "_choices", "_number", "_reasoning_field", "surrogates", "unknown")
+    __slots__ = (
+        "_buffer",
+        "_choices",
+        "_extra",
+        "_number",
+        "_reasoning_field",
+        "_seen",
+        "_with_message",
+        "unknown",
+    )
 
     def __init__(self, metadata: dict[str, Any]) -> None:
         super().__init__(metadata)
         self.unknown = _NAMES
-        self.surrogates: SurrogateJoiner | None = None
+        self._seen: dict[str, set[str]] = {}
+        self._extra: dict[str, Any] | None = None
+        self._with_message: set[int] = set()
         self._reasoning_field = ""
         self._number: int | None = None
         self._buffer = TextBuffer()
@@ -106,28 +117,40 @@ class ChunkAssembler(ChunkBuilder):
         """Add an event of any kind."""
         if self.unknown:
             self._add_names(event)
+        if event.service_tier:
+            self.add_metadata(service_tier=event.service_tier)
         usage = None
         if event.usage:
             usage = self.usage = to_usage(event.usage)
         emitted = len(self.chunks)
+        self._extra = self._event_metadata(event)
         for position, choice in enumerate(event.choices or ()):
             if choice is not None:
                 self._add_choice(choice, position, usage)
-        if usage is not None and len(self.chunks) == emitted:
-            self.emit()
+        if (usage is not None or self._extra) and len(self.chunks) == emitted:
+            self.emit(metadata=self._extra)
+
+    def _event_metadata(self, event: Event) -> dict[str, Any] | None:
+        """Return the metadata that stands beside the choices.
+
+        Hosts repeat the sources in every event, so only those are returned that are new.
+        """
+        if not (event.citations or event.search_results or event.timings):
+            return None
+        metadata: dict[str, Any] = {"timings": event.timings} if event.timings else {}
+        for name in ("citations", "search_results"):
+            seen = self._seen.setdefault(name, set())
+            keys = {encode_json(item): item for item in getattr(event, name) or ()}
+            new = [item for key, item in keys.items() if key not in seen]
+            seen.update(keys)
+            if new:
+                metadata[name] = new
+        return metadata or None
 
     def end(self, *, done: bool) -> None:
-        """Emit the text held back, and seal the calls of choices that only `[DONE]` finished."""
-        for (number, channel), half in self.surrogates.flush() if self.surrogates else ():
-            match channel:
-                case "text":
-                    self.emit(half, choice=number)
-                case "reasoning":
-                    self.emit(choice=number, reasoning=half)
-                case "refusal":
-                    self.emit(choice=number, refusal=half)
+        """Seal the calls of choices that only `[DONE]` has finished, if they are whole."""
         for number, state in self._choices.items() if done else ():
-            sealed = () if state.finished else tuple(state.tools.seal())
+            sealed = () if state.finished else tuple(state.tools.seal_complete())
             if sealed:
                 self.emit(choice=number, tool_calls=sealed)
 
@@ -140,24 +163,21 @@ class ChunkAssembler(ChunkBuilder):
         number = position if choice.index is None else choice.index
         state = self._choice(number)
         delta = choice.delta or _EMPTY_DELTA
+        if choice.message is not None:
+            delta = self._from_message(number, delta, choice.message)
         finish = choice.finish_reason or ""
+        if choice.usage:
+            usage = self.usage = to_usage(choice.usage)
         text, thinking = split_content(delta.content) if delta.content else _NO_CONTENT
-        if delta.reasoning_content:
-            self._add_reasoning_field("reasoning_content")
-        elif delta.reasoning:
-            self._add_reasoning_field("reasoning")
-        reasoning = delta.reasoning_content or delta.reasoning or thinking
+        reasoning, field = thinking_in(delta)
+        if field:
+            self._add_reasoning_field(field)
+        reasoning = reasoning or thinking
         refusal = delta.refusal or ""
-        if self.surrogates is not None:
-            text = self._join_halves(number, "text", text)
-            reasoning = self._join_halves(number, "reasoning", reasoning)
-            refusal = self._join_halves(number, "refusal", refusal)
         tool_calls: tuple[ToolCallDelta, ...] = ()
         if delta.tool_calls or delta.function_call is not None or finish:
-            tool_calls = self._tool_calls(number, state, delta, finish)
-        metadata = None
-        if finish or delta.reasoning_details or choice.logprobs or state.signed:
-            metadata = self._metadata(choice, state, delta, finish)
+            tool_calls = self._tool_calls(state, delta, finish)
+        metadata = self._metadata(choice, state, delta, finish)
         if finish:
             state.finished = True
         if text or reasoning or refusal or tool_calls or metadata or usage is not None:
@@ -171,23 +191,44 @@ class ChunkAssembler(ChunkBuilder):
                 metadata=metadata,
             )
 
+    def _from_message(self, number: int, delta: Delta, message: Delta) -> Delta:
+        """Return `delta`, or what `message` has beyond the text so far if `delta` is empty.
+
+        Some hosts send the text so far beside the deltas, others only in `message`.
+        """
+        if delta.content or thinking_in(delta)[0] or delta.tool_calls or delta.function_call:
+            return delta
+        buffer = self.text(number)
+        if not buffer.end and number not in self._with_message:
+            self._with_message.add(number)
+            return message
+        text, _ = split_content(message.content)
+        emitted = buffer.upto(buffer.end) if len(text) >= buffer.end else None
+        if emitted is not None and text.startswith(emitted):
+            return Delta(content=text[len(emitted) :])
+        return Delta(content=text) if number in self._with_message else delta
+
     def _metadata(
         self, choice: Choice, state: _ChoiceState, delta: Delta, finish: str
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any] | None:
         """Return the metadata of this chunk only."""
-        metadata: dict[str, Any] = {}
         stored: dict[str, Any] = {}
         if delta.reasoning_details:
             stored["reasoning_details"] = delta.reasoning_details
         if state.signed:
             stored["extra_content"], state.signed = state.signed, []
-        if stored:
-            metadata["provider_data"] = {WIRE: stored}
-        if choice.logprobs:
-            metadata["logprobs"] = choice.logprobs
-        if finish:
-            metadata["finish_reason"] = finish
-        return metadata
+        fields = {
+            "provider_data": {WIRE: stored} if stored else None,
+            "logprobs": choice.logprobs,
+            "images": delta.images,
+            "annotations": delta.annotations,
+            "audio": delta.audio,
+            "finish_reason": finish,
+        }
+        metadata = {name: value for name, value in fields.items() if value}
+        if self._extra:
+            metadata, self._extra = {**self._extra, **metadata}, None
+        return metadata or None
 
     def _choice(self, number: int) -> _ChoiceState:
         state = self._choices.get(number)
@@ -202,15 +243,13 @@ class ChunkAssembler(ChunkBuilder):
             self.add_metadata(provider_data={WIRE: {"reasoning_field": field}})
 
     def _tool_calls(
-        self, number: int, state: _ChoiceState, delta: Delta, finish: str
+        self, state: _ChoiceState, delta: Delta, finish: str
     ) -> tuple[ToolCallDelta, ...]:
         deltas: list[ToolCallDelta] = []
         for call in filter(None, delta.tool_calls or ()):
             function = call.function or _NO_FUNCTION
-            arguments = function.arguments
-            if isinstance(arguments, str):
-                arguments = self._join_halves(number, f"arguments of call {call.index}", arguments)
-            deltas += state.tools.add(call.index, call.id or "", function.name or "", arguments)
+            name = function.name or ""
+            deltas += state.tools.add(call.index, call.id or "", name, function.arguments)
             state.call = deltas[-1].index if deltas else state.call
             if call.extra_content:
                 signed = {"call": state.call, "extra_content": call.extra_content}
@@ -218,12 +257,9 @@ class ChunkAssembler(ChunkBuilder):
         if delta.function_call is not None:
             function = delta.function_call
             deltas += state.tools.add(0, "", function.name or "", function.arguments)
-        if finish and finish not in CUT:
+        if _FINISH_REASONS.get(finish, finish) in WHOLE:
             deltas += state.tools.seal()
         return tuple(deltas)
-
-    def _join_halves(self, number: int, channel: str, text: str) -> str:
-        return text if self.surrogates is None else self.surrogates.join((number, channel), text)
 
 
 _NAMES = frozenset({"id", "model"})

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import msgspec
 
-from rxagents.core.json_depth import is_any_line_deeper
+from rxagents.core.json_depth import is_any_line_deeper, is_deeper
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.chat_completions.assemble import ChunkAssembler
-from rxagents.wire.chat_completions.events import Event, decode_event, decoder
+from rxagents.wire.chat_completions.events import Event, decoder
 from rxagents.wire.chat_completions.plain import (
     PlainEvent,
     decode_all,
@@ -18,7 +18,6 @@ from rxagents.wire.chat_completions.plain import (
     join_values,
     plain_decoder,
 )
-from rxagents.wire.chat_completions.surrogates import SurrogateJoiner
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.sse_parser import SSEParser
 
@@ -54,7 +53,7 @@ class ChatCompletionsParser(SSEParser):
     def _parse(self, frames: bytes) -> None:
         if not frames or self.done or self.error is not None:
             return
-        if self._assembler.surrogates is not None or not self._parse_burst(frames):
+        if self._assembler.joiner is not None or not self._parse_burst(frames):
             super()._parse(frames)
 
     def _parse_burst(self, events: bytes) -> bool:
@@ -82,18 +81,28 @@ class ChatCompletionsParser(SSEParser):
 
     def _on_event(self, fields: EventFields, payload: bytes) -> None:
         self._error_field = fields.error or self._error_field
-        if payload and not self._is_too_deep(payload):
-            self._parse_payload(payload)
-
-    def _parse_payload(self, payload: bytes) -> None:
-        try:
-            event, lenient = decode_event(payload)
-        except ValueError as error:
-            self._set_decode_error(payload, error)
+        if not payload or self._add_deep(payload):
             return
-        if lenient and self._assembler.surrogates is None:
-            self._assembler.surrogates = SurrogateJoiner()
-        self._add_event(event)
+        event = self._decode(decoder, payload)
+        if event is not None:
+            self._add_event(event)
+
+    def _add_deep(self, payload: bytes) -> bool:
+        """Add an event with text that is nested too deeply in fields that are not read.
+
+        `_parse_burst` adds it without measuring, so this does too: how the network splits the body
+        must not matter.
+
+        Returns:
+            Whether it was added.
+        """
+        if self._builder.joiner is not None or not is_deeper(payload, self._info.limits.json_depth):
+            return False
+        plain = decode_all(plain_decoder(self._assembler.unknown), payload, 1)
+        if plain is None:
+            return False
+        self._assembler.add_plain(plain)
+        return True
 
     def _add_event(self, event: Event) -> None:
         error = event.find_error()

@@ -58,19 +58,25 @@ class PlainDelta(Struct, gc=False):
     content: str = ""
     reasoning_content: Empty = None
     reasoning: Empty = None
+    reasoning_text: Empty = None
     refusal: Empty = None
     tool_calls: tuple[()] | None = None
     function_call: None = None
     reasoning_details: tuple[()] | None = None
+    images: tuple[()] | None = None
+    annotations: tuple[()] | None = None
+    audio: None = None
 
 
 class PlainChoice(Struct, gc=False):
     """A choice with a plain delta and no finish reason."""
 
     delta: PlainDelta
+    message: None = None
     index: int = 0
     finish_reason: Empty = None
     logprobs: None = None
+    usage: None = None
     error: None = None
 
 
@@ -80,7 +86,10 @@ class PlainEvent(Struct, gc=False):
     choices: tuple[PlainChoice]
     usage: None = None
     error: None = None
-    object: Literal["chat.completion.chunk", "", None] = None
+    message: None = None
+    citations: tuple[()] | None = None
+    search_results: tuple[()] | None = None
+    timings: None = None
 
 
 @functools.cache

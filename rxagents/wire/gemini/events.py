@@ -15,10 +15,10 @@ WIRE: Final = "gemini"
 
 
 class FunctionCall(Struct, gc=False):
-    """A function call; the wire sends it in one piece."""
+    """A function call; the wire sends it in one piece. Proxies write the arguments as text."""
 
-    name: str = ""
-    args: dict[str, Any] | None = None
+    name: str | None = None
+    args: dict[str, Any] | str | None = None
     id: str | None = None
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from rxagents.core.chunks import ToolCallDelta
+from rxagents.core.json_text import encode_json
 from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.chunk_builder import ChunkBuilder
+from rxagents.wire.finish_reasons import WHOLE
 from rxagents.wire.gemini.events import (
     WIRE,
     Candidate,
@@ -17,6 +17,7 @@ from rxagents.wire.gemini.events import (
     decoder,
     to_usage,
 )
+from rxagents.wire.lenient import read_json, read_leniently
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.sse_parser import SSEParser
 
@@ -42,15 +43,18 @@ class _CandidateState:
 
     Attributes:
         calls: The number of its tool calls so far.
+        unsealed: The numbers of its calls without arguments. The response may have been cut before
+            them, so they are sealed by a finish reason that cuts nothing.
         finished: It has a finish reason.
         parts: Its parts, to store in `provider_data` and send back; text as references.
         exceeds_parts: They hold more than the parts of a message can.
     """
 
-    __slots__ = ("calls", "exceeds_parts", "finished", "parts")
+    __slots__ = ("calls", "exceeds_parts", "finished", "parts", "unsealed")
 
     def __init__(self) -> None:
         self.calls = 0
+        self.unsealed: list[int] = []
         self.finished = False
         self.parts: list[dict[str, Any]] = []
         self.exceeds_parts = False
@@ -108,7 +112,10 @@ class GeminiParser(SSEParser):
         if event is None:
             return
         if event.error:
-            self._set_provider_error(event.error)
+            self._set_provider_error(payload)
+            return
+        if event.candidates is None and event.feedback is None and event.usage is None:
+            self._on_unknown(payload)
             return
         if "model" not in self._chunks.metadata or "id" not in self._chunks.metadata:
             self._chunks.add_metadata(model=event.model, id=event.id)
@@ -129,6 +136,9 @@ class GeminiParser(SSEParser):
         state = self._candidates.setdefault(number, _CandidateState())
         text, thinking, metadata = "", "", _metadata(candidate)
         deltas: list[ToolCallDelta] = []
+        finish = candidate.finish_reason or ""
+        unified = FINISH_REASONS.get(finish, finish)
+        cut = bool(finish) and unified not in WHOLE
         parts = candidate.content.parts if candidate.content else None
         for part in filter(None, parts or ()):
             state.store(part)
@@ -138,17 +148,18 @@ class GeminiParser(SSEParser):
                 case {"text": str(piece)}:
                     text += piece
                 case {"functionCall": dict(call)}:
-                    deltas.append(_delta(state, call))
+                    deltas.append(_delta(state, call, cut=cut))
                 case _:
                     metadata.setdefault("parts", []).append(part)
-        finish = candidate.finish_reason or ""
         if finish:
             state.finished = True
+            if not cut:
+                deltas += [ToolCallDelta(number, sealed=True) for number in state.unsealed]
+                state.unsealed = []
             metadata["finish_reason"] = finish
             if state.exceeds_parts:
                 metadata["provider_data"] = {WIRE: {"parts": state.parts}}
                 state.parts = []  # some models send a finish reason with every event
-        unified = FINISH_REASONS.get(finish, finish)
         if text or thinking or deltas or finish or metadata:
             self._chunks.emit(
                 text,
@@ -170,16 +181,18 @@ def _metadata(candidate: Candidate) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _delta(state: _CandidateState, raw: dict[str, Any]) -> ToolCallDelta:
+def _delta(state: _CandidateState, raw: dict[str, Any], *, cut: bool) -> ToolCallDelta:
     """Return a call, which the wire sends in one piece; a missing id or name is made up."""
-    try:
-        call = msgspec.convert(raw, FunctionCall)
-    except msgspec.ValidationError:
-        call = FunctionCall(str(raw.get("name") or ""))
+    call = read_leniently(raw, FunctionCall)
     call.name = call.name or _UNKNOWN_NAME
     raw["name"] = call.name  # the stored part must have the name that the call has
+    arguments = call.args if isinstance(call.args, str) else encode_json(call.args or {})
+    if isinstance(call.args, str):  # the API takes back only an object
+        value = read_json(call.args)
+        raw["args"] = value if isinstance(value, dict) else {}
     index = state.calls
     state.calls += 1
-    arguments = msgspec.json.encode(call.args or {}).decode()
-    call_id = call.id or new_call_id()
-    return ToolCallDelta(index, call_id, call.name, arguments, sealed=True)
+    sealed = bool(call.args) and not cut
+    if not call.args:
+        state.unsealed.append(index)
+    return ToolCallDelta(index, call.id or new_call_id(), call.name, arguments, sealed=sealed)

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from rxagents.core.usage import Usage
+from rxagents.wire.lenient import decode_object
 
 WIRE: Final = "ollama"
 """The key of this wire in `provider_data`."""
@@ -50,12 +51,12 @@ class Line(Struct, gc=False):
 
 
 decoder = msgspec.json.Decoder(Line)
-fields_decoder = msgspec.json.Decoder(dict[str, Any])
 
 _COUNTED = ("_count", "_duration")
 
 
-def to_usage(line: Line, fields: dict[str, Any]) -> Usage:
+def to_usage(line: Line, payload: bytes) -> Usage:
     """Return the token counts of the last line; `raw` also has its durations, in nanoseconds."""
+    fields = decode_object(payload)
     raw = {name: value for name, value in fields.items() if name.endswith(_COUNTED)}
     return Usage(input_tokens=line.prompt_eval_count, output_tokens=line.eval_count, raw=raw)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from rxagents.core.chunks import ToolCallDelta
+from rxagents.core.json_text import encode_json
 from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.ndjson import LineFramer
 from rxagents.wire.chunk_builder import ChunkBuilder
+from rxagents.wire.errors import decode_body, is_error_body
+from rxagents.wire.finish_reasons import WHOLE
 from rxagents.wire.framed_parser import FramedParser
 from rxagents.wire.ollama.events import (
     Function,
     Line,
     ToolCallObject,
     decoder,
-    fields_decoder,
     to_usage,
 )
 from rxagents.wire.parser import StreamInfo
@@ -29,12 +29,13 @@ class OllamaParser(FramedParser[list[bytes]]):
         info: Describes the response.
     """
 
-    __slots__ = ("_calls", "_chunks")
+    __slots__ = ("_calls", "_chunks", "_unsealed")
 
     def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata())
         super().__init__(info, LineFramer(info.limits.event_bytes), self._chunks)
         self._calls = 0
+        self._unsealed: list[int] = []
 
     @property
     def complete(self) -> bool:
@@ -54,14 +55,17 @@ class OllamaParser(FramedParser[list[bytes]]):
             if _is_event(line):
                 self.events += 1
                 self._on_line(line, payload)
+            elif payload == b"null":
+                continue
+            elif is_error_body(body := decode_body(payload)):
+                self._set_provider_error(body)
             else:
                 problem = "it has none of message, response, done and error"
                 self._set_decode_error(payload, ValueError(problem))
 
     def _on_line(self, line: Line, payload: bytes) -> None:
         if line.error:
-            error = {"message": line.error} if isinstance(line.error, str) else line.error
-            self._set_provider_error(error)
+            self._set_provider_error(payload)  # newer versions send a status beside the text
             return
         if line.model and "model" not in self._chunks.metadata:
             self._chunks.add_metadata(model=line.model)
@@ -69,7 +73,7 @@ class OllamaParser(FramedParser[list[bytes]]):
         text = (message.content if message else line.response) or ""
         thinking = (message.thinking if message else line.thinking) or ""
         calls = message.tool_calls if message else None
-        deltas = tuple(map(self._call, filter(None, calls))) if calls else ()
+        deltas = self._calls_in(line, calls) if calls or line.done else ()
         if line.done:
             self._on_last_line(line, payload, text, thinking, deltas)
         elif text or thinking or deltas:
@@ -84,13 +88,9 @@ class OllamaParser(FramedParser[list[bytes]]):
         deltas: tuple[ToolCallDelta, ...],
     ) -> None:
         if line.prompt_eval_count is not None or line.eval_count is not None:
-            fields = self._decode(fields_decoder, payload)
-            if fields is None:
-                return
-            self._chunks.usage = to_usage(line, fields)
-        self.done = True
+            self._chunks.usage = to_usage(line, payload)
         reason = line.done_reason or "stop"
-        called = self._calls and reason == "stop"
+        called = self._calls and reason in WHOLE
         self._chunks.emit(
             text,
             finish_reason="tool_calls" if called else reason,
@@ -98,15 +98,31 @@ class OllamaParser(FramedParser[list[bytes]]):
             tool_calls=deltas,
             metadata={"finish_reason": reason},
         )
+        self._set_done()
 
-    def _call(self, call: ToolCallObject) -> ToolCallDelta:
-        """Return a call, which the wire sends in one piece; older versions send no id."""
+    def _calls_in(
+        self, line: Line, calls: list[ToolCallObject | None] | None
+    ) -> tuple[ToolCallDelta, ...]:
+        cut = bool(line.done) and (line.done_reason or "stop") not in WHOLE
+        deltas = [self._call(call, cut=cut) for call in calls or () if call is not None]
+        if line.done and not cut:
+            deltas += [ToolCallDelta(number, sealed=True) for number in self._unsealed]
+        return tuple(deltas)
+
+    def _call(self, call: ToolCallObject, *, cut: bool) -> ToolCallDelta:
+        """Return a call, which the wire sends in one piece; older versions send no id.
+
+        A call without arguments is sealed by the last line: a cut response may lack them.
+        """
         index = self._calls
         self._calls += 1
         call_id = call.id or new_call_id()
         function = call.function or _NO_FUNCTION
         arguments = _text(function.arguments)
-        return ToolCallDelta(index, call_id, function.name or "", arguments, sealed=True)
+        if not function.arguments:
+            self._unsealed.append(index)
+        sealed = bool(function.arguments) and not cut
+        return ToolCallDelta(index, call_id, function.name or "", arguments, sealed=sealed)
 
 
 def _is_event(line: Line) -> bool:
@@ -118,7 +134,7 @@ def _is_event(line: Line) -> bool:
 def _text(arguments: dict[str, Any] | str | None) -> str:
     if isinstance(arguments, str):
         return arguments
-    return msgspec.json.encode(arguments or {}).decode()
+    return encode_json(arguments or {})
 
 
 _NO_FUNCTION = Function()

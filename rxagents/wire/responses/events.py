@@ -7,35 +7,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.usage import Usage
 from rxagents.wire.counts import read_count
 
 WIRE: Final = "openai-responses"
 """The key of this wire in `provider_data`."""
-
-
-EVENTS = {
-    "created",
-    "completed",
-    "incomplete",
-    "failed",
-    "error",
-    "output_item.added",
-    "output_item.done",
-    "output_text.delta",
-    "output_text.done",
-    "output_text.annotation.added",
-    "refusal.delta",
-    "refusal.done",
-    "reasoning_text.delta",
-    "reasoning_text.done",
-    "reasoning_summary_text.delta",
-    "reasoning_summary_text.done",
-    "function_call_arguments.delta",
-    "function_call_arguments.done",
-}
-"""The types of events that are parsed; others are ignored, whatever their content."""
 
 
 class Event(Struct, gc=False):
@@ -56,21 +32,7 @@ class Event(Struct, gc=False):
     annotation: Any = None
 
 
-class _Type(Struct):
-    type: Any = None
-
-
 decoder = msgspec.json.Decoder(Event)
-_type_decoder = msgspec.json.Decoder(_Type)
-
-
-def is_ignored(payload: bytes) -> bool:
-    """Return whether the parser ignores events of this type."""
-    try:
-        kind = _type_decoder.decode(payload).type
-    except JSON_ERRORS:
-        return False
-    return isinstance(kind, str) and kind.removeprefix("response.") not in EVENTS
 
 
 def to_usage(raw: dict[str, Any]) -> Usage:

@@ -28,7 +28,7 @@ class ItemText:
         end: Its length, in characters.
     """
 
-    __slots__ = ("_earlier", "_last_whole", "_new", "_owed", "_part", "_parts", "_streamed", "end")
+    __slots__ = ("_earlier", "_last_whole", "_new", "_owed", "_part", "_parts", "end")
 
     def __init__(self) -> None:
         self.end = 0
@@ -37,17 +37,20 @@ class ItemText:
         self._part: int | None = None
         self._parts: set[int] = set()
         self._last_whole = ""
-        self._streamed = False
         self._owed: tuple[int, str, int] = (0, "", 0)
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether a whole text came before its last deltas."""
+        return len(self._owed[1]) > self._owed[2]
 
     def add(self, part: int, delta: str) -> str:
         """Add a delta; return what to emit of it."""
-        if self._owed[1] and self._repeats(part, delta):
-            return ""
-        if part != self._part:
+        if part != self._part or self._owed[1]:
+            if self._repeats(part, delta):
+                return ""
             self._part = part
             self._parts.add(part)
-        self._streamed = True
         self._new.append(delta)
         self.end += len(delta)
         return delta
@@ -61,7 +64,7 @@ class ItemText:
             rest = self._rest(whole) or _rest(self._new, whole)
         elif known_part:
             rest = self._rest(whole)
-        elif not (self._streamed and whole == self._last_whole):
+        elif not (self._part is not None and whole == self._last_whole):
             rest = whole
         self._last_whole = whole
         self._complete(part, rest)
@@ -97,7 +100,7 @@ class ItemText:
     def _repeats(self, part: int, delta: str) -> bool:
         """Return whether a late delta repeats what its part's whole text has added."""
         owed_part, owed, start = self._owed
-        repeats = part == owed_part and owed.startswith(delta, start)
+        repeats = bool(owed) and part == owed_part and owed.startswith(delta, start)
         self._owed = (part, owed, start + len(delta)) if repeats else (0, "", 0)
         return repeats
 

@@ -74,6 +74,11 @@ class Item:
         """The function's name, if it is a call."""
         return "" if self.call is None else self.call.name
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether a whole text came before its last deltas."""
+        return any(text.is_ahead for text in self.texts.values())
+
     def content(self) -> object:
         """Return what identifies it among items of its kind: its texts or its call."""
         if self.call is not None:
@@ -121,8 +126,8 @@ class Items:
         """Return the item that a delta, or the `done` event of a part, belongs to."""
         item = self._by_id.get((kind, item_id)) if item_id else None
         if item is None:
-            item = self._last.get(kind) if index is None else self._by_index.get((kind, index))
-            if item is None or (item.final is not None and not done):
+            item = self._at(kind, index)
+            if item is None or not (done or item.final is None or item.is_ahead):
                 item = self._start(kind, index)
         self._name(item, (item_id or "",), index)
         return item
@@ -131,7 +136,7 @@ class Items:
         """Return the item that `output_item.added` starts."""
         item = self._known(kind, ids)
         if item is None:
-            item = self._last.get(kind) if index is None else self._by_index.get((kind, index))
+            item = self._at(kind, index)
             if item is None or item.added or item.final is not None:
                 item = self._start(kind, index)
         item.added = True
@@ -192,6 +197,15 @@ class Items:
         known = (self._by_id.get((kind, item_id)) for item_id in ids if item_id)
         return next((item for item in known if item is not None), None)
 
+    def _at(self, kind: str, index: int | None) -> Item | None:
+        """Return the item at an index; else the last one, if it has no index yet."""
+        last = self._last.get(kind)
+        if index is None:
+            return last
+        return self._by_index.get((kind, index)) or (
+            last if last is not None and last.index is None else None
+        )
+
     def _agreeing(self, kind: str, whole: dict[str, Any]) -> Item | None:
         still_open = list(islice(self._open[kind], _SEARCHED))
         for item in still_open:
@@ -220,6 +234,7 @@ class Items:
                 item.ids += 1
         if index is not None:
             self._by_index[item.kind, index] = item
+            item.index = index if item.index is None else item.index
         self._last[item.kind] = item
 
 

@@ -9,7 +9,7 @@ from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.parser import StreamInfo
-from rxagents.wire.responses.events import WIRE, Event, decoder, is_ignored, to_usage
+from rxagents.wire.responses.events import WIRE, Event, decoder, to_usage
 from rxagents.wire.responses.function_call import FunctionCall
 from rxagents.wire.responses.item_text import ItemText
 from rxagents.wire.responses.items import (
@@ -85,9 +85,6 @@ class ResponsesParser(SSEParser):
             if item.call is not None:
                 self._emit_arguments(item.call, item.call.add_held())
 
-    def _is_ignored(self, payload: bytes) -> bool:
-        return is_ignored(payload)
-
     def _on_event(self, fields: EventFields, payload: bytes) -> None:
         event = self._decode(decoder, payload) if payload else None
         if event is None:
@@ -128,6 +125,8 @@ class ResponsesParser(SSEParser):
                 self._set_provider_error((event.response or {}).get("error") or _NO_REASON)
             case "error":
                 self._set_provider_error(payload)
+            case "":
+                self._on_unknown(payload)
 
     def _add_names(self, response: dict[str, Any]) -> None:
         names = ("id", "model", "service_tier")
@@ -142,9 +141,12 @@ class ResponsesParser(SSEParser):
             self._key, self._text = key, item.text(text_kind)
         part = event.content_index or event.summary_index or 0  # an event has one of the two
         delta = self._text.add(part, event.delta)
-        if delta:
-            metadata = {"logprobs": {"content": event.logprobs}} if event.logprobs else None
-            self._emit(text_kind, delta, metadata)
+        if event.logprobs and delta:
+            self._emit(text_kind, delta, {"logprobs": {"content": event.logprobs}})
+        elif text_kind == "text" and delta:
+            self._chunks.emit(delta)
+        else:
+            self._emit(text_kind, delta)
 
     def _on_text_done(self, event: Event, kind: str, text_kind: str) -> None:
         whole = event.refusal if text_kind == "refusal" else event.text
@@ -255,4 +257,4 @@ class ResponsesParser(SSEParser):
             items = [item for item in stored if item]
             metadata["provider_data"] = {WIRE: {"items": items}}
         self._chunks.emit(finish_reason=finish, metadata=metadata)
-        self.done = True
+        self._set_done()

@@ -13,8 +13,8 @@ _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _LONE = re.compile("[\ud800-\udfff]")
 
 
-Channel: TypeAlias = tuple[int, str]
-"""The number of a choice, and the name of one of its texts."""
+Channel: TypeAlias = tuple[int, str | int]
+"""The number of a choice, and the name of one of its texts, or the number of one of its calls."""
 
 
 class SurrogateJoiner:
@@ -30,6 +30,10 @@ class SurrogateJoiner:
             self._held[channel] = text[-1]
             text = text[:-1]
         return _LONE.sub("\ufffd", _PAIR.sub(_join, text))
+
+    def end(self, channel: Channel) -> str:
+        """Return U+FFFD if a channel that ends still holds a first half."""
+        return "\ufffd" if self._held.pop(channel, "") else ""
 
     def flush(self) -> list[tuple[Channel, str]]:
         """Return U+FFFD for each channel that still holds a first half."""
