@@ -111,14 +111,15 @@ def _cut_calls(messages: Sequence[Message]) -> Iterator[ToolCall]:
     A whole call without a result is the caller's mistake, which the API explains.
     """
     answered: set[str] = set()
-    for position in range(len(messages) - 2, -1, -1):
-        after = messages[position + 1]
-        if after.role == "assistant":
-            answered = set()
-        answered |= {part.call_id for part in after.parts if isinstance(part, ToolResult)}
-        for call in messages[position].tool_calls:
-            if call.id not in answered and not (call.arguments and is_json(call.arguments)):
-                yield call
+    last = messages[-1] if messages else None
+    for message in reversed(messages):
+        if message.role == "tool":
+            answered.update(part.call_id for part in message.parts if isinstance(part, ToolResult))
+        elif message.role == "assistant":
+            for call in message.tool_calls if message is not last else ():
+                if call.id not in answered and not is_json(call.arguments):
+                    yield call
+            answered.clear()
 
 
 def fitting_name(name: str) -> str:
