@@ -50,6 +50,18 @@ def test_signatures_are_sent_back_in_place() -> None:
     ]
 
 
+@pytest.mark.parametrize("finishes", [("STOP", None), ("STOP", "STOP"), (None, "STOP")])
+def test_signature_around_the_finish_is_sent_back(finishes: tuple[str | None, ...]) -> None:
+    first, second = finishes
+    chunks, _ = parse(
+        event({"text": "One"}, finish=first),
+        event({"text": "", "thoughtSignature": "s1"}, finish=second),
+    )
+    conversation = (Message.user("hi"), fold(chunks).message, Message.user("go on"))
+    body = render_contents(ChatRequest("m", conversation))
+    assert body["contents"][1]["parts"] == [{"text": "One"}, {"text": "", "thoughtSignature": "s1"}]
+
+
 @pytest.mark.parametrize("reason", ["SAFETY", "PROHIBITED_CONTENT", "OTHER"])
 def test_blocked_prompt_finishes_with_content_filter(reason: str) -> None:
     payload = {"promptFeedback": {"blockReason": reason}, "usageMetadata": {"promptTokenCount": 3}}

@@ -157,9 +157,10 @@ class GeminiParser(SSEParser):
                 deltas += [ToolCallDelta(number, sealed=True) for number in state.unsealed]
                 state.unsealed = []
             metadata["finish_reason"] = finish
-            if state.exceeds_parts:
-                metadata["provider_data"] = {WIRE: {"parts": state.parts}}
-                state.parts = []  # some models send a finish reason with every event
+        if state.finished and state.exceeds_parts and state.parts:
+            # Some models finish with every event, and some send a signature after it.
+            metadata["provider_data"] = {WIRE: {"parts": state.parts}}
+            state.parts = []
         if text or thinking or deltas or finish or metadata:
             self._chunks.emit(
                 text,
