@@ -50,8 +50,8 @@ def test_signatures_are_sent_back_in_place() -> None:
     ]
 
 
-@pytest.mark.parametrize("finishes", [("STOP", None), ("STOP", "STOP"), (None, "STOP")])
-def test_signature_around_the_finish_is_sent_back(finishes: tuple[str | None, ...]) -> None:
+@pytest.mark.parametrize("finishes", [("STOP", ""), ("STOP", "STOP"), ("", "STOP")])
+def test_signature_around_the_finish_is_sent_back(finishes: tuple[str, str]) -> None:
     first, second = finishes
     chunks, _ = parse(
         event({"text": "One"}, finish=first),
