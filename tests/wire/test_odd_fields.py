@@ -33,20 +33,18 @@ each_wire = pytest.mark.parametrize("wire", PARSERS)
 
 
 def text_event(wire: str, text: str, **more: Any) -> dict[str, Any]:
-    return (
-        more
-        | {
-            "chat": {"choices": [{"index": 0, "delta": {"content": text}}]},
-            "anthropic": {
-                "type": "content_block_delta",
-                "index": 0,
-                "delta": {"type": "text_delta", "text": text},
-            },
-            "gemini": {"candidates": [{"content": {"parts": [{"text": text}]}}]},
-            "ollama": {"model": "m", "message": {"content": text}, "done": False},
-            "responses": {"type": "response.output_text.delta", "delta": text},
-        }[wire]
-    )
+    events: dict[str, dict[str, Any]] = {
+        "chat": {"choices": [{"index": 0, "delta": {"content": text}}]},
+        "anthropic": {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": text},
+        },
+        "gemini": {"candidates": [{"content": {"parts": [{"text": text}]}}]},
+        "ollama": {"model": "m", "message": {"content": text}, "done": False},
+        "responses": {"type": "response.output_text.delta", "delta": text},
+    }
+    return more | events[wire]
 
 
 def call_events(wire: str, arguments: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -57,7 +55,7 @@ def call_events(wire: str, arguments: dict[str, Any] | None) -> list[dict[str, A
     function = {"name": "wipe", "arguments": text}
     block = {"type": "tool_use", "id": "c", "name": "wipe", "input": {}}
     delta = {"type": "input_json_delta", "partial_json": text}
-    return {
+    events: dict[str, list[dict[str, Any]]] = {
         "chat": [{"choices": [{"delta": {"tool_calls": [{"index": 0, "function": function}]}}]}],
         "anthropic": [
             {"type": "content_block_start", "index": 0, "content_block": block},
@@ -74,19 +72,21 @@ def call_events(wire: str, arguments: dict[str, Any] | None) -> list[dict[str, A
             {"type": "response.output_item.added", "item": item | {"arguments": ""}},
             {"type": "response.output_item.done", "item": item | {"arguments": text}},
         ],
-    }[wire]
+    }
+    return events[wire]
 
 
 def finish_event(wire: str, word: str) -> dict[str, Any]:
     status = "completed" if word == "completed" else "incomplete"
     reason = {"incomplete_details": {"reason": word}} if status == "incomplete" else {}
-    return {
+    events: dict[str, dict[str, Any]] = {
         "chat": {"choices": [{"delta": {}, "finish_reason": word}]},
         "anthropic": {"type": "message_delta", "delta": {"stop_reason": word}},
         "gemini": {"candidates": [{"finishReason": word}]},
         "ollama": {"done": True, "done_reason": word},
         "responses": {"type": f"response.{status}", "response": {"status": status, **reason}},
-    }[wire]
+    }
+    return events[wire]
 
 
 WHOLE = {

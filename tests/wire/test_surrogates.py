@@ -13,10 +13,10 @@ UNITS = st.text(st.sampled_from("a\ud83d\ude00\ud800\udfffé"), max_size=8)
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([(0, "delta"), (0, "reasoning"), (1, "delta")]), UNITS)))
 def test_pieces_of_each_channel_are_joined(
-    pieces: list[tuple[tuple[int, str], str]],
+    pieces: list[tuple[tuple[int, str | int], str]],
 ) -> None:
     joiner = SurrogateJoiner()
-    joined: dict[tuple[int, str], str] = {}
+    joined: dict[tuple[int, str | int], str] = {}
     for channel, piece in pieces:
         text = joiner.join(channel, piece)
         text.encode()
