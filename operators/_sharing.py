@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from typing import Generic, Literal, TypeAlias, TypeVar, get_args
 
 from reactivex import Observable, abc
@@ -27,8 +28,8 @@ from rxagents.runtime.reporting import report_unhandled
 #   ended    the source completed or failed: a late subscriber gets only that end, on the next loop
 #            turn, since nothing is emitted inside `subscribe`.
 # A run moves it to ended (`_deliver_end`), or back to idle: when the last subscriber leaves
-# (`_remove`), unless `when_abandoned="continue"`, and when code above it raises (`_fail`). A run
-# whose loop is closed counts as none.
+# (`_remove`), unless `when_abandoned="continue"`, and when an operator between the source and here
+# raises (`_fail`). A run whose loop is closed counts as none.
 #
 # One thread: the run's state changes only on its loop's thread. `leave` clears `active` at once,
 # on any thread, so that nothing is delivered after dispose; `_remove` follows on the loop.
@@ -46,8 +47,8 @@ from rxagents.runtime.reporting import report_unhandled
 #
 # End: the run is closed before its end is delivered, so that a subscriber that subscribes again
 # inside `on_completed` finds the ended state, not this run. The source's tasks are then cancelled
-# but not over. When the last subscriber leaves, its bridge becomes the successor of the run's
-# bridge, so that its `aclose` still waits for those tasks.
+# but not over. The bridges of the last subscribers become the successors of the run's bridge, so
+# that their `aclose` still waits for those tasks.
 
 T = TypeVar("T")
 
@@ -173,13 +174,13 @@ class SharedSubscription(Generic[T]):
             self._adjust_gate()
         else:
             self._shared.forget(self)
-            self._close(successor=subscriber.bridge)
+            self._close((subscriber,))
 
-    def _close(self, successor: Bridge | None = None) -> None:
+    def _close(self, last: Iterable[Subscriber[T]]) -> None:
         self._closed = True
         self._arrived.clear()
         self._subscription.dispose()
-        self._bridge.close(successor)
+        self._bridge.close({one.bridge for one in last if one.bridge is not None})
 
     def _adjust_gate(self) -> None:
         """Close the gate if all subscribers have enough, else open it."""
@@ -229,7 +230,7 @@ class SharedSubscription(Generic[T]):
     def _deliver_end(self) -> None:
         subscribers = self._take_subscribers()
         self._shared.set_end(self._error)
-        self._close()
+        self._close(subscribers)
         for subscriber in subscribers:
             subscriber.end(self._error)
 
@@ -248,7 +249,7 @@ class SharedSubscription(Generic[T]):
         """
         subscribers = self._take_subscribers()
         self._shared.forget(self)
-        self._close()
+        self._close(subscribers)
         awaiting = {one.bridge for one in subscribers if one.bridge and not one.bridge.closed}
         for subscriber in subscribers:
             subscriber.stop()

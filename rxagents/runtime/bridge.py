@@ -13,13 +13,14 @@ things to flow the other way, and its `Bridge` carries them:
 A source finds the bridge in two ways, because each of them gets lost on some paths. Operators hand
 the scheduler up to every source, but a plain `subscribe` passes none, `subscribe_on` replaces it
 and `do_after_next` drops it. A context variable that is set during `subscribe` reaches every task
-created in it, but does not survive `observe_on`. `bridge_of` looks at the scheduler first.
+created in it, but does not survive `observe_on`. `bridge_of` reads the context variable only if the
+scheduler carries no bridge.
 
 A bridge is open until `close`, and never opens again. These three rules must stay:
 
-- Closing opens the gate. Otherwise a source that waits there would never end.
+- Closing the bridge opens its gate. Otherwise a source that waits there would never end.
 - A closed bridge counts as no bridge, and forgets its owner: a pooled connection outlives the
-  subscription, and keeps the context, and so the bridge, in which it was created.
+  subscription, keeps the context variables of its creation, and through them the bridge.
 - Operators that share one source have a bridge of their own upstream. With the first subscriber's
   bridge, its gate would stop the other subscribers for ever.
 """
@@ -42,7 +43,7 @@ from rxagents.runtime.loop import running_loop, runs_here
 from rxagents.runtime.reporting import report_unhandled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rxagents.runtime.scope import TaskScope
 
@@ -103,7 +104,7 @@ class Bridge:
         self.scheduler = LoopScheduler(loop, self)
         self.fail = fail
         self._scopes: set[TaskScope] = set()
-        self._successor: Bridge | None = None
+        self._successors: tuple[Bridge, ...] = ()
 
     def adopt(self, scope: TaskScope) -> None:
         """Let `aclose` wait for the tasks of `scope` too."""
@@ -112,8 +113,8 @@ class Bridge:
     def release(self, scope: TaskScope) -> None:
         """Forget a scope whose tasks are over."""
         self._scopes.discard(scope)
-        if self._successor is not None:
-            self._successor.release(scope)
+        for successor in self._successors:
+            successor.release(scope)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -124,17 +125,17 @@ class Bridge:
         finally:
             _current.reset(token)
 
-    def close(self, successor: Bridge | None = None) -> None:
+    def close(self, successors: Iterable[Bridge] = ()) -> None:
         """Open the gate and forget the owner, without waiting for the sources' tasks.
 
         Args:
-            successor: The bridge that waits for these tasks when it is closed itself.
+            successors: The bridges that wait for these tasks when they are closed themselves.
         """
         self.closed = True
         self.fail = _ignore
         self.gate.open()
-        if successor is not None:
-            self._successor = successor
+        self._successors += tuple(successors)
+        for successor in self._successors:
             for scope in self._scopes:
                 successor.adopt(scope)
 

@@ -12,11 +12,11 @@ What must stay:
 - Every callback looks at `is_disposed`. Disposing alone is not enough: a source that emits inside
   `subscribe` has returned no disposable yet, and a timer of the loop may be due already when
   another thread disposes.
-- What `on_next` raises is caught and reported here. A source that had to report it would already
-  be disposed by the scope's end, and disposed sources are silent. What `on_error` and
-  `on_completed` raise goes to the source, which is over by then, and which reports it.
-- A failed source is removed from the scope, so that an operator that subscribes again and again
-  does not collect dead subscriptions.
+- What `on_next` raises is caught and reported here: the scope ends first and disposes the source,
+  and a disposed source reports nothing. What `on_error` and `on_completed` raise goes to the
+  source, which has ended by then, and which reports it.
+- A source that has ended is removed from the scope, so that an operator that subscribes again and
+  again (one tool call after the other) does not collect dead subscriptions.
 """
 
 from __future__ import annotations
@@ -117,6 +117,7 @@ class TimedScope:
         def complete() -> None:
             nonlocal has_ended
             has_ended = True
+            held.remove(subscription)
             if not held.is_disposed:
                 on_completed()
 
@@ -141,7 +142,7 @@ class TimedScope:
         return timer
 
     def schedule(self, seconds: float, callback: Callable[..., None]) -> abc.DisposableBase:
-        """Call `callback` after `seconds`, with any arguments: it calls `run` with its action."""
+        """Call `callback` after `seconds`; a virtual scheduler passes it arguments."""
         if self.loop is not None:
             handle = self.loop.call_later(seconds, callback)
             return Disposable(partial(run_on_loop, self.loop, handle.cancel))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observing import Numbers, Seen, settle
 from reactivex import Observable, abc
+from reactivex import operators as rx_ops
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 
@@ -75,6 +78,36 @@ async def test_exception_above_reaches_all_awaiting() -> None:
                 await anext(reader)
     assert plain.notes == []
     assert numbers.closed == 1
+
+
+async def test_readers_wait_for_slow_cleanup() -> None:
+    may_close, closed = asyncio.Event(), False
+
+    async def slow_to_close() -> AsyncIterator[int]:
+        nonlocal closed
+        try:
+            yield 1
+            yield 2
+        finally:
+            while not may_close.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await may_close.wait()
+            closed = True
+
+    shared = from_aiter(slow_to_close).pipe(rx_ops.take(1), ops.share_bounded())
+
+    async def read() -> bool:
+        async with to_aiter(shared) as items:
+            _ = [item async for item in items]
+        return closed
+
+    readers = [asyncio.create_task(read()) for _ in range(2)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    left_early = [reader for reader in readers if reader.done()]
+    may_close.set()
+    assert await asyncio.gather(*readers) == [True, True]
+    assert not left_early
 
 
 # Re-entrancy.

@@ -237,3 +237,11 @@ def test_timer_stops_after_its_scope() -> None:
     timer.stop()
     scheduler.start()
     assert times == []
+
+
+@pytest.mark.parametrize("ending", [rx.empty(), rx.throw(KeyError("its own"))])
+async def test_scope_forgets_ended_sources(ending: rx.Observable[int]) -> None:
+    scope = TimedScope(None)
+    for _ in range(5):
+        scope.subscribe(ending, ignore, ignore, ignore)
+    assert scope._held.length == 0
