@@ -31,6 +31,7 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import AgentError, RunLimitError
 from rxagents.core.events import ErrorEvent, ErrorInfo, Reasoning, Reset, StreamEvent, Token
 from rxagents.runtime.bridge import scheduler_on_loop
+from rxagents.runtime.reporting import nonfatal
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 Events: TypeAlias = Observable[StreamEvent]
@@ -46,7 +47,25 @@ def run_stages(stages: Iterable[Events], seconds: float | None) -> Events:
     Returns:
         The run's events; a run that fails emits an `ErrorEvent` before `on_error`.
     """
-    return _with_deadline(rx.concat_with_iterable(stages), seconds)
+    return _with_deadline(rx.concat_with_iterable(_deliverable(stages)), seconds)
+
+
+def _deliverable(stages: Iterable[Events]) -> Iterator[Events]:
+    """Yield the stages; wrap what making them raises, so that `concat_with_iterable` catches it.
+
+    A model's `chat_stream` is called here. With `CancelledError` the run would never end.
+    """
+    made = iter(stages)
+    while True:
+        try:
+            stage = next(made)
+        except StopIteration:
+            return
+        except Exception:
+            raise
+        except BaseException as error:
+            raise nonfatal(error) from error
+        yield stage
 
 
 def to_events(turn: Turn) -> Callable[[Observable[StreamChunk | StreamEvent]], Events]:

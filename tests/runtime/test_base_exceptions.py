@@ -233,6 +233,35 @@ async def test_unprintable_error_ends_run_and_frees_conversation(
         assert seen.items[-1].content == "(a UnprintableError that cannot be printed)"
 
 
+class RaisingLLM(ScriptedLLM):
+    """Calls a tool, and raises when it is asked for the second turn."""
+
+    def __init__(self, kind: type[BaseException]) -> None:
+        super().__init__(Reply(tool_calls=[ToolCall("call_1", "give", "{}")]))
+        self._kind = kind
+
+    def chat_stream(self, *args: Any, **settings: Any) -> Observable[StreamChunk]:
+        if self.requests:
+            raise self._kind
+        return super().chat_stream(*args, **settings)
+
+
+@pytest.mark.parametrize("kind", [ValueError, asyncio.CancelledError, OwnBaseError])
+async def test_model_that_raises_later_ends_run_and_frees_conversation(
+    kind: type[BaseException],
+) -> None:
+    def give() -> str:
+        return "given"
+
+    agent = ConversationalAgent(RaisingLLM(kind), [give])
+    for _ in range(2):
+        seen = Seen(agent.run_stream("hi"))
+        async with asyncio.timeout(5):
+            await seen.over.wait()
+        assert type(seen.error) is kind or is_wrapped(seen.error, kind)
+        assert seen.items[-1].type == "error"
+
+
 @each_printing_error
 def test_unprintable_error_has_an_error_info(kind: type[BaseException]) -> None:
     info = ErrorInfo.of(UnprintableError(kind))
