@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeAlias, get_args
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Struct
@@ -63,11 +64,13 @@ class Recollection(Struct, frozen=True):
     """The part of a conversation that a run starts from.
 
     Attributes:
+        conversation_id: The id of the conversation.
         conversation: The conversation that the run belongs to.
         shown: The exchanges that the model is shown, oldest first.
         outgrown: The exchanges before them that a summary has to cover.
     """
 
+    conversation_id: str
     conversation: KeptConversation
     shown: Sequence[Exchange]
     outgrown: Sequence[Exchange]
@@ -149,6 +152,9 @@ class Memory:
         self._max_tokens = math.inf if max_tokens is None else max_tokens
         self._count_tokens = checked_function("count_tokens", count_tokens)
         self._conversations: dict[str, KeptConversation] = {}
+        # Conversations without an exchange so far, as long as a run holds them: a run that fails
+        # leaves nothing.
+        self._begun: WeakValueDictionary[str, KeptConversation] = WeakValueDictionary()
         self.queue = RunQueue()
 
     def conversation(self, conversation_id: str) -> StoredConversation:
@@ -159,6 +165,7 @@ class Memory:
     def forget(self, conversation_id: str) -> None:
         """Forget a conversation, and the exchange of a run that is still going on."""
         self._conversations.pop(conversation_id, None)
+        self._begun.pop(conversation_id, None)
 
     def export(self, conversation_id: str) -> str:
         """Return a conversation as JSON that `load` reads."""
@@ -172,6 +179,7 @@ class Memory:
         """
         stored = _read(exported)
         exchanges = (KeptExchange(each, self._count_tokens) for each in stored.exchanges)
+        self._begun.pop(conversation_id, None)
         self._conversations[conversation_id] = KeptConversation(exchanges, stored.summary)
 
     def recall(self, conversation_id: str, new: Iterable[Message]) -> Recollection:
@@ -181,7 +189,9 @@ class Memory:
             conversation_id: The id of the conversation.
             new: The new messages of the user.
         """
-        conversation = self._conversations.setdefault(conversation_id, KeptConversation())
+        conversation = self._conversations.get(conversation_id)
+        if conversation is None:
+            conversation = self._begun.setdefault(conversation_id, KeptConversation())
         kept = conversation.exchanges
         if self.strategy == "selective":
             shown, outgrown = most_relevant(kept, new, self._room(1)), kept[:0]
@@ -189,7 +199,10 @@ class Memory:
             first = len(kept) - self._newest_shown(kept)
             shown, outgrown = kept[first:], kept[: first if self.strategy == "summarize" else 0]
         return Recollection(
-            conversation, [each.messages for each in shown], [each.messages for each in outgrown]
+            conversation_id,
+            conversation,
+            [each.messages for each in shown],
+            [each.messages for each in outgrown],
         )
 
     def remember(self, recalled: Recollection, exchange: Exchange, summary: str) -> None:
@@ -202,6 +215,9 @@ class Memory:
             summary: The summary that covers the outgrown exchanges.
         """
         conversation = recalled.conversation
+        if self._begun.get(recalled.conversation_id) is conversation:
+            del self._begun[recalled.conversation_id]
+            self._conversations[recalled.conversation_id] = conversation
         del conversation.exchanges[: len(recalled.outgrown)]
         conversation.exchanges.append(KeptExchange(exchange, self._count_tokens))
         conversation.summary = summary

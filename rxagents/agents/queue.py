@@ -14,6 +14,9 @@ then the first ticket that is left starts.
 - A tool of a run that subscribes to a run of the same conversation would wait for its own run.
   `_holding` has the tickets of the surrounding runs, so that such a run fails at once. It
   applies inside tools only: other code in the same context may well wait.
+- A run that starts in a callback of the run before it inherits `_holding`. Tickets that have left
+  their queue are no longer held, and drop their context: otherwise a chain of runs would keep all
+  of its runs alive, each with the tickets of all runs before it.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from threading import RLock
 from typing import TypeVar
@@ -75,6 +78,7 @@ class RunQueue:
             self._start_first(key)
 
     def _leave(self, key: str, ticket: _Ticket) -> None:
+        ticket.leave()
         with self._lock:
             with suppress(ValueError):
                 self._tickets.get(key, deque()).remove(ticket)
@@ -96,15 +100,26 @@ _WAITS_FOR_ITSELF = (
 
 
 class _Ticket:
-    """A run's place in the queue."""
+    """A run's place in the queue.
+
+    Attributes:
+        has_left: Whether the run has ended.
+    """
 
     def __init__(self, scope: TimedScope, start: Callable[[], None]) -> None:
         self._loop = scope.loop
+        self.has_left = False
         self._context = copy_context()
-        self._context.run(_holding.set, (*_holding.get(), self))
+        held = (ticket for ticket in _holding.get() if not ticket.has_left)
+        self._context.run(_holding.set, (*held, self))
         self._context.run(is_in_tool.set, False)
         self._timer = scope.timer(start)
         self._is_started = False
+
+    def leave(self) -> None:
+        """Forget the run, which has ended."""
+        self.has_left = True
+        self._context = Context()
 
     def start(self) -> bool:
         """Start the run on its own loop if it has not started; return whether it can still run.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -154,6 +156,41 @@ def test_forget_during_a_run_is_final() -> None:
     memory.remember(recalled, exchange("what was it?", "secret"), "the secret")
     assert memory.conversation(WHO) == StoredConversation((), "")
     memory.forget("unknown")
+
+
+def test_forget_during_first_run_is_final() -> None:
+    memory = Memory()
+    recalled = memory.recall(WHO, ())
+    memory.forget(WHO)
+    again = memory.recall(WHO, ())
+    memory.remember(recalled, exchange("secret"), "")
+    assert memory.conversation(WHO) == StoredConversation((), "")
+    memory.remember(again, exchange("hello"), "")
+    assert shown(memory) == ["hello"]
+
+
+def test_load_during_first_run_is_final() -> None:
+    memory, other = Memory(), Memory()
+    remember(other, "loaded")
+    recalled = memory.recall(WHO, ())
+    memory.load(WHO, other.export(WHO))
+    memory.remember(recalled, exchange("late"), "")
+    assert shown(memory) == ["loaded"]
+
+
+def test_runs_without_answer_leave_nothing() -> None:
+    memory = Memory()
+
+    def size_after(ids: range) -> int:
+        for number in ids:
+            memory.recall(str(number), ())
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    before = size_after(range(100))
+    assert size_after(range(100, 3100)) - before < 3000 * 16
+    tracemalloc.stop()
 
 
 def test_load_during_a_run_is_final() -> None:

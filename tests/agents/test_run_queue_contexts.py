@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import reactivex as rx
 from observing import Seen, settle
 from queued_runs import Runs
@@ -43,6 +46,34 @@ async def test_run_sees_its_own_context() -> None:
     contextvars.copy_context().run(gate.on_completed)
     await settle()
     assert users == ["eva", "ada"]
+
+
+class Payload:
+    """What one run holds."""
+
+
+@pytest.mark.parametrize("keys", [("a",), ("a", "b", "c")])
+async def test_chained_runs_are_freed(keys: tuple[str, ...]) -> None:
+    queue = RunQueue()
+    alive: weakref.WeakSet[Payload] = weakref.WeakSet()
+    most, over = 0, asyncio.Event()
+
+    def start(number: int) -> None:
+        nonlocal most
+        gc.collect()
+        most = max(most, len(alive))
+        if number == 50:
+            over.set()
+            return
+        payload = Payload()
+        alive.add(payload)
+        run = rx.just(payload)
+        key = keys[number % len(keys)]
+        queue.queued(key, run).subscribe(on_completed=lambda: start(number + 1))
+
+    start(0)
+    await over.wait()
+    assert most <= 3
 
 
 async def test_run_keeps_its_own_bridge() -> None:
