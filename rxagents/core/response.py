@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rxagents.core.chunks import StreamChunk, TextBuffer, ToolCallDelta
+from rxagents.core.joined_metadata import LISTS, join_lists, merge_provider_data
 from rxagents.core.messages import Message, Part, ReasoningPart, TextPart, ToolCall
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.core.usage import Usage
@@ -19,11 +20,10 @@ class Response:
     Attributes:
         finish_reason: As in `StreamChunk`; `""` until the choice ends.
         usage: Token counts; `None` until known.
-        metadata: The metadata of all chunks, merged.
     """
 
-    __slots__ = ("_content", "_fragments", "_provider_data", "_reasoning", "_refusal",
-                 "_tool_calls", "finish_reason", "metadata", "usage")  # fmt: skip
+    __slots__ = ("_content", "_fragments", "_lists", "_metadata", "_reasoning", "_refusal",
+                 "_stored", "_tool_calls", "finish_reason", "usage")  # fmt: skip
 
     def __init__(self, builder: ResponseBuilder) -> None:
         self._content = builder.content, builder.content.end
@@ -31,10 +31,20 @@ class Response:
         self._refusal = builder.refusal, builder.refusal.end
         self._fragments = builder.fragments, len(builder.fragments)
         self._tool_calls: tuple[ToolCall, ...] | None = None if builder.fragments else ()
-        self._provider_data = builder.provider_data
+        self._metadata = builder.metadata
+        self._lists = builder.lists, len(builder.lists)
+        self._stored = builder.stored, len(builder.stored)
         self.finish_reason = builder.finish_reason
         self.usage: Usage | None = builder.usage
-        self.metadata: dict[str, Any] = builder.metadata
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata of all chunks, merged; citations, log probabilities and the like joined."""
+        lists, count = self._lists
+        if count:
+            self._metadata = {**self._metadata, **join_lists(lists[:count])}
+            self._lists = [], 0
+        return self._metadata
 
     @property
     def content(self) -> str:
@@ -75,7 +85,9 @@ class Response:
         if text:
             parts.append(TextPart(text))
         parts += self.tool_calls
-        return Message("assistant", tuple(parts), provider_data=self._provider_data)
+        stored, count = self._stored
+        data = merge_provider_data(stored[:count])
+        return Message("assistant", tuple(parts), provider_data=data)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Response):
@@ -122,8 +134,9 @@ class ResponseBuilder:
         self.finish_reason = ""
         self.usage: Usage | None = None
         self.metadata: dict[str, Any] = {}
+        self.lists: list[tuple[str, Any]] = []
+        self.stored: list[dict[str, Any]] = []
         self._last_metadata: dict[str, Any] = {}
-        self.provider_data: dict[str, Any] = {}
 
     def add(self, chunk: StreamChunk) -> None:
         """Add a chunk. Usage is the whole request's; other choices' chunks add only usage."""
@@ -156,16 +169,8 @@ class ResponseBuilder:
             return
         self._last_metadata = metadata
         self.metadata = {**self.metadata, **metadata}
-        for wire, data in metadata.get("provider_data", {}).items():
-            merged = _merge(self.provider_data.get(wire, {}), data)
-            self.provider_data = {**self.provider_data, wire: merged}
-
-
-def _merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Return both dicts as one; lists under the same key are joined, other values replaced."""
-    merged = dict(old)
-    for key, value in new.items():
-        before = merged.get(key)
-        both_lists = isinstance(before, list) and isinstance(value, list)
-        merged[key] = before + value if both_lists else value
-    return merged
+        if not LISTS.isdisjoint(metadata):
+            self.lists += [(name, metadata[name]) for name in LISTS if name in metadata]
+        stored = metadata.get("provider_data")
+        if stored and not (self.stored and stored is self.stored[-1]):
+            self.stored.append(stored)

@@ -141,3 +141,50 @@ def test_calls_without_id_get_different_ids() -> None:
     assert first.id
     assert second.id
     assert first.id != second.id
+
+
+def test_lists_in_metadata_are_joined_once() -> None:
+    def chunk(**metadata: Any) -> StreamChunk:
+        return StreamChunk("a", metadata={"id": "r", **metadata})
+
+    builder = ResponseBuilder()
+    builder.add(chunk(citations=["u1"], logprobs={"content": [1], "refusal": None}))
+    early = builder.response()
+    builder.add(chunk(citations=["u1", "u2"], parts=[{"n": 1}], timings={"n": 1}))
+    builder.add(chunk(logprobs={"content": [1]}, parts=[{"n": 1}], timings={"n": 2}))
+    builder.add(chunk())
+    assert builder.response().metadata == {
+        "id": "r",
+        "citations": ["u1", "u2"],
+        "logprobs": {"content": [1, 1], "refusal": None},
+        "parts": [{"n": 1}, {"n": 1}],
+        "timings": {"n": 2},
+    }
+    assert early.metadata == {
+        "id": "r",
+        "citations": ["u1"],
+        "logprobs": {"content": [1], "refusal": None},
+    }
+
+
+def test_joined_metadata_keeps_chunks_as_they_are() -> None:
+    chunks = [
+        StreamChunk(metadata={"citations": [n], "provider_data": {"w": {"b": [n]}}}) for n in "ab"
+    ]
+    builder = ResponseBuilder()
+    for chunk in chunks:
+        builder.add(chunk)
+    response = builder.response()
+    assert response.metadata["citations"] == ["a", "b"]
+    assert response.message.provider_data == {"w": {"b": ["a", "b"]}}
+    assert [chunk.metadata["citations"] for chunk in chunks] == [["a"], ["b"]]
+
+
+@pytest.mark.parametrize(
+    "pieces", [[["a"], {"x": ["b"]}], [{"x": "b"}, {"x": ["c"]}], ["a", ["b"]]]
+)
+def test_metadata_of_mixed_types_is_kept(pieces: list[Any]) -> None:
+    builder = ResponseBuilder()
+    for piece in pieces:
+        builder.add(StreamChunk(metadata={"citations": piece}))
+    assert builder.response().metadata["citations"]

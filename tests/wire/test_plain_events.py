@@ -42,8 +42,6 @@ VALUES: dict[type[Struct], dict[str, Any]] = {
         "error": {"message": "It broke."},
         "message": "It broke.",
         "citations": ["https://example.org/1"],
-        "search_results": [{"url": "https://example.org/1"}],
-        "timings": {"predicted_n": 1},
         "id": "chatcmpl-1",
         "model": "gpt-5-mini",
     },
@@ -68,8 +66,13 @@ READ_FOR_ERRORS_ONLY: dict[type[Struct], set[str]] = {
 """The fields that are read only of errors: those have a message, or no choices, and the plain path
 refuses both."""
 
-ONCE: dict[type[Struct], set[str]] = {Delta: set(), Choice: set(), Event: {"service_tier"}}
-"""The fields that the first and the last event repeat, which never take the plain path."""
+ONCE: dict[type[Struct], set[str]] = {
+    Delta: set(),
+    Choice: set(),
+    Event: {"service_tier", "search_results", "timings"},
+}
+"""The fields that hosts send in every event or only beside the finish reason: the first and the
+last event never take the plain path."""
 
 PLAIN: dict[type[Struct], type[Struct]] = {
     Delta: PlainDelta,

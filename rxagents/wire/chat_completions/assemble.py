@@ -222,7 +222,7 @@ class ChunkAssembler(ChunkBuilder):
             "logprobs": choice.logprobs,
             "images": delta.images,
             "annotations": delta.annotations,
-            "audio": delta.audio,
+            "audio": [delta.audio] if delta.audio else None,
             "finish_reason": finish,
         }
         metadata = {name: value for name, value in fields.items() if value}
