@@ -51,8 +51,7 @@ class ScriptedLLM(BaseLLM):
     """A `StreamingLLM` that replies from a script, without network.
 
     Each subscription takes the next reply; the last one repeats. The stream emits on the
-    subscriber's scheduler, so that a `TestScheduler` drives its delays in virtual time; without a
-    scheduler it uses the running loop.
+    running loop, or in virtual time: a `TestScheduler` of the subscriber drives its delays.
 
     Args:
         *replies: The replies in order; a `str` is the text of a reply.
