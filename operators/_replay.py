@@ -129,7 +129,7 @@ class ReplayReader(Generic[T]):
         self._error: Exception | None = None
 
     def start(self) -> None:
-        """Read the kept items, if there are any, on the next loop turn."""
+        """Read the kept items, if there are any, on the next loop iteration."""
         if self._is_paused:
             self._scope.timer(self._read).start(0)
 
@@ -145,7 +145,7 @@ class ReplayReader(Generic[T]):
             self._read()
 
     def _on_gate_open(self) -> None:
-        """Read now, not on the next loop turn: a source at the same gate would emit first."""
+        """Read now, not on the next loop iteration: a source at the same gate would emit first."""
         self._scope.run(self._read)
 
     def _read(self) -> None:

@@ -13,13 +13,14 @@ A call takes a slot when it starts. The slot is free again when both the call an
 ended: a thread cannot be stopped, and may run on after the call's timeout. When calls wait and
 none runs, only such functions hold the slots; `_longest_wait` ends the wait of the next call.
 
-A reset, an error or `dispose` empties all three states; the scope cancels what runs. The stream
+A reset or an error empties all three states and cancels what runs; `dispose` disposes the scope,
+which cancels it too. The stream
 completes when the source has completed and no call waits or runs. `_running` is filled after
-`subscribe` returns, which is safe because a tool starts on the next loop turn and never ends
+`subscribe` returns, which is safe because a tool starts on the next loop iteration and never ends
 inside `subscribe`.
 
-Nearly every item of an agent is a chunk without calls or a `Token`: `on_next` makes no call for it
-but the observer's. The assembler is made at the first fragment.
+Nearly every item of an agent is a `Token` or a chunk without tool calls: `on_next` only passes it
+to the observer. The assembler is made at the first fragment.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The loop over a run's stages, and the operator that turns a turn's chunks into events.
+"""Join the stages of a run to one stream, and convert a turn's chunks to events.
 
 Theory of operation. A run is a sequence of stages, each an Observable: the turns of the model,
 before them perhaps a summary of the conversation, and at the end the `Complete` event. A
@@ -14,8 +14,8 @@ them; `defer` (in the agents) makes a new generator for each subscription.
   An exception in it becomes the run's `on_error`.
 - All stages stand in one flat `concat`. A `concat` inside a `concat`, a `flat_map` over a run or a
   `do_action` on a whole run would cost every token one more call.
-- `to_events` maps and notes in one operator: split in three operators it cost 0.5 us more a token.
-  A chunk of text takes the first branches and makes no call but `emit`.
+- `to_events` maps and notes in one operator: split in three operators, each token cost 0.5 us more.
+  A chunk of text takes the first branches, which only create the `Token` and emit it.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _events_of(chunk: StreamChunk) -> Iterator[StreamEvent]:
 
 
 def _with_deadline(source: Events, seconds: float | None) -> Events:
-    """Start on the next loop turn; fail after `seconds`; emit `ErrorEvent` before `on_error`."""
+    """Start in the loop's next iteration; fail after `seconds`; emit `ErrorEvent` first."""
 
     def subscribe(observer: abc.ObserverBase[StreamEvent], scope: TimedScope) -> None:
         def begin() -> None:

@@ -13,12 +13,14 @@ from rxagents.core.usage import Usage
 #
 # `StreamChunk.content` is all the text so far. A stream of n chunks must not cost n * n characters,
 # so a chunk stores no text but its delta: the chunks of one choice share a `TextBuffer`, and each
-# chunk stores the length of the text when it arrived. `content` joins the pieces and cuts there.
+# chunk stores the length of the text when it arrived. `content` joins the pieces and cuts the text
+# at that length.
 #
 # - One thread appends; any thread may read. `pieces` only grows; compaction puts a new list in its
 #   place and never changes the old one, so a reader that holds the old list still sees its text.
-# - `_read` caches the joined text, with the list and the number of pieces that it was joined from.
-#   It is one tuple because two threads may be in `upto`: three attributes could be out of step.
+# - `_joined` caches the joined text, with the list and the number of pieces that it was joined
+#   from. It is one tuple because two threads may be in `upto`: three attributes could be out of
+#   step.
 # - Compaction saves memory: a piece takes some 60 bytes beside its characters. The limit grows with
 #   the text, so that at most 128 characters are copied for each piece appended. Pieces longer than
 #   that on average stay as they are: joining them would save nothing and hold the text twice.
@@ -36,13 +38,13 @@ class TextBuffer:
             that stays as it was.
     """
 
-    __slots__ = ("_limit", "_read", "end", "pieces")
+    __slots__ = ("_joined", "_limit", "end", "pieces")
 
     def __init__(self) -> None:
         self.end = 0
         self.pieces: list[str] = []
         self._limit = _FEW_PIECES
-        self._read = self.pieces, 0, ""
+        self._joined = self.pieces, 0, ""
 
     def append(self, piece: str) -> int:
         """Append to the text; return its new length."""
@@ -65,14 +67,14 @@ class TextBuffer:
 
     def upto(self, end: int) -> str:
         """Return the first `end` characters."""
-        pieces, count, text = self._read
+        pieces, count, text = self._joined
         if len(text) < end:
             latest = self.pieces
             if latest is not pieces:
                 count, text = 0, ""
             new = latest[count:]
             text += "".join(new)
-            self._read = latest, count + len(new), text
+            self._joined = latest, count + len(new), text
         return text[:end]
 
 

@@ -1,4 +1,4 @@
-"""Define all errors of the library, as one tree.
+"""Define the errors that the library raises to its users, as one tree.
 
 ::
 

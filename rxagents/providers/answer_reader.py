@@ -1,29 +1,29 @@
 """Read one HTTP response to its end, and emit the chunks of its answer.
 
-Theory of operation. A chunk reaches the subscriber in the turn of the loop in which its bytes
-arrived: the connection calls `_on_data`, and `_go_on` reads, parses and emits until nothing more
-is there. The stream's task only waits for `_end`; waking it for each packet would cost every
-packet a task switch.
+Theory of operation. A chunk reaches the subscriber in the iteration of the loop in which its bytes
+arrived: the connection calls `_on_data`, and `_go_on` reads, parses and emits until nothing more is
+there. The stream's task only waits for `_end`; waking it for each packet would cost every packet a
+task switch.
 
 Demand: `Emitter.push` returns False when the consumer has enough. The reader then keeps the rest
 of the chunks in `_chunks` and reads no further, so that aiohttp stops the socket. When the gate
-opens, `_resume` emits the rest and reads on. It does so in the next turn of the loop, because the
-gate opens inside of the consumer's own call.
+opens, `_resume` emits the rest and reads on. It does so in the loop's next iteration, because
+the gate opens inside the consumer's own call.
 
-`_is_busy` is set from a packet's arrival until all of it is emitted, so also while the gate is
-closed, and stays set after the end. Meanwhile `_on_data` does nothing: packets still arrive until
-the socket stops, and their chunks must come after the rest.
+`_is_busy` is set from a packet's arrival until all of its chunks are emitted, so also while the
+gate is closed; after the end it stays set. While it is set, `_on_data` does nothing: packets still
+arrive until the socket stops, and their chunks must come after those that wait.
 
-`_end` is set once: without a result for a complete answer, or with the error. A consumer may
-dispose the stream in `on_next`, which cancels `_end`; an error that follows in the same burst is
-then dropped. `KeyboardInterrupt` and `SystemExit` are raised to the loop as well, since they are
-to end the program.
+`_end` is a future that is set once: to `None` when the answer is complete, or to the error. A
+consumer may dispose the stream in `on_next`, which cancels `_end`; an error that follows in the
+same burst is then dropped. `KeyboardInterrupt` and `SystemExit` are raised to the loop as well,
+since they are to end the program.
 
-A session of the caller's own does not call back, and a compressed body is read piece by piece:
-`_read_in_task` reads these.
+A response of the caller's own session does not call `_on_data`, and a compressed body is read in
+pieces: `_read_in_task` reads both.
 
-What must not change: a read makes no further call. `_emit` calls `check` only where `check` may
-have something to raise.
+What must not change: every packet runs through these methods, so add no call to them. `_emit` calls
+`check` only where `check` may have something to raise.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class AnswerReader:
     async def read(self) -> None:
         """Emit the chunks, and return at the end of a complete answer.
 
-        The response is finished or closed by then.
+        `finish` or `close` of the response was called by then.
 
         Raises:
             ProviderError: The answer is not complete, or the body is no stream.
@@ -90,7 +90,7 @@ class AnswerReader:
         response.finish()
 
     def _on_data(self) -> None:
-        """Emit what has arrived, in the same turn of the loop."""
+        """Emit what has arrived, in the same iteration of the loop."""
         if not self._is_busy:
             self._is_busy = True
             self._context.run(self._go_on)
@@ -130,7 +130,7 @@ class AnswerReader:
             raise error
 
     def _on_demand(self) -> None:
-        """Go on in the next turn of the loop: this call comes from inside of the consumer's."""
+        """Go on in the loop's next iteration: this call comes from inside the consumer's."""
         self._end.get_loop().call_soon(self._resume)
 
     def _resume(self) -> None:

@@ -14,7 +14,7 @@ from rxagents.runtime.source import Emitter, task_source
 T = TypeVar("T")
 
 _FAIR_SHARE = 64
-"""Items between two loop turns: an iterable that never waits would starve all other tasks."""
+"""Items between two loop iterations: an iterable that never waits would starve all other tasks."""
 
 
 def from_aiter(factory: Callable[[], AsyncIterable[T]]) -> Observable[T]:

@@ -106,7 +106,7 @@ class _Player(Generic[T]):
         self._timer = scope.timer(self._play)
 
     def start(self) -> None:
-        """Emit from the next loop turn on: never inside `subscribe`."""
+        """Emit from the next loop iteration on: never inside `subscribe`."""
         self._timer.start(0)
 
     def _play(self) -> None:

@@ -7,7 +7,7 @@ task a subscription, serial items on the loop's thread, at most one terminal, si
 `dispose`. How the task ended decides the terminal (`_finish`, in this order):
 
     a consumer raised in on_next     no terminal; the exception is reported once
-    disposed                         nothing; a failure of the clean-up is reported
+    disposed                         no terminal; what the clean-up raised is reported
     cancelled from outside           on_error(StreamCancelledError)
     raised CancelledError itself     on_error(RxAgentsError)
     returned                         on_completed
@@ -16,7 +16,7 @@ task a subscription, serial items on the loop's thread, at most one terminal, si
 What must stay:
 
 - The terminal comes from the task's done-callback, not from its coroutine. By then every `finally`
-  has run: a connection is closed or free for the next request before `on_completed`.
+  has run, and what the task held is released before `on_completed`.
 - `Emitter.push` is synchronous. The reader of an HTTP answer calls it as bytes arrive, so an item
   costs no switch to a task.
 - A consumer's exception passes through the source's own code on its way out. Were it an
@@ -70,7 +70,7 @@ class Emitter(Generic[T]):
             await self.gate.opened()
 
     def push(self, items: Iterator[T]) -> bool:
-        """Emit `items` until the gate closes; return whether no more are left.
+        """Emit `items`; return False if the gate closed, to call again with the rest.
 
         Raises:
             ConsumerFailedError: The subscriber raised. Let it pass.

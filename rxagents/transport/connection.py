@@ -5,14 +5,15 @@ the body's bytes wait in a `StreamReader` until `HttpResponse` reads them.
 
 1. A listener is called after each packet, so that a chunk needs no task switch. It is called as
    the last thing, when the parser has taken the packet.
-2. Packets are read into a buffer that is there. For a protocol without a buffer asyncio allocates
-   256 KiB a read and gives back what was not needed, each with a system call: with glibc a read of
-   370 bytes costs 17 us so, and 4 us into a buffer. A burst over TLS gets a buffer of its own,
-   because TLS drops what there is no room for when the server has closed the connection.
-3. The headers are parsed by themselves (`_is_in_headers`), before the body that stands in the same
-   packet: where the body's encoding is broken, aiohttp drops the whole packet, headers and all.
+2. Packets are read into a buffer that exists already. For a protocol without a buffer asyncio
+   allocates 256 KiB for each read and frees the rest, each with a system call. With glibc a read of
+   370 bytes costs 17 us that way, and 4 us with a buffer. A burst over TLS gets its own buffer,
+   because TLS drops bytes that do not fit when the server has closed the connection.
+3. The headers are parsed separately (`_is_in_headers`), before the body in the same packet: if the
+   body's encoding is broken, aiohttp drops the whole packet, headers and all.
 4. Between two requests (`_is_idle`, from the end of a body to the next request) the server has
-   nothing to say. aiohttp would take what comes for the next response: here the connection closes.
+   nothing to send. aiohttp would mistake such bytes for the next response; here the connection
+   closes.
 5. A connection that is lost before a byte of the response (`_is_silent`), and that has served a
    request before, is stale: the server had closed it before it read the request. aiohttp reports
    that like any other lost connection.
@@ -20,7 +21,7 @@ the body's bytes wait in a `StreamReader` until `HttpResponse` reads them.
 A connection that closes while reading is paused still holds bytes that arrived. `connection_lost`
 parses them first, since they may be the end of a good answer.
 
-What must not change: `data_received` runs for every packet and makes no further call.
+What must not change: `data_received` runs for every packet. Add no call to it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Hold the response to one request: status, headers, and a body to read.
 
-Theory of operation. Two ways lead to the body's bytes. `read` waits for them, like any stream.
-With `listen`, the connection calls `data_arrived` for each packet, and the reader takes the bytes
-with `read_nowait` in the same turn of the loop. `_is_drained` spares `read_nowait` a look into an
+Theory of operation. Two ways lead to the body's bytes. `read` waits for them, like any stream. With
+`listen`, the connection calls `data_arrived` for each packet, and the reader takes the bytes with
+`read_nowait` in the same iteration of the loop. `_is_drained` spares `read_nowait` a look into an
 empty buffer: it is set by a read that got less than it asked for, and reset by the next packet.
 
 The rule for every end of a body: what arrived is delivered first, then `failure` says why the body
@@ -17,8 +17,8 @@ such as `[DONE]` the rest of the body is often milliseconds away; `finish` waits
 for it, so that the connection can serve the next request. `lingering` lists the responses that
 wait, so that `Transport` can close them in `aclose` and at the end of their loop.
 
-What must not change: `read_nowait` and `data_arrived` run for every packet and make no further
-call. Once `finish` or `close` has run, the connection no longer calls this response: it may serve
+What must not change: `read_nowait` and `data_arrived` run for every packet, so add no call to
+them. Once `finish` or `close` has run, the connection no longer calls this response: it may serve
 another one by then.
 """
 

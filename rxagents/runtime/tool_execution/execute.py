@@ -12,7 +12,8 @@ Observable of whatever the function gives, so that all kinds of tools end in the
 The last item is the result and all others are progress. An item is known to be progress only when
 the next one comes, so the newest one waits in `_latest`. An attempt ends in one of three ways:
 `_on_completed` emits the result, `_on_error` starts the next attempt or emits the error, and
-`_on_timeout` emits the timeout. Each of them ends the call with one `ToolEnd`.
+`_on_timeout` emits the timeout. Each ends the call with one `ToolEnd`, except an error that is
+retried.
 
 What must stay:
 
@@ -113,7 +114,7 @@ class _Execution:
         self._latest: object = UNSET
 
     def start(self) -> None:
-        """Make the first attempt, on the next loop turn."""
+        """Make the first attempt, on the next loop iteration."""
         self._scope.hold(Disposable(self._set_cancelled))
         self._next_attempt.start(0)
 

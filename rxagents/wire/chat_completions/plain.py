@@ -22,17 +22,17 @@ T = TypeVar("T")
 # - A burst is decoded in one call: `join_values` turns the events of one read into JSON values with
 #   a tab between them, and `decode_lines` decodes them all. That costs about two thirds of one call
 #   for each event.
-# - Why joining is safe: a line of an event has no line feed in it, so every line feed in a read is
-#   framing, and `}`, blank line, `data: {` can only be the end of one event and the start of the
-#   next. `}` and `{` with a tab between them stand neither in a JSON string (no raw tab) nor in an
-#   object or array (no comma), so no value can go on from one event to the next. Any line feed left
-#   after that belongs to a comment, another field or a second data line: the burst is then parsed
-#   event by event.
-# - An event may still hold two JSON values. Then the number of values is not that of the events,
-#   and `decode_all` returns `None`.
-# - The decoder is the test. Each field of `PlainEvent` other than the text admits only empty
-#   values, so an event with anything else fails to decode, and the whole burst is decoded as
-#   `Event`s. That replaces a dozen comparisons an event in Python.
+# - Why joining is safe. Every line feed in a read is framing, because a JSON text has no raw line
+#   feed. So `}`, blank line, `data: {` can only be the end of one event and the start of the next.
+#   No JSON value contains `}` and `{` with a tab between them: a string has no raw tab, and an
+#   object or array has a comma there. So no value can reach from one event into the next. A line
+#   feed that is left belongs to a comment, another field or a second data line: then the burst is
+#   parsed event by event.
+# - An event may still contain two JSON values. Then the number of values differs from the number of
+#   events, and `decode_all` returns `None`.
+# - The decoder is the test. The fields of `PlainEvent` other than the text and the index admit only
+#   empty values and the usual `object`, so an event with anything else fails to decode, and the
+#   whole burst is decoded as `Event`s. That replaces a dozen comparisons in Python for each event.
 # - The parser tries the plain decoder only after an event that was plain (`is_plain`): a failed try
 #   costs a decoding of the burst up to the event that fails.
 # - `id` and `model` are in every event, but are read once. `plain_decoder(unknown)` refuses an
@@ -41,7 +41,7 @@ T = TypeVar("T")
 # What must not change:
 # - A field added to `Delta`, `Choice` or `Event` must be added to its plain struct, with a type
 #   that admits only empty values. Else the plain path loses it silently. A test compares them.
-# - No call, check or allocation an event may be added here: it is paid for every chunk.
+# - Add no call, check or allocation for an event here: every chunk pays for it.
 # - Each field of `PlainEvent` is compared with every name in the event that is skipped, some 3 ns
 #   for each event. So fields that a host sends in every event or only beside the finish reason are
 #   not refused here: `is_plain` keeps streams that have them off this path.
