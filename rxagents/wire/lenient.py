@@ -62,7 +62,8 @@ def decode_leniently(payload: bytes, kind: type[S]) -> S:
     except UnicodeDecodeError:
         text, damaged = payload.decode("utf-8", "replace"), True
     value = _cleaned(_loads(text), "", damaged)
-    if value is not None and not isinstance(value, dict):
+    # NaN and a number that is too long are read as None too.
+    if not isinstance(value, dict) and text.strip() != "null":
         raise ValueError("it is not a JSON object")
     return read_leniently(value, kind)
 

@@ -340,6 +340,7 @@ def _bad_events(answer: _Answers) -> Iterator[Fault]:
         "half of an object": b'{"a": 1',
         "a list": b"[1, 2]",
         "a number": b"17",
+        "NaN": b"NaN",
         "a NUL": b"\0",
         "two objects": b"{} {}",
         "a number of 5,000 digits": b"9" * 5_000,
