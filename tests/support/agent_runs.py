@@ -148,7 +148,7 @@ class HeldTool:
         self.release = asyncio.Event()
         self.tool: Tool = tool(name="held")(self._held)
 
-    async def _held(self) -> str:
+    async def _held(self, note: str = "") -> str:
         self.running.set()
         try:
             await self.release.wait()
