@@ -135,7 +135,7 @@ async def test_arguments_keep_their_types(wire: SpokenWire) -> None:
 @each_wire
 async def test_call_starts_while_model_writes(wire: SpokenWire) -> None:
     held = HeldTool()
-    # A call without arguments may be cut off: where calls come whole, it waits for the finish reason.
+    # A call without arguments may be cut off: on some wires it waits for the finish reason.
     first = ToolCall("call_1", "held", '{"note": "wait"}')
     both = [first, ToolCall("call_2", "weather", ROME.arguments)]
     cut = in_the_middle(wire, Reply(tool_calls=both), b"weather")
