@@ -14,9 +14,9 @@ from rxagents.agents.prompts import system_prompt, with_prompt
 from rxagents.agents.run import Run, Turn
 from rxagents.agents.turns import Events, run_stages
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.conversation import to_messages
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import StreamEvent
+from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult, Messages, StreamingLLM
 from rxagents.core.settings import Settings, SettingsArguments

@@ -15,9 +15,9 @@ from rxagents.agents.prompts import count_of_new
 from rxagents.agents.run import Run
 from rxagents.agents.summary import Summary
 from rxagents.agents.turns import Events, run_stages
-from rxagents.core.conversation import to_messages
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import StreamEvent
+from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult, Messages, StreamingLLM
 from rxagents.runtime.last_value import last_value

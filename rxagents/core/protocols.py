@@ -9,8 +9,8 @@ from msgspec import Struct
 from reactivex import Observable
 
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.conversation import MessageLike
 from rxagents.core.events import StreamEvent
+from rxagents.core.message_input import MessageLike
 from rxagents.core.messages import Message
 from rxagents.core.response import Response
 from rxagents.core.settings import SettingsArguments

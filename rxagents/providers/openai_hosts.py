@@ -8,7 +8,7 @@ from yarl import URL
 
 from rxagents.wire.chat_completions import ChatHost
 from rxagents.wire.foreign_signature import needs_signature
-from rxagents.wire.tool_calls import ANY_ID, IdRule
+from rxagents.wire.sent_calls import ANY_ID, IdRule
 
 _OPENAI = re.compile(r"([a-z]+\.)?api\.openai\.com")
 """OpenAI's own hosts: `eu.` and `us.` keep the data in their region."""

@@ -13,9 +13,9 @@ from yarl import URL
 
 from rxagents._version import __version__
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.conversation import to_messages
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.limits import Limits
+from rxagents.core.message_input import to_messages
 from rxagents.core.protocols import Messages
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.core.tools import ToolLike, to_tools

@@ -11,8 +11,8 @@ from reactivex.disposable import SerialDisposable
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.conversation import to_messages
 from rxagents.core.errors import ConfigurationError, TruncatedStreamError
+from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
 from rxagents.core.protocols import Messages
 from rxagents.core.settings import Settings, SettingsArguments

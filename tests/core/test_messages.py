@@ -18,7 +18,7 @@ from rxagents import (
     ToolCall,
     ToolResult,
 )
-from rxagents.core.conversation import to_messages
+from rxagents.core.message_input import to_messages
 
 HI = Message("user", (TextPart("hi"),))
 

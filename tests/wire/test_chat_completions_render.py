@@ -20,7 +20,7 @@ from rxagents import (
     ToolCall,
     ToolResult,
 )
-from rxagents.core.conversation import to_messages
+from rxagents.core.message_input import to_messages
 from rxagents.core.response import ResponseBuilder
 from rxagents.wire.chat_completions import ChatCompletionsParser, ChatHost, render_chat
 from rxagents.wire.parser import StreamInfo

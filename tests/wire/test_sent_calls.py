@@ -9,7 +9,7 @@ import time
 import pytest
 
 from rxagents import Message, ToolCall, ToolResult
-from rxagents.wire.tool_calls import ANY_ID, IdRule, SentCalls, arguments_text_of, fitting_name
+from rxagents.wire.sent_calls import ANY_ID, IdRule, SentCalls, arguments_text_of, fitting_name
 
 WORDS = IdRule(r"[a-zA-Z0-9_-]{1,20}", digits=10)
 

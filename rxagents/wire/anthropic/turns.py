@@ -21,7 +21,7 @@ from rxagents.core.messages import (
 from rxagents.wire.anthropic.events import WIRE
 from rxagents.wire.base64_data import is_data_url, split_data_url, to_base64
 from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
-from rxagents.wire.tool_calls import IdRule, SentCalls, arguments_of
+from rxagents.wire.sent_calls import IdRule, SentCalls, arguments_of
 
 # Theory of operation
 #

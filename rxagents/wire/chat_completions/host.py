@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from rxagents.wire.tool_calls import ANY_ID, IdRule
+from rxagents.wire.sent_calls import ANY_ID, IdRule
 
 
 class ChatHost(Struct, frozen=True):

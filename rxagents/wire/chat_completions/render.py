@@ -27,7 +27,7 @@ from rxagents.wire.extra_body import with_extra_body, without_idle_tool_settings
 from rxagents.wire.foreign_signature import FOREIGN_SIGNATURE
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import object_schema_of
-from rxagents.wire.tool_calls import SentCalls, arguments_text_of, fitting_name
+from rxagents.wire.sent_calls import SentCalls, arguments_text_of, fitting_name
 from rxagents.wire.tool_choice import check_chosen_tool
 
 

@@ -26,7 +26,7 @@ from rxagents.wire.gemini.events import WIRE
 from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
-from rxagents.wire.tool_calls import SentCalls, arguments_of
+from rxagents.wire.sent_calls import SentCalls, arguments_of
 from rxagents.wire.tool_choice import check_chosen_tool
 
 

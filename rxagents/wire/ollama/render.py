@@ -13,7 +13,7 @@ from rxagents.wire.base64_data import is_data_url, split_data_url, to_base64
 from rxagents.wire.extra_body import with_extra_body
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import schema_of
-from rxagents.wire.tool_calls import SentCalls, arguments_of
+from rxagents.wire.sent_calls import SentCalls, arguments_of
 
 
 def render_chat(request: ChatRequest) -> dict[str, Any]:

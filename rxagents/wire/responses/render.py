@@ -24,7 +24,7 @@ from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.response_format import object_schema_of
 from rxagents.wire.responses.events import WIRE
-from rxagents.wire.tool_calls import IdRule, SentCalls, arguments_text_of, fitting_name
+from rxagents.wire.sent_calls import IdRule, SentCalls, arguments_text_of, fitting_name
 from rxagents.wire.tool_choice import check_chosen_tool
 
 
