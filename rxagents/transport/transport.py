@@ -73,8 +73,8 @@ class Transport:
             TransportError: There was no connection, or no HTTP response on it.
             ConfigurationError: The environment's proxy or the caller's session is not usable.
         """
-        session = self._sessions.get() if self._session is None else self._session
         proxy = proxy_of_environment(url) if self._session is None else None
+        session = self._sessions.get() if self._session is None else self._session
         try:
             response = await session.request(
                 "GET" if body is None else "POST",
