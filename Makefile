@@ -1,4 +1,4 @@
-.PHONY: install format lint types imports test cover bench build-check check
+.PHONY: install format lint types imports quick test full cover bench build-check check
 
 install:
 	pip install -e '.[dev]'
@@ -17,9 +17,17 @@ types:
 imports:
 	lint-imports
 
+# The tests without HTTP, other processes and long inputs: about a minute.
+quick:
+	pytest tests/core tests/parsing tests/wire tests/operators tests/runtime tests/providers
+
 # The README's own command.
 test:
 	pip install -e '.[dev]' && pytest
+
+# Every test, on every wire and with all examples.
+full:
+	pytest --full
 
 cover:
 	pytest --cov --cov-report=term-missing
@@ -36,4 +44,5 @@ bench:
 build-check:
 	pytest tests/test_packaging.py
 
-check: test lint types imports
+# What CI runs, in an environment that has `make install`; what fails soonest comes first.
+check: lint types imports full

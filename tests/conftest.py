@@ -7,10 +7,10 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+import matrix
 import pytest
 import running
 from hypothesis import settings
-from matrix import left_out
 
 LEFT_OUT = pytest.StashKey[int]()
 
@@ -49,10 +49,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_time: run the test on a loop with the usual clock")
     config.addinivalue_line("markers", "only_full: run this test, or this value, with --full only")
     config.addinivalue_line(
-        "markers", "one_of(parameter): run one of the marked values; see matrix"
+        "markers", "one_of(id): run one of the values marked so; see tests/support/matrix.py"
     )
     full = config.getoption("full")
-    running.debug = full
+    running.debug = matrix.full = full
     settings.register_profile("full", deadline=None)
     settings.register_profile("default", deadline=None, max_examples=25)
     settings.load_profile("full" if full else "default")
@@ -62,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("full"):
         return
-    left = left_out(items)
+    left = matrix.left_out(items)
     config.stash[LEFT_OUT] = len(left)
     config.hook.pytest_deselected(items=[item for item in items if item in left])
     items[:] = [item for item in items if item not in left]
@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take over the count from a worker of pytest-xdist; it is the same in each."""
-    node.config.stash[LEFT_OUT] = node.workeroutput.get("left_out", 0)
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

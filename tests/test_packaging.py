@@ -10,6 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from child import SECONDS
+from matrix import only_full
 
 import rxagents
 
@@ -21,7 +23,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sdist, and the wheel that was built from it."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)
     return folder
 
 
@@ -42,6 +44,7 @@ def test_the_sdist_holds_what_the_tests_need(built: Path) -> None:
     assert {"operators/text.py", "tests/conftest.py", "LICENSE", "README.md"} <= names
 
 
+@only_full  # it installs the dependencies again
 def test_it_imports_from_an_empty_environment(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
     venv.create(tmp_path / "empty", with_pip=True)
@@ -55,7 +58,7 @@ def test_it_imports_from_an_empty_environment(built: Path, tmp_path: Path) -> No
         "--disable-pip-version-check",
         wheel,
     ]
-    subprocess.run(install, check=True, capture_output=True)
+    subprocess.run(install, check=True, capture_output=True, timeout=SECONDS)
     script = (
         "import rxagents, rxagents.operators as ops; "
         "print(rxagents.__version__, ops.text.__module__)"
@@ -66,10 +69,11 @@ def test_it_imports_from_an_empty_environment(built: Path, tmp_path: Path) -> No
         capture_output=True,
         text=True,
         cwd=tmp_path,
+        timeout=SECONDS,
     )
     assert done.stdout.split() == [rxagents.__version__, "rxagents.operators.text"]
     command: list[str | Path] = [tmp_path / "empty" / "bin" / "rxagents", "demo"]
-    bare = subprocess.run(command, capture_output=True, text=True, check=False)
+    bare = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
     assert (bare.returncode, bare.stderr.count("\n")) == (2, 1)
     assert "rxagents[cli]" in bare.stderr
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 
 import pytest
+from child import run_program
 
 import rxagents
 from rxagents import operators, testing
@@ -68,7 +67,7 @@ def test_agents_and_operators_are_imported_when_first_asked_for() -> None:
         "assert not {'rxagents.agents', 'rxagents.operators'} & set(sys.modules)\n"
         "assert rxagents.ReActAgent and rxagents.operators.text\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    run_program(program)
 
 
 def test_a_name_that_is_none_is_told() -> None:

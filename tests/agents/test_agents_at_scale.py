@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 import reactivex as rx
 from agent_runs import AgentKind, each_agent
+from matrix import size
 from reactivex import Observable
 
 import rxagents
 from rxagents import StreamChunk, ToolCallDelta, ToolEnd, tool
 from rxagents.testing import ScriptedLLM
 
-TURNS = 5_000
+TURNS = size(5_000, quick=500)
+RUNS = size(1_000, quick=100)
 
 
 class Repeating(ScriptedLLM):
@@ -104,7 +106,7 @@ def test_turn_leaves_only_its_messages(agent: AgentKind) -> None:
 
     async def work() -> float:
         await kept(50)
-        return (await kept(1_000) - await kept(100)) / 900
+        return (await kept(size(1_000, quick=300)) - await kept(100)) / size(900, quick=200)
 
     tracemalloc.start()
     try:
@@ -116,7 +118,7 @@ def test_turn_leaves_only_its_messages(agent: AgentKind) -> None:
 
 @each_agent
 @pytest.mark.parametrize("how", ["run", "run_stream"])
-def test_thousand_concurrent_runs_lose_nothing(agent: AgentKind, how: str) -> None:
+def test_many_concurrent_runs_lose_nothing(agent: AgentKind, how: str) -> None:
     number_of: dict[str, int] = {}
 
     class Echoing(ScriptedLLM):
@@ -146,13 +148,13 @@ def test_thousand_concurrent_runs_lose_nothing(agent: AgentKind, how: str) -> No
     async def work() -> None:
         made = agent.make(Echoing(), [double])
         if how == "run":
-            results = await asyncio.gather(*(made.run(str(n)) for n in range(1_000)))
+            results = await asyncio.gather(*(made.run(str(n)) for n in range(RUNS)))
             outputs = [result.output for result in results]
         else:
-            outputs = await asyncio.gather(*(stream(made, n) for n in range(1_000)))
-        assert outputs == [str(2 * n + 1) for n in range(1_000)]
+            outputs = await asyncio.gather(*(stream(made, n) for n in range(RUNS)))
+        assert outputs == [str(2 * n + 1) for n in range(RUNS)]
         assert set(number_of.values()) == {1}
-        assert len(number_of) == 1_000
+        assert len(number_of) == RUNS
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     with asyncio.Runner(debug=False) as runner:

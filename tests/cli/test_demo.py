@@ -7,6 +7,7 @@ import subprocess
 from typing import Any
 
 import pytest
+from child import started
 
 pytestmark = pytest.mark.real_time
 
@@ -47,7 +48,7 @@ async def test_demo_streams_tokens(start: Any) -> None:
 
 def test_closed_pipe_prints_no_traceback(program: list[str]) -> None:
     pipe = subprocess.PIPE
-    with subprocess.Popen([*program, "demo"], stdout=pipe, stderr=pipe) as process:
+    with started([*program, "demo"], stdout=pipe, stderr=pipe) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.read(6) == b"A leap"

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from child import SECONDS
 
 from rxagents import ErrorInfo, ServerError, StreamChunk
 from rxagents.testing import Ending, ReceivedRequest, Reply, StatusReply
@@ -103,7 +104,9 @@ def test_full_disk_is_one_line(
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     with Path("/dev/full").open("wb") as full:
         command = [*program, "ask", "Hi", *SCRIPTED, *options]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, text=True)
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, check=False, text=True, timeout=SECONDS
+        )
     assert done.returncode == 1
     assert_one_line(done.stderr, "No space left")
 

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from child import SECONDS
 
 import rxagents
 
@@ -40,4 +41,4 @@ def test_other_missing_module_is_raised() -> None:
 def run_without(module: str) -> subprocess.CompletedProcess[str]:
     code = f"import sys; sys.modules[{module!r}] = None; {MAIN}"
     command = [sys.executable, "-c", code, "demo"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
+from child import started
 from rich.console import Console
 from rich.text import Text
 
@@ -98,7 +98,7 @@ def at_terminal(command: list[str]) -> str:
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "60"}
     for name in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         environment.pop(name, None)
-    with subprocess.Popen(command, stdin=end, stdout=end, stderr=end, env=environment):
+    with started(command, stdin=end, stdout=end, stderr=end, env=environment):
         os.close(end)
         screen = b"".join(read(terminal))
     os.close(terminal)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
-from wires import WIRES, SpokenWire
+from child import run_program
+from wires import SpokenWire, any_wire
 
 SUPPORT = str(Path(__file__).parents[1] / "support")
 
@@ -50,14 +48,10 @@ PROGRAM = """
 
 
 def run(wire: SpokenWire, act: str) -> Any:
-    program = textwrap.dedent(PROGRAM).format(support=SUPPORT, wire=wire.name, act=act)
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(run_program(PROGRAM.format(support=SUPPORT, wire=wire.name, act=act)))
 
 
-@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
+@any_wire
 @pytest.mark.parametrize(
     ("act", "error"),
     [
@@ -118,10 +112,6 @@ CLOSED = """
 
 
 def test_compressed_flood_closed_over_tls() -> None:
-    program = textwrap.dedent(CLOSED).format(support=SUPPORT)
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    text, grown = json.loads(done.stdout)
+    text, grown = json.loads(run_program(CLOSED.format(support=SUPPORT)))
     assert text == "one two"
     assert grown < 32 * 2**20

@@ -9,6 +9,7 @@ from faults import LAST, chunk, head
 from faulty_server import Cue, FaultyServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from matrix import size
 from observing import Seen
 from running import run_async
 from wires import SpokenWire, any_wire
@@ -35,7 +36,9 @@ FAULTS = st.sampled_from(
 
 @any_wire
 @settings(
-    deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=size(120, quick=30),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     words=WORDS,

@@ -28,7 +28,12 @@ BOMB = RawReply([b"data: {", b" " * 2**14], gzip=True, interval=0.001, ending=En
     [
         (Reply("x", delay=60), Timeouts(first=SHORT), rxagents.FirstEventTimeoutError),
         (COMMENTS, Timeouts(first=SHORT), rxagents.FirstEventTimeoutError),
-        (BYTES, Timeouts(first=SHORT), rxagents.FirstEventTimeoutError),
+        pytest.param(
+            BYTES,
+            Timeouts(first=SHORT),
+            rxagents.FirstEventTimeoutError,
+            marks=pytest.mark.real_time,
+        ),
         (BOMB, Timeouts(first=SHORT), rxagents.FirstEventTimeoutError),
         (
             Reply("one two", ending=Ending.STALL, cut_after=2),

@@ -15,6 +15,7 @@ import pytest
 import reactivex as rx
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matrix import size
 from observing import in_thread, settle
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -60,7 +61,7 @@ class Watcher:
 
 
 @every_operator
-@settings(max_examples=25)
+@settings(max_examples=size(25, quick=10))
 @given(script=steps, seconds=st.integers(0, 500))
 def test_serial_delivery_and_silence_after_end(
     tmp_path_factory: pytest.TempPathFactory,

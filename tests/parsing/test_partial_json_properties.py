@@ -13,6 +13,7 @@ from cpu_time import cpu_seconds
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from json_pieces import fed
+from matrix import size
 
 JSON = st.recursive(
     st.none()
@@ -66,7 +67,7 @@ FRAGMENTS = ["{", "}", "[", "]", ",", ":", " ", '"', '"a"', "1", "-", "0", ".5",
              "tru", "e", "\\", "\\n", "\\u0041", "\\ud83d", "\\ude00", "x", "\n", "é"]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=size(500, quick=100))
 @example(["[", '"', "\\ud83d", "\\u0041", '"', "]"])
 @example(["{", '"a"', ":", "1", "}"])
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map(lambda rest: ["[", *rest]))

@@ -10,6 +10,7 @@ import textwrap
 
 import pytest
 import reactivex as rx
+from child import started
 from reactivex import operators as rx_ops
 
 import rxagents
@@ -67,7 +68,10 @@ def test_run_takes_observables_only() -> None:
 
 def test_ctrl_c_closes_the_stream() -> None:
     script = """
+        import signal
         import rxagents
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the parent may ignore it
 
         async def endless():
             try:
@@ -83,11 +87,11 @@ def test_ctrl_c_closes_the_stream() -> None:
             print("interrupted", flush=True)
     """
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(script)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with started(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "started\n"
+        assert process.stdout.readline() == b"started\n"
         process.send_signal(signal.SIGINT)
-        assert process.stdout.read() == "closed\ninterrupted\n"
+        assert process.stdout.read() == b"closed\ninterrupted\n"
     assert process.returncode == 0
 
 

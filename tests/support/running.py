@@ -15,7 +15,7 @@ from virtual_loop import VirtualLoop
 
 T = TypeVar("T")
 
-_SECONDS = 30
+_SECONDS = 120
 """How long a test may hang in real time; a virtual loop fails by itself when it can only wait."""
 
 _LAST_TURNS = 5

@@ -21,6 +21,9 @@ Ts = TypeVarTuple("Ts")
 _STUCK_SECONDS = 5.0
 """How long, in real time, the loop waits for threads before it moves on, or fails as stuck."""
 
+_BUSY_SECONDS = 60.0
+"""How long, in real time, the loop may be busy without waiting once."""
+
 _SOCKET_SECONDS = 0.001, 0.01
 """How long, in real time, bytes may travel: before a short jump of the clock, and a long one."""
 
@@ -42,6 +45,8 @@ class _Selector(selectors.DefaultSelector):
         self.now = 0.0
         self.jobs = 0
         self.had_sockets = False
+        self._busy_turns = 0
+        self._busy_since = 0.0
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         self.had_sockets |= len(self.get_map()) > 0
@@ -58,11 +63,23 @@ class _Selector(selectors.DefaultSelector):
             return ready
         ready = super().select(0)
         if ready or timeout <= 0:
+            self._check_that_time_passes()
             return ready
+        self._busy_turns = 0
         ready = self._wait(timeout)
         if not ready:
             self.now += timeout
         return ready
+
+    def _check_that_time_passes(self) -> None:
+        self._busy_turns += 1
+        if self._busy_turns == 1:
+            self._busy_since = time.monotonic()
+        elif self._busy_turns % 4096 == 0 and time.monotonic() - self._busy_since > _BUSY_SECONDS:
+            raise RuntimeError(
+                f"The loop did not wait once within {_BUSY_SECONDS} s, so that its virtual time "
+                "stood still: let the test pause, or mark it real_time."
+            )
 
     def _wait(self, jump: float) -> list[Any]:
         """Return what happens without the clock, in a moment of real time."""

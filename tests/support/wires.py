@@ -248,7 +248,5 @@ WIRES: list[SpokenWire] = [
 each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 """On every wire: for tests of the wires themselves."""
 
-any_wire = pytest.mark.parametrize(
-    "wire", [pytest.param(wire, id=wire.name, marks=one_of("wire")) for wire in WIRES]
-)
+any_wire = one_of("wire", WIRES)
 """On one wire, on all with `--full`: for rules that are the same on every wire."""

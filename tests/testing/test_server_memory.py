@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
+from child import run_program
 
 PROCESS = """
     import asyncio, resource, zlib
@@ -43,11 +41,7 @@ PROCESS = """
 
 
 def growth(name: str, reply: str) -> int:
-    code = textwrap.dedent(PROCESS.format(name=name, reply=reply))
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
+    return int(run_program(PROCESS.format(name=name, reply=reply)))
 
 
 def test_gzip_bomb_needs_little_memory() -> None:

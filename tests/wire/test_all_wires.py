@@ -12,6 +12,7 @@ import pytest
 from folding import fold
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matrix import size
 from wires import WIRES as SPOKEN
 from wires import SpokenWire
 
@@ -83,7 +84,7 @@ def seen(chunks: list[StreamChunk]) -> Any:
 
 
 @each_wire
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=size(60, quick=15))
 @given(reply=REPLIES, cuts=st.lists(st.floats(0, 1), max_size=6))
 def test_every_split_gives_the_same_reply(
     wire: ServedWire, reply: Reply, cuts: list[float]
@@ -170,7 +171,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 @each_wire
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=size(200, quick=40))
 @given(number=st.integers(0), place=st.integers(0), junk=JUNK)
 def test_odd_event_values_never_raise(wire: ServedWire, number: int, place: int, junk: Any) -> None:
     reply = Reply("a", reasoning="b", tool_calls=[ToolCall("c", "f", "{}")], usage=Usage(1, 2))
