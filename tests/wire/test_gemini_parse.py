@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from cpu_time import cpu_seconds
 from folding import fold
 
 import rxagents
@@ -158,3 +159,24 @@ def test_invalid_call_is_sent_back() -> None:
     assert response.tool_calls == ()
     body = render_contents(ChatRequest("m", (Message.user("hi"), response.message)))
     assert {"text": "a"} in body["contents"][1]["parts"]
+
+
+def test_cost_of_a_candidate_does_not_grow() -> None:
+    def cost(count: int) -> float:
+        usage = {"promptTokenCount": 1}
+        events = [
+            event(finish="STOP", usageMetadata=usage).replace(
+                b'"index": 0', b'"index": %d' % number
+            )
+            for number in range(count)
+        ]
+
+        def work() -> None:
+            parser = GeminiParser(StreamInfo("gemini"))
+            for data in events:
+                parser.feed(data, 1.0)
+            assert parser.complete
+
+        return cpu_seconds(work) / count
+
+    assert cost(6_000) < 4 * cost(300)

@@ -86,12 +86,13 @@ class GeminiParser(SSEParser):
         info: Describes the response.
     """
 
-    __slots__ = ("_blocked", "_candidates", "_chunks")
+    __slots__ = ("_blocked", "_candidates", "_chunks", "_unfinished")
 
     def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata())
         super().__init__(info, self._chunks)
         self._candidates: dict[int, _CandidateState] = {}
+        self._unfinished = 0  # candidates without a finish reason
         self._blocked = False
 
     @property
@@ -100,8 +101,7 @@ class GeminiParser(SSEParser):
 
         The wire has no end marker, but some compatible hosts send `[DONE]`.
         """
-        candidates = self._candidates.values()
-        finished = bool(candidates) and all(candidate.finished for candidate in candidates)
+        finished = bool(self._candidates) and not self._unfinished
         return self.done or self._blocked or finished
 
     def _on_end(self) -> None:
@@ -133,7 +133,10 @@ class GeminiParser(SSEParser):
 
     def _on_candidate(self, candidate: Candidate) -> None:
         number = candidate.index or 0
-        state = self._candidates.setdefault(number, _CandidateState())
+        state = self._candidates.get(number)
+        if state is None:
+            state = self._candidates[number] = _CandidateState()
+            self._unfinished += 1
         text, thinking, metadata = "", "", _metadata(candidate)
         deltas: list[ToolCallDelta] = []
         finish = candidate.finish_reason or ""
@@ -152,6 +155,7 @@ class GeminiParser(SSEParser):
                 case _:
                     metadata.setdefault("parts", []).append(part)
         if finish:
+            self._unfinished -= not state.finished
             state.finished = True
             if not cut:
                 deltas += [ToolCallDelta(number, sealed=True) for number in state.unsealed]
