@@ -115,9 +115,10 @@ class AnswerReader:
             return False
         received = self._received
         # Every packet of a live stream comes through here: rare conditions cost no call.
-        if received.at_end or received.limit is not None or received.parser.error is not None:
+        over = received.at_end or received.parser.done
+        if over or received.limit is not None or received.parser.error is not None:
             received.check()
-        if received.at_end or received.parser.done:
+        if over:
             if not self._end.done():
                 self._end.set_result(None)
             return False

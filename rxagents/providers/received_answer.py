@@ -119,7 +119,7 @@ class ReceivedAnswer:
                 provider=self._request.provider,
                 request_id=request_id(self._response.headers),
             )
-        if self.at_end and not self.complete:
+        if self.is_over and not self.complete:
             failure = self._response.failure
             if failure is None and not self._is_cut():
                 failure = self.not_a_stream_error()

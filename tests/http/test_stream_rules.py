@@ -53,6 +53,15 @@ async def test_failure_is_chunks_then_error() -> None:
     assert isinstance(seen.error, rxagents.ServerError)
 
 
+@pytest.mark.parametrize("body", [b"", b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n'])
+async def test_done_without_choice_is_truncated(body: bytes) -> None:
+    async with ScriptedServer(RawReply([body + b"data: [DONE]\n\n"])) as server:
+        async with model(server) as llm:
+            seen = Seen(llm.chat_stream("hi"))
+            await seen.over.wait()
+    assert isinstance(seen.error, rxagents.TruncatedStreamError)
+
+
 async def test_callbacks_run_in_subscriber_context() -> None:
     name: ContextVar[str] = ContextVar("name", default="nobody")
     names: list[str] = []

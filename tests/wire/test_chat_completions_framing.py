@@ -96,7 +96,7 @@ def test_lines_that_are_not_fields_are_ignored(line: bytes, blank: bytes, quiet:
         (event(role="assistant"), False),
         (A, False),
         (A + DONE, True),
-        (DONE, True),
+        (DONE, False),
         (STOP, True),
         (A + STOP[:-10], False),
         (STOP + event(index=1, content="x"), False),

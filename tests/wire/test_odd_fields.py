@@ -295,3 +295,30 @@ def test_deep_field_that_is_skipped_does_not_depend_on_splits() -> None:
 def test_lenient_reading_needs_an_object(payload: bytes) -> None:
     with pytest.raises(ValueError, match=r"JSON object|Expecting"):
         decode_leniently(payload, Event)
+
+
+@pytest.mark.parametrize("rest", ['{"a": 1}', ""], ids=["arguments", "nothing"])
+def test_empty_object_before_arguments_is_dropped(rest: str) -> None:
+    def pieces(wire: str) -> list[dict[str, Any]]:
+        (first, *others) = call_events(wire, None)
+        if wire == "responses":
+            first["item"] = {**first["item"], "arguments": "{}"}
+            delta = {"type": "response.function_call_arguments.delta", "delta": rest}
+            return [first, delta]
+        delta = {"type": "input_json_delta", "partial_json": "{}"}
+        start = {"type": "content_block_delta", "index": 0, "delta": delta}
+        later = {**start, "delta": {**delta, "partial_json": rest}}
+        return [first, start, later, others[-1]]
+
+    for wire in ("responses", "anthropic"):
+        response, error, sealed = parse(wire, *pieces(wire), finish_event(wire, WHOLE[wire]))
+        assert (error, sealed) == (None, 1)
+        assert response.tool_calls[0].parse() == ({"a": 1} if rest else {})
+
+
+@pytest.mark.parametrize("body", [b"", b'data: {"choices": []}\n\n', b": ping\n\n"])
+def test_done_without_any_choice_is_incomplete(body: bytes) -> None:
+    parser = ChatCompletionsParser(StreamInfo("acme"))
+    parser.feed(body + b"data: [DONE]\n\n", 1.0)
+    assert parser.done
+    assert not parser.complete

@@ -53,6 +53,7 @@ class Block:
 
     __slots__ = (
         "_content",
+        "_held",
         "buffer",
         "call",
         "citations",
@@ -70,6 +71,7 @@ class Block:
         self.stopped = False
         self.sealed = False
         self._content = content
+        self._held = ""
         text = content.get(_TEXT.get(self.type, ""))
         self.buffer = TextBuffer()
         if isinstance(text, str):
@@ -90,10 +92,28 @@ class Block:
         """Whether it holds more than a message's parts can."""
         return self.type not in _PARTS or bool(self.citations)
 
+    def add_input(self, partial: str) -> str:
+        """Add a piece of the input; return what to emit.
+
+        `{}` at the start is held back: on some hosts the real input follows.
+        """
+        if not self.buffer.end:
+            if not self._held and partial.strip() == "{}":
+                self._held = partial
+                return ""
+            if self._held and not partial.strip():
+                return ""
+            partial = partial if partial.lstrip().startswith("{") else self._held + partial
+            self._held = ""
+        self.buffer.append(partial)
+        return partial
+
     @property
     def has_input(self) -> bool:
         """Whether the input of a call has come."""
-        return self.call is not None and bool(self.buffer.end or self._content.get("input"))
+        return self.call is not None and bool(
+            self.buffer.end or self._held or self._content.get("input")
+        )
 
     def take_id(self) -> str:
         """Return the call's id; a missing one is made up."""
@@ -110,7 +130,9 @@ class Block:
     def late_arguments(self) -> str:
         """Return the arguments as JSON text, if they came with the start and not in deltas."""
         given = self._content.get("input")
-        return "" if self.buffer.end or not given else encode_json(given)
+        if self.buffer.end:
+            return ""
+        return encode_json(given) if given else self._held
 
     def stored(self) -> dict[str, Any]:
         """Return the block to store in `provider_data`; text and calls as references."""

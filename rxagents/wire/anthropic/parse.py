@@ -112,9 +112,9 @@ class AnthropicParser(SSEParser):
             block.buffer.append(delta.thinking)
             self._chunks.emit(reasoning=delta.thinking)
         elif delta.partial_json:
-            block.buffer.append(delta.partial_json)
-            if block.call is not None:
-                fragment = ToolCallDelta(block.call, arguments=delta.partial_json)
+            partial = block.add_input(delta.partial_json)
+            if block.call is not None and partial:
+                fragment = ToolCallDelta(block.call, arguments=partial)
                 self._chunks.emit(tool_calls=(fragment,))
         elif delta.signature:
             block.signature += delta.signature

@@ -77,6 +77,11 @@ class ChunkAssembler(ChunkBuilder):
         self._choices: dict[int, _ChoiceState] = {}
 
     @property
+    def started(self) -> bool:
+        """Whether a choice came."""
+        return bool(self._choices)
+
+    @property
     def finished(self) -> bool:
         """Whether every choice has a finish reason."""
         choices = self._choices.values()

@@ -41,9 +41,9 @@ class ChatCompletionsParser(SSEParser):
     def complete(self) -> bool:
         """Whether `[DONE]` came, or every choice has a finish reason.
 
-        102 streams end without `[DONE]`.
+        102 streams end without `[DONE]`. `[DONE]` where no choice ever came is no response.
         """
-        return self.done or self._assembler.finished
+        return (self.done and self._assembler.started) or self._assembler.finished
 
     def _on_end(self) -> None:
         self._assembler.end(done=self.done)

@@ -19,6 +19,7 @@ from rxagents.core.json_text import JSON_ERRORS, encode_json
 # - Some hosts stream an encrypted text as deltas and the arguments only whole. Arguments are a JSON
 #   object, so deltas that do not begin with `{` are held back until the whole text replaces them,
 #   or until the response ends.
+# - `{}` before the real arguments is held back too, and dropped when they come.
 
 
 class FunctionCall:
@@ -38,6 +39,7 @@ class FunctionCall:
         "_checked",
         "_foreign",
         "_held",
+        "_is_placeholder",
         "_streams",
         "id",
         "index",
@@ -54,6 +56,7 @@ class FunctionCall:
         self._held: list[str] = []
         self._streams = False
         self._foreign = False
+        self._is_placeholder = False
         self._checked: tuple[int, bool] = (0, False)
 
     @property
@@ -71,8 +74,14 @@ class FunctionCall:
     def add(self, delta: str) -> str:
         """Add a delta; return what to emit."""
         if not self._streams:
-            self._held.append(delta)
             start = delta.lstrip()
+            if start and self._is_placeholder:
+                self._is_placeholder = False
+                self._held = [] if start.startswith("{") else self._held
+            self._is_placeholder = not self._held and start.rstrip() == "{}"
+            self._held.append(delta)
+            if self._is_placeholder:
+                return ""
             self._foreign = self._foreign or bool(start and not start.startswith("{"))
             if self._foreign or not start:
                 return ""
