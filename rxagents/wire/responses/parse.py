@@ -39,7 +39,8 @@ from rxagents.wire.sse_parser import SSEParser
 # - If an item is more than a message or a call, all items are stored in the message's
 #   `provider_data`, because reasoning is sent back with the next turn (`wire/original_items.py`).
 #   Texts and calls are stored as references.
-# - Nearly all events are deltas of one text: `_key` and `_text` keep that text.
+# - Nearly all events are deltas of one text. `_text` keeps that text; it is looked up anew when
+#   `_kind`, `_item_id` or `_index` differ, and after every other event.
 
 _INCOMPLETE = {
     "max_output_tokens": "length",
@@ -66,13 +67,15 @@ class ResponsesParser(SSEParser):
         info: Describes the response.
     """
 
-    __slots__ = ("_chunks", "_items", "_key", "_text")
+    __slots__ = ("_chunks", "_index", "_item_id", "_items", "_kind", "_text")
 
     def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata())
         super().__init__(info, self._chunks)
         self._items = Items()
-        self._key: tuple[str, str | None, int | None] | None = None
+        self._kind = ""
+        self._item_id: str | None = None
+        self._index: int | None = None
         self._text = ItemText()
 
     @property
@@ -94,7 +97,7 @@ class ResponsesParser(SSEParser):
         if kinds is not None:
             self._on_text_delta(event, *kinds)
             return
-        self._key = None
+        self._kind = ""
         kinds = _DONE.get(name)
         if kinds is not None:
             self._on_text_done(event, *kinds)
@@ -135,10 +138,10 @@ class ResponsesParser(SSEParser):
     def _on_text_delta(self, event: Event, kind: str, text_kind: str) -> None:
         if not event.delta:
             return
-        key = text_kind, event.item_id, event.output_index
-        if key != self._key:
-            item = self._items.of_part(kind, event.item_id, event.output_index)
-            self._key, self._text = key, item.text(text_kind)
+        item_id, index = event.item_id, event.output_index
+        if text_kind != self._kind or item_id != self._item_id or index != self._index:
+            self._text = self._items.of_part(kind, item_id, index).text(text_kind)
+            self._kind, self._item_id, self._index = text_kind, item_id, index
         part = event.content_index or event.summary_index or 0  # an event has one of the two
         delta = self._text.add(part, event.delta)
         if event.logprobs and delta:
