@@ -13,6 +13,7 @@ from rxagents.core.errors import (
     TruncatedStreamError,
     class_of_status,
 )
+from rxagents.core.surrogates import replace_surrogates
 from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.providers.redaction import without_frames
 from rxagents.providers.retry import requested_retry, requested_wait
@@ -95,8 +96,12 @@ def truncated_error(request: PreparedRequest, response: HttpResponse) -> Provide
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the provider's id of the request, if it sent one."""
-    return headers.get("x-request-id") or headers.get("request-id")
+    """Return the provider's id of the request, if it sent one.
+
+    aiohttp decodes bytes of a header that are not UTF-8 as surrogates, which nothing can encode.
+    """
+    sent = headers.get("x-request-id") or headers.get("request-id")
+    return replace_surrogates(sent) if sent else None
 
 
 def redact(error: ProviderError, request: PreparedRequest) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 import rxagents
 from rxagents.core.errors import class_of_status
+from rxagents.providers.failures import request_id
 from rxagents.wire.errors import in_stream_error, parse_error
 
 
@@ -189,3 +190,8 @@ def test_unencodable_error_does_not_raise(body: object) -> None:
     error = in_stream_error(body, "acme", None)
     assert type(error) is rxagents.ServerError
     str(error).encode()
+
+
+def test_request_id_can_be_encoded() -> None:
+    assert request_id({"x-request-id": "a\udcffb"}) == "a?b"
+    assert request_id({"request-id": ""}) is None
