@@ -4,16 +4,19 @@ Theory of operation. Each subscription gets a ticket in the queue of its key. Th
 the others wait. A ticket leaves the queue when its scope ends (completed, failed or disposed), and
 then the first ticket that is left starts.
 
-- Runs of one key may be on several loops, each on a thread of its own: the lock guards the queues,
+- Runs of one key may be on several loops, each on a thread of its own: one lock guards the queues,
   and a run starts on its own loop's thread (`run_on_loop`), never on the thread of the run before.
 - A loop that was closed (`asyncio.run` ended, the program was interrupted) ended its runs without
   notice. `_Ticket.start` returns `False` for their tickets, and the queue skips them: otherwise the
   conversation would wait for ever.
 - A run starts in the context of its own subscription and not in that of the run before it, in
   whose callback it starts.
-- A tool of a run that subscribes to a run of the same conversation would wait for its own run.
-  `_holding` has the tickets of the surrounding runs, so that such a run fails at once. It
-  applies inside tools only: other code in the same context may well wait.
+- Runs must not wait for each other. A run waits for the tickets before its own, and, while a tool
+  of it has started a run, for that run. A tool that starts a run in its own conversation closes a
+  circle at once; two conversations whose tools start runs in each other close one together. The
+  last ticket that would close it is refused (`_waits_for`). `_holding` has the tickets of the
+  surrounding runs. All this applies inside tools only: other code in the same context may well
+  wait.
 - A run that starts in a callback of the run before it inherits `_holding`. Tickets that have left
   their queue are no longer held, and drop their context: otherwise a chain of runs would keep all
   of its runs alive, each with the tickets of all runs before it.
@@ -22,10 +25,11 @@ then the first ticket that is left starts.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
+from itertools import takewhile
 from threading import RLock
 from typing import TypeVar
 
@@ -39,6 +43,9 @@ from rxagents.runtime.tool_execution.items import is_in_tool
 
 T = TypeVar("T")
 
+_lock = RLock()
+"""Guards all queues: runs of one may wait for runs of another."""
+
 _holding: ContextVar[tuple[_Ticket, ...]] = ContextVar("rxagents_tickets", default=())
 """The tickets of the runs that the present code is part of."""
 
@@ -47,7 +54,6 @@ class RunQueue:
     """Queues the runs of each key."""
 
     def __init__(self) -> None:
-        self._lock = RLock()
         self._tickets: dict[str, deque[_Ticket]] = {}
 
     def queued(self, key: str, source: Observable[T]) -> Observable[T]:
@@ -57,40 +63,53 @@ class RunQueue:
             def start() -> None:
                 scope.subscribe(source, observer.on_next, observer.on_error, observer.on_completed)
 
-            if self._is_held_by_caller(key):
+            ticket = _Ticket(scope, start)
+            if not self._enter(key, ticket):
                 observer.on_error(ConfigurationError(_WAITS_FOR_ITSELF.format(key)))
                 return
-            ticket = _Ticket(scope, start)
             scope.hold(Disposable(lambda: self._leave(key, ticket)))
-            self._enter(key, ticket)
 
         return timed(subscribe)
 
-    def _is_held_by_caller(self, key: str) -> bool:
-        """Return whether a tool of the run that has the queue's first ticket calls this."""
-        with self._lock:
-            first = next(iter(self._tickets.get(key, ())), None)
-        return is_in_tool.get() and first is not None and first in _holding.get()
-
-    def _enter(self, key: str, ticket: _Ticket) -> None:
-        with self._lock:
-            self._tickets.setdefault(key, deque()).append(ticket)
+    def _enter(self, key: str, ticket: _Ticket) -> bool:
+        """Queue the ticket; return `False` if its run would wait for itself."""
+        with _lock:
+            tickets = self._tickets.setdefault(key, deque())
+            if _waits_for(tickets, ticket.callers):
+                return False
+            ticket.join(tickets)
             self._start_first(key)
+            return True
 
     def _leave(self, key: str, ticket: _Ticket) -> None:
-        ticket.leave()
-        with self._lock:
-            with suppress(ValueError):
-                self._tickets.get(key, deque()).remove(ticket)
+        with _lock:
+            ticket.leave()
             self._start_first(key)
 
     def _start_first(self, key: str) -> None:
         """Start the first run whose loop is not closed; remove the tickets before it."""
         tickets = self._tickets.get(key, deque())
         while tickets and not tickets[0].start():
-            tickets.popleft()
+            tickets.popleft().leave()
         if not tickets:
             self._tickets.pop(key, None)
+
+
+def _waits_for(tickets: Iterable[_Ticket], callers: tuple[_Ticket, ...]) -> bool:
+    """Return whether one of `tickets` waits, directly or not, for a run of `callers`."""
+    if not callers:
+        return False
+    seen: set[_Ticket] = set()
+    pending = list(tickets)
+    while pending:
+        ticket = pending.pop()
+        if ticket in callers:
+            return True
+        if ticket not in seen:
+            seen.add(ticket)
+            for called in ticket.called:
+                pending += (called, *called.before())
+    return False
 
 
 _WAITS_FOR_ITSELF = (
@@ -103,6 +122,8 @@ class _Ticket:
     """A run's place in the queue.
 
     Attributes:
+        callers: The runs whose tool started this run, and wait for it.
+        called: The queued runs that this run's tools have started.
         has_left: Whether the run has ended.
     """
 
@@ -110,16 +131,35 @@ class _Ticket:
         self._loop = scope.loop
         self.has_left = False
         self._context = copy_context()
-        held = (ticket for ticket in _holding.get() if not ticket.has_left)
+        held = tuple(ticket for ticket in _holding.get() if not ticket.has_left)
+        self.callers = held if is_in_tool.get() else ()
+        self.called: set[_Ticket] = set()
+        self._queue: deque[_Ticket] = deque()
         self._context.run(_holding.set, (*held, self))
         self._context.run(is_in_tool.set, False)
         self._timer = scope.timer(start)
         self._is_started = False
 
+    def join(self, queue: deque[_Ticket]) -> None:
+        """Stand at the end of `queue`."""
+        self._queue = queue
+        queue.append(self)
+        for caller in self.callers:
+            caller.called.add(self)
+
+    def before(self) -> Iterator[_Ticket]:
+        """Return the tickets before this one, for whose runs it waits."""
+        return takewhile(lambda other: other is not self, self._queue)
+
     def leave(self) -> None:
-        """Forget the run, which has ended."""
+        """Leave the queue, and forget the run, which has ended."""
         self.has_left = True
         self._context = Context()
+        with suppress(ValueError):
+            self._queue.remove(self)
+        for caller in self.callers:
+            caller.called.discard(self)
+        self.callers = ()
 
     def start(self) -> bool:
         """Start the run on its own loop if it has not started; return whether it can still run.
