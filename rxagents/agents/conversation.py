@@ -10,6 +10,7 @@ from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.event_agent import AgentOfMessages, EventAgent
+from rxagents.agents.exchanges import Exchange
 from rxagents.agents.memory import Memory
 from rxagents.agents.prompts import count_of_new
 from rxagents.agents.run import Run
@@ -31,7 +32,7 @@ class Conversation:
     waits for another does not count for its `max_seconds`.
 
     A run is remembered when its `Complete` is emitted. Memory stays unchanged if the run fails, is
-    disposed, or has no answer (the text is empty, or a content filter withheld it).
+    disposed, or has no answer: a content filter withheld it, or its text is empty and no tool ran.
 
     The agent may be one of this package, or any object whose `run_stream(messages)` returns an
     Observable of `StreamEvent`s. For the first kind memory keeps all messages of a run, with the
@@ -143,8 +144,9 @@ class Conversation:
             yield rx.from_iterable(last_events)
 
             def remember(_: StreamEvent) -> None:
-                if _has_answer(run):
-                    memory.remember(recalled, tuple(run.messages[start:]), summary.text)
+                exchange = tuple(run.messages[start:])
+                if _is_memorable(run, exchange):
+                    memory.remember(recalled, exchange, summary.text)
                 on_result(run)
 
             # A stage of its own: a reader that leaves at the answer can dispose before it.
@@ -154,12 +156,15 @@ class Conversation:
         return memory.queue.queued(conversation_id, run_once)
 
 
-def _has_answer(run: Run) -> bool:
-    """Return whether the run has an answer that can be sent back.
+def _is_memorable(run: Run, exchange: Exchange) -> bool:
+    """Return whether the exchange of a run is to be remembered.
 
     A content filter that stopped this question would stop all later runs of the conversation.
+    Without an answer there is nothing to remember, unless tools have run: a model that does not
+    know about their calls may repeat them.
     """
-    return bool(run.output) and run.finish_reason != "content_filter"
+    has_acted = any(message.role == "tool" for message in exchange)
+    return (bool(run.output) or has_acted) and run.finish_reason != "content_filter"
 
 
 def _checked_id(conversation_id: str) -> str:

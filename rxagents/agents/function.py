@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import BaseAgent
+from rxagents.agents.finish import PAUSE
 from rxagents.agents.run import Turn
 from rxagents.agents.turns import Events, to_events
 from rxagents.core.errors import OutputError
@@ -45,8 +46,11 @@ class FunctionAgent(BaseAgent):
     def _conclude(self, turn: Turn) -> Sequence[Answer]:
         """Append the model's message and the tools' results; without calls it is the answer.
 
+        A turn that the provider paused is no answer: the next turn goes on with it.
+
         Raises:
-            OutputError: A call was cut off: it can neither run nor be sent back.
+            OutputError: A call was cut off: it can neither run nor be sent back. Or the response
+                ended with a finish reason that makes no answer.
         """
         run, response = turn.run, turn.finish()
         run.messages.append(response.message)
@@ -59,7 +63,7 @@ class FunctionAgent(BaseAgent):
                 )
             failed = end.error is not None
             run.messages.append(Message.tool(call.id, end.result, name=call.name, is_error=failed))
-        if response.tool_calls:
+        if response.tool_calls or response.finish_reason == PAUSE:
             return ()
         run.output = response.content or response.refusal
         return (Answer(run.output),)

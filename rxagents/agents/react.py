@@ -10,6 +10,7 @@ from msgspec import Struct
 from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import AgentOptions, BaseAgent
+from rxagents.agents.finish import PAUSE
 from rxagents.agents.prompts import system_prompt, with_prompt
 from rxagents.agents.run import Run, Turn
 from rxagents.agents.turns import Events, to_events
@@ -99,9 +100,15 @@ class ReActAgent(BaseAgent):
         """Append the model's text, and the observation unless the model has answered.
 
         A refusal is an answer, and so is what a content filter left: the same request would get
-        the same response.
+        the same response. A turn that the provider paused goes on in the next one.
+
+        Raises:
+            OutputError: The response ended with a finish reason that makes no answer.
         """
         run, response = turn.run, turn.finish()
+        if response.finish_reason == PAUSE and not turn.calls:
+            run.messages.append(response.message)
+            return ()
         last_events: tuple[Answer, ...] = ()
         is_refused = bool(response.refusal) or response.finish_reason == "content_filter"
         if is_refused and turn.answer is None and not turn.calls:

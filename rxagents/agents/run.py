@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rxagents.agents.finish import PAUSE, check_finish
 from rxagents.agents.limits import RunLimits
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError, MaxIterationsError, RunLimitError
@@ -149,6 +150,7 @@ class Turn:
 
         Raises:
             RunLimitError: The event starts one tool too many.
+            OutputError: The event is the answer, and the response has failed or was paused.
         """
         match event:
             case Thought():
@@ -159,6 +161,7 @@ class Turn:
             case ToolEnd():
                 self.results[event.call_id] = event
             case Answer():
+                check_finish(self._response.response())
                 self.answer = event.content
             case Reset():
                 self.steps.clear()
@@ -166,10 +169,17 @@ class Turn:
                 self.answer = None
 
     def finish(self) -> Response:
-        """Add the turn's usage to the run, and return the model's response."""
+        """Add the turn's usage to the run, and return the model's response.
+
+        Raises:
+            OutputError: The response ended with a finish reason that neither makes an answer nor
+                asks for another turn.
+        """
         response = self._response.response()
         self.run.usage = add_usage(self.run.usage, response.usage)
         self.run.finish_reason = response.finish_reason
+        if response.finish_reason != PAUSE:
+            check_finish(response)
         return response
 
 

@@ -8,6 +8,7 @@ import reactivex as rx
 from reactivex import operators as rx_ops
 
 from rxagents.agents.exchanges import Exchange, message_text
+from rxagents.agents.finish import is_whole
 from rxagents.agents.turns import Events
 from rxagents.core.errors import OutputError
 from rxagents.core.messages import Message
@@ -47,7 +48,8 @@ class Summary:
         """Have `llm` rewrite the summary so that it covers `exchanges` too.
 
         Returns:
-            A stream without events. It fails with `OutputError` if the model writes no summary.
+            A stream without events. It fails with `OutputError` if the model writes no whole
+            summary.
         """
 
         def replace(response: Response) -> Events:
@@ -74,9 +76,16 @@ def _request(summary: str, exchanges: Iterable[Exchange]) -> list[Message]:
 
 
 def _checked_text(response: Response) -> str:
-    if response.finish_reason == "content_filter" or not response.content.strip():
+    """Return the text of a summary.
+
+    Raises:
+        OutputError: It is empty or not whole. It would replace the exchanges that it covers, so
+            what it leaves out would be lost.
+    """
+    if not is_whole(response) or not response.content.strip():
         raise OutputError(
-            "The model wrote no summary of the conversation (finish reason "
-            f"{response.finish_reason!r}). Run again, or use another strategy of Memory."
+            "The model wrote no whole summary of the conversation: "
+            f"{len(response.content)} characters, finish reason {response.finish_reason!r}. Raise "
+            "max_tokens if it is 'length', run again, or use another strategy of Memory."
         )
     return response.content
