@@ -9,6 +9,7 @@ from reactivex import Observable, abc
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.events import Answer, Reasoning, Reset, Thought, Token
+from rxagents.core.finish_reasons import is_cut
 from rxagents.core.messages import ToolCall
 from rxagents.core.tools import ToolLike, to_tools
 from rxagents.operators._items import not_a_chunk
@@ -25,8 +26,9 @@ def scan_steps(
     Each piece of text is a `Token` of its section (`"thought"`, `"action"` or `"answer"`) at
     once; a `Thought` comes when it is whole, a `ToolCall` with its last bracket, an `Answer` at
     the end. A refusal is not part of the protocol: it is a `Token` of the section `"refusal"`.
-    When the model makes up an observation, parsing stops there and the source is disposed. The
-    time is linear in the text, wherever it is cut.
+    When the model makes up an observation, parsing stops there and the source is disposed. After
+    any finish reason but `stop` and `tool_calls`, an action that only the end of the text completes
+    is no call. The time is linear in the text, wherever it is split.
 
     .. marble::
         --(Thought: Easy.)--(\nAnswer: 3)------------|
@@ -70,17 +72,17 @@ def scan_steps(
         def subscribe(
             observer: abc.ObserverBase[Step], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            parser, timestamp = ReActParser(parameters), 0.0
+            parser, timestamp, finish_reason = ReActParser(parameters), 0.0, ""
             emit = observer.on_next
 
             def on_next(chunk: StreamChunk) -> None:
-                nonlocal parser, timestamp
+                nonlocal parser, timestamp, finish_reason
                 if type(chunk) is not StreamChunk:
                     observer.on_error(not_a_chunk("scan_steps", chunk))
                     return
                 timestamp = chunk.timestamp
                 if "reset" in chunk.metadata:
-                    parser = ReActParser(parameters)
+                    parser, finish_reason = ReActParser(parameters), ""
                     emit(Reset(chunk.metadata["reset"]))
                 elif chunk.choice == 0:
                     if chunk.reasoning:
@@ -90,11 +92,13 @@ def scan_steps(
                             emit(step)
                     if chunk.refusal:
                         emit(Token(chunk.refusal, "refusal", timestamp))
+                    if chunk.finish_reason:
+                        finish_reason = chunk.finish_reason
                     if parser.done:
                         observer.on_completed()
 
             def on_completed() -> None:
-                for step in parser.flush(timestamp):
+                for step in parser.flush(timestamp, is_cut=is_cut(finish_reason)):
                     emit(step)
                 observer.on_completed()
 

@@ -15,6 +15,7 @@ from rxagents.agents.prompts import system_prompt, with_prompt
 from rxagents.agents.run import Run, Turn
 from rxagents.agents.turns import Events, to_events
 from rxagents.core.events import Answer, Thought, ToolStart
+from rxagents.core.finish_reasons import is_cut
 from rxagents.core.messages import Message
 from rxagents.core.protocols import StreamingLLM
 from rxagents.core.response import Response
@@ -49,7 +50,8 @@ class ReActAgent(BaseAgent):
     The text is parsed while it arrives: a tool starts at the closing bracket of its action, and
     `Token` events say whether they belong to a thought, an action or the answer. An observation
     that the model makes up is not read. A turn with neither an action nor an answer gets a
-    correction as its observation.
+    correction as its observation. In a turn that was cut, such as by `max_tokens`, only actions
+    that were whole before the cut run.
 
     `AgentResult.trace` holds a `ReActStep` for each thought or action. Tool results are untrusted
     text: a model may follow instructions in them.
@@ -115,10 +117,12 @@ class ReActAgent(BaseAgent):
             turn.answer = response.refusal
             last_events = (Answer(turn.answer),)
         run.messages.append(Message.assistant(_written(turn, response)))
-        run.trace += _steps(turn)
+        finish = response.finish_reason
+        correction = _CUT.format(finish=finish) if is_cut(finish) else _CORRECTION
+        run.trace += _steps(turn, correction)
         run.output = turn.answer
         if turn.answer is None:
-            run.messages.append(Message.user(_observed(turn)))
+            run.messages.append(Message.user(_observed(turn, correction)))
         return last_events
 
 
@@ -147,6 +151,11 @@ These are the tools, each with the JSON schema of its parameters:
 _CORRECTION = (
     "There was neither an Action nor an Answer in the form that was asked for, so nothing was "
     'done. Go on with a line that begins with "Action:" or with "Answer:".'
+)
+
+_CUT = (
+    "The response was cut (finish reason {finish!r}) before an Action or an Answer was whole, so "
+    'nothing was done. Go on with a shorter line that begins with "Action:" or with "Answer:".'
 )
 
 
@@ -179,14 +188,14 @@ def _up_to_observation(text: str) -> str:
     return "".join(kept).strip()
 
 
-def _observed(turn: Turn) -> str:
+def _observed(turn: Turn, correction: str) -> str:
     results = [turn.results[call.call_id] for call in turn.calls]
     if len(results) > 1:
         return "\n".join(f"Observation: {end.name}: {end.result}" for end in results)
-    return f"Observation: {results[0].result if results else _CORRECTION}"
+    return f"Observation: {results[0].result if results else correction}"
 
 
-def _steps(turn: Turn) -> Iterator[ReActStep]:
+def _steps(turn: Turn, correction: str) -> Iterator[ReActStep]:
     thought = ""
     for step in turn.steps:
         if isinstance(step, ToolStart):
@@ -197,4 +206,4 @@ def _steps(turn: Turn) -> Iterator[ReActStep]:
             thought = f"{thought}\n{step.content}" if thought else step.content
     is_corrected = turn.answer is None and not turn.calls
     if thought or is_corrected:
-        yield ReActStep(thought, observation=_CORRECTION if is_corrected else "")
+        yield ReActStep(thought, observation=correction if is_corrected else "")

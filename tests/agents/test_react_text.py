@@ -134,6 +134,16 @@ async def test_truncated_action_never_runs(wire: SpokenWire) -> None:
 
 
 @any_wire
+async def test_cut_input_never_runs(wire: SpokenWire) -> None:
+    calls = Calls()
+    turns = Reply("Action: weather\nAction Input: Os", finish_reason="length"), "Answer: 1"
+    async with served(wire, *turns) as (_, llm):
+        result = await ReActAgent(llm, [calls.weather()]).run("hi")
+    assert (result.output, calls.made) == ("1", [])
+    assert "was cut (finish reason 'length')" in result.messages[-2].text
+
+
+@any_wire
 async def test_stop_is_sent_where_supported(wire: SpokenWire) -> None:
     takes = wire.name != "openai responses"
     own: dict[str, Any] = {"stop": "END"} if takes else {}

@@ -11,6 +11,7 @@ from timed_tools import calling
 from rxagents import (
     Answer,
     ConfigurationError,
+    ErrorInfo,
     Reasoning,
     Reset,
     StreamChunk,
@@ -81,6 +82,25 @@ def test_answer_streams_then_comes_whole() -> None:
 def test_unfinished_action_is_no_call() -> None:
     emitted, _ = run(text(210, "Action: add(1, "), on_completed(220))
     assert emitted == [(210, ("action", "add(1,")), (220, "|")]
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter", "network_error"])
+def test_cut_text_completes_no_action(reason: str) -> None:
+    emitted, _ = run(
+        text(210, "Action: add(1, 2)\nAction: add"),
+        text(220, "", finish_reason=reason),
+        text(230, ""),
+        on_completed(250),
+    )
+    assert [what for _, what in emitted if what[0] == "add"] == [("add", {"a": 1, "b": 2})]
+
+
+@pytest.mark.parametrize("reason", ["", "stop", "tool_calls"])
+def test_whole_text_completes_its_action(reason: str) -> None:
+    reset = on_next(210, StreamChunk(metadata={"reset": ErrorInfo("OSError", "cut")}))
+    cut = text(205, "Action: add", finish_reason="length")
+    emitted, _ = run(cut, reset, text(220, "Action: add", finish_reason=reason), on_completed(250))
+    assert (250, ("add", {})) in emitted
 
 
 def test_made_up_observation_ends_stream() -> None:

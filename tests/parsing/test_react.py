@@ -45,6 +45,34 @@ def test_every_call_has_own_id() -> None:
     assert first != second
 
 
+# Fences
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("42\n```", "42"),
+        ("42\n  ```  \n", "42"),
+        ("run\n```\nls\n```", "run\n```\nls\n```"),
+        ("run\n```sh\nls\n```\n```", "run\n```sh\nls\n```"),
+        ("```\n42\n```", "```\n42\n```"),
+        ("this: ```\n42\n```", "this: ```\n42\n```"),
+        ("42\n```\nmore", "42\n```\nmore"),
+        ("`a\n`", "`a\n`"),
+    ],
+)
+def test_stray_closing_fence_is_dropped(text: str, answer: str) -> None:
+    for size in (1, 4, 100):
+        parser = ReActParser()
+        text_ = f"```\nThought: t\nFinal Answer: {text}"
+        steps = [s for i in range(0, len(text_), size) for s in parser.feed(text_[i : i + size], 1)]
+        steps += parser.flush(2)
+        assert [step.content for step in steps if isinstance(step, Thought)] == ["t"]
+        assert [step.content for step in steps if isinstance(step, Answer)] == [answer]
+        streamed = [s.content for s in steps if isinstance(s, Token) and s.section == "answer"]
+        assert "".join(streamed) == answer
+
+
 # Labels
 
 

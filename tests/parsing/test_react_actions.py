@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from react_steps import PARAMETERS, answers, arguments, calls, thoughts, tokens
+from react_steps import PARAMETERS, answers, arguments, calls, parse, thoughts, tokens
 
+from rxagents.core.errors import ToolError
 from rxagents.core.events import Token
 from rxagents.core.messages import ToolCall
 from rxagents.parsing.react import ReActParser
@@ -83,6 +84,11 @@ def test_go_fault_argument_values_are_mangled(written: str, value: object) -> No
         ("query=a, query=b", {"query": "b"}),
         ("red, green, blue", {"query": "red, green, blue"}),
         ('{"a": 1}, 2', {"query": {"a": 1}, "limit": 2}),
+        ('query: "a", limit: 3', {"query": "a", "limit": 3}),
+        ('"query": "a", "limit": 3', {"query": "a", "limit": 3}),
+        ("limit=`3`, query=`a`", {"query": "a", "limit": 3}),
+        ("at 12: now", {"query": "at 12: now"}),
+        ('\'{"query": "a"}\'', {"query": "a"}),
     ],
 )
 def test_named_and_positional_arguments(inside: str, expected: object) -> None:
@@ -151,6 +157,29 @@ def test_call_is_emitted_at_closing_bracket() -> None:
         ("[" * 1000 + "]" * 1000, {"query": "[" * 1000 + "]" * 1000}),
         ("`cats`\nand dogs", {"query": "`cats`\nand dogs"}),
         ("`cats`\n{}", {"query": "`cats`\n{}"}),
+        ("`cats`", {"query": "cats"}),
+        ("```cats```", {"query": "cats"}),
+        ('`{"query": "cats"}`', {"query": "cats"}),
+        ('```json {"query": "cats"}```', {"query": "cats"}),
+        ("cats\n```", {"query": "cats"}),
+        ("a\n```\nb\n```", {"query": "a\n```\nb\n```"}),
+        ("a\n```\nb\n```\n```", {"query": "a\n```\nb\n```"}),
+        ("```\ncats\n```\n```", {"query": "cats"}),
+        ("```\ncats\n```\nI wait.", {"query": "cats"}),
+        ("```\na\n```\nand\n```\nb\n```", {"query": "```\na\n```\nand\n```\nb\n```"}),
+        (r'"{\"query\": \"cats\"}"', {"query": "cats"}),
+        ("""'{"query": "cats"}'""", {"query": "cats"}),
+        ('"{}"', {}),
+        ('query="cats, dogs", limit=3', {"query": "cats, dogs", "limit": 3}),
+        ("query: cats", {"query": "cats"}),
+        ("query: cats,\nlimit: 3", {"query": "cats", "limit": 3}),
+        ("query: what's (new\nlimit", {"query": "what's (new\nlimit"}),
+        ('"query": "cats", "limit": 3', {"query": "cats", "limit": 3}),
+        ("https://x.org: a=b", {"query": "https://x.org: a=b"}),
+        ('search(query="cats")', {"query": "cats"}),
+        ("`search[cats]`", {"query": "cats"}),
+        ("search(a) or search(b)", {"query": "search(a) or search(b)"}),
+        ("find(a)", {"query": "find(a)"}),
         ("", {}),
         ("None", {}),
         ("N/A", {}),
@@ -167,6 +196,29 @@ def test_json_input_ends_at_brace() -> None:
     call = parser.feed("}", 1.0)[-1]
     assert isinstance(call, ToolCall)
     assert call.arguments == '{"a":{"b":1}}'
+
+
+@pytest.mark.parametrize(
+    "action",
+    ['search\nAction Input: {"query": "cats" "limit": 3}', "search('{\"query\": ')",
+     'search\nAction Input: `{"query": "cats"', r'search\nAction Input: "{\"query\": \"cats\""',
+     'search[{"query": "a" b}]', 'search\nAction Input: search("cats'],
+)  # fmt: skip
+def test_unreadable_object_is_refused(action: str) -> None:
+    action = action.replace(r"search\nAction", "search\nAction")
+    (call,) = [step for step in parse(f"Action: {action}") if isinstance(step, ToolCall)]
+    with pytest.raises(ToolError):
+        call.parse()
+
+
+@pytest.mark.parametrize(
+    "action", ["now", "search\nAction Input: /home/u/pro", "search\nAction Input: `a`", "now\nAct"]
+)
+def test_cut_turn_completes_no_action(action: str) -> None:
+    parser = ReActParser(PARAMETERS)
+    steps = parser.feed(f"Action: now()\nAction: {action}", 1.0)
+    steps += parser.flush(2.0, is_cut=True)
+    assert [step.arguments for step in steps if isinstance(step, ToolCall)] == ["{}"]
 
 
 def test_input_without_action_is_ignored() -> None:

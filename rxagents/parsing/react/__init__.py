@@ -11,8 +11,12 @@ emphasis around it: `Thought:`, `Action:`, `Action Input:`, `Observation:`, `Ans
   `tool` alone, or `tool` with an `Action Input:` that is a JSON object or text. Values may be JSON
   or Python literals; any other value is text. `Action: None` is not a call. Each of several
   actions is a call.
+- **Markup** around arguments is removed: code fences, backticks, quotes. An object in quotes,
+  `name: value` for a known parameter, and a call as the input are arguments. An object that cannot
+  be read is a call that `ToolCall.parse` refuses. A fence that closes the whole step is no text.
 - **An incomplete action is not a call.** If the next label or the end of the turn comes before
   the closing bracket, no call is emitted: an action that was not written to its end never runs.
+  Nor does an action without brackets at the end of a turn that was cut.
 - **A label inside an action** ends the action; inside a triple-quoted string it is text.
 - **The answer comes last**: once it has text, everything after it belongs to it, labels included,
   since a multi-line answer may contain any line. An answer without text is ignored.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from rxagents.parsing.react.arguments import NOTHING, from_call, from_text
+from rxagents.parsing.react.arguments import NOTHING, Arguments, from_call, from_text
 from rxagents.parsing.react.brackets import Brackets
 from rxagents.parsing.react.literals import read_object
+from rxagents.parsing.react.markup import in_fence, without_backticks, without_stray_fence
 
 _NAME = re.compile(r"[`\"'*]*+([\w.-]++)[`\"'*.]*+\s*+")
 _FENCE = re.compile(r"`{3,}+[\w-]*+\s*+")
@@ -27,7 +27,7 @@ class _Reader:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.arguments: dict[str, Any] | None = None
+        self.arguments: Arguments | None = None
         self._brackets: Brackets | None = None
         self._fragments: list[str] = []
 
@@ -80,7 +80,7 @@ class ActionReader(_Reader):
         self.arguments = self._read_arguments(self._brackets)
         return start + end
 
-    def close(self) -> dict[str, Any] | None:
+    def close(self) -> Arguments | None:
         """Return the arguments if the call is complete at the end of the text, else `None`."""
         if self._is_head:
             self._end_head(self._join_fragments(""), "\n")
@@ -110,7 +110,7 @@ class ActionReader(_Reader):
             self._opener = mark
             self._brackets = Brackets(mark)
 
-    def _read_arguments(self, brackets: Brackets) -> dict[str, Any]:
+    def _read_arguments(self, brackets: Brackets) -> Arguments:
         if self._opener == "[":
             return from_text(brackets.text, self.parameters)
         return from_call(brackets.text, brackets.commas, self.parameters)
@@ -124,13 +124,13 @@ class InputReader(_Reader):
         parameters: The names of the tool's parameters.
     """
 
-    __slots__ = ("_is_fenced", "_is_start", "_parameters")
+    __slots__ = ("_fence", "_is_start", "_parameters")
 
     def __init__(self, name: str, parameters: Sequence[str]) -> None:
         super().__init__(name)
         self._parameters = parameters
         self._is_start = True
-        self._is_fenced = False
+        self._fence = ""
 
     def feed(self, text: str) -> int:
         """Return the position in `text` after the complete call, or -1."""
@@ -141,16 +141,25 @@ class InputReader(_Reader):
             self._fragments.append(text[start:])
         return -1
 
-    def close(self) -> dict[str, Any] | None:
+    def close(self) -> Arguments | None:
         """Return the arguments if the call is complete at the end of the text, else `None`."""
         if self._brackets is not None:
             return None
-        text = self._join_fragments("").strip()
-        return from_text(text.removesuffix("```") if self._is_fenced else text, self._parameters)
+        text = self._join_fragments("")
+        text = without_backticks(
+            in_fence(self._fence, text) if self._fence else without_stray_fence(text)
+        )
+        action = ActionReader({self.name: self._parameters})
+        end = action.feed(text)
+        if action.name == self.name and action.is_unclosed:
+            return text  # no JSON: the call is refused
+        if action.name == self.name and end >= 0 and not text[end:].strip("; \t\n"):
+            return action.arguments
+        return from_text(text, self._parameters)
 
     def _read_start(self, text: str) -> int:
         """Read blanks, a code fence and an opening brace; return the position after them."""
-        at = 0 if self._is_fenced else self._read_fence(text)
+        at = 0 if self._fence else self._read_fence(text)
         rest = text[at:].lstrip()
         if not rest or not self._is_start:
             return at
@@ -171,8 +180,9 @@ class InputReader(_Reader):
             self._fragments.append(text[at:])
             return len(text)
         line = self._join_fragments(text[at:newline])
-        self._is_fenced = _FENCE.fullmatch(line) is not None
-        if not self._is_fenced:
+        if _FENCE.fullmatch(line):
+            self._fence = line
+        else:
             self._is_start = False
             self._fragments.append(line)
         return newline

@@ -14,7 +14,7 @@ from rxagents.parsing.react.quoting import body_end, quote_at
 
 _MAX_DEPTH = DEFAULT_LIMITS.json_depth
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
-_NESTED = re.compile(r"""(?<!\w)["']|[()\[\]{},]""")
+_NESTED = re.compile(r"""(?<!\w)["']|[()\[\]{},\n]""")
 """A quote after a letter is an apostrophe, not the start of a string."""
 _SQUARE = re.compile(r"[\[\]]")
 
@@ -30,12 +30,15 @@ class Brackets:
 
     Attributes:
         commas: The positions in `text` of commas outside of strings and nested brackets.
+        newlines: The positions in `text` of line ends outside of them.
     """
 
-    __slots__ = ("_at", "_carry", "_closers", "_fragments", "_mark", "_offset", "_quote", "commas")
+    __slots__ = ("_at", "_carry", "_closers", "_fragments", "_mark", "_offset", "_quote", "commas",
+                 "newlines")  # fmt: skip
 
     def __init__(self, opener: str) -> None:
         self.commas: list[int] = []
+        self.newlines: list[int] = []
         self._mark = _SQUARE if opener == "[" else _NESTED
         self._closers = _CLOSERS[opener]
         self._quote = ""
@@ -93,14 +96,14 @@ class Brackets:
         if mark in "\"'":
             self._quote = quote_at(data, start)
             return start + len(self._quote)
-        if mark == ",":
-            self._separate(self._offset + start)
+        if mark == "," or mark == "\n":
+            self._separate(self.commas if mark == "," else self.newlines, self._offset + start)
         elif mark in _CLOSERS:
             self._closers += _CLOSERS[mark]
         elif mark in self._closers:
             self._closers = self._closers[: self._closers.rfind(mark)]
         return match.end()
 
-    def _separate(self, at: int) -> None:
+    def _separate(self, positions: list[int], at: int) -> None:
         if len(self._closers) == 1:
-            self.commas.append(at)
+            positions.append(at)

@@ -12,16 +12,16 @@ read (`_reader`) and `done`. A label (`_open_section`) and the end of the turn (
 a complete call sets `_reader` to `None` before the section ends.
 
 Each stage holds text back, and only as much as it must: `LabelScanner` the start of a line that
-may become a label (at most 40 characters), `SectionText` blanks that may end the section, a reader
-the arguments of an incomplete call. Text of unbounded length is held back in a list and joined
-once: to join it at every chunk is quadratic. The quantifiers of the regular expressions are
-possessive or bounded, so that backtracking costs nothing that grows with the text.
+may become a label (at most 40 characters), `SectionText` blanks and a code fence that may end the
+section, a reader the arguments of an incomplete call. Text of unbounded length is held back in a
+list and joined once: to join it at every chunk is quadratic. The quantifiers of the regular
+expressions are possessive or bounded, so that backtracking costs nothing that grows with the text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -30,6 +30,7 @@ from rxagents.core.messages import ToolCall
 from rxagents.core.surrogates import replace_surrogates
 from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.react.actions import ActionReader, InputReader
+from rxagents.parsing.react.arguments import Arguments
 from rxagents.parsing.react.labels import Label, LabelKind, LabelScanner
 from rxagents.parsing.react.sections import SectionText
 
@@ -73,13 +74,17 @@ class ReActParser:
         """
         return self._read(self._scanner.feed(text), timestamp)
 
-    def flush(self, timestamp: float) -> list[Step]:
+    def flush(self, timestamp: float, *, is_cut: bool = False) -> list[Step]:
         """Return the steps that the end of the turn completes.
 
         Args:
             timestamp: When the turn ended, in seconds.
+            is_cut: Whether the turn ended before the model had finished. An action that only the
+                end of the turn would complete is dropped then: its name or input may be cut too.
         """
         steps = self._read(self._scanner.flush(), timestamp)
+        if is_cut:
+            self._reader = None
         self._close_section(None, steps, timestamp)
         return steps
 
@@ -137,6 +142,9 @@ class ReActParser:
     def _close_section(
         self, following: LabelKind | None, steps: list[Step], timestamp: float
     ) -> None:
+        rest = self._text.close()
+        if rest:
+            steps.append(Token(rest, self._section, timestamp))
         content, self._text = self._text.content, SectionText()
         if content and self._section == "thought":
             steps.append(Thought(content, timestamp))
@@ -160,6 +168,8 @@ class ReActParser:
         else:
             steps.append(self._call(reader.name, arguments))
 
-    def _call(self, name: str, arguments: dict[str, Any]) -> ToolCall:
+    def _call(self, name: str, arguments: Arguments) -> ToolCall:
         self._has_acted = True
-        return ToolCall(new_call_id(), name, msgspec.json.encode(arguments).decode())
+        if not isinstance(arguments, str):
+            arguments = msgspec.json.encode(arguments).decode()
+        return ToolCall(new_call_id(), name, arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rxagents.core.chunks import ToolCallDelta
+from rxagents.core.finish_reasons import WHOLE
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.anthropic.blocks import Block
 from rxagents.wire.anthropic.events import (
@@ -16,7 +17,6 @@ from rxagents.wire.anthropic.events import (
     to_usage,
 )
 from rxagents.wire.chunk_builder import ChunkBuilder
-from rxagents.wire.finish_reasons import WHOLE
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.sse_parser import SSEParser
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rxagents.core.chunks import StreamChunk, TextBuffer, ToolCallDelta, set_content
+from rxagents.core.finish_reasons import WHOLE
 from rxagents.core.json_text import encode_json
 from rxagents.core.usage import Usage
 from rxagents.wire.chat_completions.events import (
@@ -20,7 +21,6 @@ from rxagents.wire.chat_completions.events import (
 from rxagents.wire.chat_completions.plain import PlainEvent
 from rxagents.wire.chat_completions.tool_fragments import ToolFragments
 from rxagents.wire.chunk_builder import ChunkBuilder
-from rxagents.wire.finish_reasons import WHOLE
 
 _FINISH_REASONS = {"function_call": "tool_calls"}
 

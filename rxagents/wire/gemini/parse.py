@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from rxagents.core.chunks import ToolCallDelta
+from rxagents.core.finish_reasons import WHOLE
 from rxagents.core.json_text import encode_json
 from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.chunk_builder import ChunkBuilder
-from rxagents.wire.finish_reasons import WHOLE
 from rxagents.wire.gemini.events import (
     WIRE,
     Candidate,

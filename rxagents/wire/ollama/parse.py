@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from rxagents.core.chunks import ToolCallDelta
+from rxagents.core.finish_reasons import WHOLE
 from rxagents.core.json_text import encode_json
 from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.ndjson import LineFramer
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.errors import decode_body, is_error_body
-from rxagents.wire.finish_reasons import WHOLE
 from rxagents.wire.framed_parser import FramedParser
 from rxagents.wire.ollama.events import (
     Function,

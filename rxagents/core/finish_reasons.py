@@ -1,4 +1,4 @@
-"""Finish reasons that matter for tool calls."""
+"""Distinguish whole responses from cut ones by their finish reason."""
 
 from __future__ import annotations
 
@@ -8,3 +8,8 @@ WHOLE = frozenset({"stop", "tool_calls"})
 The others may end inside a call: `length`, `content_filter`, and every word that is not known, such
 as `network_error` or `abort`.
 """
+
+
+def is_cut(finish_reason: str) -> bool:
+    """Return whether a response in text may be cut. A model may give no reason."""
+    return finish_reason != "" and finish_reason not in WHOLE
