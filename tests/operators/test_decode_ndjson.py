@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from reactivex.testing import ReactiveTest, TestScheduler
+from marbles import play_with_subscriptions
+from reactivex.testing import ReactiveTest
 
 from rxagents import LimitExceededError, StreamDecodeError
 from rxagents import operators as ops
@@ -15,10 +16,7 @@ subscribe = ReactiveTest.subscribe
 
 
 def run(*messages: Any, **arguments: int) -> tuple[list[Any], list[Any]]:
-    scheduler = TestScheduler()
-    source = scheduler.create_hot_observable(*messages)
-    result = scheduler.start(lambda: source.pipe(ops.decode_ndjson(**arguments)))
-    return result.messages, source.subscriptions
+    return play_with_subscriptions(ops.decode_ndjson(**arguments), *messages)
 
 
 def test_values_come_with_completed_lines() -> None:

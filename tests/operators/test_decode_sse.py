@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from marbles import play_with_subscriptions
 from reactivex.testing import ReactiveTest, TestScheduler
 
 from rxagents import LimitExceededError
@@ -16,10 +17,7 @@ subscribe = ReactiveTest.subscribe
 
 
 def run(*messages: Any, **arguments: int) -> tuple[list[Any], list[Any]]:
-    scheduler = TestScheduler()
-    source = scheduler.create_hot_observable(*messages)
-    result = scheduler.start(lambda: source.pipe(ops.decode_sse(**arguments)))
-    return result.messages, source.subscriptions
+    return play_with_subscriptions(ops.decode_sse(**arguments), *messages)
 
 
 def test_events_come_with_completing_bytes() -> None:

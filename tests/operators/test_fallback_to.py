@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import reactivex as rx
-from observing import Numbers, Seen
+from observing import Numbers, stall, subscribe_on_a_loop_that_ends
 from reactivex import Observable
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
@@ -175,21 +174,12 @@ async def test_slow_reader_slows_other_stream() -> None:
 def test_cancelled_loop_starts_nothing() -> None:
     """The end of a loop cancels its tasks; a new task would be left behind."""
     started: list[bool] = []
-    seen: list[Seen] = []
 
     def other(_: Any) -> Observable[int]:
         started.append(True)
         return rx.of(0)
 
-    async def stall() -> AsyncIterator[int]:
-        await asyncio.Event().wait()
-        yield 0
-
-    async def leave() -> None:
-        operator = ops.fallback_to(rx.defer(other), fallback_if=lambda _: True)
-        seen.append(Seen(from_aiter(stall).pipe(operator)))
-        await asyncio.sleep(0)
-
-    asyncio.run(leave())
-    assert [type(note) for note in seen[0].notes] == [StreamCancelledError]
+    operator = ops.fallback_to(rx.defer(other), fallback_if=lambda _: True)
+    seen = subscribe_on_a_loop_that_ends(lambda: from_aiter(stall).pipe(operator))
+    assert [type(note) for note in seen.notes] == [StreamCancelledError]
     assert started == []

@@ -10,7 +10,7 @@ import pytest
 import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
-from observing import Numbers, Seen, in_thread, pending
+from observing import Numbers, Seen, in_thread, pending, stall, subscribe_on_a_loop_that_ends
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
@@ -226,22 +226,14 @@ async def test_slow_reader_slows_winner() -> None:
 
 def test_cancelled_loop_starts_nothing() -> None:
     started: list[bool] = []
-    seen: list[Seen] = []
 
     def other(_: Any) -> Observable[int]:
         started.append(True)
         return rx.of(0)
 
-    async def stall() -> AsyncIterator[int]:
-        await asyncio.Event().wait()
-        yield 0
-
-    async def leave() -> None:
-        seen.append(Seen(from_aiter(stall).pipe(ops.hedge(rx.defer(other), after=60))))
-        await asyncio.sleep(0)
-
-    asyncio.run(leave())
-    assert [type(note) for note in seen[0].notes] == [StreamCancelledError]
+    operator = ops.hedge(rx.defer(other), after=60)
+    seen = subscribe_on_a_loop_that_ends(lambda: from_aiter(stall).pipe(operator))
+    assert [type(note) for note in seen.notes] == [StreamCancelledError]
     assert started == []
 
 

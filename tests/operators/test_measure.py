@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
 from marbles import play, play_twice
-from observing import Numbers, Seen, in_thread
+from observing import FAILURE, Numbers, Seen, fail, in_thread, letters
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest
 
@@ -170,18 +169,6 @@ async def test_plain_subscriber_disposes_from_other_thread() -> None:
     assert seen.notes == ["a"]
     (found,) = reports
     assert found.first == pytest.approx(2)
-
-
-FAILURE = LookupError("the screen is gone")
-
-
-async def letters() -> AsyncIterator[str]:
-    yield "a"
-    yield "b"
-
-
-def fail(_: str) -> None:
-    raise FAILURE
 
 
 async def test_raising_subscriber_is_reported_once(loop_errors: list[Exception]) -> None:

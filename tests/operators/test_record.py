@@ -6,7 +6,6 @@ import asyncio
 import gc
 import io
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
 from marbles import play, play_twice
-from observing import Numbers, Seen, in_thread
+from observing import FAILURE, Numbers, Seen, fail, in_thread, letters
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest
 
@@ -196,18 +195,6 @@ async def test_reentrant_source_is_recorded_in_order(path: Path) -> None:
     subject.pipe(ops.record(path)).subscribe(echo)
     subject.on_next(1)
     assert [line.get("item") for line in lines(path)] == [1, 2, 3, None]
-
-
-FAILURE = LookupError("the screen is gone")
-
-
-async def letters() -> AsyncIterator[str]:
-    yield "a"
-    yield "b"
-
-
-def fail(_: str) -> None:
-    raise FAILURE
 
 
 async def test_raising_subscriber_closes_the_file(path: Path, loop_errors: list[Exception]) -> None:

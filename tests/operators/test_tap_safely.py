@@ -12,7 +12,7 @@ import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
 from marbles import play, play_twice
-from observing import Numbers, Seen, in_thread
+from observing import FAILURE, Numbers, Seen, fail, in_thread, letters
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest
 
@@ -129,18 +129,6 @@ def test_reentrant_items_are_seen_too() -> None:
     subject.pipe(ops.tap_safely(watched.append)).subscribe(echo)
     subject.on_next(1)
     assert watched == out == [1, 2, 3]
-
-
-FAILURE = LookupError("the screen is gone")
-
-
-async def letters() -> AsyncIterator[str]:
-    yield "a"
-    yield "b"
-
-
-def fail(_: str) -> None:
-    raise FAILURE
 
 
 async def test_subscribers_exception_is_not_callbacks(loop_errors: list[Exception]) -> None:

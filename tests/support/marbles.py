@@ -17,14 +17,21 @@ def play(operator: Operator, *messages: Any, disposed: float = 1000.5) -> list[A
 
     Nothing may be left to do when the stream has ended or was disposed.
     """
+    seen, _ = play_with_subscriptions(operator, *messages, disposed=disposed)
+    return seen
+
+
+def play_with_subscriptions(
+    operator: Operator, *messages: Any, disposed: float = 1000.5
+) -> tuple[list[Any], list[Any]]:
+    """Return what comes out of a hot source as `play` does, and when it was subscribed to."""
     scheduler = TestScheduler()
     source = scheduler.create_hot_observable(*messages)
     observer: Any = scheduler.start(lambda: source.pipe(operator), disposed=disposed)
     assert not pending(scheduler)
     assert len(source.subscriptions) <= 1
     assert all(subscription.unsubscribe <= disposed for subscription in source.subscriptions)
-    seen: list[Any] = observer.messages
-    return seen
+    return observer.messages, source.subscriptions
 
 
 def play_twice(operator: Operator, first: float, second: float, *messages: Any) -> list[list[Any]]:

@@ -111,6 +111,38 @@ class Numbers:
             self.over.set()
 
 
+FAILURE = LookupError("the screen is gone")
+"""What `fail` raises."""
+
+
+def fail(_: object) -> None:
+    """Fail as a consumer: raise `FAILURE`."""
+    raise FAILURE
+
+
+async def letters() -> AsyncIterator[str]:
+    """Yield "a" and "b": a function for `from_aiter`."""
+    yield "a"
+    yield "b"
+
+
+def subscribe_on_a_loop_that_ends(make: Callable[[], Observable[Any]]) -> Seen:
+    """Return what a subscriber saw whose loop was cancelled after one turn."""
+
+    async def leave() -> Seen:
+        seen = Seen(make())
+        await asyncio.sleep(0)
+        return seen
+
+    return asyncio.run(leave())
+
+
+async def stall() -> AsyncIterator[int]:
+    """Yield nothing, and never end: a function for `from_aiter`."""
+    await asyncio.Event().wait()
+    yield 0
+
+
 def pending(scheduler: TestScheduler) -> list[Any]:
     """Return what is scheduled and not cancelled."""
     return [item for item, _ in scheduler._queue.items if not item.is_cancelled()]
