@@ -1,4 +1,4 @@
-"""sdist -> wheel -> an empty environment -> `import rxagents.operators`."""
+"""Build the sdist, the wheel from it, install that in an empty environment, and import it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_wheel_holds_the_operators_once_and_the_marker_of_types(built: Path) -> None:
+def test_wheel_holds_operators_once(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert len(names) == len(set(names))
@@ -37,15 +37,15 @@ def test_the_wheel_holds_the_operators_once_and_the_marker_of_types(built: Path)
     assert not [name for name in names if name.startswith(("operators", "tests", "benchmarks"))]
 
 
-def test_the_sdist_holds_what_the_tests_need(built: Path) -> None:
+def test_sdist_holds_the_tests(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"operators/text.py", "tests/conftest.py", "LICENSE", "README.md"} <= names
 
 
-@only_full  # it installs the dependencies again
-def test_it_imports_from_an_empty_environment(built: Path, tmp_path: Path) -> None:
+@only_full  # installs all dependencies again
+def test_wheel_imports_in_empty_environment(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
     venv.create(tmp_path / "empty", with_pip=True)
     python = tmp_path / "empty" / "bin" / "python"
@@ -78,5 +78,5 @@ def test_it_imports_from_an_empty_environment(built: Path, tmp_path: Path) -> No
     assert "rxagents[cli]" in bare.stderr
 
 
-def test_the_changelog_knows_the_version() -> None:
+def test_changelog_lists_the_version() -> None:
     assert f"## [{rxagents.__version__}]" in (ROOT / "CHANGELOG.md").read_text()

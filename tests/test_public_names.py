@@ -27,12 +27,12 @@ NAMES = """
 """
 
 
-def test_the_package_exports_these() -> None:
+def test_package_exports_these_names() -> None:
     assert set(rxagents.__all__) == set(NAMES.split())
     assert all(hasattr(rxagents, name) for name in rxagents.__all__)
 
 
-def test_operators_exports_these() -> None:
+def test_operators_exports_these_names() -> None:
     names = """
         Measurement PartialJson PartialObject Replayed accumulate assemble_tool_calls coalesce
         collect decode_ndjson decode_sse fallback_to guard_window hedge map_async measure
@@ -45,13 +45,13 @@ def test_operators_exports_these() -> None:
     )
 
 
-def test_testing_exports_these() -> None:
+def test_testing_exports_these_names() -> None:
     names = """Delivery Ending Framing NoReply RawReply ReceivedRequest Reply ScriptedLLM
         ScriptedServer StatusReply gzip_bomb"""
     assert testing.__all__ == names.split()
 
 
-def test_every_exported_class_and_function_says_what_it_is() -> None:
+def test_every_exported_name_has_docstring() -> None:
     silent = [
         name
         for module in (rxagents, operators, testing)
@@ -61,7 +61,7 @@ def test_every_exported_class_and_function_says_what_it_is() -> None:
     assert not silent
 
 
-def test_agents_and_operators_are_imported_when_first_asked_for() -> None:
+def test_agents_and_operators_import_lazily() -> None:
     program = (
         "import sys, rxagents\n"
         "assert not {'rxagents.agents', 'rxagents.operators'} & set(sys.modules)\n"
@@ -70,6 +70,6 @@ def test_agents_and_operators_are_imported_when_first_asked_for() -> None:
     run_program(program)
 
 
-def test_a_name_that_is_none_is_told() -> None:
+def test_unknown_name_is_named() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Robot'"):
         rxagents.Robot  # noqa: B018  # that is the point

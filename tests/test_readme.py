@@ -1,4 +1,4 @@
-"""What the README, the docs and the examples show runs, as it stands there."""
+"""Run the blocks of the README and the docs, and the examples, unchanged and offline."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
 def blocks(page: str) -> list[str]:
-    """Return the programs that stand in a page."""
+    """Return the Python blocks of a page."""
     return re.findall(r"```python\n(.*?)```", page, re.DOTALL)
 
 
@@ -47,32 +47,32 @@ async def run_offline(*arguments: str, typed: str = "") -> str:
 
 
 @pytest.mark.parametrize("block", blocks(README), ids=range(len(blocks(README))))
-async def test_a_block_of_the_readme_runs(block: str) -> None:
+async def test_readme_block_runs(block: str) -> None:
     assert (await run_offline("-c", block)).strip()
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda path: path.name)
-async def test_the_blocks_of_a_page_run_one_after_the_other(page: Path) -> None:
+async def test_blocks_of_page_run_in_order(page: Path) -> None:
     program = "\n".join(blocks(page.read_text()))
     if program:
         assert (await run_offline("-c", program)).strip()
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-async def test_an_example_runs(example: Path) -> None:
+async def test_example_runs(example: Path) -> None:
     assert (await run_offline(str(example), typed="Hi\nMy name is Ada.\n")).strip()
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_an_example_is_short(example: Path) -> None:
+def test_example_is_short(example: Path) -> None:
     assert len(example.read_text().splitlines()) < 60
 
 
-def test_the_first_screen_holds_the_two_commands() -> None:
+def test_first_screen_holds_both_commands() -> None:
     first_screen = README.splitlines()[:22]
     assert "pip install -e '.[cli]' && rxagents demo" in first_screen
     assert "pip install -e '.[dev]' && pytest" in first_screen
 
 
-def test_the_makefile_runs_the_readmes_test_command() -> None:
+def test_makefile_runs_the_test_command() -> None:
     assert "\tpip install -e '.[dev]' && pytest\n" in (ROOT / "Makefile").read_text()

@@ -1,4 +1,4 @@
-"""What networks and hostile servers do, each fault with what must come of it."""
+"""The faults of networks and hostile servers, each with the outcome it must have."""
 
 from __future__ import annotations
 
@@ -362,7 +362,7 @@ def _errors_in_the_stream(answer: _Answers) -> Iterator[Fault]:
         ("server", rxagents.ServerError, 1),
         ("invalid", rxagents.BadRequestError, 1),
     ]:
-        if not wire.tells_kinds:
+        if not wire.has_error_kinds:
             kind, requests = rxagents.ServerError, 1
         failed = chunk(wire.error(name)) + LAST
         first = [answer.head + failed]
@@ -370,7 +370,7 @@ def _errors_in_the_stream(answer: _Answers) -> Iterator[Fault]:
         begun = [answer.head + chunk(wire.start()) + failed]
         yield Fault(f"error before text: {name}", [begun], kind, requests=requests)
         yield Fault(f"error after text: {name}", answer.begun(failed), kind, "one")
-    if wire.tells_kinds:
+    if wire.has_error_kinds:
         busy = [answer.head + chunk(wire.error("overloaded")) + LAST]
         yield Fault("overloaded, then success", [busy, answer.good], None, "one two", 2)
     if wire.is_sse:

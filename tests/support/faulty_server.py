@@ -1,4 +1,4 @@
-"""A server that writes exactly the bytes it is told, packet by packet, and misbehaves on cue."""
+"""A server that writes the given bytes, packet by packet, and misbehaves on cue."""
 
 from __future__ import annotations
 

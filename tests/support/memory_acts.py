@@ -1,4 +1,4 @@
-"""Answers that are meant to fill the client's memory, made without filling the server's."""
+"""Responses that try to fill the client's memory, made in little memory of the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random streams of text and other things, and what must stay the same of them."""
+"""Random streams of text and other items, and the parts of them that must not change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A provider for what README, docs and examples show: it does what a model would."""
+"""A provider that answers the README, docs and examples as a model would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each vendor's SDK makes of a stream, beside what we make of it."""
+"""Compare what each vendor's SDK reads from a recorded stream with what rxagents reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each wire as a server speaks it: what the tests of faults need of it."""
+"""Each wire as a server speaks it: its events in bytes, for the tests of faults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SpokenWire(ABC):
         content_type: What a proper answer has.
         comment: Bytes that say nothing, over and over; empty where the wire has none.
         ends_itself: Whether the last event says that nothing follows.
-        tells_kinds: Whether an error in the stream says of what kind it is.
+        has_error_kinds: Whether an error in the stream names its kind.
         is_sse: Whether the stream is one of server-sent events.
     """
 
@@ -31,7 +31,7 @@ class SpokenWire(ABC):
     content_type = b"text/event-stream"
     comment = b": still here\n\n"
     ends_itself = True
-    tells_kinds = True
+    has_error_kinds = True
     is_sse = True
 
     def url_of(self, server: ScriptedServer) -> str:
@@ -43,7 +43,7 @@ class SpokenWire(ABC):
 
     @abstractmethod
     def start(self) -> bytes:
-        """Return an event that tells the user nothing."""
+        """Return an event without text for the user."""
 
     @abstractmethod
     def text(self, text: str) -> bytes: ...
@@ -173,7 +173,7 @@ class OllamaChat(SpokenWire):
     name = "ollama"
     content_type = b"application/x-ndjson"
     comment = b"\n"
-    tells_kinds = False
+    has_error_kinds = False
     is_sse = False
 
     def model(self, url: str, **arguments: Any) -> Provider:
