@@ -11,11 +11,10 @@ import pytest
 import reactivex as rx
 from observing import Seen
 from reactivex.subject import Subject
+from virtual_loop import virtual_loop
 
 from rxagents import Reset, Tool, ToolCall, ToolEnd, tool
 from rxagents import operators as ops
-
-pytestmark = pytest.mark.real_time  # the threads of tools outlive their time limits
 
 
 def calls(name: str, count: int) -> list[ToolCall]:
@@ -29,19 +28,28 @@ class Stubborn:
         most: How many calls ran at a time.
         total: How many calls have started.
         started: Set when the first call has started.
-        release: Set it to let all calls return.
     """
 
     def __init__(self, timeout: float | None) -> None:
         self.most = self.total = self._running = 0
         self.started = asyncio.Event()
-        self.release = threading.Event()
-        self._loop = asyncio.get_running_loop()
+        self._released = threading.Event()
+        self._loop = virtual_loop()
         self._lock = threading.Lock()
         self.tools: dict[str, Tool] = {
             name: tool(name=name, timeout=timeout)(function)
             for name, function in {"thread": self._block, "task": self._wait}.items()
         }
+
+    async def run_on(self) -> None:
+        """Wait for the first call, and let time pass while it runs."""
+        await self.started.wait()
+        self._loop.wait_for_threads(False)
+
+    def release(self) -> None:
+        """Let all calls return, before any more time passes."""
+        self._released.set()
+        self._loop.wait_for_threads(True)
 
     def _enter(self) -> None:
         with self._lock:
@@ -57,12 +65,12 @@ class Stubborn:
 
     def _block(self) -> str:
         self._enter()
-        self.release.wait(10)
+        self._released.wait(10)
         return self._leave()
 
     async def _wait(self) -> str:
         self._enter()
-        while not self.release.is_set():
+        while not self._released.is_set():
             with contextlib.suppress(asyncio.CancelledError):  # withstands it
                 await asyncio.sleep(0.001)
         return self._leave()
@@ -76,14 +84,14 @@ async def test_timed_out_function_keeps_its_slot(kind: str) -> None:
     stubborn = Stubborn(timeout=0.02)
     operator = ops.run_tools([stubborn.tools[kind]], concurrency=1)
     seen = Seen(rx.from_iterable(calls(kind, 5)).pipe(operator))
-    async with asyncio.timeout(5):
-        await seen.over.wait()
+    await stubborn.run_on()
+    await seen.over.wait()
     ends = seen.all(ToolEnd)
     assert [end.call_id for end in ends] == [call.id for call in calls(kind, 5)]
     assert {end.error.kind for end in ends} == {"ToolTimeoutError"}
     assert ["did not run" in end.result for end in ends] == [False, True, True, True, True]
     assert (stubborn.most, stubborn.total) == (1, 1)
-    stubborn.release.set()
+    stubborn.release()
     await asyncio.sleep(0.005)  # the task ends before the loop does
 
 
@@ -94,12 +102,12 @@ async def test_waiting_call_starts_when_function_ends(kind: str) -> None:
     seen = Seen(source.pipe(ops.run_tools([stubborn.tools[kind]], concurrency=1)))
     first, second = calls(kind, 2)
     source.on_next(first)
+    await stubborn.run_on()
     await seen.saw(ToolEnd)
-    stubborn.release.set()
+    stubborn.release()
     source.on_next(second)
     source.on_completed()
-    async with asyncio.timeout(5):
-        await seen.over.wait()
+    await seen.over.wait()
     assert seen.all(ToolEnd)[1].result == "done"
     assert (stubborn.most, stubborn.total) == (1, 2)
 
@@ -111,14 +119,13 @@ async def test_dropped_function_keeps_its_slot(kind: str) -> None:
     seen = Seen(source.pipe(ops.run_tools([stubborn.tools[kind]], concurrency=1)))
     first, second = calls(kind, 2)
     source.on_next(first)
-    async with asyncio.timeout(5):
-        await stubborn.started.wait()
-        source.on_next(Reset.of(OSError()))
-        source.on_next(second)
-        source.on_completed()
-        await asyncio.sleep(0.01)
-        assert stubborn.total == 1
-        stubborn.release.set()
-        await seen.over.wait()
+    await stubborn.run_on()
+    source.on_next(Reset.of(OSError()))
+    source.on_next(second)
+    source.on_completed()
+    await asyncio.sleep(0.01)
+    assert stubborn.total == 1
+    stubborn.release()
+    await seen.over.wait()
     assert [end.call_id for end in seen.all(ToolEnd)] == [second.id]
     assert (stubborn.most, stubborn.total) == (1, 2)

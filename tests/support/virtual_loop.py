@@ -38,6 +38,7 @@ class _Selector(selectors.DefaultSelector):
         now: The time.
         jobs: How many calls run in an executor.
         had_sockets: Whether there was anything to watch but the loop's own pipe.
+        waits_for_threads: Whether time stands still while a thread works.
     """
 
     def __init__(self) -> None:
@@ -45,6 +46,7 @@ class _Selector(selectors.DefaultSelector):
         self.now = 0.0
         self.jobs = 0
         self.had_sockets = False
+        self.waits_for_threads = True
         self._busy_turns = 0
         self._busy_since = 0.0
 
@@ -92,6 +94,8 @@ class _Selector(selectors.DefaultSelector):
         return super().select(_SOCKET_SECONDS[jump >= _LONG_JUMP])
 
     def _threads_work(self) -> bool:
+        if not self.waits_for_threads:
+            return False
         return self.jobs > 0 or any(
             thread.name.startswith("rxagents ") for thread in threading.enumerate()
         )
@@ -122,6 +126,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def had_sockets(self) -> bool:
         """Whether the loop has watched a socket or a pipe."""
         return self._virtual.had_sockets
+
+    def wait_for_threads(self, value: bool) -> None:
+        """Let time stand still while a thread works, as at first, or pass."""
+        self._virtual.waits_for_threads = value
 
     def hold(self, seconds: float) -> None:
         """Move the clock forward as if a callback had blocked the loop."""
