@@ -12,12 +12,24 @@ from reactivex import Observable, abc
 from rxagents.core.checks import checked_seconds
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.joining import only_text_of
+from rxagents.core.scripts import MARKS, STACKERS, UNSPACED
 from rxagents.operators._cutter import Cutter
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
 
 _WORD = re.compile(r"\s*\S+(?:\s+\Z)?|\s+")
+
+# The same for text that is not ASCII: a letter of a script without blanks is a word, together with
+# its marks and the punctuation around it. Every character that is not white space is either such a
+# letter or in the second branch, so no text is lost. No branch can fail after a loop that is
+# ambiguous, so the time is linear.
+_LETTER = rf"(?![{MARKS}])[{UNSPACED}]"
+_OPENERS = "(\\[{「『【《〈“«\uff08\uff3b\uff5b\u3014\u2018"
+_WORD_OR_LETTER = re.compile(
+    rf"\s*(?:[^\w\s]*{_LETTER}(?:[{STACKERS}]{_LETTER}|[{MARKS}]|[^\w\s{_OPENERS}])*"
+    rf"|(?:[{MARKS}]|[^\s{UNSPACED}])+)(?:\s+\Z)?|\s+"
+)
 
 
 def smooth(
@@ -27,7 +39,8 @@ def smooth(
 
     It cuts texts (`str`), `Token` and `Reasoning` events, and chunks that carry only text or only
     reasoning into words. Every other item keeps its place between them. When more text waits than
-    `longest_lag` seconds can show at that pace, several words go at a time.
+    `longest_lag` seconds can show at that pace, several words go at a time. Text in Chinese,
+    Japanese, Thai, Lao, Khmer and Burmese, which have no blanks, goes character by character.
 
     .. marble::
         --(a b c)--------d--|
@@ -98,7 +111,8 @@ class _Pacer(Generic[T]):
     def on_next(self, item: T) -> None:
         text = only_text_of(item)
         if text:
-            words = self._cutter.cut(item, _WORD.findall(text))
+            pattern = _WORD if text.isascii() else _WORD_OR_LETTER
+            words = self._cutter.cut(item, pattern.findall(text))
             self._words.extend((word, True) for word in words)
         else:
             self._words.append((self._cutter.keep(item), False))

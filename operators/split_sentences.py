@@ -14,10 +14,11 @@ def split_sentences() -> Callable[[Observable[str]], Observable[str]]:
     """Emit text sentence by sentence, for speech and display; no character is lost.
 
     A sentence ends at `.`, `!`, `?` or `…` with white space after it, at `。` and similar marks
-    without, each with its closing quotes and brackets, and at a blank line. It keeps the white
-    space that follows it. A full stop does not end a sentence after a common abbreviation (`Dr.`,
-    `e.g.`, `No. 5`), an initial (`J. Smith`, `U.S.`) or the number of a list item (`1. First`),
-    even where a sentence does end there.
+    without, each with its closing quotes and brackets, and at a blank line. Thai has no such
+    marks: its sentences and clauses end at white space between two Thai words. A sentence keeps
+    the white space that follows it. A full stop does not end a sentence after a common
+    abbreviation (`Dr.`, `e.g.`, `No. 5`), an initial (`J. Smith`, `U.S.`) or the number of a list
+    item (`1. First`), even where a sentence does end there.
 
     .. marble::
         --(Hi!)--( How)---( are you?)--( Fine.)----------|

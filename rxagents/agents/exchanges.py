@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from rxagents.core.messages import Message, ToolCall, ToolResult
+from rxagents.core.scripts import UNSPACED
 
 Exchange: TypeAlias = tuple[Message, ...]
 """The user's messages, the tool calls with their results, and the answer. It is kept and shown as a
@@ -101,12 +102,18 @@ def message_text(message: Message) -> str:
     return "\n".join(filter(None, texts))
 
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
+_PAIR = re.compile(rf"(?=([{UNSPACED}]{{2}}))")
 
 
 def words_of(messages: Iterable[Message]) -> frozenset[str]:
-    """Return the words of messages, case-folded."""
-    return frozenset(_WORD.findall("\n".join(map(message_text, messages)).casefold()))
+    """Return the words of messages, case-folded.
+
+    In a script without blanks, each character and each pair of neighbouring characters is a word.
+    """
+    text = "\n".join(map(message_text, messages)).casefold()
+    words = frozenset(_WORD.findall(text))
+    return words if text.isascii() else words.union(_PAIR.findall(text))
 
 
 def is_whole(exchange: Exchange) -> bool:

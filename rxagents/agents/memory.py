@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeAlias, get_args
 from weakref import WeakValueDictionary
@@ -25,6 +26,7 @@ from rxagents.core.json_depth import is_deeper
 from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.limits import DEFAULT_LIMITS
 from rxagents.core.messages import Message
+from rxagents.core.scripts import HANGUL, UNSPACED
 
 Strategy: TypeAlias = Literal["all", "window", "summarize", "selective"]
 
@@ -84,9 +86,14 @@ class Recollection(Struct, frozen=True):
 def estimated_tokens(text: str) -> int:
     """Estimate the tokens of a text: one for four characters.
 
-    The rule is from OpenAI's help pages and holds for English; the model's tokenizer is exact.
+    The rule is from OpenAI's help pages and holds for English. A letter of Chinese, Japanese,
+    Korean, Thai, Lao, Khmer or Burmese counts as one token. The model's tokenizer is exact.
     """
-    return -(-len(text) // 4)
+    dense = 0 if text.isascii() else len(_DENSE.findall(text))
+    return dense + -(-(len(text) - dense) // 4)
+
+
+_DENSE = re.compile(f"[{UNSPACED}{HANGUL}]")
 
 
 class Memory:
@@ -105,7 +112,9 @@ class Memory:
       order. The newest exchange is chosen first, since "and then?" refers to it; then the first
       exchange, which often states the topic; then those that share words with the new message. A
       rare word counts more than a common one (inverse document frequency), a word of every exchange
-      counts nothing. Between equal exchanges the newer one is chosen.
+      counts nothing. Between equal exchanges the newer one is chosen. In Chinese, Japanese, Thai,
+      Lao, Khmer and Burmese, which have no blanks, each character and each pair of neighbouring
+      characters counts as a word.
 
     Everything is kept until it is forgotten, except what a summary replaces.
 
@@ -116,8 +125,9 @@ class Memory:
         max_tokens: How many tokens these messages may have; `None` for no limit. Text, calls and
             results are counted; images, files and reasoning are not, since each provider counts
             them in its own way.
-        count_tokens: Counts the tokens of a text; by default one for four characters. It is
-            called once for each message of an exchange.
+        count_tokens: Counts the tokens of a text; by default one for four characters, and one for
+            each letter of Chinese, Japanese, Korean, Thai, Lao, Khmer and Burmese. It is called
+            once for each message of an exchange.
 
     Attributes:
         strategy: The strategy.

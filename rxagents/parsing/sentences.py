@@ -1,17 +1,19 @@
 """Split a text into sentences incrementally.
 
 Theory of operation. A sentence ends at a mark (`_marks`) that is followed by white space
-(`_spaced`) and a word, at a wide mark (`_wide`, Chinese and Japanese) that is followed by a word,
-or at an empty line (`_lines`). The following word decides whether a full stop ends a sentence, so
-the sentence stays in `_pieces` until that word. A full stop of an abbreviation, an initial or a
-list number ends no sentence; `_before` keeps the 24 characters before the mark to recognize them.
-`feed` cuts the text into tokens and reads each once; text without a mark or line end skips this
-(`_EVENTFUL`).
+(`_spaced`) and a word, at a wide mark (`_wide`, of a script without blanks) that is followed by a
+word, at white space between two Thai words (`_thai`), or at an empty line (`_lines`). The
+following word decides whether a full stop ends a sentence, so the sentence stays in `_pieces`
+until that word. A full stop of an abbreviation, an initial or a list number ends no sentence;
+`_before` keeps the 24 characters before the mark to recognize them. `feed` cuts the text into
+tokens and reads each once; text without a mark, a line end or Thai skips this (`_EVENTFUL`).
 """
 
 from __future__ import annotations
 
 import re
+
+from rxagents.core.scripts import THAI
 
 _ABBREVIATION = re.compile(
     "mr|mrs|ms|mx|dr|prof|st|sr|jr|rev|hon|gen|col|capt|lt|sgt|gov|sen|rep|pres|"
@@ -27,11 +29,16 @@ _TAIL = 24
 """Characters before a full stop that are examined: more than any abbreviation has."""
 
 _MARKS = ".!?…"
-_WIDE_MARKS = "\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH EXCLAMATION MARK}\N{FULLWIDTH QUESTION MARK}"
+_WIDE_MARKS = (
+    "\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH EXCLAMATION MARK}\N{FULLWIDTH QUESTION MARK}"
+    "\N{HALFWIDTH IDEOGRAPHIC FULL STOP}\N{KHMER SIGN KHAN}\N{KHMER SIGN BARIYOOSAN}"
+    "\N{MYANMAR SIGN SECTION}"
+)
 _CLOSERS = re.escape(
     "\"')]}*_`\N{RIGHT SINGLE QUOTATION MARK}”»」』】\N{FULLWIDTH RIGHT PARENTHESIS}"
 )
-_EVENTFUL = re.compile(rf"[{_MARKS}{_WIDE_MARKS}\n]")
+_EVENTFUL = re.compile(rf"[{_MARKS}{_WIDE_MARKS}{THAI}\n]")
+_THAI = re.compile(f"[{THAI}]")
 _TOKENS = re.compile(
     rf"(?P<wide>[{_WIDE_MARKS}]+)|(?P<mark>[{_MARKS}]+)|(?P<closer>[{_CLOSERS}]+)|(?P<space>\s+)"
     rf"|(?P<word>[^\s{_MARKS}{_WIDE_MARKS}{_CLOSERS}]+)"
@@ -45,7 +52,7 @@ class SentenceSplitter:
     however the text is split into chunks; joined, they are the text. The cost is linear.
     """
 
-    __slots__ = ("_before", "_blank", "_lines", "_marks", "_pieces", "_spaced", "_wide")
+    __slots__ = ("_before", "_blank", "_lines", "_marks", "_pieces", "_spaced", "_thai", "_wide")
 
     def __init__(self) -> None:
         self._start()
@@ -57,11 +64,12 @@ class SentenceSplitter:
         self._marks = ""
         self._wide = False
         self._spaced = False
+        self._thai = False
         self._lines = 0
 
     def feed(self, text: str) -> list[str]:
         """Return the sentences that `text` completes."""
-        if not (self._marks or self._lines) and _EVENTFUL.search(text) is None:
+        if not (self._marks or self._lines or self._thai) and _EVENTFUL.search(text) is None:
             if text:
                 self._blank = self._blank and text.isspace()
                 self._pieces.append(text)
@@ -94,6 +102,8 @@ class SentenceSplitter:
             if kind == "word":
                 self._marks, self._wide = "", False
             self._spaced, self._lines = False, 0
+        if kind != "space":
+            self._thai = _THAI.match(piece[-1]) is not None
         self._blank = self._blank and kind == "space"
         self._pieces.append(piece)
 
@@ -111,6 +121,8 @@ class SentenceSplitter:
         if kind == "space" or not self._pieces:
             return False
         if self._lines > 1:
+            return True
+        if self._thai and self._spaced and _THAI.match(piece):
             return True
         if not self._marks or kind in ("mark", "wide"):
             return False

@@ -85,6 +85,22 @@ def test_estimate_is_four_characters_a_token() -> None:
     assert [estimated_tokens("a" * length) for length in (0, 1, 4, 5)] == [0, 1, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("今天天气很好", 6),
+        ("これは", 3),
+        ("안녕", 2),
+        ("สวัสดี", 6),
+        ("ab今天cd", 3),
+        ("über", 1),
+        ("Привет", 2),
+    ],
+)
+def test_dense_scripts_have_a_token_a_letter(text: str, tokens: int) -> None:
+    assert estimated_tokens(text) == tokens
+
+
 def test_counter_sees_each_text_once() -> None:
     counted: list[str] = []
 

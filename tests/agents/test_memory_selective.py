@@ -87,6 +87,27 @@ def test_words_match_in_any_script() -> None:
     assert shown(memory, "привет!") == ["a", "Привет", "c"]
 
 
+@pytest.mark.parametrize(
+    ("kept", "asked"),
+    [
+        ("我的猫喜欢吃鱼", "猫在哪里\uff1f"),
+        ("東京の天気はどうですか", "今日の東京"),
+        ("อยู่บนถนนครับ", "ถนน"),
+    ],
+    ids=["chinese", "japanese", "thai"],
+)
+def test_words_without_blanks_match(kept: str, asked: str) -> None:
+    memory = Memory("selective", max_messages=6)
+    remember(memory, "a", kept, "b", "c")
+    assert shown(memory, asked) == ["a", kept, "c"]
+
+
+def test_pair_of_characters_beats_one_character() -> None:
+    memory = Memory("selective", max_messages=6)
+    remember(memory, "a", "北京", "京", "北", "c")
+    assert shown(memory, "去北京") == ["a", "北京", "c"]
+
+
 def test_words_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Message] = []
 

@@ -48,6 +48,34 @@ def test_completes_with_the_last_word() -> None:
     assert seen == [on_next(210, "one"), on_next(220, " two"), on_completed(220)]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["今", "天", "很", "好。", "我", "们", "去\uff01"],
+        ["他", "说", "「好」。"],
+        ["ส", "วั", "ส", "ดี", "ค", "รั", "บ"],
+        ["น้ำ", "ใ", "จ"],
+        ["か\u3099", "き"],
+        ["ខ្ញុំ", "ទៅ"],
+        ["用", " Python", " 写", "的", "API", "很", "好"],
+        ["(東", "京)", " e\u0301te\u0301", " \U0001f1e9\U0001f1ea", " 안녕"],
+        ["\u0e33"],
+    ],
+)
+def test_text_without_blanks_goes_by_character(words: list[str]) -> None:
+    seen = run(on_next(210, "".join(words)), on_completed(211))
+    assert [message.value.value for message in seen[:-1]] == words
+    assert [message.time for message in seen[:-1]] == [210 + 10 * n for n in range(len(words))]
+
+
+@given(
+    st.text("今。「」かキ゛\u3099\u0e33\u0e31ก\u17d2ក\u1039\u104aé\u0301a1 \n.(ﾞ\U0001f44d\u200d好")
+)
+def test_no_character_of_any_script_is_lost(text: str) -> None:
+    seen = run(on_next(210, text), on_completed(211))
+    assert "".join(message.value.value for message in seen[:-1]) == text
+
+
 def test_large_lag_emits_several_words() -> None:
     seen = run(on_next(210, "a b c d e f"), on_completed(211), interval=10, lag=20)
     assert [(message.time, message.value.value) for message in seen[:-1]] == [
