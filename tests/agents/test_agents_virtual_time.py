@@ -95,7 +95,7 @@ def test_react_tool_starts_at_closing_bracket() -> None:
 
 @each_agent
 @pytest.mark.parametrize(
-    ("start", "started"), [("at_once", 200), ("turn_end", 250)], ids=["at once", "turn end"]
+    ("start", "started"), [("at_once", 200), ("turn_end", 230)], ids=["at once", "turn end"]
 )
 def test_tools_may_start_at_turn_end(agent: AgentKind, start: str, started: float) -> None:
     tools = TimedTools()

@@ -84,7 +84,9 @@ async def test_truncated_stream_keeps_its_text(agent: AgentKind, wire: SpokenWir
 async def test_failed_stream_cancels_the_tools(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
     broken = rxagents.ServerError("broken", status=500)
-    turn = agent.calls(("held", {}), ("held", {}), error=broken, interval=0.03)
+    # With arguments: a call without any waits for a finish reason, since it may have been cut.
+    calls = ("held", {"note": "a"}), ("held", {"note": "b"})
+    turn = agent.calls(*calls, error=broken, interval=0.03)
     async with served(wire, turn) as (_, llm):
         seen = await seen_to_end(agent.make(llm, [held.tool]).run_stream("hi"))
         seen.assert_failed(rxagents.ProviderError)
