@@ -61,6 +61,10 @@ class Anthropic(Provider):
             )
 
     @property
+    def _is_own_host(self) -> bool:
+        return is_origin(DEFAULT_BASE_URL, self.base_url)
+
+    @property
     def _path(self) -> str:
         return "v1/messages"
 

@@ -51,6 +51,10 @@ class Gemini(Provider):
             )
 
     @property
+    def _is_own_host(self) -> bool:
+        return is_origin(DEFAULT_BASE_URL, self.base_url)
+
+    @property
     def _path(self) -> str:
         model = quote(self.model.removeprefix("models/"), safe="")
         return f"v1beta/models/{model}:streamGenerateContent"

@@ -7,7 +7,7 @@ from typing import ClassVar, Unpack
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.providers.checks import checked_text, checked_url, is_origin, key_of_environment
-from rxagents.providers.openai_hosts import host_of
+from rxagents.providers.openai_hosts import host_of, is_openai
 from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.wire.chat_completions import ChatCompletionsParser, render_chat
 from rxagents.wire.parser import StreamInfo, WireParser
@@ -59,6 +59,10 @@ class OpenAI(Provider):
                 "OpenAI needs a key: set OPENAI_API_KEY, or pass api_key. For another host pass "
                 "its base_url."
             )
+
+    @property
+    def _is_own_host(self) -> bool:
+        return is_openai(self.base_url)
 
     @property
     def _path(self) -> str:

@@ -34,7 +34,7 @@ _GOOGLE = ("generativelanguage.googleapis.com", "aiplatform.googleapis.com")
 def host_of(url: URL, model: str) -> ChatHost:
     """Return what the host at `url` accepts for `model`."""
     name = url.host or ""
-    if _is_openai(url):
+    if is_openai(url):
         return ChatHost("max_completion_tokens", _OPENAI_IDS, frozenset())
     if name.endswith("mistral.ai"):
         return ChatHost(call_ids=_MISTRAL_IDS, extra_fields=frozenset())
@@ -46,7 +46,7 @@ def host_of(url: URL, model: str) -> ChatHost:
     )
 
 
-def _is_openai(url: URL) -> bool:
+def is_openai(url: URL) -> bool:
     """Return whether OpenAI's own service is at `url`, at OpenAI or at Azure."""
     name = url.host or ""
     if _OPENAI.fullmatch(name) or _AZURE_OPENAI.fullmatch(name):

@@ -11,6 +11,7 @@ from rxagents.core.limits import Limits
 from rxagents.providers.timeouts import Timeouts
 from rxagents.transport import Transport
 from rxagents.wire.parser import StreamInfo, WireParser
+from rxagents.wire.think_tags import ThinkTags
 
 
 class PreparedRequest(Struct, frozen=True):
@@ -27,6 +28,7 @@ class PreparedRequest(Struct, frozen=True):
         limits: Limits of the answer's size.
         max_retries: The most retries while nothing has been delivered.
         redact: Replaces the secrets in a text that the provider wrote.
+        think_tags: The tags around thinking at the beginning of the text; `None` for none.
     """
 
     provider: str
@@ -39,6 +41,7 @@ class PreparedRequest(Struct, frozen=True):
     limits: Limits
     max_retries: int
     redact: Callable[[str], str]
+    think_tags: ThinkTags | None
 
     def __repr__(self) -> str:
         """Show neither the key nor the conversation."""

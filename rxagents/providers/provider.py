@@ -35,6 +35,7 @@ from rxagents.providers.timeouts import Timeouts
 from rxagents.transport import Transport
 from rxagents.wire.parser import StreamInfo, WireParser
 from rxagents.wire.request import ChatRequest
+from rxagents.wire.think_tags import DEFAULT_TAGS, ThinkTags, checked_think_tags
 
 
 class ProviderOptions(SettingsArguments, total=False):
@@ -46,6 +47,10 @@ class ProviderOptions(SettingsArguments, total=False):
         headers: More headers; they replace the library's own of the same name.
         session: Your own aiohttp session, which is never closed here.
         limits: The most that an answer may hold; `None` for the defaults of `Limits`.
+        think_tags: The tags around thinking at the beginning of an answer's text, which becomes
+            the chunks' `reasoning`. `("<think>", "</think>")` by default, except at the vendor's
+            own host; `(None, "</think>")` where every answer begins with thinking and no first
+            tag; `None` leaves the text as it is.
     """
 
     timeout: Timeouts | float | None
@@ -53,6 +58,7 @@ class ProviderOptions(SettingsArguments, total=False):
     headers: Mapping[str, str] | None
     session: aiohttp.ClientSession | None
     limits: Limits | None
+    think_tags: ThinkTags | None
 
 
 class Provider(BaseLLM):
@@ -62,7 +68,7 @@ class Provider(BaseLLM):
         model: The provider's name of the model.
         api_key: The key; `None` sends none.
         base_url: The API's URL, to which paths are added; a query in it is kept.
-        **options: `timeout`, `max_retries`, `headers`, `session` and `limits`, see
+        **options: `timeout`, `max_retries`, `headers`, `session`, `limits` and `think_tags`, see
             `ProviderOptions`; and generation settings, see `Settings`, which a call may override.
 
     Raises:
@@ -84,6 +90,8 @@ class Provider(BaseLLM):
         self.timeouts = Timeouts.of(options.pop("timeout", None))
         self.max_retries = checked_retries(options.pop("max_retries", 2))
         self.limits = checked_limits(options.pop("limits", None))
+        default_tags = None if self._is_own_host else DEFAULT_TAGS
+        self.think_tags = checked_think_tags(options.pop("think_tags", default_tags))
         self._api_key = None if api_key is None else checked_text("api_key", api_key, secret=True)
         self._extra_headers = checked_headers(options.pop("headers", None) or {})
         self._transport = Transport(self.name, checked_session(options.pop("session", None)))
@@ -130,6 +138,11 @@ class Provider(BaseLLM):
         if known.get("_api_key") is not None:
             shown.append("api_key='***'")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    @property
+    def _is_own_host(self) -> bool:
+        """Whether the base URL is that of the vendor, who sends thinking apart from the text."""
+        return False
 
     @property
     @abstractmethod
@@ -208,6 +221,7 @@ class Provider(BaseLLM):
             limits=self.limits,
             max_retries=self.max_retries,
             redact=self._redact,
+            think_tags=self.think_tags,
         )
 
     def _redact(self, text: str) -> str:

@@ -114,6 +114,7 @@ class _Stream:
             request_id(response.headers),
             request.limits,
             {"failed_attempts": failed} if failed else {},
+            request.think_tags,
         )
         self._received = ReceivedAnswer(request, response, info, clock)
         return AnswerReader(response, self._received, self._emitter, clock)

@@ -27,6 +27,7 @@ from rxagents.testing.script import Reply, ReplyLike, to_reply
 from rxagents.testing.wires import WIRES
 from rxagents.wire.chat_completions import ChatCompletionsParser
 from rxagents.wire.parser import StreamInfo
+from rxagents.wire.think_tags import DEFAULT_TAGS, ThinkTags, checked_think_tags
 
 MODEL = "scripted"
 
@@ -55,17 +56,20 @@ class ScriptedLLM(BaseLLM):
 
     Args:
         *replies: The replies in order; a `str` is the text of a reply.
+        think_tags: The tags around thinking at the beginning of a text; see `ProviderOptions`.
 
     Attributes:
         requests: The requests in the order of the subscriptions.
 
     Raises:
-        ConfigurationError: A reply has the wrong type, or an ending that only HTTP has.
+        ConfigurationError: A reply has the wrong type, or an ending that only HTTP has; or
+            `think_tags` are no tags.
     """
 
-    def __init__(self, *replies: ReplyLike) -> None:
+    def __init__(self, *replies: ReplyLike, think_tags: ThinkTags | None = DEFAULT_TAGS) -> None:
         given = replies or (_DEFAULT_REPLY,)
         self.requests: list[ScriptedRequest] = []
+        self._info = StreamInfo(MODEL, think_tags=checked_think_tags(think_tags))
         self._replies = [_checked(to_reply(reply)) for reply in given]
 
     def chat_stream(
@@ -86,7 +90,8 @@ class ScriptedLLM(BaseLLM):
             chosen = scheduler_on_loop(scheduler) or AsyncIOScheduler(running_loop())
             reply = self._replies[min(len(self.requests), len(self._replies) - 1)]
             self.requests.append(request)
-            return _Playback(reply, observer, chosen, bridge_of(scheduler)).start()
+            parser = ChatCompletionsParser(self._info)
+            return _Playback(reply, parser, observer, chosen, bridge_of(scheduler)).start()
 
         return Observable(subscribe)
 
@@ -100,6 +105,7 @@ class _Playback:
     def __init__(
         self,
         reply: Reply,
+        parser: ChatCompletionsParser,
         observer: abc.ObserverBase[StreamChunk],
         scheduler: abc.SchedulerBase,
         bridge: Bridge | None,
@@ -110,7 +116,7 @@ class _Playback:
         self._scheduler = scheduler
         self._bridge = bridge
         self._frames = iter([*events(reply, MODEL, "scripted"), *_end(reply)])
-        self._parser = ChatCompletionsParser(StreamInfo(MODEL))
+        self._parser = parser
         self._timer = SerialDisposable()
         self._chunks: list[StreamChunk] = []
 
@@ -150,6 +156,8 @@ class _Playback:
                 return
 
     def _finish(self) -> None:
+        for chunk in self._parser.flush(self._now()):  # less than one tag, or white space
+            self._observer.on_next(chunk)
         if self._parser.error is not None:
             self._observer.on_error(self._parser.error)
         elif self._parser.complete:

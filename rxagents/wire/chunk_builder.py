@@ -10,6 +10,7 @@ from rxagents.core.chunks import StreamChunk, TextBuffer, ToolCallDelta, set_con
 from rxagents.core.surrogates import replace_all_surrogates, replace_surrogates
 from rxagents.core.usage import Usage
 from rxagents.wire.surrogates import SurrogateJoiner
+from rxagents.wire.think_tags import ThinkSplitter, ThinkTags
 
 
 class ChunkBuilder:
@@ -17,6 +18,7 @@ class ChunkBuilder:
 
     Args:
         metadata: The metadata of the first chunk.
+        think_tags: The tags around thinking at the beginning of the text; `None` for none.
 
     Attributes:
         chunks: The chunks that `drain` has not returned yet.
@@ -27,17 +29,20 @@ class ChunkBuilder:
         index: The number of the next chunk.
         joiner: Joins characters that are cut in two; `None` until an event was read leniently, and
             so in nearly all streams.
+        splitter: Splits thinking between tags from text, for choices whose answer has no text yet;
+            `None` without tags.
     """
 
-    __slots__ = ("_texts", "chunks", "index", "joiner", "metadata", "now", "usage")
+    __slots__ = ("_texts", "chunks", "index", "joiner", "metadata", "now", "splitter", "usage")
 
-    def __init__(self, metadata: dict[str, Any]) -> None:
+    def __init__(self, metadata: dict[str, Any], think_tags: ThinkTags | None = None) -> None:
         self.chunks: list[StreamChunk] = []
         self.now = 0.0
         self.usage: Usage | None = None
         self.metadata = metadata
         self.index = 0
         self.joiner: SurrogateJoiner | None = None
+        self.splitter = None if think_tags is None else ThinkSplitter(think_tags)
         self._texts: dict[int, TextBuffer] = {}
 
     def text(self, choice: int) -> TextBuffer:
@@ -46,6 +51,20 @@ class ChunkBuilder:
         if buffer is None:
             buffer = self._texts[choice] = TextBuffer()
         return buffer
+
+    def received_length(self, choice: int) -> int:
+        """Return the length of all text received of a choice, also of thinking between tags."""
+        hidden = 0 if self.splitter is None else self.splitter.hidden(choice)[1]
+        return hidden + self.text(choice).end
+
+    def received_text(self, choice: int) -> str:
+        """Return all text received of a choice, also thinking between tags."""
+        buffer = self.text(choice)
+        text = buffer.upto(buffer.end)
+        if self.splitter is None:
+            return text
+        before, hidden = self.splitter.hidden(choice)
+        return before.upto(hidden) + text
 
     def emit(
         self,
@@ -59,6 +78,14 @@ class ChunkBuilder:
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Add a chunk; `metadata` is added to the stream's, for this chunk only."""
+        buffer = self.text(choice)
+        # Once the answer has text, nothing is split any more.
+        if self.splitter is not None and not buffer.end and (text or finish_reason):
+            is_last = bool(finish_reason)
+            thinking, text = self.splitter.split(choice, text, is_last=is_last)
+            reasoning += thinking
+            if not (text or reasoning or refusal or tool_calls or finish_reason or metadata):
+                return  # all of it is held back
         if self.joiner is not None:
             held = self.joiner
             had_text = bool(text or reasoning or refusal or tool_calls)
@@ -83,7 +110,6 @@ class ChunkBuilder:
             {**self.metadata, **metadata} if metadata else self.metadata,
             self.now,
         )
-        buffer = self.text(choice)
         set_content(chunk, (buffer, buffer.append(text)))
         self.index += 1
         self.chunks.append(chunk)
@@ -93,8 +119,11 @@ class ChunkBuilder:
         if self.joiner is None:
             self.joiner = SurrogateJoiner()
 
-    def emit_halves(self) -> None:
-        """Emit what the joiner holds back: the stream has ended."""
+    def emit_held(self) -> None:
+        """Emit what the splitter and the joiner hold back: the stream has ended."""
+        for choice, thinking, text in self.splitter.flush() if self.splitter else ():
+            if thinking or text:
+                self.emit(text, choice=choice, reasoning=thinking)
         for (choice, channel), half in self.joiner.flush() if self.joiner else ():
             match channel:
                 case "text":

@@ -107,7 +107,7 @@ class FramedParser(ABC, Generic[Frames]):
     def _end(self) -> None:
         """Emit all text that is held back."""
         self._on_end()
-        self._builder.emit_halves()
+        self._builder.emit_held()
 
     def _set_done(self) -> None:
         """End the stream: the provider sent its end marker."""

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ProviderError
 from rxagents.core.limits import DEFAULT_LIMITS, Limits
+from rxagents.wire.think_tags import ThinkTags
 
 
 class StreamInfo(Struct, frozen=True):
@@ -19,12 +20,14 @@ class StreamInfo(Struct, frozen=True):
         request_id: The provider's id for the request, for errors and metadata; `None` if not sent.
         limits: Limits of the response.
         metadata: Further fields for the metadata of every chunk.
+        think_tags: The tags around thinking at the beginning of the text; `None` for none.
     """
 
     provider: str = ""
     request_id: str | None = None
     limits: Limits = DEFAULT_LIMITS
     metadata: dict[str, Any] = field(default_factory=dict)
+    think_tags: ThinkTags | None = None
 
     def first_metadata(self) -> dict[str, Any]:
         """Return the metadata of the first chunk: the request id and `metadata`."""

@@ -40,7 +40,7 @@ class AnthropicParser(SSEParser):
     __slots__ = ("_blocks", "_calls", "_chunks", "_finished", "_last_call", "_usage")
 
     def __init__(self, info: StreamInfo) -> None:
-        self._chunks = ChunkBuilder(info.first_metadata())
+        self._chunks = ChunkBuilder(info.first_metadata(), info.think_tags)
         super().__init__(info, self._chunks)
         self._blocks: dict[int, Block] = {}
         self._calls = 0

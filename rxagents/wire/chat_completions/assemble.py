@@ -21,6 +21,7 @@ from rxagents.wire.chat_completions.events import (
 from rxagents.wire.chat_completions.plain import PlainEvent
 from rxagents.wire.chat_completions.tool_fragments import ToolFragments
 from rxagents.wire.chunk_builder import ChunkBuilder
+from rxagents.wire.think_tags import ThinkTags
 
 _FINISH_REASONS = {"function_call": "tool_calls"}
 
@@ -49,6 +50,7 @@ class ChunkAssembler(ChunkBuilder):
 
     Args:
         metadata: The metadata of the first chunk.
+        think_tags: The tags around thinking at the beginning of the text; `None` for none.
 
     Attributes:
         unknown: Those of `id` and `model` that no event has had yet; later events repeat them.
@@ -65,8 +67,8 @@ class ChunkAssembler(ChunkBuilder):
         "unknown",
     )
 
-    def __init__(self, metadata: dict[str, Any]) -> None:
-        super().__init__(metadata)
+    def __init__(self, metadata: dict[str, Any], think_tags: ThinkTags | None = None) -> None:
+        super().__init__(metadata, think_tags)
         self.unknown = _NAMES
         self._seen: dict[str, set[str]] = {}
         self._extra: dict[str, Any] | None = None
@@ -105,6 +107,13 @@ class ChunkAssembler(ChunkBuilder):
                 self._choice(number)
                 buffer = self.text(number)
                 pieces, end = buffer.pieces, buffer.end
+                if self.splitter is not None and not end:  # the text may begin with thinking
+                    self._number = number = None
+                    self.index = index
+                    if choice.delta.content:
+                        self.emit(choice.delta.content, choice=choice.index)
+                    index, end = self.index, buffer.end
+                    continue
                 self._number, self._buffer = number, buffer
             text = choice.delta.content
             if not text:
@@ -203,14 +212,13 @@ class ChunkAssembler(ChunkBuilder):
         """
         if delta.content or thinking_in(delta)[0] or delta.tool_calls or delta.function_call:
             return delta
-        buffer = self.text(number)
-        if not buffer.end and number not in self._with_message:
+        length = self.received_length(number)
+        if not length and number not in self._with_message:
             self._with_message.add(number)
             return message
         text, _ = split_content(message.content)
-        emitted = buffer.upto(buffer.end) if len(text) >= buffer.end else None
-        if emitted is not None and text.startswith(emitted):
-            return Delta(content=text[len(emitted) :])
+        if len(text) >= length and text.startswith(self.received_text(number)):
+            return Delta(content=text[length:])
         return Delta(content=text) if number in self._with_message else delta
 
     def _metadata(

@@ -32,7 +32,7 @@ class ChatCompletionsParser(SSEParser):
     __slots__ = ("_assembler", "_error_field", "_plain")
 
     def __init__(self, info: StreamInfo) -> None:
-        self._assembler = ChunkAssembler(info.first_metadata())
+        self._assembler = ChunkAssembler(info.first_metadata(), info.think_tags)
         super().__init__(info, self._assembler)
         self._plain: msgspec.json.Decoder[PlainEvent] | None = None
         self._error_field = b""

@@ -89,7 +89,7 @@ class GeminiParser(SSEParser):
     __slots__ = ("_blocked", "_candidates", "_chunks", "_unfinished")
 
     def __init__(self, info: StreamInfo) -> None:
-        self._chunks = ChunkBuilder(info.first_metadata())
+        self._chunks = ChunkBuilder(info.first_metadata(), info.think_tags)
         super().__init__(info, self._chunks)
         self._candidates: dict[int, _CandidateState] = {}
         self._unfinished = 0  # candidates without a finish reason

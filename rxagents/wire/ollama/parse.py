@@ -32,7 +32,7 @@ class OllamaParser(FramedParser[list[bytes]]):
     __slots__ = ("_calls", "_chunks", "_unsealed")
 
     def __init__(self, info: StreamInfo) -> None:
-        self._chunks = ChunkBuilder(info.first_metadata())
+        self._chunks = ChunkBuilder(info.first_metadata(), info.think_tags)
         super().__init__(info, LineFramer(info.limits.event_bytes), self._chunks)
         self._calls = 0
         self._unsealed: list[int] = []

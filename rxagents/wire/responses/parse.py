@@ -70,7 +70,7 @@ class ResponsesParser(SSEParser):
     __slots__ = ("_chunks", "_index", "_item_id", "_items", "_kind", "_text")
 
     def __init__(self, info: StreamInfo) -> None:
-        self._chunks = ChunkBuilder(info.first_metadata())
+        self._chunks = ChunkBuilder(info.first_metadata(), info.think_tags)
         super().__init__(info, self._chunks)
         self._items = Items()
         self._kind = ""
