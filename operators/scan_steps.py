@@ -9,7 +9,7 @@ from reactivex import Observable, abc
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.events import Answer, Reasoning, Reset, Thought, Token
-from rxagents.core.finish_reasons import is_cut
+from rxagents.core.finish_reasons import is_whole_text
 from rxagents.core.messages import ToolCall
 from rxagents.core.tools import ToolLike, to_tools
 from rxagents.operators._items import not_a_chunk
@@ -26,8 +26,8 @@ def scan_steps(
     Each piece of text is a `Token` of its section (`"thought"`, `"action"` or `"answer"`) at
     once; a `Thought` comes when it is whole, a `ToolCall` with its last bracket, an `Answer` at
     the end. A refusal is not part of the protocol: it is a `Token` of the section `"refusal"`.
-    When the model makes up an observation, parsing stops there and the source is disposed. After
-    any finish reason but `stop` and `tool_calls`, an action that only the end of the text completes
+    When the model makes up an observation, parsing stops there and the source is disposed. If the
+    finish reason is not that of a whole response, an action that only the end of the text completes
     is no call. The time is linear in the text, wherever it is split.
 
     .. marble::
@@ -98,7 +98,7 @@ def scan_steps(
                         observer.on_completed()
 
             def on_completed() -> None:
-                for step in parser.flush(timestamp, is_cut=is_cut(finish_reason)):
+                for step in parser.flush(timestamp, is_cut=not is_whole_text(finish_reason)):
                     emit(step)
                 observer.on_completed()
 

@@ -2,7 +2,7 @@
 
 A wire passes on a finish word that it does not know. Such a word may stand for a success or for a
 failure of the provider (`error`, `network_error`, Gemini's MALFORMED_FUNCTION_CALL, Ollama's
-`load`), so only the words in `_ANSWERS` make an answer.
+`load`), so only the words of a whole or a cut text make an answer.
 """
 
 from __future__ import annotations
@@ -10,24 +10,18 @@ from __future__ import annotations
 from typing import Final
 
 from rxagents.core.errors import OutputError
+from rxagents.core.finish_reasons import is_whole_text
 from rxagents.core.response import Response
 
 PAUSE: Final = "pause_turn"
 """Anthropic's stop reason of a turn that goes on when its message is sent back."""
 
-# Beside the unified reasons, these are the words of other APIs that compatible hosts pass on:
-# text-generation-inference, Together, Cohere, Anthropic. "" is that of a model that gives none.
-_WHOLE = frozenset(
-    {"", "stop", "tool_calls"}
-    | {"eos", "eos_token", "stop_sequence", "complete", "end_turn", "tool_use"}
-)
 _CUT = frozenset({"length", "max_tokens", "content_filter"})
-_ANSWERS = _WHOLE | _CUT
 
 
 def is_whole(response: Response) -> bool:
     """Return whether the model ended its response itself."""
-    return response.finish_reason.lower() in _WHOLE
+    return is_whole_text(response.finish_reason)
 
 
 def check_finish(response: Response) -> None:
@@ -37,7 +31,7 @@ def check_finish(response: Response) -> None:
         OutputError: It ended in another way.
     """
     reason = response.finish_reason
-    if reason.lower() in _ANSWERS:
+    if is_whole_text(reason) or reason.lower() in _CUT:
         return
     detail = response.metadata.get("finish_message")
     explained = f": {detail}" if detail else ""

@@ -15,7 +15,7 @@ from rxagents.agents.prompts import system_prompt, with_prompt
 from rxagents.agents.run import Run, Turn
 from rxagents.agents.turns import Events, to_events
 from rxagents.core.events import Answer, Thought, ToolStart
-from rxagents.core.finish_reasons import is_cut
+from rxagents.core.finish_reasons import is_whole_text
 from rxagents.core.messages import Message
 from rxagents.core.protocols import StreamingLLM
 from rxagents.core.response import Response
@@ -118,7 +118,7 @@ class ReActAgent(BaseAgent):
             last_events = (Answer(turn.answer),)
         run.messages.append(Message.assistant(_written(turn, response)))
         finish = response.finish_reason
-        correction = _CUT.format(finish=finish) if is_cut(finish) else _CORRECTION
+        correction = _CORRECTION if is_whole_text(finish) else _CUT.format(finish=finish)
         run.trace += _steps(turn, correction)
         run.output = turn.answer
         if turn.answer is None:

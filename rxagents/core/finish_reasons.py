@@ -10,6 +10,14 @@ as `network_error` or `abort`.
 """
 
 
-def is_cut(finish_reason: str) -> bool:
-    """Return whether a response in text may be cut. A model may give no reason."""
-    return finish_reason != "" and finish_reason not in WHOLE
+# "" is that of a model that gives no reason. The last line has the words of other APIs that
+# compatible hosts pass on: text-generation-inference, Together, Cohere, Anthropic.
+_WHOLE_TEXT = frozenset(
+    {"", "stop", "tool_calls"}
+    | {"eos", "eos_token", "stop_sequence", "complete", "end_turn", "tool_use"}
+)
+
+
+def is_whole_text(finish_reason: str) -> bool:
+    """Return whether the model ended the text of its response itself."""
+    return finish_reason.lower() in _WHOLE_TEXT

@@ -95,7 +95,7 @@ def test_cut_text_completes_no_action(reason: str) -> None:
     assert [what for _, what in emitted if what[0] == "add"] == [("add", {"a": 1, "b": 2})]
 
 
-@pytest.mark.parametrize("reason", ["", "stop", "tool_calls"])
+@pytest.mark.parametrize("reason", ["", "stop", "tool_calls", "eos_token"])
 def test_whole_text_completes_its_action(reason: str) -> None:
     reset = on_next(210, StreamChunk(metadata={"reset": ErrorInfo("OSError", "cut")}))
     cut = text(205, "Action: add", finish_reason="length")

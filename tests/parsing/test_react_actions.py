@@ -84,6 +84,7 @@ def test_go_fault_argument_values_are_mangled(written: str, value: object) -> No
         ("query=a, query=b", {"query": "b"}),
         ("red, green, blue", {"query": "red, green, blue"}),
         ('{"a": 1}, 2', {"query": {"a": 1}, "limit": 2}),
+        ("{query='a', limit=3}", {"query": "a", "limit": 3}),
         ('query: "a", limit: 3', {"query": "a", "limit": 3}),
         ('"query": "a", "limit": 3', {"query": "a", "limit": 3}),
         ("limit=`3`, query=`a`", {"query": "a", "limit": 3}),
@@ -178,6 +179,10 @@ def test_call_is_emitted_at_closing_bracket() -> None:
         ("https://x.org: a=b", {"query": "https://x.org: a=b"}),
         ('search(query="cats")', {"query": "cats"}),
         ("`search[cats]`", {"query": "cats"}),
+        ('{query="cats", limit=3}', {"query": "cats", "limit": 3}),
+        ("(query: cats)", {"query": "cats"}),
+        ("(query=a) or (b)", {"query": "(query=a) or (b)"}),
+        ("(1 + 2)", {"query": "(1 + 2)"}),
         ("search(a) or search(b)", {"query": "search(a) or search(b)"}),
         ("find(a)", {"query": "find(a)"}),
         ("", {}),
@@ -231,6 +236,28 @@ def test_input_without_action_is_ignored() -> None:
 def test_name_alone_is_a_call(end: str) -> None:
     assert calls(f"Action: now{end}") == [("now", {})]
     assert calls(f"Action: `now`.{end}") == [("now", {})]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('\n{"query": "a"}\n', [("search", {"query": "a"})]),
+        ('\n```json\n{"query": "a"}\n```', [("search", {"query": "a"})]),
+        ('\n`{"query": "a"}`', [("search", {"query": "a"})]),
+        ('\n{"query": "a', []),
+        ("\nI wait {now}.", [("search", {})]),
+        ('\n{"query": "a"}\nAction Input: b', [("search", {"query": "b"})]),
+    ],
+)
+def test_object_after_name_is_input(text: str, expected: object) -> None:
+    for size in (1, 100):
+        action = f"Action: search{text}"
+        parser = ReActParser(PARAMETERS)
+        steps = [
+            s for i in range(0, len(action), size) for s in parser.feed(action[i : i + size], 1)
+        ]
+        steps += parser.flush(2)
+        assert [(s.name, s.parse()) for s in steps if isinstance(s, ToolCall)] == expected
 
 
 # No call

@@ -153,6 +153,8 @@ HOSTILE = {
     "quoted names": ("Action: f\nAction Input: a: ", ',"a"', ""),
     "an object in quotes": ("Action: f\nAction Input: '{", '"a":1,', "}'"),
     "fenced lines": ("Action: f\nAction Input: ```\n", "```\n", ""),
+    "text after a name": ("Action: f\n", "{ ", ""),
+    "named values in brackets": ("Action: f\nAction Input: (", "a=(", ")"),
     "calls in an input": ("Action: f\nAction Input: ", "f(", ""),
     "a long name": ("Action: ", "a", ""),
     "actions": ("", "Action: f(1)\n", ""),

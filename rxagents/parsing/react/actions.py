@@ -12,6 +12,7 @@ from rxagents.parsing.react.markup import in_fence, without_backticks, without_s
 
 _NAME = re.compile(r"[`\"'*]*+([\w.-]++)[`\"'*.]*+\s*+")
 _FENCE = re.compile(r"`{3,}+[\w-]*+\s*+")
+_OBJECT = re.compile(r"(?:`++(?:json)?+\s*+)?+\{")
 _HEAD_END = re.compile(r"[(\[\n]")
 
 
@@ -73,6 +74,8 @@ class ActionReader(_Reader):
         """Return the position in `text` after the complete call, or -1."""
         start = self._read_head(text) if self._is_head else 0
         if self._brackets is None:
+            if self.name:
+                self._fragments.append(text[start:])
             return -1
         end = self._brackets.feed(text[start:])
         if end < 0:
@@ -84,7 +87,16 @@ class ActionReader(_Reader):
         """Return the arguments if the call is complete at the end of the text, else `None`."""
         if self._is_head:
             self._end_head(self._join_fragments(""), "\n")
-        return {} if self.name and self._brackets is None else None
+        return self._read_unlabelled_input() if self.name and self._brackets is None else None
+
+    def _read_unlabelled_input(self) -> Arguments | None:
+        """Read an object on the lines after the name; other text there is ignored."""
+        text = self._join_fragments("").strip()
+        if not _OBJECT.match(text):
+            return {}
+        reader = InputReader(self.name, self.parameters)
+        reader.feed(text)
+        return reader.close() if reader.arguments is None else reader.arguments
 
     def _read_head(self, text: str) -> int:
         """Read up to the bracket after the tool's name; return the position after it."""

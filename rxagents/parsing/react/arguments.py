@@ -74,8 +74,11 @@ def _unnamed(values: list[str], parameters: list[str], *, is_all: bool) -> Argum
     if len(values) > max(len(parameters), 1):
         values = [",".join(values)]
     read = [_read_value(value) for value in values]
-    if is_all and len(read) == 1 and (whole := _object_in(read[0])) is not None:
-        return whole
+    if is_all and len(read) == 1:
+        whole = _object_in(read[0])
+        whole = _named(values[0].strip(), parameters) if whole is None else whole
+        if whole is not None:
+            return whole
     return dict(zip(parameters or [_ONLY_PARAMETER], read, strict=False))
 
 
@@ -112,19 +115,18 @@ def from_text(text: str, parameters: Sequence[str]) -> Arguments:
     whole = _object_in(value)
     if whole is not None:
         return whole
-    if _is_named(text, parameters):
-        return from_call(text, _separators(text), parameters)
-    return {parameters[0] if parameters else _ONLY_PARAMETER: value}
+    named = _named(text, parameters)
+    return {parameters[0] if parameters else _ONLY_PARAMETER: value} if named is None else named
 
 
-def _is_named(text: str, parameters: Sequence[str]) -> bool:
-    match = _NAMED.match(text)
-    return match is not None and match["name"] in parameters
-
-
-def _separators(text: str) -> list[int]:
-    """Return the positions of commas and line ends; none if quotes or brackets do not match."""
+def _named(text: str, parameters: Sequence[str]) -> Arguments | None:
+    """Parse named values, also in brackets; return `None` if `text` does not start with a name."""
+    inner = text[1:-1] if text[:1] + text[1:][-1:] in {"()", "{}"} else text
+    match = _NAMED.match(inner)
+    if match is None or match["name"] not in parameters:
+        return None
     brackets = Brackets("(")
-    if brackets.feed(text + ")") != len(text) + 1:
-        return []
-    return sorted(brackets.commas + brackets.newlines)
+    if brackets.feed(inner + ")") == len(inner) + 1:
+        return from_call(inner, sorted(brackets.commas + brackets.newlines), parameters)
+    # Quotes or brackets do not match: the commas between them cannot be found.
+    return from_call(inner, (), parameters) if inner is text else None
