@@ -9,8 +9,8 @@ from rxagents.core.messages import Message, TextPart
 _MARK = {"agent": {"is_system_prompt": True}}
 """The `provider_data` of an agent's system prompt.
 
-It tells the prompt from the user's own system messages, also after the messages of a result were
-stored as JSON. No wire sends it."""
+It marks the prompt, unlike the user's own system messages, also after the messages of a result
+were stored as JSON. No wire sends it."""
 
 
 def system_prompt(text: str) -> Message:

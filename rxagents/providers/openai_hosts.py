@@ -1,4 +1,4 @@
-"""What the hosts of chat completions accept, by their names."""
+"""The options of known chat-completions hosts, by host name."""
 
 from __future__ import annotations
 

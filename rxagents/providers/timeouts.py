@@ -80,7 +80,7 @@ class Watchdog:
         gate: Closed while the consumer has enough, which stops the clock.
 
     Attributes:
-        clock: Whoever reads notes each event in it.
+        clock: The reader notes each event in it.
     """
 
     __slots__ = ("_cancelled_before", "_expired", "_provider", "_task", "_timeouts",

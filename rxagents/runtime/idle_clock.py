@@ -9,8 +9,8 @@ There are two waits, and the first `note` changes one for the other: `first` sec
 event, `idle` seconds for each further one.
 
 The time in which the consumer has enough (its gate is closed) does not count: nobody reads then,
-and the silence is the consumer's. Whoever sees the gate closed calls `pause_until_open`, and so
-does `_look`; the wait starts anew when the gate opens. What must not change: `note` is called for
+and the silence is the consumer's. A reader at a closed gate calls `pause_until_open`, as
+`_look` does; the wait starts anew when the gate opens. What must not change: `note` is called for
 every network read and every item, and may do no more than it does.
 
 A loop that was busy for long finds its timers due before it has read what arrived meanwhile. So a

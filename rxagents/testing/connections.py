@@ -21,7 +21,7 @@ class Changes:
         self._next = asyncio.Event()
 
     async def until(self, is_true: Callable[[], bool]) -> None:
-        """Wait until the condition is true; whoever changes it calls `announce`."""
+        """Wait until the condition is true; the code that changes it calls `announce`."""
         while not is_true():
             await self._next.wait()
 

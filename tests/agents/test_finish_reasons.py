@@ -1,4 +1,4 @@
-"""What agents do with the finish reason of a response: an answer, another turn, or a failure."""
+"""Agents and finish reasons: an answer, another turn, or a failure."""
 
 from __future__ import annotations
 

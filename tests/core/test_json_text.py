@@ -1,4 +1,4 @@
-"""Whether text is JSON, and what decoding it raises."""
+"""`is_json`, and the errors of decoding JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a loop leaves behind, and what does not hold its end."""
+"""The end of a loop: what it closes, and what does not delay it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What hosts of chat completions require back with the next turn."""
+"""The data that chat-completions hosts require back with the next turn."""
 
 from __future__ import annotations
 

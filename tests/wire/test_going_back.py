@@ -1,4 +1,4 @@
-"""What goes back to each wire: signatures, reasoning, names; and settings that need tools."""
+"""The next turn on each wire: signatures, reasoning, names, and settings that need tools."""
 
 from __future__ import annotations
 

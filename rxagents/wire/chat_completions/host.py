@@ -1,4 +1,4 @@
-"""What a request of chat completions depends on beside the conversation: its host."""
+"""The properties of a chat-completions host that change the request."""
 
 from __future__ import annotations
 
