@@ -222,7 +222,9 @@ async def test_restarted_turn_counts_once(agent: AgentKind, wire: SpokenWire) ->
     calls = Calls()
     held = HeldTool()
     error = rxagents.ServerError("oh", status=500)
-    broken = agent.calls(("held", {}), ("held", {}), text="Old.", interval=0.03, error=error)
+    # With arguments: a call without any waits for a finish reason, since it may have been cut.
+    old = ("held", {"note": "a"}), ("held", {"note": "b"})
+    broken = agent.calls(*old, text="Old.", interval=0.03, error=error)
     turns = broken, agent.calls(OSLO, text="New."), agent.answers("Cold.")
     async with served(wire, *turns) as (server, llm):
         tools = [calls.weather(), held.tool]
