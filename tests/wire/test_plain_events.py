@@ -34,14 +34,12 @@ VALUES: dict[type[Struct], dict[str, Any]] = {
         "finish_reason": "stop",
         "logprobs": {"content": []},
         "message": {"content": "Hi"},
-        "usage": {"prompt_tokens": 1},
         "error": {"message": "It broke."},
     },
     Event: {
         "usage": {"prompt_tokens": 1},
         "error": {"message": "It broke."},
         "message": "It broke.",
-        "citations": ["https://example.org/1"],
         "id": "chatcmpl-1",
         "model": "gpt-5-mini",
     },
@@ -68,8 +66,8 @@ refuses both."""
 
 ONCE: dict[type[Struct], set[str]] = {
     Delta: set(),
-    Choice: set(),
-    Event: {"service_tier", "search_results", "timings"},
+    Choice: {"usage"},
+    Event: {"citations", "service_tier", "search_results", "timings"},
 }
 """The fields that hosts send in every event or only beside the finish reason: the first and the
 last event never take the plain path."""
