@@ -14,18 +14,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
 from rxagents.core.errors import RxAgentsError
 
-if TYPE_CHECKING:
-    from rxagents.runtime.bridge import Bridge
+
+class AwaitingCode(Protocol):
+    """Code that awaits a stream, as a `Bridge` represents it.
+
+    Attributes:
+        closed: Whether the code has left.
+        fail: Raises an exception in the code.
+    """
+
+    closed: bool
+    fail: Callable[[Exception], None]
 
 
 def report_unhandled(
     error: BaseException,
     loop: asyncio.AbstractEventLoop | None,
-    bridge: Bridge | None,
+    bridge: AwaitingCode | None,
     message: str = "A stream's subscriber raised",
 ) -> None:
     """Report what a subscriber, or code between it and the source, raised.
