@@ -20,6 +20,7 @@ from msgspec import Struct
 from rxagents.core.errors import ToolArgumentsError
 from rxagents.core.json_text import is_json
 from rxagents.core.messages import Message, ToolCall, ToolResult
+from rxagents.core.surrogates import replace_surrogates
 
 
 class IdRule(Struct, frozen=True):
@@ -141,7 +142,7 @@ def arguments_of(call: ToolCall) -> dict[str, Any]:
     try:
         return call.parse()
     except ToolArgumentsError:
-        return {"invalid_json": call.arguments.encode("utf-8", "replace").decode()}
+        return {"invalid_json": replace_surrogates(call.arguments)}
 
 
 def arguments_text_of(call: ToolCall) -> str:
