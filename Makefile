@@ -17,7 +17,7 @@ types:
 imports:
 	lint-imports
 
-# The tests without HTTP, other processes and long inputs: about a minute.
+# The tests without HTTP, other processes and long inputs: half a minute on two cores.
 quick:
 	pytest tests/core tests/parsing tests/wire tests/operators tests/runtime tests/providers
 
