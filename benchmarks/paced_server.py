@@ -148,7 +148,7 @@ def paced_server(rate: float) -> Iterator[str]:
     """Run the server on the second core; it stops when its standard input closes."""
     command = [sys.executable, __file__, "--rate", str(rate)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]  # mypy joins the values of `pipes`
         yield process.stdout.readline().strip()
         process.stdin.close()
 

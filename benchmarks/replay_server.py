@@ -53,7 +53,7 @@ def replay_server(burst: int) -> Iterator[str]:
     """Run the server; it stops when its standard input closes."""
     command = [sys.executable, __file__, "--burst", str(burst)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]  # mypy joins the values of `pipes`
         yield process.stdout.readline().strip()
         process.stdin.close()
 

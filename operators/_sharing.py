@@ -53,7 +53,7 @@ from rxagents.runtime.reporting import report_unhandled
 T = TypeVar("T")
 
 WhenAbandoned: TypeAlias = Literal["cancel", "continue"]
-"""What happens to the source when the last subscriber leaves."""
+"""Cancel the source when the last subscriber leaves, or let it continue."""
 
 
 def checked_when_abandoned(value: WhenAbandoned) -> WhenAbandoned:

@@ -120,7 +120,7 @@ def test_bad_setting_of_call() -> None:
 
 def test_prompt_must_be_str() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="prompt"):
-        local().complete_stream([Message.user("hi")])  # type: ignore[arg-type]
+        local().complete_stream([Message.user("hi")])  # type: ignore[arg-type]  # the test
 
 
 @pytest.mark.parametrize("model", ["gpt-5", "openai", "opnai:gpt-5", "", ":", None, 7])

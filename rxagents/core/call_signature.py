@@ -62,7 +62,7 @@ class CallSignature(Struct, frozen=True, kw_only=True):
             else:
                 if parameter.default is None and not _takes_none(hint):
                     hint = Union[hint, None]  # noqa: UP007 - of a type, known at run time
-                fields.append((name, Union[hint, UnsetType], UNSET))  # noqa: UP007
+                fields.append((name, Union[hint, UnsetType], UNSET))  # noqa: UP007 - as above
                 optional[name] = not _takes_none(hint)
         return cls(
             python=python,

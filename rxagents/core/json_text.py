@@ -9,8 +9,8 @@ import msgspec
 from rxagents.core.surrogates import replace_all_surrogates
 
 JSON_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What `msgspec.json` raises on input that it cannot decode: `ValueError` covers invalid UTF-8 and
-lone surrogates, `RecursionError` is deep nesting."""
+"""The errors of `msgspec.json` for input that it cannot decode: `ValueError` covers invalid UTF-8
+and lone surrogates, `RecursionError` is deep nesting."""
 
 
 def is_json(text: str) -> bool:

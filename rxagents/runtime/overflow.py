@@ -37,7 +37,7 @@ _UNGATED_LIMIT = 16_384
 
 
 class Overflow(StrEnum):
-    """What happens when the reader is slower than the stream, and `capacity` items wait.
+    """The policy for a reader that is slower than the stream, once `capacity` items wait.
 
     No policy drops a tool, answer or terminal event. Only `DROP_OLDEST` loses text.
     """

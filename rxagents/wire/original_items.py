@@ -16,8 +16,8 @@ from rxagents.core.messages import Message, ToolCall
 Item: TypeAlias = dict[str, Any]
 
 Reference: TypeAlias = int | str | None
-"""What an item refers to: the next so many characters of the message's text, the next tool call,
-which has this key, or nothing."""
+"""The part of a message that an item stands for: a length of its text, the key of a tool call, or
+nothing. Items refer to the text and to the calls in order."""
 
 ResolvedItem: TypeAlias = tuple[Item, str | ToolCall | None]
 """An item, and the text or the tool call that it refers to."""

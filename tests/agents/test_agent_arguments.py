@@ -16,7 +16,7 @@ from agent_runs import (
     seen_to_end,
     served,
 )
-from wires import SpokenWire, any_wire
+from wires import SpokenWire, any_wire, any_wire_of
 
 import rxagents
 from rxagents import (
@@ -228,10 +228,8 @@ async def test_call_is_required_in_first_turn(choice: str | None) -> None:
     assert choices == [choice, later] * 2
 
 
-@any_wire
+@any_wire_of("chat completions", "anthropic", "gemini", "openai responses")
 async def test_tool_choice_reaches_the_provider(wire: SpokenWire) -> None:
-    if wire.name == "ollama":
-        pytest.skip("the API has no tool_choice")
     async with served(wire, "Hello.") as (server, llm):
         made = FunctionAgent(llm, [Calls().weather()], tool_choice="none")
         assert (await made.run("hi")).output == "Hello."

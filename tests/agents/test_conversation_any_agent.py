@@ -53,14 +53,15 @@ class OwnAgent:
         self._llm = llm
 
     def run_stream(self, messages: Any) -> Observable[StreamEvent]:
-        return self._llm.chat_stream(messages, [weather]).pipe(  # type: ignore[no-any-return]
+        events: Observable[StreamEvent] = self._llm.chat_stream(messages, [weather]).pipe(
             ops.run_tools([weather]), rx_ops.map(_event), rx_ops.filter(bool)
         )
+        return events
 
 
 def _event(item: Any) -> StreamEvent | None:
     if not isinstance(item, StreamChunk):
-        return item  # type: ignore[no-any-return]
+        return item  # type: ignore[no-any-return]  # events pass
     if item.finish_reason:
         return Answer(item.content) if item.content else None
     return Token(item.delta) if item.delta else None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from agent_runs import Calls, HeldTool, RunSeen, seen_to_end, served
-from wires import SpokenWire, any_wire
+from wires import SpokenWire, any_wire, any_wire_of
 
 import rxagents
 from rxagents import (
@@ -156,10 +156,8 @@ async def test_stop_is_sent_where_supported(wire: SpokenWire) -> None:
         assert r'"\nObservation:"' not in server.requests[1].body.decode()
 
 
-@any_wire
+@any_wire_of("chat completions", "openai responses")
 async def test_refusal_is_the_answer(wire: SpokenWire) -> None:
-    if wire.name not in {"chat completions", "openai responses"}:
-        pytest.skip("the wire has no refusals apart from text")
     async with served(wire, Reply(refusal="I will not.")) as (server, llm):
         seen = await seen_to_end(ReActAgent(llm).run_stream("hi"))
         assert {token.section for token in seen.all(Token)} == {"refusal"}

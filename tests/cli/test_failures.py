@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from child import SECONDS
+from full_disk import needs_full_disk
 
 from rxagents import ErrorInfo, ServerError, StreamChunk
 from rxagents.testing import Ending, ReceivedRequest, Reply, StatusReply
@@ -96,7 +97,7 @@ async def test_json_error_follows_chunks(ask: Any) -> None:
     assert done.status == 1
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@needs_full_disk
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_full_disk_is_one_line(
     program: list[str], options: list[str], monkeypatch: pytest.MonkeyPatch

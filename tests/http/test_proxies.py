@@ -23,7 +23,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def failure(base_url: str = SERVER, **arguments: object) -> Exception:
     settings = {"api_key": KEY, "base_url": base_url, "max_retries": 1, "timeout": 5}
-    async with OpenAI("m", **{**settings, **arguments}) as llm:  # type: ignore[arg-type]
+    async with OpenAI("m", **{**settings, **arguments}) as llm:  # type: ignore[arg-type]  # any setting
         with pytest.raises(rxagents.RxAgentsError) as caught:
             await llm.chat("hi")
     return caught.value

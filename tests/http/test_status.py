@@ -11,6 +11,7 @@ from unittest.mock import Mock
 
 import aiohttp
 import pytest
+import yarl
 from aiohttp.client_reqrep import ClientResponse
 from aioresponses import aioresponses
 
@@ -207,7 +208,9 @@ def test_empty_body_is_truncated(mocked: aioresponses) -> None:
 
 
 def test_errors_never_hold_the_key(mocked: aioresponses) -> None:
-    request = aiohttp.RequestInfo(None, "POST", {"authorization": f"Bearer {KEY}"}, None)  # type: ignore[arg-type]
+    headers: Any = {"authorization": f"Bearer {KEY}"}
+    address = yarl.URL(URL)
+    request = aiohttp.RequestInfo(address, "POST", headers, address)
     failed = aiohttp.ClientResponseError(request, (), status=400, message=f"bad {KEY}")
     mocked.post(URL, exception=failed)
     caught = failure()

@@ -356,7 +356,7 @@ async def test_to_aiter_leaves_nothing_open() -> None:
     async with ScriptedServer(STALLED) as server, model(server) as llm:
         async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
             assert (await anext(chunks)).delta == "one"
-        mine = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
+        mine = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]  # all are coroutines
         assert not any("produce" in name or "_Stream" in name for name in mine)
         await asyncio.wait_for(server.disconnected(), 5)
 

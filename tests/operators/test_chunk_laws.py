@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import reactivex as rx
+from observing import scheduler_spy
 from operator_cases import view
-from reactivex import Observable, abc
+from reactivex import Observable
 from reactivex import operators as rx_ops
-from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler
 from reactivex.testing import ReactiveTest, TestScheduler
 
@@ -137,16 +137,9 @@ def test_subscriptions_share_nothing(case: ExactCase) -> None:
 
 @each_exact_case
 def test_subscribers_scheduler_reaches_source(case: ExactCase) -> None:
-    found: list[abc.SchedulerBase | None] = []
-
-    def source(
-        _: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        found.append(scheduler)
-        return Disposable()
-
+    source, found = scheduler_spy()
     wanted = CurrentThreadScheduler()
-    Observable(source).pipe(case.make()).subscribe(scheduler=wanted)
+    source.pipe(case.make()).subscribe(scheduler=wanted)
     assert found == [wanted]
 
 

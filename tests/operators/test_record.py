@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import reactivex as rx
+from full_disk import FULL_DISK, needs_full_disk
 from hypothesis import given
 from hypothesis import strategies as st
 from marbles import play, play_twice
@@ -117,12 +118,10 @@ async def test_unwritable_item_ends_only_recording(
     loop_errors.clear()
 
 
+@needs_full_disk
 async def test_full_disk_is_reported_once(loop_errors: list[Exception]) -> None:
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("no /dev/full here")
     items = ["x" * 50_000] * 4
-    seen = Seen(rx.from_iterable(items).pipe(ops.record(full)))
+    seen = Seen(rx.from_iterable(items).pipe(ops.record(FULL_DISK)))
     assert seen.notes == [*items, "end"]
     (error,) = loop_errors
     assert isinstance(error, OSError)
@@ -130,11 +129,9 @@ async def test_full_disk_is_reported_once(loop_errors: list[Exception]) -> None:
     loop_errors.clear()
 
 
+@needs_full_disk
 async def test_full_disk_at_close_reported_once(loop_errors: list[Exception]) -> None:
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("no /dev/full here")
-    seen = Seen(rx.of("a").pipe(ops.record(full)))
+    seen = Seen(rx.of("a").pipe(ops.record(FULL_DISK)))
     assert seen.notes == ["a", "end"]
     assert [type(error) for error in loop_errors] == [OSError]
     gc.collect()

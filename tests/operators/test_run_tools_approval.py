@@ -24,7 +24,8 @@ def run_timed(tools: TimedTools, approve: Any) -> list[Any]:
     made = tools.taking("a", 10, requires_approval=True)
     observer: Any = scheduler.start(lambda: source.pipe(ops.run_tools([made], approve=approve)))
     assert not pending(scheduler)
-    return [(m.time, m.value.value if m.value.kind == "N" else m.value.kind) for m in observer.messages]  # fmt: skip  # noqa: E501
+    notes = ((message.time, message.value) for message in observer.messages)
+    return [(time, note.value if note.kind == "N" else note.kind) for time, note in notes]
 
 
 def test_approved_tool_runs() -> None:

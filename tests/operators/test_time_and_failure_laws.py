@@ -13,9 +13,8 @@ import pytest
 import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
-from observing import Seen, in_thread, pending, settle
+from observing import Seen, in_thread, pending, scheduler_spy, settle
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
 from reactivex.testing import ReactiveTest, TestScheduler
 from timed_operators import Counting, Operator, each_operator, each_timed, never
 from virtual_loop import virtual_loop
@@ -106,16 +105,9 @@ def test_subscriptions_share_nothing(make: Callable[[], Operator]) -> None:
 
 @each_operator
 def test_subscribers_scheduler_reaches_source(make: Callable[[], Operator]) -> None:
-    found: list[abc.SchedulerBase | None] = []
-
-    def source(
-        _: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        found.append(scheduler)
-        return Disposable()
-
+    source, found = scheduler_spy()
     wanted = TestScheduler()
-    Observable(source).pipe(make()).subscribe(scheduler=wanted).dispose()
+    source.pipe(make()).subscribe(scheduler=wanted).dispose()
     assert found == [wanted]
     assert not pending(wanted)
 

@@ -101,7 +101,7 @@ def test_iterable_instead_of_factory_is_refused() -> None:
 
 
 async def test_factory_of_a_list_fails() -> None:
-    (error,) = await record(from_aiter(lambda: [1]))  # type: ignore[arg-type, return-value]
+    (error,) = await record(from_aiter(lambda: [1]))  # type: ignore[arg-type, return-value]  # the test
     assert isinstance(error, rxagents.ConfigurationError)
 
 

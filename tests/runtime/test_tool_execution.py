@@ -566,15 +566,17 @@ async def test_consumer_error_is_reported_once(
     function: Callable[..., Any], fails_at: type[object], loop_errors: list[Exception]
 ) -> None:
     notes: list[Any] = []
+    failed = asyncio.Event()
 
     def consume(event: Any) -> None:
         notes.append(type(event))
         if isinstance(event, fails_at):
+            failed.set()
             raise ConsumerError
 
     made = tool(function)
     execute(made, call_of(made)).subscribe(consume, notes.append, lambda: notes.append("completed"))
-    await asyncio.sleep(0.05)
+    await failed.wait()
     assert [type(error) for error in loop_errors] == [ConsumerError]
     loop_errors.clear()
     assert notes[-1] is fails_at

@@ -7,7 +7,8 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from reactivex import Observable
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
 from reactivex.testing import TestScheduler
 
 
@@ -168,3 +169,16 @@ def in_thread(action: Callable[[], object]) -> None:
     thread.start()
     thread.join()
     assert not failures
+
+
+def scheduler_spy() -> tuple[Observable[Any], list[abc.SchedulerBase | None]]:
+    """Return a source that never emits, and the schedulers that it is subscribed to with."""
+    found: list[abc.SchedulerBase | None] = []
+
+    def subscribe(
+        _: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        found.append(scheduler)
+        return Disposable()
+
+    return Observable(subscribe), found

@@ -250,3 +250,8 @@ each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 
 any_wire = one_of("wire", WIRES)
 """On one wire, on all with `--full`: for rules that are the same on every wire."""
+
+
+def any_wire_of(*names: str) -> pytest.MarkDecorator:
+    """Return `any_wire` for a rule that only the wires of these names have."""
+    return one_of("wire", [wire for wire in WIRES if wire.name in names])

@@ -89,7 +89,9 @@ def test_run_raises_consumer_exception() -> None:
 def test_scripted_model_string_needs_no_key() -> None:
     llm = get_model("scripted:Hello you")
     assert isinstance(llm, StreamingLLM)
-    assert rxagents.run(llm.chat_stream("hi").pipe(ops.collect())).content == "Hello you"  # type: ignore[union-attr]
+    response = rxagents.run(llm.chat_stream("hi").pipe(ops.collect()))
+    assert response is not None
+    assert response.content == "Hello you"
     assert rxagents.run(get_model("scripted:").chat_stream("hi").pipe(ops.collect())) is not None
 
 

@@ -25,16 +25,16 @@ class _Response(Strict):
     id: str | None = None
 
 
-class _Part(Strict):
+class _Part(Strict, rename="camel"):
     text: str | None = None
     thought: bool | None = None
-    thoughtSignature: str | None = None  # noqa: N815 - the names of the wire
-    functionCall: _Call | None = None  # noqa: N815
-    functionResponse: _Response | None = None  # noqa: N815
-    inlineData: dict[str, str] | None = None  # noqa: N815
-    fileData: dict[str, str] | None = None  # noqa: N815
-    executableCode: dict[str, Any] | None = None  # noqa: N815
-    codeExecutionResult: dict[str, Any] | None = None  # noqa: N815
+    thought_signature: str | None = None
+    function_call: _Call | None = None
+    function_response: _Response | None = None
+    inline_data: dict[str, str] | None = None
+    file_data: dict[str, str] | None = None
+    executable_code: dict[str, Any] | None = None
+    code_execution_result: dict[str, Any] | None = None
 
 
 class _Content(Strict):
@@ -46,14 +46,14 @@ class _Instruction(Strict):
     parts: list[_Part]
 
 
-class _Request(Strict):
+class _Request(Strict, rename="camel"):
     contents: list[_Content]
-    systemInstruction: _Instruction | None = None  # noqa: N815
+    system_instruction: _Instruction | None = None
     tools: tuple[dict[str, Any], ...] = ()
-    toolConfig: dict[str, Any] | None = None  # noqa: N815
-    generationConfig: dict[str, Any] | None = None  # noqa: N815
-    safetySettings: tuple[dict[str, Any], ...] = ()  # noqa: N815
-    cachedContent: str | None = None  # noqa: N815
+    tool_config: dict[str, Any] | None = None
+    generation_config: dict[str, Any] | None = None
+    safety_settings: tuple[dict[str, Any], ...] = ()
+    cached_content: str | None = None
 
 
 def check(body: object) -> None:
@@ -65,16 +65,16 @@ def check(body: object) -> None:
     request = converted(body, _Request)
     refuse_if(not request.contents, "contents must not be empty")
     refuse_if(request.contents[0].role != "user", "the first content must have the role user")
-    check_tool_settings(request.tools, toolConfig=request.toolConfig)
+    check_tool_settings(request.tools, toolConfig=request.tool_config)
     _check_names(request)
     calls: list[str] = []
     for content in request.contents:
         refuse_if(not content.parts, "a content must have parts")
         refuse_if(any(map(_is_empty, content.parts)), "a part must not be empty")
-        results = [part.functionResponse.name for part in content.parts if part.functionResponse]
+        results = [part.function_response.name for part in content.parts if part.function_response]
         matches = sorted(results) == sorted(calls)
         refuse_if(not matches, f"the results {results} do not match the calls {calls} before them")
-        calls = [part.functionCall.name for part in content.parts if part.functionCall]
+        calls = [part.function_call.name for part in content.parts if part.function_call]
         refuse_if(
             bool(calls) and content.role != "model", "only the role model may have function calls"
         )
@@ -84,7 +84,7 @@ def check(body: object) -> None:
 def _check_names(request: _Request) -> None:
     declared = [each for tool in request.tools for each in tool.get("functionDeclarations", ())]
     parts = [part for content in request.contents for part in content.parts]
-    uses = [use for part in parts for use in (part.functionCall, part.functionResponse) if use]
+    uses = [use for part in parts for use in (part.function_call, part.function_response) if use]
     for name in [*(str(each.get("name")) for each in declared), *(use.name for use in uses)]:
         check_name(name, r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
 
