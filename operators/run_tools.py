@@ -38,7 +38,7 @@ from rxagents.core.events import ErrorInfo, Reset, Token, ToolEnd, ToolProgress,
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.core.tools import Tool, ToolLike, to_tools
-from rxagents.runtime.timed_scope import TimedScope, timed
+from rxagents.runtime.timed_scope import TimedScope, Timer, timed
 from rxagents.runtime.tool_execution.approval import Approve, execute_if_approved
 from rxagents.runtime.tool_execution.slot import Slot
 
@@ -147,7 +147,7 @@ class _ToolCalls(Generic[T]):
         self._assembler: ToolCallAssembler | None = None
         self._waiting: deque[ToolCall] = deque()
         self._running: dict[int, tuple[abc.DisposableBase, Slot]] = {}
-        self._longest_wait = scope.timer(self._on_waited_too_long)
+        self._longest_wait: Timer | None = None  # few turns need it: made when it is started
         self._started = 0
         self._source_completed = False
         self._has_failed = False
@@ -237,7 +237,11 @@ class _ToolCalls(Generic[T]):
 
         Nothing says when these functions end.
         """
-        if tool is not None and tool.timeout is not None and not self._longest_wait.is_pending:
+        if tool is None or tool.timeout is None:
+            return
+        if self._longest_wait is None:
+            self._longest_wait = self._scope.timer(self._on_waited_too_long)
+        if not self._longest_wait.is_pending:
             self._longest_wait.start(tool.timeout)
 
     def _on_waited_too_long(self) -> None:
