@@ -122,7 +122,8 @@ def _passed(window: Window[T], verdict: object) -> Window[T]:
     if not verdict:
         raise OutputError(
             "The check of guard_window refused the model's output. The text that waited is "
-            "dropped; text that was released before had passed the check."
+            "dropped; text that was released before had passed the check. Ask the model again, or "
+            "change the check."
         )
     return window
 

@@ -113,7 +113,8 @@ class _Fold:
                 run.output = None  # a call that has ended stays: its tool has run
             case _ if not isinstance(event, StreamEvent):
                 raise ConfigurationError(
-                    f"An agent must emit StreamEvents, not {type(event).__name__}."
+                    f"run_stream of the conversation's agent must emit StreamEvents, not "
+                    f"{type(event).__name__}."
                 )
 
     def finish(self) -> None:

@@ -141,7 +141,7 @@ class Turn:
         """
         if type(chunk) is not StreamChunk:
             raise ConfigurationError(
-                f"An agent's model must stream StreamChunks, not {type(chunk).__name__}."
+                f"The agent's llm must stream StreamChunks, not {type(chunk).__name__}."
             )
         self._response.add(chunk)
 
