@@ -26,7 +26,8 @@ from rxagents.core.usage import Usage
 #   that on average stay as they are: joining them would save nothing and hold the text twice.
 # - Tried before: a chunk stored the number of pieces. Then pieces can never be joined.
 # - The reference to the buffer is no field of the Struct. A field would be encoded and compared
-#   with every chunk.
+#   with every chunk. `raw` has a slot of the same kind, which stays empty unless it was asked for;
+#   Python's allocator rounds a chunk's 104 bytes up to 112, so the slot takes no more memory.
 
 
 class TextBuffer:
@@ -83,15 +84,20 @@ _CHARACTERS_A_PIECE = 128
 """How many characters compaction may copy for each piece appended; copying them takes 10 ns."""
 
 
-class _LazyContent:
-    """Stores a chunk's buffer and its length at that time in a slot before the Struct's fields.
+class _HiddenSlots:
+    """Stores what is no field of a chunk, in slots before the Struct's fields.
 
     Such a slot is neither encoded nor compared, and setting it takes constant time.
+
+    Attributes:
+        _text: The chunk's buffer, and the length of its text at that time.
+        _raw: The bytes of the chunk's event; empty unless the request had `raw=True`.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("_raw", "_text")
 
     _text: tuple[TextBuffer, int]
+    _raw: bytes
 
 
 class ToolCallDelta(Struct, frozen=True, gc=False):
@@ -112,7 +118,7 @@ class ToolCallDelta(Struct, frozen=True, gc=False):
     sealed: bool = False
 
 
-class StreamChunk(_LazyContent, Struct, frozen=True, gc=False):
+class StreamChunk(_HiddenSlots, Struct, frozen=True, gc=False):
     """One event of a provider's stream, the same for all providers.
 
     Attributes:
@@ -167,12 +173,32 @@ class StreamChunk(_LazyContent, Struct, frozen=True, gc=False):
             return self.delta
         return buffer.upto(end)
 
+    @property
+    def raw(self) -> bytes | None:
+        """The data of the event that the chunk comes from, if the request had `raw=True`.
 
-set_content = _LazyContent._text.__set__  # type: ignore[attr-defined,misc]  # noqa: SLF001
+        The JSON as the provider sent it: the `data` lines of a server-sent event, joined with LF,
+        or Ollama's line. Chunks of one event have the same bytes. An event without anything for
+        another field, such as a kind of event that is not known here, makes an empty chunk, so no
+        event's data is lost; only the end marker `[DONE]` makes none.
+
+        `None` without `raw=True`, in chunks of text held back until the end of the stream, and,
+        since it is not encoded, in a chunk that was decoded, joined, cut or copied.
+        """
+        try:
+            return self._raw
+        except AttributeError:
+            return None
+
+
+set_content = _HiddenSlots._text.__set__  # type: ignore[attr-defined,misc]  # noqa: SLF001
 """`set_content(chunk, (buffer, end))` sets a frozen chunk's slot through the slot's descriptor.
 
 mypy sees the annotation and not the descriptor that `__slots__` creates.
 """
+
+set_raw = _HiddenSlots._raw.__set__  # type: ignore[attr-defined,misc]  # noqa: SLF001
+"""`set_raw(chunk, data)` sets the slot of `raw` in the same way."""
 
 
 class TextBuffers:

@@ -29,6 +29,7 @@ class SettingsArguments(TypedDict, total=False):
     parallel_tool_calls: bool | None
     response_format: ResponseFormat | None
     extra_body: dict[str, Any] | None
+    raw: bool | None
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -45,6 +46,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         response_format: The format of the answer.
         extra_body: Fields that are added unchanged to the request's body; they override the
             fields that the library renders, and the value `None` removes a field.
+        raw: Whether each chunk keeps the bytes of its event in `StreamChunk.raw`; not sent.
 
     Raises:
         ConfigurationError: A value is out of its range or of the wrong type.
@@ -59,6 +61,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     extra_body: dict[str, Any] | None = None
+    raw: bool | None = None
 
     def __post_init__(self) -> None:
         _check_number("temperature", self.temperature, upper=sys.float_info.max)
@@ -70,6 +73,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         _check_type("tool_choice", self.tool_choice, str, "'auto', 'none', 'required' or a name")
         _check_type("parallel_tool_calls", self.parallel_tool_calls, bool, "True or False")
         _check_type("extra_body", self.extra_body, dict, "a dict")
+        _check_type("raw", self.raw, bool, "True or False")
         _check_type("stop", self.stop, tuple, "a str or a sequence of str")
         if self.stop is not None and not all(isinstance(s, str) and s for s in self.stop):
             raise ConfigurationError(

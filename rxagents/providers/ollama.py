@@ -59,8 +59,9 @@ class Ollama(Provider):
         """Continue a text with `/api/generate`."""
         if not isinstance(prompt, str):
             raise ConfigurationError(f"prompt must be a str, not {type(prompt).__name__}.")
-        body = render_generate(self.model, prompt, self.settings.override(**settings))
-        return chunk_stream(self._prepare("api/generate", body))
+        chosen = self.settings.override(**settings)
+        body = render_generate(self.model, prompt, chosen)
+        return chunk_stream(self._prepare("api/generate", body, raw=bool(chosen.raw)))
 
     @property
     def _path(self) -> str:

@@ -29,6 +29,7 @@ class PreparedRequest(Struct, frozen=True):
         max_retries: The most retries while nothing has been delivered.
         redact: Replaces the secrets in a text that the provider wrote.
         think_tags: The tags around thinking at the beginning of the text; `None` for none.
+        raw: Whether chunks keep the bytes of their events.
     """
 
     provider: str
@@ -42,6 +43,7 @@ class PreparedRequest(Struct, frozen=True):
     max_retries: int
     redact: Callable[[str], str]
     think_tags: ThinkTags | None
+    raw: bool
 
     def __repr__(self) -> str:
         """Show neither the key nor the conversation."""

@@ -104,13 +104,10 @@ class Provider(BaseLLM):
         **settings: Unpack[SettingsArguments],
     ) -> Observable[StreamChunk]:
         """Stream the answer to a conversation; see `BaseLLM.chat_stream`."""
-        request = ChatRequest(
-            self.model,
-            to_messages(messages),
-            to_tools(tools),
-            self.settings.override(**settings),
-        )
-        return chunk_stream(self._prepare(self._path, self._render(request)))
+        chosen = self.settings.override(**settings)
+        request = ChatRequest(self.model, to_messages(messages), to_tools(tools), chosen)
+        raw = bool(chosen.raw)
+        return chunk_stream(self._prepare(self._path, self._render(request), raw=raw))
 
     async def list_models(self) -> list[str]:
         """Return the names of the host's models, in the host's order.
@@ -192,7 +189,12 @@ class Provider(BaseLLM):
         """Return a parser for one answer."""
 
     def _prepare(
-        self, path: str, content: object, query: Mapping[str, str] | None = None
+        self,
+        path: str,
+        content: object,
+        query: Mapping[str, str] | None = None,
+        *,
+        raw: bool = False,
     ) -> PreparedRequest:
         """Return a POST of `content`, or a GET if it is `None`."""
         try:
@@ -222,6 +224,7 @@ class Provider(BaseLLM):
             max_retries=self.max_retries,
             redact=self._redact,
             think_tags=self.think_tags,
+            raw=raw,
         )
 
     def _redact(self, text: str) -> str:

@@ -115,6 +115,7 @@ class _Stream:
             request.limits,
             {"failed_attempts": failed} if failed else {},
             request.think_tags,
+            request.raw,
         )
         self._received = ReceivedAnswer(request, response, info, clock)
         return AnswerReader(response, self._received, self._emitter, clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from reactivex import Observable, abc
 from reactivex.disposable import SerialDisposable
 from reactivex.scheduler.eventloop import AsyncIOScheduler
@@ -57,6 +57,8 @@ class ScriptedLLM(BaseLLM):
     Args:
         *replies: The replies in order; a `str` is the text of a reply.
         think_tags: The tags around thinking at the beginning of a text; see `ProviderOptions`.
+        raw: Whether chunks keep the bytes of their events, as those of a chat-completions host; a
+            call may override it.
 
     Attributes:
         requests: The requests in the order of the subscriptions.
@@ -66,9 +68,15 @@ class ScriptedLLM(BaseLLM):
             `think_tags` are no tags.
     """
 
-    def __init__(self, *replies: ReplyLike, think_tags: ThinkTags | None = DEFAULT_TAGS) -> None:
+    def __init__(
+        self,
+        *replies: ReplyLike,
+        think_tags: ThinkTags | None = DEFAULT_TAGS,
+        raw: bool = False,
+    ) -> None:
         given = replies or (_DEFAULT_REPLY,)
         self.requests: list[ScriptedRequest] = []
+        self._settings = Settings(raw=raw)
         self._info = StreamInfo(MODEL, think_tags=checked_think_tags(think_tags))
         self._replies = [_checked(to_reply(reply)) for reply in given]
 
@@ -83,6 +91,8 @@ class ScriptedLLM(BaseLLM):
         request = ScriptedRequest(
             to_messages(messages), tuple(tools or ()), Settings().override(**settings)
         )
+        raw = self._settings.override(raw=settings.get("raw")).raw
+        info = structs.replace(self._info, raw=bool(raw))
 
         def subscribe(
             observer: abc.ObserverBase[StreamChunk], scheduler: abc.SchedulerBase | None = None
@@ -90,7 +100,7 @@ class ScriptedLLM(BaseLLM):
             chosen = scheduler_on_loop(scheduler) or AsyncIOScheduler(running_loop())
             reply = self._replies[min(len(self.requests), len(self._replies) - 1)]
             self.requests.append(request)
-            parser = ChatCompletionsParser(self._info)
+            parser = ChatCompletionsParser(info)
             return _Playback(reply, parser, observer, chosen, bridge_of(scheduler)).start()
 
         return Observable(subscribe)

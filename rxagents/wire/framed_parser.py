@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from rxagents.core.chunks import StreamChunk
+from rxagents.core.chunks import StreamChunk, set_raw
 from rxagents.core.errors import LimitExceededError, ProviderError, StreamDecodeError
 from rxagents.core.json_depth import is_deeper
 from rxagents.core.json_text import JSON_ERRORS
@@ -50,6 +51,9 @@ class Framer(Protocol[Frames_co]):
 # - An event that strict decoding refuses is read again by `lenient.py`: one odd field must not end
 #   a stream whose text can be read. From then on the builder joins surrogates.
 # - Nesting is measured before decoding, because decoding recurses (see `core/json_depth.py`).
+# - With `StreamInfo.raw`, frames are parsed one by one, and the chunks that each of them adds to
+#   the builder get its data. `_read_frames` is chosen once, so that without it no read pays for the
+#   choice. It is a plain function: a bound method would make a reference cycle of every parser.
 
 
 class FramedParser(ABC, Generic[Frames]):
@@ -61,7 +65,10 @@ class FramedParser(ABC, Generic[Frames]):
         builder: Builds the wire's chunks.
     """
 
-    __slots__ = ("_builder", "_framer", "_info", "done", "error", "events")
+    __slots__ = ("_builder", "_framer", "_info", "_read_frames", "done", "error", "events")
+
+    # Takes the parser; `Any`, since the method of a subclass takes only that subclass.
+    _read_frames: Callable[[Any, Frames], None]
 
     def __init__(self, info: StreamInfo, framer: Framer[Frames], builder: ChunkBuilder) -> None:
         self.error: ProviderError | None = None
@@ -70,6 +77,8 @@ class FramedParser(ABC, Generic[Frames]):
         self._info = info
         self._framer = framer
         self._builder = builder
+        kind = type(self)
+        self._read_frames = kind._parse_with_raw if info.raw else kind._parse  # noqa: SLF001 - own
 
     @property
     @abstractmethod
@@ -79,7 +88,7 @@ class FramedParser(ABC, Generic[Frames]):
     def feed(self, data: bytes, timestamp: float) -> list[StreamChunk]:
         """Return the chunks that `data` completes."""
         self._builder.now = timestamp
-        self._parse(self._framer.feed(data))
+        self._read_frames(self, self._framer.feed(data))
         if self._framer.error is not None:
             self._set_framing_error()
         return self._builder.drain()
@@ -89,7 +98,7 @@ class FramedParser(ABC, Generic[Frames]):
         if self.error is not None or self.done:
             return []
         self._builder.now = timestamp
-        self._parse(self._framer.flush())
+        self._read_frames(self, self._framer.flush())
         if isinstance(self.error, StreamDecodeError):
             self.error = None  # a last frame that does not decode was cut off
         if self.error is None and not self.done:
@@ -99,6 +108,24 @@ class FramedParser(ABC, Generic[Frames]):
     @abstractmethod
     def _parse(self, frames: Frames) -> None:
         """Parse frames, unless the stream is done or has failed."""
+
+    @abstractmethod
+    def _single_frames(self, frames: Frames) -> Iterable[tuple[Frames, bytes]]:
+        """Return each frame alone, and its data."""
+
+    def _parse_with_raw(self, frames: Frames) -> None:
+        """Parse frames, and set `raw` of their chunks; a frame without any makes an empty one."""
+        chunks = self._builder.chunks
+        for frame, data in self._single_frames(frames):
+            if self.done or self.error is not None:
+                return
+            first = len(chunks)
+            self._parse(frame)
+            is_end_marker = data.strip() == b"[DONE]"
+            if data and len(chunks) == first and self.error is None and not is_end_marker:
+                self._builder.emit()
+            for chunk in chunks[first:]:
+                set_raw(chunk, data)
 
     @abstractmethod
     def _on_end(self) -> None:

@@ -21,6 +21,7 @@ class StreamInfo(Struct, frozen=True):
         limits: Limits of the response.
         metadata: Further fields for the metadata of every chunk.
         think_tags: The tags around thinking at the beginning of the text; `None` for none.
+        raw: Whether chunks keep the bytes of their events.
     """
 
     provider: str = ""
@@ -28,6 +29,7 @@ class StreamInfo(Struct, frozen=True):
     limits: Limits = DEFAULT_LIMITS
     metadata: dict[str, Any] = field(default_factory=dict)
     think_tags: ThinkTags | None = None
+    raw: bool = False
 
     def first_metadata(self) -> dict[str, Any]:
         """Return the metadata of the first chunk: the request id and `metadata`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 
 from rxagents.parsing.sse import EventFields, EventFramer, parse_fields
 from rxagents.wire.chunk_builder import ChunkBuilder
@@ -53,6 +54,10 @@ class SSEParser(FramedParser[bytes]):
                 self._on_event(fields, payload)
             elif self.events and block.lstrip().startswith((b"{", b"[")):
                 self._on_unknown(block)  # JSON outside of `data`: Gemini and proxies
+
+    def _single_frames(self, frames: bytes) -> Iterator[tuple[bytes, bytes]]:
+        for block in frames.split(b"\n\n"):
+            yield block, b"\n".join(parse_fields(block).data)
 
     def _on_unknown(self, payload: bytes) -> None:
         """Parse JSON that is no event of the wire: some hosts send errors like this."""

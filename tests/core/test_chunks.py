@@ -13,7 +13,7 @@ import pytest
 from msgspec import structs
 
 from rxagents import StreamChunk, ToolCallDelta, Usage
-from rxagents.core.chunks import TextBuffer, set_content
+from rxagents.core.chunks import TextBuffer, set_content, set_raw
 
 FULL = StreamChunk(
     delta="é",
@@ -131,6 +131,18 @@ def test_content_is_neither_encoded_nor_compared() -> None:
     decoded = msgspec.json.decode(msgspec.json.encode(chunk), type=StreamChunk)
     assert decoded == chunk
     assert decoded.content == "lo"
+
+
+def test_raw_is_neither_encoded_nor_compared() -> None:
+    chunk = StreamChunk("lo", 1)
+    assert chunk.raw is None
+    encoded = msgspec.json.encode(chunk)
+    set_raw(chunk, b'{"text":"lo"}')
+    assert chunk.raw == b'{"text":"lo"}'
+    assert msgspec.json.encode(chunk) == encoded
+    assert chunk == StreamChunk("lo", 1)
+    assert msgspec.json.decode(encoded, type=StreamChunk).raw is None
+    assert structs.replace(chunk, delta="LO").raw is None
 
 
 def test_content_of_replaced_chunk_is_delta() -> None:

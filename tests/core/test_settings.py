@@ -18,6 +18,7 @@ GOOD: dict[str, list[Any]] = {
     "parallel_tool_calls": [True, False],
     "stop": [("END",), ("a", "b"), ()],
     "extra_body": [{}, {"a": None}],
+    "raw": [True, False],
     "response_format": ["text", "json_object", {"type": "x"}, dict],
 }
 BAD: dict[str, list[Any]] = {
@@ -29,6 +30,7 @@ BAD: dict[str, list[Any]] = {
     "parallel_tool_calls": [1, 0, "yes"],
     "stop": [("",), (5,), ("a", None), 5],
     "extra_body": [[], "x", 5],
+    "raw": [1, 0, "yes"],
     "response_format": [5, True, [], "jsn", "json", Settings()],
 }
 

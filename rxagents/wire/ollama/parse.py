@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rxagents.core.chunks import ToolCallDelta
@@ -62,6 +63,10 @@ class OllamaParser(FramedParser[list[bytes]]):
             else:
                 problem = "it has none of message, response, done and error"
                 self._set_decode_error(payload, ValueError(problem))
+
+    def _single_frames(self, frames: list[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
+        for line in frames:
+            yield [line], line
 
     def _on_line(self, line: Line, payload: bytes) -> None:
         if line.error:
