@@ -73,7 +73,7 @@ def no_stream_error(request: PreparedRequest, response: HttpResponse, head: byte
             status=body.status,
             retry_after=body.retry_after,
         )
-    content_type = response.headers.get("content-type", "no content type")
+    content_type = replace_surrogates(response.headers.get("content-type", "no content type"))
     return ResponseError(
         f"{request.provider} answered with a body that is not a stream of its format "
         f"({content_type}): {message_or_quote(head)[:_LONGEST_QUOTE]} Check base_url, and that "

@@ -229,8 +229,7 @@ class Provider(BaseLLM):
 
     def _redact(self, text: str) -> str:
         words = [word for value in self._extra_headers.values() for word in value.split()]
-        secrets = [*words, *self.base_url.query.values()]
-        return redacted(text, secrets if self._api_key is None else [self._api_key, *secrets])
+        return redacted(text, self._api_key, [*words, *self.base_url.query.values()])
 
 
 def _join(base: URL, path: str) -> URL:

@@ -10,17 +10,28 @@ _SHORTEST_SECRET = 8
 """Characters. Shorter header and query values are words and no secrets: hiding them would garble
 messages."""
 
+_SHORTEST_KEY = 5
+"""Characters. A shorter key only fills the argument where a local host wants no key."""
 
-def redacted(text: str, secrets: Iterable[str]) -> str:
-    """Return `text` with `***` for each secret of 8 characters or more.
+
+def redacted(text: str, key: str | None, others: Iterable[str]) -> str:
+    """Return `text` with `***` for the key and for each other secret.
 
     A server may echo a secret percent-encoded, as in the path of a 404, or escaped as in JSON or
     HTML, and a quotation may cut it off: its first 8 characters are enough, and hide as many of
     the others as follow.
+
+    Args:
+        text: What a server wrote.
+        key: The API key, if there is one; hidden from 5 characters on.
+        others: Other values that may be secret, such as those of headers; hidden from 8
+            characters on.
     """
+    secrets = [secret for secret in others if len(secret) >= _SHORTEST_SECRET]
+    if key is not None and len(key) >= _SHORTEST_KEY:
+        secrets.insert(0, key)
     for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
-            text = _without(text, [_spellings(character) for character in secret])
+        text = _without(text, [_spellings(character) for character in secret])
     return text
 
 

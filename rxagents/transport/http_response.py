@@ -32,6 +32,7 @@ import aiohttp
 from multidict import CIMultiDictProxy
 
 from rxagents.core.errors import ProtocolError, ProviderError, TruncatedStreamError
+from rxagents.core.surrogates import replace_surrogates
 from rxagents.transport.connection import READ_BYTES, Connection
 from rxagents.transport.failures import closed_session_error, one_line, reason_of_cut
 
@@ -53,7 +54,7 @@ class HttpResponse:
 
     Attributes:
         status: The HTTP status.
-        reason: The reason phrase beside the status.
+        reason: The reason phrase beside the status; a byte that is no UTF-8 is a question mark.
         headers: The headers.
         failure: Why the body ended; `None` if it is complete, or has not ended yet.
     """
@@ -70,7 +71,7 @@ class HttpResponse:
         lingering: dict[HttpResponse, asyncio.AbstractEventLoop],
     ) -> None:
         self.status: int = response.status
-        self.reason: str = response.reason or ""
+        self.reason: str = replace_surrogates(response.reason or "")
         self.headers: CIMultiDictProxy[str] = response.headers
         self.failure: ProviderError | None = None
         self._response = response

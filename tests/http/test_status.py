@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import aiohttp
+import http_site
 import pytest
 import yarl
 from aiohttp.client_reqrep import ClientResponse
@@ -297,3 +298,22 @@ def test_own_session_stays_open(mocked: aioresponses) -> None:
             assert not session.closed
 
     asyncio.run(check())
+
+
+NOT_UTF8 = {
+    "reason": b"HTTP/1.1 500 b\xff\xfed\r\ncontent-length: 0\r\n\r\n",
+    "content type": b"HTTP/1.1 200 OK\r\ncontent-type: text/\xff\r\ncontent-length: 2\r\n\r\nno",
+    "location": b"HTTP/1.1 302 x\r\nlocation: http://h\xff/\r\ncontent-length: 0\r\n\r\n",
+    "request id": b"HTTP/1.1 500 x\r\nx-request-id: a\xff\r\ncontent-length: 2\r\n\r\nno",
+}
+
+
+@pytest.mark.parametrize("head", NOT_UTF8)
+async def test_error_of_bytes_can_be_encoded(head: str) -> None:
+    async with http_site.running_site() as site:
+        site.answers["/chat/completions"] = NOT_UTF8[head]
+        async with OpenAI("m", api_key=KEY, base_url=site.url(""), max_retries=0) as llm:
+            with pytest.raises(rxagents.ProviderError) as caught:
+                await llm.chat("hello")
+    assert str(caught.value).encode()
+    assert (caught.value.request_id or "").encode() == (b"a?" if head == "request id" else b"")

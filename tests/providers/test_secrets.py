@@ -41,19 +41,24 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_secret_is_hidden_in_every_spelling(spelling: str) -> None:
     spelled = SPELLINGS[spelling](KEY)
-    assert redacted(f"GET /v1?key={spelled}: no", [KEY]) == "GET /v1?key=***: no"
-    assert redacted(f"{spelled}{spelled}", [KEY]) == "******"
+    assert redacted(f"GET /v1?key={spelled}: no", None, [KEY]) == "GET /v1?key=***: no"
+    assert redacted(f"{spelled}{spelled}", KEY, []) == "******"
 
 
 def test_secret_that_is_cut_off_is_hidden() -> None:
-    assert redacted(f"GET /v1?key={quote(KEY, safe='')[:20]}", [KEY]) == "GET /v1?key=***"
+    assert redacted(f"GET /v1?key={quote(KEY, safe='')[:20]}", KEY, []) == "GET /v1?key=***"
+
+
+@pytest.mark.parametrize(("key", "shown"), [("short", "Bearer ***"), ("none", "Bearer none")])
+def test_short_key_is_hidden(key: str, shown: str) -> None:
+    assert redacted(f"Bearer {key}", key, []) == shown
 
 
 @given(
     st.text(), st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=1), st.text()
 )
 def test_redaction_changes_nothing_else(before: str, secret: str, after: str) -> None:
-    text = redacted(before + secret + after, [secret])
+    text = redacted(before + secret + after, None, [secret])
     if len(secret) < 8:
         assert text == before + secret + after
     else:
