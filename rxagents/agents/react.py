@@ -61,6 +61,8 @@ class ReActAgent(BaseAgent):
         tools: `rxagents.tool`s, or functions.
         send_stop: Ask the provider to stop before an observation; `None` asks the models whose
             `takes_stop` is true. The agent stops reading there in any case.
+        direct_answer: Whether a whole response without any label is the answer. Its text arrives
+            as tokens of a thought, since a label could still come.
         **options: See `AgentOptions`. The protocol is appended to `system_prompt`.
 
     Raises:
@@ -73,9 +75,11 @@ class ReActAgent(BaseAgent):
         tools: Sequence[ToolLike] = (),
         *,
         send_stop: bool | None = None,
+        direct_answer: bool = False,
         **options: Unpack[AgentOptions],
     ) -> None:
         super().__init__(llm, tools, **options)
+        self._direct_answer = direct_answer
         takes_stop = getattr(llm, "takes_stop", False) if send_stop is None else send_stop
         if takes_stop:
             given = self._settings.get("stop") or ()
@@ -115,6 +119,10 @@ class ReActAgent(BaseAgent):
         is_refused = bool(response.refusal) or response.finish_reason == "content_filter"
         if is_refused and turn.answer is None and not turn.calls:
             turn.answer = response.refusal
+            last_events = (Answer(turn.answer),)
+        elif self._direct_answer and _has_no_label(turn, response):
+            turn.answer = response.content.strip()
+            turn.steps.clear()
             last_events = (Answer(turn.answer),)
         run.messages.append(Message.assistant(_written(turn, response)))
         finish = response.finish_reason
@@ -175,6 +183,13 @@ def _written(turn: Turn, response: Response) -> str:
         for step in turn.steps
     ]
     return "\n".join(lines if turn.answer is None else [*lines, f"Answer: {turn.answer}"])
+
+
+def _has_no_label(turn: Turn, response: Response) -> bool:
+    """Return whether a whole response is nothing but text before a first label."""
+    is_thought = len(turn.steps) == 1 and isinstance(turn.steps[0], Thought)
+    is_all = is_thought and turn.steps[0].content == response.content.strip()
+    return is_all and turn.answer is None and is_whole_text(response.finish_reason)
 
 
 def _up_to_observation(text: str) -> str:

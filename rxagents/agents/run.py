@@ -23,6 +23,9 @@ from rxagents.core.response import Response, ResponseBuilder
 from rxagents.core.tools import Tool
 from rxagents.core.usage import Usage, add_usage
 
+_SHOWN = 80
+"""The number of characters of the model's text in an error's message."""
+
 
 class Run:
     """The state of one run of an agent.
@@ -57,6 +60,7 @@ class Run:
         self.finish_reason = ""
         self.trace: list[object] = []
         self.limits = limits
+        self._last_text = ""
         self._tool_calls = 0
 
     def begin_turn(self) -> Turn:
@@ -68,10 +72,7 @@ class Run:
         """
         limits = self.limits
         if self.iterations >= limits.iterations:
-            raise MaxIterationsError(
-                f"The run has no answer after its {limits.iterations} turns. Raise "
-                "max_iterations, or give the model an easier task or better tools."
-            )
+            raise self._without_answer()
         spent = 0 if self.usage is None else tokens_of(self.usage)
         if limits.tokens is not None and spent >= limits.tokens:
             raise RunLimitError(
@@ -80,6 +81,24 @@ class Run:
             )
         self.iterations += 1
         return Turn(self)
+
+    def _without_answer(self) -> MaxIterationsError:
+        turns = f"The run has no answer after its {self.limits.iterations} turns"
+        if self._tool_calls or not self._last_text:
+            message = (
+                f"{turns}. Raise max_iterations, or give the model an easier task or better tools."
+            )
+        else:
+            message = (
+                f"{turns}: no turn had an action or an answer. The last text begins with "
+                f"{self._last_text[:_SHOWN]!r}; last_text has all of it. Use a model that keeps to "
+                "the form, or direct_answer=True of ReActAgent for answers without a label."
+            )
+        return MaxIterationsError(message, last_text=self._last_text)
+
+    def note_text(self, text: str) -> None:
+        """Keep the text of the latest response for an error's message."""
+        self._last_text = text
 
     def count_tool_call(self, name: str) -> None:
         """Count a tool call that is about to start.
@@ -176,6 +195,7 @@ class Turn:
                 asks for another turn.
         """
         response = self._response.response()
+        self.run.note_text(response.content)
         self.run.usage = add_usage(self.run.usage, response.usage)
         self.run.finish_reason = response.finish_reason
         if response.finish_reason != PAUSE:

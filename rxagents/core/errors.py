@@ -187,7 +187,15 @@ class AgentError(RxAgentsError):
 
 
 class MaxIterationsError(AgentError):
-    """The run reached `max_iterations` turns without an answer."""
+    """The run reached `max_iterations` turns without an answer.
+
+    Attributes:
+        last_text: The text of the model's last response; empty if it wrote none.
+    """
+
+    def __init__(self, message: str, *, last_text: str = "") -> None:
+        super().__init__(message)
+        self.last_text = last_text
 
 
 class RunLimitError(AgentError):

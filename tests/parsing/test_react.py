@@ -89,8 +89,9 @@ def test_label_case_blanks_and_emphasis(label: str) -> None:
 @pytest.mark.parametrize(
     "line",
     ["rethink: it all", "My answer: 42", "Action plan: x", "Thoughts: x", "Answer", "An answer: x",
-     "Final: x", "Observations: x", "1. Answer: x", "Answer\n: x", "**Answer", "Re-Action: x",
-     "Actio", "Thought" + " " * 50 + ": x", "an\u017fwer: x"],
+     "Final: x", "Observations: x", "1.Answer: x", "Answer\n: x", "**Answer", "Re-Action: x",
+     "Actio", "Answer 1", "# Answer it", "- - Answer: x", "<answer", "<answer />",
+     "Thought" + " " * 50 + ": x", "an\u017fwer: x"],
 )  # fmt: skip
 def test_near_labels_are_text(line: str) -> None:
     for text in (line, f"First\n{line}", f"First {line}\nand more"):
@@ -106,8 +107,50 @@ def test_label_inside_line_is_text() -> None:
 
 def test_emphasis_after_label_is_text() -> None:
     assert answers("Answer:**Paris**") == ["**Paris**"]
-    assert answers("**Answer: Paris**") == ["Paris**"]
     assert answers("**Answer:*") == ["*"]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("**Answer: Paris**", "Paris"),
+        ("**Answer: Paris**\nin **France**", "Paris\nin **France**"),
+        ("**Answer: the *old* Paris** is", "the *old* Paris** is"),
+        ("*Answer: Paris*", "Paris"),
+        ("**Answer: Paris*", "Paris*"),
+    ],
+)
+def test_emphasis_ends_with_first_line(text: str, answer: str) -> None:
+    assert answers(text) == [answer]
+    assert answers(f"**Thought: t**\n{text}") == [answer]
+    assert thoughts(f"**Thought: t**\n{text}") == ["t"]
+
+
+@pytest.mark.parametrize(
+    ("action_label", "answer_label"),
+    [
+        ("Action 1:", "Answer 2:"),
+        ("1. Action:", "2) Final Answer:"),
+        ("- Action:", "* Answer:"),
+        ("> Action:", "> > Answer:"),
+        ("### Action:", "> - ## **Answer 1:**"),
+        ("### Action\n", "# **Final Answer**\n"),
+        ("Action：", "Final Answer ："),
+        ("<action>", "<answer>"),
+    ],
+)
+def test_marks_around_label_are_no_text(action_label: str, answer_label: str) -> None:
+    label = action_label.replace("Action", "Thought").replace("action", "thought")
+    text = f"{label} t\n{action_label} now\n"
+    assert (thoughts(text), calls(text)) == (["t"], [("now", {})])
+    assert answers(f"{label} t\n{answer_label} 42") == ["42"]
+
+
+def test_end_tag_ends_section() -> None:
+    text = "<thought>a</thought><action>search</action><action_input>b</action_input>c"
+    assert (thoughts(text), calls(text)) == (["a"], [("search", {"query": "b"})])
+    assert answers("<answer>\nThought: a\n</thought>b</answer>c") == ["Thought: a\n</thought>b"]
+    assert thoughts("Thought: a</thought>") == ["a</thought>"]
 
 
 def test_text_before_first_label_is_thought() -> None:
@@ -159,6 +202,51 @@ def test_label_in_answer_is_text(line: str) -> None:
 
 def test_label_after_empty_answer_counts() -> None:
     assert answers("Final Answer:\nThought: I know.\nFinal Answer: Paris") == ["Paris"]
+
+
+# An action that is the answer
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["Finish[42]", "finish(42)", 'Finish("42")', "Finish(answer=42)",
+     "Final Answer\nAction Input: 42", "final_answer\nAction Input: 42\n", "Final Answer: 42",
+     "`Finish`[42].", "Finish【42】",
+     '{"action": "Final Answer", "action_input": "42"}', '{"tool": "finish", "input": 42}',
+     '\n```json\n{"name": "final_answer", "arguments": {"answer": "42"}}\n```'],
+)  # fmt: skip
+def test_action_may_be_the_answer(action: str) -> None:
+    for end in ("", "\nThought: x\nAction: now()", "\nObservation: x\nAnswer: 3"):
+        steps = parse(f"Thought: t\nAction: {action}{end}")
+        assert [step.content for step in steps if isinstance(step, Answer)] == ["42"]
+        assert [content for section, content in tokens(steps) if section == "answer"] == ["42"]
+        assert not [step for step in steps if isinstance(step, ToolCall)]
+    assert not answers(f"Action: now()\nAction: {action}")
+    assert is_done(f"Action: now()\nAction: {action}\nThought: x")
+
+
+def test_answer_of_action_waits_for_end() -> None:
+    parser = ReActParser()
+    steps = parser.feed("Action: Finish[42] and\nmore", 1.0)
+    assert tokens(steps) == [("action", "Finish[42]"), ("answer", "42")]
+    assert parser.flush(2.0) == [Answer("42", 2.0)]
+    assert parser.flush(3.0) == []
+
+
+def test_made_up_observation_after_answer_ends_turn() -> None:
+    parser = ReActParser()
+    steps = parser.feed("Action: Finish[42]\nObservation: x", 1.0)
+    assert steps[-1] == Answer("42", 1.0)
+    assert parser.done
+
+
+@pytest.mark.parametrize("action", ["Finish[]", "Finish", "Final Answer\nAction Input:"])
+def test_action_without_answer_is_ignored(action: str) -> None:
+    assert answers(f"Action: {action}\nAnswer: 42") == ["42"]
+
+
+def test_tool_may_have_the_name_finish() -> None:
+    assert calls("Action: finish(42)", {"finish": ["code"]}) == [("finish", {"code": 42})]
 
 
 # The end of the turn

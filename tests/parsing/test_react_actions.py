@@ -260,6 +260,57 @@ def test_object_after_name_is_input(text: str, expected: object) -> None:
         assert [(s.name, s.parse()) for s in steps if isinstance(s, ToolCall)] == expected
 
 
+# The name and the input in one
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        '{"action": "search", "action_input": "cats"}',
+        '\n```json\n{"action": "search", "action_input": {"query": "cats"}}\n```\n',
+        '```{"name": "search", "arguments": {"query": "cats"}}```',
+        r'{"name": "search", "arguments": "{\"query\": \"cats\"}"}',
+        '{"tool": "search", "tool_input": "cats"}',
+        "{'tool_name': 'search', 'parameters': {'query': 'cats'}}",
+        '{"type": "function", "function": {"name": "search", "arguments": {"query": "cats"}}}',
+        '{"action": "search", "input": ["cats"]}',
+        'search {"query": "cats"}',
+        "search Action Input: cats",
+        '`search` action input: {"query": "cats"}',
+        "search（query=cats）",
+        "search（“cats”）",
+        "search【cats】",
+        "search［cats］",
+    ],
+)
+def test_name_and_input_in_one(action: str) -> None:
+    value: object = "“cats”" if "“" in action else ["cats"] if "[" in action else "cats"
+    for end in ("", "\nThought: x"):
+        assert calls(f"Action: {action}{end}") == [("search", {"query": value})]
+
+
+def test_full_width_comma_separates_in_full_width_brackets() -> None:
+    assert calls("Action: search（query=a，limit=3）") == [("search", {"query": "a", "limit": 3})]
+    assert calls('Action: search("a，b")') == [("search", {"query": "a，b"})]
+    assert calls("Action: search(a，（b)") == [("search", {"query": "a，（b"})]
+
+
+def test_object_as_action_ends_at_brace() -> None:
+    parser = ReActParser(PARAMETERS)
+    parser.feed('Action: {"action": "search", "action_input": {"query": "a"}', 1.0)
+    call = parser.feed("} x", 1.0)[1]
+    assert isinstance(call, ToolCall)
+    assert call.arguments == '{"query":"a"}'
+
+
+@pytest.mark.parametrize(
+    "action", ['{"query": "a"}', '{"action": 1}', '{"action": "search" x}', '{"action": null}', "{"]
+)
+def test_object_without_tool_is_no_call(action: str) -> None:
+    assert calls(f"Action: {action}") == []
+    assert answers(f"Action: {action}\nAnswer: invented") == []
+
+
 # No call
 
 

@@ -24,7 +24,9 @@ FRAGMENTS = st.sampled_from(
      "Final Answer:", "Fin", " Thought", "\n", "\n\n", " ", "\t", "**", "*", ":", "f", "g-h", "f(",
      "f[", "(", ")", "[", "]", "{", "}", ",", "=", "a=", '"', "'", '"""', "'''", "\\", '\\"', "1",
      "true", "None", "```json\n", "```", "\n```", "`", '{"a": 1}', '{"a":',
-     "a:", '"a"', "word", "é😀", ".", "\u2028", "\ud800"]
+     "a:", '"a"', "word", "é😀", ".", "\u2028", "\ud800", "> ", "- ", "1. ", "### ", "\n### Action",
+     "Thought 1", "Action：", "（", "）", "【", "】", "，", "Finish[", "Final Answer", "<answer>",
+     "</answer>", "<action>", "</action>", "<", "</", '{"action": "f", "action_input": ']
 )  # fmt: skip
 TEXTS = st.lists(FRAGMENTS | st.text(max_size=3), max_size=25).map("".join)
 
@@ -60,6 +62,10 @@ def joined(steps: list[Step]) -> list[Any]:
 @example("Action: f\nAction Input: `x`\n{}", None)
 @example("```\nThought: `x`\n``\nAction: f\nAction Input: a: 1\nb=2\n```", None)
 @example("Answer: x\n```\ny\n``` \n```\n", None)
+@example("> ### Thought 1\nx\n**Action: Finish[4]**\nObservation: x\n", None)
+@example("<thought>x</thought> y<action>f</action><action_input>1</action_input>z", None)
+@example('- Action: {"action": "Final Answer", "action_input": "4"} x\nThought: y', None)
+@example("**Action: f Action Input: 1**\n<final_answer>\nThought: x</final_answer>\ny", None)
 def test_every_split_gives_same_steps(text: str, data: st.DataObject | None) -> None:
     expected = run([text])
     assert run(text) == expected
@@ -164,6 +170,17 @@ HOSTILE = {
     "half labels with emphasis": ("", "**Action\n", ""),
     "emphasis": ("", "*", ""),
     "a label without its colon": ("Thought", " ", ""),
+    "marks before a label": ("", "> - ", ""),
+    "headings": ("", "### Action\n", ""),
+    "tags": ("", "<action>f</action>", ""),
+    "half end tags": ("<thought>", "</thought", ""),
+    "less-than signs in a tag": ("<answer>", "<", ""),
+    "emphasis that a label opens": ("**Answer: ", "*", ""),
+    "objects as actions": ("Action: ", '{"action":', ""),
+    "fields of an action": ("Action: {", '"a":1,', "}"),
+    "inputs on the line of the name": ("Action: ", "f Action Input: ", ""),
+    "text after the answer": ("Action: Finish[4]", "\nx", ""),
+    "full-width brackets": ("Action: f（", "（，", ""),
 }
 
 

@@ -3,14 +3,17 @@
     Thought: I need the weather.
     Action: weather(city="Paris, France", days=3)
 
-A label stands at the start of a line, in upper or lower case, optionally with blanks or markdown
-emphasis around it: `Thought:`, `Action:`, `Action Input:`, `Observation:`, `Answer:`,
-`Final Answer:`. Text before the first label is thought.
+A label stands at the start of a line, in upper or lower case: `Thought:`, `Action:`,
+`Action Input:`, `Observation:`, `Answer:`, `Final Answer:`. Around it may be blanks, emphasis, a
+list, quote or heading mark, and a number (`Thought 1:`); `<thought>` is a label too. Text before
+the first label is thought.
 
 - **Actions**: `tool(name=value, …)`, `tool({"name": value})`, `tool(value, …)`, `tool[text]`,
   `tool` alone, or `tool` with an `Action Input:` that is a JSON object or text. Values may be JSON
   or Python literals; any other value is text. `Action: None` is not a call. Each of several
-  actions is a call.
+  actions is a call. One object with name and input (`{"action": "tool", "action_input": …}`) is
+  an action too.
+- **The action `Finish` or `Final Answer`** is the answer, unless a tool has that name.
 - **Markup** around arguments is removed: code fences, backticks, quotes. An object in quotes,
   `name: value` for a known parameter, and a call as the input are arguments. An object that cannot
   be read is a call that `ToolCall.parse` refuses. A fence that closes the whole step is no text.

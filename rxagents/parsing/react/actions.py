@@ -6,14 +6,19 @@ import re
 from collections.abc import Mapping, Sequence
 
 from rxagents.parsing.react.arguments import NOTHING, Arguments, from_call, from_text
-from rxagents.parsing.react.brackets import Brackets
+from rxagents.parsing.react.brackets import Brackets, narrow
+from rxagents.parsing.react.called import call_in, is_finish, parameters_of
 from rxagents.parsing.react.literals import read_object
 from rxagents.parsing.react.markup import in_fence, without_backticks, without_stray_fence
 
-_NAME = re.compile(r"[`\"'*]*+([\w.-]++)[`\"'*.]*+\s*+")
+_NAME = re.compile(
+    r"""[`"'*]*+(?P<name>(?i:final[ \t]answer)|[\w.-]++)[`"'*.]*+\s*+
+    (?P<input>(?i:action[ \t_]{0,3}input)\s*+)?+""",
+    re.VERBOSE,
+)
 _FENCE = re.compile(r"`{3,}+[\w-]*+\s*+")
 _OBJECT = re.compile(r"(?:`++(?:json)?+\s*+)?+\{")
-_HEAD_END = re.compile(r"[(\[\n]")
+_HEAD_END = re.compile(r"[(\[{:\n（［【：]")
 
 
 class _Reader:
@@ -51,42 +56,63 @@ class _Reader:
 
 
 class ActionReader(_Reader):
-    """Reads the text after `Action:`.
+    """Reads the text after `Action:`: a name and its input, or one object with both.
 
     Args:
-        parameters: The names of each tool's parameters.
+        tools: The names of each tool's parameters.
     """
 
-    __slots__ = ("_is_head", "_opener", "_parameters")
+    __slots__ = ("_input", "_is_head", "_opener", "_tools")
 
-    def __init__(self, parameters: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, tools: Mapping[str, Sequence[str]]) -> None:
         super().__init__("")
-        self._parameters = parameters
+        self._tools = tools
         self._opener = ""
         self._is_head = True
+        self._input: InputReader | None = None  # reads an input on the line of the name
 
     @property
     def parameters(self) -> Sequence[str]:
         """The names of the tool's parameters; empty if the tool is unknown."""
-        return self._parameters.get(self.name, ())
+        return parameters_of(self.name, self._tools)
+
+    @property
+    def takes_input(self) -> bool:
+        """Whether an `Action Input:` may follow: the action is a name so far."""
+        return self._brackets is None and self._input is None
+
+    @property
+    def is_unclosed(self) -> bool:
+        """Whether a bracket is still open, or closed around an object that is no call."""
+        return super().is_unclosed if self._input is None else self._input.is_unclosed
+
+    @property
+    def in_triple_quotes(self) -> bool:
+        """Whether a triple-quoted string is open, in which labels are text."""
+        return super().in_triple_quotes if self._input is None else self._input.in_triple_quotes
 
     def feed(self, text: str) -> int:
         """Return the position in `text` after the complete call, or -1."""
         start = self._read_head(text) if self._is_head else 0
-        if self._brackets is None:
+        if self._input is not None:
+            end = self._input.feed(text[start:])
+            self.arguments = self._input.arguments
+        elif self._brackets is not None and self._opener:
+            end = self._brackets.feed(text[start:])
+            if end >= 0:
+                self._read_arguments(self._brackets)
+        else:
             if self.name:
                 self._fragments.append(text[start:])
             return -1
-        end = self._brackets.feed(text[start:])
-        if end < 0:
-            return -1
-        self.arguments = self._read_arguments(self._brackets)
-        return start + end
+        return -1 if self.arguments is None else start + end
 
     def close(self) -> Arguments | None:
         """Return the arguments if the call is complete at the end of the text, else `None`."""
         if self._is_head:
             self._end_head(self._join_fragments(""), "\n")
+        if self._input is not None:
+            return self._input.close()
         return self._read_unlabelled_input() if self.name and self._brackets is None else None
 
     def _read_unlabelled_input(self) -> Arguments | None:
@@ -99,33 +125,59 @@ class ActionReader(_Reader):
         return reader.close() if reader.arguments is None else reader.arguments
 
     def _read_head(self, text: str) -> int:
-        """Read up to the bracket after the tool's name; return the position after it."""
+        """Read up to the mark after the tool's name; return the position of the input."""
         start = 0
         for match in _HEAD_END.finditer(text):
             self._end_head(self._join_fragments(text[start : match.start()]), match[0])
             start = match.end()
             if not self._is_head:
-                return start
+                is_object = self._input is not None and match[0] == "{"
+                return match.start() if is_object else start
         self._fragments.append(text[start:])
         return len(text)
 
     def _end_head(self, head: str, mark: str) -> None:
-        head = head.strip()
-        if mark == "\n" and (not head or _FENCE.fullmatch(head)):
+        head, narrow_mark = head.strip(), narrow(mark)
+        is_bare = not head or _FENCE.fullmatch(head) is not None
+        if mark == "\n" and is_bare:
             return
         self._is_head = False
         match = _NAME.fullmatch(head)
-        if match is None or match[1].lower() in NOTHING:
+        if is_bare and narrow_mark == "{":
+            self._open(mark)
+        elif match is None or match["name"].lower() in NOTHING:
             return
-        self.name = match[1].rstrip(".")
-        if self.name and mark != "\n":
-            self._opener = mark
-            self._brackets = Brackets(mark)
+        elif mark in ":：":
+            name = match["name"]
+            if match["input"] or is_finish(name, self._tools):
+                self._take_name(name)
+                self._input = InputReader(self.name, self.parameters)
+        elif not match["input"]:
+            self._take_name(match["name"])
+            if mark == "{":
+                self._input = InputReader(self.name, self.parameters)
+            elif self.name and narrow_mark in "([":
+                self._open(mark)
 
-    def _read_arguments(self, brackets: Brackets) -> Arguments:
-        if self._opener == "[":
-            return from_text(brackets.text, self.parameters)
-        return from_call(brackets.text, brackets.commas, self.parameters)
+    def _take_name(self, name: str) -> None:
+        self.name = name.rstrip(".")
+
+    def _open(self, mark: str) -> None:
+        self._opener = narrow(mark)
+        self._brackets = Brackets(mark)
+
+    def _read_arguments(self, brackets: Brackets) -> None:
+        """Read the text between the brackets; an object without a tool's name is no call."""
+        text, opener, self._opener = brackets.text, self._opener, ""
+        if opener == "{":
+            fields = read_object("{" + text + "}")
+            call = None if fields is None else call_in(fields, self._tools)
+            if call is not None:
+                self.name, self.arguments = call
+        elif opener == "[" or is_finish(self.name, self._tools):
+            self.arguments = from_text(text, self.parameters)
+        else:
+            self.arguments = from_call(text, brackets.commas, self.parameters)
 
 
 class InputReader(_Reader):

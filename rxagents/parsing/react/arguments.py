@@ -24,7 +24,8 @@ _OBJECT_START = re.compile(
     r"""[`"'\s]*+(?:json\s++)?+\{(?:\s|\\n)*+\\?["'][\w .-]{1,100}+\\?["']\s*+:""", re.IGNORECASE
 )
 """The start of an object up to its first key, in whatever markup."""
-_ONLY_PARAMETER = "input"
+ONLY_PARAMETER = "input"
+"""The name of the argument of a tool whose parameters are unknown."""
 
 
 def from_call(text: str, commas: Sequence[int], parameters: Sequence[str]) -> Arguments:
@@ -79,7 +80,7 @@ def _unnamed(values: list[str], parameters: list[str], *, is_all: bool) -> Argum
         whole = _named(values[0].strip(), parameters) if whole is None else whole
         if whole is not None:
             return whole
-    return dict(zip(parameters or [_ONLY_PARAMETER], read, strict=False))
+    return dict(zip(parameters or [ONLY_PARAMETER], read, strict=False))
 
 
 def _read_value(text: str) -> Any:
@@ -116,7 +117,7 @@ def from_text(text: str, parameters: Sequence[str]) -> Arguments:
     if whole is not None:
         return whole
     named = _named(text, parameters)
-    return {parameters[0] if parameters else _ONLY_PARAMETER: value} if named is None else named
+    return {parameters[0] if parameters else ONLY_PARAMETER: value} if named is None else named
 
 
 def _named(text: str, parameters: Sequence[str]) -> Arguments | None:

@@ -14,16 +14,26 @@ from rxagents.parsing.react.quoting import body_end, quote_at
 
 _MAX_DEPTH = DEFAULT_LIMITS.json_depth
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
+_NARROW = {"（": "(", "）": ")", "［": "[", "］": "]", "【": "[", "】": "]", "，": ","}
 _NESTED = re.compile(r"""(?<!\w)["']|[()\[\]{},\n]""")
 """A quote after a letter is an apostrophe, not the start of a string."""
 _SQUARE = re.compile(r"[\[\]]")
+_WIDE_NESTED = re.compile(r"""(?<!\w)["']|[()\[\]{},\n（）［］【】，]""")
+_WIDE_SQUARE = re.compile(r"[\[\]［］【】]")
+
+
+def narrow(mark: str) -> str:
+    """Return the ASCII bracket or comma that a full-width one stands for."""
+    return _NARROW.get(mark, mark)
 
 
 class Brackets:
     """Collects the text between a bracket and its closing bracket.
 
     Square brackets contain plain text; other brackets contain strings and nested brackets. A
-    bracket whose content exceeds the nesting limit of JSON never closes.
+    bracket whose content exceeds the nesting limit of JSON never closes. Only inside of a
+    full-width bracket do full-width brackets and commas count, as the ASCII ones that they stand
+    for.
 
     Args:
         opener: The opening bracket.
@@ -39,7 +49,11 @@ class Brackets:
     def __init__(self, opener: str) -> None:
         self.commas: list[int] = []
         self.newlines: list[int] = []
-        self._mark = _SQUARE if opener == "[" else _NESTED
+        is_wide, opener = opener in _NARROW, narrow(opener)
+        if opener == "[":
+            self._mark = _WIDE_SQUARE if is_wide else _SQUARE
+        else:
+            self._mark = _WIDE_NESTED if is_wide else _NESTED
         self._closers = _CLOSERS[opener]
         self._quote = ""
         self._fragments: list[str] = []
@@ -92,7 +106,7 @@ class Brackets:
         match = self._mark.search(data, at)
         if match is None:
             return len(data)
-        mark, start = match[0], match.start()
+        mark, start = narrow(match[0]), match.start()
         if mark in "\"'":
             self._quote = quote_at(data, start)
             return start + len(self._quote)

@@ -7,12 +7,14 @@ the Go original scanned all its text again at every token, which is quadratic.
     text -> LabelScanner -> labels and text -> ReActParser -> SectionText -> Token, Thought, Answer
                                                            -> Action- or InputReader -> ToolCall
 
-The state of `ReActParser` is the current section (`_section`, `_text`), the action that is being
-read (`_reader`) and `done`. A label (`_open_section`) and the end of the turn (`flush`) change it;
-a complete call sets `_reader` to `None` before the section ends.
+The state of `ReActParser` is the current section (`_section`, `_text`, `_emphasis`), the action
+that is being read (`_reader`), the answer of an action such as `Finish[42]` (`_answer`) and `done`.
+A label (`_open_section`) and the end of the turn (`flush`) change it; a complete call sets
+`_reader` to `None` before the section ends. After `_answer` is set, the parser only looks for an
+observation. The `Answer` waits for the end of the turn, because only then is the finish reason known.
 
 Each stage holds text back, and only as much as it must: `LabelScanner` the start of a line that
-may become a label (at most 40 characters), `SectionText` blanks and a code fence that may end the
+may become a label (at most 64 characters), `SectionText` blanks and a code fence that may end the
 section, a reader the arguments of an incomplete call. Text of unbounded length is held back in a
 list and joined once: to join it at every chunk is quadratic. The quantifiers of the regular
 expressions are possessive or bounded, so that backtracking costs nothing that grows with the text.
@@ -31,8 +33,9 @@ from rxagents.core.surrogates import replace_surrogates
 from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.react.actions import ActionReader, InputReader
 from rxagents.parsing.react.arguments import Arguments
+from rxagents.parsing.react.called import answer_in, is_finish
 from rxagents.parsing.react.labels import Label, LabelKind, LabelScanner
-from rxagents.parsing.react.sections import SectionText
+from rxagents.parsing.react.sections import OpenEmphasis, SectionText
 
 Step: TypeAlias = Token | Thought | ToolCall | Answer
 
@@ -54,7 +57,8 @@ class ReActParser:
         done: Whether the turn is over; text after it is invented by the model and ignored.
     """
 
-    __slots__ = ("_has_acted", "_parameters", "_reader", "_scanner", "_section", "_text", "done")
+    __slots__ = ("_answer", "_emphasis", "_has_acted", "_parameters", "_reader", "_scanner",
+                 "_section", "_text", "done")  # fmt: skip
 
     def __init__(self, parameters: Mapping[str, Sequence[str]] | None = None) -> None:
         self.done = False
@@ -63,7 +67,9 @@ class ReActParser:
         self._section = "thought"
         self._text = SectionText()
         self._reader: ActionReader | InputReader | None = None
+        self._emphasis: OpenEmphasis | None = None
         self._has_acted = False
+        self._answer = ""
 
     def feed(self, text: str, timestamp: float) -> list[Step]:
         """Return the steps that `text` completes, and tokens for text whose section is certain.
@@ -86,6 +92,7 @@ class ReActParser:
         if is_cut:
             self._reader = None
         self._close_section(None, steps, timestamp)
+        self._emit_answer(steps, timestamp)
         return steps
 
     def _read(self, pieces: list[str | Label], timestamp: float) -> list[Step]:
@@ -93,12 +100,18 @@ class ReActParser:
         for piece in pieces:
             if self.done:
                 break
-            if isinstance(piece, str):
+            if self._answer:
+                if isinstance(piece, Label) and piece.kind is LabelKind.OBSERVATION:
+                    self._emit_answer(steps, timestamp)
+                    self.done = True
+            elif isinstance(piece, str):
                 self._add(piece, steps, timestamp)
+            elif piece.kind is LabelKind.END:
+                self._end_tag(piece.text, steps, timestamp)
             elif self._labels_are_text():
                 self._add(piece.text, steps, timestamp)
             else:
-                self._open_section(piece.kind, steps, timestamp)
+                self._open_section(piece, steps, timestamp)
         return steps
 
     def _labels_are_text(self) -> bool:
@@ -108,6 +121,11 @@ class ReActParser:
         return self._reader is not None and self._reader.in_triple_quotes
 
     def _add(self, text: str, steps: list[Step], timestamp: float) -> None:
+        if self._emphasis is not None:
+            text = self._emphasis.feed(text)
+        self._add_plain(text, steps, timestamp)
+
+    def _add_plain(self, text: str, steps: list[Step], timestamp: float) -> None:
         if self._reader is not None:
             text = self._read_action(self._reader, text, steps, timestamp)
         certain = self._text.add(text)
@@ -126,22 +144,42 @@ class ReActParser:
         if reader.arguments is None:
             return text
         self._reader = None
-        self._add(text[:end], steps, timestamp)
-        steps.append(self._call(reader.name, reader.arguments))
-        return text[end:]
+        self._add_plain(text[:end], steps, timestamp)
+        self._emit_call(reader.name, reader.arguments, steps, timestamp)
+        return "" if self._answer else text[end:]
 
-    def _open_section(self, kind: LabelKind, steps: list[Step], timestamp: float) -> None:
+    def _end_tag(self, text: str, steps: list[Step], timestamp: float) -> None:
+        """End the section of a tag: an answer, an action's input; other sections end later."""
+        if self._section == "answer":
+            self._close_section(None, steps, timestamp)
+        elif self._labels_are_text():
+            self._add(text, steps, timestamp)
+        elif isinstance(self._reader, InputReader):
+            reader, self._reader = self._reader, None
+            self._close_action(reader, None, steps, timestamp)
+        else:
+            self._add("\n", steps, timestamp)  # a name ends here
+
+    def _open_section(self, label: Label, steps: list[Step], timestamp: float) -> None:
+        kind = label.kind
         self._close_section(kind, steps, timestamp)
+        if self._answer and kind is not LabelKind.OBSERVATION:
+            return
+        self._emit_answer(steps, timestamp)
         if kind is LabelKind.OBSERVATION or (kind is LabelKind.ANSWER and self._has_acted):
             self.done = True
             return
         self._section = _SECTIONS[kind]
         if kind is LabelKind.ACTION:
             self._reader = ActionReader(self._parameters)
+        self._emphasis = OpenEmphasis(label.open_mark) if label.open_mark else None
 
     def _close_section(
         self, following: LabelKind | None, steps: list[Step], timestamp: float
     ) -> None:
+        emphasis, self._emphasis = self._emphasis, None
+        if emphasis is not None:
+            self._add_plain(emphasis.close(), steps, timestamp)
         rest = self._text.close()
         if rest:
             steps.append(Token(rest, self._section, timestamp))
@@ -149,27 +187,50 @@ class ReActParser:
         if content and self._section == "thought":
             steps.append(Thought(content, timestamp))
         elif content and self._section == "answer":
-            steps.append(Answer(content, timestamp))
+            self._answer = content
         reader, self._reader = self._reader, None
         if reader is not None:
-            self._close_action(reader, following, steps)
+            self._close_action(reader, following, steps, timestamp)
 
     def _close_action(
         self,
         reader: ActionReader | InputReader,
         following: LabelKind | None,
         steps: list[Step],
+        timestamp: float,
     ) -> None:
         arguments = reader.close()
         if arguments is None:
             self._has_acted |= reader.is_unclosed
-        elif following is LabelKind.ACTION_INPUT and isinstance(reader, ActionReader):
+        elif (
+            following is LabelKind.ACTION_INPUT
+            and isinstance(reader, ActionReader)
+            and reader.takes_input
+        ):
             self._reader = InputReader(reader.name, reader.parameters)
         else:
-            steps.append(self._call(reader.name, arguments))
+            self._emit_call(reader.name, arguments, steps, timestamp)
 
-    def _call(self, name: str, arguments: Arguments) -> ToolCall:
+    def _emit_call(
+        self, name: str, arguments: Arguments, steps: list[Step], timestamp: float
+    ) -> None:
+        if is_finish(name, self._parameters):
+            self._finish(answer_in(arguments), steps, timestamp)
+            return
         self._has_acted = True
         if not isinstance(arguments, str):
             arguments = msgspec.json.encode(arguments).decode()
-        return ToolCall(new_call_id(), name, arguments)
+        steps.append(ToolCall(new_call_id(), name, arguments))
+
+    def _finish(self, answer: str, steps: list[Step], timestamp: float) -> None:
+        """Take the answer of an action such as `Finish[42]`; one without text is ignored."""
+        if self._has_acted:
+            self.done = True
+        elif answer:
+            self._answer, self._text, self._emphasis = answer, SectionText(), None
+            steps.append(Token(answer, "answer", timestamp))
+
+    def _emit_answer(self, steps: list[Step], timestamp: float) -> None:
+        if self._answer:
+            steps.append(Answer(self._answer, timestamp))
+            self._answer = ""

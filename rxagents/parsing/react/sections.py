@@ -102,3 +102,34 @@ class SectionText:
         if fence:
             self._fragments.append(fence)
         return fence
+
+
+class OpenEmphasis:
+    """Drops the mark at the end of a section's first line that closes its label's emphasis.
+
+    In `**Final Answer: 42**` the first `**` belongs to the label, so the last is no text.
+    """
+
+    __slots__ = ("_held", "_mark")
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+        self._held = ""  # the end of the text, if it may be the mark or the start of it
+
+    def feed(self, text: str) -> str:
+        """Return the text that is certain to belong to the section."""
+        if not self._mark:
+            return text
+        text = self._held + text
+        line, newline, rest = text.partition("\n")
+        if newline:
+            line, self._mark, self._held = line.removesuffix(self._mark), "", ""
+            return line + newline + rest
+        marks = (self._mark[:size] for size in range(len(self._mark), 0, -1))
+        self._held = next((mark for mark in marks if text.endswith(mark)), "")
+        return text.removesuffix(self._held)
+
+    def close(self) -> str:
+        """Return the text that was held back, if the section ends here."""
+        held, self._held = self._held, ""
+        return "" if held == self._mark else held
