@@ -11,7 +11,8 @@ The state of `ReActParser` is the current section (`_section`, `_text`, `_emphas
 that is being read (`_reader`), the answer of an action such as `Finish[42]` (`_answer`) and `done`.
 A label (`_open_section`) and the end of the turn (`flush`) change it; a complete call sets
 `_reader` to `None` before the section ends. After `_answer` is set, the parser only looks for an
-observation. The `Answer` waits for the end of the turn, because only then is the finish reason known.
+observation. The `Answer` waits for the end of the turn, because the finish reason is not known
+before.
 
 Each stage holds text back, and only as much as it must: `LabelScanner` the start of a line that
 may become a label (at most 64 characters), `SectionText` blanks and a code fence that may end the
