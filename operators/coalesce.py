@@ -20,8 +20,8 @@ def coalesce(
 ) -> Callable[[Observable[T]], Observable[T]]:
     """Join neighbouring pieces of text, for a screen or a socket that wants fewer of them.
 
-    It joins texts (`str`), `Token` events of one section, `Reasoning` events, and chunks that
-    carry only text or only reasoning. Every other item passes at once, after the text before it.
+    It joins texts (`str`), `Token` events of one section and path, `Reasoning` events of
+    one path, and chunks that carry only text or only reasoning. Every other item passes at once, after the text before it.
     No text is lost, repeated or reordered. A joined item has the fields of its last piece, except
     for the text.
 

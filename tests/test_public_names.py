@@ -11,19 +11,20 @@ import rxagents
 from rxagents import operators, testing
 
 NAMES = """
-    Agent AgentError AgentOptions AgentResult Answer Anthropic AuthenticationError
-    BackpressureError BadRequestError BaseLLM Complete ConfigurationError ConflictError
-    ConnectError ConnectTimeoutError Conversation ConversationalAgent ErrorEvent ErrorInfo
-    EventType FilePart FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart LLM
-    LimitExceededError Limits MaxIterationsError Memory Message NotFoundError Ollama OpenAI
-    OpenAIResponses OutputError Overflow OverloadedError PayloadTooLargeError ProtocolError
-    ProviderError ProviderOptions RateLimitError ReActAgent ReActStep Reasoning ReasoningPart
-    RedirectError Reset Response ResponseError RunLimitError RxAgentsError ServerError Settings
-    StatusError StreamCancelledError StreamChunk StreamDecodeError StreamEvent StreamTimeoutError
-    StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool ToolArgumentsError ToolCall
-    ToolCallDelta ToolContext ToolEnd ToolError ToolNotFoundError ToolProgress ToolResult ToolStart
-    ToolTimeoutError TotalTimeoutError TransportError TruncatedStreamError Usage __version__
-    from_aiter from_recording get_model run to_aiter tool
+    Agent AgentError AgentOptions AgentResult Answer Anthropic ApprovalAnswer ApprovalRequest
+    AuthenticationError BackpressureError BadRequestError BaseLLM Complete ConfigurationError
+    ConflictError ConnectError ConnectTimeoutError Conversation ConversationalAgent ErrorEvent
+    ErrorInfo EventType FilePart FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError
+    ImagePart LLM LimitExceededError Limits MaxIterationsError Memory Message NotFoundError
+    Ollama OpenAI OpenAIResponses OutputError Overflow OverloadedError Partial
+    PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError ReActAgent
+    ReActStep Reasoning ReasoningPart RedirectError Reset Response ResponseError RunLimitError
+    RxAgentsError ServerError Settings StatusError StreamCancelledError StreamChunk
+    StreamDecodeError StreamEvent StreamTimeoutError StreamingAgent StreamingLLM TextPart
+    Thought Timeouts Token Tool ToolArguments ToolArgumentsError ToolCall ToolCallDelta
+    ToolContext ToolEnd ToolError ToolNotFoundError ToolProgress ToolResult ToolStart
+    ToolTimeoutError TotalTimeoutError TransportError TruncatedStreamError TurnEnd TurnStart
+    Usage __version__ from_aiter from_recording get_model run to_aiter tool
 """
 
 

@@ -1,110 +1,100 @@
 """Define the events of an agent's run: a tagged union of frozen Structs.
 
-Events of every kind have `.type`, `.content`, `.data`, `.error` and `.timestamp`. Each kind has
-typed fields of its own, for `match`. Events survive a JSON and a MessagePack round trip::
+Events of every kind have `.type`, `.content`, `.data`, `.error`, `.timestamp` and `.path`. The path
+names the sub-agent that an event comes from, the outermost first; it is empty for the run itself.
+Each kind has typed fields of its own, for `match`. Events survive a JSON and a MessagePack round
+trip::
 
     msgspec.json.decode(msgspec.json.encode(event), type=StreamEvent)
+
+All kinds are imported from here; those of tool calls are defined in `tool_events`.
 """
 
 from __future__ import annotations
 
 import time
-from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias
 
-from msgspec import Struct, field, to_builtins
+import msgspec
+from msgspec import field
 
-from rxagents.core import errors
-from rxagents.core.errors import ProviderError, RxAgentsError
-from rxagents.core.printing import printed
+from rxagents.core.event_base import ErrorFreeEvent, ErrorInfo, Event, EventType
+from rxagents.core.tool_events import (
+    ApprovalAnswer,
+    ApprovalRequest,
+    ToolArguments,
+    ToolEnd,
+    ToolProgress,
+    ToolStart,
+)
 from rxagents.core.usage import Usage
 
+__all__ = [
+    "Answer",
+    "ApprovalAnswer",
+    "ApprovalRequest",
+    "Complete",
+    "ErrorEvent",
+    "ErrorInfo",
+    "EventType",
+    "Partial",
+    "Reasoning",
+    "Reset",
+    "StreamEvent",
+    "Thought",
+    "Token",
+    "ToolArguments",
+    "ToolEnd",
+    "ToolProgress",
+    "ToolStart",
+    "TurnEnd",
+    "TurnStart",
+]
 
-class EventType(StrEnum):
-    """The kinds of events."""
 
-    TOKEN = "token"
-    REASONING = "reasoning"
-    THOUGHT = "thought"
-    TOOL_START = "tool_start"
-    TOOL_PROGRESS = "tool_progress"
-    TOOL_END = "tool_end"
-    ANSWER = "answer"
-    RESET = "reset"
-    COMPLETE = "complete"
-    ERROR = "error"
-
-
-class ErrorInfo(Struct, frozen=True):
-    """An error as data; the exception itself travels in `on_error`.
+class TurnStart(ErrorFreeEvent, frozen=True, tag="turn_start"):
+    """A turn starts: the model is asked.
 
     Attributes:
-        kind: The name of the exception's class.
-        message: What happened and what to do.
-        provider: The provider's name; empty if none is involved.
-        status: The HTTP status, or `None`.
-        request_id: The provider's id for the request, or `None`.
-        retryable: Whether trying again may help.
+        number: The number of the turn in its run, from 1.
     """
 
-    kind: str
-    message: str
-    provider: str = ""
-    status: int | None = None
-    request_id: str | None = None
-    retryable: bool = False
-
-    @classmethod
-    def of(cls, error: BaseException) -> ErrorInfo:
-        """Make the description of `error`."""
-        kind, message = type(error).__name__, printed(error)
-        if isinstance(error, ProviderError):
-            return cls(
-                kind, message, error.provider, error.status, error.request_id, error.retryable
-            )
-        return cls(kind, message)
-
-    def exception(self) -> RxAgentsError:
-        """Return an equivalent exception, of the same class if the library defines that class."""
-        known = vars(errors).get(self.kind)
-        if not (isinstance(known, type) and issubclass(known, RxAgentsError)):
-            return RxAgentsError(f"{self.kind}: {self.message}")
-        if not issubclass(known, ProviderError):
-            return known(self.message)
-        return known(
-            self.message,
-            provider=self.provider,
-            status=self.status,
-            request_id=self.request_id,
-            retryable=self.retryable,
-        )
-
-
-class _Event(Struct, frozen=True, tag_field="type"):
-    """The base class of events; it defines the fields and properties that all kinds share."""
-
-    type: ClassVar[EventType]
-    _common: ClassVar[frozenset[str]] = frozenset({"content", "error", "timestamp"})
+    type: ClassVar[EventType] = EventType.TURN_START
+    number: int
+    timestamp: float = field(default_factory=time.time)
+    path: tuple[str, ...] = ()
 
     @property
-    def data(self) -> dict[str, Any]:
-        """The fields that are specific to this kind, as JSON-like values."""
-        fields = {
-            name: getattr(self, name) for name in self.__struct_fields__ if name not in self._common
-        }
-        return dict(to_builtins(fields))
+    def content(self) -> str:
+        """Always empty for this kind."""
+        return ""
 
 
-class _ErrorFreeEvent(_Event, frozen=True):
-    """The base class of the kinds that never carry an error."""
+class TurnEnd(ErrorFreeEvent, frozen=True, tag="turn_end"):
+    """A turn has ended: the model's response and all tools that it called.
+
+    A turn that fails has no such event.
+
+    Attributes:
+        number: The number of the turn in its run, from 1.
+        finish_reason: The finish reason of the model's response.
+        usage: The token counts of the turn; `None` if the provider sent none.
+    """
+
+    type: ClassVar[EventType] = EventType.TURN_END
+    number: int
+    finish_reason: str = ""
+    usage: Usage | None = None
+    timestamp: float = field(default_factory=time.time)
+    path: tuple[str, ...] = ()
 
     @property
-    def error(self) -> ErrorInfo | None:
-        """Always `None` for this kind."""
-        return None
+    def content(self) -> str:
+        """Always empty for this kind."""
+        return ""
 
 
-class Token(_ErrorFreeEvent, frozen=True, tag="token"):
+class Token(ErrorFreeEvent, frozen=True, tag="token"):
     """New text of the model.
 
     Attributes:
@@ -117,9 +107,10 @@ class Token(_ErrorFreeEvent, frozen=True, tag="token"):
     content: str
     section: str = ""
     timestamp: float = field(default_factory=time.time)
+    path: tuple[str, ...] = ()
 
 
-class Reasoning(_ErrorFreeEvent, frozen=True, tag="reasoning"):
+class Reasoning(ErrorFreeEvent, frozen=True, tag="reasoning"):
     """New thinking text, from a model that sends it apart from its answer.
 
     Attributes:
@@ -129,87 +120,46 @@ class Reasoning(_ErrorFreeEvent, frozen=True, tag="reasoning"):
     type: ClassVar[EventType] = EventType.REASONING
     content: str
     timestamp: float = field(default_factory=time.time)
+    path: tuple[str, ...] = ()
 
 
-class Thought(_ErrorFreeEvent, frozen=True, tag="thought"):
+class Thought(ErrorFreeEvent, frozen=True, tag="thought"):
     """A complete thought."""
 
     type: ClassVar[EventType] = EventType.THOUGHT
     content: str
     timestamp: float = field(default_factory=time.time)
+    path: tuple[str, ...] = ()
 
 
-class ToolStart(_ErrorFreeEvent, frozen=True, tag="tool_start"):
-    """A tool call starts.
+class Partial(ErrorFreeEvent, frozen=True, tag="partial"):
+    """A structured answer as far as the model has written it.
 
     Attributes:
-        call_id: The id of the call.
-        name: The tool's name.
-        arguments: The arguments of the call.
+        value: The object so far, as JSON-like values.
     """
 
-    type: ClassVar[EventType] = EventType.TOOL_START
-    call_id: str
-    name: str
-    arguments: dict[str, Any] = field(default_factory=dict)
+    type: ClassVar[EventType] = EventType.PARTIAL
+    value: Any
     timestamp: float = field(default_factory=time.time)
+    path: tuple[str, ...] = ()
 
     @property
     def content(self) -> str:
-        """The tool's name."""
-        return self.name
+        """The object so far, as JSON text."""
+        return msgspec.json.encode(self.value).decode()
 
 
-class ToolProgress(_ErrorFreeEvent, frozen=True, tag="tool_progress"):
-    """A tool reports its progress.
-
-    Attributes:
-        call_id: The id of the call.
-        name: The tool's name.
-        content: The progress item; an item that is not a `str` is rendered as JSON.
-    """
-
-    type: ClassVar[EventType] = EventType.TOOL_PROGRESS
-    call_id: str
-    name: str
-    content: str
-    timestamp: float = field(default_factory=time.time)
-
-
-class ToolEnd(_Event, frozen=True, tag="tool_end"):
-    """A tool call has ended.
-
-    Attributes:
-        call_id: The id of the call.
-        name: The tool's name.
-        result: The text that the model sees.
-        error: The tool's failure, or `None`.
-        duration: Seconds that the call took.
-    """
-
-    type: ClassVar[EventType] = EventType.TOOL_END
-    call_id: str
-    name: str
-    result: str = ""
-    error: ErrorInfo | None = None
-    duration: float = 0.0
-    timestamp: float = field(default_factory=time.time)
-
-    @property
-    def content(self) -> str:
-        """The text that the model sees."""
-        return self.result
-
-
-class Answer(_ErrorFreeEvent, frozen=True, tag="answer"):
+class Answer(ErrorFreeEvent, frozen=True, tag="answer"):
     """The complete final answer."""
 
     type: ClassVar[EventType] = EventType.ANSWER
     content: str
     timestamp: float = field(default_factory=time.time)
+    path: tuple[str, ...] = ()
 
 
-class Reset(_Event, frozen=True, tag="reset"):
+class Reset(Event, frozen=True, tag="reset"):
     """The stream starts again: discard all events before this one.
 
     Attributes:
@@ -219,6 +169,7 @@ class Reset(_Event, frozen=True, tag="reset"):
     type: ClassVar[EventType] = EventType.RESET
     error: ErrorInfo
     timestamp: float = field(default_factory=time.time)
+    path: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, error: Exception) -> Reset:
@@ -231,7 +182,7 @@ class Reset(_Event, frozen=True, tag="reset"):
         return self.error.message
 
 
-class Complete(_ErrorFreeEvent, frozen=True, tag="complete"):
+class Complete(ErrorFreeEvent, frozen=True, tag="complete"):
     """The run has ended successfully.
 
     Attributes:
@@ -247,9 +198,10 @@ class Complete(_ErrorFreeEvent, frozen=True, tag="complete"):
     iterations: int = 0
     finish_reason: str = ""
     timestamp: float = field(default_factory=time.time)
+    path: tuple[str, ...] = ()
 
 
-class ErrorEvent(_Event, frozen=True, tag="error"):
+class ErrorEvent(Event, frozen=True, tag="error"):
     """The run failed; `on_error` follows with the exception.
 
     It is not called `Error`, so that nobody writes `except rxagents.Error`.
@@ -258,6 +210,7 @@ class ErrorEvent(_Event, frozen=True, tag="error"):
     type: ClassVar[EventType] = EventType.ERROR
     error: ErrorInfo
     timestamp: float = field(default_factory=time.time)
+    path: tuple[str, ...] = ()
 
     @property
     def content(self) -> str:
@@ -269,9 +222,15 @@ StreamEvent: TypeAlias = (
     Token
     | Reasoning
     | Thought
+    | TurnStart
+    | TurnEnd
+    | ToolArguments
+    | ApprovalRequest
+    | ApprovalAnswer
     | ToolStart
     | ToolProgress
     | ToolEnd
+    | Partial
     | Answer
     | Reset
     | Complete

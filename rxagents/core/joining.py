@@ -41,7 +41,9 @@ def can_join(older: object, newer: object) -> bool:
     if type(older) is not type(newer):
         return False
     if isinstance(older, Token) and isinstance(newer, Token):
-        return older.section == newer.section
+        return older.section == newer.section and older.path == newer.path
+    if isinstance(older, Reasoning) and isinstance(newer, Reasoning):
+        return older.path == newer.path
     return True
 
 

@@ -60,8 +60,9 @@ class Overflow(StrEnum):
     REDUCE = "reduce"
     """Lose no text: join the newest item that waits with the next one where they are alike.
 
-    Alike are two `Token` events of one section, two `Reasoning` events, and two chunks of one
-    choice and the same metadata that both carry only text, or both only reasoning. The joined item
+    Alike are two `Token` events of one section and path, two `Reasoning` events of one path, and
+    two chunks of one choice and the same metadata that both carry only text, or both only
+    reasoning. The joined item
     has all the text; its other fields, also the timestamp, are those of the newer item. Items that
     are not alike are treated as with `BLOCK`. There is no limit on the length of the joined text.
     """

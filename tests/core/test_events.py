@@ -7,24 +7,31 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from rxagents import (
     Answer,
+    ApprovalAnswer,
+    ApprovalRequest,
     AuthenticationError,
     Complete,
     ConfigurationError,
     ErrorEvent,
     ErrorInfo,
     EventType,
+    Partial,
     RateLimitError,
     Reasoning,
     Reset,
     StreamEvent,
     Thought,
     Token,
+    ToolArguments,
     ToolEnd,
     ToolProgress,
     ToolStart,
+    TurnEnd,
+    TurnStart,
     Usage,
 )
 
@@ -34,9 +41,15 @@ EVENTS: dict[str, StreamEvent] = {
     "token": Token("Hel", "thought", 1.5),
     "reasoning": Reasoning("Let me see.", 1.5),
     "thought": Thought("I need a tool.", 1.5),
+    "turn_start": TurnStart(2, 1.5),
+    "turn_end": TurnEnd(2, "stop", USAGE, 1.5),
+    "tool_arguments": ToolArguments("call_1", "add", '{"a": 1', 1.5),
+    "approval_request": ApprovalRequest("call_1", "add", {"a": 1}, 1.5),
+    "approval_answer": ApprovalAnswer("call_1", "add", False, {"a": 1}, "Too much.", 1.5),
     "tool_start": ToolStart("call_1", "add", {"a": 1, "b": [None, "é"]}, 1.5),
     "tool_progress": ToolProgress("call_1", "add", "half", 1.5),
     "tool_end": ToolEnd("call_1", "add", "3", INFO, 0.25, 1.5),
+    "partial": Partial({"a": [1]}, 1.5),
     "answer": Answer("It is 3.", 1.5),
     "reset": Reset(INFO, 1.5),
     "complete": Complete("It is 3.", USAGE, 2, "stop", 1.5),
@@ -76,6 +89,33 @@ def test_event_round_trips(codec: Any, kind: str) -> None:
         ("token", "Hel", {"section": "thought"}),
         ("reasoning", "Let me see.", {}),
         ("thought", "I need a tool.", {}),
+        ("turn_start", "", {"number": 2}),
+        (
+            "turn_end",
+            "",
+            {"number": 2, "finish_reason": "stop", "usage": msgspec.to_builtins(USAGE)},
+        ),
+        (
+            "tool_arguments",
+            '{"a": 1',
+            {"call_id": "call_1", "name": "add", "delta": '{"a": 1'},
+        ),
+        (
+            "approval_request",
+            "add",
+            {"call_id": "call_1", "name": "add", "arguments": {"a": 1}},
+        ),
+        (
+            "approval_answer",
+            "Too much.",
+            {
+                "call_id": "call_1",
+                "name": "add",
+                "approved": False,
+                "arguments": {"a": 1},
+                "reason": "Too much.",
+            },
+        ),
         (
             "tool_start",
             "add",
@@ -87,6 +127,7 @@ def test_event_round_trips(codec: Any, kind: str) -> None:
             "3",
             {"call_id": "call_1", "name": "add", "result": "3", "duration": 0.25},
         ),
+        ("partial", '{"a":[1]}', {"value": {"a": [1]}}),
         ("answer", "It is 3.", {}),
         ("reset", "Too fast.", {}),
         (
@@ -104,6 +145,15 @@ def test_all_kinds_share_properties(kind: str, content: str, data: dict[str, obj
     assert event.error == (INFO if kind in {"tool_end", "reset", "error"} else None)
     assert event.timestamp == 1.5
     assert msgspec.json.decode(msgspec.json.encode(event.data)) == data
+
+
+@each_kind
+def test_path_names_sub_agent(kind: str) -> None:
+    assert EVENTS[kind].path == ()
+    nested = replace(EVENTS[kind], path=("planner", "search"))
+    encoded = msgspec.msgpack.encode(nested)
+    assert msgspec.msgpack.decode(encoded, type=StreamEvent).path == ("planner", "search")
+    assert nested.data == EVENTS[kind].data
 
 
 @each_kind

@@ -68,11 +68,19 @@ def test_other_items_flush_the_text_first() -> None:
 
 
 def test_different_kinds_are_not_joined() -> None:
-    pieces = [Token("a", "x", 1), Token("b", "y", 2), Token("c", "y", 3), Reasoning("d", 4), "e"]
+    pieces = [
+        Token("a", "x", 1),
+        Token("b", "y", 2),
+        Token("c", "y", 3),
+        Token("s", "y", 3, ("sub",)),
+        Reasoning("d", 4),
+        "e",
+    ]
     *joined, end = run(*(on_next(210 + n, p) for n, p in enumerate(pieces)), on_completed(220))
     assert [message.value.value for message in joined] == [
         Token("a", "x", 1),
         Token("bc", "y", 3),
+        Token("s", "y", 3, ("sub",)),
         Reasoning("d", 4),
         "e",
     ]
