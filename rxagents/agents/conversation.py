@@ -10,13 +10,13 @@ from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.event_agent import AgentOfMessages, EventAgent
-from rxagents.agents.exchanges import Exchange
+from rxagents.agents.exchanges import Exchange, whole_part
 from rxagents.agents.memory import Memory
 from rxagents.agents.prompts import count_of_new
 from rxagents.agents.run import Run
 from rxagents.agents.summary import Summary
 from rxagents.agents.turns import Events, run_stages
-from rxagents.core.errors import ConfigurationError
+from rxagents.core.errors import ConfigurationError, OutputError
 from rxagents.core.events import StreamEvent
 from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
@@ -33,6 +33,8 @@ class Conversation:
 
     A run is remembered when its `Complete` is emitted. Memory stays unchanged if the run fails, is
     disposed, or has no answer: a content filter withheld it, or its text is empty and no tool ran.
+    A run that fails with `OutputError` after tools have run is remembered up to their results:
+    else the model might run them again.
 
     The agent may be one of this package, or any object whose `run_stream(messages)` returns an
     Observable of `StreamEvent`s. For the first kind memory keeps all messages of a run, with the
@@ -140,7 +142,13 @@ class Conversation:
                 yield summary.extend(llm, recalled.outgrown)
             run = agent.new_run((*summary.messages, *recalled.messages, *new), summary.usage)
             start = len(run.messages) - count_of_new(run.messages, new)
-            last_events = yield from agent.turns(run)
+            try:
+                last_events = yield from agent.turns(run)
+            except OutputError:
+                exchange = whole_part(run.messages[start:])
+                if _has_acted(run, exchange):
+                    memory.remember(recalled, exchange, summary.text)
+                raise
             yield rx.from_iterable(last_events)
 
             def remember(_: StreamEvent) -> None:
@@ -163,8 +171,11 @@ def _is_memorable(run: Run, exchange: Exchange) -> bool:
     Without an answer there is nothing to remember, unless tools have run: a model that does not
     know about their calls may repeat them.
     """
-    has_acted = any(message.role == "tool" for message in exchange)
-    return (bool(run.output) or has_acted) and run.finish_reason != "content_filter"
+    return (bool(run.output) or _has_acted(run, exchange)) and run.finish_reason != "content_filter"
+
+
+def _has_acted(run: Run, exchange: Exchange) -> bool:
+    return bool(run.tool_calls) or any(message.role == "tool" for message in exchange)
 
 
 def _checked_id(conversation_id: str) -> str:

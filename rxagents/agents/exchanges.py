@@ -126,3 +126,11 @@ def is_whole(exchange: Exchange) -> bool:
         if isinstance(part, ToolResult)
     ]
     return bool(exchange) and sorted(calls) == sorted(results)
+
+
+def whole_part(messages: Sequence[Message]) -> Exchange:
+    """Return the longest beginning of `messages` in which each call has its result."""
+    end = len(messages)
+    while end and not is_whole(tuple(messages[:end])):
+        end -= 1
+    return tuple(messages[:end])

@@ -8,7 +8,7 @@ from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.finish import PAUSE
-from rxagents.agents.run import Turn
+from rxagents.agents.run import Run, Turn
 from rxagents.agents.turns import Events, to_events
 from rxagents.core.errors import OutputError
 from rxagents.core.events import Answer
@@ -46,14 +46,16 @@ class FunctionAgent(BaseAgent):
     def _conclude(self, turn: Turn) -> Sequence[Answer]:
         """Append the model's message and the tools' results; without calls it is the answer.
 
-        A turn that the provider paused is no answer: the next turn goes on with it.
+        A turn that the provider paused is no answer: the next turn goes on with it. An empty turn
+        after tools is none either: the model is asked once for its answer.
 
         Raises:
             OutputError: A call was cut off: it can neither run nor be sent back. Or the response
-                ended with a finish reason that makes no answer.
+                ended with a finish reason that makes no answer. Or the answer is empty again.
         """
         run, response = turn.run, turn.finish()
-        run.messages.append(response.message)
+        if response.message.parts:
+            run.messages.append(response.message)
         for call in response.tool_calls:
             end = turn.results.get(call.id)
             if end is None:
@@ -65,8 +67,34 @@ class FunctionAgent(BaseAgent):
             run.messages.append(Message.tool(call.id, end.result, name=call.name, is_error=failed))
         if response.tool_calls or response.finish_reason == PAUSE:
             return ()
-        run.output = response.content or response.refusal
-        return (Answer(run.output),)
+        answer = response.content or response.refusal
+        if not answer.strip() and run.tool_calls and response.finish_reason != "content_filter":
+            run.messages.append(_request_for_answer(run))
+            return ()
+        run.output = answer
+        return (Answer(answer),)
+
+
+_REQUEST_FOR_ANSWER = Message.user(
+    "There was no text after the results of the tools. Write your answer now."
+)
+
+
+def _request_for_answer(run: Run) -> Message:
+    """Return the message that asks for the answer, which a run sends once.
+
+    Raises:
+        OutputError: It was sent already, or no turn is left for it.
+    """
+    is_sent = any(message is _REQUEST_FOR_ANSWER for message in run.messages)
+    if is_sent or run.iterations >= run.limits.iterations:
+        when = ", also when it was asked for one" if is_sent else " in the last turn"
+        raise OutputError(
+            f"The model wrote no answer after its {run.tool_calls} tool calls{when} (finish "
+            f"reason {run.finish_reason!r}). The tools have run. Run again, raise max_tokens if "
+            "the finish reason is 'length', or use another model."
+        )
+    return _REQUEST_FOR_ANSWER
 
 
 def _settings_of(turn: Turn, settings: SettingsArguments) -> SettingsArguments:

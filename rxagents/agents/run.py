@@ -42,6 +42,7 @@ class Run:
         usage: Token counts of all requests of the run.
         iterations: The number of turns that have started.
         finish_reason: The finish reason of the last turn.
+        tool_calls: The number of tool calls that have started.
         trace: The steps of the run, if the agent keeps them.
     """
 
@@ -61,7 +62,7 @@ class Run:
         self.trace: list[object] = []
         self.limits = limits
         self._last_text = ""
-        self._tool_calls = 0
+        self.tool_calls = 0
 
     def begin_turn(self) -> Turn:
         """Count a turn and return it.
@@ -84,7 +85,7 @@ class Run:
 
     def _without_answer(self) -> MaxIterationsError:
         turns = f"The run has no answer after its {self.limits.iterations} turns"
-        if self._tool_calls or not self._last_text:
+        if self.tool_calls or not self._last_text:
             message = (
                 f"{turns}. Raise max_iterations, or give the model an easier task or better tools."
             )
@@ -107,12 +108,12 @@ class Run:
             RunLimitError: All tool calls of the run are used.
         """
         limit = self.limits.tool_calls
-        if self._tool_calls == limit:
+        if self.tool_calls == limit:
             raise RunLimitError(
                 f"The model called {name!r} after the run's {limit} tool calls. Raise "
                 "max_tool_calls."
             )
-        self._tool_calls += 1
+        self.tool_calls += 1
 
     def complete(self) -> Complete:
         """Return the last event of a run that has its answer."""

@@ -152,15 +152,45 @@ async def test_cut_summary_replaces_nothing(reason: str) -> None:
     assert memory.conversation(WHO).summary == "a whole summary"
 
 
+ASKS_WEATHER = Reply(tool_calls=[ToolCall("call_1", "weather", '{"city":"Oslo"}')])
+
+
+@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
+async def test_model_is_asked_for_its_answer(wire: SpokenWire) -> None:
+    calls = Calls()
+    async with served(wire, ASKS_WEATHER, Reply(" \n"), "Cold.") as (server, llm):
+        result = await FunctionAgent(llm, [calls.weather()]).run("Oslo?")
+        assert (result.output, result.iterations) == ("Cold.", 3)
+        assert "Write your answer now" in server.requests[2].body.decode()
+
+
 @pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 async def test_tools_of_a_run_without_text_are_remembered(wire: SpokenWire) -> None:
     calls = Calls()
-    call = Reply(tool_calls=[ToolCall("call_1", "weather", '{"city":"Oslo"}')])
-    async with served(wire, call, Reply(""), "Cold.") as (server, llm):
+    async with served(wire, ASKS_WEATHER, Reply(""), Reply(""), "Cold.") as (server, llm):
         agent = ConversationalAgent(llm, [calls.weather()])
-        assert (await agent.run("Oslo?")).output == ""
+        with pytest.raises(OutputError, match="no answer after its 1 tool calls, also when"):
+            await agent.run("Oslo?")
         assert (await agent.run("And?")).output == "Cold."
-        assert "Oslo is cold" in server.requests[2].body.decode()
+        assert "Oslo is cold" in server.requests[3].body.decode()
+
+
+async def test_empty_last_turn_is_no_success() -> None:
+    calls = Calls()
+    agent = FunctionAgent(ScriptedLLM(ASKS_WEATHER, Reply("")), [calls.weather()], max_iterations=2)
+    with pytest.raises(OutputError, match="in the last turn"):
+        await agent.run("Oslo?")
+
+
+async def test_calls_before_a_cut_one_are_remembered() -> None:
+    calls = Calls()
+    cut = Reply(tool_calls=[ToolCall("call_2", "weather", '{"city":"Ro')], finish_reason="length")
+    llm = ScriptedLLM(ASKS_WEATHER, cut, "Cold.")
+    agent = ConversationalAgent(llm, [calls.weather()])
+    with pytest.raises(OutputError, match="ended inside its call"):
+        await agent.run("Oslo?")
+    (exchange,) = agent.memory.conversation(WHO).exchanges
+    assert [message.role for message in exchange] == ["user", "assistant", "tool"]
 
 
 async def test_empty_answer_without_tools_is_not_remembered() -> None:
