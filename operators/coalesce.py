@@ -20,10 +20,10 @@ def coalesce(
 ) -> Callable[[Observable[T]], Observable[T]]:
     """Join neighbouring pieces of text, for a screen or a socket that wants fewer of them.
 
-    It joins texts (`str`), `Token` events of one section and path, `Reasoning` events of
-    one path, and chunks that carry only text or only reasoning. Every other item passes at once, after the text before it.
-    No text is lost, repeated or reordered. A joined item has the fields of its last piece, except
-    for the text.
+    It joins texts (`str`), `Token` events of one section and path, `Reasoning` events of one path,
+    and chunks that carry only text or only reasoning. Every other item passes at once, after the
+    text before it. No text is lost, repeated or reordered. A joined item has the fields of its last
+    piece, except for the text.
 
     .. marble::
         --a-b-c------d---|
