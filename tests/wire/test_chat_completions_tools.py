@@ -361,6 +361,22 @@ def test_ten_thousand_fragments_are_one_call() -> None:
     assert call.arguments == text
 
 
+@pytest.mark.parametrize("again", ["nothing", "index", "name", "id", "name and id", "new id"])
+def test_white_space_within_arguments_is_kept(again: str) -> None:
+    pieces = ['{"city": "New', " ", 'York",', "\n", '"n":', " ", "1}", " "]
+    fragments = []
+    for number, piece in enumerate(pieces):
+        first = number == 0
+        fields: dict[str, Any] = {} if again == "nothing" else {"index": 0}
+        if first or "id" in again:
+            fields["id"] = f"x{number}" if again == "new id" else "x0"
+        name = "look_up" if first or "name" in again else None
+        fragments.append(calls(part(piece, name, **fields)))
+    [(_, call)] = sealed(decode(b"".join(fragments) + TOOL_CALLS))
+    assert (call.id, call.name) == ("x0", "look_up")
+    assert call.arguments.rstrip() == "".join(pieces).rstrip()
+
+
 def test_white_space_after_seal_is_dropped() -> None:
     sub = calls(part('{"b": 2}', "sub", index=1, id="y"))
     chunks = decode(ADD_CALL + sub + calls(part("\n", index=0)) + TOOL_CALLS)

@@ -30,8 +30,9 @@ from rxagents.core.tool_calls import new_call_id
 #   are not JSON yet, and stay open until the end.
 # - `{}` at the start of the arguments is held back: on some hosts the real arguments follow. They
 #   replace it; a seal emits it.
-# - White space for a call after its seal is dropped. Other text is passed on as a fragment, but
-#   never reaches the call: `ToolCallAssembler` ignores it.
+# - White space is dropped before and after arguments, and for a call after its seal. Within the
+#   arguments it is kept: it may be part of a string. Other text for a sealed call is passed on as a
+#   fragment, but never reaches the call: `ToolCallAssembler` ignores it.
 # - Only a call that is sealed without an id gets one made up: an id may still come before that.
 
 
@@ -59,6 +60,10 @@ class _CallState:
     def is_open(self) -> bool:
         """Return whether more arguments are expected."""
         return not self.sealed and not self.is_complete()
+
+    def is_within(self) -> bool:
+        """Return whether the arguments have begun and are not whole."""
+        return bool(self.arguments) and not self.is_complete()
 
     def add(self, text: str) -> str:
         """Add arguments; return what to emit."""
@@ -103,7 +108,8 @@ class ToolFragments:
         text = arguments if isinstance(arguments, str) else _rendered(arguments)
         call = self._find(wire_index, call_id, name, text)
         deltas: list[ToolCallDelta] = []
-        if not name and not text.strip() and (call is None or call_id not in ("", call.id)):
+        is_blank = not text or (not text.strip() and (call is None or not call.is_within()))
+        if not name and is_blank and (call is None or call_id not in ("", call.id)):
             if call_id and (call is None or call.id):
                 self._early_ids[wire_index] = call_id
                 return deltas
@@ -115,7 +121,7 @@ class ToolFragments:
             call = _CallState(len(self._calls))
             call_id = call_id or self._early_ids.pop(wire_index, "")
             self._calls.append(call)
-        elif name and call.name and _is_blank_or_repeated(call, text):
+        elif name and call.name and (is_blank or _is_repeated(call, text)):
             text = ""
         if wire_index is not None:
             self._by_wire_index[wire_index] = call
@@ -172,14 +178,12 @@ def _repeats_start(call: _CallState, call_id: str, name: str, text: str) -> bool
         return False
     if call.is_complete():
         same = not call_id or call_id == call.id
-        return same and _is_blank_or_repeated(call, text)
+        return same and (not text.strip() or _is_repeated(call, text))
     return not call.sealed
 
 
-def _is_blank_or_repeated(call: _CallState, text: str) -> bool:
-    """Return whether arguments are blank, or those that a call with whole arguments has."""
-    if not text.strip():
-        return True
+def _is_repeated(call: _CallState, text: str) -> bool:
+    """Return whether arguments are those that a call with whole arguments has."""
     return call.is_complete() and text == (call.held or "".join(call.arguments))
 
 
