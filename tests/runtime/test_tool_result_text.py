@@ -29,6 +29,13 @@ class Model:
         return {name: json.loads(json.dumps(value)) for name, value in self.fields.items()}
 
 
+class Secretive:
+    """Exports other JSON than Python data, as a pydantic model with a serializer does."""
+
+    def model_dump(self, mode: str = "python") -> dict[str, object]:
+        return {"key": "***" if mode == "json" else b"secret"}
+
+
 class OldModel:
     """Exports its fields as a model of pydantic 1 does."""
 
@@ -100,6 +107,7 @@ ROW = Row(date(2024, 1, 31), Decimal("1.10"))
         ({"m": Model(sub=[1])}, '{"m":{"sub":[1]}}'),
         (Model(day=date(2024, 1, 31)), '{"day":"2024-01-31"}'),
         (Model(inner=Model(name="n")), '{"inner":{"name":"n"}}'),
+        (Secretive(), '{"key":"***"}'),
         (OldModel(), '{"name":"n"}'),
         (Table(), '{"column":{"0":1.5}}'),
         (Numbers(list(range(2000))), json.dumps(list(range(2000)), separators=(",", ":"))),
@@ -145,3 +153,9 @@ def test_values_outside_json_stay_readable(value: object, text: str | None) -> N
     shown = result_text(value)
     json.loads(shown)
     assert shown == (text or '{"day":"2024-01-31","price":"NaN","rest":"NaN"}')
+
+
+def test_value_without_json_is_printed() -> None:
+    circle: list[object] = []
+    circle.append(circle)
+    assert result_text(circle) == "[[...]]"

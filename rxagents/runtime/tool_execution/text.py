@@ -45,7 +45,7 @@ def error_text(error: Exception) -> str:
 def _json(value: object) -> str:
     try:
         encoded = msgspec.json.encode(value, enc_hook=_exported)
-    except (OverflowError, UnicodeEncodeError):  # an int of more than 64 bits, a lone surrogate
+    except UnicodeEncodeError:  # a lone surrogate
         encoded = b"null"
     if b"null" not in encoded:
         return encoded.decode()
