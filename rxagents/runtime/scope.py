@@ -12,6 +12,9 @@ from rxagents.runtime.loop import run_on_loop
 class TaskScope:
     """Holds the tasks of one subscription, and cancels them with it.
 
+    Each task is cancelled once. A second cancellation, of a `dispose` and then an `aclose`, would
+    interrupt the clean-up that the first one started.
+
     Args:
         loop: The loop the tasks run on.
 
@@ -19,15 +22,21 @@ class TaskScope:
         disposed: Set by `dispose`. A task that was cancelled without it was cancelled from outside.
     """
 
-    __slots__ = ("_loop", "_tasks", "disposed")
+    __slots__ = ("_is_cancelled", "_loop", "_tasks", "disposed")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.disposed = False
+        self._is_cancelled = False
         self._loop = loop
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself refers to tasks weakly
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run `work` as a task of this scope. Call it on the loop's thread."""
+        """Run `work` as a task of this scope. Call it on the loop's thread.
+
+        No part of `work` runs inside this call, also not under `asyncio.eager_task_factory`.
+        """
+        if self._loop.get_task_factory() is not None:
+            work = _on_next_turn(work)
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -46,5 +55,21 @@ class TaskScope:
             await asyncio.wait(pending)
 
     def _cancel(self) -> None:
-        for task in tuple(self._tasks):
-            task.cancel()
+        # Not `task.cancelling()`: a timeout that expires also cancels its task for a moment.
+        if not self._is_cancelled:
+            self._is_cancelled = True
+            for task in tuple(self._tasks):
+                task.cancel()
+
+
+async def _on_next_turn(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` after one turn of the loop, because a task factory may run the first step at once.
+
+    A task that starts inside `subscribe` would emit before the subscriber has its subscription.
+    """
+    try:
+        await asyncio.sleep(0)
+    except BaseException:
+        work.close()
+        raise
+    await work

@@ -144,8 +144,9 @@ def _finish(
             if isinstance(failure, Exception) and _was_raised_by_cleanup(failure):
                 report_unhandled(failure, loop, bridge, "A stream failed after it was disposed")
         elif task.cancelled():
-            cancelled = StreamCancelledError(_CANCELLED)
-            observer.on_error(cancelled if task.cancelling() else as_exception(_SELF_CANCELLED))
+            observer.on_error(
+                _cancelled_from_outside() if task.cancelling() else as_exception(_SELF_CANCELLED)
+            )
         elif failure is None:
             observer.on_completed()
         else:
@@ -165,9 +166,22 @@ def _was_raised_by_cleanup(failure: Exception) -> bool:
     return context is not None
 
 
-_CANCELLED = (
-    "The stream's task was cancelled from outside. To stop a stream, dispose its subscription."
-)
+def _cancelled_from_outside() -> StreamCancelledError:
+    error = StreamCancelledError(
+        "The stream's task was cancelled from outside. To stop a stream, dispose its subscription."
+    )
+    error.__cause__ = asyncio.CancelledError()  # `is_cancellation` looks for it
+    return error
+
+
+def is_cancellation(error: Exception) -> bool:
+    """Return whether a source failed with `error` because its task was cancelled from outside.
+
+    User code may raise `StreamCancelledError` itself; that is a failure like any other.
+    """
+    return isinstance(error, StreamCancelledError) and isinstance(
+        error.__cause__, asyncio.CancelledError
+    )
 
 
 _SELF_CANCELLED = asyncio.CancelledError()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import reactivex as rx
 from reactivex import Observable, abc
+from reactivex import operators as rx_ops
 from reactivex.disposable import Disposable
 
 import rxagents
@@ -90,6 +92,88 @@ async def test_base_exception_fails_the_source() -> None:
         async with rxagents.to_aiter(from_aiter(numbers)) as items:
             async for _ in items:
                 pass
+
+
+def raise_cancelled() -> str:
+    raise StreamCancelledError("inner")
+
+
+async def raise_cancelled_async() -> str:
+    raise StreamCancelledError("inner")
+
+
+def raise_cancelled_later() -> Iterator[int]:
+    yield 1
+    raise StreamCancelledError("inner")
+
+
+def observe_cancelled() -> Observable[int]:
+    return rx.throw(StreamCancelledError("inner"))
+
+
+@pytest.mark.parametrize(
+    "function", [raise_cancelled, raise_cancelled_async, raise_cancelled_later, observe_cancelled]
+)
+async def test_raised_stream_cancelled_is_tool_error(function: Any) -> None:
+    *_, end = await events_of(function)
+    assert isinstance(end, ToolEnd)
+    assert end.error is not None
+    assert "inner" in end.result
+
+
+async def test_cancelled_tool_that_raises_is_cancelled() -> None:
+    started: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    async def wait() -> str:
+        started.set_result(asyncio.current_task())
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise StreamCancelledError("inner") from None
+        return "never"
+
+    reading = asyncio.create_task(events_of(wait))
+    (await started).cancel()
+    with pytest.raises(StreamCancelledError, match="cancelled from outside"):
+        await reading
+
+
+class FailsToClose:
+    """An iterator whose `close` raises."""
+
+    def __init__(self) -> None:
+        self.items = iter([1, 2])
+
+    def __iter__(self) -> FailsToClose:
+        return self
+
+    def __next__(self) -> int:
+        return next(self.items)
+
+    def close(self) -> None:
+        raise FatalError("not closed")
+
+
+def count_and_fail_to_close() -> FailsToClose:
+    return FailsToClose()
+
+
+async def test_failing_close_is_tool_error() -> None:
+    *progress, end = await events_of(count_and_fail_to_close)
+    assert [event.content for event in progress] == ["1", "2"]
+    assert end.error is not None
+
+
+async def test_failing_close_after_dispose_is_reported(loop_errors: list[Exception]) -> None:
+    count = rxagents.tool(count_and_fail_to_close)
+    await execute(count, ToolCall("call_1", count.name, "{}")).pipe(rx_ops.take(1))
+    for thread in threading.enumerate():
+        if thread.name == f"rxagents tool {count.name}":
+            await asyncio.to_thread(thread.join)
+    await asyncio.sleep(0)
+    (error,) = loop_errors
+    loop_errors.clear()
+    assert isinstance(error.__cause__, FatalError)
 
 
 async def test_cancelled_tool_is_not_retried() -> None:

@@ -19,7 +19,8 @@ What must stay:
 
 - A failing tool does not fail the stream, because the model can deal with the failure. Two errors
   do fail it: a missing event loop, and the cancellation of the tool's task from outside. The latter
-  means that the program ends, so there must be no further attempt.
+  means that the program ends, so there must be no further attempt. A `StreamCancelledError` that
+  the tool's own code raises is its failure like any other.
 - Each attempt starts from a timer. So nothing is emitted inside `subscribe`, and thousands of
   attempts do not recurse.
 - User code runs without the current bridge: the demand and failures of streams that it subscribes
@@ -41,7 +42,7 @@ from reactivex.disposable import Disposable
 from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from rxagents.core.errors import StreamCancelledError, ToolArgumentsError, ToolTimeoutError
+from rxagents.core.errors import ToolArgumentsError, ToolTimeoutError
 from rxagents.core.events import ErrorInfo, ToolEnd, ToolProgress
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_context import ToolContext
@@ -50,6 +51,7 @@ from rxagents.runtime.bridge import LoopScheduler, bridge_of, detached
 from rxagents.runtime.from_aiter import from_aiter
 from rxagents.runtime.loop import run_on_loop, running_loop
 from rxagents.runtime.reporting import nonfatal, report_unhandled
+from rxagents.runtime.source import is_cancellation
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution.items import items_of
 from rxagents.runtime.tool_execution.slot import Slot
@@ -163,7 +165,7 @@ class _Execution:
             self._end(result_text(None if latest is UNSET else latest), None)
 
     def _on_error(self, error: Exception) -> None:
-        if isinstance(error, StreamCancelledError):
+        if is_cancellation(error):
             self._observer.on_error(error)
             return
         if self._attempts > self._tool.retries or isinstance(error, ToolArgumentsError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator
 from contextlib import aclosing
@@ -11,8 +12,11 @@ from typing import Any
 
 from reactivex import Observable
 
+from rxagents.core.errors import StreamCancelledError, ToolError
+from rxagents.core.printing import printed
 from rxagents.runtime.bridge import detach
 from rxagents.runtime.daemon_thread import DaemonThread
+from rxagents.runtime.reporting import report_harmless
 from rxagents.runtime.tool_execution.slot import Slot
 
 is_in_tool: ContextVar[bool] = ContextVar("rxagents_is_in_tool", default=False)
@@ -47,6 +51,13 @@ async def items_of(name: str, call: partial[Any], slot: Slot) -> AsyncGenerator[
         ) as items:
             async for item in items:
                 yield item
+    except StreamCancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from error
+        raise ToolError(
+            f"The tool {name!r} read a stream that was cancelled: {printed(error)}"
+        ) from error
     finally:
         slot.release()
 
@@ -74,7 +85,7 @@ async def _on_thread(
     thread = DaemonThread(f"rxagents tool {name}", slot.release)
     try:
         result = await thread.run(call)
-        items = _steps(result, thread) if isinstance(result, Iterator) else _awaited(result)
+        items = _steps(name, result, thread) if isinstance(result, Iterator) else _awaited(result)
         async with aclosing(items):
             async for item in items:
                 yield item
@@ -82,15 +93,26 @@ async def _on_thread(
         thread.close()
 
 
-async def _steps(iterator: Iterator[object], thread: DaemonThread) -> AsyncGenerator[object, None]:
+async def _steps(
+    name: str, iterator: Iterator[object], thread: DaemonThread
+) -> AsyncGenerator[object, None]:
     """Yield the items of `iterator`, each when it is asked for, and what a generator returns."""
+    close = getattr(iterator, "close", _no_close)
     try:
         while not isinstance(item := await thread.run(partial(_next, iterator)), _End):
             yield item
         if item.value is not None:
             yield item.value
-    finally:
-        thread.run(getattr(iterator, "close", _no_close))
+    except BaseException:  # the consumer has left, or waits for this error and not for `close`
+        thread.run(close).add_done_callback(partial(_report_close, name))
+        raise
+    await thread.run(close)
+
+
+def _report_close(name: str, closed: asyncio.Future[object]) -> None:
+    error = None if closed.cancelled() else closed.exception()
+    if error is not None:
+        report_harmless(error, f"Closing the iterator of the tool {name!r} failed")
 
 
 def _next(iterator: Iterator[object]) -> object:
