@@ -26,6 +26,10 @@ class PerLoop(Generic[R]):
         self._close = close
         self._held: dict[asyncio.AbstractEventLoop, tuple[R, AsyncGenerator[None, None]]] = {}
 
+    def __getstate__(self) -> dict[str, object]:
+        """Leave the resources out of a copy or a pickle, which makes its own when it needs them."""
+        return {**vars(self), "_held": {}}
+
     def get(self) -> R:
         """Return the running loop's resource; make it if there is none."""
         loop = asyncio.get_running_loop()

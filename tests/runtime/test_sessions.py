@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -40,6 +43,21 @@ async def two_turns() -> None:
 def test_loop_closes_its_session(sessions: list[ClientSession]) -> None:
     asyncio.run(two_turns())
     assert [session.closed for session in sessions] == [True]
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.deepcopy, lambda llm: pickle.loads(pickle.dumps(llm))],
+    ids=["copy", "pickle"],
+)
+async def test_copy_of_used_model_has_own_session(
+    duplicate: Callable[[OpenAI], OpenAI], sessions: list[ClientSession]
+) -> None:
+    async with ScriptedServer("x") as server, OpenAI("m", base_url=server.url) as llm:
+        await llm.chat("hi")
+        async with duplicate(llm) as other:
+            assert (await other.chat("hi")).content == "x"
+        assert [session.closed for session in sessions] == [False, True]
 
 
 async def test_request_after_aclose_opens_new_session(
