@@ -4,7 +4,7 @@ Framing: `decode_sse`, `decode_ndjson`.
 Chunks: `text`, `reasoning`, `accumulate`, `collect`, `assemble_tool_calls`, `total_usage`,
     `stop_at`.
 Text: `partial_json`, `partial_object`, `split_sentences`.
-Agents: `scan_steps`, `run_tools`, `of_type`.
+Agents: `scan_steps`, `run_tools`, `converse`, `of_type`.
 Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_backoff`,
     `fallback_to`, `hedge`.
 Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`.
@@ -20,6 +20,7 @@ from rxagents.operators.accumulate import accumulate
 from rxagents.operators.assemble_tool_calls import assemble_tool_calls
 from rxagents.operators.coalesce import coalesce
 from rxagents.operators.collect import collect
+from rxagents.operators.converse import converse
 from rxagents.operators.decode_ndjson import decode_ndjson
 from rxagents.operators.decode_sse import decode_sse
 from rxagents.operators.fallback_to import fallback_to
@@ -57,6 +58,7 @@ __all__ = [
     "assemble_tool_calls",
     "coalesce",
     "collect",
+    "converse",
     "decode_ndjson",
     "decode_sse",
     "fallback_to",

@@ -15,8 +15,8 @@ NAMES = """
     AuthenticationError BackpressureError BadRequestError BaseLLM Complete ConfigurationError
     ConflictError ConnectError ConnectTimeoutError Conversation ConversationalAgent ErrorEvent
     ErrorInfo EventType FilePart FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError
-    ImagePart LLM LimitExceededError Limits MaxIterationsError Memory Message NotFoundError
-    Ollama OpenAI OpenAIResponses OutputError Overflow OverloadedError Partial
+    ImagePart LLM LimitExceededError Limits MaxIterationsError Memory Message MessageOutcome
+    NotFoundError Ollama OpenAI OpenAIResponses OutputError Overflow OverloadedError Partial
     PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError ReActAgent
     ReActStep Reasoning ReasoningPart RedirectError Reset Response ResponseError RunLimitError
     RxAgentsError ServerError Settings StatusError StreamCancelledError StreamChunk
@@ -36,7 +36,7 @@ def test_package_exports_these_names() -> None:
 def test_operators_exports_these_names() -> None:
     names = """
         Measurement PartialJson PartialObject Replayed accumulate assemble_tool_calls coalesce
-        collect decode_ndjson decode_sse fallback_to guard_window hedge map_async measure
+        collect converse decode_ndjson decode_sse fallback_to guard_window hedge map_async measure
         of_type partial_json partial_object reasoning record replay_bounded
         retry_with_backoff run_tools scan_steps share_bounded smooth split_sentences
         stop_at tap_safely text timeout_first timeout_idle timeout_total total_usage"""

@@ -29,6 +29,7 @@ class EventType(StrEnum):
     PARTIAL = "partial"
     ANSWER = "answer"
     RESET = "reset"
+    MESSAGE = "message"
     COMPLETE = "complete"
     ERROR = "error"
 

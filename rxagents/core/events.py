@@ -13,7 +13,7 @@ All kinds are imported from here; those of tool calls are defined in `tool_event
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 from msgspec import field
@@ -37,6 +37,8 @@ __all__ = [
     "ErrorEvent",
     "ErrorInfo",
     "EventType",
+    "MessageOutcome",
+    "Outcome",
     "Partial",
     "Reasoning",
     "Reset",
@@ -182,6 +184,29 @@ class Reset(Event, frozen=True, tag="reset"):
         return self.error.message
 
 
+Outcome: TypeAlias = Literal["queued", "delivered", "superseded", "ignored"]
+
+
+class MessageOutcome(ErrorFreeEvent, frozen=True, tag="message"):
+    """The outcome of a message that was sent to an agent, from `operators.converse`.
+
+    Attributes:
+        content: The text of the message.
+        outcome: `"queued"`: it waits for a run; `"delivered"`: its run starts; `"superseded"`: a
+            later message ended its run, or its waiting; `"ignored"`: it was dropped.
+        number: The number of the message in its stream, from 0.
+        position: Its place among the waiting messages, from 1; 0 if it does not wait.
+    """
+
+    type: ClassVar[EventType] = EventType.MESSAGE
+    content: str
+    outcome: Outcome
+    number: int
+    position: int = 0
+    timestamp: float = field(default_factory=time.time)
+    path: tuple[str, ...] = ()
+
+
 class Complete(ErrorFreeEvent, frozen=True, tag="complete"):
     """The run has ended successfully.
 
@@ -233,6 +258,7 @@ StreamEvent: TypeAlias = (
     | Partial
     | Answer
     | Reset
+    | MessageOutcome
     | Complete
     | ErrorEvent
 )

@@ -19,6 +19,7 @@ from rxagents import (
     ErrorEvent,
     ErrorInfo,
     EventType,
+    MessageOutcome,
     Partial,
     RateLimitError,
     Reasoning,
@@ -52,6 +53,7 @@ EVENTS: dict[str, StreamEvent] = {
     "partial": Partial({"a": [1]}, 1.5),
     "answer": Answer("It is 3.", 1.5),
     "reset": Reset(INFO, 1.5),
+    "message": MessageOutcome("hi", "queued", 3, 2, 1.5),
     "complete": Complete("It is 3.", USAGE, 2, "stop", 1.5),
     "error": ErrorEvent(INFO, 1.5),
 }

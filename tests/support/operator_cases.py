@@ -17,7 +17,7 @@ from msgspec import Struct
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxagents import Token, ToolCall
+from rxagents import Answer, Token, ToolCall
 from rxagents import operators as ops
 from rxagents.core.chunks import StreamChunk, ToolCallDelta
 
@@ -66,6 +66,13 @@ def _harmless(_: str) -> bool:
     return True
 
 
+class _Parrot:
+    """An agent that repeats what it is told."""
+
+    def run_stream(self, task: Any) -> Observable[Any]:
+        return rx.of(Answer(task))
+
+
 def _never() -> Observable[Any]:
     return rx.never()
 
@@ -90,6 +97,7 @@ CASES: dict[str, Case] = {
     "partial_object": Case(_always(lambda: ops.partial_object(list[int])), _ARRAY),
     "split_sentences": Case(_always(ops.split_sentences), _TEXTS),
     "scan_steps": Case(_always(ops.scan_steps), (StreamChunk("Thought: a\n"), StreamChunk("b\n"))),
+    "converse": Case(_always(lambda: ops.converse(_Parrot())), _TEXTS),
     "run_tools": Case(_always(lambda: ops.run_tools([_add])), (*_CALLS, StreamChunk("lo"))),
     "of_type": Case(_always(lambda: ops.of_type(Token)), (Token("a"), ToolCall("1", "add", "{}"))),
     "timeout_first": Case(_always(lambda: ops.timeout_first(300)), _TEXTS),
