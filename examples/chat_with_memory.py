@@ -3,6 +3,7 @@
 RXAGENTS_MODEL=anthropic:claude-sonnet-4-5 python examples/chat_with_memory.py
 """
 
+import asyncio
 import os
 
 import rxagents
@@ -37,4 +38,5 @@ if __name__ == "__main__":
     while line := read():
         rxagents.run(agent.run_stream(line), on_next=show)
         print()
-    print(f"({len(memory.conversation('default').exchanges)} exchanges kept)")
+    kept = asyncio.run(memory.conversation("default"))
+    print(f"({len(kept.exchanges)} exchanges kept)")

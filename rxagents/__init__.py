@@ -33,6 +33,7 @@ from rxagents.core.errors import (
     RxAgentsError,
     ServerError,
     StatusError,
+    StorageError,
     StreamCancelledError,
     StreamDecodeError,
     StreamTimeoutError,
@@ -105,6 +106,13 @@ if TYPE_CHECKING:
     from rxagents.agents.function import FunctionAgent
     from rxagents.agents.memory import Memory
     from rxagents.agents.react import ReActAgent, ReActStep
+    from rxagents.storage.conversation_store import (
+        ConversationStore,
+        Snapshot,
+        StoredConversation,
+    )
+    from rxagents.storage.memory_store import MemoryStore
+    from rxagents.storage.sqlite_store import SQLiteStore
 
 __all__ = [
     "LLM",
@@ -126,6 +134,7 @@ __all__ = [
     "ConnectError",
     "ConnectTimeoutError",
     "Conversation",
+    "ConversationStore",
     "ConversationalAgent",
     "ErrorEvent",
     "ErrorInfo",
@@ -140,6 +149,7 @@ __all__ = [
     "Limits",
     "MaxIterationsError",
     "Memory",
+    "MemoryStore",
     "Message",
     "MessageOutcome",
     "NotFoundError",
@@ -165,9 +175,13 @@ __all__ = [
     "ResponseError",
     "RunLimitError",
     "RxAgentsError",
+    "SQLiteStore",
     "ServerError",
     "Settings",
+    "Snapshot",
     "StatusError",
+    "StorageError",
+    "StoredConversation",
     "StreamCancelledError",
     "StreamChunk",
     "StreamDecodeError",
@@ -210,11 +224,16 @@ __all__ = [
 _LATER = {
     "AgentOptions": "rxagents.agents.agent",
     "Conversation": "rxagents.agents.conversation",
+    "ConversationStore": "rxagents.storage.conversation_store",
     "ConversationalAgent": "rxagents.agents.conversational",
     "FunctionAgent": "rxagents.agents.function",
     "Memory": "rxagents.agents.memory",
+    "MemoryStore": "rxagents.storage.memory_store",
     "ReActAgent": "rxagents.agents.react",
     "ReActStep": "rxagents.agents.react",
+    "SQLiteStore": "rxagents.storage.sqlite_store",
+    "Snapshot": "rxagents.storage.conversation_store",
+    "StoredConversation": "rxagents.storage.conversation_store",
 }
 """Imported at first use, like the operators: a program that only streams does not need them."""
 

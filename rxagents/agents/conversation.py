@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import reactivex as rx
 from reactivex import Observable
@@ -10,14 +10,15 @@ from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.event_agent import AgentOfMessages, EventAgent
-from rxagents.agents.exchanges import Exchange, whole_part
 from rxagents.agents.memory import Memory
 from rxagents.agents.prompts import count_of_new
 from rxagents.agents.run import Run
+from rxagents.agents.settled import settled
 from rxagents.agents.summary import Summary
 from rxagents.agents.turns import Events, run_stages
 from rxagents.core.errors import ConfigurationError, OutputError
 from rxagents.core.events import StreamEvent
+from rxagents.core.exchange import Exchange, whole_part
 from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult, Messages, StreamingLLM
@@ -136,8 +137,9 @@ class Conversation:
         memory, agent, llm = self.memory, self._agent, self._llm
 
         def stages() -> Iterator[Events]:
-            recalled = memory.recall(conversation_id, new)
-            summary = Summary(recalled.conversation.summary)
+            start_from = yield from settled(memory.store.read(conversation_id))
+            recalled = memory.recall(conversation_id, start_from, new)
+            summary = Summary(start_from.summary)
             if recalled.outgrown and llm is not None:
                 yield summary.extend(llm, recalled.outgrown)
             run = agent.new_run((*summary.messages, *recalled.messages, *new), summary.usage)
@@ -147,18 +149,30 @@ class Conversation:
             except OutputError:
                 exchange = whole_part(run.messages[start:])
                 if _has_acted(run, exchange):
-                    memory.remember(recalled, exchange, summary.text)
+                    yield from settled(memory.remember(recalled, exchange, summary.text))
                 raise
             yield rx.from_iterable(last_events)
 
-            def remember(_: StreamEvent) -> None:
-                exchange = tuple(run.messages[start:])
-                if _is_memorable(run, exchange):
-                    memory.remember(recalled, exchange, summary.text)
-                on_result(run)
+            on_result(run)
+            complete = run.complete()
+            pending: list[Awaitable[None] | None] = []
 
-            # A stage of its own: a reader that leaves at the answer can dispose before it.
-            yield rx.just(run.complete()).pipe(rx_ops.do_action(remember))
+            def is_stored(_: StreamEvent) -> bool:
+                exchange = tuple(run.messages[start:])
+                if not _is_memorable(run, exchange):
+                    return True
+                stored = memory.remember(recalled, exchange, summary.text)
+                if isinstance(stored, Awaitable):
+                    pending.append(stored)
+                return not pending
+
+            # A stage of its own: a reader that leaves at the answer can dispose before it. A store
+            # that stores at once does so in the step that emits `Complete`, so that neither
+            # happens without the other.
+            yield rx.just(complete).pipe(rx_ops.filter(is_stored))
+            for stored in pending:
+                yield from settled(stored)
+                yield rx.just(complete)
 
         run_once = rx.defer(lambda _: run_stages(stages(), agent.limits.seconds))
         return memory.queue.queued(conversation_id, run_once)

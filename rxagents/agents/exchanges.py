@@ -1,4 +1,4 @@
-"""Exchanges, the units of a conversation, and the choice of those that fit in the limits."""
+"""Choose the exchanges of a conversation that fit in the limits."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import TypeAlias
 
-from rxagents.core.messages import Message, ToolCall, ToolResult
-from rxagents.core.scripts import UNSPACED
-
-Exchange: TypeAlias = tuple[Message, ...]
-"""The user's messages, the tool calls with their results, and the answer. It is kept and shown as a
-whole, because no provider accepts a tool's result without its call."""
+from rxagents.core.exchange import Exchange, message_text
+from rxagents.core.messages import Message
+from rxagents.core.scripts import HANGUL, UNSPACED
 
 
 class KeptExchange:
@@ -37,6 +33,19 @@ class KeptExchange:
     def words(self) -> frozenset[str]:
         """The words of its messages."""
         return words_of(self.messages)
+
+
+def estimated_tokens(text: str) -> int:
+    """Estimate the tokens of a text: one for four characters.
+
+    The rule is from OpenAI's help pages and holds for English. A letter of Chinese, Japanese,
+    Korean, Thai, Lao, Khmer or Burmese counts as one token. The model's tokenizer is exact.
+    """
+    dense = 0 if text.isascii() else len(_DENSE.findall(text))
+    return dense + -(-(len(text) - dense) // 4)
+
+
+_DENSE = re.compile(f"[{UNSPACED}{HANGUL}]")
 
 
 class Room:
@@ -91,17 +100,6 @@ def _by_relevance(exchanges: Sequence[KeptExchange], new: Iterable[Message]) -> 
     return sorted(range(len(exchanges)), key=relevance, reverse=True)
 
 
-def message_text(message: Message) -> str:
-    """Return a message's text, calls and results, without images, files and reasoning."""
-    texts = [message.text]
-    for part in message.parts:
-        if isinstance(part, ToolCall):
-            texts.append(f"{part.name} {part.arguments}")
-        elif isinstance(part, ToolResult):
-            texts.append(part.content)
-    return "\n".join(filter(None, texts))
-
-
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 _PAIR = re.compile(rf"(?=([{UNSPACED}]{{2}}))")
 
@@ -114,23 +112,3 @@ def words_of(messages: Iterable[Message]) -> frozenset[str]:
     text = "\n".join(map(message_text, messages)).casefold()
     words = frozenset(_WORD.findall(text))
     return words if text.isascii() else words.union(_PAIR.findall(text))
-
-
-def is_whole(exchange: Exchange) -> bool:
-    """Return whether the exchange has messages, each call a result and each result a call."""
-    calls = [call.id for message in exchange for call in message.tool_calls]
-    results = [
-        part.call_id
-        for message in exchange
-        for part in message.parts
-        if isinstance(part, ToolResult)
-    ]
-    return bool(exchange) and sorted(calls) == sorted(results)
-
-
-def whole_part(messages: Sequence[Message]) -> Exchange:
-    """Return the longest beginning of `messages` in which each call has its result."""
-    end = len(messages)
-    while end and not is_whole(tuple(messages[:end])):
-        end -= 1
-    return tuple(messages[:end])

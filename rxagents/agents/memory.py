@@ -3,63 +3,76 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, TypeAlias, get_args
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Literal, TypeAlias, TypeVar, get_args
 from weakref import WeakValueDictionary
 
-import msgspec
 from msgspec import Struct
 
 from rxagents.agents.exchanges import (
-    Exchange,
     KeptExchange,
     Room,
-    is_whole,
+    estimated_tokens,
     most_relevant,
     newest_that_fit,
 )
 from rxagents.agents.queue import RunQueue
 from rxagents.core.checks import checked_count, checked_function
 from rxagents.core.errors import ConfigurationError
-from rxagents.core.json_depth import is_deeper
-from rxagents.core.json_text import JSON_ERRORS
-from rxagents.core.limits import DEFAULT_LIMITS
+from rxagents.core.exchange import Exchange
 from rxagents.core.messages import Message
-from rxagents.core.scripts import HANGUL, UNSPACED
+from rxagents.storage.conversation_store import (
+    ConversationStore,
+    Snapshot,
+    StoredConversation,
+    read_exported,
+    to_json,
+)
+from rxagents.storage.memory_store import MemoryStore
+
+T = TypeVar("T")
 
 Strategy: TypeAlias = Literal["all", "window", "summarize", "selective"]
 
 _SHOWN_BESIDE_SUMMARY = 0.5
 """Part of the limits that exchanges keep beside a summary: else every run would summarize again."""
 
-_JSON_DEPTH = 2 * DEFAULT_LIMITS.json_depth
-"""Room for data that a wire sent, which may be that deep, and for the conversation around it."""
-
-
-class StoredConversation(Struct, frozen=True, forbid_unknown_fields=True):
-    """An exported conversation.
-
-    Attributes:
-        exchanges: The exchanges, oldest first.
-        summary: The summary of the exchanges before them; empty if there is none.
-    """
-
-    exchanges: tuple[Exchange, ...]
-    summary: str
-
 
 class KeptConversation:
-    """A conversation in memory.
+    """The exchanges of a conversation with their counts, so that each is counted once.
 
-    Attributes:
-        exchanges: The exchanges, oldest first.
-        summary: The summary of the exchanges before them; empty if there is none.
+    Args:
+        snapshot: The conversation.
+        count_tokens: Counts the tokens of a text.
     """
 
-    def __init__(self, exchanges: Iterable[KeptExchange] = (), summary: str = "") -> None:
-        self.exchanges = list(exchanges)
-        self.summary = summary
+    def __init__(self, snapshot: Snapshot, count_tokens: Callable[[str], int]) -> None:
+        self._generation = snapshot.generation
+        self._dropped = snapshot.dropped
+        self._count_tokens = count_tokens
+        self.exchanges: list[KeptExchange] = []
+
+    def update(self, snapshot: Snapshot) -> bool:
+        """Follow the conversation to `snapshot`; return `False` if it is another conversation.
+
+        The exchanges of one generation never change: some are added, and the oldest are dropped.
+        """
+        dropped = snapshot.dropped - self._dropped
+        known = len(self.exchanges) - dropped
+        if self._generation != snapshot.generation or not dropped >= 0:
+            return False
+        if not 0 <= known <= len(snapshot.exchanges):
+            return False
+        del self.exchanges[:dropped]
+        self._dropped = snapshot.dropped
+        added = snapshot.exchanges[known:]
+        self.exchanges += [KeptExchange(each, self._count_tokens) for each in added]
+        return True
+
+
+class RunMark:
+    """Marks the runs of a conversation that have begun since it was last forgotten or replaced."""
 
 
 class Recollection(Struct, frozen=True):
@@ -67,13 +80,15 @@ class Recollection(Struct, frozen=True):
 
     Attributes:
         conversation_id: The id of the conversation.
-        conversation: The conversation that the run belongs to.
+        start: The conversation that the run starts from.
+        mark: Is the conversation's mark until it is forgotten or replaced.
         shown: The exchanges that the model is shown, oldest first.
         outgrown: The exchanges before them that a summary has to cover.
     """
 
     conversation_id: str
-    conversation: KeptConversation
+    start: Snapshot
+    mark: RunMark
     shown: Sequence[Exchange]
     outgrown: Sequence[Exchange]
 
@@ -81,19 +96,6 @@ class Recollection(Struct, frozen=True):
     def messages(self) -> tuple[Message, ...]:
         """The messages of the shown exchanges."""
         return tuple(message for exchange in self.shown for message in exchange)
-
-
-def estimated_tokens(text: str) -> int:
-    """Estimate the tokens of a text: one for four characters.
-
-    The rule is from OpenAI's help pages and holds for English. A letter of Chinese, Japanese,
-    Korean, Thai, Lao, Khmer or Burmese counts as one token. The model's tokenizer is exact.
-    """
-    dense = 0 if text.isascii() else len(_DENSE.findall(text))
-    return dense + -(-(len(text) - dense) // 4)
-
-
-_DENSE = re.compile(f"[{UNSPACED}{HANGUL}]")
 
 
 class Memory:
@@ -116,7 +118,8 @@ class Memory:
       Lao, Khmer and Burmese, which have no blanks, each character and each pair of neighbouring
       characters counts as a word.
 
-    Everything is kept until it is forgotten, except what a summary replaces.
+    Everything is kept until it is forgotten, except what a summary replaces. By default it is kept
+    in the memory of the process; with a `SQLiteStore` it is kept in a file.
 
     Args:
         strategy: `"all"`, `"window"`, `"summarize"` or `"selective"`.
@@ -128,9 +131,15 @@ class Memory:
         count_tokens: Counts the tokens of a text; by default one for four characters, and one for
             each letter of Chinese, Japanese, Korean, Thai, Lao, Khmer and Burmese. It is called
             once for each message of an exchange.
+        store: Keeps the conversations; by default a `MemoryStore`. Several memories may share one
+            store.
+        max_conversations: How many conversations are held in the memory of the process; beyond it
+            the one that was used least recently leaves. It is forgotten if no store is given. With
+            a store only its token counts are, and are made again. `None` for no limit.
 
     Attributes:
         strategy: The strategy.
+        store: Keeps the conversations.
         queue: Runs the runs of one conversation one after the other.
 
     Raises:
@@ -145,6 +154,8 @@ class Memory:
         max_messages: int | None = None,
         max_tokens: int | None = None,
         count_tokens: Callable[[str], int] = estimated_tokens,
+        store: ConversationStore | None = None,
+        max_conversations: int | None = 10_000,
     ) -> None:
         if strategy not in get_args(Strategy):
             names = ", ".join(map(repr, get_args(Strategy)))
@@ -161,76 +172,113 @@ class Memory:
         self._max_messages = math.inf if max_messages is None else max_messages
         self._max_tokens = math.inf if max_tokens is None else max_tokens
         self._count_tokens = checked_function("count_tokens", count_tokens)
-        self._conversations: dict[str, KeptConversation] = {}
-        # Conversations without an exchange so far, as long as a run holds them: a run that fails
-        # leaves nothing.
-        self._begun: WeakValueDictionary[str, KeptConversation] = WeakValueDictionary()
+        if max_conversations is not None:
+            checked_count("max_conversations", max_conversations)
+        if store is None:
+            store = MemoryStore(max_conversations=max_conversations)
+        self.store = _checked_store(store)
+        self._max_conversations = max_conversations
+        # With their counts, the least recently used first. Only the strategies that count use it.
+        self._conversations: OrderedDict[str, KeptConversation] = OrderedDict()
+        # As long as a run holds them: a run that fails leaves nothing.
+        self._marks: WeakValueDictionary[str, RunMark] = WeakValueDictionary()
         self.queue = RunQueue()
 
-    def conversation(self, conversation_id: str) -> StoredConversation:
+    async def conversation(self, conversation_id: str) -> StoredConversation:
         """Return a conversation; an unknown one is empty."""
-        kept = self._conversations.get(conversation_id, KeptConversation())
-        return StoredConversation(tuple(each.messages for each in kept.exchanges), kept.summary)
+        snapshot = await _result(self.store.read(conversation_id))
+        return StoredConversation(snapshot.exchanges, snapshot.summary)
 
-    def forget(self, conversation_id: str) -> None:
+    async def ids(self, text: str = "") -> list[str]:
+        """Return the ids of the conversations, the most recently used first.
+
+        Args:
+            text: Return only the conversations with a message that contains this text, in any
+                case.
+        """
+        return await _result(self.store.ids(text))
+
+    async def forget(self, conversation_id: str) -> None:
         """Forget a conversation, and the exchange of a run that is still going on."""
-        self._conversations.pop(conversation_id, None)
-        self._begun.pop(conversation_id, None)
+        self._start_anew(conversation_id)
+        await _result(self.store.forget(conversation_id))
 
-    def export(self, conversation_id: str) -> str:
+    async def export(self, conversation_id: str) -> str:
         """Return a conversation as JSON that `load` reads."""
-        return msgspec.json.encode(self.conversation(conversation_id)).decode()
+        return to_json(await self.conversation(conversation_id)).decode()
 
-    def load(self, conversation_id: str, exported: str | bytes) -> None:
+    async def load(self, conversation_id: str, exported: str | bytes) -> None:
         """Replace a conversation with one that `export` returned.
 
         Raises:
             ConfigurationError: `exported` is not what `export` returns.
         """
-        stored = _read(exported)
-        exchanges = (KeptExchange(each, self._count_tokens) for each in stored.exchanges)
-        self._begun.pop(conversation_id, None)
-        self._conversations[conversation_id] = KeptConversation(exchanges, stored.summary)
+        conversation = read_exported(exported)
+        self._start_anew(conversation_id)
+        await _result(self.store.replace(conversation_id, conversation))
 
-    def recall(self, conversation_id: str, new: Iterable[Message]) -> Recollection:
+    def recall(self, conversation_id: str, start: Snapshot, new: Iterable[Message]) -> Recollection:
         """Return the part of a conversation that a run starts from.
 
         Args:
             conversation_id: The id of the conversation.
+            start: The conversation, as the store has just read it.
             new: The new messages of the user.
         """
-        conversation = self._conversations.get(conversation_id)
-        if conversation is None:
-            conversation = self._begun.setdefault(conversation_id, KeptConversation())
-        kept = conversation.exchanges
-        if self.strategy == "selective":
-            shown, outgrown = most_relevant(kept, new, self._room(1)), kept[:0]
-        else:
-            first = len(kept) - self._newest_shown(kept)
-            shown, outgrown = kept[first:], kept[: first if self.strategy == "summarize" else 0]
-        return Recollection(
-            conversation_id,
-            conversation,
-            [each.messages for each in shown],
-            [each.messages for each in outgrown],
-        )
+        shown: Sequence[Exchange] = start.exchanges
+        outgrown: Sequence[Exchange] = ()
+        if self.strategy != "all":
+            kept = self._kept(conversation_id, start)
+            if self.strategy == "selective":
+                shown = [each.messages for each in most_relevant(kept, new, self._room(1))]
+            else:
+                first = len(kept) - self._newest_shown(kept)
+                shown = start.exchanges[first:]
+                outgrown = start.exchanges[: first if self.strategy == "summarize" else 0]
+        mark = self._marks.setdefault(conversation_id, RunMark())
+        return Recollection(conversation_id, start, mark, shown, outgrown)
 
-    def remember(self, recalled: Recollection, exchange: Exchange, summary: str) -> None:
-        """Keep the exchange of a successful run.
+    def remember(
+        self, recalled: Recollection, exchange: Exchange, summary: str
+    ) -> Awaitable[None] | None:
+        """Store the exchange of a successful run.
 
         Args:
             recalled: What the run started from. The exchange goes to its conversation: one that
                 was forgotten or replaced meanwhile stays so.
             exchange: The messages of the exchange.
             summary: The summary that covers the outgrown exchanges.
+
+        Returns:
+            What the store returns: the exchange is stored when it is done.
         """
-        conversation = recalled.conversation
-        if self._begun.get(recalled.conversation_id) is conversation:
-            del self._begun[recalled.conversation_id]
-            self._conversations[recalled.conversation_id] = conversation
-        del conversation.exchanges[: len(recalled.outgrown)]
-        conversation.exchanges.append(KeptExchange(exchange, self._count_tokens))
-        conversation.summary = summary
+        if self._marks.get(recalled.conversation_id) is not recalled.mark:
+            return None
+        return self.store.append(
+            recalled.conversation_id,
+            exchange,
+            recalled.start,
+            outgrown=len(recalled.outgrown),
+            summary=summary,
+        )
+
+    def _start_anew(self, conversation_id: str) -> None:
+        self._marks.pop(conversation_id, None)
+        self._conversations.pop(conversation_id, None)
+
+    def _kept(self, conversation_id: str, start: Snapshot) -> Sequence[KeptExchange]:
+        """Return the exchanges of `start` with the counts that are known of them."""
+        if not start.exchanges:
+            return ()
+        conversations = self._conversations
+        kept = conversations.pop(conversation_id, None)
+        if kept is None or not kept.update(start):
+            kept = KeptConversation(start, self._count_tokens)
+            kept.update(start)
+        conversations[conversation_id] = kept
+        if self._max_conversations is not None and len(conversations) > self._max_conversations:
+            conversations.popitem(last=False)
+        return kept.exchanges
 
     def _newest_shown(self, kept: Sequence[KeptExchange]) -> int:
         fitting = newest_that_fit(kept, self._room(1))
@@ -242,18 +290,19 @@ class Memory:
         return Room(self._max_messages * part, self._max_tokens * part)
 
 
-def _read(exported: str | bytes) -> StoredConversation:
-    try:
-        data = exported.encode() if isinstance(exported, str) else bytes(memoryview(exported))
-        if is_deeper(data, _JSON_DEPTH):
-            raise ConfigurationError(f"it is nested more than {_JSON_DEPTH} levels deep")
-        stored = msgspec.json.decode(data, type=StoredConversation)
-    except (*JSON_ERRORS, TypeError) as error:
-        raise ConfigurationError(f"exported is not an exported conversation: {error}.") from error
-    for number, exchange in enumerate(stored.exchanges):
-        if not is_whole(exchange):
-            raise ConfigurationError(
-                f"exported is not an exported conversation: exchange {number} is empty, or has a "
-                "call without its result or a result without its call."
-            )
-    return stored
+async def _result(value: T | Awaitable[T]) -> T:
+    return await value if isinstance(value, Awaitable) else value
+
+
+def _checked_store(store: ConversationStore) -> ConversationStore:
+    missing = [
+        name
+        for name in ("read", "append", "replace", "forget", "ids")
+        if not callable(getattr(store, name, None))
+    ]
+    if missing or isinstance(store, type):
+        raise ConfigurationError(
+            "store must be an rxagents.MemoryStore, an rxagents.SQLiteStore, or an object with the "
+            f"methods of rxagents.ConversationStore, not {store!r}."
+        )
+    return store

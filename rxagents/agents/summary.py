@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import reactivex as rx
 from reactivex import operators as rx_ops
 
-from rxagents.agents.exchanges import Exchange, message_text
 from rxagents.agents.finish import is_whole
 from rxagents.agents.turns import Events
 from rxagents.core.errors import OutputError
+from rxagents.core.exchange import Exchange, message_text
 from rxagents.core.messages import Message
 from rxagents.core.protocols import StreamingLLM
 from rxagents.core.response import Response

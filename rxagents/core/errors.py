@@ -17,6 +17,7 @@
         TruncatedStreamError        the stream ended before the provider ended it
       AgentError                    MaxIterationsError, RunLimitError, OutputError
       ToolError                     ToolNotFoundError, ToolArgumentsError, ToolTimeoutError
+      StorageError                  a store could not read or write
       BackpressureError             a reader is too slow for its policy or a hard limit
       StreamCancelledError          cancelled from outside, not disposed
 
@@ -220,6 +221,10 @@ class ToolArgumentsError(ToolError):
 
 class ToolTimeoutError(ToolError):
     """A tool took longer than its `timeout`."""
+
+
+class StorageError(RxAgentsError):
+    """A store could not read or write, such as a SQLite file on a full disk."""
 
 
 class BackpressureError(RxAgentsError):

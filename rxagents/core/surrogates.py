@@ -15,11 +15,14 @@ def replace_surrogates(text: str) -> str:
 
 
 def replace_all_surrogates(value: Any) -> Any:
-    """Return a JSON value with a question mark for each lone surrogate in its texts and names."""
+    """Return a JSON value with a question mark for each lone surrogate in its texts and names.
+
+    Tuples become lists.
+    """
     match value:
         case str():
             return replace_surrogates(value)
-        case list():
+        case list() | tuple():
             return [replace_all_surrogates(item) for item in value]
         case dict():
             return {

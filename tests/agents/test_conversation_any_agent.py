@@ -13,6 +13,7 @@ from observing import settle
 from reactivex import Observable
 from reactivex import operators as rx_ops
 from reactivex.testing import TestScheduler
+from remembering import conversation_in
 from wires import SpokenWire, any_wire
 
 import rxagents
@@ -82,7 +83,7 @@ class Emitting:
 
 
 def kept(conversation: Conversation) -> list[tuple[Message, ...]]:
-    return list(conversation.memory.conversation("default").exchanges)
+    return list(conversation_in(conversation.memory).exchanges)
 
 
 def texts(messages: Sequence[Message]) -> list[str]:
@@ -138,7 +139,7 @@ async def test_messages_stand_after_system_and_summary() -> None:
     system, *rest = texts(llm.requests[-1].messages)
     assert system.startswith("Be brief.")
     assert rest == [SHOWN_SUMMARY, "two"]
-    assert memory.conversation("default").summary == SUMMARY
+    assert conversation_in(memory).summary == SUMMARY
 
 
 # A user's own agent.

@@ -10,6 +10,7 @@ from conversing import ASKS_WEATHER, WEATHER, Endless, conversing, said, weather
 from msgspec.structs import replace
 from observing import Seen, settle
 from reactivex import operators as rx_ops
+from remembering import conversation_in
 from wires import SpokenWire, any_wire
 
 import rxagents
@@ -65,7 +66,7 @@ async def test_failed_run_leaves_no_half_exchange(
         with pytest.raises(rxagents.BadRequestError):
             await it.agent.run("How is Oslo?")
         assert said(it.last) == ["How is Oslo?", "cold in Oslo"]
-        assert it.agent.memory.conversation("default").exchanges == ()
+        assert conversation_in(it.agent.memory).exchanges == ()
         await it.agent.run("hello")
         assert said(it.last) == ["hello"]
 
@@ -185,4 +186,4 @@ async def test_retried_run_is_remembered_once(wire: SpokenWire) -> None:
         await seen.over.wait()
         assert "".join(map(token_text, seen.notes[:-1])) == "Yes."
         await settle()
-        assert len(it.agent.memory.conversation("default").exchanges) == 1
+        assert len(conversation_in(it.agent.memory).exchanges) == 1

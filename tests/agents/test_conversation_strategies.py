@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from conversing import ASKS_WEATHER, Conversing, conversing, said, system_of, weather
 from observing import Seen
+from remembering import conversation_in, done
 from wires import SpokenWire, any_wire
 
 import rxagents
@@ -37,7 +38,7 @@ async def test_window_sends_the_newest_exchanges(wire: SpokenWire) -> None:
         await ask(it, "1", "2", "3", "4")
         assert system_of(it.last) == ["Be brief."]
         assert said(it.last) == ["3", "Yes.", "4"]
-        assert len(memory.conversation("default").exchanges) == 4
+        assert len(conversation_in(memory).exchanges) == 4
 
 
 @any_wire
@@ -216,7 +217,7 @@ async def test_forget_during_summary_is_final(
         await ask(it, "one")
         run = asyncio.create_task(it.agent.run("two"))
         await it.server.received(2)
-        memory.forget("default")
+        done(memory.forget("default"))
         await run
         assert it.kept == '{"exchanges":[],"summary":""}'
         await ask(it, "three")

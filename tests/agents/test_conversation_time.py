@@ -8,6 +8,7 @@ import pytest
 from observing import Seen, settle
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 from reactivex.testing import TestScheduler
+from remembering import conversation_in
 
 import rxagents
 from rxagents import (
@@ -92,7 +93,7 @@ def test_summary_time_counts_for_limit() -> None:
     noted.scheduler.start()
     assert noted.notes[-1][0] == 60
     assert noted.notes[-1][1].startswith("B: error The run took longer than its 60 seconds")
-    assert len(memory.conversation("default").exchanges) == 1
+    assert len(conversation_in(memory).exchanges) == 1
 
 
 @pytest.mark.parametrize("steps", range(40))
@@ -106,7 +107,7 @@ async def test_remembered_if_complete_was_emitted(steps: int) -> None:
     subscription.dispose()
     await settle()
     completed = any(isinstance(event, Complete) for event in seen)
-    assert bool(agent.memory.conversation("default").exchanges) == completed
+    assert bool(conversation_in(agent.memory).exchanges) == completed
 
 
 async def test_forty_steps_end_a_run() -> None:
@@ -115,13 +116,13 @@ async def test_forty_steps_end_a_run() -> None:
     with agent.run_stream("one").subscribe(scheduler=scheduler):
         for _ in range(39):
             await asyncio.sleep(0)
-    assert len(agent.memory.conversation("default").exchanges) == 1
+    assert len(conversation_in(agent.memory).exchanges) == 1
 
 
 async def test_many_queued_runs_keep_their_order() -> None:
     agent = ConversationalAgent(ScriptedLLM("yes"), memory=Memory("window", max_messages=2))
     await asyncio.gather(*(agent.run(str(number)) for number in range(300)))
-    kept = agent.memory.conversation("default").exchanges
+    kept = conversation_in(agent.memory).exchanges
     assert [exchange[0].text for exchange in kept] == [str(each) for each in range(300)]
 
 
@@ -130,7 +131,7 @@ async def test_many_conversations_do_not_mix() -> None:
     runs = [agent.run(f"{name} {turn}", str(name)) for turn in range(5) for name in range(20)]
     await asyncio.gather(*runs)
     for name in range(20):
-        kept = agent.memory.conversation(str(name)).exchanges
+        kept = conversation_in(agent.memory, str(name)).exchanges
         assert [each[0].text for each in kept] == [f"{name} {turn}" for turn in range(5)]
 
 
@@ -145,7 +146,7 @@ def test_closed_loop_does_not_block_conversation() -> None:
     left = asyncio.run(leave())
     assert rxagents.run(agent.run_stream("two")) is not None
     assert left.notes == []
-    [exchange] = agent.memory.conversation("default").exchanges
+    [exchange] = conversation_in(agent.memory).exchanges
     assert exchange == (Message.user("two"), Message.assistant("yes"))
 
 
@@ -165,4 +166,4 @@ def test_length_cut_leaves_memory_unchanged() -> None:
     agent = ConversationalAgent(ScriptedLLM(cut, "yes"))
     with pytest.raises(rxagents.OutputError, match="Raise max_tokens"):
         rxagents.run(agent.run_stream("one"))
-    assert agent.memory.conversation("default").exchanges == ()
+    assert conversation_in(agent.memory).exchanges == ()

@@ -11,6 +11,7 @@ from conversing import ASKS_WEATHER, conversing, said, system_of, weather
 from msgspec.structs import replace
 from observing import Seen
 from reactivex import operators as rx_ops
+from remembering import conversation_in, done
 from wires import SpokenWire, any_wire
 
 import rxagents
@@ -69,7 +70,7 @@ async def test_exchange_with_tools_is_sent_back(wire: SpokenWire) -> None:
         assert kinds[:2] == [ToolStart, ToolEnd]
         assert (await it.agent.run("How cold?")).output == "Very."
         assert said(it.last) == ["How is Oslo?", "cold in Oslo", "It is cold.", "How cold?"]
-        [exchange, _] = it.agent.memory.conversation("default").exchanges
+        [exchange, _] = conversation_in(it.agent.memory).exchanges
         assert [message.role for message in exchange] == [
             "user",
             "assistant",
@@ -84,7 +85,7 @@ async def test_loaded_exchange_is_sent_back_equal(wire: SpokenWire) -> None:
     replies = (replace(ASKS_WEATHER, reasoning="Look it up."), "It is cold.", "Very.")
     async with conversing(wire, *replies, tools=[weather]) as it:
         await it.agent.run(Message.user("How is Oslo?", PICTURE))
-        memory.load("default", it.kept)
+        done(memory.load("default", it.kept))
         await it.agent.run("How cold?")
         later = ConversationalAgent(it.agent.agent.llm, [weather], memory=memory)
         await later.run("How cold?")
@@ -106,7 +107,7 @@ async def test_several_messages_are_one_exchange(wire: SpokenWire) -> None:
         await it.agent.run(["one", {"role": "assistant", "content": "two"}, "three"])
         await it.agent.run("four")
         assert said(it.last) == ["one", "two", "three", "Yes.", "four"]
-        assert len(it.agent.memory.conversation("default").exchanges) == 2
+        assert len(conversation_in(it.agent.memory).exchanges) == 2
 
 
 @any_wire
@@ -159,7 +160,7 @@ async def test_run_equals_folded_run_stream(wire: SpokenWire) -> None:
         assert isinstance(complete, Complete)
         assert (result.output, result.usage) == (complete.content, complete.usage)
         assert (result.iterations, result.finish_reason) == (2, complete.finish_reason)
-        [exchange] = it.agent.memory.conversation("b").exchanges
+        [exchange] = conversation_in(it.agent.memory, "b").exchanges
         assert result.messages == exchange
         assert [m.role for m in exchange] == ["user", "assistant", "tool", "assistant"]
 

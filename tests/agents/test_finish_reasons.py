@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from agent_runs import AgentKind, Calls, each_agent, seen_to_end, served
-from remembering import WHO
+from remembering import conversation_in
 from wires import WIRES, SpokenWire, any_wire_of
 
 import rxagents
@@ -60,7 +60,7 @@ async def test_failed_run_is_not_remembered() -> None:
     agent = ConversationalAgent(ScriptedLLM(Reply("Let me", finish_reason="error")))
     with pytest.raises(OutputError):
         await agent.run("hi")
-    assert not agent.memory.conversation(WHO).exchanges
+    assert not conversation_in(agent.memory).exchanges
 
 
 # A paused turn.
@@ -143,13 +143,13 @@ async def test_cut_summary_replaces_nothing(reason: str) -> None:
     agent = ConversationalAgent(Model(""), memory=memory)
     await agent.run("one")
     await agent.run("two")
-    before = memory.conversation(WHO)
+    before = conversation_in(memory)
     with pytest.raises(OutputError, match=f"11 characters, finish reason {reason!r}"):
         await agent.run("three")
-    assert memory.conversation(WHO) == before
+    assert conversation_in(memory) == before
     Model.summary = Reply("a whole summary")
     await agent.run("three")
-    assert memory.conversation(WHO).summary == "a whole summary"
+    assert conversation_in(memory).summary == "a whole summary"
 
 
 ASKS_WEATHER = Reply(tool_calls=[ToolCall("call_1", "weather", '{"city":"Oslo"}')])
@@ -189,11 +189,11 @@ async def test_calls_before_a_cut_one_are_remembered() -> None:
     agent = ConversationalAgent(llm, [calls.weather()])
     with pytest.raises(OutputError, match="ended inside its call"):
         await agent.run("Oslo?")
-    (exchange,) = agent.memory.conversation(WHO).exchanges
+    (exchange,) = conversation_in(agent.memory).exchanges
     assert [message.role for message in exchange] == ["user", "assistant", "tool"]
 
 
 async def test_empty_answer_without_tools_is_not_remembered() -> None:
     agent = rxagents.Conversation(FunctionAgent(ScriptedLLM(Reply(""))))
     await agent.run("hi")
-    assert not agent.memory.conversation(WHO).exchanges
+    assert not conversation_in(agent.memory).exchanges

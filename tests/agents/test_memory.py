@@ -8,17 +8,26 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from remembering import WHO, exchange, exchange_with_tool, remember, shown
+from remembering import (
+    WHO,
+    conversation_in,
+    done,
+    exchange,
+    exchange_with_tool,
+    recall,
+    remember,
+    shown,
+)
 
 import rxagents
-from rxagents import ImagePart, Memory, Message, ReasoningPart
-from rxagents.agents.memory import StoredConversation, estimated_tokens
+from rxagents import ImagePart, Memory, Message, ReasoningPart, StoredConversation
+from rxagents.agents.exchanges import estimated_tokens
 
 MANY = 10_000
 
 
 def test_unknown_conversation_is_empty() -> None:
-    assert Memory().conversation("who") == StoredConversation((), "")
+    assert conversation_in(Memory(), "who") == StoredConversation((), "")
     assert shown(Memory()) == []
 
 
@@ -31,8 +40,8 @@ def test_all_shows_everything_in_order() -> None:
 def test_conversations_are_separate() -> None:
     memory = Memory()
     remember(memory, "one")
-    assert memory.recall("other", ()).shown == []
-    assert memory.conversation(WHO).exchanges == (exchange("one"),)
+    assert recall(memory, (), "other").shown == ()
+    assert conversation_in(memory).exchanges == (exchange("one"),)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +87,7 @@ def test_newest_message_is_not_limited() -> None:
         memory = Memory(strategy, max_messages=1, max_tokens=1)
         remember(memory, "one", "two")
         new = (Message.user("a new message, longer than any limit"),)
-        assert memory.recall(WHO, new).shown == []  # the agent appends the new message itself
+        assert not recall(memory, new).shown  # the agent appends the new message itself
 
 
 def test_estimate_is_four_characters_a_token() -> None:
@@ -138,28 +147,28 @@ def test_nothing_is_counted_without_token_limit() -> None:
 def test_summarize_shows_everything_that_fits() -> None:
     memory = Memory("summarize", max_messages=4)
     remember(memory, "one", "two")
-    assert memory.recall(WHO, ()).outgrown == []
+    assert recall(memory).outgrown == ()
     assert shown(memory) == ["one", "two"]
 
 
 def test_summarize_keeps_half_of_its_limits() -> None:
     memory = Memory("summarize", max_messages=4)
     remember(memory, "one", "two")
-    memory.remember(memory.recall(WHO, ()), exchange("three"), "")
-    recalled = memory.recall(WHO, ())
-    assert recalled.outgrown == [exchange("one"), exchange("two")]
-    assert recalled.shown == [exchange("three")]
+    memory.remember(recall(memory), exchange("three"), "")
+    recalled = recall(memory)
+    assert recalled.outgrown == (exchange("one"), exchange("two"))
+    assert recalled.shown == (exchange("three"),)
 
 
 def test_summary_replaces_exchanges_after_success() -> None:
     memory = Memory("summarize", max_messages=2)
     remember(memory, "one")
-    memory.remember(memory.recall(WHO, ()), exchange("two"), "")
-    before = memory.export(WHO)
-    recalled = memory.recall(WHO, ())
-    assert memory.export(WHO) == before
+    memory.remember(recall(memory), exchange("two"), "")
+    before = done(memory.export(WHO))
+    recalled = recall(memory)
+    assert done(memory.export(WHO)) == before
     memory.remember(recalled, exchange("three"), "They said one and two.")
-    assert memory.conversation(WHO) == StoredConversation(
+    assert conversation_in(memory) == StoredConversation(
         (exchange("three"),), "They said one and two."
     )
 
@@ -167,20 +176,20 @@ def test_summary_replaces_exchanges_after_success() -> None:
 def test_forget_during_a_run_is_final() -> None:
     memory = Memory()
     remember(memory, "secret")
-    recalled = memory.recall(WHO, ())
-    memory.forget(WHO)
+    recalled = recall(memory)
+    done(memory.forget(WHO))
     memory.remember(recalled, exchange("what was it?", "secret"), "the secret")
-    assert memory.conversation(WHO) == StoredConversation((), "")
-    memory.forget("unknown")
+    assert conversation_in(memory) == StoredConversation((), "")
+    done(memory.forget("unknown"))
 
 
 def test_forget_during_first_run_is_final() -> None:
     memory = Memory()
-    recalled = memory.recall(WHO, ())
-    memory.forget(WHO)
-    again = memory.recall(WHO, ())
+    recalled = recall(memory)
+    done(memory.forget(WHO))
+    again = recall(memory)
     memory.remember(recalled, exchange("secret"), "")
-    assert memory.conversation(WHO) == StoredConversation((), "")
+    assert conversation_in(memory) == StoredConversation((), "")
     memory.remember(again, exchange("hello"), "")
     assert shown(memory) == ["hello"]
 
@@ -188,8 +197,8 @@ def test_forget_during_first_run_is_final() -> None:
 def test_load_during_first_run_is_final() -> None:
     memory, other = Memory(), Memory()
     remember(other, "loaded")
-    recalled = memory.recall(WHO, ())
-    memory.load(WHO, other.export(WHO))
+    recalled = recall(memory)
+    done(memory.load(WHO, done(other.export(WHO))))
     memory.remember(recalled, exchange("late"), "")
     assert shown(memory) == ["loaded"]
 
@@ -199,7 +208,7 @@ def test_runs_without_answer_leave_nothing() -> None:
 
     def size_after(ids: range) -> int:
         for number in ids:
-            memory.recall(str(number), ())
+            recall(memory, (), str(number))
         gc.collect()
         return tracemalloc.get_traced_memory()[0]
 
@@ -214,10 +223,10 @@ def test_load_during_a_run_is_final() -> None:
     remember(memory, "one", "two")
     other = Memory()
     remember(other, "a", "b")
-    recalled = memory.recall(WHO, ())
-    memory.load(WHO, other.export(WHO))
+    recalled = recall(memory)
+    done(memory.load(WHO, done(other.export(WHO))))
     memory.remember(recalled, exchange("three"), "one and two")
-    assert memory.export(WHO) == other.export(WHO)
+    assert done(memory.export(WHO)) == done(other.export(WHO))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +260,7 @@ def test_bad_argument_is_refused(arguments: dict[str, Any], words: str) -> None:
 )
 def test_remember_cost_does_not_grow(memory: Memory) -> None:
     kept = [exchange(f"question {number}") for number in range(MANY)]
-    recalled = memory.recall(WHO, ())
+    recalled = recall(memory)
 
     def seconds() -> float:
         started = time.process_time()
@@ -261,7 +270,7 @@ def test_remember_cost_does_not_grow(memory: Memory) -> None:
 
     costs = [seconds() for _ in range(6)]
     assert min(costs[3:]) < 5 * min(costs[:3]) + 0.02
-    assert memory.conversation(WHO).exchanges[-1] is kept[-1]
+    assert conversation_in(memory).exchanges[-1] is kept[-1]
 
 
 def test_window_counts_only_what_fits() -> None:
@@ -272,7 +281,7 @@ def test_window_counts_only_what_fits() -> None:
         return 1
 
     memory = Memory("window", max_tokens=4, count_tokens=count)
-    recalled = memory.recall(WHO, ())
+    recalled = recall(memory)
     for number in range(MANY):
         memory.remember(recalled, exchange(f"question {number}"), "")
     assert shown(memory) == ["question 9998", "question 9999"]

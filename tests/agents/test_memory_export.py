@@ -8,11 +8,28 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from remembering import WHO, exchange, exchange_with_tool, remember, shown
+from remembering import (
+    WHO,
+    conversation_in,
+    done,
+    exchange,
+    exchange_with_tool,
+    recall,
+    remember,
+    shown,
+)
 
 import rxagents
-from rxagents import FilePart, ImagePart, Memory, Message, ReasoningPart, TextPart, ToolCall
-from rxagents.agents.memory import StoredConversation
+from rxagents import (
+    FilePart,
+    ImagePart,
+    Memory,
+    Message,
+    ReasoningPart,
+    StoredConversation,
+    TextPart,
+    ToolCall,
+)
 
 EVERYTHING = (
     Message("system", (TextPart("From now on in verse."),)),
@@ -46,18 +63,18 @@ EVERYTHING = (
 def test_all_parts_survive_the_round_trip() -> None:
     memory, other = Memory(), Memory()
     remember(memory, EVERYTHING, "two")
-    exported = memory.export(WHO)
+    exported = done(memory.export(WHO))
     json.loads(exported)
-    other.load("elsewhere", exported)
-    assert other.conversation("elsewhere") == memory.conversation(WHO)
-    assert other.export("elsewhere") == exported
+    done(other.load("elsewhere", exported))
+    assert conversation_in(other, "elsewhere") == conversation_in(memory)
+    assert done(other.export("elsewhere")) == exported
 
 
 def test_summary_survives_the_round_trip() -> None:
     memory, other = Memory("summarize", max_messages=2), Memory()
-    memory.remember(memory.recall(WHO, ()), exchange("three"), "They said one and two.")
-    other.load(WHO, memory.export(WHO).encode())
-    assert other.conversation(WHO) == StoredConversation(
+    memory.remember(recall(memory), exchange("three"), "They said one and two.")
+    done(other.load(WHO, done(memory.export(WHO)).encode()))
+    assert conversation_in(other) == StoredConversation(
         (exchange("three"),), "They said one and two."
     )
 
@@ -66,15 +83,15 @@ def test_summary_survives_the_round_trip() -> None:
 def test_any_text_survives_the_round_trip(said: list[list[str]]) -> None:
     memory, other = Memory(), Memory()
     remember(memory, *(tuple(map(Message.user, texts)) for texts in said))
-    other.load(WHO, memory.export(WHO))
-    assert other.conversation(WHO) == memory.conversation(WHO)
+    done(other.load(WHO, done(memory.export(WHO))))
+    assert conversation_in(other) == conversation_in(memory)
 
 
 def test_load_replaces_the_conversation() -> None:
     memory, other = Memory("window", max_messages=4), Memory()
     remember(other, "a", "b")
     remember(memory, "old")
-    memory.load(WHO, other.export(WHO))
+    done(memory.load(WHO, done(other.export(WHO))))
     remember(memory, "c")
     assert shown(memory) == ["b", "c"]
     assert shown(other) == ["a", "b"]
@@ -83,7 +100,7 @@ def test_load_replaces_the_conversation() -> None:
 def test_unknown_conversation_exports_as_empty() -> None:
     memory = Memory()
     remember(memory, "one")
-    memory.load(WHO, memory.export("unknown"))
+    done(memory.load(WHO, done(memory.export("unknown"))))
     assert shown(memory) == []
 
 
@@ -160,10 +177,10 @@ def message(role: str, *parts: Any) -> dict[str, Any]:
 def test_invalid_export_changes_nothing(exported: Any) -> None:
     memory = Memory()
     remember(memory, exchange_with_tool("one"))
-    before = memory.export(WHO)
+    before = done(memory.export(WHO))
     with pytest.raises(rxagents.ConfigurationError, match="not an exported conversation"):
-        memory.load(WHO, exported)
-    assert memory.export(WHO) == before
+        done(memory.load(WHO, exported))
+    assert done(memory.export(WHO)) == before
 
 
 @pytest.mark.parametrize(("depth", "is_taken"), [(120, True), (300, False)])
@@ -173,17 +190,17 @@ def test_export_may_be_256_levels_deep(depth: int, is_taken: bool) -> None:
         nested = [nested]
     memory = Memory()
     remember(memory, (Message("user", (TextPart("x", {"gemini": {"a": nested}}),)),))
-    exported = memory.export(WHO)
+    exported = done(memory.export(WHO))
     if is_taken:
-        memory.load(WHO, exported)
-        assert memory.export(WHO) == exported
+        done(memory.load(WHO, exported))
+        assert done(memory.export(WHO)) == exported
     else:
         with pytest.raises(rxagents.ConfigurationError, match="nested more than 256 levels"):
-            memory.load(WHO, exported)
+            done(memory.load(WHO, exported))
 
 
 def test_export_with_calls_is_loaded() -> None:
     calls = stored(message("assistant", CALL), message("tool", RESULT))
     memory = Memory()
-    memory.load(WHO, calls)
-    assert len(memory.conversation(WHO).exchanges) == 1
+    done(memory.load(WHO, calls))
+    assert len(conversation_in(memory).exchanges) == 1

@@ -7,12 +7,12 @@ from itertools import permutations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from remembering import WHO, exchange, exchange_with_tool, remember, shown
+from remembering import conversation_in, exchange, exchange_with_tool, recall, remember, shown
 
 from rxagents import Memory, Message
 from rxagents.agents import exchanges
-from rxagents.agents.exchanges import Exchange, message_text
 from rxagents.agents.memory import Strategy
+from rxagents.core.exchange import Exchange, message_text
 
 
 def test_everything_that_fits_keeps_order() -> None:
@@ -117,7 +117,7 @@ def test_words_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(exchanges, "message_text", recorded)
     memory = Memory("selective", max_messages=6)
-    recalled = memory.recall(WHO, ())
+    recalled = recall(memory)
     for number in range(1_000):
         memory.remember(recalled, exchange(f"question {number}"), "")
     assert shown(memory, "question 77?")[1] == "question 77"
@@ -150,10 +150,10 @@ def test_limits_and_order_hold(
     strategy: Strategy, exchanges: list[Exchange], new: str, messages: int | None, tokens: int
 ) -> None:
     memory = Memory(strategy, max_messages=messages, max_tokens=tokens, count_tokens=count)
-    recalled = memory.recall(WHO, ())
+    recalled = recall(memory)
     for each in exchanges:
         memory.remember(recalled, each, "")
-    recalled = memory.recall(WHO, (Message.user(new),))
+    recalled = recall(memory, (Message.user(new),))
     flat = [message for each in recalled.shown for message in each]
     assert messages is None or len(flat) <= messages
     assert sum(count(message_text(message)) for message in flat) <= tokens
@@ -163,7 +163,7 @@ def test_limits_and_order_hold(
         assert numbers == list(range(len(exchanges) - len(numbers), len(exchanges)))
     if strategy == "summarize":
         assert [*recalled.outgrown, *recalled.shown] == exchanges
-    assert list(memory.conversation(WHO).exchanges) == exchanges
+    assert list(conversation_in(memory).exchanges) == exchanges
 
 
 def _number_of(one: Exchange, exchanges: list[Exchange]) -> int:

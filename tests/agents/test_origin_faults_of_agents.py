@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import reactivex as rx
 from agent_runs import Calls, HeldTool, RunSeen, seen_to_end, served
+from remembering import done
 from wires import SpokenWire, any_wire
 
 import rxagents
@@ -138,7 +139,7 @@ async def test_failed_run_leaves_no_half_turn(how: str) -> None:
     llm = ScriptedLLM("Hello Ada.", broken, "You are Ada.")
     agent = ConversationalAgent(llm)
     await agent.run("I am Ada.")
-    before = agent.memory.export("default")
+    before = done(agent.memory.export("default"))
     seen = RunSeen(agent.run_stream("What is lost?"))
     if how == "fails":
         await seen.over.wait()
@@ -146,7 +147,7 @@ async def test_failed_run_leaves_no_half_turn(how: str) -> None:
     else:
         await seen.saw(Token)
         seen.dispose()
-    assert agent.memory.export("default") == before
+    assert done(agent.memory.export("default")) == before
     await agent.run("Who am I?")
     assert "lost" not in "".join(message.text for message in llm.requests[-1].messages)
 

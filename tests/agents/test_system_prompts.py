@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from remembering import conversation_in
 
 from rxagents import (
     Conversation,
@@ -106,7 +107,7 @@ async def test_conversation_keeps_only_the_new_messages() -> None:
     conversation = Conversation(FunctionAgent(llm, system_prompt="Be Bob."))
     await conversation.run("one")
     await conversation.run([*before.messages, "two"])
-    exchanges = conversation.memory.conversation("default").exchanges
+    exchanges = conversation_in(conversation.memory).exchanges
     assert [[message.text for message in exchange] for exchange in exchanges] == [
         ["one", ANSWER],
         ["zero", ANSWER, "two", ANSWER],

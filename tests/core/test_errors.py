@@ -15,7 +15,7 @@ from rxagents.core.errors import ProviderError, class_of_status
 
 TREE = {
     "RxAgentsError": ["ConfigurationError", "ProviderError", "AgentError", "ToolError",
-                      "BackpressureError", "StreamCancelledError"],
+                      "StorageError", "BackpressureError", "StreamCancelledError"],
     "ProviderError": ["TransportError", "StreamTimeoutError", "StatusError", "ResponseError",
                       "StreamDecodeError", "LimitExceededError", "TruncatedStreamError"],
     "TransportError": ["ConnectError", "ProtocolError", "RedirectError"],

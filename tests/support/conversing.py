@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec import Struct
+from remembering import conversation_in, done
 from wires import SpokenWire
 
 import rxagents
@@ -51,12 +52,12 @@ class Conversing(Struct, frozen=True):
     @property
     def kept(self) -> str:
         """The default conversation, exported."""
-        return self.agent.memory.export("default")
+        return done(self.agent.memory.export("default"))
 
     @property
     def questions(self) -> list[str]:
         """The user's remembered messages."""
-        kept = self.agent.memory.conversation("default").exchanges
+        kept = conversation_in(self.agent.memory).exchanges
         return [exchange[0].text for exchange in kept]
 
     @property

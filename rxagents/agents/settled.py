@@ -1,0 +1,44 @@
+"""Wait in a run's pipe for a value that a store returns at once or later."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Generator
+from typing import TypeVar
+
+from reactivex import operators as rx_ops
+
+from rxagents.agents.turns import Events
+from rxagents.core.events import StreamEvent
+from rxagents.runtime.source import Emitter, task_source
+
+T = TypeVar("T")
+
+
+def settled(value: T | Awaitable[T]) -> Generator[Events, None, T]:
+    """Return a value; if it has to be awaited, yield a stage that awaits it and emits nothing.
+
+    A value that is there costs no stage and no task, and needs no event loop. `dispose` cancels an
+    awaited one.
+
+    Args:
+        value: The value, or an awaitable of it.
+    """
+    if not isinstance(value, Awaitable):
+        return value
+    results: list[T] = []
+
+    async def produce(_: Emitter[StreamEvent]) -> None:
+        results.append(await value)
+
+    yield task_source(produce).pipe(rx_ops.finally_action(lambda: _close(value)))
+    return results[0]
+
+
+def _close(value: Awaitable[object]) -> None:
+    """End a coroutine that was disposed before it began: Python warns of one that never began."""
+    if inspect.iscoroutine(value) and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+        value.close()
+    elif isinstance(value, asyncio.Future):
+        value.cancel()

@@ -1,0 +1,1 @@
+"""Store conversations, in memory or in a file of SQLite."""
