@@ -10,6 +10,7 @@ from functools import cached_property
 from rxagents.core.exchange import Exchange, message_text
 from rxagents.core.messages import Message
 from rxagents.core.scripts import HANGUL, UNSPACED
+from rxagents.storage.conversation_store import Snapshot
 
 
 class KeptExchange:
@@ -33,6 +34,38 @@ class KeptExchange:
     def words(self) -> frozenset[str]:
         """The words of its messages."""
         return words_of(self.messages)
+
+
+class KeptConversation:
+    """The exchanges of a conversation with their counts, so that each is counted once.
+
+    Args:
+        snapshot: The conversation.
+        count_tokens: Counts the tokens of a text.
+    """
+
+    def __init__(self, snapshot: Snapshot, count_tokens: Callable[[str], int]) -> None:
+        self._generation = snapshot.generation
+        self._dropped = snapshot.dropped
+        self._count_tokens = count_tokens
+        self.exchanges: list[KeptExchange] = []
+
+    def update(self, snapshot: Snapshot) -> bool:
+        """Follow the conversation to `snapshot`; return `False` if it is another conversation.
+
+        The exchanges of one generation never change: some are added, and the oldest are dropped.
+        """
+        dropped = snapshot.dropped - self._dropped
+        known = len(self.exchanges) - dropped
+        if self._generation != snapshot.generation or not dropped >= 0:
+            return False
+        if not 0 <= known <= len(snapshot.exchanges):
+            return False
+        del self.exchanges[:dropped]
+        self._dropped = snapshot.dropped
+        added = snapshot.exchanges[known:]
+        self.exchanges += [KeptExchange(each, self._count_tokens) for each in added]
+        return True
 
 
 def estimated_tokens(text: str) -> int:
