@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 import msgspec
 
-from rxagents.core.chunks import TextBuffer
 from rxagents.core.json_text import JSON_ERRORS, encode_json
 
 # Theory of operation
@@ -19,6 +19,7 @@ from rxagents.core.json_text import JSON_ERRORS, encode_json
 # - Some hosts stream an encrypted text as deltas and the arguments only whole. Arguments are a JSON
 #   object, so deltas that do not begin with `{` are held back until the whole text replaces them,
 #   or until the response ends.
+# - A response may have many calls, and all are kept until its end. So a sealed call has no buffer.
 # - `{}` before the real arguments is held back too, and dropped when they come.
 
 
@@ -36,9 +37,12 @@ class FunctionCall:
 
     __slots__ = (
         "_arguments",
+        "_buffer",
         "_checked",
+        "_end",
         "_foreign",
         "_held",
+        "_is_object",
         "_is_placeholder",
         "_streams",
         "id",
@@ -52,17 +56,20 @@ class FunctionCall:
         self.id = ""
         self.name = ""
         self.sealed = False
-        self._arguments = TextBuffer()
-        self._held: list[str] = []
+        self._buffer: StringIO | None = None  # the arguments that were emitted
+        self._arguments = ""  # the same of a sealed call
+        self._end = 0  # their length
+        self._held: list[str] | None = None
         self._streams = False
         self._foreign = False
         self._is_placeholder = False
-        self._checked: tuple[int, bool] = (0, False)
+        self._checked = 0  # the length at which `_is_object` was set
+        self._is_object = False
 
     @property
     def is_empty(self) -> bool:
         """Whether no arguments have come."""
-        return not self._arguments.end and not self._held
+        return not self._end and not self._held
 
     def update(self, call_id: str, name: str) -> tuple[str, str]:
         """Take id and name if they are not known yet; return those that are new."""
@@ -77,8 +84,10 @@ class FunctionCall:
             start = delta.lstrip()
             if start and self._is_placeholder:
                 self._is_placeholder = False
-                self._held = [] if start.startswith("{") else self._held
+                self._held = None if start.startswith("{") else self._held
             self._is_placeholder = not self._held and start.rstrip() == "{}"
+            if self._held is None:
+                self._held = []
             self._held.append(delta)
             if self._is_placeholder:
                 return ""
@@ -87,7 +96,7 @@ class FunctionCall:
                 return ""
             self._streams = True
             delta = self._release()
-        self._arguments.append(delta)
+        self._append(delta)
         return delta
 
     def add_whole(self, whole: str) -> str:
@@ -95,31 +104,36 @@ class FunctionCall:
         if not whole:
             return ""
         if not self._streams:
-            self._held.clear()
+            self._held = None
             self._streams = True
-            self._arguments.append(whole)
+            self._append(whole)
             return whole
-        if len(whole) <= self._arguments.end:
+        if len(whole) <= self._end:
             return ""
         emitted = self._text()
         rest = whole[len(emitted) :] if whole.startswith(emitted) else ""
         if rest:
-            self._arguments.append(rest)
+            self._append(rest)
         return rest
 
     def add_held(self) -> str:
         """Return the deltas that are held back: no whole arguments come any more."""
         held = self._release()
         if held:
-            self._arguments.append(held)
+            self._append(held)
         return held
 
     def is_complete(self) -> bool:
         """Return whether the arguments are a JSON object."""
-        end = self._arguments.end
-        if self._checked[0] != end:
-            self._checked = end, isinstance(_decoded(self._text()), dict)
-        return self._checked[1]
+        if self._checked != self._end:
+            self._checked = self._end
+            self._is_object = isinstance(_decoded(self._text()), dict)
+        return self._is_object
+
+    def seal(self) -> None:
+        """Set that no arguments follow."""
+        self.sealed = True
+        self._arguments, self._buffer = self._text(), None
 
     def agrees_with(self, name: str, whole: str) -> bool:
         """Return whether a call with this name and these whole arguments may be this call."""
@@ -137,11 +151,15 @@ class FunctionCall:
         return call_content(self.name, self._text())
 
     def _text(self) -> str:
-        return self._arguments.upto(self._arguments.end)
+        return self._arguments if self._buffer is None else self._buffer.getvalue()
+
+    def _append(self, text: str) -> None:
+        if self._buffer is None:
+            self._buffer = StringIO()
+        self._end += self._buffer.write(text)
 
     def _release(self) -> str:
-        held = "".join(self._held)
-        self._held.clear()
+        held, self._held = "".join(self._held or ()), None
         return held
 
 

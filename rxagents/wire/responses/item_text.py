@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rxagents.core.chunks import TextBuffer
+from io import StringIO
 
 # Theory of operation
 #
@@ -18,31 +18,43 @@ from rxagents.core.chunks import TextBuffer
 #   is a part without deltas.
 # - A delta that comes after the whole text of its part repeats the end of it, and is dropped.
 # - Texts are joined only to be compared with a text that is at least as long. That keeps the cost
-#   linear in the bytes received.
+#   linear in the bytes received. So the text since the last `done` is kept apart from the rest.
+# - A response may have many items, and all are kept until its end. So an item that is done has no
+#   buffer, and the set of its parts is made for the second part. `StringIO` because it keeps a long
+#   text as compactly as a string, and `write` costs little more than appending to a list.
 
 
 class ItemText:
     """Text of one kind in one item.
 
     Attributes:
+        kind: Its kind.
         end: Its length, in characters.
     """
 
-    __slots__ = ("_earlier", "_last_whole", "_new", "_owed", "_part", "_parts", "end")
+    __slots__ = ("_earlier", "_first_part", "_last_whole", "_new", "_new_end", "_other_parts",
+                 "_owed", "_part", "end", "kind")  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
         self.end = 0
-        self._earlier = TextBuffer()  # up to the last `done`
-        self._new = TextBuffer()  # since then
+        self._earlier: list[str] | None = None  # up to the last `done`
+        self._new: StringIO | None = None  # since then
+        self._new_end = 0
         self._part: int | None = None
-        self._parts: set[int] = set()
+        self._first_part: int | None = None
+        self._other_parts: set[int] | None = None
         self._last_whole = ""
-        self._owed: tuple[int, str, int] = (0, "", 0)
+        self._owed = _NOTHING_OWED
 
     @property
     def is_ahead(self) -> bool:
         """Whether a whole text came before its last deltas."""
         return len(self._owed[1]) > self._owed[2]
+
+    def takes_all(self, part: int) -> bool:
+        """Return whether `add` will emit all of the next delta, if it is of this part."""
+        return part == self._part and not self._owed[1]
 
     def add(self, part: int, delta: str) -> str:
         """Add a delta; return what to emit of it."""
@@ -50,18 +62,20 @@ class ItemText:
             if self._repeats(part, delta):
                 return ""
             self._part = part
-            self._parts.add(part)
-        self._new.append(delta)
+            self._add_part(part)
+        if self._new is None:
+            self._new = StringIO()
+        self._new_end += self._new.write(delta)
         self.end += len(delta)
         return delta
 
     def rest_of_part(self, part: int, whole: str) -> str:
         """Add the whole text of one part; return what goes beyond the emitted text."""
-        known_part, new = part in self._parts, self._new.end
-        self._parts.add(part)
+        known_part = self._knows(part)
+        self._add_part(part)
         rest = ""
-        if new:
-            rest = self._rest(whole) or _rest(self._new, whole)
+        if self._new_end:
+            rest = self._rest(whole) or self._rest_of_new(whole)
         elif known_part:
             rest = self._rest(whole)
         elif not (self._part is not None and whole == self._last_whole):
@@ -73,40 +87,69 @@ class ItemText:
     def rest_of_item(self, parts: list[str]) -> str:
         """Add the texts of all parts; return what goes beyond the emitted text."""
         rest = self._rest("".join(parts))
-        self._parts.update(range(len(parts)))
+        for part in range(len(parts)):
+            self._add_part(part)
         self._complete(len(parts) - 1, rest)
         return rest
 
     def text(self) -> str:
         """Return the emitted text."""
-        return self._earlier.upto(self._earlier.end) + self._new.upto(self._new.end)
+        earlier = "".join(self._earlier or ())
+        if self._earlier:
+            self._earlier = [earlier]
+        return earlier + self._new_text()
+
+    def _new_text(self) -> str:
+        return "" if self._new is None else self._new.getvalue()
 
     def _rest(self, whole: str) -> str:
         """Return what `whole` has beyond all of the item's text."""
         if len(whole) <= self.end:
             return ""
-        emitted = self.text()
-        return whole[len(emitted) :] if whole.startswith(emitted) else ""
+        return _beyond(self.text(), whole)
+
+    def _rest_of_new(self, whole: str) -> str:
+        """Return what `whole` has beyond the text since the last `done`."""
+        if len(whole) <= self._new_end:
+            return ""
+        return _beyond(self._new_text(), whole)
 
     def _complete(self, part: int, rest: str) -> None:
-        if self._new.end:
-            self._earlier.append(self._new.upto(self._new.end))
-            self._new = TextBuffer()
+        if not self._new_end and not rest:
+            return
+        text = self._new_text() + rest
+        self._new, self._new_end = None, 0
+        if text == self._last_whole:
+            text = self._last_whole  # one string, not two equal ones
+        if self._earlier is None:
+            self._earlier = [text]
+        else:
+            self._earlier.append(text)
         if rest:
-            self._earlier.append(rest)
             self.end += len(rest)
             self._owed = part, rest, 0
+
+    def _knows(self, part: int) -> bool:
+        return part == self._first_part or part in (self._other_parts or ())
+
+    def _add_part(self, part: int) -> None:
+        if self._first_part is None:
+            self._first_part = part
+        elif part != self._first_part:
+            if self._other_parts is None:
+                self._other_parts = set()
+            self._other_parts.add(part)
 
     def _repeats(self, part: int, delta: str) -> bool:
         """Return whether a late delta repeats what its part's whole text has added."""
         owed_part, owed, start = self._owed
         repeats = bool(owed) and part == owed_part and owed.startswith(delta, start)
-        self._owed = (part, owed, start + len(delta)) if repeats else (0, "", 0)
+        self._owed = (part, owed, start + len(delta)) if repeats else _NOTHING_OWED
         return repeats
 
 
-def _rest(buffer: TextBuffer, whole: str) -> str:
-    if len(whole) <= buffer.end:
-        return ""
-    emitted = buffer.upto(buffer.end)
+_NOTHING_OWED = (0, "", 0)
+
+
+def _beyond(emitted: str, whole: str) -> str:
     return whole[len(emitted) :] if whole.startswith(emitted) else ""

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from rxagents.core.json_text import encode_json
-from rxagents.wire.responses.function_call import FunctionCall, call_content
+from rxagents.wire.responses.function_call import FunctionCall
 from rxagents.wire.responses.item_text import ItemText
+from rxagents.wire.responses.whole_item import (
+    TEXTS,
+    content_of,
+    ids_of,
+    kind_of,
+    read_later,
+    text_of,
+)
+
+K = TypeVar("K", str, int)
 
 # Theory of operation
 #
@@ -33,9 +43,6 @@ _IDS_AN_ITEM = 16
 _SEARCHED = 32
 """How many open items are compared with an item that has no known id and no index."""
 
-TEXTS = {"message": ("text", "refusal"), "reasoning": ("summary", "reasoning")}
-"""The kinds of text in an item, by the item's kind."""
-
 
 class Item:
     """An item while it is streamed.
@@ -43,10 +50,10 @@ class Item:
     Attributes:
         kind: Its `type`.
         index: The first `output_index` that it had.
-        texts: Its texts by kind.
+        texts: Its texts, one of each kind.
         call: Its call, if it is one.
         added: `output_item.added` came.
-        final: The whole item, once it came.
+        final: The whole item, once it came; of most messages and calls only what is still read.
         has_annotations: An event brought an annotation of its text.
     """
 
@@ -55,7 +62,7 @@ class Item:
     def __init__(self, kind: str, index: int | None, call: FunctionCall | None) -> None:
         self.kind = kind
         self.index = index
-        self.texts: dict[str, ItemText] = {}
+        self.texts: tuple[ItemText, ...] = ()
         self.call = call
         self.added = False
         self.final: dict[str, Any] | None = None
@@ -64,9 +71,11 @@ class Item:
 
     def text(self, kind: str) -> ItemText:
         """Return its text of one kind."""
-        text = self.texts.get(kind)
-        if text is None:
-            text = self.texts[kind] = ItemText()
+        for text in self.texts:
+            if text.kind == kind:
+                return text
+        text = ItemText(kind)
+        self.texts = *self.texts, text
         return text
 
     @property
@@ -77,14 +86,14 @@ class Item:
     @property
     def is_ahead(self) -> bool:
         """Whether a whole text came before its last deltas."""
-        return any(text.is_ahead for text in self.texts.values())
+        return any(text.is_ahead for text in self.texts)
 
     def content(self) -> object:
         """Return what identifies it among items of its kind: its texts or its call."""
         if self.call is not None:
             return self.call.content()
         if self.kind in TEXTS:
-            return "".join(text.text() for text in self.texts.values())
+            return "".join(text.text() for text in self.texts)
         return encode_json(self.final, order="sorted")
 
     def agrees_with(self, whole: dict[str, Any]) -> bool:
@@ -109,14 +118,37 @@ class Item:
         return {name: value for name, value in self.final.items() if name != "status"}
 
 
+class _ItemMap(Generic[K]):
+    """Items by their kind and a key.
+
+    Nearly always one key is of one kind. So the key alone is stored, and the kind only with a key
+    that another kind has: a tuple for each item would cost more than the rest of the entry.
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self) -> None:
+        self._items: dict[K | tuple[str, K], Item] = {}
+
+    def find(self, kind: str, key: K) -> Item | None:
+        item = self._items.get(key)
+        if item is None or item.kind == kind:
+            return item
+        return self._items.get((kind, key))
+
+    def set(self, item: Item, key: K) -> None:
+        first = self._items.get(key)
+        self._items[key if first is None or first.kind == item.kind else (item.kind, key)] = item
+
+
 class Items:
     """The items of one response, in the order in which they start."""
 
     def __init__(self) -> None:
         self.all: list[Item] = []
         self.calls = 0
-        self._by_id: dict[tuple[str, str], Item] = {}
-        self._by_index: dict[tuple[str, int], Item] = {}
+        self._by_id: _ItemMap[str] = _ItemMap()
+        self._by_index: _ItemMap[int] = _ItemMap()
         self._open: dict[str, dict[Item, None]] = defaultdict(dict)
         self._last: dict[str, Item] = {}
 
@@ -124,7 +156,7 @@ class Items:
         self, kind: str, item_id: str | None, index: int | None, *, done: bool = False
     ) -> Item:
         """Return the item that a delta, or the `done` event of a part, belongs to."""
-        item = self._by_id.get((kind, item_id)) if item_id else None
+        item = self._by_id.find(kind, item_id) if item_id else None
         if item is None:
             item = self._at(kind, index)
             if item is None or not (done or item.final is None or item.is_ahead):
@@ -149,7 +181,7 @@ class Items:
         """Return the item that `output_item.done` completes."""
         item = self._known(kind, ids)
         if item is None and index is not None:
-            item = self._by_index.get((kind, index))
+            item = self._by_index.find(kind, index)
             if item is not None and item.final is not None and (any(ids) or item.final != whole):
                 item = None  # the index is taken
         elif item is None:
@@ -161,7 +193,7 @@ class Items:
 
     def finish(self, item: Item, whole: dict[str, Any]) -> None:
         """Set the whole item."""
-        item.final = whole
+        item.final = read_later(whole) if self._is_found_by_id(item, whole) else whole
         self._open[item.kind].pop(item, None)
 
     def match_all(self, output: list[dict[str, Any]]) -> list[tuple[Item, dict[str, Any]]]:
@@ -194,15 +226,22 @@ class Items:
                         found[position] = same.pop()
 
     def _known(self, kind: str, ids: tuple[str, ...]) -> Item | None:
-        known = (self._by_id.get((kind, item_id)) for item_id in ids if item_id)
+        known = (self._by_id.find(kind, item_id) for item_id in ids if item_id)
         return next((item for item in known if item is not None), None)
+
+    def _is_found_by_id(self, item: Item, whole: dict[str, Any]) -> bool:
+        """Return whether no item without a known id can equal `whole`, a message or call."""
+        if item.kind not in ("message", "function_call"):
+            return False
+        item_id = text_of(whole, "id")
+        return bool(item_id) and self._by_id.find(item.kind, item_id) is not None
 
     def _at(self, kind: str, index: int | None) -> Item | None:
         """Return the item at an index; else the last one, if it has no index yet."""
         last = self._last.get(kind)
         if index is None:
             return last
-        return self._by_index.get((kind, index)) or (
+        return self._by_index.find(kind, index) or (
             last if last is not None and last.index is None else None
         )
 
@@ -229,11 +268,13 @@ class Items:
 
     def _name(self, item: Item, ids: tuple[str, ...], index: int | None) -> None:
         for item_id in ids:
-            if item_id and item.ids < _IDS_AN_ITEM and (item.kind, item_id) not in self._by_id:
-                self._by_id[item.kind, item_id] = item
+            if not item_id or item.ids >= _IDS_AN_ITEM:
+                continue
+            if self._by_id.find(item.kind, item_id) is None:
+                self._by_id.set(item, item_id)
                 item.ids += 1
         if index is not None:
-            self._by_index[item.kind, index] = item
+            self._by_index.set(item, index)
             item.index = index if item.index is None else item.index
         self._last[item.kind] = item
 
@@ -247,50 +288,3 @@ _index_keys: _Keys = (
     lambda position, whole: (text_of(whole, "name"), position),
 )
 _order_keys: _Keys = (lambda item: item.name, lambda _, whole: text_of(whole, "name"))
-
-
-def kind_of(whole: dict[str, Any]) -> str:
-    """Return an item's type."""
-    return text_of(whole, "type")
-
-
-def ids_of(whole: dict[str, Any]) -> tuple[str, ...]:
-    """Return an item's ids."""
-    return text_of(whole, "id"), text_of(whole, "call_id")
-
-
-def content_of(whole: dict[str, Any]) -> object:
-    """Return what identifies a whole item among items of its kind, as `Item.content` does."""
-    kind = kind_of(whole)
-    if kind == "function_call":
-        return call_content(text_of(whole, "name"), text_of(whole, "arguments"))
-    if kind in TEXTS:
-        return "".join(text for name in TEXTS[kind] for text in texts_of(whole, name))
-    return encode_json(whole, order="sorted")
-
-
-def texts_of(whole: dict[str, Any], kind: str) -> list[str]:
-    """Return the texts of one kind in a whole item."""
-    field, name = _FIELDS[kind]
-    return [text_of(part, name) for part in parts_of(whole, field)]
-
-
-_FIELDS = {
-    "text": ("content", "text"),
-    "refusal": ("content", "refusal"),
-    "summary": ("summary", "text"),
-    "reasoning": ("content", "text"),
-}
-"""Where a whole item has its texts, by their kind."""
-
-
-def parts_of(holder: dict[str, Any], field: str) -> list[dict[str, Any]]:
-    """Return the objects in a list."""
-    parts = holder.get(field)
-    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
-
-
-def text_of(holder: dict[str, Any], field: str) -> str:
-    """Return a text; empty if there is none."""
-    value = holder.get(field)
-    return value if isinstance(value, str) else ""

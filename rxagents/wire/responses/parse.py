@@ -12,10 +12,9 @@ from rxagents.wire.parser import StreamInfo
 from rxagents.wire.responses.events import WIRE, Event, decoder, to_usage
 from rxagents.wire.responses.function_call import FunctionCall
 from rxagents.wire.responses.item_text import ItemText
-from rxagents.wire.responses.items import (
+from rxagents.wire.responses.items import Item, Items
+from rxagents.wire.responses.whole_item import (
     TEXTS,
-    Item,
-    Items,
     ids_of,
     kind_of,
     parts_of,
@@ -76,7 +75,7 @@ class ResponsesParser(SSEParser):
         self._kind = ""
         self._item_id: str | None = None
         self._index: int | None = None
-        self._text = ItemText()
+        self._text = ItemText("text")
 
     @property
     def complete(self) -> bool:
@@ -227,9 +226,10 @@ class ResponsesParser(SSEParser):
         if at_end:
             rest += call.add_held()
         cut = cut or whole.get("status") == "incomplete" or not call.name
-        call.sealed = not cut and (at_end or call.is_complete())
-        if call.sealed and not call.id:
-            new_id, _ = call.update(new_call_id(), "")
+        if not cut and (at_end or call.is_complete()):
+            call.seal()
+            if not call.id:
+                new_id, _ = call.update(new_call_id(), "")
         if new_id or new_name or rest or call.sealed:
             delta = ToolCallDelta(call.index, new_id, new_name, rest, sealed=call.sealed)
             self._chunks.emit(tool_calls=(delta,))
