@@ -55,6 +55,11 @@ class TextBuffer:
             self._compact()
         return self.end
 
+    def extend(self, pieces: list[str]) -> None:
+        """Append pieces to the text."""
+        self.pieces += pieces
+        self.set_end(self.end + sum(map(len, pieces)))
+
     def set_end(self, end: int) -> None:
         """Set the length of the text after the caller has appended to `pieces` itself."""
         self.end = end

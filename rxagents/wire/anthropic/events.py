@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -49,7 +49,23 @@ class Event(Struct, gc=False):
     usage: dict[str, Any] | None = None
 
 
+class PlainDelta(Struct, gc=False):
+    """A delta of text; other fields are not read of it, unless the text is empty."""
+
+    type: Literal["text_delta"]
+    text: str
+
+
+class PlainEvent(Struct, gc=False):
+    """An event with text and nothing else."""
+
+    type: Literal["content_block_delta"]
+    index: int
+    delta: PlainDelta
+
+
 decoder = msgspec.json.Decoder(Event)
+plain_decoder = msgspec.json.Decoder(PlainEvent)
 
 
 def to_usage(raw: dict[str, Any]) -> Usage:

@@ -6,6 +6,7 @@ from typing import Any
 
 from rxagents.core.chunks import ToolCallDelta
 from rxagents.core.finish_reasons import WHOLE
+from rxagents.core.json_depth import is_any_line_deeper
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.anthropic.blocks import Block
 from rxagents.wire.anthropic.events import (
@@ -14,11 +15,15 @@ from rxagents.wire.anthropic.events import (
     Delta,
     Event,
     decoder,
+    plain_decoder,
     to_usage,
 )
+from rxagents.wire.bursts import decode_burst
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.sse_parser import SSEParser
+
+_OPENING = b"event: content_block_delta\ndata: {"
 
 FINISH_REASONS = {
     "end_turn": "stop",
@@ -37,7 +42,15 @@ class AnthropicParser(SSEParser):
         info: Describes the response.
     """
 
-    __slots__ = ("_blocks", "_calls", "_chunks", "_finished", "_last_call", "_usage")
+    __slots__ = (
+        "_blocks",
+        "_calls",
+        "_chunks",
+        "_finished",
+        "_last_call",
+        "_plain_index",
+        "_usage",
+    )
 
     def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata(), info.think_tags)
@@ -46,6 +59,7 @@ class AnthropicParser(SSEParser):
         self._calls = 0
         self._finished = False
         self._last_call: Block | None = None
+        self._plain_index: int | None = None  # the block of the last event, if that was text
         self._usage: dict[str, Any] = {}
 
     @property
@@ -56,10 +70,29 @@ class AnthropicParser(SSEParser):
     def _on_end(self) -> None:
         """Do nothing: no text is held back."""
 
+    def _parse(self, frames: bytes) -> None:
+        if self._plain_index is None or self.done or self.error or not self._parse_plain(frames):
+            super()._parse(frames)
+
+    def _parse_plain(self, events: bytes) -> bool:
+        """Parse text of the current block; return whether the read has nothing else."""
+        plain = decode_burst(plain_decoder, events, _OPENING)
+        if plain is None or is_any_line_deeper(events, self._info.limits.json_depth):
+            return False
+        index = self._plain_index
+        texts = [event.delta.text for event in plain if event.index == index and event.delta.text]
+        if index is None or len(texts) != len(plain):
+            return False
+        self.events += len(texts)
+        self._blocks[index].buffer.extend(texts)
+        self._chunks.emit_texts(texts)
+        return True
+
     def _on_event(self, fields: EventFields, payload: bytes) -> None:
         event = self._decode(decoder, payload) if payload else None
         if event is None:
             return
+        self._plain_index = None
         match event.type or fields.event.decode("ascii", "replace"):
             case "content_block_delta":
                 self._on_delta(event.index or 0, event.delta or _EMPTY_DELTA)
@@ -106,6 +139,7 @@ class AnthropicParser(SSEParser):
         if block is None:
             block = self._blocks[index] = Block({"type": _BLOCK_OF_DELTA.get(kind, "")})
         if delta.text:
+            self._plain_index = index
             block.buffer.append(delta.text)
             self._chunks.emit(delta.text)
         elif delta.thinking:

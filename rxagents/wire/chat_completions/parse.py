@@ -9,15 +9,10 @@ import msgspec
 
 from rxagents.core.json_depth import is_any_line_deeper, is_deeper
 from rxagents.parsing.sse import EventFields
+from rxagents.wire.bursts import decode_all, join_values
 from rxagents.wire.chat_completions.assemble import ChunkAssembler
 from rxagents.wire.chat_completions.events import Event, decoder
-from rxagents.wire.chat_completions.plain import (
-    PlainEvent,
-    decode_all,
-    is_plain,
-    join_values,
-    plain_decoder,
-)
+from rxagents.wire.chat_completions.plain import PlainEvent, is_plain, plain_decoder
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.sse_parser import SSEParser
 
@@ -58,7 +53,8 @@ class ChatCompletionsParser(SSEParser):
 
     def _parse_burst(self, events: bytes) -> bool:
         """Parse all events of a read in one step; return whether that was possible."""
-        joined = join_values(events)
+        opening = b"data: {" if events.startswith(b"data: {") else b"data:{"
+        joined = join_values(events, opening)
         if joined is None:
             return False
         plain = decode_all(self._plain, *joined) if self._plain is not None else None

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
-from rxagents.core.json_text import JSON_ERRORS
 from rxagents.wire.chat_completions.events import Event
-
-T = TypeVar("T")
 
 # Theory of operation
 #
@@ -19,17 +16,7 @@ T = TypeVar("T")
 # cost of the library, so it has a path of its own: `ChatCompletionsParser._parse_burst`, this
 # module, and `ChunkAssembler.add_plain`.
 #
-# - A burst is decoded in one call: `join_values` turns the events of one read into JSON values with
-#   a tab between them, and `decode_lines` decodes them all. That costs about two thirds of one call
-#   for each event.
-# - Why joining is safe. Every line feed in a read is framing, because a JSON text has no raw line
-#   feed. So `}`, blank line, `data: {` can only be the end of one event and the start of the next.
-#   No JSON value contains `}` and `{` with a tab between them: a string has no raw tab, and an
-#   object or array has a comma there. So no value can reach from one event into the next. A line
-#   feed that is left belongs to a comment, another field or a second data line: then the burst is
-#   parsed event by event.
-# - An event may still contain two JSON values. Then the number of values differs from the number of
-#   events, and `decode_all` returns `None`.
+# - A burst is decoded in one call (`wire/bursts.py`).
 # - The decoder is the test. The fields of `PlainEvent` other than the text and the index admit only
 #   empty values and the usual `object`, so an event with anything else fails to decode, and the
 #   whole burst is decoded as `Event`s. That replaces a dozen comparisons in Python for each event.
@@ -48,9 +35,6 @@ T = TypeVar("T")
 #   off this path.
 # - Nesting is not measured here: fields that a plain struct does not have are skipped, not decoded.
 #   `Event` has fields of type `Any`, so on the other path it is measured before decoding.
-
-_LF = 0x0A
-"""A number, since `number in data` is ten times as fast as `bytes_of_length_1 in data`."""
 
 Empty: TypeAlias = Literal["", None]
 """The values that some hosts send for a field without content."""
@@ -98,37 +82,6 @@ def plain_decoder(unknown: frozenset[str]) -> msgspec.json.Decoder[PlainEvent]:
     fields = [(name, Empty, None) for name in sorted(unknown)]
     kind = msgspec.defstruct("PlainEvent", fields, bases=(PlainEvent,), gc=False)
     return msgspec.json.Decoder(kind)
-
-
-def join_values(events: bytes) -> tuple[bytes, int] | None:
-    """Join the JSON of all events of one read, so that one call can decode them.
-
-    Args:
-        events: Whole events, each with its blank line.
-
-    Returns:
-        The JSON values and their number; `None` if an event is not exactly one data line.
-    """
-    opening = b"data: {" if events.startswith(b"data: {") else b"data:{"
-    if not (events.startswith(opening) and events.endswith(b"}\n\n")):
-        return None
-    values = events[len(opening) - 1 : -2]
-    if _LF not in values:  # one event: most reads of a live stream
-        return values, 1
-    joined = values.replace(b"}\n\n" + opening, b"}\t{")
-    if _LF in joined:  # an event has another line
-        return None
-    return joined, (len(values) - len(joined)) // len(opening) + 1
-
-
-def decode_all(decoder: msgspec.json.Decoder[T], values: bytes, count: int) -> list[T] | None:
-    """Decode `count` events; return `None` if they have to be parsed one by one."""
-    try:
-        events = decoder.decode_lines(values)
-    except JSON_ERRORS:
-        return None
-    # More values than events: one of the events holds two values.
-    return events if len(events) == count else None
 
 
 def is_plain(event: Event) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -32,7 +32,20 @@ class Event(Struct, gc=False):
     annotation: Any = None
 
 
+class PlainEvent(Struct, gc=False):
+    """A delta of text and nothing else; other fields are not read of such an event."""
+
+    type: Literal["response.output_text.delta"]
+    delta: str
+    item_id: str | None = None
+    output_index: int | None = None
+    content_index: int | None = None
+    summary_index: None = None
+    logprobs: tuple[()] | None = None
+
+
 decoder = msgspec.json.Decoder(Event)
+plain_decoder = msgspec.json.Decoder(PlainEvent)
 
 
 def to_usage(raw: dict[str, Any]) -> Usage:

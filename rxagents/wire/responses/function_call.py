@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import Any
 
 import msgspec
 
+from rxagents.core.chunks import TextBuffer
 from rxagents.core.json_text import JSON_ERRORS, encode_json
 
 # Theory of operation
@@ -56,7 +56,7 @@ class FunctionCall:
         self.id = ""
         self.name = ""
         self.sealed = False
-        self._buffer: StringIO | None = None  # the arguments that were emitted
+        self._buffer: TextBuffer | None = None  # the arguments that were emitted
         self._arguments = ""  # the same of a sealed call
         self._end = 0  # their length
         self._held: list[str] | None = None
@@ -151,12 +151,12 @@ class FunctionCall:
         return call_content(self.name, self._text())
 
     def _text(self) -> str:
-        return self._arguments if self._buffer is None else self._buffer.getvalue()
+        return self._arguments if self._buffer is None else self._buffer.upto(self._end)
 
     def _append(self, text: str) -> None:
         if self._buffer is None:
-            self._buffer = StringIO()
-        self._end += self._buffer.write(text)
+            self._buffer = TextBuffer()
+        self._end = self._buffer.append(text)
 
     def _release(self) -> str:
         held, self._held = "".join(self._held or ()), None

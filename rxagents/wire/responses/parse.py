@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from rxagents.core.chunks import ToolCallDelta
+from rxagents.core.json_depth import is_any_line_deeper
 from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.sse import EventFields
+from rxagents.wire.bursts import decode_burst
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.parser import StreamInfo
-from rxagents.wire.responses.events import WIRE, Event, decoder, to_usage
+from rxagents.wire.responses.events import WIRE, Event, decoder, plain_decoder, to_usage
 from rxagents.wire.responses.function_call import FunctionCall
 from rxagents.wire.responses.item_text import ItemText
 from rxagents.wire.responses.items import Item, Items
@@ -40,6 +42,11 @@ from rxagents.wire.sse_parser import SSEParser
 #   Texts and calls are stored as references.
 # - Nearly all events are deltas of one text. `_text` keeps that text; it is looked up anew when
 #   `_kind`, `_item_id` or `_index` differ, and after every other event.
+# - While `_is_plain`, a read with only such deltas is decoded in one call and its chunks are built
+#   in one loop. The last delta sets `_is_plain` if the next one of the same part can only be
+#   emitted, and every other event resets it: a failed try costs a decoding.
+
+_OPENING = b"event: response.output_text.delta\ndata: {"
 
 _INCOMPLETE = {
     "max_output_tokens": "length",
@@ -66,7 +73,7 @@ class ResponsesParser(SSEParser):
         info: Describes the response.
     """
 
-    __slots__ = ("_chunks", "_index", "_item_id", "_items", "_kind", "_text")
+    __slots__ = ("_chunks", "_index", "_is_plain", "_item_id", "_items", "_kind", "_part", "_text")
 
     def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata(), info.think_tags)
@@ -75,7 +82,9 @@ class ResponsesParser(SSEParser):
         self._kind = ""
         self._item_id: str | None = None
         self._index: int | None = None
+        self._part: int | None = None
         self._text = ItemText("text")
+        self._is_plain = False
 
     @property
     def complete(self) -> bool:
@@ -87,6 +96,31 @@ class ResponsesParser(SSEParser):
             if item.call is not None:
                 self._emit_arguments(item.call, item.call.add_held())
 
+    def _parse(self, frames: bytes) -> None:
+        if self._is_plain and not (self.done or self.error) and self._parse_plain(frames):
+            return
+        super()._parse(frames)
+
+    def _parse_plain(self, events: bytes) -> bool:
+        """Parse deltas of the current text; return whether the read has nothing else."""
+        plain = decode_burst(plain_decoder, events, _OPENING)
+        if plain is None or is_any_line_deeper(events, self._info.limits.json_depth):
+            return False
+        item_id, index, part = self._item_id, self._index, self._part
+        texts = [
+            event.delta
+            for event in plain
+            if event.item_id == item_id
+            and event.output_index == index
+            and event.content_index == part
+        ]
+        if len(texts) != len(plain):
+            return False
+        self.events += len(texts)
+        self._text.add_all(texts)
+        self._chunks.emit_texts(texts)
+        return True
+
     def _on_event(self, fields: EventFields, payload: bytes) -> None:
         event = self._decode(decoder, payload) if payload else None
         if event is None:
@@ -96,7 +130,7 @@ class ResponsesParser(SSEParser):
         if kinds is not None:
             self._on_text_delta(event, *kinds)
             return
-        self._kind = ""
+        self._kind, self._is_plain = "", False
         kinds = _DONE.get(name)
         if kinds is not None:
             self._on_text_done(event, *kinds)
@@ -143,6 +177,8 @@ class ResponsesParser(SSEParser):
             self._kind, self._item_id, self._index = text_kind, item_id, index
         part = event.content_index or event.summary_index or 0  # an event has one of the two
         delta = self._text.add(part, event.delta)
+        self._is_plain = text_kind == "text" and not event.logprobs and self._text.takes_all(part)
+        self._part = event.content_index
         if event.logprobs and delta:
             self._emit(text_kind, delta, {"logprobs": {"content": event.logprobs}})
         elif text_kind == "text" and delta:
