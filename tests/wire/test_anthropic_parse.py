@@ -218,3 +218,23 @@ def test_second_finish_only_adds_usage() -> None:
 def test_block_without_type_is_stored_harmlessly() -> None:
     chunks, _ = parse(start(0), delta(1, "text_delta", text="So."), finish("end_turn"), END)
     assert {"type": "text", "text": "So."} in sent_back(fold(chunks))
+
+
+def test_empty_object_before_input_is_replaced() -> None:
+    pieces = ["{}", " ", '{"a": 1}']
+    call = start(0, type="tool_use", id="t", name="f", input={})
+    deltas = [delta(0, "input_json_delta", partial_json=piece) for piece in pieces]
+    chunks, _ = parse(call, *deltas, stop(0), finish("tool_use"), END)
+    assert [call.arguments for call in fold(chunks).tool_calls] == ['{"a": 1}']
+
+
+def test_empty_object_alone_is_the_input() -> None:
+    call = start(0, type="tool_use", id="t", name="f", input={})
+    piece = delta(0, "input_json_delta", partial_json="{}")
+    chunks, _ = parse(call, piece, stop(0), finish("tool_use"), END)
+    assert "".join(d.arguments for chunk in chunks for d in chunk.tool_calls) == "{}"
+
+
+def test_blank_id_of_call_is_replaced() -> None:
+    chunks, _ = parse(start(0, type="tool_use", id=" ", name="f", input={}))
+    assert chunks[0].tool_calls[0].id.strip()

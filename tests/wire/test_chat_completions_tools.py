@@ -395,3 +395,28 @@ def test_many_calls_without_index_are_linear() -> None:
         return min(times)
 
     assert seconds(32_000) < 80 * seconds(2_000), "16 times the calls; were it quadratic, 256"
+
+
+REST = [
+    ("white space after a repeated start", [part('{"a": 1}', "add", index=0, id="x"),
+     part(" ", "add", index=0, id="x")], [("x", *ADD)]),
+    ("text after empty object", [part("{}", "add", index=0, id="x"), part("x", index=0)],
+     [("x", "add", "{}x")]),
+    ("another id after a call without name", [part('{"a": 1}', index=0, id="x"),
+     part('{"b": 2}', "sub", index=0, id="y")], [("x", "unknown", ADD[1]), ("y", *SUB)]),
+    ("same tool with a new id", [part('{"a": 1}', "add", index=0, id="x"),
+     part("", "add", index=0, id="y"), part('{"a": 1}', index=0)],
+     [("x", *ADD), ("y", *ADD)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fragments", "expected"), [row[1:] for row in REST],
+                         ids=[row[0] for row in REST])  # fmt: skip
+def test_rare_fragments_belong_to_their_call(fragments: list[Any], expected: list[Any]) -> None:
+    stream = b"".join(calls(fragment) for fragment in fragments) + TOOL_CALLS
+    assert [(c.id, c.name, c.arguments) for _, c in sealed(decode(stream))] == expected
+
+
+def test_blank_id_is_replaced() -> None:
+    [(_, call)] = sealed(decode(calls(part('{"a": 1}', "add", index=0, id=" ")) + TOOL_CALLS))
+    assert call.id.strip()
