@@ -7,7 +7,8 @@ loop's thread. A call goes through these states:
   because it may be cut off.
 - waiting: in `_waiting`, in the order of the seals, until a slot is free and `held` is false.
   `held` is true until the source completes with `start="turn_end"`.
-- running: in `_running`, until its Observable completes. `ToolStart` is emitted on entry.
+- running: in `_running`, until its Observable completes. `ToolStart` is emitted on entry, or after
+  the approval where the tool requires one: `execute_if_approved` emits it then.
 
 A call takes a slot when it starts. The slot is free again when both the call and its function have
 ended: a thread cannot be stopped, and may run on after the call's timeout. When calls wait and
@@ -31,20 +32,28 @@ from typing import Generic, Literal, TypeAlias, TypeVar, get_args
 
 from reactivex import Observable, abc
 
-from rxagents.core.checks import checked_count, checked_function
+from rxagents.core.checks import checked_count, checked_function, checked_seconds
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import ConfigurationError, ToolError, ToolNotFoundError, ToolTimeoutError
-from rxagents.core.events import ErrorInfo, Reset, Token, ToolEnd, ToolProgress, ToolStart
+from rxagents.core.errors import ConfigurationError, ToolNotFoundError, ToolTimeoutError
+from rxagents.core.events import ErrorInfo, Reset, Token, ToolEnd, ToolStart
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.core.tools import Tool, ToolLike, to_tools
 from rxagents.runtime.timed_scope import TimedScope, Timer, timed
-from rxagents.runtime.tool_execution.approval import Approve, execute_if_approved
+from rxagents.runtime.tool_execution.approval import (
+    ApprovedEvent,
+    ApproveFunction,
+    arguments_of,
+    execute_if_approved,
+)
+from rxagents.runtime.tool_execution.execute import execute
 from rxagents.runtime.tool_execution.slot import Slot
 
 T = TypeVar("T")
 
-ToolEvent: TypeAlias = ToolStart | ToolProgress | ToolEnd
+ToolEvent: TypeAlias = ApprovedEvent
+
+_Run: TypeAlias = Callable[[Tool, ToolCall, Slot], Observable[ToolEvent]]
 StartTools: TypeAlias = Literal["at_once", "turn_end"]
 
 
@@ -53,7 +62,9 @@ def run_tools(
     *,
     concurrency: int = 8,
     start: StartTools = "at_once",
-    approve: Approve | None = None,
+    approve: ApproveFunction | None = None,
+    approve_timeout: float | None = None,
+    context: object = None,
 ) -> Callable[[Observable[T]], Observable[T | ToolEvent]]:
     """Run the tools that a model calls, and emit their events; other items pass through.
 
@@ -69,8 +80,9 @@ def run_tools(
         --S----E--S----a---E|
         legend: S = ToolStart, E = ToolEnd
 
-    Emits when: the source emits; a tool starts (`ToolStart`), reports progress (`ToolProgress`)
-        or ends (`ToolEnd`), in the order in which this happens.
+    Emits when: the source emits; a call waits for approval (`ApprovalRequest`) or has its decision
+        (`ApprovalAnswer`); a tool starts (`ToolStart`), reports progress (`ToolProgress`) or ends
+        (`ToolEnd`), in the order in which this happens.
     Backpressures when: downstream does.
     Completes when: the source has completed and no tool waits or runs.
 
@@ -81,8 +93,13 @@ def run_tools(
             `ToolTimeoutError` after its own timeout.
         start: When a call starts: `"at_once"`, when it is sealed, while the response still
             streams; or `"turn_end"`, when the source has completed.
-        approve: Called with the call of a tool that requires approval, before the tool runs; may
-            be a coroutine function. Without it such a call is refused.
+        approve: Called with the call of a tool that requires approval, before the tool runs.
+            Returns `True` or `Approve` to let it run, `False` or `Deny` to refuse it. A plain
+            function runs on a thread; it may also be a coroutine function, or return an Observable
+            whose first item is the decision. Without it such a call is refused.
+        approve_timeout: Seconds after which a call without a decision is refused; no limit by
+            default.
+        context: Any object, which the tools see as `ToolContext.context`.
 
     Returns:
         An operator that adds events to the items.
@@ -109,10 +126,19 @@ def run_tools(
         raise ConfigurationError(f'start must be "at_once" or "turn_end", not {start!r}.')
     if approve is not None:
         checked_function("approve", approve)
+    if approve_timeout is not None:
+        checked_seconds("approve_timeout", approve_timeout)
+
+    def run(tool: Tool, call: ToolCall, slot: Slot) -> Observable[ToolEvent]:
+        if not tool.requires_approval:
+            return execute(tool, call, slot, context)
+        return execute_if_approved(
+            tool, call, slot, approve=approve, timeout=approve_timeout, context=context
+        )
 
     def run_tools_(source: Observable[T]) -> Observable[T | ToolEvent]:
         def subscribe(observer: abc.ObserverBase[T | ToolEvent], scope: TimedScope) -> None:
-            calls = _ToolCalls(observer, scope, known, approve)
+            calls = _ToolCalls(observer, scope, known, run)
             calls.slots = concurrency
             calls.held = start == "turn_end"
             scope.subscribe(source, calls.on_next, calls.on_error, calls.on_completed)
@@ -135,7 +161,7 @@ class _ToolCalls(Generic[T]):
         observer: abc.ObserverBase[T | ToolEvent],
         scope: TimedScope,
         tools: dict[str, Tool],
-        approve: Approve | None,
+        run: _Run,
     ) -> None:
         self.slots = 0
         self.held = False
@@ -143,7 +169,7 @@ class _ToolCalls(Generic[T]):
         self._emit = observer.on_next
         self._scope = scope
         self._tools = tools
-        self._approve = approve
+        self._run = run
         self._assembler: ToolCallAssembler | None = None
         self._waiting: deque[ToolCall] = deque()
         self._running: dict[int, tuple[abc.DisposableBase, Slot]] = {}
@@ -212,18 +238,16 @@ class _ToolCalls(Generic[T]):
                 slot.release()
                 self._start_next()
 
-        self._emit(ToolStart(call.id, call.name, _arguments(call)))
         tool = self._tools.get(call.name)
+        if tool is None or not tool.requires_approval:
+            self._emit(ToolStart(call.id, call.name, arguments_of(call)))
         if tool is None:
             self._emit(_unknown_tool(call, self._tools))
             return
         self.slots -= 1
         slot = Slot(self._on_free_slot)
         subscription = self._scope.subscribe(
-            execute_if_approved(tool, call, self._approve, slot),
-            self._emit,
-            self.on_error,
-            on_completed,
+            self._run(tool, call, slot), self._emit, self.on_error, on_completed
         )
         self._running[number] = subscription, slot
 
@@ -248,7 +272,7 @@ class _ToolCalls(Generic[T]):
         if not self._waiting or self._running:
             return
         call = self._waiting.popleft()
-        self._emit(ToolStart(call.id, call.name, _arguments(call)))
+        self._emit(ToolStart(call.id, call.name, arguments_of(call)))
         self._emit(_not_started(call))
         self._start_next()
 
@@ -260,18 +284,6 @@ class _ToolCalls(Generic[T]):
         for subscription, slot in running.values():
             subscription.dispose()
             slot.release()
-
-
-def _arguments(call: ToolCall) -> dict[str, object]:
-    """Return the call's arguments for its event; empty if they are not a JSON object.
-
-    `execute` parses the call again. Both need a dict of their own: msgspec hands nested values of
-    type `Any` to the function as they are, and a function may change its arguments.
-    """
-    try:
-        return call.parse()
-    except ToolError:
-        return {}
 
 
 def _unknown_tool(call: ToolCall, tools: dict[str, Tool]) -> ToolEnd:

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from rxagents._version import __version__
+from rxagents.core.approval import Approve, Decision, Deny
 from rxagents.core.chunks import StreamChunk, ToolCallDelta
 from rxagents.core.errors import (
     AgentError,
@@ -124,6 +125,7 @@ __all__ = [
     "Anthropic",
     "ApprovalAnswer",
     "ApprovalRequest",
+    "Approve",
     "AuthenticationError",
     "BackpressureError",
     "BadRequestError",
@@ -136,6 +138,8 @@ __all__ = [
     "Conversation",
     "ConversationStore",
     "ConversationalAgent",
+    "Decision",
+    "Deny",
     "ErrorEvent",
     "ErrorInfo",
     "EventType",

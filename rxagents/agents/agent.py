@@ -25,7 +25,7 @@ from rxagents.core.usage import Usage
 from rxagents.operators.run_tools import StartTools, run_tools
 from rxagents.operators.scan_steps import Step
 from rxagents.runtime.last_value import last_value
-from rxagents.runtime.tool_execution.approval import Approve
+from rxagents.runtime.tool_execution.approval import ApproveFunction
 
 
 class AgentOptions(SettingsArguments, total=False):
@@ -39,7 +39,9 @@ class AgentOptions(SettingsArguments, total=False):
         max_seconds: Seconds that one run may take; no limit by default.
         tool_concurrency: How many tools of a turn may run at a time; 8 by default.
         start_tools: `"at_once"` to start a tool when its call is complete, or `"turn_end"`.
-        approve: Called before a tool that requires approval; may be a coroutine function.
+        approve: Decides about the calls of tools that require approval; see `run_tools`.
+        approve_timeout: Seconds after which a call without a decision is refused; no limit by
+            default.
     """
 
     system_prompt: str | None
@@ -49,7 +51,8 @@ class AgentOptions(SettingsArguments, total=False):
     max_seconds: float | None
     tool_concurrency: int
     start_tools: StartTools
-    approve: Approve | None
+    approve: ApproveFunction | None
+    approve_timeout: float | None
 
 
 class BaseAgent(ABC):
@@ -89,6 +92,7 @@ class BaseAgent(ABC):
         self._concurrency = options.pop("tool_concurrency", 8)
         self._start_tools: StartTools = options.pop("start_tools", "at_once")
         self._approve = options.pop("approve", None)
+        self._approve_timeout = options.pop("approve_timeout", None)
         self._settings = cast("SettingsArguments", options)
         Settings().override(**self._settings)  # raises here for a setting that no run could use
         self._run_tools(())  # the same for the options of tools
@@ -165,11 +169,16 @@ class BaseAgent(ABC):
         return last_events
 
     def _run_tools(
-        self, tools: tuple[Tool, ...]
+        self, tools: tuple[Tool, ...], context: object = None
     ) -> Callable[[Observable[StreamChunk | Step]], Observable[StreamChunk | StreamEvent]]:
         """Return `run_tools` with this agent's options; events replace the calls."""
         operator = run_tools(
-            tools, concurrency=self._concurrency, start=self._start_tools, approve=self._approve
+            tools,
+            concurrency=self._concurrency,
+            start=self._start_tools,
+            approve=self._approve,
+            approve_timeout=self._approve_timeout,
+            context=context,
         )
         return cast(
             "Callable[[Observable[StreamChunk | Step]], Observable[StreamChunk | StreamEvent]]",

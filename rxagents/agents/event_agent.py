@@ -15,6 +15,7 @@ from rxagents.agents.turns import Events
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import (
     Answer,
+    ApprovalRequest,
     Complete,
     ErrorEvent,
     Reset,
@@ -84,7 +85,7 @@ class _Fold:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._started: dict[str, ToolStart] = {}
+        self._started: dict[str, ApprovalRequest | ToolStart] = {}
         self._error: ErrorEvent | None = None
 
     def add(self, event: StreamEvent) -> None:
@@ -95,7 +96,7 @@ class _Fold:
         """
         run = self._run
         match event:
-            case ToolStart():
+            case ApprovalRequest() | ToolStart():
                 self._started[event.call_id] = event
             case ToolEnd():
                 start = self._started.pop(event.call_id, None)
@@ -129,7 +130,9 @@ class _Fold:
             self._run.messages.append(Message.assistant(self._run.output))
 
 
-def _call_and_result(start: ToolStart | None, end: ToolEnd) -> tuple[Message, Message]:
+def _call_and_result(
+    start: ApprovalRequest | ToolStart | None, end: ToolEnd
+) -> tuple[Message, Message]:
     arguments = msgspec.json.encode(start.arguments).decode() if start else "{}"
     call = ToolCall(end.call_id, end.name, arguments)
     failed = end.error is not None

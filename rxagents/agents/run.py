@@ -10,6 +10,7 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError, MaxIterationsError, RunLimitError
 from rxagents.core.events import (
     Answer,
+    ApprovalRequest,
     Complete,
     Reset,
     StreamEvent,
@@ -136,7 +137,7 @@ class Turn:
 
     Attributes:
         run: The run that the turn belongs to.
-        steps: The thoughts and the calls that have started, in order.
+        steps: The thoughts and the calls that have started or were put up for approval, in order.
         results: How the calls ended, by call id.
         answer: The answer in a text protocol; `None` while there is none.
     """
@@ -146,6 +147,7 @@ class Turn:
         self.steps: list[Thought | ToolStart] = []
         self.results: dict[str, ToolEnd] = {}
         self.answer: str | None = None
+        self._asked: dict[str, int] = {}  # the index of a waiting call in `steps`, by call id
         self._response = ResponseBuilder()
 
     @property
@@ -175,9 +177,16 @@ class Turn:
         match event:
             case Thought():
                 self.steps.append(event)
+            case ApprovalRequest():
+                self._asked[event.call_id] = len(self.steps)
+                self.steps.append(ToolStart(event.call_id, event.name, event.arguments))
             case ToolStart():
                 self.run.count_tool_call(event.name)
-                self.steps.append(event)
+                asked = self._asked.pop(event.call_id, None)
+                if asked is None:
+                    self.steps.append(event)
+                else:
+                    self.steps[asked] = event  # its arguments may have been edited
             case ToolEnd():
                 self.results[event.call_id] = event
             case Answer():
@@ -186,6 +195,7 @@ class Turn:
             case Reset():
                 self.steps.clear()
                 self.results.clear()
+                self._asked.clear()
                 self.answer = None
 
     def finish(self) -> Response:

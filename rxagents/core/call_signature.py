@@ -54,7 +54,7 @@ class CallSignature(Struct, frozen=True, kw_only=True):
         for name, parameter in python.parameters.items():
             _check(function, parameter)
             hint = hints.get(name, Any)
-            if ToolContext in (hint, *get_args(hint)):
+            if _is_context(hint):
                 _check_single(function, context, name)
                 context = name
             elif parameter.default is parameter.empty:
@@ -194,6 +194,11 @@ def _check_single(function: Callable[..., Any], known: str, name: str) -> None:
             f"{function.__qualname__} takes the ToolContext twice, as {known} and as {name}: "
             "remove one of them."
         )
+
+
+def _is_context(hint: object) -> bool:
+    """Return whether a parameter takes the context; it may be optional, and generic."""
+    return any(ToolContext in (kind, get_origin(kind)) for kind in (hint, *get_args(hint)))
 
 
 def _takes_none(hint: object) -> bool:

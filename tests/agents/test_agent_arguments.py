@@ -170,6 +170,7 @@ def test_model_without_stream_is_refused(agent: AgentKind, llm: Any) -> None:
         {"tool_concurrency": 0},
         {"start_tools": "soon"},
         {"approve": True},
+        {"approve_timeout": 0},
         {"temperature": -1},
         {"max_iteration": 3},
     ],

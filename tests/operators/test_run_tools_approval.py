@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 import reactivex as rx
 from observing import Seen, pending
+from reactivex import operators as rx_ops
 from reactivex.testing import ReactiveTest, TestScheduler
 from timed_tools import TimedTools, call
 
-from rxagents import ToolCall, ToolEnd, ToolStart, tool
+from rxagents import (
+    ApprovalAnswer,
+    ApprovalRequest,
+    Approve,
+    ConfigurationError,
+    Deny,
+    ToolCall,
+    ToolEnd,
+    ToolStart,
+    tool,
+)
 from rxagents import operators as ops
 
 on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
 
 
-def run_timed(tools: TimedTools, approve: Any) -> list[Any]:
+def run_timed(tools: TimedTools, approve: Any, **options: Any) -> list[Any]:
     """Call a tool that takes 10 s and requires approval; return the items with their times."""
     scheduler = TestScheduler()
     source: Any = scheduler.create_hot_observable(on_next(210, call("a")), on_completed(220))
     made = tools.taking("a", 10, requires_approval=True)
-    observer: Any = scheduler.start(lambda: source.pipe(ops.run_tools([made], approve=approve)))
+    observer: Any = scheduler.start(
+        lambda: source.pipe(ops.run_tools([made], approve=approve, **options))
+    )
     assert not pending(scheduler)
     notes = ((message.time, message.value) for message in observer.messages)
     return [(time, note.value if note.kind == "N" else note.kind) for time, note in notes]
@@ -36,9 +50,14 @@ def test_approved_tool_runs() -> None:
         return True
 
     tools = TimedTools()
-    (started, start), (ended, end), last = run_timed(tools, approve)
+    (asked_at, request), (_, answer), (started, start), (ended, end), last = run_timed(
+        tools, approve
+    )
     assert asked == [call("a")]
-    assert (started, ended, last) == (210, 220, (220, "C"))
+    assert (asked_at, started, ended, last) == (210, 210, 220, (220, "C"))
+    assert isinstance(request, ApprovalRequest)
+    assert isinstance(answer, ApprovalAnswer)
+    assert answer.approved
     assert isinstance(start, ToolStart)
     assert (end.result, end.error, tools.started) == ("a", None, ["a"])
 
@@ -66,7 +85,13 @@ def refuse_with_half_a_character(_: ToolCall) -> bool:
         (None, "it was not approved"),
         (lambda _: False, "it was not approved"),
         (lambda _: None, "it was not approved"),
-        (lambda _: "yes", "it was not approved"),  # only True approves
+        (lambda _: "yes", "it was not approved"),  # only True and Approve let a tool run
+        (lambda _: 1, "it was not approved"),
+        (lambda _: Deny("too dear"), "it was not approved (too dear)"),
+        (lambda _: Deny(), "it was not approved"),
+        (lambda _: rx.just(False), "it was not approved"),
+        (lambda _: rx.empty(), "it was not approved"),
+        (lambda _: rx.throw(OSError("the line is dead")), "the line is dead"),
         (refuse_by_raising, "the line is dead"),
         (refuse_without_words, "(a UnprintableError that cannot be printed)"),
         (refuse_with_half_a_character, "half ?"),
@@ -74,8 +99,12 @@ def refuse_with_half_a_character(_: ToolCall) -> bool:
 )
 def test_refused_tool_does_not_run(approve: Any, reason: str) -> None:
     tools = TimedTools()
-    _, (time, end), _ = run_timed(tools, approve)
+    (_, request), (_, answer), (time, end), _ = run_timed(tools, approve)
     assert time == 210
+    assert isinstance(request, ApprovalRequest)
+    assert isinstance(answer, ApprovalAnswer)
+    assert not answer.approved
+    assert reason in answer.reason
     assert tools.started == []
     assert isinstance(end, ToolEnd)
     assert end.error is not None
@@ -93,7 +122,72 @@ def test_approval_is_asked_only_if_required() -> None:
     assert tools.started == ["b"]
 
 
+def test_first_decision_counts() -> None:
+    tools = TimedTools()
+    decisions = rx.timer(5, 5).pipe(rx_ops.map(lambda number: number == 0))
+    items = run_timed(tools, lambda _: decisions)
+    assert [time for time, _ in items] == [210, 215, 215, 225, 225]
+    assert tools.started == ["a"]
+
+
+def test_late_decision_is_a_denial() -> None:
+    tools = TimedTools()
+    unsubscribed: list[bool] = []
+    decisions = rx.timer(8).pipe(
+        rx_ops.map(lambda _: True), rx_ops.finally_action(lambda: unsubscribed.append(True))
+    )
+    _, (time, answer), (_, end), _ = run_timed(tools, lambda _: decisions, approve_timeout=7)
+    assert time == 217
+    assert answer.reason == "it was not approved (there was no decision in 7 seconds)"
+    assert "no decision in 7 seconds" in end.result
+    assert (tools.started, unsubscribed) == ([], [True])
+
+
+def test_decision_within_limit_lets_tool_run() -> None:
+    tools = TimedTools()
+    decisions = rx.timer(6).pipe(rx_ops.map(lambda _: True))
+    items = run_timed(tools, lambda _: decisions, approve_timeout=7)
+    assert [time for time, _ in items] == [210, 216, 216, 226, 226]
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), "soon"])
+def test_bad_time_limit_is_refused(seconds: Any) -> None:
+    with pytest.raises(ConfigurationError, match="approve_timeout"):
+        ops.run_tools([], approve_timeout=seconds)
+
+
 # On a loop: approval may take time.
+
+
+@pytest.mark.parametrize(
+    ("edited", "result"),
+    [({"amount": 5}, "paid 5"), ({"amount": "5"}, "paid 5"), ({}, "'amount' is missing")],
+)
+async def test_edited_arguments_are_checked(edited: dict[str, Any], result: str) -> None:
+    @tool(requires_approval=True)
+    async def pay(amount: int) -> str:
+        return f"paid {amount}"
+
+    asked = rx.of(ToolCall("1", "pay", '{"amount": 900}'))
+    seen = Seen(asked.pipe(ops.run_tools([pay], approve=lambda _: Approve(edited))))
+    await seen.over.wait()
+    request, answer, start, end, _ = seen.notes
+    assert request.arguments == {"amount": 900}
+    assert answer.arguments == start.arguments == edited
+    assert result in end.result
+
+
+async def test_plain_function_asks_on_a_thread() -> None:
+    loop_thread, threads = threading.current_thread(), []
+
+    def ask(_: ToolCall) -> bool:
+        threads.append(threading.current_thread())
+        return True
+
+    seen = acting(ask)
+    await seen.over.wait()
+    assert seen.notes[-2].result == "done"
+    assert [thread is not loop_thread and thread.daemon for thread in threads] == [True]
 
 
 @tool(requires_approval=True)
@@ -130,13 +224,14 @@ async def be_cancelled(_: ToolCall) -> bool:
         (decline, "not approved"),
         (fail, "the line is dead"),
         (be_cancelled, "could not be approved"),
+        (lambda call: rx.timer(0.01).pipe(rx_ops.map(lambda _: True)), "done"),
     ],
 )
 async def test_approval_may_be_awaited(approve: Any, result: str) -> None:
     seen = acting(approve)
     await seen.over.wait()
-    start, end, last = seen.notes
-    assert (start.content, last) == ("act", "end")
+    end, last = seen.notes[-2:]
+    assert (seen.notes[0].content, last) == ("act", "end")
     assert result in end.result
 
 
@@ -155,7 +250,7 @@ async def test_dispose_cancels_the_approval() -> None:
     await asked.wait()
     seen.subscription.dispose()
     await cancelled.wait()
-    assert [type(note) for note in seen.notes] == [ToolStart]
+    assert [type(note) for note in seen.notes] == [ApprovalRequest]
 
 
 async def test_early_dispose_asks_nobody() -> None:
@@ -165,7 +260,7 @@ async def test_early_dispose_asks_nobody() -> None:
     seen = acting(ask)
     seen.subscription.dispose()
     await asyncio.sleep(0)
-    assert [type(note) for note in seen.notes] == [ToolStart]
+    assert seen.notes == []
 
 
 async def test_exception_at_refusal_reported_once(

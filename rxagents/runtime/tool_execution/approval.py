@@ -1,98 +1,201 @@
-"""Ask for approval before running a tool that requires it."""
+"""Ask for approval before running a tool that requires it.
+
+Theory of operation. A call that requires approval emits `ApprovalRequest`, then `ApprovalAnswer`
+when the decision is known, and only then the events of a call that runs: `ToolStart`,
+`ToolProgress` and `ToolEnd`. A denied call has no `ToolStart`; its `ToolEnd` says why.
+
+- Only `True` and `Approve` let a tool run. Everything else denies it: another value, an exception,
+  no answer in time, no function to ask.
+- A plain function may block while a person thinks, so it runs on a daemon thread. In virtual time
+  there is no loop to wait with, and it runs inline.
+- `scope` holds the question and the tool: `dispose` cancels whichever runs. The question has a
+  scope of its own, so that its time limit can cancel it.
+"""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias
 
 import reactivex as rx
+from msgspec import structs
 from reactivex import Observable, abc
 from reactivex import operators as rx_ops
+from reactivex.disposable import Disposable
+from reactivex.scheduler import VirtualTimeScheduler
 
+from rxagents.core.approval import Approve, Decision, Deny
 from rxagents.core.errors import ToolError
-from rxagents.core.events import ErrorInfo, ToolEnd, ToolProgress
+from rxagents.core.events import (
+    ApprovalAnswer,
+    ApprovalRequest,
+    ErrorInfo,
+    ToolEnd,
+    ToolProgress,
+    ToolStart,
+)
+from rxagents.core.json_text import encode_json
 from rxagents.core.messages import ToolCall
 from rxagents.core.printing import printed
 from rxagents.core.tools import Tool
+from rxagents.runtime.daemon_thread import DaemonThread
 from rxagents.runtime.reporting import nonfatal
 from rxagents.runtime.source import Emitter, task_source
 from rxagents.runtime.timed_scope import TimedScope, timed
-from rxagents.runtime.tool_execution.execute import execute
+from rxagents.runtime.tool_execution.execute import execute, on_loop_thread
 from rxagents.runtime.tool_execution.slot import Slot
 
-Approve: TypeAlias = Callable[[ToolCall], bool] | Callable[[ToolCall], Awaitable[bool]]
-"""Returns whether a call may run. It may ask a person, and take as long as that takes."""
+ApproveFunction: TypeAlias = (
+    Callable[[ToolCall], Decision]
+    | Callable[[ToolCall], Awaitable[Decision]]
+    | Callable[[ToolCall], Observable[Decision]]
+)
+"""Decides whether a call may run. It may ask a person, and take as long as that takes."""
 
-Verdict: TypeAlias = bool | Exception
-"""The answer of an `Approve` function, or what it raised; only `True` lets a tool run."""
+ApprovedEvent: TypeAlias = ApprovalRequest | ApprovalAnswer | ToolStart | ToolProgress | ToolEnd
 
 
 def execute_if_approved(
-    tool: Tool, call: ToolCall, approve: Approve | None, slot: Slot
-) -> Observable[ToolProgress | ToolEnd]:
-    """Return `execute(tool, call)`, or if the call is refused, a `ToolEnd` that says so.
+    tool: Tool,
+    call: ToolCall,
+    slot: Slot,
+    *,
+    approve: ApproveFunction | None,
+    timeout: float | None = None,
+    context: object = None,
+) -> Observable[ApprovedEvent]:
+    """Return the events of a call from its `ToolStart`, or from its `ApprovalRequest`.
 
     Args:
-        tool: The tool to run; most tools require no approval.
+        tool: The tool to run; it requires approval.
         call: The model's call.
-        approve: Asked once for each subscription; `None` refuses.
         slot: Held as long as the function runs.
+        approve: Asked once for each subscription; `None` denies.
+        timeout: Seconds after which a call without a decision is denied; `None` for no limit.
+        context: The run's context, for `ToolContext.context`.
     """
-    if not tool.requires_approval:
-        return execute(tool, call, slot)
 
-    def subscribe(observer: abc.ObserverBase[ToolProgress | ToolEnd], scope: TimedScope) -> None:
+    def subscribe(observer: abc.ObserverBase[ApprovedEvent], scope: TimedScope) -> None:
+        limit = scope.timer(lambda: decide(Deny(f"there was no decision in {timeout:g} seconds")))
+        is_decided = False
+        question: abc.DisposableBase = Disposable()
+
         def ask() -> None:
-            scope.subscribe(_verdict(approve, call), decide, observer.on_error, lambda: None)
+            nonlocal question
+            observer.on_next(ApprovalRequest(call.id, call.name, arguments_of(call)))
+            if timeout is not None:
+                limit.start(timeout)
+            question = scope.subscribe(
+                _answer(approve, call), decide, observer.on_error, lambda: decide(False)
+            )
 
-        def decide(verdict: Verdict) -> None:
-            if verdict is True:
-                scope.subscribe(
-                    execute(tool, call, slot),
-                    observer.on_next,
-                    observer.on_error,
-                    observer.on_completed,
-                )
-            else:
-                observer.on_next(_refused(call, verdict))
-                observer.on_completed()
+        def decide(answer: object) -> None:
+            nonlocal is_decided
+            if is_decided:
+                return
+            is_decided = True
+            limit.stop()
+            question.dispose()
+            match answer:
+                case True | Approve(arguments=None):
+                    run(call)
+                case Approve(arguments=arguments):
+                    run(structs.replace(call, arguments=encode_json(arguments)))
+                case _:
+                    deny(answer)
+
+        def run(approved: ToolCall) -> None:
+            arguments = arguments_of(approved)
+            observer.on_next(ApprovalAnswer(call.id, call.name, True, arguments))
+            observer.on_next(ToolStart(call.id, call.name, arguments_of(approved)))
+            scope.subscribe(
+                execute(tool, approved, slot, context),
+                observer.on_next,
+                observer.on_error,
+                observer.on_completed,
+            )
+
+        def deny(answer: object) -> None:
+            reason = _reason(answer)
+            observer.on_next(ApprovalAnswer(call.id, call.name, False, arguments_of(call), reason))
+            observer.on_next(denied(call, reason))
+            observer.on_completed()
 
         scope.timer(ask).start(0)
 
     return timed(subscribe)
 
 
-def _verdict(approve: Approve | None, call: ToolCall) -> Observable[Verdict]:
-    """Ask, and emit the verdict; what `approve` raises is a verdict too."""
+def arguments_of(call: ToolCall) -> dict[str, Any]:
+    """Return the call's arguments for an event; empty if they are not a JSON object.
 
-    def ask(_: abc.SchedulerBase) -> Observable[bool]:
+    `execute` parses the call again. Each needs a dict of its own: msgspec hands nested values of
+    type `Any` to the function as they are, and a function may change its arguments.
+    """
+    try:
+        return call.parse()
+    except ToolError:
+        return {}
+
+
+def denied(call: ToolCall, reason: str) -> ToolEnd:
+    """Return the end of a call that was denied; its result says so to the model."""
+    error = ToolError(f"The tool {call.name!r} did not run: {reason}. Go on without it.")
+    return ToolEnd(call.id, call.name, f"Error: {error}", ErrorInfo.of(error))
+
+
+def _answer(approve: ApproveFunction | None, call: ToolCall) -> Observable[object]:
+    """Ask, and emit the answer; what `approve` raises is an answer too."""
+
+    def ask(scheduler: abc.SchedulerBase | None) -> Observable[object]:
         if approve is None:
             return rx.just(False)
         if inspect.iscoroutinefunction(approve):
             return _awaited(lambda: approve(call))
+        if not isinstance(scheduler, VirtualTimeScheduler):
+            return _awaited(lambda: _on_thread(approve, call)).pipe(rx_ops.flat_map(_resolved))
         try:
-            verdict = approve(call)
+            return _resolved(approve(call))
         except BaseException as error:
             return rx.throw(nonfatal(error))
-        if inspect.isawaitable(verdict):
-            return _awaited(lambda: verdict)
-        return rx.just(verdict)
 
-    verdict = cast("Observable[Verdict]", rx.defer(ask))
-    return verdict.pipe(rx_ops.catch(lambda error, _: rx.just(error)))
+    def subscribe(
+        observer: abc.ObserverBase[object], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return ask(scheduler).subscribe(observer, scheduler=scheduler)
+
+    return Observable(subscribe).pipe(rx_ops.take(1), rx_ops.catch(lambda error, _: rx.just(error)))
 
 
-def _awaited(make: Callable[[], Awaitable[bool]]) -> Observable[bool]:
-    async def produce(emitter: Emitter[bool]) -> None:
+def _resolved(answer: object) -> Observable[object]:
+    """Return the decision that a plain function returned, or that it promised."""
+    if isinstance(answer, Observable):
+        return on_loop_thread(answer)
+    if isinstance(answer, Awaitable):
+        return _awaited(lambda: answer)
+    return rx.just(answer)
+
+
+async def _on_thread(approve: Callable[[ToolCall], object], call: ToolCall) -> object:
+    thread = DaemonThread(f"rxagents approval of {call.name}")
+    try:
+        return await thread.run(lambda: approve(call))
+    finally:
+        thread.close()
+
+
+def _awaited(make: Callable[[], Awaitable[object]]) -> Observable[object]:
+    async def produce(emitter: Emitter[object]) -> None:
         await emitter.emit((await make(),))
 
     return task_source(produce)
 
 
-def _refused(call: ToolCall, verdict: Verdict) -> ToolEnd:
-    reason = "it was not approved"
-    if isinstance(verdict, Exception):
-        reason = f"it could not be approved: {printed(verdict)}"
-    error = ToolError(f"The tool {call.name!r} did not run: {reason}. Go on without it.")
-    return ToolEnd(call.id, call.name, f"Error: {error}", ErrorInfo.of(error))
+def _reason(answer: object) -> str:
+    match answer:
+        case Deny(reason=reason) if reason:
+            return f"it was not approved ({reason})"
+        case Exception():
+            return f"it could not be approved: {printed(answer)}"
+    return "it was not approved"

@@ -60,7 +60,9 @@ from rxagents.runtime.tool_execution.text import error_text, result_text
 ToolEvent: TypeAlias = ToolProgress | ToolEnd
 
 
-def execute(tool: Tool, call: ToolCall, slot: Slot | None = None) -> Observable[ToolEvent]:
+def execute(
+    tool: Tool, call: ToolCall, slot: Slot | None = None, context: object = None
+) -> Observable[ToolEvent]:
     """Make a cold Observable of one tool call.
 
     A subscription converts the arguments and calls the function: an asynchronous function as a
@@ -76,6 +78,7 @@ def execute(tool: Tool, call: ToolCall, slot: Slot | None = None) -> Observable[
         tool: The tool to run.
         call: The model's call.
         slot: Held as long as the function runs, which may be longer than the stream.
+        context: The run's context, for `ToolContext.context`.
 
     Returns:
         An Observable of `ToolProgress`, and of one `ToolEnd` as its last item. A failure of the
@@ -87,7 +90,8 @@ def execute(tool: Tool, call: ToolCall, slot: Slot | None = None) -> Observable[
     def subscribe(observer: abc.ObserverBase[ToolEvent], scope: TimedScope) -> None:
         if not _is_called_on_loop(tool):
             running_loop()  # raises, in virtual time too: tasks and threads need a real loop
-        _Execution(tool, call, observer, scope, slot or Slot(_ignore_free_slot)).start()
+        held = slot or Slot(_ignore_free_slot)
+        _Execution(tool, call, observer, scope, held, context).start()
 
     return timed(subscribe)
 
@@ -102,6 +106,7 @@ class _Execution:
         observer: abc.ObserverBase[ToolEvent],
         scope: TimedScope,
         slot: Slot,
+        context: object,
     ) -> None:
         self._tool = tool
         self._slot = slot
@@ -112,6 +117,7 @@ class _Execution:
         self._timeout = scope.timer(self._on_timeout)
         self._next_attempt = scope.timer(self._attempt)
         self._attempts = 0
+        self._run_context = context
         self._context: ToolContext | None = None
         self._latest: object = UNSET
 
@@ -127,7 +133,9 @@ class _Execution:
 
     def _attempt(self) -> None:
         self._attempts += 1
-        self._context = ToolContext(self._call.id, self._tool.name, self._attempts)
+        self._context = ToolContext(
+            self._call.id, self._tool.name, self._attempts, context=self._run_context
+        )
         try:
             call = self._tool.bind(self._call.parse(), self._context)
         except BaseException as error:
@@ -142,7 +150,7 @@ class _Execution:
 
     def _subscribe(self, items: Observable[object]) -> None:
         self._scope.subscribe(
-            _on_loop_thread(items), self._on_item, self._on_error, self._on_completed
+            on_loop_thread(items), self._on_item, self._on_error, self._on_completed
         )
 
     def _on_item(self, item: object) -> None:
@@ -207,7 +215,7 @@ def _call_detached(call: partial[Any]) -> Any:
         return call()
 
 
-def _on_loop_thread(items: Observable[object]) -> Observable[object]:
+def on_loop_thread(items: Observable[object]) -> Observable[object]:
     """Return a user's Observable, with its notifications moved to the loop's thread.
 
     Its scheduler is the loop's, even if the subscriber has none: reactivex's time operators would
