@@ -78,6 +78,7 @@ from rxagents.core.messages import (
     ToolCall,
     ToolResult,
 )
+from rxagents.core.output_request import ParsedResponse
 from rxagents.core.protocols import LLM, Agent, AgentResult, StreamingAgent, StreamingLLM
 from rxagents.core.response import Response
 from rxagents.core.settings import Settings
@@ -163,6 +164,7 @@ __all__ = [
     "OutputError",
     "Overflow",
     "OverloadedError",
+    "ParsedResponse",
     "Partial",
     "PayloadTooLargeError",
     "ProtocolError",

@@ -15,9 +15,9 @@ NAMES = """
     Approve AuthenticationError BackpressureError BadRequestError BaseLLM Complete
     ConfigurationError ConflictError ConnectError ConnectTimeoutError Conversation
     ConversationStore ConversationalAgent Decision Deny ErrorEvent ErrorInfo EventType FilePart
-    FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart LLM
-    LimitExceededError Limits MaxIterationsError Memory MemoryStore Message MessageOutcome
-    NotFoundError Ollama OpenAI OpenAIResponses OutputError Overflow OverloadedError Partial
+    FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart LLM LimitExceededError
+    Limits MaxIterationsError Memory MemoryStore Message MessageOutcome NotFoundError Ollama
+    OpenAI OpenAIResponses OutputError Overflow OverloadedError ParsedResponse Partial
     PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError ReActAgent
     ReActStep Reasoning ReasoningPart RedirectError Reset Response ResponseError RunLimitError
     RxAgentsError SQLiteStore ServerError Settings Snapshot StatusError StorageError

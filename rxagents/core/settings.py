@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from types import UnionType
 from typing import Any, TypeAlias, TypedDict, Unpack
 
 from msgspec import Struct, structs
 
 from rxagents.core.errors import ConfigurationError
+from rxagents.core.output_type import is_output_type
 
-ResponseFormat: TypeAlias = str | dict[str, Any] | type
+ResponseFormat: TypeAlias = str | dict[str, Any] | type | UnionType
 """`"text"`, `"json_object"`, a dict in the provider's own format, or the type of the answer."""
 
 
 _FORMATS = {"text", "json_object"}
 
 
-class SettingsArguments(TypedDict, total=False):
-    """The settings as keyword arguments; `Settings` documents them."""
+class GenerationArguments(TypedDict, total=False):
+    """The settings without `response_format`, as keyword arguments; `Settings` documents them."""
 
     temperature: float | None
     top_p: float | None
@@ -27,9 +29,14 @@ class SettingsArguments(TypedDict, total=False):
     seed: int | None
     tool_choice: str | None
     parallel_tool_calls: bool | None
-    response_format: ResponseFormat | None
     extra_body: dict[str, Any] | None
     raw: bool | None
+
+
+class SettingsArguments(GenerationArguments, total=False):
+    """The settings as keyword arguments; `Settings` documents them."""
+
+    response_format: ResponseFormat | None
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -43,7 +50,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         seed: Makes answers repeatable, as far as the provider supports it.
         tool_choice: `"auto"`, `"none"`, `"required"`, or the name of the tool to call.
         parallel_tool_calls: Whether the model may call several tools in one turn.
-        response_format: The format of the answer.
+        response_format: The format of the answer: `"text"`, `"json_object"`, a dict in the
+            provider's own format, or a type such as `City` or `list[City]`. A type that is no JSON
+            object is asked for as an object with one field, `value`.
         extra_body: Fields that are added unchanged to the request's body; they override the
             fields that the library renders, and the value `None` removes a field.
         raw: Whether each chunk keeps the bytes of its event in `StreamChunk.raw`; not sent.
@@ -79,12 +88,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise ConfigurationError(
                 f"stop must contain only non-empty strings, not {self.stop!r}."
             )
-        _check_type(
-            "response_format",
-            self.response_format,
-            (str, dict, type),
-            "'text', 'json_object', a dict or a type",
-        )
+        if not is_output_type(self.response_format):
+            _check_type(
+                "response_format",
+                self.response_format,
+                (str, dict),
+                "'text', 'json_object', a dict or a type",
+            )
         if isinstance(self.response_format, str) and self.response_format not in _FORMATS:
             raise ConfigurationError(
                 f"response_format must be 'text', 'json_object', a dict or a type, not "

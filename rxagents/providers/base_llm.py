@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Self, Unpack
+from types import UnionType
+from typing import Any, ClassVar, Self, TypeVar, Unpack, overload
 
 from reactivex import Observable
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError
+from rxagents.core.output_request import ParsedResponse, StructuredOutput
+from rxagents.core.output_type import OutputType, is_output_type
 from rxagents.core.protocols import Messages
 from rxagents.core.response import Response, ResponseBuilder
-from rxagents.core.settings import SettingsArguments
+from rxagents.core.settings import GenerationArguments, SettingsArguments
 from rxagents.core.tools import ToolLike
+from rxagents.providers.structured_chat import structured_chat
 from rxagents.runtime.last_value import last_value
+
+T = TypeVar("T")
 
 
 class BaseLLM(ABC):
@@ -22,9 +28,14 @@ class BaseLLM(ABC):
 
     Attributes:
         takes_stop: Whether the API has stop sequences.
+        takes_tool_choice: Whether the API can require a tool call.
+        structured_output: How the model is asked for an answer of a type: `"native"` by a type as
+            `response_format`, `"tool"` by a tool call, or `"prompt"` by the system prompt.
     """
 
     takes_stop: ClassVar[bool] = True
+    takes_tool_choice: ClassVar[bool] = True
+    structured_output: StructuredOutput = "prompt"
 
     @abstractmethod
     def chat_stream(
@@ -56,18 +67,71 @@ class BaseLLM(ABC):
             raise ConfigurationError(f"prompt must be a str, not {type(prompt).__name__}.")
         return self.chat_stream(prompt, **settings)
 
+    @overload
+    async def chat(
+        self,
+        messages: Messages,
+        tools: Sequence[ToolLike] | None = None,
+        *,
+        response_format: type[T],
+        corrections: int = 2,
+        **settings: Unpack[GenerationArguments],
+    ) -> ParsedResponse[T]: ...
+    @overload
+    async def chat(
+        self,
+        messages: Messages,
+        tools: Sequence[ToolLike] | None = None,
+        *,
+        response_format: UnionType,
+        corrections: int = 2,
+        **settings: Unpack[GenerationArguments],
+    ) -> ParsedResponse[Any]: ...
+    @overload
     async def chat(
         self,
         messages: Messages,
         tools: Sequence[ToolLike] | None = None,
         **settings: Unpack[SettingsArguments],
+    ) -> Response: ...
+    async def chat(
+        self,
+        messages: Messages,
+        tools: Sequence[ToolLike] | None = None,
+        *,
+        corrections: int = 2,
+        **settings: Unpack[SettingsArguments],
     ) -> Response:
-        """Return the whole answer to a conversation, folded from `chat_stream`."""
-        return await _fold(self.chat_stream(messages, tools, **settings))
+        """Return the whole answer to a conversation, folded from `chat_stream`.
+
+        With a type as `response_format`, the answer is read as that type: `response.parsed`.
+
+        Args:
+            messages: See `chat_stream`.
+            tools: The tools that the model may call.
+            corrections: How many times an answer that does not match the type goes back to the
+                model, with the reason.
+            **settings: Override the model's own settings.
+
+        Raises:
+            ProviderError: A request failed.
+            OutputError: The last answer does not match the type, is incomplete, or is a refusal.
+            ConfigurationError: An argument is not usable; nothing was sent.
+        """
+        kind = settings.get("response_format") or self._response_format
+        if not is_output_type(kind):
+            return await _fold(self.chat_stream(messages, tools, **settings))
+        output = OutputType[Any](kind)
+        return await structured_chat(self, messages, tools or (), settings, output, corrections)
 
     async def complete(self, prompt: str, **settings: Unpack[SettingsArguments]) -> Response:
         """Return the whole continuation of a text, folded from `complete_stream`."""
         return await _fold(self.complete_stream(prompt, **settings))
+
+    @property
+    def _response_format(self) -> object:
+        """The `response_format` of requests that set none."""
+        return None
 
     @abstractmethod
     async def aclose(self) -> None:

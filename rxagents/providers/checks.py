@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import get_args
 
 import aiohttp
 from yarl import URL
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.limits import DEFAULT_LIMITS, Limits
+from rxagents.core.output_request import StructuredOutput
 from rxagents.transport.urls import parse_url
 
 
@@ -36,6 +38,19 @@ def checked_text(name: str, text: object, *, secret: bool = False) -> str:
             f"{name} must contain only ASCII characters: check how it was copied."
         )
     return text
+
+
+def checked_mode(mode: StructuredOutput) -> StructuredOutput:
+    """Return `mode` if it is one of the ways to ask for a structured answer.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    if mode not in get_args(StructuredOutput):
+        raise ConfigurationError(
+            f"structured_output must be 'native', 'tool' or 'prompt', not {mode!r}."
+        )
+    return mode
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:

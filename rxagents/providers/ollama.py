@@ -38,6 +38,7 @@ class Ollama(Provider):
     """
 
     name: ClassVar[str] = "ollama"
+    takes_tool_choice: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.limits import Limits
 from rxagents.core.message_input import to_messages
+from rxagents.core.output_request import StructuredOutput
 from rxagents.core.protocols import Messages
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.core.tools import ToolLike, to_tools
@@ -23,6 +24,7 @@ from rxagents.providers.base_llm import BaseLLM
 from rxagents.providers.checks import (
     checked_headers,
     checked_limits,
+    checked_mode,
     checked_retries,
     checked_session,
     checked_text,
@@ -51,6 +53,9 @@ class ProviderOptions(SettingsArguments, total=False):
             the chunks' `reasoning`. `("<think>", "</think>")` by default, except at the vendor's
             own host; `(None, "</think>")` where every answer begins with thinking and no first
             tag; `None` leaves the text as it is.
+        structured_output: How the model is asked for an answer of a type: `"native"` by the API's
+            own structured output, the default; `"tool"` by a tool call; `"prompt"` by the JSON
+            schema in the system prompt.
     """
 
     timeout: Timeouts | float | None
@@ -59,6 +64,7 @@ class ProviderOptions(SettingsArguments, total=False):
     session: aiohttp.ClientSession | None
     limits: Limits | None
     think_tags: ThinkTags | None
+    structured_output: StructuredOutput
 
 
 class Provider(BaseLLM):
@@ -68,8 +74,9 @@ class Provider(BaseLLM):
         model: The provider's name of the model.
         api_key: The key; `None` sends none.
         base_url: The API's URL, to which paths are added; a query in it is kept.
-        **options: `timeout`, `max_retries`, `headers`, `session`, `limits` and `think_tags`, see
-            `ProviderOptions`; and generation settings, see `Settings`, which a call may override.
+        **options: `timeout`, `max_retries`, `headers`, `session`, `limits`, `think_tags` and
+            `structured_output`, see `ProviderOptions`; and generation settings, see `Settings`,
+            which a call may override.
 
     Raises:
         ConfigurationError: An argument is invalid.
@@ -92,6 +99,7 @@ class Provider(BaseLLM):
         self.limits = checked_limits(options.pop("limits", None))
         default_tags = None if self._is_own_host else DEFAULT_TAGS
         self.think_tags = checked_think_tags(options.pop("think_tags", default_tags))
+        self.structured_output = checked_mode(options.pop("structured_output", "native"))
         self._api_key = None if api_key is None else checked_text("api_key", api_key, secret=True)
         self._extra_headers = checked_headers(options.pop("headers", None) or {})
         self._transport = Transport(self.name, checked_session(options.pop("session", None)))
@@ -135,6 +143,10 @@ class Provider(BaseLLM):
         if known.get("_api_key") is not None:
             shown.append("api_key='***'")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    @property
+    def _response_format(self) -> object:
+        return self.settings.response_format
 
     @property
     def _is_own_host(self) -> bool:

@@ -14,6 +14,7 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError, TruncatedStreamError
 from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
+from rxagents.core.output_request import StructuredOutput
 from rxagents.core.protocols import Messages
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.core.tools import ToolLike, to_tools
@@ -67,6 +68,8 @@ class ScriptedLLM(BaseLLM):
         ConfigurationError: A reply has the wrong type, or an ending that only HTTP has; or
             `think_tags` are no tags.
     """
+
+    structured_output: StructuredOutput = "native"
 
     def __init__(
         self,

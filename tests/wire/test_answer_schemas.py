@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from rxagents import ConfigurationError, Message, Settings, Tool
+from rxagents import Message, Settings, Tool
 from rxagents.testing.requests import anthropic, chat_completions, responses
 from rxagents.wire.anthropic import render_messages
 from rxagents.wire.anthropic.schemas import accepted_schema
@@ -104,7 +104,14 @@ def test_only_schemas_of_strict_tools_are_closed() -> None:
 
 
 @pytest.mark.parametrize("render", [render_chat, render_response])
-@pytest.mark.parametrize("kind", [int, Color])
-def test_openai_refuses_types_other_than_objects(render: Render, kind: type) -> None:
-    with pytest.raises(ConfigurationError, match=f"cannot be {kind.__name__}.*with a field for it"):
-        render(request(kind))
+@pytest.mark.parametrize("kind", [int, Color, list[Stop]])
+def test_types_other_than_objects_are_wrapped(render: Render, kind: Any) -> None:
+    body = render(request(kind))
+    form = (
+        body["response_format"]["json_schema"] if render is render_chat else body["text"]["format"]
+    )
+    schema = form["schema"]
+    assert (schema["type"], schema["required"]) == ("object", ["value"])
+    expected = {int: "integer", Color: ["red"]}.get(kind, "array")
+    value = schema["properties"]["value"]
+    assert expected in (value.get("type"), value.get("enum"))

@@ -266,7 +266,6 @@ CITY = {
 @pytest.mark.parametrize(
     ("form", "rendered"),
     [
-        ("text", {"type": "text"}),
         ("json_object", {"type": "json_object"}),
         ({"type": "regex", "pattern": "a+"}, {"type": "regex", "pattern": "a+"}),
     ],

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from rxagents.core.errors import ConfigurationError
+from rxagents.core.output_type import OutputType
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.anthropic.schemas import accepted_schema
 from rxagents.wire.anthropic.turns import render_system, render_turns
 from rxagents.wire.extra_body import with_extra_body, without_idle_tool_settings
 from rxagents.wire.request import ChatRequest
-from rxagents.wire.response_format import schema_of
 from rxagents.wire.tool_choice import check_chosen_tool
 
 CURRENT_VERSION = "2026-10-21"
@@ -106,8 +106,9 @@ def _output_config(response_format: ResponseFormat | None) -> dict[str, Any] | N
             f"Anthropic's API has no response_format {response_format!r}: give a type or a JSON "
             'schema as {"type": "json_schema", "schema": …}.'
         )
-    if isinstance(response_format, type):
-        response_format = {"type": "json_schema", "schema": schema_of(response_format)}
+    if not isinstance(response_format, dict):
+        schema = OutputType[Any](response_format).schema
+        response_format = {"type": "json_schema", "schema": schema}
     if "schema" not in response_format:
         return {"format": response_format}
     return {"format": {**response_format, "schema": accepted_schema(response_format["schema"])}}

@@ -17,6 +17,7 @@ from rxagents.core.messages import (
     ToolCall,
     ToolResult,
 )
+from rxagents.core.output_type import OutputType
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.base64_data import to_data_url
@@ -26,7 +27,6 @@ from rxagents.wire.chat_completions.reasoning_details import join_details
 from rxagents.wire.extra_body import with_extra_body, without_idle_tool_settings
 from rxagents.wire.foreign_signature import FOREIGN_SIGNATURE
 from rxagents.wire.request import ChatRequest
-from rxagents.wire.response_format import object_schema_of
 from rxagents.wire.sent_calls import SentCalls, arguments_text_of, fitting_name
 from rxagents.wire.tool_choice import check_chosen_tool
 
@@ -177,9 +177,12 @@ def _tool_choice(settings: Settings, tools: tuple[Tool, ...]) -> str | dict[str,
 
 
 def _response_format(response_format: ResponseFormat | None) -> dict[str, Any] | None:
-    if response_format is None or isinstance(response_format, dict):
+    if response_format is None or response_format == "text":
+        return None  # the default; not all hosts know the field
+    if isinstance(response_format, dict):
         return response_format
     if isinstance(response_format, str):
         return {"type": response_format}
-    name, schema = fitting_name(response_format.__name__), object_schema_of(response_format)
-    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema}}
+    output = OutputType[Any](response_format)
+    described = {"name": fitting_name(output.name), "schema": output.schema}
+    return {"type": "json_schema", "json_schema": described}

@@ -17,6 +17,7 @@ from rxagents.core.messages import (
     ToolCall,
     ToolResult,
 )
+from rxagents.core.output_type import OutputType
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.base64_data import is_data_url, split_data_url, to_base64
@@ -25,7 +26,6 @@ from rxagents.wire.foreign_signature import FOREIGN_SIGNATURE, needs_signature
 from rxagents.wire.gemini.events import WIRE
 from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
 from rxagents.wire.request import ChatRequest
-from rxagents.wire.response_format import schema_of
 from rxagents.wire.sent_calls import SentCalls, arguments_of
 from rxagents.wire.tool_choice import check_chosen_tool
 
@@ -226,5 +226,6 @@ def _format(response_format: ResponseFormat | None) -> dict[str, Any]:
             f"Gemini's API has no response_format {response_format!r}: use 'json_object', a JSON "
             "schema or a type."
         )
-    schema = response_format if isinstance(response_format, dict) else schema_of(response_format)
+    is_schema = isinstance(response_format, dict)
+    schema = response_format if is_schema else OutputType[Any](response_format).schema
     return {"responseMimeType": "application/json", "responseJsonSchema": schema}

@@ -7,12 +7,12 @@ from typing import Any
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.messages import ImagePart, Message, ReasoningPart, TextPart, ToolCall, ToolResult
+from rxagents.core.output_type import OutputType
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.base64_data import is_data_url, split_data_url, to_base64
 from rxagents.wire.extra_body import with_extra_body
 from rxagents.wire.request import ChatRequest
-from rxagents.wire.response_format import schema_of
 from rxagents.wire.sent_calls import SentCalls, arguments_of
 
 
@@ -132,4 +132,6 @@ def _format(response_format: ResponseFormat | None) -> str | dict[str, Any] | No
             f"Ollama's API has no response_format {response_format!r}: use 'json_object', a JSON "
             "schema or a type."
         )
-    return response_format if isinstance(response_format, dict) else schema_of(response_format)
+    if isinstance(response_format, dict):
+        return response_format
+    return OutputType[Any](response_format).schema

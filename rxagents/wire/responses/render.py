@@ -16,13 +16,13 @@ from rxagents.core.messages import (
     ToolCall,
     ToolResult,
 )
+from rxagents.core.output_type import OutputType
 from rxagents.core.settings import ResponseFormat, Settings
 from rxagents.core.tools import Tool
 from rxagents.wire.base64_data import to_data_url
 from rxagents.wire.extra_body import with_extra_body, without_idle_tool_settings
 from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
 from rxagents.wire.request import ChatRequest
-from rxagents.wire.response_format import object_schema_of
 from rxagents.wire.responses.events import WIRE
 from rxagents.wire.sent_calls import IdRule, SentCalls, arguments_text_of, fitting_name
 from rxagents.wire.tool_choice import check_chosen_tool
@@ -183,11 +183,12 @@ def _tool_choice(settings: Settings, tools: tuple[Tool, ...]) -> str | dict[str,
 
 
 def _text_format(response_format: ResponseFormat | None) -> dict[str, Any] | None:
-    if response_format is None:
+    if response_format is None or response_format == "text":
         return None
     if isinstance(response_format, dict):
         return {"format": response_format}
     if isinstance(response_format, str):
         return {"format": {"type": response_format}}
-    name, schema = fitting_name(response_format.__name__), object_schema_of(response_format)
-    return {"format": {"type": "json_schema", "name": name, "schema": schema}}
+    output = OutputType[Any](response_format)
+    name = fitting_name(output.name)
+    return {"format": {"type": "json_schema", "name": name, "schema": output.schema}}
