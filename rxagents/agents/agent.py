@@ -9,6 +9,7 @@ from typing import Unpack, cast
 import reactivex as rx
 from reactivex import Observable
 
+from rxagents.agents.as_tool import agent_tool
 from rxagents.agents.limits import RunLimits
 from rxagents.agents.prompts import system_prompt, with_prompt
 from rxagents.agents.run import Run, Turn
@@ -135,6 +136,10 @@ class BaseAgent(ABC):
         run = self.new_run(to_messages(task))
         await last_value(self._events(run))
         return run.result()
+
+    def as_tool(self, name: str, description: str) -> Tool:
+        """Return a tool that runs this agent, for another agent; see `agent_tool`."""
+        return agent_tool(self.run_stream, name, description)
 
     def _events(self, run: Run) -> Events:
         def stages() -> Iterator[Events]:

@@ -9,6 +9,7 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import BaseAgent
+from rxagents.agents.as_tool import agent_tool
 from rxagents.agents.event_agent import AgentOfMessages, EventAgent
 from rxagents.agents.memory import Memory
 from rxagents.agents.prompts import count_of_new
@@ -22,6 +23,7 @@ from rxagents.core.exchange import Exchange, whole_part
 from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult, Messages, StreamingLLM
+from rxagents.core.tools import Tool
 from rxagents.runtime.last_value import last_value
 
 
@@ -126,6 +128,10 @@ class Conversation:
         )
         await last_value(events)
         return results[0]
+
+    def as_tool(self, name: str, description: str, conversation_id: str = "default") -> Tool:
+        """Return a tool that runs the agent in one conversation; see `agent_tool`."""
+        return agent_tool(lambda task: self.run_stream(task, conversation_id), name, description)
 
     def _events(
         self,

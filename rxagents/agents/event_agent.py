@@ -75,9 +75,14 @@ class EventAgent:
             )
         yield events.pipe(
             rx_ops.do_action(fold.add, on_completed=fold.finish),
-            rx_ops.filter(lambda event: not isinstance(event, Complete | ErrorEvent)),
+            rx_ops.filter(_is_to_be_emitted),
         )
         return ()
+
+
+def _is_to_be_emitted(event: StreamEvent) -> bool:
+    """Return whether an event is not the agent's own end; a sub-agent's end is emitted."""
+    return not isinstance(event, Complete | ErrorEvent) or bool(event.path)
 
 
 class _Fold:
@@ -96,6 +101,8 @@ class _Fold:
         """
         run = self._run
         match event:
+            case _ if getattr(event, "path", ()):
+                return  # of a sub-agent
             case ApprovalRequest() | ToolStart():
                 self._started[event.call_id] = event
             case ToolEnd():

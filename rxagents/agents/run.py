@@ -17,6 +17,8 @@ from rxagents.core.events import (
     Thought,
     ToolEnd,
     ToolStart,
+    TurnEnd,
+    TurnStart,
 )
 from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult
@@ -64,6 +66,7 @@ class Run:
         self.limits = limits
         self._last_text = ""
         self.tool_calls = 0
+        self._nested_tokens = 0  # of sub-agents that still run
 
     def begin_turn(self) -> Turn:
         """Count a turn and return it.
@@ -75,12 +78,7 @@ class Run:
         limits = self.limits
         if self.iterations >= limits.iterations:
             raise self._without_answer()
-        spent = 0 if self.usage is None else tokens_of(self.usage)
-        if limits.tokens is not None and spent >= limits.tokens:
-            raise RunLimitError(
-                f"The run has no answer and has used {spent} of its {limits.tokens} tokens. Raise "
-                "max_total_tokens."
-            )
+        self._check_tokens()
         self.iterations += 1
         return Turn(self)
 
@@ -115,6 +113,35 @@ class Run:
                 "max_tool_calls."
             )
         self.tool_calls += 1
+
+    def note_nested(self, event: StreamEvent) -> None:
+        """Note an event of a sub-agent, for which the limits of this run hold too.
+
+        Raises:
+            RunLimitError: All tool calls or tokens of the run are used.
+        """
+        match event:
+            case ToolStart():
+                self.count_tool_call(event.name)
+            case TurnStart():
+                self._check_tokens()
+            case TurnEnd() if event.usage is not None:
+                self._nested_tokens += tokens_of(event.usage)
+
+    def add_usage_of_tool(self, usage: Usage | None) -> None:
+        """Add the tokens of a tool's agents, whose turns were counted as they ended."""
+        if usage is not None:
+            self.usage = add_usage(self.usage, usage)
+            self._nested_tokens = max(0, self._nested_tokens - tokens_of(usage))
+
+    def _check_tokens(self) -> None:
+        limit = self.limits.tokens
+        spent = self._nested_tokens + (0 if self.usage is None else tokens_of(self.usage))
+        if limit is not None and spent >= limit:
+            raise RunLimitError(
+                f"The run has no answer and has used {spent} of its {limit} tokens. Raise "
+                "max_total_tokens."
+            )
 
     def complete(self) -> Complete:
         """Return the last event of a run that has its answer."""
@@ -171,9 +198,13 @@ class Turn:
         """Note an event that the end of the turn depends on.
 
         Raises:
-            RunLimitError: The event starts one tool too many.
+            RunLimitError: The event starts one tool too many, or a turn of a sub-agent for which
+                no tokens are left.
             OutputError: The event is the answer, and the response has failed or was paused.
         """
+        if event.path:
+            self.run.note_nested(event)
+            return
         match event:
             case Thought():
                 self.steps.append(event)
@@ -189,6 +220,7 @@ class Turn:
                     self.steps[asked] = event  # its arguments may have been edited
             case ToolEnd():
                 self.results[event.call_id] = event
+                self.run.add_usage_of_tool(event.usage)
             case Answer():
                 check_finish(self._response.response())
                 self.answer = event.content

@@ -83,6 +83,8 @@ def _parts(item: Item) -> Iterator[tuple[Kind, object, str]]:
     match item:
         case StreamChunk():
             yield from _parts_of_chunk(item)
+        case _ if item.path and not isinstance(item, ToolStart | ToolEnd):
+            return  # of a sub-agent, of whose work only the tools are shown
         case Token(section="action"):
             return  # shown with the start of the tool
         case Token():
@@ -93,7 +95,8 @@ def _parts(item: Item) -> Iterator[tuple[Kind, object, str]]:
             yield Kind.REASONING, item, f"(starting again after an error: {item.content})"
         case ToolStart():
             arguments = msgspec.json.encode(item.arguments).decode()
-            yield Kind.TOOL_START, item.call_id, f"{item.name} {arguments}"
+            name = "/".join((*item.path, item.name))
+            yield Kind.TOOL_START, item.call_id, f"{name} {arguments}"
         case ToolEnd():
             kind = Kind.TOOL_RESULT if item.error is None else Kind.TOOL_FAILURE
             yield kind, item.call_id, item.result

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from msgspec import field
 
 from rxagents.core.event_base import ErrorFreeEvent, ErrorInfo, Event, EventType
+from rxagents.core.usage import Usage
 
 
 class ToolArguments(ErrorFreeEvent, frozen=True, tag="tool_arguments"):
@@ -131,6 +132,7 @@ class ToolEnd(Event, frozen=True, tag="tool_end"):
         result: The text that the model sees.
         error: The tool's failure, or `None`.
         duration: Seconds that the call took.
+        usage: Tokens that agents inside the tool have used; `None` if there were none.
     """
 
     type: ClassVar[EventType] = EventType.TOOL_END
@@ -141,6 +143,7 @@ class ToolEnd(Event, frozen=True, tag="tool_end"):
     duration: float = 0.0
     timestamp: float = field(default_factory=time.time)
     path: tuple[str, ...] = ()
+    usage: Usage | None = None
 
     @property
     def content(self) -> str:

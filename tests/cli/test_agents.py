@@ -61,7 +61,7 @@ async def test_options_reach_agent_requests(ask: Any) -> None:
 async def test_failed_run_is_one_line(ask: Any) -> None:
     done, server = await ask("I do not know the form.", "--agent", "react")
     assert done.status == 1
-    assert done.err.splitlines()[-1].startswith("Error: The run has no answer after its 10 turns.")
+    assert done.err.splitlines()[-1].startswith("Error: The run has no answer after its 10 turns:")
     assert len(server.requests) == 10
 
 

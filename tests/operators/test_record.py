@@ -53,7 +53,8 @@ def test_default_fields_are_not_written(path: Path) -> None:
     first, second, _ = lines(path)
     assert first["item"]["delta"] == "a"
     assert first["item"]["usage"]["output_tokens"] == 2
-    assert second["item"] == {"type": "token", "content": "b", "section": "", "timestamp": 1.5}
+    token = {"type": "token", "content": "b", "section": "", "timestamp": 1.5, "path": []}
+    assert second["item"] == token
 
 
 def test_error_is_written_and_passes(path: Path) -> None:

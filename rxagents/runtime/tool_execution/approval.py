@@ -31,8 +31,8 @@ from rxagents.core.events import (
     ApprovalAnswer,
     ApprovalRequest,
     ErrorInfo,
+    StreamEvent,
     ToolEnd,
-    ToolProgress,
     ToolStart,
 )
 from rxagents.core.json_text import encode_json
@@ -53,7 +53,8 @@ ApproveFunction: TypeAlias = (
 )
 """Decides whether a call may run. It may ask a person, and take as long as that takes."""
 
-ApprovedEvent: TypeAlias = ApprovalRequest | ApprovalAnswer | ToolStart | ToolProgress | ToolEnd
+ApprovedEvent: TypeAlias = StreamEvent
+"""`ApprovalRequest`, `ApprovalAnswer`, `ToolStart`, and what `execute` emits."""
 
 
 def execute_if_approved(

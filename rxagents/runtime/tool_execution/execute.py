@@ -43,7 +43,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from rxagents.core.errors import ToolArgumentsError, ToolTimeoutError
-from rxagents.core.events import ErrorInfo, ToolEnd, ToolProgress
+from rxagents.core.events import ErrorInfo, StreamEvent, ToolEnd, ToolProgress
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_context import ToolContext
 from rxagents.core.tools import Tool
@@ -53,11 +53,13 @@ from rxagents.runtime.loop import run_on_loop, running_loop
 from rxagents.runtime.reporting import nonfatal, report_unhandled
 from rxagents.runtime.source import is_cancellation
 from rxagents.runtime.timed_scope import TimedScope, timed
-from rxagents.runtime.tool_execution.items import items_of
+from rxagents.runtime.tool_execution.items import in_tool, items_of
+from rxagents.runtime.tool_execution.nested import NestedEvents
 from rxagents.runtime.tool_execution.slot import Slot
 from rxagents.runtime.tool_execution.text import error_text, result_text
 
-ToolEvent: TypeAlias = ToolProgress | ToolEnd
+ToolEvent: TypeAlias = StreamEvent
+"""`ToolProgress`, the events of an agent inside the tool, and one `ToolEnd`."""
 
 
 def execute(
@@ -120,6 +122,7 @@ class _Execution:
         self._run_context = context
         self._context: ToolContext | None = None
         self._latest: object = UNSET
+        self._nested = NestedEvents(tool.name)
 
     def start(self) -> None:
         """Make the first attempt, on the next loop iteration."""
@@ -133,6 +136,7 @@ class _Execution:
 
     def _attempt(self) -> None:
         self._attempts += 1
+        self._nested.begin_attempt()
         self._context = ToolContext(
             self._call.id, self._tool.name, self._attempts, context=self._run_context
         )
@@ -149,11 +153,15 @@ class _Execution:
             self._subscribe(from_aiter(partial(items_of, self._tool.name, call, self._slot)))
 
     def _subscribe(self, items: Observable[object]) -> None:
-        self._scope.subscribe(
-            on_loop_thread(items), self._on_item, self._on_error, self._on_completed
-        )
+        with in_tool():
+            self._scope.subscribe(
+                on_loop_thread(items), self._on_item, self._on_error, self._on_completed
+            )
 
     def _on_item(self, item: object) -> None:
+        if isinstance(item, StreamEvent):
+            self._observer.on_next(self._nested.add(item))
+            return
         self._emit_progress()
         self._latest = item
 
@@ -167,6 +175,8 @@ class _Execution:
 
     def _on_completed(self) -> None:
         latest, self._latest = self._latest, UNSET
+        if latest is UNSET:
+            latest = self._nested.output
         if isinstance(latest, Observable):
             self._subscribe(latest)
         else:
@@ -201,7 +211,14 @@ class _Execution:
         self._timeout.stop()
         duration = self._scope.now() - self._started
         self._observer.on_next(
-            ToolEnd(self._call.id, self._tool.name, result, error, duration=duration)
+            ToolEnd(
+                self._call.id,
+                self._tool.name,
+                result,
+                error,
+                duration,
+                usage=self._nested.usage,
+            )
         )
         self._observer.on_completed()
 

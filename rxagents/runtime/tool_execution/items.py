@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -21,6 +21,16 @@ from rxagents.runtime.tool_execution.slot import Slot
 
 is_in_tool: ContextVar[bool] = ContextVar("rxagents_is_in_tool", default=False)
 """Whether the current code belongs to a tool, so that a run waits for it."""
+
+
+@contextmanager
+def in_tool() -> Iterator[None]:
+    """Mark what is subscribed to inside as part of a tool."""
+    token = is_in_tool.set(True)
+    try:
+        yield
+    finally:
+        is_in_tool.reset(token)
 
 
 class _End:

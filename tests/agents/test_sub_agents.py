@@ -1,0 +1,168 @@
+"""Agents as tools of other agents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import reactivex as rx
+from agent_runs import AgentKind, Calls, HeldTool, RunSeen, each_agent, seen_to_end, served
+from reactivex import Observable
+from wires import WIRES, SpokenWire
+
+from rxagents import (
+    Answer,
+    Complete,
+    Conversation,
+    ErrorEvent,
+    FunctionAgent,
+    Reset,
+    RunLimitError,
+    ServerError,
+    StreamEvent,
+    Token,
+    ToolCall,
+    ToolEnd,
+    ToolStart,
+    Usage,
+    tool,
+)
+from rxagents.testing import Reply, ScriptedLLM, ScriptedServer
+
+ASKS = ("expert", {"task": "What is 1 + 1?"})
+FIVE = Usage(input_tokens=3, output_tokens=2, total_tokens=5)
+
+
+def asks_expert(**fields: Any) -> Reply:
+    return Reply(tool_calls=[ToolCall("call_e", "expert", '{"task":"How is Oslo?"}')], **fields)
+
+
+def asks_weather(**fields: Any) -> Reply:
+    return Reply(tool_calls=[ToolCall("call_w", "weather", '{"city":"Oslo"}')], **fields)
+
+
+def expert(*replies: Any, **options: Any) -> FunctionAgent:
+    return FunctionAgent(ScriptedLLM(*replies), [Calls().weather()], **options)
+
+
+async def test_events_of_the_child_have_a_path() -> None:
+    child = expert(asks_weather(), "It is cold.").as_tool("expert", "Knows the weather.")
+    agent = FunctionAgent(ScriptedLLM(asks_expert(), "Cold."), [child])
+    seen = await seen_to_end(agent.run_stream("Oslo?"))
+    assert seen.completed
+    inner = [event for event in seen.events if event.path]
+    assert {event.path for event in inner} == {("expert",)}
+    assert [e.content for e in inner if isinstance(e, ToolStart | ToolEnd | Answer | Complete)] == [
+        "weather",
+        "Oslo is cold",
+        "It is cold.",
+        "It is cold.",
+    ]
+    assert [e.content for e in seen.events if isinstance(e, Answer) and not e.path] == ["Cold."]
+    (end,) = [e for e in seen.events if isinstance(e, ToolEnd) and not e.path]
+    assert end.result == "It is cold."
+
+
+@each_agent
+async def test_output_of_the_child_is_the_result(agent: AgentKind) -> None:
+    child = expert("It is 2.").as_tool("expert", "Counts.")
+    outer = agent.make(ScriptedLLM(agent.calls(ASKS), agent.answers("Two.")), [child])
+    result = await outer.run("1 + 1?")
+    assert result.output == "Two."
+    assert "It is 2." in str(result.messages)
+
+
+async def test_path_grows_with_the_depth() -> None:
+    inner = expert("deep").as_tool("expert", "Knows.")
+    middle = FunctionAgent(ScriptedLLM(asks_expert(), "middle"), [inner]).as_tool("expert", "Asks.")
+    seen = await seen_to_end(
+        FunctionAgent(ScriptedLLM(asks_expert(), "done"), [middle]).run_stream("go")
+    )
+    assert [(e.path, e.content) for e in seen.all(Answer)] == [
+        (("expert", "expert"), "deep"),
+        (("expert",), "middle"),
+        ((), "done"),
+    ]
+
+
+@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
+async def test_usage_of_the_child_is_added(wire: SpokenWire) -> None:
+    async with (
+        served(wire, asks_weather(usage=FIVE), Reply("Cold.", usage=FIVE)) as (_, inner),
+        served(wire, asks_expert(usage=FIVE), Reply("Yes.", usage=FIVE)) as (_, outer),
+    ):
+        child = FunctionAgent(inner, [Calls().weather()]).as_tool("expert", "Knows.")
+        seen = await seen_to_end(FunctionAgent(outer, [child]).run_stream("Oslo?"))
+        complete = [event for event in seen.all(Complete) if not event.path]
+        assert complete[0].usage is not None
+        assert (complete[0].usage.input_tokens, complete[0].usage.output_tokens) == (12, 8)
+
+
+@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
+async def test_dispose_closes_the_request_of_the_child(wire: SpokenWire) -> None:
+    async with ScriptedServer(Reply("a b c", interval=60)) as server:
+        async with wire.model(wire.url_of(server), max_retries=0) as inner:
+            child = FunctionAgent(inner).as_tool("expert", "Knows.")
+            seen = RunSeen(FunctionAgent(ScriptedLLM(asks_expert()), [child]).run_stream("go"))
+            await seen.saw(Token)
+            assert seen.all(Token)[0].path == ("expert",)
+            await seen.assert_silent()
+            await server.disconnected()
+
+
+async def test_dispose_cancels_a_tool_of_the_child() -> None:
+    held = HeldTool()
+    inner = FunctionAgent(ScriptedLLM(Reply(tool_calls=[ToolCall("1", "held", "{}")])), [held.tool])
+    outer = FunctionAgent(ScriptedLLM(asks_expert()), [inner.as_tool("expert", "Knows.")])
+    seen = RunSeen(outer.run_stream("go"))
+    await held.running.wait()
+    await seen.assert_silent()
+    await held.cancelled.wait()
+
+
+async def test_failure_of_the_child_is_the_tools() -> None:
+    child = expert(Reply("", error=ServerError("broken", status=500))).as_tool("expert", "Knows.")
+    seen = await seen_to_end(
+        FunctionAgent(ScriptedLLM(asks_expert(), "Sorry."), [child]).run_stream("go")
+    )
+    assert seen.completed
+    assert [event.path for event in seen.all(ErrorEvent)] == [("expert",)]
+    (end,) = seen.all(ToolEnd)
+    assert end.error is not None
+    assert "broken" in end.error.message
+
+
+async def test_limit_of_tool_calls_holds_for_the_child() -> None:
+    child = expert(asks_weather(), "It is cold.").as_tool("expert", "Knows.")
+    agent = FunctionAgent(ScriptedLLM(asks_expert()), [child], max_tool_calls=1)
+    seen = await seen_to_end(agent.run_stream("go"))
+    assert isinstance(seen.error, RunLimitError)
+
+
+async def test_tool_may_return_a_run() -> None:
+    inner = expert("It is cold.")
+
+    @tool(name="expert")
+    def ask(task: str) -> Observable[StreamEvent]:
+        return inner.run_stream(task)
+
+    agent = FunctionAgent(ScriptedLLM(asks_expert(), "Yes."), [ask])
+    seen = await seen_to_end(agent.run_stream("go"))
+    assert [event.result for event in seen.all(ToolEnd)] == ["It is cold."]
+
+
+async def test_reset_of_the_child_keeps_the_calls_of_the_parent() -> None:
+    @tool(name="expert")
+    def ask(task: str) -> Observable[StreamEvent]:
+        return rx.of(Reset.of(RuntimeError(task)), Complete("again"))
+
+    result = await FunctionAgent(ScriptedLLM(asks_expert(), "Yes."), [ask]).run("go")
+    assert result.output == "Yes."
+
+
+async def test_conversation_that_asks_itself_is_refused() -> None:
+    agent = FunctionAgent(ScriptedLLM(asks_expert(), "Sorry."))
+    conversation = Conversation(agent)
+    agent.add_tool(conversation.as_tool("expert", "Knows."))
+    result = await conversation.run("go")
+    assert "wait for each other" in str(result.messages)
