@@ -39,6 +39,7 @@ bench:
 	python benchmarks/wire_throughput.py
 	python benchmarks/agents.py
 	python benchmarks/start_and_stop.py
+	python benchmarks/conversations.py
 	python benchmarks/operators.py
 
 build-check:
