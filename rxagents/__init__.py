@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     from rxagents.agents.function import FunctionAgent
     from rxagents.agents.memory import Memory
     from rxagents.agents.react import ReActAgent, ReActStep
+    from rxagents.agents.run_options import RunArguments
     from rxagents.storage.conversation_store import (
         ConversationStore,
         Snapshot,
@@ -179,6 +180,7 @@ __all__ = [
     "Reset",
     "Response",
     "ResponseError",
+    "RunArguments",
     "RunLimitError",
     "RxAgentsError",
     "SQLiteStore",
@@ -229,6 +231,7 @@ __all__ = [
 
 _LATER = {
     "AgentOptions": "rxagents.agents.agent",
+    "RunArguments": "rxagents.agents.run_options",
     "Conversation": "rxagents.agents.conversation",
     "ConversationStore": "rxagents.storage.conversation_store",
     "ConversationalAgent": "rxagents.agents.conversational",

@@ -15,18 +15,18 @@ NAMES = """
     Approve AuthenticationError BackpressureError BadRequestError BaseLLM Complete
     ConfigurationError ConflictError ConnectError ConnectTimeoutError Conversation
     ConversationStore ConversationalAgent Decision Deny ErrorEvent ErrorInfo EventType FilePart
-    FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart LLM LimitExceededError
-    Limits MaxIterationsError Memory MemoryStore Message MessageOutcome NotFoundError Ollama
-    OpenAI OpenAIResponses OutputError Overflow OverloadedError ParsedResponse Partial
-    PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError ReActAgent
-    ReActStep Reasoning ReasoningPart RedirectError Reset Response ResponseError RunLimitError
-    RxAgentsError SQLiteStore ServerError Settings Snapshot StatusError StorageError
-    StoredConversation StreamCancelledError StreamChunk StreamDecodeError StreamEvent
-    StreamTimeoutError StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool
-    ToolArguments ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError
-    ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError
-    TransportError TruncatedStreamError TurnEnd TurnStart Usage __version__ from_aiter
-    from_recording get_model run to_aiter tool
+    FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart LLM
+    LimitExceededError Limits MaxIterationsError Memory MemoryStore Message MessageOutcome
+    NotFoundError Ollama OpenAI OpenAIResponses OutputError Overflow OverloadedError
+    ParsedResponse Partial PayloadTooLargeError ProtocolError ProviderError ProviderOptions
+    RateLimitError ReActAgent ReActStep Reasoning ReasoningPart RedirectError Reset Response
+    ResponseError RunArguments RunLimitError RxAgentsError SQLiteStore ServerError Settings
+    Snapshot StatusError StorageError StoredConversation StreamCancelledError StreamChunk
+    StreamDecodeError StreamEvent StreamTimeoutError StreamingAgent StreamingLLM TextPart
+    Thought Timeouts Token Tool ToolArguments ToolArgumentsError ToolCall ToolCallDelta
+    ToolContext ToolEnd ToolError ToolNotFoundError ToolProgress ToolResult ToolStart
+    ToolTimeoutError TotalTimeoutError TransportError TruncatedStreamError TurnEnd TurnStart
+    Usage __version__ from_aiter from_recording get_model run to_aiter tool
 """
 
 

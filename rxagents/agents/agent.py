@@ -13,6 +13,13 @@ from rxagents.agents.as_tool import agent_tool
 from rxagents.agents.limits import RunLimits
 from rxagents.agents.prompts import system_prompt, with_prompt
 from rxagents.agents.run import Run, Turn
+from rxagents.agents.run_options import (
+    RunArguments,
+    RunOptions,
+    SystemPrompt,
+    checked_prompt,
+    run_options,
+)
 from rxagents.agents.turns import Events, run_stages
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError
@@ -33,7 +40,8 @@ class AgentOptions(SettingsArguments, total=False):
     """Options of every agent; generation settings, such as `temperature`, go to the model.
 
     Attributes:
-        system_prompt: The first message of every request; none by default.
+        system_prompt: The first message of every request: a text, or a function that returns it
+            for the context of a run. None by default.
         max_iterations: Turns of the model in one run; 10 by default.
         max_tool_calls: Tool calls in one run; no limit by default.
         max_total_tokens: Tokens of one run, checked between turns; no limit by default.
@@ -45,7 +53,7 @@ class AgentOptions(SettingsArguments, total=False):
             default.
     """
 
-    system_prompt: str | None
+    system_prompt: SystemPrompt | None
     max_iterations: int
     max_tool_calls: int | None
     max_total_tokens: int | None
@@ -78,9 +86,7 @@ class BaseAgent(ABC):
         if unknown:
             known = ", ".join(sorted(AgentOptions.__optional_keys__))
             raise ConfigurationError(f"An agent has no option {sorted(unknown)}: use {known}.")
-        prompt = options.pop("system_prompt", None)
-        if not isinstance(prompt, str | None):
-            raise ConfigurationError(f"system_prompt must be a str, not {type(prompt).__name__}.")
+        prompt = checked_prompt(options.pop("system_prompt", None))
         self.llm = llm
         self.limits = RunLimits(
             iterations=options.pop("max_iterations", 10),
@@ -111,29 +117,33 @@ class BaseAgent(ABC):
         """
         self._tools = to_tools([*self._tools, tool])
 
-    def run_stream(self, task: Messages) -> Observable[StreamEvent]:
+    def run_stream(
+        self, task: Messages, **options: Unpack[RunArguments]
+    ) -> Observable[StreamEvent]:
         """Run the agent and stream its events.
 
         Args:
             task: A `str`, a `Message`, a role/content dict, or a sequence of these.
+            **options: Options of this run: `tools`, `system_prompt`, `context`; see
+                `RunArguments`.
 
         Returns:
             A cold stream; each subscription is a run of its own. Its last event is `Complete`,
             or an `ErrorEvent` before `on_error`.
 
         Raises:
-            ConfigurationError: The task cannot be read.
+            ConfigurationError: The task or an option cannot be read.
         """
-        messages = to_messages(task)
-        return rx.defer(lambda _: self._events(self.new_run(messages)))
+        messages, read = to_messages(task), self.run_options(**options)
+        return rx.defer(lambda _: self._events(self.new_run(messages, options=read)))
 
-    async def run(self, task: Messages) -> AgentResult:
-        """Run the agent and return its result; `run_stream` documents `task`.
+    async def run(self, task: Messages, **options: Unpack[RunArguments]) -> AgentResult:
+        """Run the agent and return its result; `run_stream` documents the arguments.
 
         Raises:
             RxAgentsError: The run failed.
         """
-        run = self.new_run(to_messages(task))
+        run = self.new_run(to_messages(task), options=self.run_options(**options))
         await last_value(self._events(run))
         return run.result()
 
@@ -148,17 +158,38 @@ class BaseAgent(ABC):
 
         return run_stages(stages(), self.limits.seconds)
 
-    def new_run(self, messages: Sequence[Message], usage: Usage | None = None) -> Run:
+    def run_options(self, **options: Unpack[RunArguments]) -> RunOptions:
+        """Read the options of one run, which `new_run` takes.
+
+        Raises:
+            ConfigurationError: An option is not usable.
+        """
+        return run_options(self._tools, self._system_prompt, options)
+
+    def new_run(
+        self,
+        messages: Sequence[Message],
+        usage: Usage | None = None,
+        options: RunOptions | None = None,
+    ) -> Run:
         """Return the state of a new run.
 
         Args:
             messages: What the run starts from. System prompts of earlier runs in it, of this agent
                 or of another, are replaced by this agent's own, if it has one.
             usage: Tokens that were used to make `messages`; they count for the run's limit.
+            options: The options of the run; the agent's own by default.
         """
-        text = self._system_prompt
+        options = options or self.run_options()
+        tools = to_tools((*self._tools, *options.tools)) if options.tools else self._tools
+        text = self._prompt_text(options.system_prompt, tools)
         prompt = None if text is None else system_prompt(text)
-        return Run(with_prompt(prompt, messages), self._tools, self.limits, usage)
+        sent = with_prompt(prompt, messages)
+        return Run(sent, tools, self.limits, usage, options.context)
+
+    def _prompt_text(self, given: str | None, tools: tuple[Tool, ...]) -> str | None:
+        """Return the text of the system message, made of the prompt that was given."""
+        return given
 
     def turns(self, run: Run) -> Generator[Events, None, Sequence[StreamEvent]]:
         """Yield the events of one turn after the other, until the run has its output.

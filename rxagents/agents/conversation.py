@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Unpack
 
 import reactivex as rx
 from reactivex import Observable
@@ -14,6 +15,7 @@ from rxagents.agents.event_agent import AgentOfMessages, EventAgent
 from rxagents.agents.memory import Memory
 from rxagents.agents.prompts import count_of_new
 from rxagents.agents.run import Run
+from rxagents.agents.run_options import RunArguments, RunOptions
 from rxagents.agents.settled import settled
 from rxagents.agents.summary import Summary
 from rxagents.agents.turns import Events, run_stages
@@ -96,7 +98,10 @@ class Conversation:
             )
 
     def run_stream(
-        self, task: Messages, conversation_id: str = "default"
+        self,
+        task: Messages,
+        conversation_id: str = "default",
+        **options: Unpack[RunArguments],
     ) -> Observable[StreamEvent]:
         """Run the agent in a conversation and stream its events.
 
@@ -104,6 +109,7 @@ class Conversation:
             task: What the user says: a `str`, a `Message`, a role/content dict, or a sequence of
                 these.
             conversation_id: The id of the conversation.
+            **options: Options of this run; see `RunArguments`.
 
         Returns:
             A cold stream; each subscription is a run of its own. Its last event is `Complete`,
@@ -112,9 +118,15 @@ class Conversation:
         Raises:
             ConfigurationError: An argument cannot be read.
         """
-        return self._events(to_messages(task), _checked_id(conversation_id))
+        read = self._agent.run_options(**options)
+        return self._events(to_messages(task), _checked_id(conversation_id), read)
 
-    async def run(self, task: Messages, conversation_id: str = "default") -> AgentResult:
+    async def run(
+        self,
+        task: Messages,
+        conversation_id: str = "default",
+        **options: Unpack[RunArguments],
+    ) -> AgentResult:
         """Run the agent in a conversation and return its result; see `run_stream`.
 
         Raises:
@@ -124,6 +136,7 @@ class Conversation:
         events = self._events(
             to_messages(task),
             _checked_id(conversation_id),
+            self._agent.run_options(**options),
             lambda run: results.append(run.result()),
         )
         await last_value(events)
@@ -137,6 +150,7 @@ class Conversation:
         self,
         new: tuple[Message, ...],
         conversation_id: str,
+        options: RunOptions,
         on_result: Callable[[Run], None] = lambda _: None,
     ) -> Events:
         """Queue, recall and summarize, run, remember."""
@@ -148,7 +162,8 @@ class Conversation:
             summary = Summary(start_from.summary)
             if recalled.outgrown and llm is not None:
                 yield summary.extend(llm, recalled.outgrown)
-            run = agent.new_run((*summary.messages, *recalled.messages, *new), summary.usage)
+            known = (*summary.messages, *recalled.messages, *new)
+            run = agent.new_run(known, summary.usage, options)
             start = len(run.messages) - count_of_new(run.messages, new)
             try:
                 last_events = yield from agent.turns(run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Protocol
+from typing import Protocol, Unpack
 
 import msgspec
 from reactivex import Observable
@@ -11,6 +11,7 @@ from reactivex import operators as rx_ops
 
 from rxagents.agents.limits import RunLimits
 from rxagents.agents.run import Run
+from rxagents.agents.run_options import RunArguments, RunOptions
 from rxagents.agents.turns import Events
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import (
@@ -56,7 +57,25 @@ class EventAgent:
         self.llm = None
         self.limits = RunLimits()
 
-    def new_run(self, messages: Sequence[Message], usage: Usage | None = None) -> Run:
+    def run_options(self, **options: Unpack[RunArguments]) -> RunOptions:
+        """Refuse options: the user's agent takes the messages alone.
+
+        Raises:
+            ConfigurationError: There are options.
+        """
+        if options:
+            raise ConfigurationError(
+                f"{type(self._agent).__name__} takes no options for one run, such as "
+                f"{sorted(options)}: only agents of rxagents do."
+            )
+        return RunOptions()
+
+    def new_run(
+        self,
+        messages: Sequence[Message],
+        usage: Usage | None = None,
+        options: RunOptions | None = None,
+    ) -> Run:
         """Return the state of a new run; see `BaseAgent.new_run`."""
         return Run(messages, (), self.limits, usage)
 

@@ -39,7 +39,7 @@ class FunctionAgent(BaseAgent):
         chunks = self.llm.chat_stream(run.messages, run.tools, **settings)
         return chunks.pipe(
             rx_ops.do_action(turn.accumulate),
-            self._run_tools(run.tools),
+            self._run_tools(run.tools, run.context),
             to_events(turn),
         )
 

@@ -11,8 +11,7 @@ from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import AgentOptions, BaseAgent
 from rxagents.agents.finish import PAUSE
-from rxagents.agents.prompts import system_prompt, with_prompt
-from rxagents.agents.run import Run, Turn
+from rxagents.agents.run import Turn
 from rxagents.agents.turns import Events, to_events
 from rxagents.core.events import Answer, Thought, ToolStart
 from rxagents.core.finish_reasons import is_whole_text
@@ -20,7 +19,6 @@ from rxagents.core.messages import Message
 from rxagents.core.protocols import StreamingLLM
 from rxagents.core.response import Response
 from rxagents.core.tools import Tool, ToolLike
-from rxagents.core.usage import Usage
 from rxagents.operators.scan_steps import scan_steps
 from rxagents.parsing.react.labels import Label, LabelKind, LabelScanner
 
@@ -86,11 +84,10 @@ class ReActAgent(BaseAgent):
             stops = [given] if isinstance(given, str) else list(given)
             self._settings["stop"] = [*stops, STOP]
 
-    def new_run(self, messages: Sequence[Message], usage: Usage | None = None) -> Run:
-        """Return the state of a new run; its system message contains the protocol."""
-        before = "" if self._system_prompt is None else self._system_prompt + "\n\n"
-        prompt = system_prompt(before + protocol(self._tools))
-        return Run(with_prompt(prompt, messages), self._tools, self.limits, usage)
+    def _prompt_text(self, given: str | None, tools: tuple[Tool, ...]) -> str:
+        """Return the text of the system message, which contains the protocol."""
+        before = "" if given is None else given + "\n\n"
+        return before + protocol(tools)
 
     def _turn(self, turn: Turn) -> Events:
         run = turn.run
@@ -98,7 +95,7 @@ class ReActAgent(BaseAgent):
         return chunks.pipe(
             rx_ops.do_action(turn.accumulate),
             scan_steps(run.tools),
-            self._run_tools(run.tools),
+            self._run_tools(run.tools, run.context),
             to_events(turn),
         )
 

@@ -38,6 +38,7 @@ class Run:
         tools: The tools that the model may call.
         limits: The limits of the run.
         usage: Tokens that were used before the first turn, such as a summary's.
+        context: The user's object, which the tools see.
 
     Attributes:
         messages: All messages so far, oldest first.
@@ -55,9 +56,11 @@ class Run:
         tools: tuple[Tool, ...],
         limits: RunLimits,
         usage: Usage | None = None,
+        context: object = None,
     ) -> None:
         self.messages = list(messages)
         self.tools = tools
+        self.context = context
         self.output: str | None = None
         self.usage = usage
         self.iterations = 0

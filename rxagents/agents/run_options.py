@@ -1,0 +1,85 @@
+"""Read the options of one run: more tools, another system prompt, the user's context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypedDict
+
+from msgspec import Struct
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.tools import Tool, ToolLike, to_tools
+
+SystemPrompt: TypeAlias = str | Callable[[Any], str]
+"""A text, or a function that returns it for the context of a run."""
+
+
+class RunArguments(TypedDict, total=False):
+    """Options of one run.
+
+    Attributes:
+        tools: Tools of this run, in addition to the agent's.
+        system_prompt: The prompt of this run, in place of the agent's: a text, or a function of
+            `context` that returns it.
+        context: Any object, which the tools see as `ToolContext.context`. Subscriptions to one
+            stream share it.
+    """
+
+    tools: Sequence[ToolLike]
+    system_prompt: SystemPrompt | None
+    context: Any
+
+
+class RunOptions(Struct, frozen=True):
+    """The options of one run, as the run uses them.
+
+    Attributes:
+        tools: The tools that the run has in addition to the agent's.
+        system_prompt: The prompt's text, or `None` for no prompt.
+        context: The user's object.
+    """
+
+    tools: tuple[Tool, ...] = ()
+    system_prompt: str | None = None
+    context: Any = None
+
+
+def checked_prompt(prompt: SystemPrompt | None) -> SystemPrompt | None:
+    """Return `prompt` if it is a text, a function or `None`.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if prompt is None or isinstance(prompt, str) or callable(prompt):
+        return prompt
+    raise ConfigurationError(
+        f"system_prompt must be a str or a function of the run's context, not "
+        f"{type(prompt).__name__}."
+    )
+
+
+def run_options(
+    tools: tuple[Tool, ...], prompt: SystemPrompt | None, arguments: RunArguments
+) -> RunOptions:
+    """Check the arguments of a run against its agent's tools, and resolve its prompt.
+
+    Raises:
+        ConfigurationError: An argument is unknown or not usable, or two tools have one name. What
+            a function for the prompt raises passes unchanged.
+    """
+    unknown = set(arguments) - RunArguments.__optional_keys__
+    if unknown:
+        known = ", ".join(sorted(RunArguments.__optional_keys__))
+        raise ConfigurationError(f"A run has no option {sorted(unknown)}: use {known}.")
+    context = arguments.get("context")
+    text = checked_prompt(arguments.get("system_prompt"))
+    text = prompt if text is None else text
+    if text is not None and not isinstance(text, str):
+        text = text(context)
+        if not isinstance(text, str):
+            raise ConfigurationError(
+                f"The system_prompt function must return a str, not {type(text).__name__}."
+            )
+    more = to_tools(arguments.get("tools"))
+    to_tools((*tools, *more))  # raises here for a name that the agent's tools have
+    return RunOptions(more, text, context)
