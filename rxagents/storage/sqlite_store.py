@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -155,7 +155,7 @@ class SQLiteStore:
         """Close the file after the writes that wait; the next use opens it again."""
         await asyncio.wrap_future(self._writer.close())
 
-    async def __aenter__(self) -> SQLiteStore:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
