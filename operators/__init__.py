@@ -3,7 +3,7 @@
 Framing: `decode_sse`, `decode_ndjson`.
 Chunks: `text`, `reasoning`, `accumulate`, `collect`, `assemble_tool_calls`, `total_usage`,
     `stop_at`.
-Text: `partial_json`, `partial_object`, `split_sentences`.
+Text: `partial_json`, `partial_object`, `items`, `split_sentences`.
 Agents: `scan_steps`, `run_tools`, `converse`, `of_type`.
 Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_backoff`,
     `fallback_to`, `hedge`.
@@ -26,6 +26,7 @@ from rxagents.operators.decode_sse import decode_sse
 from rxagents.operators.fallback_to import fallback_to
 from rxagents.operators.guard_window import guard_window
 from rxagents.operators.hedge import hedge
+from rxagents.operators.items import items
 from rxagents.operators.map_async import map_async
 from rxagents.operators.measure import measure
 from rxagents.operators.of_type import of_type
@@ -64,6 +65,7 @@ __all__ = [
     "fallback_to",
     "guard_window",
     "hedge",
+    "items",
     "map_async",
     "measure",
     "of_type",

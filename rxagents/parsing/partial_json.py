@@ -6,7 +6,8 @@ level, the last complete member ends (`_ends`). A snapshot only copies this stat
 the closed text when the snapshot's value is read. To decode at every chunk would be quadratic.
 
 `_step` is the state: the method that reads the next character or token. A step returns `False`
-when it needs more text, or when the value is complete. Only an incomplete token waits in `_data`:
+when it needs more text, or when the value is complete. `ClosedValuesParser` overrides the
+methods that the steps call. Only an incomplete token waits in `_data`:
 a scalar (at most 4,300 characters) or an escape. Text inside a string is complete at once, since
 half a string counts as a value; half a number, literal or key does not. The scanner must accept
 exactly what msgspec accepts: a more lenient one would make snapshots that cannot be decoded.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -71,7 +73,7 @@ class PartialJsonParser:
         self._in_text = False
         self._in_key = False
         self._changed = False
-        self._step: Callable[[PartialJsonParser], bool] = PartialJsonParser._begin
+        self._step: Callable[[Any], bool] = PartialJsonParser._begin
 
     def feed(self, data: str) -> list[PartialJson]:
         """Return a list with one snapshot if `data` may have changed the value, else empty."""
@@ -148,6 +150,9 @@ class PartialJsonParser:
     def _first_key(self) -> bool:
         return self._close() if self._peek() == "}" else self._key()
 
+    def _next_key(self) -> bool:
+        return self._key()  # a call that a subclass can override, unlike a step
+
     def _key(self) -> bool:
         character = self._peek()
         if character == '"':
@@ -167,7 +172,9 @@ class PartialJsonParser:
             return self._close()
         if character == ",":
             is_object = closer == "}"
-            return self._go_on(PartialJsonParser._key if is_object else PartialJsonParser._item)
+            return self._go_on(
+                PartialJsonParser._next_key if is_object else PartialJsonParser._item
+            )
         return self._want(f"a comma or {closer}", character)
 
     def _characters(self) -> bool:
@@ -218,7 +225,7 @@ class PartialJsonParser:
         self._step = PartialJsonParser._separator
         return True
 
-    def _open(self, closer: str, step: Callable[[PartialJsonParser], bool]) -> bool:
+    def _open(self, closer: str, step: Callable[[Any], bool]) -> bool:
         if len(self._closers) == self._max_depth:
             raise LimitExceededError(
                 f"The JSON of the answer is nested more than {self._max_depth} levels deep. Ask "
@@ -248,7 +255,7 @@ class PartialJsonParser:
             character = self._data[self._position : self._position + 1]
         return character
 
-    def _go_on(self, step: Callable[[PartialJsonParser], bool]) -> bool:
+    def _go_on(self, step: Callable[[Any], bool]) -> bool:
         """Read one character and set the next step."""
         self._position += 1
         self._step = step
