@@ -127,7 +127,7 @@ def test_event_round_trips(codec: Any, kind: str) -> None:
         (
             "tool_end",
             "3",
-            {"call_id": "call_1", "name": "add", "result": "3", "duration": 0.25},
+            {"call_id": "call_1", "name": "add", "result": "3", "duration": 0.25, "usage": None},
         ),
         ("partial", '{"a":[1]}', {"value": {"a": [1]}}),
         ("answer", "It is 3.", {}),
