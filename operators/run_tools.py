@@ -38,6 +38,7 @@ from rxagents.core.errors import ConfigurationError, ToolNotFoundError, ToolTime
 from rxagents.core.events import ErrorInfo, Reset, Token, ToolEnd, ToolStart
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_calls import ToolCallAssembler
+from rxagents.core.tool_names import with_tool_name
 from rxagents.core.tools import Tool, ToolLike, to_tools
 from rxagents.runtime.timed_scope import TimedScope, Timer, timed
 from rxagents.runtime.tool_execution.approval import (
@@ -52,7 +53,6 @@ from rxagents.runtime.tool_execution.slot import Slot
 T = TypeVar("T")
 
 ToolEvent: TypeAlias = ApprovedEvent
-
 _Run: TypeAlias = Callable[[Tool, ToolCall, Slot], Observable[ToolEvent]]
 StartTools: TypeAlias = Literal["at_once", "turn_end"]
 
@@ -218,7 +218,7 @@ class _ToolCalls(Generic[T]):
                 self._queue(call)
 
     def _queue(self, call: ToolCall) -> None:
-        self._waiting.append(call)
+        self._waiting.append(with_tool_name(call, self._tools))
         self._start_next()
 
     def _start_next(self) -> None:

@@ -16,7 +16,7 @@ from reactivex import Observable
 
 from rxagents.core.argument_schema import Schema, schema_of, strict_schema
 from rxagents.core.errors import ConfigurationError, ToolArgumentsError
-from rxagents.core.json_text import JSON_ERRORS
+from rxagents.core.json_text import JSON_ERRORS, is_json
 from rxagents.core.tool_context import ToolContext
 
 _PATH = re.compile(r"at `\$\.(\w+)")
@@ -133,10 +133,29 @@ class CallSignature(Struct, frozen=True, kw_only=True):
             if value is not None or not self.optional.get(name, False)
         }
         try:
-            converted = msgspec.convert(given, self.arguments, strict=False)
+            converted = self._convert(given)
         except JSON_ERRORS as error:
             raise self._refusal(tool, self._explained(str(error))) from error
         return OrderedDict((name, getattr(converted, name)) for name in given)
+
+    def _convert(self, given: dict[str, Any]) -> Struct:
+        """Convert the arguments; read one that is JSON text where its type is no text.
+
+        Models write lists and objects as texts, such as `{"names": "[1, 2]"}`. A text that its
+        type accepts stays a text.
+        """
+        read: set[str] = set()
+        while True:
+            try:
+                return msgspec.convert(given, self.arguments, strict=False)
+            except JSON_ERRORS as error:
+                path = _PATH.search(str(error))
+                name = path[1] if path else ""
+                text = given.get(name)
+                if name in read or not isinstance(text, str) or not is_json(text):
+                    raise
+                read.add(name)
+                given = {**given, name: msgspec.json.decode(text)}
 
     def _explained(self, message: str) -> str:
         """Return msgspec's message with the schema of the argument that it names."""

@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, overload
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from rxagents.core.call_signature import CallSignature
 from rxagents.core.checks import checked_count_or_zero, checked_function, checked_seconds
 from rxagents.core.errors import ConfigurationError, ToolError
+from rxagents.core.schema_check import SchemaCheck
 from rxagents.core.tool_context import ToolContext
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -39,10 +40,13 @@ class Tool(Struct, frozen=True, kw_only=True):
         retries: How many times to call the function again after it raised. Invalid arguments are
             not retried, nor is a timeout, after which the first call may still be running.
         requires_approval: Whether a call needs approval before it runs.
+        check: Whether a tool that is made of a schema and a function checks the arguments against
+            the schema, with the library `jsonschema` (the extra `schema`).
         signature: Converts the arguments to a call; without it they are passed by name, unchanged.
 
     Raises:
-        ConfigurationError: A value is out of range or of the wrong type.
+        ConfigurationError: A value is out of range or of the wrong type, `parameters` are no JSON
+            schema, or `jsonschema` is not installed and `check` is true.
     """
 
     name: str
@@ -53,7 +57,8 @@ class Tool(Struct, frozen=True, kw_only=True):
     timeout: float | None = None
     retries: int = 0
     requires_approval: bool = False
-    signature: CallSignature | None = None
+    check: bool = True
+    signature: CallSignature | SchemaCheck | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.match(self.name):
@@ -70,6 +75,10 @@ class Tool(Struct, frozen=True, kw_only=True):
         if self.timeout is not None:
             checked_seconds(f"The timeout of tool {self.name!r}", self.timeout)
         checked_count_or_zero(f"The retries of tool {self.name!r}", self.retries)
+        has_schema = self.parameters != _no_parameters()
+        if self.function is not None and self.signature is None and self.check and has_schema:
+            check = SchemaCheck.of(self.name, self.parameters)
+            structs.force_setattr(self, "signature", check)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function with the same arguments."""

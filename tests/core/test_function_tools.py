@@ -237,3 +237,26 @@ def test_observable_annotation_is_recognized(function: Callable[..., Any], known
     signature = tool(function).signature
     assert signature is not None
     assert signature.returns_observable is known
+
+
+@tool
+def gather(names: list[int], note: str = "", point: Point | None = None) -> Any:
+    return [names, note, point]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "result"),
+    [
+        ({"names": "[1, 2]"}, [[1, 2], "", None]),
+        ({"names": "[1]", "point": '{"x": 3}'}, [[1], "", Point(3)]),
+        ({"names": [1], "note": "[2]"}, [[1], "[2]", None]),  # a text that is wanted stays one
+    ],
+)
+def test_json_text_is_read_as_its_type(arguments: dict[str, Any], result: Any) -> None:
+    assert call(gather, **arguments) == result
+
+
+@pytest.mark.parametrize("names", ["[1", "one", '["one"]', '"[1]"', "{}"])
+def test_text_of_another_type_is_refused(names: str) -> None:
+    with pytest.raises(ToolArgumentsError, match=r"at `\$\.names"):
+        call(gather, names=names)

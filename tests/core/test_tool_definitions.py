@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from cpu_time import cpu_seconds
 from sample_tools import call, describe, takes_any
 
 import rxagents
-from rxagents import ConfigurationError, Tool, ToolError
+from rxagents import ConfigurationError, Tool, ToolArgumentsError, ToolCall, ToolError
+from rxagents.core.tool_names import with_tool_name
 from rxagents.core.tools import to_tools
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
@@ -55,6 +57,51 @@ def test_default_schema_is_not_shared() -> None:
 def test_bad_tool_definition_is_refused(definition: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         Tool.from_dict(definition)
+
+
+OWN_SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+
+def test_arguments_are_checked_against_own_schema() -> None:
+    made = Tool(name="proxy", parameters=OWN_SCHEMA, function=lambda **given: given)
+    assert call(made, n=5) == {"n": 5}
+    with pytest.raises(ToolArgumentsError, match=r"'5' is not of type 'integer' \(at \$\.n\)"):
+        call(made, n="5")
+    with pytest.raises(ToolArgumentsError, match="'n' is a required property"):
+        call(made)
+
+
+def test_check_of_own_schema_may_be_omitted() -> None:
+    made = Tool(name="proxy", parameters=OWN_SCHEMA, function=lambda **given: given, check=False)
+    assert call(made, n="5") == {"n": "5"}
+
+
+def test_invalid_own_schema_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="no valid JSON schema"):
+        Tool(name="proxy", parameters={"type": "thing"}, function=print)
+
+
+def test_missing_jsonschema_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    with pytest.raises(ConfigurationError, match=r"rxagents\[schema\].*check=False"):
+        Tool(name="proxy", parameters=OWN_SCHEMA, function=print)
+    Tool(name="proxy", parameters=OWN_SCHEMA)
+    Tool(name="proxy", parameters=OWN_SCHEMA, function=print, check=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("add", "add"),
+        ("functions.add", "add"),
+        ("default_api:add", "add"),
+        ("tools/add", "add"),
+        ("add()", "add"),
+        ("functions.sub", "functions.sub"),
+    ],
+)
+def test_call_finds_tool_by_last_name(name: str, found: str) -> None:
+    assert with_tool_name(ToolCall("1", name), {"add": Tool(name="add")}).name == found
 
 
 def test_custom_schema_passes_arguments_unchanged() -> None:
