@@ -118,14 +118,18 @@ class SQLiteWriter:
 
     def _close(self, future: Future[Any]) -> None:
         connection, self._connection = self._connection, None
+        failure: StorageError | None = None
         try:
             if connection is not None:
                 connection.close()
         except sqlite3.Error as error:
-            future.set_exception(self._failure(error))
+            failure = self._failure(error)
+        if not future.set_running_or_notify_cancel():
+            return
+        if failure is None:
+            future.set_result(None)
         else:
-            if future.set_running_or_notify_cancel():
-                future.set_result(None)
+            future.set_exception(failure)
 
     def _commit(self, batch: Sequence[_Work]) -> None:
         begun = [work for work in batch if work.future.set_running_or_notify_cancel()]
