@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rxagents.core.errors import ConfigurationError
+from rxagents.core.output_type import is_model
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -32,7 +33,7 @@ def schema_of(arguments: type[msgspec.Struct]) -> Schema:
         TypeError: A type has no schema.
     """
     (main,), definitions = msgspec.json.schema_components(
-        (arguments,), ref_template=_REFERENCE + "{name}"
+        (arguments,), schema_hook=_model_schema, ref_template=_REFERENCE + "{name}"
     )
     schema = definitions.pop(_name(main))
     del schema["title"]
@@ -61,6 +62,18 @@ def strict_schema(schema: Schema, optional: Collection[str]) -> Schema:
     return strict
 
 
+def _model_schema(kind: Any) -> Schema:
+    """Return the schema of a pydantic model; its own references are inlined."""
+    if not is_model(kind):
+        raise NotImplementedError  # msgspec explains which type has no schema
+    schema = dict(kind.model_json_schema())
+    definitions = schema.pop("$defs", {})
+    try:
+        return _inlined(schema, definitions, ())
+    except _RecursiveError:
+        raise TypeError(f"the model {kind.__name__} contains itself") from None
+
+
 def _name(reference: Schema) -> str:
     return str(reference["$ref"]).removeprefix(_REFERENCE)
 
@@ -70,7 +83,7 @@ def _with_parts(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
     changed = dict(schema)
     for key in {"properties", "$defs"} & set(schema):
         changed[key] = {name: change(part) for name, part in schema[key].items()}
-    for key in {"anyOf", "prefixItems"} & set(schema):
+    for key in {"allOf", "anyOf", "oneOf", "prefixItems"} & set(schema):
         changed[key] = [change(part) for part in schema[key]]
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict):

@@ -17,6 +17,7 @@ from reactivex import Observable
 from rxagents.core.argument_schema import Schema, schema_of, strict_schema
 from rxagents.core.errors import ConfigurationError, ToolArgumentsError
 from rxagents.core.json_text import JSON_ERRORS, is_json
+from rxagents.core.output_type import convert_model
 from rxagents.core.tool_context import ToolContext
 
 _PATH = re.compile(r"at `\$\.(\w+)")
@@ -147,7 +148,7 @@ class CallSignature(Struct, frozen=True, kw_only=True):
         read: set[str] = set()
         while True:
             try:
-                return msgspec.convert(given, self.arguments, strict=False)
+                return msgspec.convert(given, self.arguments, strict=False, dec_hook=convert_model)
             except JSON_ERRORS as error:
                 path = _PATH.search(str(error))
                 name = path[1] if path else ""

@@ -34,6 +34,13 @@ def is_model(kind: object) -> bool:
     return all(callable(getattr(kind, method, None)) for method in methods)
 
 
+def convert_model(kind: Any, value: object) -> object:
+    """Convert a decoded JSON value to a pydantic model; a `dec_hook` of msgspec."""
+    if not is_model(kind):
+        raise TypeError(f"a value of the type {kind!r} cannot be made of JSON")
+    return kind.model_validate_json(msgspec.json.encode(value))
+
+
 class OutputType(Generic[T]):
     """The type of a structured answer.
 
