@@ -53,7 +53,8 @@ class ChunkAssembler(ChunkBuilder):
         think_tags: The tags around thinking at the beginning of the text; `None` for none.
 
     Attributes:
-        unknown: Those of `id` and `model` that no event has had yet; later events repeat them.
+        unknown: Those of `id`, `model` and `service_tier` that no event has had yet; later events
+            repeat them.
     """
 
     __slots__ = (
@@ -131,8 +132,6 @@ class ChunkAssembler(ChunkBuilder):
         """Add an event of any kind."""
         if self.unknown:
             self._add_names(event)
-        if event.service_tier:
-            self.add_metadata(service_tier=event.service_tier)
         usage = None
         if event.usage:
             usage = self.usage = to_usage(event.usage)
@@ -169,7 +168,7 @@ class ChunkAssembler(ChunkBuilder):
                 self.emit(choice=number, tool_calls=sealed)
 
     def _add_names(self, event: Event) -> None:
-        """Add id and model to the metadata; in Azure's first event (54) they are empty."""
+        """Add the names to the metadata; in Azure's first event (54) id and model are empty."""
         self.add_metadata(**{name: getattr(event, name) for name in self.unknown})
         self.unknown = _NAMES.difference(self.metadata)
 
@@ -275,7 +274,7 @@ class ChunkAssembler(ChunkBuilder):
         return tuple(deltas)
 
 
-_NAMES = frozenset({"id", "model"})
+_NAMES = frozenset({"id", "model", "service_tier"})
 _NO_CONTENT = ("", "")
 _EMPTY_DELTA = Delta()
 _NO_FUNCTION = Function()

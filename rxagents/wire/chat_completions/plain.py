@@ -22,17 +22,18 @@ from rxagents.wire.chat_completions.events import Event
 #   whole burst is decoded as `Event`s. That replaces a dozen comparisons in Python for each event.
 # - The parser tries the plain decoder only after an event that was plain (`is_plain`): a failed try
 #   costs a decoding of the burst up to the event that fails.
-# - `id` and `model` are in every event, but are read once. `plain_decoder(unknown)` refuses an
-#   event that has a value for a name that is not known yet; known names are skipped, not decoded.
+# - `id`, `model` and `service_tier` are in every event, but are read once. `plain_decoder(unknown)`
+#   refuses an event that has a value for a name that is not known yet; known names are skipped, not
+#   decoded.
 #
 # What must not change:
 # - A field added to `Delta`, `Choice` or `Event` must be added to its plain struct, with a type
 #   that admits only empty values. Else the plain path loses it silently. A test compares them.
 # - Add no call, check or allocation for an event here: every chunk pays for it.
 # - Each field of a plain struct costs every event some 3 ns: it is set to its default, and in
-#   `PlainEvent` compared with each name that is skipped. So fields that a host sends in every event
-#   or only beside the finish reason are not refused here: `is_plain` keeps streams that have them
-#   off this path.
+#   `PlainEvent` compared with each name that is skipped. Fields that hosts hardly ever send in the
+#   middle of a text are refused all the same: else the cut of the network decides whether they
+#   are read.
 # - Nesting is not measured here: fields that a plain struct does not have are skipped, not decoded.
 #   `Event` has fields of type `Any`, so on the other path it is measured before decoding.
 
@@ -64,6 +65,7 @@ class PlainChoice(Struct, gc=False):
     index: int = 0
     finish_reason: Empty = None
     logprobs: None = None
+    usage: None = None
     error: None = None
 
 
@@ -74,6 +76,9 @@ class PlainEvent(Struct, gc=False):
     usage: None = None
     error: None = None
     message: None = None
+    citations: tuple[()] | None = None
+    search_results: tuple[()] | None = None
+    timings: None = None
 
 
 @functools.cache
