@@ -27,6 +27,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -180,6 +181,7 @@ class SQLiteWriter:
             self.path, timeout=_LOCKED_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
+            _keep_journal(connection)
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
             self._create_tables(connection)
@@ -215,8 +217,22 @@ class SQLiteWriter:
         return failure
 
 
+def _keep_journal(connection: sqlite3.Connection) -> None:
+    """Switch to the journal WAL; SQLite itself does not wait here for another process."""
+    deadline = time.monotonic() + _LOCKED_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+
+
 _PRAGMAS = (
-    "journal_mode = WAL",
     "synchronous = FULL",  # a commit survives the loss of power
     "foreign_keys = ON",
     "secure_delete = ON",  # what is deleted is overwritten
