@@ -18,10 +18,10 @@ def agent_tool(
     """Return a tool that gives its task to an agent, and whose result is the agent's output.
 
     The agent's events are part of the outer run's stream, with the tool's name in their `path`. To
-    dispose the outer run disposes the agent's, with its request and its tools. The outer run's limits
-    of tool calls and time hold for it. Its tokens count in the outer run's usage and limit when it
-    has ended, or with each `TurnEnd` that it emits. If it fails, its error is the tool's error,
-    which the outer agent's model sees.
+    dispose the outer run disposes the agent's, with its request and its tools. The outer run's
+    limits of tool calls and time hold for it. Its tokens count in the outer run's usage and limit
+    when it has ended, or with each `TurnEnd` that it emits. If it fails, its error is the tool's
+    error, which the outer agent's model sees.
 
     Any tool that returns or yields an agent's events is treated in the same way.
 
