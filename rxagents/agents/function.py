@@ -86,14 +86,15 @@ def _request_for_answer(run: Run) -> Message:
     Raises:
         OutputError: It was sent already, or no turn is left for it.
     """
-    is_sent = any(message is _REQUEST_FOR_ANSWER for message in run.messages)
-    if is_sent or run.iterations >= run.limits.iterations:
-        when = ", also when it was asked for one" if is_sent else " in the last turn"
+    if run.is_asked_for_answer or run.iterations >= run.limits.iterations:
+        is_asked = run.is_asked_for_answer
+        when = ", also when it was asked for one" if is_asked else " in the last turn"
         raise OutputError(
             f"The model wrote no answer after its {run.tool_calls} tool calls{when} (finish "
             f"reason {run.finish_reason!r}). The tools have run. Run again, raise max_tokens if "
             "the finish reason is 'length', or use another model."
         )
+    run.is_asked_for_answer = True
     return _REQUEST_FOR_ANSWER
 
 

@@ -47,6 +47,7 @@ class Run:
         iterations: The number of turns that have started.
         finish_reason: The finish reason of the last turn.
         tool_calls: The number of tool calls that have started.
+        is_asked_for_answer: Whether the model was asked for its answer after an empty turn.
         trace: The steps of the run, if the agent keeps them.
     """
 
@@ -69,6 +70,7 @@ class Run:
         self.limits = limits
         self._last_text = ""
         self.tool_calls = 0
+        self.is_asked_for_answer = False
         self._nested_tokens = 0  # of sub-agents that still run
 
     def begin_turn(self) -> Turn:

@@ -24,6 +24,10 @@ ANSWER_TOOL = "give_answer"
 """The name of the tool whose arguments are the answer."""
 
 
+_NOT_RUN = "Error: The tool did not run, since the answer came with its call."
+"""The result of a call beside the answer: providers refuse a call without a result."""
+
+
 class ParsedResponse(Response, Generic[T]):
     """A response whose text was converted to a value.
 
@@ -75,8 +79,8 @@ class OutputRequest(Generic[T]):
             "Give your final answer as one JSON object, and nothing else, that matches this JSON "
             f"schema:\n{encode_json(self.output.schema)}"
         )
-        first, *others = messages
-        if first.role == "system":
+        if messages and messages[0].role == "system":
+            first, *others = messages
             return (Message.system(f"{first.text}\n\n{text}"), *others)
         return (Message.system(text), *messages)
 
@@ -123,11 +127,18 @@ class OutputRequest(Generic[T]):
     def correction(self, response: Response, error: OutputError) -> list[Message]:
         """Return the messages that ask the model to correct its answer."""
         sent = [response.message] if response.message.parts else []
-        calls = [call for call in response.tool_calls if call.name == ANSWER_TOOL]
-        if not calls:
+        if not response.tool_calls:
             return [*sent, Message.user(str(error))]
-        results = [Message.tool(c.id, str(error), name=c.name, is_error=True) for c in calls]
-        return [*sent, *results]
+        results = {ANSWER_TOOL: str(error)}
+        return [
+            *sent,
+            *(
+                Message.tool(
+                    call.id, results.get(call.name, _NOT_RUN), name=call.name, is_error=True
+                )
+                for call in response.tool_calls
+            ),
+        ]
 
     def _answer_text(self, response: Response) -> str | None:
         if response.refusal:

@@ -32,6 +32,7 @@ class SchemaCheck(Struct, frozen=True):
         """
         try:
             import jsonschema  # imported here: it is an extra, and only such tools need it
+            import referencing  # a dependency of jsonschema
         except ImportError as error:
             raise ConfigurationError(
                 f"Tool {tool!r} has a JSON schema, and the check of its arguments needs the "
@@ -44,7 +45,8 @@ class SchemaCheck(Struct, frozen=True):
             raise ConfigurationError(
                 f"The parameters of tool {tool!r} are no valid JSON schema: {error.message}."
             ) from error
-        return cls(kind(schema))
+        # An empty registry: by default jsonschema fetches a `$ref` to another host.
+        return cls(kind(schema, registry=referencing.Registry()))
 
     def bind(
         self, function: Callable[..., Any], arguments: Mapping[str, Any], context: ToolContext

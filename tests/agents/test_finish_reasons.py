@@ -175,6 +175,14 @@ async def test_tools_of_a_run_without_text_are_remembered(wire: SpokenWire) -> N
         assert "Oslo is cold" in server.requests[3].body.decode()
 
 
+async def test_model_is_asked_in_each_run() -> None:
+    calls = Calls()
+    turns = [ASKS_WEATHER, Reply(""), Reply("Cold.")]
+    agent = ConversationalAgent(ScriptedLLM(*turns, *turns), [calls.weather()])
+    assert (await agent.run("Oslo?")).output == "Cold."
+    assert (await agent.run("Again?")).output == "Cold."
+
+
 async def test_empty_last_turn_is_no_success() -> None:
     calls = Calls()
     agent = FunctionAgent(ScriptedLLM(ASKS_WEATHER, Reply("")), [calls.weather()], max_iterations=2)

@@ -119,3 +119,13 @@ async def test_memory_keeps_the_denied_call(agent: AgentKind) -> None:
     said = str(llm.requests[2].messages)
     assert "too little" in said
     assert "amount" in said
+
+
+@each_agent
+async def test_arguments_without_json_deny_the_call(agent: AgentKind) -> None:
+    llm = ScriptedLLM(agent.calls(("pay", {"amount": 9})), agent.answers("Done."))
+    run = agent.make(llm, [pay], approve=lambda call: Approve({"amount": object()}))
+    seen = await seen_to_end(run.run_stream("hi"))
+    assert seen.completed
+    (end,) = seen.all(ToolEnd)
+    assert "it could not be approved" in end.result

@@ -176,3 +176,13 @@ def test_request_omits_the_function() -> None:
     assert tools == [
         {"type": "function", "function": {**function, "parameters": describe.parameters}}
     ]
+
+
+def test_reference_to_another_host_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[object] = []
+    monkeypatch.setattr("urllib.request.urlopen", lambda *given, **_: fetched.append(given))
+    schema = {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/schema"}}}
+    remote = Tool(name="remote", parameters=schema, function=print)
+    with pytest.raises(Exception, match="Unresolvable"):
+        remote.bind({"a": 1}, rxagents.ToolContext("1", "remote"))
+    assert not fetched

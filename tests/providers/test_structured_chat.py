@@ -130,6 +130,19 @@ async def test_wrong_tool_answer_gets_error_result() -> None:
     assert llm.requests[0].settings.tool_choice == "give_answer"
 
 
+async def test_calls_beside_a_wrong_answer_get_results() -> None:
+    answer = ToolCall("c1", "give_answer", '{"name": 5, "size": 3}')
+    right = ToolCall("c3", "give_answer", '{"name": "Rome", "size": 3}')
+    llm = ScriptedLLM(
+        Reply(tool_calls=[answer, ToolCall("c2", "look", "{}")]), Reply(tool_calls=[right])
+    )
+    llm.structured_output = "tool"
+    response = await llm.chat("Which city?", [{"name": "look"}], response_format=City)
+    assert response.parsed == City("Rome", 3)
+    results = [m.parts[0] for m in llm.requests[1].messages if m.role == "tool"]
+    assert [getattr(part, "call_id", "") for part in results] == ["c1", "c2"]
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "expected"),
     [

@@ -47,7 +47,7 @@ _IN_TAGS = {
     bare: re.compile(end if "answer" in bare else rf"\n{_LABEL}|{end}", re.VERBOSE)
     for bare, end in _END_TAGS.items()
 }
-"""What may end the text in a tag. In an answer's tag, labels are text."""
+"""The end of the text in a tag: the closing tag, or a label; in an answer labels are text."""
 _PARTIAL = re.compile(
     r"""(?:>[ \t]{0,3}+){0,2}+
     (?:\d{1,2}+[.)]?+[ \t]{0,3}+|[-+*\u2022][ \t]{0,3}+)?+

@@ -102,7 +102,12 @@ def execute_if_approved(
                 case True | Approve(arguments=None):
                     run(call)
                 case Approve(arguments=arguments):
-                    run(structs.replace(call, arguments=encode_json(arguments)))
+                    try:
+                        text = encode_json(arguments)
+                    except Exception as error:  # a value that JSON does not have
+                        deny(error)
+                    else:
+                        run(structs.replace(call, arguments=text))
                 case _:
                     deny(answer)
 
