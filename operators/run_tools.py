@@ -35,7 +35,7 @@ from reactivex import Observable, abc
 from rxagents.core.checks import checked_count, checked_function, checked_seconds
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError, ToolNotFoundError, ToolTimeoutError
-from rxagents.core.events import ErrorInfo, Reset, Token, ToolEnd, ToolStart
+from rxagents.core.events import ErrorInfo, Reset, Token, ToolArguments, ToolEnd, ToolStart
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.core.tool_names import with_tool_name
@@ -52,8 +52,8 @@ from rxagents.runtime.tool_execution.slot import Slot
 
 T = TypeVar("T")
 
-ToolEvent: TypeAlias = ApprovedEvent
-_Run: TypeAlias = Callable[[Tool, ToolCall, Slot], Observable[ToolEvent]]
+ToolEvent: TypeAlias = ToolArguments | ApprovedEvent
+_Run: TypeAlias = Callable[[Tool, ToolCall, Slot], Observable[ApprovedEvent]]
 StartTools: TypeAlias = Literal["at_once", "turn_end"]
 
 
@@ -80,9 +80,10 @@ def run_tools(
         --S----E--S----a---E|
         legend: S = ToolStart, E = ToolEnd
 
-    Emits when: the source emits; a call waits for approval (`ApprovalRequest`) or has its decision
-        (`ApprovalAnswer`); a tool starts (`ToolStart`), reports progress (`ToolProgress`) or ends
-        (`ToolEnd`), in the order in which this happens.
+    Emits when: the source emits; a chunk has new arguments of a call (`ToolArguments`); a call
+        waits for approval (`ApprovalRequest`) or has its decision (`ApprovalAnswer`); a tool starts
+        (`ToolStart`), reports progress (`ToolProgress`) or ends (`ToolEnd`), in the order in which
+        this happens.
     Backpressures when: downstream does.
     Completes when: the source has completed and no tool waits or runs.
 
@@ -214,6 +215,9 @@ class _ToolCalls(Generic[T]):
             self._assembler = ToolCallAssembler()
         for delta in chunk.tool_calls:
             call = self._assembler.add(delta)
+            event = self._assembler.arguments_event(delta.index, chunk.timestamp)
+            if event is not None:
+                self._emit(event)
             if call is not None:
                 self._queue(call)
 

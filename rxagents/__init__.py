@@ -103,6 +103,7 @@ from rxagents.runtime.to_aiter import to_aiter
 if TYPE_CHECKING:
     from rxagents import operators as operators
     from rxagents.agents.agent import AgentOptions
+    from rxagents.agents.agent_run import AgentRun
     from rxagents.agents.conversation import Conversation
     from rxagents.agents.conversational import ConversationalAgent
     from rxagents.agents.function import FunctionAgent
@@ -123,6 +124,7 @@ __all__ = [
     "AgentError",
     "AgentOptions",
     "AgentResult",
+    "AgentRun",
     "Answer",
     "Anthropic",
     "ApprovalAnswer",
@@ -231,6 +233,7 @@ __all__ = [
 
 _LATER = {
     "AgentOptions": "rxagents.agents.agent",
+    "AgentRun": "rxagents.agents.agent_run",
     "RunArguments": "rxagents.agents.run_options",
     "Conversation": "rxagents.agents.conversation",
     "ConversationStore": "rxagents.storage.conversation_store",

@@ -11,7 +11,7 @@ import rxagents
 from rxagents import operators, testing
 
 NAMES = """
-    Agent AgentError AgentOptions AgentResult Answer Anthropic ApprovalAnswer ApprovalRequest
+    Agent AgentError AgentOptions AgentResult AgentRun Answer Anthropic ApprovalAnswer ApprovalRequest
     Approve AuthenticationError BackpressureError BadRequestError BaseLLM Complete
     ConfigurationError ConflictError ConnectError ConnectTimeoutError Conversation
     ConversationStore ConversationalAgent Decision Deny ErrorEvent ErrorInfo EventType FilePart

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 from typing import Unpack, cast
 
 import reactivex as rx
 from reactivex import Observable
 
+from rxagents.agents.agent_run import DEFAULT_REPLAY, AgentRun
 from rxagents.agents.as_tool import agent_tool
+from rxagents.agents.control import RunControl
 from rxagents.agents.limits import RunLimits
+from rxagents.agents.partial import partial_messages
 from rxagents.agents.prompts import system_prompt, with_prompt
-from rxagents.agents.run import Run, Turn
+from rxagents.agents.run import Run
 from rxagents.agents.run_options import (
     RunArguments,
     RunOptions,
@@ -20,9 +24,10 @@ from rxagents.agents.run_options import (
     checked_prompt,
     run_options,
 )
-from rxagents.agents.turns import Events, run_stages
+from rxagents.agents.turn import Turn
+from rxagents.agents.turns import Events, emitted, run_stages
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import ConfigurationError
+from rxagents.core.errors import AgentError, ConfigurationError
 from rxagents.core.events import StreamEvent
 from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
@@ -135,7 +140,7 @@ class BaseAgent(ABC):
             ConfigurationError: The task or an option cannot be read.
         """
         messages, read = to_messages(task), self.run_options(**options)
-        return rx.defer(lambda _: self._events(self.new_run(messages, options=read)))
+        return rx.defer(lambda _: self._events(messages, read, RunControl()))
 
     async def run(self, task: Messages, **options: Unpack[RunArguments]) -> AgentResult:
         """Run the agent and return its result; `run_stream` documents the arguments.
@@ -143,20 +148,43 @@ class BaseAgent(ABC):
         Raises:
             RxAgentsError: The run failed.
         """
-        run = self.new_run(to_messages(task), options=self.run_options(**options))
-        await last_value(self._events(run))
-        return run.result()
+        control = RunControl()
+        read = self.run_options(**options)
+        await last_value(self._events(to_messages(task), read, control))
+        return control.checked_result()
+
+    def start(
+        self, task: Messages, *, replay: int = DEFAULT_REPLAY, **options: Unpack[RunArguments]
+    ) -> AgentRun:
+        """Start a run at once, and return a handle on it.
+
+        Args:
+            task: A `str`, a `Message`, a role/content dict, or a sequence of these.
+            replay: How many of the last events a late subscriber gets.
+            **options: See `RunArguments`.
+
+        Raises:
+            ConfigurationError: An argument cannot be used, or no event loop is running.
+        """
+        messages, read = to_messages(task), self.run_options(**options)
+        return AgentRun(lambda control: self._events(messages, read, control), replay)
 
     def as_tool(self, name: str, description: str) -> Tool:
         """Return a tool that runs this agent, for another agent; see `agent_tool`."""
         return agent_tool(self.run_stream, name, description)
 
-    def _events(self, run: Run) -> Events:
+    def _events(
+        self, messages: Sequence[Message], options: RunOptions, control: RunControl
+    ) -> Events:
+        run = self.new_run(messages, options=options)
+        run.begin(control)
+
         def stages() -> Iterator[Events]:
             last_events = yield from self.turns(run)
-            yield rx.from_iterable((*last_events, run.complete()))
+            control.complete(run.result())
+            yield emitted((*last_events, run.complete()))
 
-        return run_stages(stages(), self.limits.seconds)
+        return run_stages(stages(), self.limits.seconds, control)
 
     def run_options(self, **options: Unpack[RunArguments]) -> RunOptions:
         """Read the options of one run, which `new_run` takes.
@@ -198,11 +226,32 @@ class BaseAgent(ABC):
             The events between the last turn and `Complete`.
         """
         last_events: Sequence[StreamEvent] = ()
-        while run.output is None:
-            turn = run.begin_turn()
+        while run.goes_on():
+            try:
+                turn = run.begin_turn()
+            except AgentError:
+                yield emitted(last_events)
+                raise
+            turn.events_before = last_events
+            run.partial_messages = partial(self._partial, turn)
             yield self._turn(turn)
-            last_events = self._conclude(turn)
+            last_events = (*self._end_turn(turn), turn.end_event())
         return last_events
+
+    def _end_turn(self, turn: Turn) -> Sequence[StreamEvent]:
+        if not turn.is_interrupted:
+            return self._conclude(turn)
+        turn.end_early(self._partial_output(turn))
+        return ()
+
+    def _partial(self, turn: Turn) -> list[Message]:
+        """Return the messages of a turn that was ended early."""
+        return partial_messages(turn)
+
+    def _partial_output(self, turn: Turn) -> str:
+        """Return the answer as far as the model has written it."""
+        response = turn.response()
+        return response.content or response.refusal
 
     def _run_tools(
         self, tools: tuple[Tool, ...], context: object = None

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Unpack
+from collections.abc import Awaitable, Iterator
+from typing import Literal, TypeAlias, Unpack, get_args
 
 import reactivex as rx
+from msgspec.structs import replace
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import BaseAgent
+from rxagents.agents.agent_run import DEFAULT_REPLAY, AgentRun
 from rxagents.agents.as_tool import agent_tool
+from rxagents.agents.control import RunControl
 from rxagents.agents.event_agent import AgentOfMessages, EventAgent
 from rxagents.agents.memory import Memory
 from rxagents.agents.prompts import count_of_new
-from rxagents.agents.run import Run
+from rxagents.agents.run import CANCELLED, Run
 from rxagents.agents.run_options import RunArguments, RunOptions
-from rxagents.agents.settled import settled
+from rxagents.agents.settled import await_later, settled
 from rxagents.agents.summary import Summary
-from rxagents.agents.turns import Events, run_stages
+from rxagents.agents.turns import Events, emitted, run_stages
 from rxagents.core.errors import ConfigurationError, OutputError
 from rxagents.core.events import StreamEvent
 from rxagents.core.exchange import Exchange, whole_part
@@ -27,6 +30,8 @@ from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult, Messages, StreamingLLM
 from rxagents.core.tools import Tool
 from rxagents.runtime.last_value import last_value
+
+OnStop: TypeAlias = Literal["drop", "keep"]
 
 
 class Conversation:
@@ -37,9 +42,9 @@ class Conversation:
     waits for another does not count for its `max_seconds`.
 
     A run is remembered when its `Complete` is emitted. Memory stays unchanged if the run fails, is
-    disposed, or has no answer: a content filter withheld it, or its text is empty and no tool ran.
-    A run that fails with `OutputError` after tools have run is remembered up to their results:
-    else the model might run them again.
+    stopped or disposed (unless `on_stop="keep"`), or has no answer: a content filter withheld it,
+    or its text is empty and no tool ran. A run that fails with `OutputError` after tools have run
+    is remembered up to their results: else the model might run them again.
 
     The agent may be one of this package, or any object whose `run_stream(messages)` returns an
     Observable of `StreamEvent`s. For the first kind memory keeps all messages of a run, with the
@@ -52,6 +57,10 @@ class Conversation:
             conversations may share one memory.
         llm: The model that writes summaries; by default the agent's. The usage of a summary counts
             as the run's.
+        on_stop: What memory keeps of a run that is stopped or disposed: `"drop"` for nothing, or
+            `"keep"` for what the user has seen. The message that the model did not finish is marked
+            (`provider_data["agent"]["is_partial"]`). A call that was running has a result that says
+            so.
 
     Attributes:
         agent: The agent.
@@ -68,6 +77,7 @@ class Conversation:
         *,
         memory: Memory | None = None,
         llm: StreamingLLM | None = None,
+        on_stop: OnStop = "drop",
     ) -> None:
         if not callable(getattr(agent, "run_stream", None)):
             raise ConfigurationError(
@@ -87,6 +97,9 @@ class Conversation:
                 f"llm must be a model that streams, with chat_stream; {type(llm).__name__} has "
                 "none."
             )
+        if on_stop not in get_args(OnStop):
+            raise ConfigurationError(f'on_stop must be "drop" or "keep", not {on_stop!r}.')
+        self._on_stop: OnStop = on_stop
         self.agent = agent
         self.memory = Memory() if memory is None else memory
         self._agent = agent if isinstance(agent, BaseAgent) else EventAgent(agent)
@@ -119,7 +132,8 @@ class Conversation:
             ConfigurationError: An argument cannot be read.
         """
         read = self._agent.run_options(**options)
-        return self._events(to_messages(task), _checked_id(conversation_id), read)
+        new, checked_id = to_messages(task), _checked_id(conversation_id)
+        return rx.defer(lambda _: self._events(new, checked_id, read, RunControl()))
 
     async def run(
         self,
@@ -132,15 +146,33 @@ class Conversation:
         Raises:
             RxAgentsError: The run failed.
         """
-        results: list[AgentResult] = []
-        events = self._events(
-            to_messages(task),
-            _checked_id(conversation_id),
-            self._agent.run_options(**options),
-            lambda run: results.append(run.result()),
-        )
-        await last_value(events)
-        return results[0]
+        control, read = RunControl(), self._agent.run_options(**options)
+        new, checked_id = to_messages(task), _checked_id(conversation_id)
+        await last_value(self._events(new, checked_id, read, control))
+        return control.checked_result()
+
+    def start(
+        self,
+        task: Messages,
+        conversation_id: str = "default",
+        *,
+        replay: int = DEFAULT_REPLAY,
+        **options: Unpack[RunArguments],
+    ) -> AgentRun:
+        """Start a run in a conversation at once, and return a handle on it; see `run_stream`.
+
+        Args:
+            task: What the user says.
+            conversation_id: The id of the conversation.
+            replay: How many of the last events a late subscriber gets.
+            **options: See `RunArguments`.
+
+        Raises:
+            ConfigurationError: An argument cannot be used, or no event loop is running.
+        """
+        read = self._agent.run_options(**options)
+        new, checked_id = to_messages(task), _checked_id(conversation_id)
+        return AgentRun(lambda control: self._events(new, checked_id, read, control), replay)
 
     def as_tool(self, name: str, description: str, conversation_id: str = "default") -> Tool:
         """Return a tool that runs the agent in one conversation; see `agent_tool`."""
@@ -151,7 +183,7 @@ class Conversation:
         new: tuple[Message, ...],
         conversation_id: str,
         options: RunOptions,
-        on_result: Callable[[Run], None] = lambda _: None,
+        control: RunControl,
     ) -> Events:
         """Queue, recall and summarize, run, remember."""
         memory, agent, llm = self.memory, self._agent, self._llm
@@ -160,11 +192,22 @@ class Conversation:
             start_from = yield from settled(memory.store.read(conversation_id))
             recalled = memory.recall(conversation_id, start_from, new)
             summary = Summary(start_from.summary)
-            if recalled.outgrown and llm is not None:
-                yield summary.extend(llm, recalled.outgrown)
+            if recalled.outgrown and llm is not None and not control.is_stopped:
+                yield control.interruptible(summary.extend(llm, recalled.outgrown))
+                if summary.text == start_from.summary:  # the user stopped the summary
+                    recalled = replace(recalled, outgrown=())
             known = (*summary.messages, *recalled.messages, *new)
             run = agent.new_run(known, summary.usage, options)
+            run.begin(control)
             start = len(run.messages) - count_of_new(run.messages, new)
+
+            def keep_disposed() -> None:
+                exchange = tuple(run.messages_so_far()[start:])
+                if _was_seen(exchange):
+                    await_later(memory.remember(recalled, exchange, summary.text))
+
+            if self._on_stop == "keep":
+                control.before_disposed = keep_disposed
             try:
                 last_events = yield from agent.turns(run)
             except OutputError:
@@ -172,20 +215,22 @@ class Conversation:
                 if _has_acted(run, exchange):
                     yield from settled(memory.remember(recalled, exchange, summary.text))
                 raise
-            yield rx.from_iterable(last_events)
+            yield emitted(last_events)
 
-            on_result(run)
             complete = run.complete()
             pending: list[Awaitable[None] | None] = []
 
             def is_stored(_: StreamEvent) -> bool:
                 exchange = tuple(run.messages[start:])
-                if not _is_memorable(run, exchange):
-                    return True
-                stored = memory.remember(recalled, exchange, summary.text)
+                if not self._is_memorable(run, exchange):
+                    stored = None
+                else:
+                    stored = memory.remember(recalled, exchange, summary.text)
                 if isinstance(stored, Awaitable):
                     pending.append(stored)
-                return not pending
+                    return False
+                control.complete(run.result())
+                return True
 
             # A stage of its own: a reader that leaves at the answer can dispose before it. A store
             # that stores at once does so in the step that emits `Complete`, so that neither
@@ -193,10 +238,21 @@ class Conversation:
             yield rx.just(complete).pipe(rx_ops.filter(is_stored))
             for stored in pending:
                 yield from settled(stored)
-                yield rx.just(complete)
+                control.complete(run.result())
+                yield emitted((complete,))
 
-        run_once = rx.defer(lambda _: run_stages(stages(), agent.limits.seconds))
+        run_once = run_stages(stages(), agent.limits.seconds, control)
         return memory.queue.queued(conversation_id, run_once)
+
+    def _is_memorable(self, run: Run, exchange: Exchange) -> bool:
+        if run.control.is_stopped and run.finish_reason == CANCELLED:
+            return self._on_stop == "keep" and _was_seen(exchange)
+        return _is_memorable(run, exchange)
+
+
+def _was_seen(exchange: Exchange) -> bool:
+    """Return whether the user has seen something of the exchange."""
+    return any(message.role != "user" for message in exchange)
 
 
 def _is_memorable(run: Run, exchange: Exchange) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Unpack
 
 from rxagents.agents.agent import AgentOptions
-from rxagents.agents.conversation import Conversation
+from rxagents.agents.conversation import Conversation, OnStop
 from rxagents.agents.function import FunctionAgent
 from rxagents.agents.memory import Memory
 from rxagents.core.protocols import StreamingLLM
@@ -20,6 +20,8 @@ class ConversationalAgent(Conversation):
         llm: The model.
         tools: `rxagents.tool`s, or functions.
         memory: What is kept, and how much of it the model is shown; by default everything.
+        on_stop: What memory keeps of a run that is stopped or disposed: `"drop"` or `"keep"`; see
+            `Conversation`.
         **options: See `AgentOptions`.
 
     Raises:
@@ -34,9 +36,10 @@ class ConversationalAgent(Conversation):
         tools: Sequence[ToolLike] = (),
         *,
         memory: Memory | None = None,
+        on_stop: OnStop = "drop",
         **options: Unpack[AgentOptions],
     ) -> None:
-        super().__init__(FunctionAgent(llm, tools, **options), memory=memory)
+        super().__init__(FunctionAgent(llm, tools, **options), memory=memory, on_stop=on_stop)
 
     @property
     def tools(self) -> tuple[Tool, ...]:

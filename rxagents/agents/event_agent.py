@@ -10,6 +10,7 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from rxagents.agents.limits import RunLimits
+from rxagents.agents.partial import marked
 from rxagents.agents.run import Run
 from rxagents.agents.run_options import RunArguments, RunOptions
 from rxagents.agents.turns import Events
@@ -21,6 +22,7 @@ from rxagents.core.events import (
     ErrorEvent,
     Reset,
     StreamEvent,
+    Token,
     ToolEnd,
     ToolStart,
 )
@@ -85,18 +87,27 @@ class EventAgent:
         The caller emits its own `Complete`, which counts the usage of a summary too; `run_stages`
         emits the `ErrorEvent` of every error.
         """
+        while run.goes_on():
+            yield self._stage(run)
+            if run.output is None:
+                text = run.partial_messages()
+                run.end_early(text[0].text if text else "")
+        return ()
+
+    def _stage(self, run: Run) -> Events:
         fold = _Fold(run)
+        run.partial_messages = fold.partial_messages
         events = self._agent.run_stream(tuple(run.messages))
         if not isinstance(events, Observable):
             raise ConfigurationError(
                 f"{type(self._agent).__name__}.run_stream must return an Observable, not "
                 f"{type(events).__name__}. rxagents.from_aiter makes one of an async iterator."
             )
-        yield events.pipe(
+        folded = events.pipe(
             rx_ops.do_action(fold.add, on_completed=fold.finish),
             rx_ops.filter(_is_to_be_emitted),
         )
-        return ()
+        return run.control.interruptible(folded)
 
 
 def _is_to_be_emitted(event: StreamEvent) -> bool:
@@ -111,6 +122,12 @@ class _Fold:
         self._run = run
         self._started: dict[str, ApprovalRequest | ToolStart] = {}
         self._error: ErrorEvent | None = None
+        self._text: list[str] = []
+
+    def partial_messages(self) -> list[Message]:
+        """Return the text since the last call, marked as partial."""
+        text = "".join(self._text)
+        return [marked(Message.assistant(text))] if text else []
 
     def add(self, event: StreamEvent) -> None:
         """Add what an event says.
@@ -119,14 +136,17 @@ class _Fold:
             ConfigurationError: The agent emitted something else than a `StreamEvent`.
         """
         run = self._run
+        if isinstance(event, StreamEvent) and event.path:
+            return  # it is a sub-agent's
         match event:
-            case _ if getattr(event, "path", ()):
-                return  # of a sub-agent
+            case Token():
+                self._text.append(event.content)
             case ApprovalRequest() | ToolStart():
                 self._started[event.call_id] = event
             case ToolEnd():
                 start = self._started.pop(event.call_id, None)
                 run.messages += _call_and_result(start, event)
+                self._text.clear()
             case Answer():
                 run.output = event.content
             case Complete():
@@ -137,6 +157,7 @@ class _Fold:
             case ErrorEvent():
                 self._error = event
             case Reset():
+                self._text.clear()
                 run.output = None  # a call that has ended stays: its tool has run
             case _ if not isinstance(event, StreamEvent):
                 raise ConfigurationError(
@@ -152,8 +173,11 @@ class _Fold:
         """
         if self._error is not None:
             raise self._error.error.exception()
-        if self._run.output:
-            self._run.messages.append(Message.assistant(self._run.output))
+        run = self._run
+        run.partial_messages = list
+        run.output = run.output or ""
+        if run.output:
+            run.messages.append(Message.assistant(run.output))
 
 
 def _call_and_result(

@@ -8,7 +8,8 @@ from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.finish import PAUSE
-from rxagents.agents.run import Run, Turn
+from rxagents.agents.run import Run
+from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, to_events
 from rxagents.core.errors import OutputError
 from rxagents.core.events import Answer

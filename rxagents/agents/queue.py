@@ -34,7 +34,7 @@ from threading import RLock
 from typing import TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
+from reactivex.disposable import Disposable, SerialDisposable
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.loop import run_on_loop
@@ -60,14 +60,22 @@ class RunQueue:
         """Return `source` with subscriptions that wait for the earlier ones of `key` to end."""
 
         def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
+            run = SerialDisposable()
+
             def start() -> None:
-                scope.subscribe(source, observer.on_next, observer.on_error, observer.on_completed)
+                run.disposable = scope.subscribe(
+                    source, observer.on_next, observer.on_error, observer.on_completed
+                )
+
+            def leave() -> None:
+                run.dispose()  # first: the next run must see what this one leaves
+                self._leave(key, ticket)
 
             ticket = _Ticket(scope, start)
             if not self._enter(key, ticket):
                 observer.on_error(ConfigurationError(_WAITS_FOR_ITSELF.format(key)))
                 return
-            scope.hold(Disposable(lambda: self._leave(key, ticket)))
+            scope.hold(Disposable(leave))
 
         return timed(subscribe)
 

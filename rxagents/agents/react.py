@@ -11,7 +11,8 @@ from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import AgentOptions, BaseAgent
 from rxagents.agents.finish import PAUSE
-from rxagents.agents.run import Turn
+from rxagents.agents.partial import UNFINISHED, marked
+from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, to_events
 from rxagents.core.events import Answer, Thought, ToolStart
 from rxagents.core.finish_reasons import is_whole_text
@@ -129,6 +130,32 @@ class ReActAgent(BaseAgent):
         if turn.answer is None:
             run.messages.append(Message.user(_observed(turn, correction)))
         return last_events
+
+    def _partial(self, turn: Turn) -> list[Message]:
+        text = _up_to_observation(turn.response().content)
+        if not text:
+            return []
+        written = marked(Message.assistant(text))
+        if not turn.calls:
+            return [written]
+        ends = [(call, turn.results.get(call.call_id)) for call in turn.calls]
+        lines = (f"{call.name}: {UNFINISHED if end is None else end.result}" for call, end in ends)
+        return [written, Message.user("\n".join(f"Observation: {line}" for line in lines))]
+
+    def _partial_output(self, turn: Turn) -> str:
+        return turn.answer or _after_answer_label(turn.response().content)
+
+
+def _after_answer_label(text: str) -> str:
+    """Return the answer as far as it was written; empty before its label."""
+    scanner = LabelScanner()
+    kept: list[str] | None = None
+    for piece in (*scanner.feed(text), *scanner.flush()):
+        if isinstance(piece, Label):
+            kept = [] if piece.kind is LabelKind.ANSWER else None
+        elif kept is not None:
+            kept.append(piece)
+    return "".join(kept or ()).strip()
 
 
 def protocol(tools: tuple[Tool, ...]) -> str:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Final
 
-from rxagents.agents.finish import PAUSE, check_finish
+from rxagents.agents.control import RunControl
 from rxagents.agents.limits import RunLimits
-from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import ConfigurationError, MaxIterationsError, RunLimitError
+from rxagents.agents.turn import Turn
+from rxagents.core.errors import MaxIterationsError, RunLimitError
 from rxagents.core.events import (
-    Answer,
-    ApprovalRequest,
     Complete,
-    Reset,
     StreamEvent,
-    Thought,
-    ToolEnd,
     ToolStart,
     TurnEnd,
     TurnStart,
 )
 from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult
-from rxagents.core.response import Response, ResponseBuilder
 from rxagents.core.tools import Tool
 from rxagents.core.usage import Usage, add_usage
+
+CANCELLED: Final = "cancelled"
+"""The finish reason of a run that was stopped, and of a turn that was ended early."""
 
 _SHOWN = 80
 """The number of characters of the model's text in an error's message."""
@@ -49,6 +47,11 @@ class Run:
         tool_calls: The number of tool calls that have started.
         is_asked_for_answer: Whether the model was asked for its answer after an empty turn.
         trace: The steps of the run, if the agent keeps them.
+        estimated_usage: Estimated counts of the turns that were ended before the provider sent
+            theirs; `usage` does not contain them.
+        turn: The turn that runs, or ran last.
+        control: Says what was asked of the run from outside.
+        partial_messages: Returns what the turn that runs has written and called so far.
     """
 
     def __init__(
@@ -72,6 +75,46 @@ class Run:
         self.tool_calls = 0
         self.is_asked_for_answer = False
         self._nested_tokens = 0  # of sub-agents that still run
+        self.estimated_usage: Usage | None = None
+        self.turn: Turn | None = None
+        self.control = RunControl()
+        self.partial_messages: Callable[[], list[Message]] = list
+
+    def begin(self, control: RunControl) -> None:
+        """Let `control` stop and steer the run."""
+        self.control = control
+        control.run = self
+
+    @property
+    def usage_so_far(self) -> Usage | None:
+        """Token counts, with those that the provider has sent for the turn that runs."""
+        if self.turn is None or self.turn.is_usage_added:
+            return self.usage
+        return add_usage(self.usage, self.turn.response().usage)
+
+    def messages_so_far(self) -> tuple[Message, ...]:
+        """Return all messages, with what the turn that runs has written and called."""
+        return (*self.messages, *self.partial_messages())
+
+    def end_early(self, output: str) -> None:
+        """Add what the turn that runs has written; it is the output of a run that is stopped."""
+        self.messages += self.partial_messages()
+        self.partial_messages = list
+        self.finish_reason = CANCELLED
+        if self.control.is_stopped:
+            self.output = output
+
+    def goes_on(self) -> bool:
+        """Return whether another turn follows; add the messages from outside to it."""
+        control = self.control
+        if control.is_stopped:
+            if self.output is None:
+                self.output, self.finish_reason = "", CANCELLED
+            return False
+        if control.has_messages:
+            self.messages += control.take_messages()
+            self.output = None
+        return self.output is None
 
     def begin_turn(self) -> Turn:
         """Count a turn and return it.
@@ -85,7 +128,8 @@ class Run:
             raise self._without_answer()
         self._check_tokens()
         self.iterations += 1
-        return Turn(self)
+        self.turn = Turn(self)
+        return self.turn
 
     def _without_answer(self) -> MaxIterationsError:
         turns = f"The run has no answer after its {self.limits.iterations} turns"
@@ -141,7 +185,7 @@ class Run:
 
     def _check_tokens(self) -> None:
         limit = self.limits.tokens
-        spent = self._nested_tokens + (0 if self.usage is None else tokens_of(self.usage))
+        spent = self._nested_tokens + tokens_of(self.usage) + tokens_of(self.estimated_usage)
         if limit is not None and spent >= limit:
             raise RunLimitError(
                 f"The run has no answer and has used {spent} of its {limit} tokens. Raise "
@@ -150,7 +194,13 @@ class Run:
 
     def complete(self) -> Complete:
         """Return the last event of a run that has its answer."""
-        return Complete(self.output or "", self.usage, self.iterations, self.finish_reason)
+        return Complete(
+            self.output or "",
+            self.usage,
+            self.iterations,
+            self.finish_reason,
+            estimated_usage=self.estimated_usage,
+        )
 
     def result(self) -> AgentResult:
         """Return the finished run as one value."""
@@ -161,98 +211,14 @@ class Run:
             self.iterations,
             self.finish_reason,
             tuple(self.trace),
+            self.estimated_usage,
         )
 
 
-class Turn:
-    """The state of one turn: one response of the model, and the tools that it called.
-
-    Attributes:
-        run: The run that the turn belongs to.
-        steps: The thoughts and the calls that have started or were put up for approval, in order.
-        results: How the calls ended, by call id.
-        answer: The answer in a text protocol; `None` while there is none.
-    """
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.steps: list[Thought | ToolStart] = []
-        self.results: dict[str, ToolEnd] = {}
-        self.answer: str | None = None
-        self._asked: dict[str, int] = {}  # the index of a waiting call in `steps`, by call id
-        self._response = ResponseBuilder()
-
-    @property
-    def calls(self) -> list[ToolStart]:
-        """The calls that have started, in order."""
-        return [step for step in self.steps if isinstance(step, ToolStart)]
-
-    def accumulate(self, chunk: StreamChunk) -> None:
-        """Add a chunk to the turn's response.
-
-        Raises:
-            ConfigurationError: The model streamed something else than a `StreamChunk`.
-        """
-        if type(chunk) is not StreamChunk:
-            raise ConfigurationError(
-                f"The agent's llm must stream StreamChunks, not {type(chunk).__name__}."
-            )
-        self._response.add(chunk)
-
-    def note(self, event: StreamEvent) -> None:
-        """Note an event that the end of the turn depends on.
-
-        Raises:
-            RunLimitError: The event starts one tool too many, or a turn of a sub-agent for which
-                no tokens are left.
-            OutputError: The event is the answer, and the response has failed or was paused.
-        """
-        if event.path:
-            self.run.note_nested(event)
-            return
-        match event:
-            case Thought():
-                self.steps.append(event)
-            case ApprovalRequest():
-                self._asked[event.call_id] = len(self.steps)
-                self.steps.append(ToolStart(event.call_id, event.name, event.arguments))
-            case ToolStart():
-                self.run.count_tool_call(event.name)
-                asked = self._asked.pop(event.call_id, None)
-                if asked is None:
-                    self.steps.append(event)
-                else:
-                    self.steps[asked] = event  # its arguments may have been edited
-            case ToolEnd():
-                self.results[event.call_id] = event
-                self.run.add_usage_of_tool(event.usage)
-            case Answer():
-                check_finish(self._response.response())
-                self.answer = event.content
-            case Reset():
-                self.steps.clear()
-                self.results.clear()
-                self._asked.clear()
-                self.answer = None
-
-    def finish(self) -> Response:
-        """Add the turn's usage to the run, and return the model's response.
-
-        Raises:
-            OutputError: The response ended with a finish reason that neither makes an answer nor
-                asks for another turn.
-        """
-        response = self._response.response()
-        self.run.note_text(response.content)
-        self.run.usage = add_usage(self.run.usage, response.usage)
-        self.run.finish_reason = response.finish_reason
-        if response.finish_reason != PAUSE:
-            check_finish(response)
-        return response
-
-
-def tokens_of(usage: Usage) -> int:
+def tokens_of(usage: Usage | None) -> int:
     """Return the provider's total, or the sum of its input and output counts."""
+    if usage is None:
+        return 0
     if usage.total_tokens is not None:
         return usage.total_tokens
     return (usage.input_tokens or 0) + (usage.output_tokens or 0)

@@ -36,6 +36,29 @@ def settled(value: T | Awaitable[T]) -> Generator[Events, None, T]:
     return results[0]
 
 
+_awaited: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to tasks
+
+
+def await_later(value: Awaitable[None] | None) -> None:
+    """Await a value in a task of its own, for a run that was disposed and has no stages left.
+
+    Without a running loop (virtual time, or `dispose` on another thread) the value is dropped.
+    """
+
+    async def wait(value: Awaitable[None]) -> None:
+        await value
+
+    if not isinstance(value, Awaitable):
+        return
+    try:
+        task = asyncio.get_running_loop().create_task(wait(value))
+    except RuntimeError:
+        _close(value)
+        return
+    _awaited.add(task)
+    task.add_done_callback(_awaited.discard)
+
+
 def _close(value: Awaitable[object]) -> None:
     """End a coroutine that was disposed before it began: Python warns of one that never began."""
     if inspect.iscoroutine(value) and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:

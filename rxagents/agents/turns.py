@@ -25,11 +25,21 @@ from typing import TypeAlias
 
 import reactivex as rx
 from reactivex import Observable, abc
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
-from rxagents.agents.run import Turn
+from rxagents.agents.control import RunControl
+from rxagents.agents.turn import Turn
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import AgentError, RunLimitError
-from rxagents.core.events import ErrorEvent, ErrorInfo, Reasoning, Reset, StreamEvent, Token
+from rxagents.core.events import (
+    ErrorEvent,
+    ErrorInfo,
+    Reasoning,
+    Reset,
+    StreamEvent,
+    Token,
+    TurnStart,
+)
 from rxagents.runtime.bridge import scheduler_on_loop
 from rxagents.runtime.reporting import nonfatal
 from rxagents.runtime.timed_scope import TimedScope, timed
@@ -37,17 +47,18 @@ from rxagents.runtime.timed_scope import TimedScope, timed
 Events: TypeAlias = Observable[StreamEvent]
 
 
-def run_stages(stages: Iterable[Events], seconds: float | None) -> Events:
+def run_stages(stages: Iterable[Events], seconds: float | None, control: RunControl) -> Events:
     """Concatenate the stages of a run.
 
     Args:
         stages: Makes each stage when the one before has completed.
         seconds: How long all stages together may take; `None` for no limit.
+        control: Gets the run's failure, and the end of a run that is disposed.
 
     Returns:
         The run's events; a run that fails emits an `ErrorEvent` before `on_error`.
     """
-    return _with_deadline(rx.concat_with_iterable(_deliverable(stages)), seconds)
+    return _with_deadline(rx.concat_with_iterable(_deliverable(stages)), seconds, control)
 
 
 def _deliverable(stages: Iterable[Events]) -> Iterator[Events]:
@@ -83,6 +94,17 @@ def to_events(turn: Turn) -> Callable[[Observable[StreamChunk | StreamEvent]], E
             observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             emit = observer.on_next
+            control = turn.run.control
+            subscription = SingleAssignmentDisposable()
+
+            def interrupt() -> None:
+                turn.is_interrupted = True
+                subscription.dispose()
+                observer.on_completed()
+
+            def end() -> None:
+                control.set_interrupt(None)
+                subscription.dispose()
 
             def on_next(item: StreamChunk | StreamEvent) -> None:
                 if isinstance(item, Token):
@@ -103,13 +125,32 @@ def to_events(turn: Turn) -> Callable[[Observable[StreamChunk | StreamEvent]], E
                     return
                 emit(event)
 
-            return source.subscribe(
+            for event in turn.events_before:
+                emit(event)
+            emit(TurnStart(turn.number))
+            control.set_interrupt(interrupt)
+            subscription.disposable = source.subscribe(
                 on_next, observer.on_error, observer.on_completed, scheduler=scheduler
             )
+            return Disposable(end)
 
         return Observable(subscribe)
 
     return to_events_
+
+
+def emitted(events: Iterable[StreamEvent]) -> Events:
+    """Return a stage that emits `events` as soon as it is subscribed to."""
+
+    def subscribe(
+        observer: abc.ObserverBase[StreamEvent], _: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        for event in events:
+            observer.on_next(event)
+        observer.on_completed()
+        return Disposable()
+
+    return Observable(subscribe)
 
 
 def _events_of(chunk: StreamChunk) -> Iterator[StreamEvent]:
@@ -124,7 +165,7 @@ def _events_of(chunk: StreamChunk) -> Iterator[StreamEvent]:
             yield Token(chunk.refusal, "refusal", chunk.timestamp)
 
 
-def _with_deadline(source: Events, seconds: float | None) -> Events:
+def _with_deadline(source: Events, seconds: float | None, control: RunControl) -> Events:
     """Start in the loop's next iteration; fail after `seconds`; emit `ErrorEvent` first."""
 
     def subscribe(observer: abc.ObserverBase[StreamEvent], scope: TimedScope) -> None:
@@ -133,15 +174,19 @@ def _with_deadline(source: Events, seconds: float | None) -> Events:
             scope.subscribe(source, observer.on_next, fail, observer.on_completed)
 
         def fail(error: Exception) -> None:
+            control.fail(error)
             observer.on_next(ErrorEvent(ErrorInfo.of(error)))
             observer.on_error(error)
 
         def expire() -> None:
-            scope.dispose()
-            fail(
-                RunLimitError(f"The run took longer than its {seconds} seconds. Raise max_seconds.")
+            error = RunLimitError(
+                f"The run took longer than its {seconds} seconds. Raise max_seconds."
             )
+            control.fail(error)
+            scope.dispose()
+            fail(error)
 
+        scope.hold(Disposable(control.dispose))
         scope.timer(begin).start(0)
         if seconds is not None:
             scope.timer(expire).start(seconds)

@@ -26,11 +26,28 @@ Each message says what happened and what to do. No message contains a key.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from rxagents.core.messages import Message
+    from rxagents.core.usage import Usage
 
 
 class RxAgentsError(Exception):
-    """Base class of all errors of the library: catch this one to catch them all."""
+    """Base class of all errors of the library: catch this one to catch them all.
+
+    An error that ends an agent's run has what the run leaves. Elsewhere these attributes have
+    their defaults.
+
+    Attributes:
+        usage: The token counts of the run so far; `None` if none are known.
+        messages: The conversation so far, with what the last turn had written and called.
+        iterations: The number of turns that had started.
+    """
+
+    usage: Usage | None = None
+    messages: tuple[Message, ...] = ()
+    iterations: int = 0
 
 
 class ConfigurationError(RxAgentsError, ValueError):

@@ -80,7 +80,8 @@ class TurnEnd(ErrorFreeEvent, frozen=True, tag="turn_end"):
     Attributes:
         number: The number of the turn in its run, from 1.
         finish_reason: The finish reason of the model's response.
-        usage: The token counts of the turn; `None` if the provider sent none.
+        usage: The token counts of the turn; `None` if the provider sent none. They are estimates
+            (`usage.estimated`) if the turn was ended before the provider sent its counts.
     """
 
     type: ClassVar[EventType] = EventType.TURN_END
@@ -214,7 +215,9 @@ class Complete(ErrorFreeEvent, frozen=True, tag="complete"):
         content: The run's output.
         usage: Token counts, summed over all turns.
         iterations: The number of turns.
-        finish_reason: The finish reason of the last turn.
+        finish_reason: The finish reason of the last turn; `"cancelled"` if the run was stopped.
+        estimated_usage: Estimated counts of turns that were ended before the provider sent theirs.
+            `usage` does not contain them.
     """
 
     type: ClassVar[EventType] = EventType.COMPLETE
@@ -224,6 +227,7 @@ class Complete(ErrorFreeEvent, frozen=True, tag="complete"):
     finish_reason: str = ""
     timestamp: float = field(default_factory=time.time)
     path: tuple[str, ...] = ()
+    estimated_usage: Usage | None = None
 
 
 class ErrorEvent(Event, frozen=True, tag="error"):

@@ -28,8 +28,10 @@ class AgentResult(Struct, frozen=True):
         messages: The conversation, including the messages that this run added.
         usage: Token counts, summed over all turns; `None` if no turn reported them.
         iterations: The number of turns.
-        finish_reason: The finish reason of the last turn.
+        finish_reason: The finish reason of the last turn; `"cancelled"` if the run was stopped.
         trace: The steps of the run, if the agent records them.
+        estimated_usage: Estimated counts of turns that were ended before the provider sent theirs;
+            `usage` does not contain them.
     """
 
     output: str
@@ -38,6 +40,7 @@ class AgentResult(Struct, frozen=True):
     iterations: int = 0
     finish_reason: str = ""
     trace: tuple[Any, ...] = ()
+    estimated_usage: Usage | None = None
 
 
 @runtime_checkable

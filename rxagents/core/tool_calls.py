@@ -6,6 +6,7 @@ import uuid
 
 from rxagents.core.chunks import ToolCallDelta
 from rxagents.core.messages import ToolCall
+from rxagents.core.tool_events import ToolArguments
 
 
 def new_call_id() -> str:
@@ -14,13 +15,14 @@ def new_call_id() -> str:
 
 
 class _OpenCall:
-    __slots__ = ("arguments", "id", "name", "sealed")
+    __slots__ = ("arguments", "emitted", "id", "name", "sealed")
 
     def __init__(self) -> None:
         self.id = ""
         self.name = ""
         self.arguments: list[str] = []
         self.sealed = False
+        self.emitted = -1  # how many pieces events have carried; -1: there was no event
 
 
 class ToolCallAssembler:
@@ -51,6 +53,22 @@ class ToolCallAssembler:
             call.arguments.append(delta.arguments)
         return _assemble(call.id, call) if delta.sealed else None
 
+    def arguments_event(self, index: int, timestamp: float) -> ToolArguments | None:
+        """Return an event with the pieces of a call that no event has carried.
+
+        Pieces wait until the call's id and name are known, at the latest until its seal.
+
+        Returns:
+            The event; `None` if there is nothing new, or the call is not known well enough.
+        """
+        call = self._calls[index]
+        pieces = call.arguments
+        if call.emitted == len(pieces) or not ((call.id and call.name) or call.sealed):
+            return None
+        delta = "".join(pieces[max(call.emitted, 0) :])
+        call.emitted = len(pieces)
+        return ToolArguments(call.id, call.name or _NAMELESS, delta, timestamp)
+
     def calls(self) -> tuple[ToolCall, ...]:
         """Return all calls so far, sealed or not, in the order in which they started."""
         return tuple(
@@ -67,4 +85,7 @@ class ToolCallAssembler:
 
 def _assemble(call_id: str, call: _OpenCall) -> ToolCall:
     """Return the call. An empty name becomes "unknown": providers refuse a call without a name."""
-    return ToolCall(call_id, call.name or "unknown", "".join(call.arguments))
+    return ToolCall(call_id, call.name or _NAMELESS, "".join(call.arguments))
+
+
+_NAMELESS = "unknown"

@@ -20,6 +20,8 @@ class Usage(Struct, frozen=True):
             includes them.
         cached_tokens: Prompt tokens read from the provider's cache.
         raw: The provider's usage object, as received.
+        estimated: The counts are estimates, for a response that was stopped before the provider
+            sent them. They are never added to counts of a provider.
     """
 
     input_tokens: int | None = None
@@ -28,6 +30,7 @@ class Usage(Struct, frozen=True):
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
     raw: dict[str, Any] = field(default_factory=dict)
+    estimated: bool = False
 
 
 def add_usage(a: Usage | None, b: Usage | None) -> Usage | None:
@@ -44,6 +47,7 @@ def add_usage(a: Usage | None, b: Usage | None) -> Usage | None:
         _add(a.total_tokens, b.total_tokens),
         _add(a.reasoning_tokens, b.reasoning_tokens),
         _add(a.cached_tokens, b.cached_tokens),
+        estimated=a.estimated or b.estimated,
     )
 
 

@@ -10,7 +10,7 @@ from reactivex import abc
 from wires import SpokenWire, any_wire
 
 import rxagents
-from rxagents import Answer, Memory, StreamEvent, Token, ToolEnd
+from rxagents import Answer, Memory, StreamEvent, Token, ToolEnd, TurnStart
 from rxagents.testing import Ending, NoReply, Reply
 
 STALLED = NoReply(Ending.STALL)
@@ -62,7 +62,7 @@ async def test_runs_of_two_conversations_overlap(wire: SpokenWire) -> None:
         stalled = Seen(it.agent.run_stream("one", "a"))
         await it.server.received()
         assert (await it.agent.run("two", "b")).output == "Yes."
-        assert stalled.notes == []
+        assert [type(note) for note in stalled.notes] == [TurnStart]
         stalled.subscription.dispose()
 
 
@@ -116,7 +116,7 @@ async def test_dispose_before_the_first_byte(wire: SpokenWire) -> None:
         await it.server.received(2)
         seen.subscription.dispose()
         await it.server.disconnected()
-        assert seen.notes == []
+        assert [type(note) for note in seen.notes] == [TurnStart]
         await assert_unchanged(it, before, "one", "Yes.")
 
 
@@ -194,5 +194,5 @@ async def test_dispose_from_another_thread(wire: SpokenWire) -> None:
         await it.server.received(2)
         in_thread(seen.subscription.dispose)
         await it.server.disconnected()
-        assert seen.notes == []
+        assert [type(note) for note in seen.notes] == [TurnStart]
         await assert_unchanged(it, before, "one", "Yes.")

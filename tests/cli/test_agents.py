@@ -45,7 +45,7 @@ async def test_only_answer_goes_to_stdout(agent: str, script: Any, ask: Any) -> 
 async def test_each_json_line_is_an_event(ask: Any) -> None:
     done, _ = await ask(reply_of_react, "--agent", "react", "--tool", "calculator", "--json")
     events = [msgspec.json.decode(line, type=StreamEvent) for line in done.out.splitlines()]
-    assert [event.type for event in events[-2:]] == ["answer", "complete"]
+    assert [event.type for event in events[-3:]] == ["answer", "turn_end", "complete"]
     assert events[-1].content == "It is 56088."
 
 

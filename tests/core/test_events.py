@@ -135,7 +135,12 @@ def test_event_round_trips(codec: Any, kind: str) -> None:
         (
             "complete",
             "It is 3.",
-            {"usage": msgspec.to_builtins(USAGE), "iterations": 2, "finish_reason": "stop"},
+            {
+                "usage": msgspec.to_builtins(USAGE),
+                "iterations": 2,
+                "finish_reason": "stop",
+                "estimated_usage": None,
+            },
         ),
         ("error", "Too fast.", {}),
     ],

@@ -22,7 +22,10 @@ from rxagents import (
     ReActAgent,
     StreamEvent,
     Tool,
+    ToolArguments,
     ToolCall,
+    TurnEnd,
+    TurnStart,
     tool,
 )
 from rxagents.providers.provider import Provider
@@ -94,16 +97,20 @@ async def served(
 
 
 class RunSeen(Seen):
-    """A subscriber that records a run; its items are events."""
+    """A subscriber that records a run; its items are events.
+
+    `events` and `kinds` leave out the bounds of turns and the fragments of arguments, which
+    `test_turn_events` tests; `items` has them.
+    """
 
     @property
     def events(self) -> list[StreamEvent]:
-        return self.items
+        return [item for item in self.items if not isinstance(item, _DETAILS)]
 
     @property
     def kinds(self) -> list[str]:
         """The kinds of the events, a row of equal ones as one."""
-        kinds = [str(event.type) for event in self.items]
+        kinds = [str(event.type) for event in self.events]
         return [kind for n, kind in enumerate(kinds) if n == 0 or kinds[n - 1] != kind]
 
     def dispose(self) -> None:
@@ -124,6 +131,9 @@ class RunSeen(Seen):
         assert self.events[-1].error == ErrorInfo.of(self.error)
         assert not self.completed
         assert not self.all(Complete)
+
+
+_DETAILS = (TurnStart, TurnEnd, ToolArguments)
 
 
 async def seen_to_end(stream: Observable[StreamEvent]) -> RunSeen:

@@ -11,6 +11,7 @@ from rxagents import (
     Reset,
     StreamChunk,
     Tool,
+    ToolArguments,
     ToolEnd,
     ToolProgress,
     ToolStart,
@@ -24,8 +25,15 @@ Marks = list[tuple[float, str]]
 
 
 def marks(messages: list[Any]) -> Marks:
-    """Return time and mark of each message: `S`tart, `P`rogress and `E`nd with the call's id."""
-    return [(message.time, mark(message.value)) for message in messages]
+    """Return time and mark of each message: `S`tart, `P`rogress and `E`nd with the call's id.
+
+    The fragments of arguments are left out: `test_turn_events` tests them.
+    """
+    return [(each.time, mark(each.value)) for each in messages if not _is_fragment(each)]
+
+
+def _is_fragment(message: Any) -> bool:
+    return message.value.kind == "N" and isinstance(message.value.value, ToolArguments)
 
 
 def mark(note: Any) -> str:
@@ -61,7 +69,8 @@ def run_marbles(
         lambda: source.pipe(ops.run_tools(tools, **options)), disposed=disposed
     )
     assert not pending(scheduler)
-    values = [m.value.value for m in observer.messages if m.value.kind == "N"]
+    items = [each for each in observer.messages if each.value.kind == "N"]
+    values = [each.value.value for each in items if not _is_fragment(each)]
     return marks(observer.messages), values, source
 
 

@@ -1,0 +1,115 @@
+"""A handle on one run: its events, its result, and how to stop and steer it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from operator import attrgetter
+
+from reactivex import Observable
+from reactivex import operators as rx_ops
+
+from rxagents.agents.control import RunControl
+from rxagents.agents.turns import Events
+from rxagents.core.events import StreamEvent
+from rxagents.core.message_input import to_messages
+from rxagents.core.messages import Message
+from rxagents.core.protocols import AgentResult, Messages
+from rxagents.core.usage import Usage
+from rxagents.operators._replay import Replayed
+from rxagents.operators.replay_bounded import replay_bounded
+from rxagents.runtime.loop import run_on_loop, running_loop
+
+DEFAULT_REPLAY = 1024
+"""How many of the last events a late subscriber gets."""
+
+
+class AgentRun:
+    """One run of an agent, which `agent.start(task)` starts at once.
+
+    The run goes on without subscribers. While all subscribers are slow, it slows down; one that is
+    more than `replay` events behind the others fails with `BackpressureError`.
+
+    Attributes:
+        id: The id of the run.
+        events: The events of the run. Each subscriber gets the last events first, then the next.
+            A subscriber that leaves does not end the run; `stop` does.
+    """
+
+    def __init__(self, make_events: Callable[[RunControl], Events], replay: int) -> None:
+        self._loop = running_loop()
+        self._end: asyncio.Future[AgentResult] = self._loop.create_future()
+        self._control = RunControl(self._on_end)
+        self.id = f"run_{uuid.uuid4().hex}"
+        shared = make_events(self._control).pipe(replay_bounded(replay, when_abandoned="continue"))
+        item_of: Callable[[Replayed[StreamEvent]], StreamEvent] = attrgetter("item")
+        self.events: Observable[StreamEvent] = shared.pipe(rx_ops.map(item_of))
+        self.events.subscribe().dispose()  # starts the run, which then goes on without subscribers
+
+    @property
+    def result(self) -> Awaitable[AgentResult]:
+        """The result, to be awaited, more than once if need be.
+
+        Raises:
+            RxAgentsError: The run failed; the error has its usage, messages and iterations.
+        """
+        return asyncio.shield(self._end)
+
+    @property
+    def usage(self) -> Usage | None:
+        """The token counts so far, with those that the provider has sent for the present turn."""
+        run = self._control.run
+        return None if run is None else run.usage_so_far
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation so far, with what the present turn has written and called."""
+        run = self._control.run
+        return () if run is None else run.messages_so_far()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run has completed or failed."""
+        return self._control.has_ended
+
+    def stop(self) -> None:
+        """End the run with what there is; its finish reason is `"cancelled"`.
+
+        The request and the running tools are cancelled, and `Complete` follows. Any thread may call
+        it, any number of times. A run that waits for another of its conversation ends when that one
+        has ended, without a request.
+        """
+        run_on_loop(self._loop, self._control.stop)
+
+    def steer(self, text: Messages, *, now: bool = False) -> bool:
+        """Add a message of the user, which the model sees in its next turn.
+
+        If the present turn is the last one, another one follows. Call it on the loop's thread.
+
+        Args:
+            text: What the user says.
+            now: End the present turn and start the next one at once. What the model has written
+                stays as a partial answer. A tool that runs is cancelled, and the model sees that.
+
+        Returns:
+            Whether the run will see it; `False` if it has ended or was stopped.
+
+        Raises:
+            ConfigurationError: The message cannot be read.
+        """
+        messages = to_messages(text)
+        if self._control.has_ended or self._control.is_stopped:
+            return False
+        self._control.steer(messages, now=now)
+        return True
+
+    def _on_end(self) -> None:
+        if self._end.done():
+            return
+        control = self._control
+        if control.result is not None:
+            self._end.set_result(control.result)
+        elif control.error is not None:
+            self._end.set_exception(control.error)
+            self._end.exception()  # a result that nobody awaits is no unhandled error

@@ -1,0 +1,145 @@
+"""Stop and steer a run from outside, and observe its end.
+
+Theory of operation. Each subscription to a run has one `RunControl`. `AgentRun` holds it at one
+end; `Run` and the stages of the run hold it at the other. All of it changes on the loop's thread.
+
+- Messages and the stop are only noted here. The run takes them up between two turns, in plain code
+  (`Run.goes_on`), so no operator stands in the path of the tokens.
+- `_interrupt` ends the stage that runs: it disposes the stage's source and completes the stage. It
+  is set while a stage is subscribed. The generator of the stages then goes on as after any stage.
+- A run ends once: with a result, with an error, or disposed. Whatever comes first counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
+
+from rxagents.core.errors import StreamCancelledError
+from rxagents.core.messages import Message
+from rxagents.core.protocols import AgentResult
+
+if TYPE_CHECKING:
+    from rxagents.agents.run import Run
+
+T = TypeVar("T")
+
+
+class RunControl:
+    """What was asked of one run, and how it ended.
+
+    Args:
+        on_end: Called once, when the run has ended.
+
+    Attributes:
+        run: The run's state; `None` until it starts, such as while it waits in a conversation.
+        is_stopped: Whether the run was asked to end.
+        result: The run's result, if it has completed.
+        error: Why the run has no result, if it failed or was disposed.
+        before_disposed: Called when the run is disposed before its end.
+    """
+
+    def __init__(self, on_end: Callable[[], None] = lambda: None) -> None:
+        self.run: Run | None = None
+        self.is_stopped = False
+        self.result: AgentResult | None = None
+        self.error: Exception | None = None
+        self.before_disposed: Callable[[], None] = lambda: None
+        self._on_end = on_end
+        self._messages: list[Message] = []
+        self._interrupt: Callable[[], None] | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run has completed, failed or been disposed."""
+        return self.result is not None or self.error is not None
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether messages wait for the next turn."""
+        return bool(self._messages)
+
+    def stop(self) -> None:
+        """End the run with what there is."""
+        self.is_stopped = True
+        self._interrupt_stage()
+
+    def steer(self, messages: Iterable[Message], *, now: bool) -> None:
+        """Add messages before the next turn; with `now`, end the turn that runs."""
+        self._messages += messages
+        if now:
+            self._interrupt_stage()
+
+    def take_messages(self) -> list[Message]:
+        """Return the messages that wait, and remove them."""
+        messages, self._messages = self._messages, []
+        return messages
+
+    def checked_result(self) -> AgentResult:
+        """Return the result of a run that has completed."""
+        assert self.result is not None, "the run has completed"
+        return self.result
+
+    def complete(self, result: AgentResult) -> None:
+        """Note the result of the run."""
+        if not self.has_ended:
+            self.result = result
+            self._on_end()
+
+    def fail(self, error: Exception) -> None:
+        """Note why the run failed, and give the error what the run has so far."""
+        if self.has_ended:
+            return
+        run = self.run
+        if run is not None:
+            with suppress(AttributeError):  # an exception of the user's with `__slots__`
+                vars(error).update(
+                    usage=run.usage_so_far,
+                    messages=run.messages_so_far(),
+                    iterations=run.iterations,
+                )
+        self.error = error
+        self._on_end()
+
+    def dispose(self) -> None:
+        """Note that the run was disposed, unless it has ended."""
+        if not self.has_ended:
+            self.before_disposed()
+            self.fail(StreamCancelledError("The run was disposed before it ended."))
+
+    def set_interrupt(self, interrupt: Callable[[], None] | None) -> None:
+        """Set how the stage that runs is interrupted; `None` when it has ended."""
+        self._interrupt = interrupt
+
+    def interruptible(self, source: Observable[T]) -> Observable[T]:
+        """Return a stage that completes early when the run is stopped, or steered at once."""
+
+        def subscribe(
+            observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            subscription = SingleAssignmentDisposable()
+
+            def interrupt() -> None:
+                subscription.dispose()
+                observer.on_completed()
+
+            def end() -> None:
+                self._interrupt = None
+                subscription.dispose()
+
+            self._interrupt = interrupt
+            subscription.disposable = source.subscribe(
+                observer.on_next, observer.on_error, observer.on_completed, scheduler=scheduler
+            )
+            return Disposable(end)
+
+        return Observable(subscribe)
+
+    def _interrupt_stage(self) -> None:
+        interrupt, self._interrupt = self._interrupt, None
+        if interrupt is not None:
+            interrupt()

@@ -1,0 +1,84 @@
+"""Make messages and estimated usage of a turn that was ended early."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from rxagents.agents.exchanges import estimated_tokens
+from rxagents.core.exchange import message_text
+from rxagents.core.messages import Message, Part, TextPart, ToolCall
+from rxagents.core.response import Response
+from rxagents.core.usage import Usage
+
+if TYPE_CHECKING:
+    from rxagents.agents.turn import Turn
+
+_MARK = {"agent": {"is_partial": True}}
+"""The `provider_data` of a message that the model did not finish. No wire sends it."""
+
+UNFINISHED = (
+    "The run was stopped before this call ended. The tool may have done its work, or a part of it."
+)
+"""What the model sees as the result of a call that was running when its turn was ended."""
+
+
+def is_partial(message: Message) -> bool:
+    """Return whether the model was stopped while it wrote `message`."""
+    return message.provider_data.get("agent") == _MARK["agent"]
+
+
+def marked(message: Message) -> Message:
+    """Return `message`, marked as partial."""
+    return replace(message, provider_data={**message.provider_data, **_MARK})
+
+
+def partial_messages(turn: Turn) -> list[Message]:
+    """Return what a turn has written so far, and its calls that have started, with results.
+
+    Reasoning is kept only before calls: it was whole then, and providers want it back with them.
+    """
+    response = turn.response()
+    started = {call.call_id for call in turn.calls}
+    parts: list[Part] = [
+        part
+        for part in response.message.parts
+        if (part.id in started if isinstance(part, ToolCall) else started)
+    ]
+    if not started and response.content:
+        parts = [TextPart(response.content)]
+    if not parts:
+        return []
+    message = marked(replace(response.message, parts=tuple(parts)))
+    results = []
+    for call in message.tool_calls:
+        end = turn.results.get(call.id)
+        text = UNFINISHED if end is None else end.result
+        failed = end is None or end.error is not None
+        results.append(Message.tool(call.id, text, name=call.name, is_error=failed))
+    return [message, *results]
+
+
+def is_counted(response: Response) -> bool:
+    """Return whether the provider has sent the counts of the whole response."""
+    return bool(response.finish_reason) and response.usage is not None
+
+
+def estimated_usage(sent: Sequence[Message], response: Response) -> Usage:
+    """Estimate the usage of a response that was stopped.
+
+    The count of the prompt is the provider's where it came with the beginning of the stream.
+
+    Args:
+        sent: The messages of the request.
+        response: What has arrived.
+    """
+    known = response.usage or Usage()
+    called = "".join(f"{call.name} {call.arguments}" for call in response.tool_calls)
+    output = estimated_tokens(response.reasoning + response.content + called)
+    prompt = known.input_tokens
+    if prompt is None:
+        prompt = sum(estimated_tokens(message_text(message)) for message in sent)
+    return Usage(prompt, output, prompt + output, raw=known.raw, estimated=True)

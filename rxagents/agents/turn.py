@@ -1,0 +1,148 @@
+"""Hold the state of one turn: one response of the model, and the tools that it called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rxagents.agents.finish import PAUSE, check_finish
+from rxagents.agents.partial import estimated_usage, is_counted
+from rxagents.core.chunks import StreamChunk
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.events import (
+    Answer,
+    ApprovalRequest,
+    Reset,
+    StreamEvent,
+    Thought,
+    ToolEnd,
+    ToolStart,
+    TurnEnd,
+)
+from rxagents.core.response import Response, ResponseBuilder
+from rxagents.core.usage import Usage, add_usage
+
+if TYPE_CHECKING:
+    from rxagents.agents.run import Run
+
+
+class Turn:
+    """The state of one turn: one response of the model, and the tools that it called.
+
+    Attributes:
+        run: The run that the turn belongs to.
+        steps: The thoughts and the calls that have started or were put up for approval, in order.
+        results: How the calls ended, by call id.
+        answer: The answer in a text protocol; `None` while there is none.
+        number: The number of the turn in its run, from 1.
+        events_before: Events of the turn before, which this one emits first.
+        is_interrupted: Whether it was ended from outside.
+        is_usage_added: Whether its usage is part of the run's.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.number = run.iterations
+        self.events_before: Sequence[StreamEvent] = ()
+        self.is_interrupted = False
+        self.is_usage_added = False
+        self._usage: Usage | None = None
+        self.run = run
+        self.steps: list[Thought | ToolStart] = []
+        self.results: dict[str, ToolEnd] = {}
+        self.answer: str | None = None
+        self._asked: dict[str, int] = {}  # the index of a waiting call in `steps`, by call id
+        self._response = ResponseBuilder()
+
+    @property
+    def calls(self) -> list[ToolStart]:
+        """The calls that have started, in order."""
+        return [step for step in self.steps if isinstance(step, ToolStart)]
+
+    def accumulate(self, chunk: StreamChunk) -> None:
+        """Add a chunk to the turn's response.
+
+        Raises:
+            ConfigurationError: The model streamed something else than a `StreamChunk`.
+        """
+        if type(chunk) is not StreamChunk:
+            raise ConfigurationError(
+                f"The agent's llm must stream StreamChunks, not {type(chunk).__name__}."
+            )
+        self._response.add(chunk)
+
+    def note(self, event: StreamEvent) -> None:
+        """Note an event that the end of the turn depends on.
+
+        Raises:
+            RunLimitError: The event starts one tool too many, or a turn of a sub-agent for which
+                no tokens are left.
+            OutputError: The event is the answer, and the response has failed or was paused.
+        """
+        if event.path:
+            self.run.note_nested(event)
+            return
+        match event:
+            case Thought():
+                self.steps.append(event)
+            case ApprovalRequest():
+                self._asked[event.call_id] = len(self.steps)
+                self.steps.append(ToolStart(event.call_id, event.name, event.arguments))
+            case ToolStart():
+                self.run.count_tool_call(event.name)
+                asked = self._asked.pop(event.call_id, None)
+                if asked is None:
+                    self.steps.append(event)
+                else:
+                    self.steps[asked] = event  # its arguments may have been edited
+            case ToolEnd():
+                self.results[event.call_id] = event
+                self.run.add_usage_of_tool(event.usage)
+            case Answer():
+                check_finish(self._response.response())
+                self.answer = event.content
+            case Reset():
+                self.steps.clear()
+                self.results.clear()
+                self._asked.clear()
+                self.answer = None
+
+    def response(self) -> Response:
+        """Return the model's response so far."""
+        return self._response.response()
+
+    def end_early(self, output: str) -> None:
+        """Add what there is of an interrupted turn to the run.
+
+        Args:
+            output: The answer as far as the model has written it.
+        """
+        run, response = self.run, self.response()
+        if is_counted(response):
+            self._usage = response.usage
+            run.usage = add_usage(run.usage, response.usage)
+        else:
+            self._usage = estimated_usage(run.messages, response)
+            run.estimated_usage = add_usage(run.estimated_usage, self._usage)
+        self.is_usage_added = True
+        run.end_early(output)
+
+    def end_event(self) -> TurnEnd:
+        """Return the event that ends the turn."""
+        return TurnEnd(self.number, self.run.finish_reason, self._usage)
+
+    def finish(self) -> Response:
+        """Add the turn's usage to the run, and return the model's response.
+
+        Raises:
+            OutputError: The response ended with a finish reason that neither makes an answer nor
+                asks for another turn.
+        """
+        response = self._response.response()
+        self.run.note_text(response.content)
+        self._usage, self.is_usage_added = response.usage, True
+        self.run.usage = add_usage(self.run.usage, response.usage)
+        self.run.finish_reason = response.finish_reason
+        if response.finish_reason != PAUSE:
+            check_finish(response)
+        self.run.partial_messages = list
+        return response
