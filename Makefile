@@ -1,7 +1,7 @@
-.PHONY: install format lint types imports quick test full cover bench build-check check
+.PHONY: install format lint types imports docs quick test full cover bench build-check check
 
 install:
-	pip install -e '.[dev]'
+	pip install -e '.[dev,docs]'
 
 format:
 	ruff format .
@@ -16,6 +16,10 @@ types:
 
 imports:
 	lint-imports
+
+# The documentation site, in site/; a link or an anchor that leads nowhere fails the build.
+docs:
+	zensical build --clean --strict
 
 # The tests without HTTP, other processes and long inputs: half a minute on two cores.
 quick:
@@ -46,4 +50,4 @@ build-check:
 	pytest tests/test_packaging.py
 
 # What CI runs, in an environment that has `make install`; what fails soonest comes first.
-check: lint types imports full
+check: lint types imports docs full

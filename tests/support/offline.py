@@ -1,13 +1,17 @@
-"""A provider that answers the README, docs and examples as a model would."""
+"""Run the README, docs and examples with a provider that answers as a model would."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from typing import Any
 
 import msgspec
+from child import SECONDS
+from pages import ROOT
 
 from rxagents import ToolCall, Usage
-from rxagents.testing import Reply
+from rxagents.testing import Reply, ScriptedServer
 from rxagents.testing.scripted_server import ReceivedRequest
 
 TEXT = "Hello from the script. " * 5
@@ -28,3 +32,42 @@ def _call(tool: dict[str, Any]) -> ToolCall:
     properties = tool["parameters"]["properties"]
     arguments = {name: _VALUES[schema["type"]] for name, schema in properties.items()}
     return ToolCall("call_1", tool["name"], msgspec.json.encode(arguments).decode())
+
+
+async def run_offline(*arguments: str, typed: str = "", warnings: str = "error") -> str:
+    """Run Python with the environment of a user whose providers are a scripted server.
+
+    Args:
+        *arguments: The interpreter's.
+        typed: The standard input.
+        warnings: What a warning does, as the interpreter's option `-W` takes it. Whatever is
+            written to the standard error fails the test, if it is "error".
+    """
+    async with ScriptedServer(answer) as server:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-X",
+            "dev",
+            "-W",
+            warnings,
+            *arguments,
+            env={
+                "OPENAI_API_KEY": "any",
+                "OPENAI_BASE_URL": server.url,
+                "ANTHROPIC_API_KEY": "any",
+                "ANTHROPIC_BASE_URL": server.url,
+                "OLLAMA_HOST": server.url,
+            },
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            output, errors = await asyncio.wait_for(process.communicate(typed.encode()), SECONDS)
+        except TimeoutError:
+            process.kill()
+            raise
+        assert process.returncode == 0, errors.decode()
+        assert warnings != "error" or errors == b"", errors.decode()
+        return output.decode()
