@@ -11,8 +11,8 @@ import rxagents
 from rxagents import operators, testing
 
 NAMES = """
-    Agent AgentError AgentOptions AgentResult AgentRun Answer Anthropic ApprovalAnswer ApprovalRequest
-    Approve AuthenticationError BackpressureError BadRequestError BaseLLM Complete
+    Agent AgentError AgentOptions AgentResult AgentRun Answer Anthropic ApprovalAnswer
+    ApprovalRequest Approve AuthenticationError BackpressureError BadRequestError BaseLLM Complete
     ConfigurationError ConflictError ConnectError ConnectTimeoutError Conversation
     ConversationStore ConversationalAgent Decision Deny ErrorEvent ErrorInfo EventType FilePart
     FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart LLM
