@@ -102,7 +102,7 @@ from rxagents.runtime.to_aiter import to_aiter
 
 if TYPE_CHECKING:
     from rxagents import operators as operators
-    from rxagents.agents.agent import AgentOptions
+    from rxagents.agents.agent_options import AgentOptions
     from rxagents.agents.agent_run import AgentRun
     from rxagents.agents.conversation import Conversation
     from rxagents.agents.conversational import ConversationalAgent
@@ -232,7 +232,7 @@ __all__ = [
 ]
 
 _LATER = {
-    "AgentOptions": "rxagents.agents.agent",
+    "AgentOptions": "rxagents.agents.agent_options",
     "AgentRun": "rxagents.agents.agent_run",
     "RunArguments": "rxagents.agents.run_options",
     "Conversation": "rxagents.agents.conversation",

@@ -10,6 +10,7 @@ from typing import Unpack, cast
 import reactivex as rx
 from reactivex import Observable
 
+from rxagents.agents.agent_options import AgentOptions
 from rxagents.agents.agent_run import DEFAULT_REPLAY, AgentRun
 from rxagents.agents.as_tool import agent_tool
 from rxagents.agents.control import RunControl
@@ -20,7 +21,6 @@ from rxagents.agents.run import Run
 from rxagents.agents.run_options import (
     RunArguments,
     RunOptions,
-    SystemPrompt,
     checked_prompt,
     run_options,
 )
@@ -38,35 +38,6 @@ from rxagents.core.usage import Usage
 from rxagents.operators.run_tools import StartTools, run_tools
 from rxagents.operators.scan_steps import Step
 from rxagents.runtime.last_value import last_value
-from rxagents.runtime.tool_execution.approval import ApproveFunction
-
-
-class AgentOptions(SettingsArguments, total=False):
-    """Options of every agent; generation settings, such as `temperature`, go to the model.
-
-    Attributes:
-        system_prompt: The first message of every request: a text, or a function that returns it
-            for the context of a run. None by default.
-        max_iterations: Turns of the model in one run; 10 by default.
-        max_tool_calls: Tool calls in one run; no limit by default.
-        max_total_tokens: Tokens of one run, checked between turns; no limit by default.
-        max_seconds: Seconds that one run may take; no limit by default.
-        tool_concurrency: How many tools of a turn may run at a time; 8 by default.
-        start_tools: `"at_once"` to start a tool when its call is complete, or `"turn_end"`.
-        approve: Decides about the calls of tools that require approval; see `run_tools`.
-        approve_timeout: Seconds after which a call without a decision is refused; no limit by
-            default.
-    """
-
-    system_prompt: SystemPrompt | None
-    max_iterations: int
-    max_tool_calls: int | None
-    max_total_tokens: int | None
-    max_seconds: float | None
-    tool_concurrency: int
-    start_tools: StartTools
-    approve: ApproveFunction | None
-    approve_timeout: float | None
 
 
 class BaseAgent(ABC):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Unpack
 
-from rxagents.agents.agent import AgentOptions
+from rxagents.agents.agent_options import AgentOptions
 from rxagents.agents.conversation import Conversation, OnStop
 from rxagents.agents.function import FunctionAgent
 from rxagents.agents.memory import Memory

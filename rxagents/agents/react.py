@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct
 from reactivex import operators as rx_ops
 
-from rxagents.agents.agent import AgentOptions, BaseAgent
+from rxagents.agents.agent import BaseAgent
+from rxagents.agents.agent_options import AgentOptions
 from rxagents.agents.finish import PAUSE
 from rxagents.agents.partial import UNFINISHED, marked
 from rxagents.agents.turn import Turn

@@ -1,0 +1,36 @@
+"""The options of every agent."""
+
+from __future__ import annotations
+
+from rxagents.agents.run_options import SystemPrompt
+from rxagents.core.settings import SettingsArguments
+from rxagents.operators.run_tools import StartTools
+from rxagents.runtime.tool_execution.approval import ApproveFunction
+
+
+class AgentOptions(SettingsArguments, total=False):
+    """Options of every agent; generation settings, such as `temperature`, go to the model.
+
+    Attributes:
+        system_prompt: The first message of every request: a text, or a function that returns it
+            for the context of a run. None by default.
+        max_iterations: Turns of the model in one run; 10 by default.
+        max_tool_calls: Tool calls in one run; no limit by default.
+        max_total_tokens: Tokens of one run, checked between turns; no limit by default.
+        max_seconds: Seconds that one run may take; no limit by default.
+        tool_concurrency: How many tools of a turn may run at a time; 8 by default.
+        start_tools: `"at_once"` to start a tool when its call is complete, or `"turn_end"`.
+        approve: Decides about the calls of tools that require approval; see `run_tools`.
+        approve_timeout: Seconds after which a call without a decision is refused; no limit by
+            default.
+    """
+
+    system_prompt: SystemPrompt | None
+    max_iterations: int
+    max_tool_calls: int | None
+    max_total_tokens: int | None
+    max_seconds: float | None
+    tool_concurrency: int
+    start_tools: StartTools
+    approve: ApproveFunction | None
+    approve_timeout: float | None
