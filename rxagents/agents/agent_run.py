@@ -77,8 +77,8 @@ class AgentRun:
         """End the run with what there is; its finish reason is `"cancelled"`.
 
         The request and the running tools are cancelled, and `Complete` follows. Any thread may call
-        it, any number of times. A run that waits for another of its conversation ends when that one
-        has ended, without a request.
+        it, any number of times. A run that waits for another of its conversation ends without a
+        request.
         """
         run_on_loop(self._loop, self._control.stop)
 

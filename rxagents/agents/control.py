@@ -6,7 +6,8 @@ end; `Run` and the stages of the run hold it at the other. All of it changes on 
 - Messages and the stop are only noted here. The run takes them up between two turns, in plain code
   (`Run.goes_on`), so no operator stands in the path of the tokens.
 - `_interrupt` ends the stage that runs: it disposes the stage's source and completes the stage. It
-  is set while a stage is subscribed. The generator of the stages then goes on as after any stage.
+  is set while a stage is subscribed; before the first stage it ends a run that is stopped. The
+  generator of the stages then goes on as after any stage.
 - A run ends once: with a result, with an error, or disposed. Whatever comes first counts.
 """
 
@@ -136,6 +137,36 @@ class RunControl:
                 observer.on_next, observer.on_error, observer.on_completed, scheduler=scheduler
             )
             return Disposable(end)
+
+        return Observable(subscribe)
+
+    def stoppable(self, source: Observable[T], on_stop: Callable[[], T]) -> Observable[T]:
+        """Return a source that a stop ends before its first stage, such as while it is queued.
+
+        Args:
+            source: The run's stream.
+            on_stop: Notes the run's end, and returns its last item.
+        """
+
+        def subscribe(
+            observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            subscription = SingleAssignmentDisposable()
+
+            def interrupt() -> None:
+                if not self.is_stopped:  # it is steered: the first turn will see the message
+                    self._interrupt = interrupt
+                    return
+                last = on_stop()
+                subscription.dispose()
+                observer.on_next(last)
+                observer.on_completed()
+
+            self._interrupt = interrupt
+            subscription.disposable = source.subscribe(
+                observer.on_next, observer.on_error, observer.on_completed, scheduler=scheduler
+            )
+            return subscription
 
         return Observable(subscribe)
 

@@ -242,7 +242,14 @@ class Conversation:
                 yield emitted((complete,))
 
         run_once = run_stages(stages(), agent.limits.seconds, control)
-        return memory.queue.queued(conversation_id, run_once)
+
+        def stop_unstarted() -> StreamEvent:
+            unstarted = Run(new, (), agent.limits)
+            unstarted.output, unstarted.finish_reason = "", CANCELLED
+            control.complete(unstarted.result())
+            return unstarted.complete()
+
+        return control.stoppable(memory.queue.queued(conversation_id, run_once), stop_unstarted)
 
     def _is_memorable(self, run: Run, exchange: Exchange) -> bool:
         if run.control.is_stopped and run.finish_reason == CANCELLED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from typing import Any
 
@@ -279,7 +280,8 @@ async def test_unawaited_failure_is_not_reported(caplog: pytest.LogCaptureFixtur
     seen = Seen(run.events)
     await seen.over.wait()
     assert isinstance(seen.error, ServerError)
-    del run
+    del run, seen
+    gc.collect()
     await settle()
     assert not caplog.records
 
@@ -309,6 +311,24 @@ async def test_conversation_starts_runs() -> None:
     second = conversation.start("b", "room")
     assert (await second.result).output == "two"
     assert (await first.result).output == "one"
+
+
+async def test_queued_run_stops_at_once() -> None:
+    llm = ScriptedLLM(Reply("one", delay=100), "three")
+    conversation = rxagents.ConversationalAgent(llm)
+    first, second = conversation.start("a"), conversation.start("b")
+    await settle()
+    assert second.steer("more", now=True)
+    await settle()
+    assert not second.has_ended
+    second.stop()
+    result = await asyncio.wait_for(second.result, 1)
+    assert (result.output, result.finish_reason, result.iterations) == ("", "cancelled", 0)
+    seen = await seen_to_end(second.events)
+    assert [type(event) for event in seen.items] == [Complete]
+    third = conversation.start("c")
+    assert (await first.result).output == "one"
+    assert (await third.result).output == "three"
 
 
 @any_wire
