@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import draw_marbles
 import pytest
-from draw_marbles import Diagram, Mark, colours, marks, parse
+from marble_diagram import Diagram, Mark, colours, draw, marks, parse
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_item_keeps_its_colour() -> None:
 
 
 def test_picture_uses_one_colour_per_item() -> None:
-    svg = draw_marbles.draw(parse(["--a--b-|", "[ any() ]", "--a----|"])).as_svg()
+    svg = draw(parse(["--a--b-|", "[ any() ]", "--a----|"])).as_svg()
     colour_of = colours(["--a--b-|"])
     assert svg.count(colour_of["a"]) == 2
     assert svg.count(colour_of["b"]) == 1
@@ -55,7 +55,7 @@ def test_picture_uses_one_colour_per_item() -> None:
 def test_notes_below_the_timelines_are_read() -> None:
     shown = parse(["--S-|", "time: 0.5 s per character", "legend: S = ToolStart"])
     assert shown == Diagram(["--S-|"], 0.5, "S = ToolStart")
-    svg = draw_marbles.draw(shown).as_svg()
+    svg = draw(shown).as_svg()
     assert ">2.5 s<" in svg
     assert ">S = ToolStart<" in svg
 
