@@ -44,6 +44,7 @@ bench:
 	python benchmarks/agents.py
 	python benchmarks/start_and_stop.py
 	python benchmarks/conversations.py
+	python benchmarks/event_log.py
 	python benchmarks/operators.py
 
 build-check:

@@ -61,6 +61,7 @@ REASONS = {
     "partial_object": "partial_json, and an object type around each snapshot",
     "scan_steps": "reads every character; makes a Token per piece",
     "record": "encodes each item as JSON",
+    "persist": "encodes each item as JSON, and keeps it",
     "from_recording": "reads and decodes JSON",
     "replay_bounded": "share_bounded, and numbers and keeps each item",
     "decode_ndjson": "splits bytes into lines",

@@ -8,7 +8,7 @@ Agents: `scan_steps`, `run_tools`, `converse`, `of_type`.
 Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_backoff`,
     `fallback_to`, `hedge`.
 Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`.
-Checks and observation: `guard_window`, `tap_safely`, `measure`, `record`.
+Checks and observation: `guard_window`, `tap_safely`, `measure`, `record`, `persist`.
 
 Types of their items: `PartialJson`, `PartialObject`, `Replayed`. The type that `measure` reports:
 `Measurement`.
@@ -32,6 +32,7 @@ from rxagents.operators.measure import measure
 from rxagents.operators.of_type import of_type
 from rxagents.operators.partial_json import partial_json
 from rxagents.operators.partial_object import partial_object
+from rxagents.operators.persist import persist
 from rxagents.operators.reasoning import reasoning
 from rxagents.operators.record import record
 from rxagents.operators.replay_bounded import replay_bounded
@@ -71,6 +72,7 @@ __all__ = [
     "of_type",
     "partial_json",
     "partial_object",
+    "persist",
     "reasoning",
     "record",
     "replay_bounded",

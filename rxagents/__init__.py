@@ -19,7 +19,9 @@ from rxagents.core.errors import (
     ConnectTimeoutError,
     FirstEventTimeoutError,
     IdleTimeoutError,
+    LeaseError,
     LimitExceededError,
+    LogGoneError,
     MaxIterationsError,
     NotFoundError,
     OutputError,
@@ -30,6 +32,7 @@ from rxagents.core.errors import (
     RateLimitError,
     RedirectError,
     ResponseError,
+    RunInterruptedError,
     RunLimitError,
     RxAgentsError,
     ServerError,
@@ -110,6 +113,11 @@ if TYPE_CHECKING:
     from rxagents.agents.memory import Memory
     from rxagents.agents.react import ReActAgent, ReActStep
     from rxagents.agents.run_options import RunArguments
+    from rxagents.runtime.event_log.event_log import EventLog, RunHandle
+    from rxagents.runtime.event_log.from_log import from_log
+    from rxagents.runtime.event_log.log_reader import LogEntry
+    from rxagents.runtime.event_log.log_store import Retention
+    from rxagents.runtime.event_log.memory_log_store import MemoryLogStore
     from rxagents.storage.conversation_store import (
         ConversationStore,
         Snapshot,
@@ -146,6 +154,7 @@ __all__ = [
     "Deny",
     "ErrorEvent",
     "ErrorInfo",
+    "EventLog",
     "EventType",
     "FilePart",
     "FirstEventTimeoutError",
@@ -153,10 +162,14 @@ __all__ = [
     "Gemini",
     "IdleTimeoutError",
     "ImagePart",
+    "LeaseError",
     "LimitExceededError",
     "Limits",
+    "LogEntry",
+    "LogGoneError",
     "MaxIterationsError",
     "Memory",
+    "MemoryLogStore",
     "MemoryStore",
     "Message",
     "MessageOutcome",
@@ -182,7 +195,10 @@ __all__ = [
     "Reset",
     "Response",
     "ResponseError",
+    "Retention",
     "RunArguments",
+    "RunHandle",
+    "RunInterruptedError",
     "RunLimitError",
     "RxAgentsError",
     "SQLiteStore",
@@ -224,6 +240,7 @@ __all__ = [
     "Usage",
     "__version__",
     "from_aiter",
+    "from_log",
     "from_recording",
     "get_model",
     "run",
@@ -238,14 +255,20 @@ _LATER = {
     "Conversation": "rxagents.agents.conversation",
     "ConversationStore": "rxagents.storage.conversation_store",
     "ConversationalAgent": "rxagents.agents.conversational",
+    "EventLog": "rxagents.runtime.event_log.event_log",
     "FunctionAgent": "rxagents.agents.function",
+    "LogEntry": "rxagents.runtime.event_log.log_reader",
     "Memory": "rxagents.agents.memory",
+    "MemoryLogStore": "rxagents.runtime.event_log.memory_log_store",
     "MemoryStore": "rxagents.storage.memory_store",
     "ReActAgent": "rxagents.agents.react",
     "ReActStep": "rxagents.agents.react",
+    "Retention": "rxagents.runtime.event_log.log_store",
+    "RunHandle": "rxagents.runtime.event_log.event_log",
     "SQLiteStore": "rxagents.storage.sqlite_store",
     "Snapshot": "rxagents.storage.conversation_store",
     "StoredConversation": "rxagents.storage.conversation_store",
+    "from_log": "rxagents.runtime.event_log.from_log",
 }
 """Imported at first use, like the operators: a program that only streams does not need them."""
 

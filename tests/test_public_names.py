@@ -14,19 +14,21 @@ NAMES = """
     Agent AgentError AgentOptions AgentResult AgentRun Answer Anthropic ApprovalAnswer
     ApprovalRequest Approve AuthenticationError BackpressureError BadRequestError BaseLLM Complete
     ConfigurationError ConflictError ConnectError ConnectTimeoutError Conversation
-    ConversationStore ConversationalAgent Decision Deny ErrorEvent ErrorInfo EventType FilePart
-    FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart LLM
-    LimitExceededError Limits MaxIterationsError Memory MemoryStore Message MessageOutcome
-    NotFoundError Ollama OpenAI OpenAIResponses OutputError Overflow OverloadedError
-    ParsedResponse Partial PayloadTooLargeError ProtocolError ProviderError ProviderOptions
-    RateLimitError ReActAgent ReActStep Reasoning ReasoningPart RedirectError Reset Response
-    ResponseError RunArguments RunLimitError RxAgentsError SQLiteStore ServerError Settings
-    Snapshot StatusError StorageError StoredConversation StreamCancelledError StreamChunk
-    StreamDecodeError StreamEvent StreamTimeoutError StreamingAgent StreamingLLM TextPart
-    Thought Timeouts Token Tool ToolArguments ToolArgumentsError ToolCall ToolCallDelta
-    ToolContext ToolEnd ToolError ToolNotFoundError ToolProgress ToolResult ToolStart
-    ToolTimeoutError TotalTimeoutError TransportError TruncatedStreamError TurnEnd TurnStart
-    Usage __version__ from_aiter from_recording get_model run to_aiter tool
+    ConversationStore ConversationalAgent Decision Deny ErrorEvent ErrorInfo EventLog
+    EventType FilePart FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart
+    LLM LeaseError LimitExceededError Limits LogEntry LogGoneError MaxIterationsError Memory
+    MemoryLogStore MemoryStore Message MessageOutcome NotFoundError Ollama OpenAI
+    OpenAIResponses OutputError Overflow OverloadedError ParsedResponse Partial
+    PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError ReActAgent
+    ReActStep Reasoning ReasoningPart RedirectError Reset Response ResponseError Retention
+    RunArguments RunHandle RunInterruptedError RunLimitError RxAgentsError SQLiteStore
+    ServerError Settings Snapshot StatusError StorageError StoredConversation
+    StreamCancelledError StreamChunk StreamDecodeError StreamEvent StreamTimeoutError
+    StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool ToolArguments
+    ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError ToolNotFoundError
+    ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError TransportError
+    TruncatedStreamError TurnEnd TurnStart Usage __version__ from_aiter from_log
+    from_recording get_model run to_aiter tool
 """
 
 
@@ -39,9 +41,10 @@ def test_operators_exports_these_names() -> None:
     names = """
         Measurement PartialJson PartialObject Replayed accumulate assemble_tool_calls coalesce
         collect converse decode_ndjson decode_sse fallback_to guard_window hedge items map_async
-        measure of_type partial_json partial_object reasoning record replay_bounded
-        retry_with_backoff run_tools scan_steps share_bounded smooth split_sentences
-        stop_at tap_safely text timeout_first timeout_idle timeout_total total_usage"""
+        measure of_type partial_json partial_object persist reasoning record
+        replay_bounded retry_with_backoff run_tools scan_steps share_bounded smooth
+        split_sentences stop_at tap_safely text timeout_first timeout_idle timeout_total
+        total_usage"""
     assert operators.__all__ == names.split(), (
         "A public name of rxagents.operators was added or removed. If that is intended, change the "
         "list in tests/test_public_names.py and add a line to CHANGELOG.md."

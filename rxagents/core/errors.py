@@ -18,8 +18,11 @@
       AgentError                    MaxIterationsError, RunLimitError, OutputError
       ToolError                     ToolNotFoundError, ToolArgumentsError, ToolTimeoutError
       StorageError                  a store could not read or write
+        LeaseError                  another writer has the run of an event log
+        LogGoneError                an event log has no such run or entry, or no longer
       BackpressureError             a reader is too slow for its policy or a hard limit
       StreamCancelledError          cancelled from outside, not disposed
+      RunInterruptedError           the process that wrote a run ended without an end mark
 
 Each message says what happened and what to do. No message contains a key.
 """
@@ -244,12 +247,32 @@ class StorageError(RxAgentsError):
     """A store could not read or write, such as a SQLite file on a full disk."""
 
 
+class LeaseError(StorageError):
+    """Another writer writes this run of an event log, or has taken it over."""
+
+
+class LogGoneError(StorageError):
+    """An event log does not have the run or the entry that a reader asks for, or no longer.
+
+    Attributes:
+        first_id: The id of the oldest entry that is kept; empty if there is no such run.
+    """
+
+    def __init__(self, message: str, *, first_id: str = "") -> None:
+        super().__init__(message)
+        self.first_id = first_id
+
+
 class BackpressureError(RxAgentsError):
     """A reader is too slow: more items wait for it than its policy or a hard limit allows."""
 
 
 class StreamCancelledError(RxAgentsError):
     """The stream's task was cancelled from outside; a disposed stream emits no error."""
+
+
+class RunInterruptedError(RxAgentsError):
+    """A run in an event log has no more events: the process that wrote it ended or hung."""
 
 
 _CLASS_OF_STATUS: dict[int, type[ProviderError]] = {

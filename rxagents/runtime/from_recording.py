@@ -131,9 +131,9 @@ class _Player(Generic[T]):
             self._emit(line)
 
     def _emit(self, line: RecordedLine[T]) -> None:
-        if line.completed:
-            self._observer.on_completed()
-        elif line.error is not None:
-            self._observer.on_error(line.error.exception())
-        elif not isinstance(line.item, msgspec.UnsetType):
+        if not isinstance(line.item, msgspec.UnsetType):
             self._observer.on_next(line.item)
+        elif (failure := line.failure) is not None:
+            self._observer.on_error(failure)
+        else:
+            self._observer.on_completed()

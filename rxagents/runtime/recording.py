@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, convert
 from msgspec.structs import force_setattr
 
 from rxagents.core.chunks import StreamChunk, TextBuffers
-from rxagents.core.errors import StreamDecodeError, TruncatedStreamError
+from rxagents.core.errors import (
+    RunInterruptedError,
+    RxAgentsError,
+    StreamCancelledError,
+    StreamDecodeError,
+    TruncatedStreamError,
+)
 from rxagents.core.events import ErrorInfo
 from rxagents.core.json_depth import is_deeper
 from rxagents.core.json_text import JSON_ERRORS
@@ -22,20 +28,43 @@ _JSON_DEPTH = 2 * DEFAULT_LIMITS.json_depth
 """Levels of one line. An item may hold what a server nested, and adds levels of its own."""
 
 
-class RecordedLine(Struct, Generic[T], omit_defaults=True):
-    """One line of a recording: an item, or the end.
+Stop: TypeAlias = Literal["", "disposed", "interrupted"]
+
+
+class RecordedLine(Struct, Generic[T], omit_defaults=True, gc=False):
+    """One line of a recording or an event log: an item, or the end.
 
     Attributes:
         at: Seconds since the subscription.
         item: The item, if the line is not the end.
         completed: Whether the stream completed here.
         error: The error that the stream failed with here.
+        stopped: How the stream was stopped here, in an event log: `"disposed"` by its subscriber,
+            or `"interrupted"` by the end of its process.
     """
 
     at: float
     item: T | UnsetType = UNSET
     completed: bool = False
     error: ErrorInfo | None = None
+    stopped: Stop = ""
+
+    @property
+    def failure(self) -> RxAgentsError | None:
+        """The error that a reader of an end line gets; `None` if the stream completed."""
+        if self.error is not None:
+            return self.error.exception()
+        return _STOPS[self.stopped][0](_STOPS[self.stopped][1]) if self.stopped else None
+
+
+_STOPS: dict[Stop, tuple[type[RxAgentsError], str]] = {
+    "disposed": (StreamCancelledError, "The run was stopped before its end."),
+    "interrupted": (
+        RunInterruptedError,
+        "The run has no end: the process that wrote it ended, or hung for longer than its lease. "
+        "Start the run again to get a whole answer.",
+    ),
+}
 
 
 class ChunkRestorer:
@@ -77,7 +106,7 @@ def read_lines(
     restorer = ChunkRestorer()
     for number, line in enumerate(file, start=1):
         try:
-            yield _decoded(line, decoder, restorer)
+            yield decode_line(line, decoder, restorer)
         except JSON_ERRORS as error:
             raise StreamDecodeError(
                 f"Line {number} of the recording {path} cannot be read: {error}. Check that record "
@@ -89,14 +118,19 @@ def read_lines(
     )
 
 
-def _decoded(
+def decode_line(
     line: bytes, decoder: msgspec.json.Decoder[RecordedLine[T]], restorer: ChunkRestorer
 ) -> RecordedLine[T]:
+    """Return a line as values.
+
+    Raises:
+        MsgspecError, ValueError, RecursionError: The line cannot be read.
+    """
     if is_deeper(line, _JSON_DEPTH):
         raise ValueError(f"it is nested more than {_JSON_DEPTH} levels deep")
     recorded = decoder.decode(line)
     if isinstance(recorded.item, StreamChunk):
         restorer.restore(recorded.item)
-    elif recorded.item is msgspec.UNSET and not recorded.completed and recorded.error is None:
+    elif recorded.item is UNSET and not (recorded.completed or recorded.error or recorded.stopped):
         raise ValueError("it has neither an item nor an end")
     return recorded

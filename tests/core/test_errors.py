@@ -15,7 +15,8 @@ from rxagents.core.errors import ProviderError, class_of_status
 
 TREE = {
     "RxAgentsError": ["ConfigurationError", "ProviderError", "AgentError", "ToolError",
-                      "StorageError", "BackpressureError", "StreamCancelledError"],
+                      "StorageError", "BackpressureError", "StreamCancelledError",
+                      "RunInterruptedError"],
     "ProviderError": ["TransportError", "StreamTimeoutError", "StatusError", "ResponseError",
                       "StreamDecodeError", "LimitExceededError", "TruncatedStreamError"],
     "TransportError": ["ConnectError", "ProtocolError", "RedirectError"],
@@ -23,6 +24,7 @@ TREE = {
                            "TotalTimeoutError"],
     "StatusError": ["BadRequestError", "AuthenticationError", "NotFoundError", "ConflictError",
                     "PayloadTooLargeError", "RateLimitError", "ServerError", "OverloadedError"],
+    "StorageError": ["LeaseError", "LogGoneError"],
     "AgentError": ["MaxIterationsError", "RunLimitError", "OutputError"],
     "ToolError": ["ToolNotFoundError", "ToolArgumentsError", "ToolTimeoutError"],
 }  # fmt: skip

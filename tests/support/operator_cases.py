@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from msgspec import Struct
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxagents import Answer, Token, ToolCall
+from rxagents import Answer, EventLog, Token, ToolCall
 from rxagents import operators as ops
 from rxagents.core.chunks import StreamChunk, ToolCallDelta
 
@@ -60,6 +61,10 @@ async def _add(a: int, b: int) -> int:
 
 
 def _ignore(_: object) -> None: ...
+
+
+def _new_key() -> str:
+    return uuid.uuid4().hex
 
 
 def _harmless(_: str) -> bool:
@@ -116,6 +121,7 @@ CASES: dict[str, Case] = {
     "tap_safely": Case(_always(lambda: ops.tap_safely(_ignore)), _TEXTS),
     "measure": Case(_always(lambda: ops.measure(_ignore)), _TEXTS),
     "record": Case(lambda folder: ops.record(folder / "recorded.jsonl"), _TEXTS),
+    "persist": Case(lambda _: ops.persist(EventLog(), _new_key), _TEXTS),
 }
 
 SHARED = {"share_bounded", "replay_bounded"}

@@ -1,0 +1,247 @@
+"""Keep runs, start and stop them apart from their readers."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from threading import Lock
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from weakref import WeakSet, WeakValueDictionary
+
+from reactivex import Observable
+from reactivex.disposable import SingleAssignmentDisposable
+
+from rxagents.core.errors import ConfigurationError, LeaseError
+from rxagents.runtime.bridge import Bridge
+from rxagents.runtime.event_log.hub import Hub
+from rxagents.runtime.event_log.kept import kept
+from rxagents.runtime.event_log.log_store import LogStore, checked_key
+from rxagents.runtime.event_log.log_writer import LogWriter
+from rxagents.runtime.event_log.memory_log_store import MemoryLogStore
+from rxagents.runtime.loop import run_on_loop, running_loop
+
+T = TypeVar("T")
+
+
+class EventLog:
+    """Keeps runs by their keys, so that readers can join, leave and read them again.
+
+    ::
+
+        async with rxagents.EventLog() as log:
+            handle = log.start("run-1", agent.run_stream("What is 2 + 2?"))
+            entries = rxagents.from_log(log, "run-1")
+
+    `ops.persist(log, key)` keeps a stream on its way to a subscriber; `start` runs one apart from
+    all readers; `rxagents.from_log` reads. Leaving the block stops the runs that `start` has
+    started.
+
+    Args:
+        store: Where the entries are; in the memory of the process by default.
+
+    Attributes:
+        store: The same.
+
+    Raises:
+        ConfigurationError: `store` is not a store of an event log.
+    """
+
+    def __init__(self, store: LogStore | None = None) -> None:
+        self.store: LogStore = MemoryLogStore() if store is None else store
+        if not hasattr(self.store, "begin"):
+            raise ConfigurationError(
+                "store must be the store of an event log, such as rxagents.MemoryLogStore(), not "
+                f"{type(store).__name__}."
+            )
+        self.writers: set[LogWriter[Any]] = set()
+        """Those that have something left to write."""
+        self._lock = Lock()
+        self._hubs: WeakValueDictionary[str, Hub] = WeakValueDictionary()
+        self._handles: dict[str, RunHandle] = {}
+        self._bridges: WeakSet[Bridge] = WeakSet()
+
+    def start(self, key: str, stream: Observable[Any]) -> RunHandle:
+        """Subscribe to a stream and keep it; it goes on whoever reads it, until its end or `stop`.
+
+        A slow store slows the stream down.
+
+        Args:
+            key: The key of the run.
+            stream: The stream, such as `agent.run_stream(…)`.
+
+        Returns:
+            A handle to stop the run and to wait for its end.
+
+        Raises:
+            ConfigurationError: An argument is of the wrong type, or no event loop is running.
+            LeaseError: This log has started a run with this key that has not ended. If another
+                process writes it, `handle.wait()` raises the error.
+        """
+        checked_key(key)
+        if not isinstance(stream, Observable):
+            raise ConfigurationError(f"start takes an Observable, not {type(stream).__name__}.")
+        if key in self._handles:
+            raise LeaseError(
+                f"This log has started the run {key!r}, which has not ended. Stop it first, or use "
+                "another key."
+            )
+        handle = RunHandle(self, key)
+        self._handles[key] = handle
+        self._bridges.add(handle.bridge)
+        handle.run(stream)
+        return handle
+
+    def stop(self, key: str) -> bool:
+        """Stop a run that this log has started; any thread may call it.
+
+        Returns:
+            Whether there was one. A run of another process, or of `ops.persist`, is not stopped.
+        """
+        handle = self._handles.get(key)
+        if handle is None:
+            return False
+        handle.stop()
+        return True
+
+    async def mark_interrupted(self) -> list[str]:
+        """Write the end mark `interrupted` to all runs whose writers are lost.
+
+        A reader does it for the run that it reads. A server calls this when it starts.
+
+        Returns:
+            The keys of the runs.
+
+        Raises:
+            StorageError: The store failed.
+        """
+        marked = self.store.interrupt(None)
+        if isinstance(marked, Future):
+            marked = await asyncio.wrap_future(marked)
+        for key in marked:
+            self.hub(key).wake()
+        return marked
+
+    async def forget(self, key: str) -> None:
+        """Delete a run; an unknown one is no error.
+
+        If it is still written, its stream fails with `LeaseError`.
+
+        Raises:
+            StorageError: The store failed.
+        """
+        forgotten = self.store.forget(key)
+        if isinstance(forgotten, Future):
+            await asyncio.wrap_future(forgotten)
+
+    async def aclose(self) -> None:
+        """Stop the runs that `start` has started, write their end marks, and close the store."""
+        for handle in tuple(self._handles.values()):
+            handle.stop()
+        for bridge in tuple(self._bridges):
+            await bridge.aclose()
+        for writer in tuple(self.writers):
+            if writer.state in {"ending", "closed"}:
+                await _closed(writer)
+        closed = self.store.close()
+        if isinstance(closed, Future):
+            await asyncio.wrap_future(closed)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def hub(self, key: str) -> Hub:
+        """Return what connects the writers and readers of a run while there are any."""
+        with self._lock:
+            hub = self._hubs.get(key)
+            if hub is None:
+                hub = self._hubs[key] = Hub()
+            return hub
+
+    def release(self, handle: RunHandle) -> None:
+        """Forget a run that has ended."""
+        if self._handles.get(handle.key) is handle:
+            del self._handles[handle.key]
+
+
+class RunHandle:
+    """A run that an event log has started; `EventLog.start` makes it.
+
+    Attributes:
+        key: The key of the run.
+    """
+
+    def __init__(self, log: EventLog, key: str) -> None:
+        self.key = key
+        self._log = log
+        self._loop = running_loop()
+        self.bridge = Bridge(self._loop, self._fail)
+        self._subscription = SingleAssignmentDisposable()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._writer: LogWriter[Any] | None = None
+
+    def run(self, stream: Observable[Any]) -> None:
+        """Subscribe to the stream."""
+        source = kept(self._log, self.key, stream, self._on_writer)
+        with self.bridge.entered():
+            self._subscription.disposable = source.subscribe(
+                on_error=_ignore, scheduler=self.bridge.scheduler
+            )
+
+    def stop(self) -> None:
+        """Stop the run, with the end mark `disposed`; any thread may call it, also twice."""
+        self._subscription.dispose()
+
+    async def wait(self) -> None:
+        """Wait until the end mark of the run is stored.
+
+        How the run ended is in the log: this does not raise its error.
+
+        Raises:
+            LeaseError: Another process has the run.
+            StorageError: The store failed, or an item cannot be stored.
+        """
+        await asyncio.shield(self._ended)
+
+    def _on_writer(self, writer: LogWriter[Any]) -> None:
+        self._writer = writer
+        writer.when_closed(self._on_closed)
+
+    def _fail(self, error: Exception) -> None:
+        """End the run with the error of an operator between the source and the log."""
+        writer = self._writer
+        if writer is not None:
+            writer.end(writer.end_of(error), _do_nothing, _ignore)
+        self._subscription.dispose()
+
+    def _on_closed(self) -> None:
+        self._log.release(self)
+        self.bridge.close()
+        failure = None if self._writer is None else self._writer.failure
+        if self._ended.done():
+            return
+        if failure is None:
+            self._ended.set_result(None)
+        else:
+            self._ended.set_exception(failure)
+
+
+async def _closed(writer: LogWriter[Any]) -> None:
+    loop = asyncio.get_running_loop()
+    closed = asyncio.Event()
+    writer.when_closed(lambda: run_on_loop(loop, closed.set))
+    await closed.wait()
+
+
+def _do_nothing() -> None: ...
+
+
+def _ignore(_: object) -> None: ...

@@ -1,0 +1,299 @@
+"""Write one attempt of a run to the store of an event log.
+
+Theory of operation:
+
+Goal: what readers see is what was written, in order and without a gap, and each attempt ends with
+exactly one end mark, whatever ends the stream. A writer is in one of these states:
+
+    "new"        `begin` was not called yet, or its answer has not come
+    "open"       the store has given it an attempt and a lease: items are added
+    "ending"     the end mark is the last line in `_pending`, or is being written
+    "closed"     the end mark is in the store, or the writer has lost the run, or the store failed
+
+- An item is encoded once, when it comes, since its objects may change later. The bytes go through
+  the store to all readers.
+- There is no queue between tasks and no timer for each item. With a store that writes at once, an
+  item is a call. With one that answers later, the lines that come until its answer are the next
+  batch: the slower the disk, the larger the batch. So at most one write is on its way, and lines
+  cannot change their order.
+- Readers are woken after the store has answered. A reader that saw an item which a crash then
+  undid could not go on from it.
+- The end waits for its mark: `on_completed` and `on_error` come after it is stored.
+- Nothing awaits a write, so that neither `dispose` nor the end of the loop can undo it. The mark of
+  a disposed stream is handed to the store inside `dispose`, or when the write before it is done.
+- A store refuses the writer of an older attempt (`LeaseError`). That writer's stream fails:
+  another process has the run, and the provider's tokens would be paid twice. An append renews the
+  lease; the timer does it only for a stream that is silent.
+- All state changes happen on the loop's thread; `dispose` goes there from any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from rxagents.core.chunks import StreamChunk
+from rxagents.core.errors import BackpressureError, LeaseError, RxAgentsError, StorageError
+from rxagents.core.event_base import Event
+from rxagents.core.events import ErrorInfo, Reset
+from rxagents.core.printing import printed
+from rxagents.core.surrogates import replace_all_surrogates
+from rxagents.runtime.event_log.log_store import RENEW_SECONDS, Begun, call, checked_key
+from rxagents.runtime.loop import run_on_loop
+from rxagents.runtime.recording import RecordedLine
+from rxagents.runtime.reporting import as_exception, report_harmless
+from rxagents.runtime.timed_scope import TimedScope
+
+if TYPE_CHECKING:
+    from rxagents.runtime.event_log.event_log import EventLog
+
+T = TypeVar("T")
+
+_HIGH = 1_000
+"""Lines that wait for the store before a run that the log itself has started is slowed down."""
+
+_MOST = 100_000
+"""Lines that may wait for the store where nothing slows the source down."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class LogWriter(Generic[T]):
+    """Writes the items of one subscription, and its end mark.
+
+    Args:
+        log: The event log.
+        key: The key of the run.
+        scope: The subscription.
+        fail: Called on the loop, at most once, with what keeps the writer from writing on.
+        slows_source: Whether to close the gate of the scope while the store is behind.
+
+    Attributes:
+        attempt: The number of the attempt; 0 before it has begun.
+        failure: What kept the writer from writing on.
+        state: See above.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        key: str,
+        scope: TimedScope,
+        fail: Callable[[Exception], None],
+        *,
+        slows_source: bool = False,
+    ) -> None:
+        self.attempt = 0
+        self.failure: Exception | None = None
+        self.state: Literal["new", "open", "ending", "closed"] = "new"
+        self._log = log
+        self._store = log.store
+        self._key = checked_key(key)
+        self._hub = log.hub(key)
+        self._scope = scope
+        self._now = scope.now
+        self._start = 0.0
+        self._fail = fail
+        self._gate = scope.gate if slows_source else None
+        self._timer = scope.timer(self._renew)
+        self._previous: bytes | None = None
+        self._pending: list[bytes] = []
+        self._is_writing = False
+        self._was_silent = True
+        self._on_end: Callable[[], None] = _do_nothing
+        self._on_closed: list[Callable[[], None]] = []
+
+    def begin(self, then: Callable[[], None]) -> None:
+        """Begin an attempt, and call `then` when the items may come."""
+        self._start = self._now()
+        self._log.writers.add(self)
+        call(partial(self._store.begin, self._key), partial(self._on_begun, then), self._close)
+
+    def _on_begun(self, then: Callable[[], None], begun: Begun) -> None:
+        self.attempt, self._previous = begun
+        self._hub.writers += 1
+        if self.state == "closed":  # disposed while the store worked
+            self.state = "open"
+            self._dispose()
+            return
+        self.state = "open"
+        self._timer.start(RENEW_SECONDS)
+        then()
+
+    def append(self, item: T) -> None:
+        """Write an item."""
+        if self._previous is not None:
+            self._append_reset(self._previous, item)
+        if self.state != "open":
+            return
+        line = RecordedLine(self._now() - self._start, item)
+        try:
+            self._pending.append(_encode(line))
+        except BaseException as error:
+            if not self._append_without_surrogates(line, error):
+                return
+        if not self._is_writing:
+            self._write()
+        elif len(self._pending) > _HIGH:
+            self._slow_down()
+
+    def end(
+        self,
+        line: RecordedLine[Any],
+        then: Callable[[], None],
+        fail: Callable[[Exception], None],
+    ) -> None:
+        """Write the end mark.
+
+        Args:
+            line: The mark.
+            then: Called when it is stored.
+            fail: Called instead with what kept it from being stored.
+        """
+        if self.state != "open":
+            return
+        self.state = "ending"
+        self._timer.stop()
+        self._on_end, self._fail = then, fail
+        self._pending.append(_encode(line))
+        if not self._is_writing:
+            self._write()
+
+    def end_of(self, error: Exception | None) -> RecordedLine[Any]:
+        """Return the mark of a stream that failed, or completed."""
+        info = None if error is None else ErrorInfo.of(error)
+        return RecordedLine(self._now() - self._start, completed=info is None, error=info)
+
+    def dispose(self) -> None:
+        """Write the mark `disposed` unless the stream has ended. Any thread may call it."""
+        loop = self._scope.loop
+        if loop is None or loop.is_closed():
+            self._dispose()
+        else:
+            run_on_loop(loop, self._dispose)
+
+    def _dispose(self) -> None:
+        if self.state == "new":
+            self.state = "closed"  # `_on_begun` writes the mark
+        line = RecordedLine[None](self._now() - self._start, stopped="disposed")
+        self.end(line, _do_nothing, self._report)
+
+    def _report(self, error: Exception) -> None:
+        if not isinstance(error, LeaseError):  # then the other writer's end counts
+            report_harmless(error, f"The end of the run {self._key!r} could not be stored")
+
+    def when_closed(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once nothing more will be written."""
+        if self.state == "closed" and self not in self._log.writers:
+            callback()
+        else:
+            self._on_closed.append(callback)
+
+    def _write(self) -> None:
+        """Hand all lines that wait to the store."""
+        lines, self._pending = self._pending, []
+        self._was_silent = False
+        try:
+            written = self._store.append(
+                self._key, self.attempt, lines, ends=self.state == "ending"
+            )
+        except Exception as error:
+            self._close(as_exception(error))
+            return
+        if isinstance(written, Future):
+            self._is_writing = True
+            call(lambda: written, self._on_written, self._close)
+        elif self._hub.readers or self.state == "ending":
+            self._on_written(None)
+
+    def _on_written(self, _: None) -> None:
+        self._is_writing = False
+        self._hub.wake()
+        if self._pending:
+            self._write()
+        elif self.state == "ending":
+            self._close()
+        if self._gate is not None and self._gate.closed and not self._is_writing:
+            self._gate.open()
+
+    def _slow_down(self) -> None:
+        if self._gate is not None:
+            self._gate.close()
+        if len(self._pending) > _MOST:
+            message = (
+                f"More than {_MOST} items of the run {self._key!r} wait to be stored: the store is "
+                "slower than the stream. Use log.start, which slows the stream down."
+            )
+            self._close(BackpressureError(message))
+
+    def _close(self, failure: Exception | None = None) -> None:
+        if self not in self._log.writers:
+            return
+        if self.attempt:
+            self._hub.writers -= 1
+        self.state, self.failure = "closed", failure
+        self._timer.stop()
+        self._pending.clear()
+        self._log.writers.discard(self)
+        self._hub.wake()
+        on_end, fail, on_closed = self._on_end, self._fail, self._on_closed
+        self._on_end, self._fail, self._on_closed = _do_nothing, _ignore, []
+        if failure is None:
+            on_end()
+        else:
+            fail(failure)
+        for callback in on_closed:
+            callback()
+
+    def _renew(self) -> None:
+        self._timer.start(RENEW_SECONDS)
+        if self._was_silent and not self._is_writing:
+            renew = partial(self._store.renew, self._key, self.attempt)
+            call(renew, _ignore, self._on_renewal_failed)
+        self._was_silent = True
+
+    def _on_renewal_failed(self, error: Exception) -> None:
+        if isinstance(error, LeaseError) and self.state == "open":
+            self._close(error)
+        elif not isinstance(error, LeaseError):
+            report_harmless(error, f"The lease of the run {self._key!r} could not be renewed")
+
+    def _append_without_surrogates(self, line: RecordedLine[T], error: BaseException) -> bool:
+        """Write an item whose text UTF-8 cannot encode; any other error ends the run."""
+        try:
+            if not isinstance(error, UnicodeEncodeError):
+                raise error
+            self._pending.append(_encode(replace_all_surrogates(msgspec.to_builtins(line))))
+        except Exception as failure:
+            unstorable = StorageError(
+                f"An item of type {type(line.item).__name__} cannot be stored as JSON: "
+                f"{printed(failure)}. Map the stream to values that msgspec can encode."
+            )
+            unstorable.__cause__ = failure
+            fail = self._fail
+            self.end(self.end_of(unstorable), partial(fail, unstorable), fail)
+            return False
+        return True
+
+    def _append_reset(self, previous: bytes, item: T) -> None:
+        """Write an event that voids the attempt before this one, if the items have such a kind."""
+        self._previous = None
+        end = msgspec.json.decode(previous, type=RecordedLine[msgspec.Raw])
+        error = end.failure or RxAgentsError("The run was started again.")
+        reset: Any = None
+        if isinstance(item, StreamChunk):
+            reset = StreamChunk.reset(error)
+        elif isinstance(item, Event):
+            reset = Reset.of(error)
+        if reset is not None:
+            self.append(reset)
+
+
+def _do_nothing() -> None: ...
+
+
+def _ignore(_: object) -> None: ...
