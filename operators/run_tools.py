@@ -37,14 +37,17 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError, ToolNotFoundError, ToolTimeoutError
 from rxagents.core.events import ErrorInfo, Reset, Token, ToolArguments, ToolEnd, ToolStart
 from rxagents.core.messages import ToolCall
+from rxagents.core.printing import printed
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.core.tool_names import with_tool_name
 from rxagents.core.tools import Tool, ToolLike, to_tools
+from rxagents.runtime.reporting import nonfatal
 from rxagents.runtime.timed_scope import TimedScope, Timer, timed
 from rxagents.runtime.tool_execution.approval import (
     ApprovedEvent,
     ApproveFunction,
     arguments_of,
+    denied,
     execute_if_approved,
 )
 from rxagents.runtime.tool_execution.execute import execute
@@ -65,6 +68,7 @@ def run_tools(
     approve: ApproveFunction | None = None,
     approve_timeout: float | None = None,
     context: object = None,
+    refuse: Callable[[ToolCall], str | None] | None = None,
 ) -> Callable[[Observable[T]], Observable[T | ToolEvent]]:
     """Run the tools that a model calls, and emit their events; other items pass through.
 
@@ -101,6 +105,8 @@ def run_tools(
         approve_timeout: Seconds after which a call without a decision is refused; no limit by
             default.
         context: Any object, which the tools see as `ToolContext.context`.
+        refuse: Called with each call of a known tool when it is due. If it returns a text, the tool
+            does not run, and the text tells the model why. What it raises refuses the call too.
 
     Returns:
         An operator that adds events to the items.
@@ -129,6 +135,8 @@ def run_tools(
         checked_function("approve", approve)
     if approve_timeout is not None:
         checked_seconds("approve_timeout", approve_timeout)
+    if refuse is not None:
+        checked_function("refuse", refuse)
 
     def run(tool: Tool, call: ToolCall, slot: Slot) -> Observable[ToolEvent]:
         if not tool.requires_approval:
@@ -142,6 +150,7 @@ def run_tools(
             calls = _ToolCalls(observer, scope, known, run)
             calls.slots = concurrency
             calls.held = start == "turn_end"
+            calls.refuse = refuse
             scope.subscribe(source, calls.on_next, calls.on_error, calls.on_completed)
 
         return timed(subscribe)
@@ -155,6 +164,7 @@ class _ToolCalls(Generic[T]):
     Attributes:
         slots: How many more calls may run at the moment.
         held: Whether all calls wait for the end of the source.
+        refuse: Returns why a call must not run; `None` lets all run.
     """
 
     def __init__(
@@ -166,6 +176,7 @@ class _ToolCalls(Generic[T]):
     ) -> None:
         self.slots = 0
         self.held = False
+        self.refuse: Callable[[ToolCall], str | None] | None = None
         self._observer = observer
         self._emit = observer.on_next
         self._scope = scope
@@ -243,10 +254,14 @@ class _ToolCalls(Generic[T]):
                 self._start_next()
 
         tool = self._tools.get(call.name)
-        if tool is None or not tool.requires_approval:
+        refusal = None if tool is None or self.refuse is None else _refusal(self.refuse, call)
+        if tool is None or refusal is not None or not tool.requires_approval:
             self._emit(ToolStart(call.id, call.name, arguments_of(call)))
         if tool is None:
             self._emit(_unknown_tool(call, self._tools))
+            return
+        if refusal is not None:
+            self._emit(denied(call, refusal))
             return
         self.slots -= 1
         slot = Slot(self._on_free_slot)
@@ -294,6 +309,13 @@ def _unknown_tool(call: ToolCall, tools: dict[str, Tool]) -> ToolEnd:
     names = ", ".join(tools) or "none"
     error = ToolNotFoundError(f"There is no tool {call.name!r}. Call one of these: {names}.")
     return ToolEnd(call.id, call.name, f"Error: {error}", ErrorInfo.of(error))
+
+
+def _refusal(refuse: Callable[[ToolCall], str | None], call: ToolCall) -> str | None:
+    try:
+        return refuse(call)
+    except BaseException as error:
+        return printed(nonfatal(error))
 
 
 def _not_started(call: ToolCall) -> ToolEnd:

@@ -30,7 +30,7 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import AgentError, ConfigurationError
 from rxagents.core.events import StreamEvent
 from rxagents.core.message_input import to_messages
-from rxagents.core.messages import Message
+from rxagents.core.messages import Message, ToolCall
 from rxagents.core.protocols import AgentResult, Messages, StreamingLLM
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.core.tools import Tool, ToolLike, to_tools
@@ -69,6 +69,7 @@ class BaseAgent(ABC):
             tool_calls=options.pop("max_tool_calls", None),
             tokens=options.pop("max_total_tokens", None),
             seconds=options.pop("max_seconds", None),
+            at_limit=options.pop("at_limit", "error"),
         )
         self._tools = to_tools(tools)
         self._system_prompt = prompt
@@ -199,7 +200,7 @@ class BaseAgent(ABC):
         last_events: Sequence[StreamEvent] = ()
         while run.goes_on():
             try:
-                turn = run.begin_turn()
+                turn = run.begin_turn(self._last_request)
             except AgentError:
                 yield emitted(last_events)
                 raise
@@ -210,10 +211,10 @@ class BaseAgent(ABC):
         return last_events
 
     def _end_turn(self, turn: Turn) -> Sequence[StreamEvent]:
-        if not turn.is_interrupted:
-            return self._conclude(turn)
-        turn.end_early(self._partial_output(turn))
-        return ()
+        if turn.is_interrupted:
+            turn.end_early(self._partial_output(turn))
+            return ()
+        return self._conclude_last(turn) if turn.is_last else self._conclude(turn)
 
     def _partial(self, turn: Turn) -> list[Message]:
         """Return the messages of a turn that was ended early."""
@@ -225,7 +226,10 @@ class BaseAgent(ABC):
         return response.content or response.refusal
 
     def _run_tools(
-        self, tools: tuple[Tool, ...], context: object = None
+        self,
+        tools: tuple[Tool, ...],
+        context: object = None,
+        refuse: Callable[[ToolCall], str | None] | None = None,
     ) -> Callable[[Observable[StreamChunk | Step]], Observable[StreamChunk | StreamEvent]]:
         """Return `run_tools` with this agent's options; events replace the calls."""
         operator = run_tools(
@@ -235,6 +239,7 @@ class BaseAgent(ABC):
             approve=self._approve,
             approve_timeout=self._approve_timeout,
             context=context,
+            refuse=refuse,
         )
         return cast(
             "Callable[[Observable[StreamChunk | Step]], Observable[StreamChunk | StreamEvent]]",
@@ -244,6 +249,15 @@ class BaseAgent(ABC):
     @abstractmethod
     def _turn(self, turn: Turn) -> Events:
         """Return the events of one turn, from its request to the end of its tools."""
+
+    @property
+    @abstractmethod
+    def _last_request(self) -> Message:
+        """The message that asks for the answer in a last turn, at a limit."""
+
+    @abstractmethod
+    def _conclude_last(self, turn: Turn) -> Sequence[StreamEvent]:
+        """Add a last turn, at a limit, to its run; return the events to emit."""
 
     @abstractmethod
     def _conclude(self, turn: Turn) -> Sequence[StreamEvent]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rxagents.agents.limits import AtLimit
 from rxagents.agents.run_options import SystemPrompt
 from rxagents.core.settings import SettingsArguments
 from rxagents.operators.run_tools import StartTools
@@ -18,6 +19,8 @@ class AgentOptions(SettingsArguments, total=False):
         max_tool_calls: Tool calls in one run; no limit by default.
         max_total_tokens: Tokens of one run, checked between turns; no limit by default.
         max_seconds: Seconds that one run may take; no limit by default.
+        at_limit: What a run does at the limit of turns, tool calls or tokens: `"error"` to fail
+            (the default), or `"answer"` to ask the model once more, without tools, for its answer.
         tool_concurrency: How many tools of a turn may run at a time; 8 by default.
         start_tools: `"at_once"` to start a tool when its call is complete, or `"turn_end"`.
         approve: Decides about the calls of tools that require approval; see `run_tools`.
@@ -30,6 +33,7 @@ class AgentOptions(SettingsArguments, total=False):
     max_tool_calls: int | None
     max_total_tokens: int | None
     max_seconds: float | None
+    at_limit: AtLimit
     tool_concurrency: int
     start_tools: StartTools
     approve: ApproveFunction | None

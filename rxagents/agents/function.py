@@ -8,6 +8,7 @@ from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.finish import PAUSE
+from rxagents.agents.last_turn import REQUEST_FOR_LAST_ANSWER, conclude_last, tools_of_last_turn
 from rxagents.agents.run import Run
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, to_events
@@ -37,12 +38,27 @@ class FunctionAgent(BaseAgent):
     def _turn(self, turn: Turn) -> Events:
         run = turn.run
         settings = _settings_of(turn, self._settings)
+        if turn.is_last:
+            tools = tools_of_last_turn(run)
+            chunks = self.llm.chat_stream(run.messages, tools, **settings)
+            return chunks.pipe(rx_ops.do_action(turn.accumulate), to_events(turn))
         chunks = self.llm.chat_stream(run.messages, run.tools, **settings)
         return chunks.pipe(
             rx_ops.do_action(turn.accumulate),
-            self._run_tools(run.tools, run.context),
+            self._run_tools(run.tools, run.context, turn.refuse),
             to_events(turn),
         )
+
+    @property
+    def _last_request(self) -> Message:
+        return REQUEST_FOR_LAST_ANSWER
+
+    def _conclude_last(self, turn: Turn) -> Sequence[Answer]:
+        response = turn.finish()
+        answer = response.content or response.refusal
+        message = Message.assistant(answer) if response.tool_calls else response.message
+        conclude_last(turn, answer, message)
+        return (Answer(answer),)
 
     def _conclude(self, turn: Turn) -> Sequence[Answer]:
         """Append the model's message and the tools' results; without calls it is the answer.
@@ -70,6 +86,8 @@ class FunctionAgent(BaseAgent):
             return ()
         answer = response.content or response.refusal
         if not answer.strip() and run.tool_calls and response.finish_reason != "content_filter":
+            if not run.is_asked_for_answer and run.ends_in_last_turn:
+                return ()  # the next turn is the last one, which asks for the answer
             run.messages.append(_request_for_answer(run))
             return ()
         run.output = answer
@@ -100,6 +118,8 @@ def _request_for_answer(run: Run) -> Message:
 
 
 def _settings_of(turn: Turn, settings: SettingsArguments) -> SettingsArguments:
+    if turn.is_last:
+        return {**settings, "tool_choice": "none"}
     requires_call = settings.get("tool_choice") not in {None, "auto", "none"}
     if requires_call and turn.run.iterations > 1:
         return {**settings, "tool_choice": "auto"}

@@ -12,15 +12,17 @@ from reactivex import operators as rx_ops
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.agent_options import AgentOptions
 from rxagents.agents.finish import PAUSE
+from rxagents.agents.last_turn import conclude_last
 from rxagents.agents.partial import UNFINISHED, marked
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, to_events
-from rxagents.core.events import Answer, Thought, ToolStart
+from rxagents.core.events import Answer, Reasoning, Reset, Thought, Token, ToolStart
 from rxagents.core.finish_reasons import is_whole_text
 from rxagents.core.messages import Message
 from rxagents.core.protocols import StreamingLLM
 from rxagents.core.response import Response
 from rxagents.core.tools import Tool, ToolLike
+from rxagents.operators.of_type import of_type
 from rxagents.operators.scan_steps import scan_steps
 from rxagents.parsing.react.labels import Label, LabelKind, LabelScanner
 
@@ -94,12 +96,26 @@ class ReActAgent(BaseAgent):
     def _turn(self, turn: Turn) -> Events:
         run = turn.run
         chunks = self.llm.chat_stream(run.messages, **self._settings)
-        return chunks.pipe(
-            rx_ops.do_action(turn.accumulate),
-            scan_steps(run.tools),
-            self._run_tools(run.tools, run.context),
-            to_events(turn),
-        )
+        steps = chunks.pipe(rx_ops.do_action(turn.accumulate), scan_steps(run.tools))
+        if turn.is_last:
+            return steps.pipe(of_type(Token, Reasoning, Thought, Answer, Reset), to_events(turn))
+        return steps.pipe(self._run_tools(run.tools, run.context, turn.refuse), to_events(turn))
+
+    @property
+    def _last_request(self) -> Message:
+        return _REQUEST_FOR_LAST_ANSWER
+
+    def _conclude_last(self, turn: Turn) -> Sequence[Answer]:
+        response = turn.finish()
+        answer = self._partial_output(turn) or response.refusal
+        if not answer:
+            answer = _unlabelled(response.content)
+            turn.steps.clear()
+        last_events = () if turn.answer is not None else (Answer(answer),)
+        turn.answer = answer
+        turn.run.trace += _steps(turn, "")
+        conclude_last(turn, answer, Message.assistant(_written(turn, response)))
+        return last_events
 
     def _conclude(self, turn: Turn) -> Sequence[Answer]:
         """Append the model's text, and the observation unless the model has answered.
@@ -159,6 +175,13 @@ def _after_answer_label(text: str) -> str:
     return "".join(kept or ()).strip()
 
 
+def _unlabelled(text: str) -> str:
+    """Return a text without any label; empty if there is one."""
+    scanner = LabelScanner()
+    pieces = (*scanner.feed(text), *scanner.flush())
+    return "" if any(isinstance(piece, Label) for piece in pieces) else text.strip()
+
+
 def protocol(tools: tuple[Tool, ...]) -> str:
     """Return the protocol's instructions; the same text for the same tools."""
     return _PROTOCOL.format(tools="\n".join(map(_described, tools)) or "(none)")
@@ -180,6 +203,12 @@ Answer: the whole answer to the task
 These are the tools, each with the JSON schema of its parameters:
 
 {tools}"""
+
+_REQUEST_FOR_LAST_ANSWER = Message.user(
+    "All steps for this task are used, so no action can be done for it any more. Write your answer "
+    'now, from what you know so far, in a line that begins with "Answer:", and say what is missing '
+    "in it."
+)
 
 _CORRECTION = (
     "There was neither an Action nor an Answer in the form that was asked for, so nothing was "

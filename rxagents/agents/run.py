@@ -8,7 +8,7 @@ from typing import Final
 from rxagents.agents.control import RunControl
 from rxagents.agents.limits import RunLimits
 from rxagents.agents.turn import Turn
-from rxagents.core.errors import MaxIterationsError, RunLimitError
+from rxagents.core.errors import AgentError, MaxIterationsError, RunLimitError
 from rxagents.core.events import (
     Complete,
     StreamEvent,
@@ -23,6 +23,9 @@ from rxagents.core.usage import Usage, add_usage
 
 CANCELLED: Final = "cancelled"
 """The finish reason of a run that was stopped, and of a turn that was ended early."""
+
+LIMIT: Final = "limit"
+"""The finish reason of a run that has its answer from a last turn, at a limit."""
 
 _SHOWN = 80
 """The number of characters of the model's text in an error's message."""
@@ -46,6 +49,7 @@ class Run:
         finish_reason: The finish reason of the last turn.
         tool_calls: The number of tool calls that have started.
         is_asked_for_answer: Whether the model was asked for its answer after an empty turn.
+        reached: The limit that the run has reached, with `at_limit="answer"`; else `None`.
         trace: The steps of the run, if the agent keeps them.
         estimated_usage: Estimated counts of the turns that were ended before the provider sent
             theirs; `usage` does not contain them.
@@ -74,6 +78,8 @@ class Run:
         self._last_text = ""
         self.tool_calls = 0
         self.is_asked_for_answer = False
+        self.reached: AgentError | None = None
+        self._is_last_turn = False
         self._nested_tokens = 0  # of sub-agents that still run
         self.estimated_usage: Usage | None = None
         self.turn: Turn | None = None
@@ -116,20 +122,49 @@ class Run:
             self.output = None
         return self.output is None
 
-    def begin_turn(self) -> Turn:
+    def begin_turn(self, last_request: Message) -> Turn:
         """Count a turn and return it.
+
+        At a limit, with `at_limit="answer"`, it is the last one. Only a message from outside leads
+        to another turn after it, which is a last one too.
+
+        Args:
+            last_request: The message that asks for the answer in the last turn.
 
         Raises:
             MaxIterationsError: All turns of the run are used.
             RunLimitError: All tokens of the run are used.
         """
-        limits = self.limits
-        if self.iterations >= limits.iterations:
-            raise self._without_answer()
-        self._check_tokens()
+        if not self._is_last_turn:
+            try:
+                self._check_turns()
+                self._check_tokens()
+            except AgentError as error:
+                if not self.answers_at(error):
+                    raise
+            if self.reached is not None:
+                self._is_last_turn = True
+                self.messages.append(last_request)
         self.iterations += 1
-        self.turn = Turn(self)
+        self.turn = Turn(self, is_last=self._is_last_turn)
         return self.turn
+
+    def answers_at(self, error: AgentError) -> bool:
+        """Return whether a last turn follows at a limit, and note the limit then."""
+        is_limit = isinstance(error, MaxIterationsError | RunLimitError)
+        if not is_limit or self.limits.at_limit == "error":
+            return False
+        self.reached = self.reached or error
+        return True
+
+    @property
+    def ends_in_last_turn(self) -> bool:
+        """Whether all turns are used, and a last one follows."""
+        return self.limits.at_limit == "answer" and self.iterations >= self.limits.iterations
+
+    def _check_turns(self) -> None:
+        if self.iterations >= self.limits.iterations:
+            raise self._without_answer()
 
     def _without_answer(self) -> MaxIterationsError:
         turns = f"The run has no answer after its {self.limits.iterations} turns"
@@ -155,13 +190,21 @@ class Run:
         Raises:
             RunLimitError: All tool calls of the run are used.
         """
+        self.check_tool_calls(name)
+        self.tool_calls += 1
+
+    def check_tool_calls(self, name: str, waiting: int = 0) -> None:
+        """Check that a tool may be called, while `waiting` calls are about to start.
+
+        Raises:
+            RunLimitError: All tool calls of the run are used.
+        """
         limit = self.limits.tool_calls
-        if self.tool_calls == limit:
+        if limit is not None and self.tool_calls + waiting >= limit:
             raise RunLimitError(
                 f"The model called {name!r} after the run's {limit} tool calls. Raise "
                 "max_tool_calls."
             )
-        self.tool_calls += 1
 
     def note_nested(self, event: StreamEvent) -> None:
         """Note an event of a sub-agent, for which the limits of this run hold too.

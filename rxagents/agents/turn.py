@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rxagents.agents.finish import PAUSE, check_finish
 from rxagents.agents.partial import estimated_usage, is_counted
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import ConfigurationError
+from rxagents.core.errors import ConfigurationError, RunLimitError
 from rxagents.core.events import (
     Answer,
     ApprovalRequest,
@@ -19,6 +19,7 @@ from rxagents.core.events import (
     ToolStart,
     TurnEnd,
 )
+from rxagents.core.messages import ToolCall
 from rxagents.core.response import Response, ResponseBuilder
 from rxagents.core.usage import Usage, add_usage
 
@@ -36,21 +37,26 @@ class Turn:
         answer: The answer in a text protocol; `None` while there is none.
         number: The number of the turn in its run, from 1.
         events_before: Events of the turn before, which this one emits first.
-        is_interrupted: Whether it was ended from outside.
+        is_interrupted: Whether it was ended from outside, or at a limit.
+        is_last: Whether the run is at its limit: the model is asked for its answer, without tools.
         is_usage_added: Whether its usage is part of the run's.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, is_last: bool = False) -> None:
         self.number = run.iterations
+        self.is_last = is_last
         self.events_before: Sequence[StreamEvent] = ()
         self.is_interrupted = False
         self.is_usage_added = False
         self._usage: Usage | None = None
+        self._finish_reason = ""
         self.run = run
         self.steps: list[Thought | ToolStart] = []
         self.results: dict[str, ToolEnd] = {}
         self.answer: str | None = None
         self._asked: dict[str, int] = {}  # the index of a waiting call in `steps`, by call id
+        self._admitted: set[str] = set()  # calls that `refuse` let pass and that have not started
+        self._refused: set[str] = set()
         self._response = ResponseBuilder()
 
     @property
@@ -88,13 +94,16 @@ class Turn:
                 self._asked[event.call_id] = len(self.steps)
                 self.steps.append(ToolStart(event.call_id, event.name, event.arguments))
             case ToolStart():
-                self.run.count_tool_call(event.name)
+                self._admitted.discard(event.call_id)
+                if event.call_id not in self._refused:
+                    self.run.count_tool_call(event.name)
                 asked = self._asked.pop(event.call_id, None)
                 if asked is None:
                     self.steps.append(event)
                 else:
                     self.steps[asked] = event  # its arguments may have been edited
             case ToolEnd():
+                self._admitted.discard(event.call_id)  # it was denied
                 self.results[event.call_id] = event
                 self.run.add_usage_of_tool(event.usage)
             case Answer():
@@ -104,7 +113,22 @@ class Turn:
                 self.steps.clear()
                 self.results.clear()
                 self._asked.clear()
+                self._admitted.clear()
+                self._refused.clear()
+                if not self.is_last:
+                    self.run.reached = None
                 self.answer = None
+
+    def refuse(self, call: ToolCall) -> str | None:
+        """Return why a call must not start, if it is one too many and a last turn follows."""
+        try:
+            self.run.check_tool_calls(call.name, waiting=len(self._admitted))
+        except RunLimitError as error:
+            if self.run.answers_at(error):
+                self._refused.add(call.id)
+                return f"all {self.run.limits.tool_calls} tool calls of this task are used"
+        self._admitted.add(call.id)
+        return None
 
     def response(self) -> Response:
         """Return the model's response so far."""
@@ -125,10 +149,11 @@ class Turn:
             run.estimated_usage = add_usage(run.estimated_usage, self._usage)
         self.is_usage_added = True
         run.end_early(output)
+        self._finish_reason = run.finish_reason
 
     def end_event(self) -> TurnEnd:
         """Return the event that ends the turn."""
-        return TurnEnd(self.number, self.run.finish_reason, self._usage)
+        return TurnEnd(self.number, self._finish_reason, self._usage)
 
     def finish(self) -> Response:
         """Add the turn's usage to the run, and return the model's response.
@@ -141,7 +166,7 @@ class Turn:
         self.run.note_text(response.content)
         self._usage, self.is_usage_added = response.usage, True
         self.run.usage = add_usage(self.run.usage, response.usage)
-        self.run.finish_reason = response.finish_reason
+        self.run.finish_reason = self._finish_reason = response.finish_reason
         if response.finish_reason != PAUSE:
             check_finish(response)
         self.run.partial_messages = list

@@ -121,7 +121,10 @@ def to_events(turn: Turn) -> Callable[[Observable[StreamChunk | StreamEvent]], E
                 try:
                     turn.note(event)
                 except AgentError as error:
-                    observer.on_error(error)
+                    if turn.run.answers_at(error):
+                        interrupt()
+                    else:
+                        observer.on_error(error)
                     return
                 emit(event)
 

@@ -215,7 +215,8 @@ class Complete(ErrorFreeEvent, frozen=True, tag="complete"):
         content: The run's output.
         usage: Token counts, summed over all turns.
         iterations: The number of turns.
-        finish_reason: The finish reason of the last turn; `"cancelled"` if the run was stopped.
+        finish_reason: The finish reason of the last turn; `"cancelled"` if the run was stopped,
+            `"limit"` if its answer is from a last turn at a limit (`at_limit="answer"`).
         estimated_usage: Estimated counts of turns that were ended before the provider sent theirs.
             `usage` does not contain them.
     """

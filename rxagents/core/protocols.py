@@ -28,7 +28,8 @@ class AgentResult(Struct, frozen=True):
         messages: The conversation, including the messages that this run added.
         usage: Token counts, summed over all turns; `None` if no turn reported them.
         iterations: The number of turns.
-        finish_reason: The finish reason of the last turn; `"cancelled"` if the run was stopped.
+        finish_reason: The finish reason of the last turn; `"cancelled"` if the run was stopped,
+            `"limit"` if its answer is from a last turn at a limit (`at_limit="answer"`).
         trace: The steps of the run, if the agent records them.
         estimated_usage: Estimated counts of turns that were ended before the provider sent theirs;
             `usage` does not contain them.

@@ -193,6 +193,40 @@ def test_invalid_arguments_are_a_result() -> None:
         assert end.result.startswith("Error: ")
 
 
+def test_refused_call_does_not_run() -> None:
+    def refuse(call: ToolCall) -> str | None:
+        if call.id == "c":
+            raise LookupError("no list of rules")
+        return "it is not allowed" if call.id == "a" else None
+
+    tools = TimedTools()
+    notes = [on_next(210, ToolCall(name, "x", "{}")) for name in "abc"]
+    marks, values, _ = run_marbles(
+        [*notes, on_completed(220)], [tools.taking("x", 10)], refuse=refuse, concurrency=1
+    )
+    assert [mark for _, mark in marks] == ["S a", "E a", "S b", "E b", "S c", "E c", "|"]
+    first, second, third = [value for value in values if isinstance(value, ToolEnd)]
+    assert "'x' did not run: it is not allowed" in first.result
+    assert first.error is not None
+    assert second.error is None
+    assert "no list of rules" in third.result
+    assert tools.started == ["x"]
+
+
+def test_nobody_is_asked_about_refused_call() -> None:
+    asked: list[ToolCall] = []
+
+    def approve(call: ToolCall) -> bool:
+        asked.append(call)
+        return True
+
+    made = TimedTools().taking("a", 10, requires_approval=True)
+    notes = [on_next(210, call("a")), on_completed(220)]
+    marks = timeline(notes, [made], refuse=lambda _: "no", approve=approve)
+    assert marks == [(210, "S a"), (210, "E a"), (220, "|")]
+    assert asked == []
+
+
 # turn_end.
 
 
