@@ -102,6 +102,7 @@ from rxagents.runtime.from_recording import from_recording
 from rxagents.runtime.overflow import Overflow
 from rxagents.runtime.run import run
 from rxagents.runtime.to_aiter import to_aiter
+from rxagents.runtime.to_iter import to_iter
 
 if TYPE_CHECKING:
     from rxagents import operators as operators
@@ -245,6 +246,7 @@ __all__ = [
     "get_model",
     "run",
     "to_aiter",
+    "to_iter",
     "tool",
 ]
 

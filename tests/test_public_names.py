@@ -28,7 +28,7 @@ NAMES = """
     ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError ToolNotFoundError
     ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError TransportError
     TruncatedStreamError TurnEnd TurnStart Usage __version__ from_aiter from_log
-    from_recording get_model run to_aiter tool
+    from_recording get_model run to_aiter to_iter tool
 """
 
 

@@ -38,6 +38,7 @@ from rxagents.core.usage import Usage
 from rxagents.operators.run_tools import StartTools, run_tools
 from rxagents.operators.scan_steps import Step
 from rxagents.runtime.last_value import last_value
+from rxagents.runtime.stream import as_stream
 
 
 class BaseAgent(ABC):
@@ -112,7 +113,7 @@ class BaseAgent(ABC):
             ConfigurationError: The task or an option cannot be read.
         """
         messages, read = to_messages(task), self.run_options(**options)
-        return rx.defer(lambda _: self._events(messages, read, RunControl()))
+        return as_stream(rx.defer(lambda _: self._events(messages, read, RunControl())))
 
     async def run(self, task: Messages, **options: Unpack[RunArguments]) -> AgentResult:
         """Run the agent and return its result; `run_stream` documents the arguments.

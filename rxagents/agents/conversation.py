@@ -30,6 +30,7 @@ from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult, Messages, StreamingLLM
 from rxagents.core.tools import Tool
 from rxagents.runtime.last_value import last_value
+from rxagents.runtime.stream import as_stream
 
 OnStop: TypeAlias = Literal["drop", "keep"]
 
@@ -133,7 +134,7 @@ class Conversation:
         """
         read = self._agent.run_options(**options)
         new, checked_id = to_messages(task), _checked_id(conversation_id)
-        return rx.defer(lambda _: self._events(new, checked_id, read, RunControl()))
+        return as_stream(rx.defer(lambda _: self._events(new, checked_id, read, RunControl())))
 
     async def run(
         self,

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
+from reactivex import Observable
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.messages import (
@@ -18,6 +19,8 @@ from rxagents.core.messages import (
     TextPart,
     ToolCall,
 )
+
+_NO_MESSAGES = (bytes, bytearray, Observable)
 
 MessageLike: TypeAlias = str | Message | Mapping[str, Any]
 """The text of a user message, a `Message`, or a role/content dict in OpenAI's format."""
@@ -34,7 +37,7 @@ def to_messages(messages: MessageLike | Sequence[MessageLike]) -> tuple[Message,
     """
     if isinstance(messages, (str, Message, Mapping)):
         messages = [messages]
-    elif isinstance(messages, (bytes, bytearray)) or not isinstance(messages, Iterable):
+    elif isinstance(messages, _NO_MESSAGES) or not isinstance(messages, Iterable):
         raise ConfigurationError(
             "Messages must be a str, a Message, a role/content dict or a sequence of these, "
             f"not {type(messages).__name__}."

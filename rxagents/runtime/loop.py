@@ -27,6 +27,15 @@ def running_loop() -> asyncio.AbstractEventLoop:
         ) from None
 
 
+def is_loop_running() -> bool:
+    """Return whether a loop is running on this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
     """Return whether `loop` is running on this thread."""
     try:

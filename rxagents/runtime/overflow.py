@@ -19,11 +19,12 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar, get_args
 
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import BackpressureError
+from rxagents.core.errors import BackpressureError, ConfigurationError
 from rxagents.core.events import Reasoning, StreamEvent, Thought, Token
 from rxagents.core.joining import can_join, is_text
 from rxagents.runtime.bridge import Gate
@@ -97,7 +98,8 @@ class Buffer(ABC, Generic[T]):
         queue: The items that wait, in the order of the stream; the reader removes them.
         dropped: How many items were put that no reader will get.
         ended: Whether the stream has ended; later items are ignored.
-        waiter: Set by a reader that waits; resolved, and removed, when an item comes.
+        waiter: Set by a reader that waits; resolved, and removed, when an item comes. A future of
+            asyncio, or of `concurrent.futures` for a reader on another thread.
         low: The reader opens a closed gate when no more items than this are left.
     """
 
@@ -106,7 +108,7 @@ class Buffer(ABC, Generic[T]):
     def __init__(self, capacity: int, gate: Gate, fail: Callable[[Exception], None]) -> None:
         self.dropped = 0
         self.ended = False
-        self.waiter: asyncio.Future[None] | None = None
+        self.waiter: asyncio.Future[None] | Future[None] | None = None
         self.low = capacity // 2
         self._capacity = capacity
         self._limit = max(_UNGATED_LIMIT, 4 * capacity)
@@ -243,6 +245,17 @@ def buffer_for(
             return _FailingBuffer(capacity, gate, fail)
         case Overflow.REDUCE:
             return _JoiningBuffer(capacity, gate, fail)
+
+
+def checked_overflow(overflow: object) -> Overflow:
+    """Return `overflow` if it is a policy.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    if not isinstance(overflow, Overflow):
+        raise ConfigurationError(f"overflow must be an rxagents.Overflow, not {overflow!r}.")
+    return overflow
 
 
 def _may_join(older: object, newer: object) -> bool:

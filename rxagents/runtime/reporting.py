@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from rxagents.core.errors import RxAgentsError
 
@@ -36,18 +36,20 @@ def report_unhandled(
     error: BaseException,
     loop: asyncio.AbstractEventLoop | None,
     bridge: AwaitingCode | None,
-    message: str = "A stream's subscriber raised",
+    message: str | None = None,
 ) -> None:
     """Report what a subscriber, or code between it and the source, raised.
 
     The code that awaits the stream raises it. Where no code does, the loop's exception handler
-    gets it.
+    gets it. The error of a stream whose subscription has no `on_error` comes here too, because
+    reactivex raises it in the place of `on_error`.
 
     Args:
         error: What was raised.
         loop: The loop of the subscription; `None` in virtual time.
         bridge: The bridge of the code that awaits the stream, if there is one.
-        message: Says what happened; for the loop's exception handler.
+        message: Says what happened, for the loop's exception handler; by default, which of the
+            two above it was.
 
     Raises:
         Exception: `error`, in virtual time, where the code that advances the clock gets it.
@@ -57,9 +59,29 @@ def report_unhandled(
     if bridge is not None and not bridge.closed:
         bridge.fail(error)
     elif loop is not None:
-        loop.call_exception_handler({"message": message, "exception": error})
+        happened = message or (_NO_ON_ERROR if _lacks_on_error(error) else _CONSUMER_RAISED)
+        loop.call_exception_handler({"message": happened, "exception": error})
     else:
         raise error
+
+
+_CONSUMER_RAISED = "A stream's subscriber raised"
+_NO_ON_ERROR = "A stream failed, and its subscription has no on_error: pass one to subscribe()"
+
+
+def _lacks_on_error(error: Exception) -> bool:
+    """Return whether reactivex raised `error` in the place of an `on_error` that was not given."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code.co_name == "default_error" and _is_reactivex(frame.f_globals):
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+def _is_reactivex(module: dict[str, Any]) -> bool:
+    return str(module.get("__name__")).startswith("reactivex.")
 
 
 def report_harmless(error: BaseException, message: str) -> None:

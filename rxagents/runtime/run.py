@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from reactivex import Observable
 
 from rxagents.core.checks import checked_function
 from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.last_value import last_value
+from rxagents.runtime.loop import is_loop_running
 
 T = TypeVar("T")
 
+MaybeNone: TypeAlias = Any
+"""`None` for a stream without items, which `T | None` would make every caller check for."""
 
-def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> T | None:
+
+def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> T | MaybeNone:
     """Subscribe, block until the end and return the last value.
 
     It starts an event loop, and closes the client sessions that were made on it. Ctrl-C disposes
@@ -27,15 +31,16 @@ def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> 
         on_next: Called with each value, such as `print`.
 
     Returns:
-        The last value; `None` if there was none.
+        The last value; `None` if there was none. A type checker lets you use the value without a
+        check for `None`.
 
     Raises:
-        ConfigurationError: A loop is already running on this thread, `source` is not an
-            Observable, or `on_next` is not a plain function.
+        ConfigurationError: A loop is already running on this thread, as in a coroutine or a
+            notebook; `source` is not an Observable; or `on_next` is not a plain function.
         Exception: The source's error, or what `on_next` or an operator raised.
     """
     if not isinstance(source, Observable):
-        raise ConfigurationError(f"run takes an Observable, not {type(source).__name__}.")
+        raise _not_a_stream(source)
     if on_next is not None:
         checked_function("on_next", on_next)
         if inspect.iscoroutinefunction(on_next):
@@ -43,12 +48,22 @@ def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> 
                 "on_next must be a plain function: run does not await what it returns. To await a "
                 "function for each item, use the operator map_async."
             )
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        work = last_value(source, on_next)
-        return asyncio.run(work)
-    raise ConfigurationError(
-        "rxagents.run starts an event loop, but one is already running on this thread. Subscribe "
-        "to the Observable, or read it with rxagents.to_aiter."
+    if is_loop_running():
+        raise ConfigurationError(
+            "rxagents.run starts an event loop, but one is already running on this thread, as in a "
+            "coroutine or a notebook. Write `last = await stream` for the last value, read the "
+            "stream with rxagents.to_aiter, or subscribe to it."
+        )
+    work = last_value(source, on_next)
+    return asyncio.run(work)
+
+
+def _not_a_stream(source: object) -> ConfigurationError:
+    if not inspect.iscoroutine(source):
+        return ConfigurationError(f"run takes an Observable, not {type(source).__name__}.")
+    source.close()  # else Python also warns that nobody awaited it
+    return ConfigurationError(
+        f"run takes an Observable, not the coroutine {source.__qualname__}(…). Write "
+        "asyncio.run(…) for a coroutine, or await it where a loop is running; or run a stream, "
+        "such as llm.chat_stream(…)."
     )

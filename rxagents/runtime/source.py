@@ -40,6 +40,7 @@ from rxagents.runtime.bridge import Bridge, Gate, bridge_of
 from rxagents.runtime.loop import running_loop
 from rxagents.runtime.reporting import as_exception, nonfatal, report_unhandled
 from rxagents.runtime.scope import TaskScope
+from rxagents.runtime.stream import Stream
 
 T = TypeVar("T")
 
@@ -125,7 +126,7 @@ def task_source(produce: Produce[T]) -> Observable[T]:
         task.add_done_callback(finish)
         return Disposable(scope.dispose)
 
-    return Observable(subscribe)
+    return Stream(subscribe)
 
 
 def _finish(

@@ -33,6 +33,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 from rxagents.runtime.bridge import Gate, bridge_of
 from rxagents.runtime.loop import run_on_loop, running_loop
 from rxagents.runtime.reporting import nonfatal, report_unhandled
+from rxagents.runtime.stream import Stream
 
 T = TypeVar("T")
 
@@ -227,4 +228,4 @@ def timed(subscribe: Subscribe[T]) -> Observable[T]:
             raise
         return Disposable(scope.dispose)
 
-    return Observable(subscribe_)
+    return Stream(subscribe_)

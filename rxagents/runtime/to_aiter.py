@@ -14,7 +14,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 from rxagents.core.checks import checked_count
 from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.bridge import Bridge
-from rxagents.runtime.overflow import Buffer, Overflow, buffer_for
+from rxagents.runtime.overflow import Buffer, Overflow, buffer_for, checked_overflow
 from rxagents.runtime.reporting import as_exception
 
 T = TypeVar("T")
@@ -51,8 +51,7 @@ def to_aiter(
     if not isinstance(source, Observable):
         raise ConfigurationError(f"to_aiter reads an Observable, not {type(source).__name__}.")
     checked_count("capacity", capacity)
-    if not isinstance(overflow, Overflow):
-        raise ConfigurationError(f"overflow must be an rxagents.Overflow, not {overflow!r}.")
+    checked_overflow(overflow)
     return _Block(source, capacity, overflow)
 
 

@@ -8,7 +8,6 @@ from typing import Any, Unpack
 from msgspec import Struct, structs
 from reactivex import Observable, abc
 from reactivex.disposable import SerialDisposable
-from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError, TruncatedStreamError
@@ -19,9 +18,10 @@ from rxagents.core.protocols import Messages
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.core.tools import ToolLike, to_tools
 from rxagents.providers.base_llm import BaseLLM
-from rxagents.runtime.bridge import Bridge, bridge_of, scheduler_on_loop
+from rxagents.runtime.bridge import Bridge, LoopScheduler, bridge_of, scheduler_on_loop
 from rxagents.runtime.loop import running_loop
 from rxagents.runtime.reporting import report_unhandled
+from rxagents.runtime.stream import Stream
 from rxagents.testing.answers.chat_completions import END, events
 from rxagents.testing.delivery import Ending
 from rxagents.testing.script import Reply, ReplyLike, to_reply
@@ -100,13 +100,14 @@ class ScriptedLLM(BaseLLM):
         def subscribe(
             observer: abc.ObserverBase[StreamChunk], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            chosen = scheduler_on_loop(scheduler) or AsyncIOScheduler(running_loop())
+            bridge = bridge_of(scheduler)
+            chosen = scheduler_on_loop(scheduler) or LoopScheduler(running_loop(), bridge)
             reply = self._replies[min(len(self.requests), len(self._replies) - 1)]
             self.requests.append(request)
             parser = ChatCompletionsParser(info)
-            return _Playback(reply, parser, observer, chosen, bridge_of(scheduler)).start()
+            return _Playback(reply, parser, observer, chosen, bridge).start()
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     async def aclose(self) -> None:
         """Do nothing: the model holds no resources."""

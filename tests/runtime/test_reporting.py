@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import reactivex as rx
+from observing import FAILURE, fail, settle
+from reactivex import Observable
+from reactivex import operators as rx_ops
 
+import rxagents
+from rxagents import operators as ops
 from rxagents.core.errors import RxAgentsError
 from rxagents.runtime.bridge import Bridge
 from rxagents.runtime.loop import run_on_loop
 from rxagents.runtime.reporting import as_exception, report_harmless, report_unhandled
+from rxagents.testing import Reply, ScriptedLLM
 
 
 def ignore(_: Exception) -> None:
@@ -51,6 +59,50 @@ async def test_loop_gets_error_nobody_awaits(
     report_unhandled(error, loop, bridge if left else None, "another message")
     assert loop_errors == [error, error]
     assert messages == ["A stream's subscriber raised", "another message"]
+    loop_errors.clear()
+
+
+async def failing() -> AsyncIterator[int]:
+    """Fail as a source: a function for `from_aiter`."""
+    yield 1
+    raise OSError("mine")
+
+
+OVERLOADED = Reply(error=rxagents.OverloadedError("busy", provider="any"))
+
+SOURCES = {
+    "our source": rxagents.from_aiter(failing),
+    "after operators": rxagents.from_aiter(failing).pipe(ops.timeout_idle(1), rx_ops.map(str)),
+    "after another error": rxagents.from_aiter(failing).pipe(
+        rx_ops.catch(lambda *_: rx.throw(KeyError()))
+    ),
+    "shared": rxagents.from_aiter(failing).pipe(ops.share_bounded()),
+    "model": ScriptedLLM(OVERLOADED).chat_stream("Hi"),
+    "agent": rxagents.FunctionAgent(ScriptedLLM(OVERLOADED)).run_stream("Hi"),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+async def test_missing_on_error_is_reported_as_such(
+    source: Observable[Any], loop_errors: list[Exception], messages: list[str]
+) -> None:
+    source.subscribe()
+    await settle()
+    assert len(loop_errors) == 1
+    (message,) = messages
+    assert (
+        message == "A stream failed, and its subscription has no on_error: pass one to subscribe()"
+    )
+    loop_errors.clear()
+
+
+async def test_failing_on_error_is_the_subscribers(
+    loop_errors: list[Exception], messages: list[str]
+) -> None:
+    rxagents.from_aiter(failing).subscribe(on_error=fail)
+    await settle()
+    assert loop_errors == [FAILURE]
+    assert messages == ["A stream's subscriber raised"]
     loop_errors.clear()
 
 

@@ -14,12 +14,19 @@ from child import started
 from reactivex import operators as rx_ops
 
 import rxagents
+from rxagents import operators as ops
+from rxagents.testing import ScriptedLLM
 
 
 def test_run_returns_the_last_value() -> None:
     seen: list[int] = []
     assert rxagents.run(rx.of(1, 2, 3), on_next=seen.append) == 3
     assert seen == [1, 2, 3]
+
+
+def test_result_needs_no_check_for_none() -> None:
+    response = rxagents.run(ScriptedLLM("Hello").chat_stream("Hi").pipe(ops.collect()))
+    assert response.content == "Hello"  # also what mypy is to accept
 
 
 def test_run_of_nothing_returns_none() -> None:
@@ -57,13 +64,19 @@ def test_run_inside_a_loop_is_refused() -> None:
     async def inside() -> None:
         rxagents.run(rx.of(1))
 
-    with pytest.raises(rxagents.ConfigurationError, match="to_aiter"):
+    with pytest.raises(rxagents.ConfigurationError, match=r"await stream.*to_aiter"):
         asyncio.run(inside())
 
 
 def test_run_takes_observables_only() -> None:
     with pytest.raises(rxagents.ConfigurationError):
         rxagents.run([1])  # type: ignore[arg-type]  # what the test is about
+
+
+def test_coroutine_names_asyncio_run() -> None:
+    answer = rxagents.get_model("scripted:").chat("Hi")
+    with pytest.raises(rxagents.ConfigurationError, match=r"chat\(…\).*asyncio\.run"):
+        rxagents.run(answer)  # type: ignore[arg-type]  # what the test is about
 
 
 def test_ctrl_c_closes_the_stream() -> None:

@@ -75,7 +75,7 @@ async def items_of(name: str, call: partial[Any], slot: Slot) -> AsyncGenerator[
 async def _awaited(result: object) -> AsyncGenerator[object, None]:
     if isinstance(result, Awaitable) and not isinstance(result, Observable):
         result = await result
-    if not isinstance(result, AsyncIterable):
+    if isinstance(result, Observable) or not isinstance(result, AsyncIterable):
         yield result
         return
     iterator = aiter(result)

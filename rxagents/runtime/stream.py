@@ -1,0 +1,57 @@
+"""The Observable of our own sources, which refuses to be read with a plain loop.
+
+Theory of operation:
+
+reactivex gives every Observable a `__getitem__`. So Python would run `for chunk in stream` by
+asking for `stream[0]`, `stream[1]` and so on: each answer is another Observable, and the loop
+never ends. `Stream` has an `__iter__` that raises, and an `__aiter__` for the same mistake in a
+coroutine.
+
+Sources make a `Stream` directly. Operators do not know about it: `pipe` makes a `Stream` of what
+they return, with the same subscribe function, so that a subscription costs nothing more. What
+`pipe` does not see stays a plain Observable: reactivex's fluent methods and factories.
+
+One price: code that asks `isinstance(stream, Iterable)` gets True. In reactivex only
+`sequence_equal` does; pass it `rx_ops.as_observable()(stream)`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from reactivex import Observable
+
+from rxagents.core.errors import ConfigurationError
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Stream(Observable[T_co]):
+    """An Observable that names the ways to read it when it is used in a loop."""
+
+    def __iter__(self) -> NoReturn:
+        raise ConfigurationError(
+            "A stream cannot be read with a plain for loop. In a coroutine: async with "
+            "rxagents.to_aiter(stream) as items, and then async for item in items. On a thread "
+            "without an event loop: for item in rxagents.to_iter(stream). In a script also: "
+            "rxagents.run(stream, on_next=print)."
+        )
+
+    def __aiter__(self) -> NoReturn:
+        raise ConfigurationError(
+            "A stream is read with async for inside a block that closes it: async with "
+            "rxagents.to_aiter(stream) as items, and then async for item in items."
+        )
+
+    if not TYPE_CHECKING:  # the overloads of `Observable.pipe` are its type
+
+        def pipe(self, *operators: Any) -> Any:
+            """Apply operators from left to right, as `Observable.pipe` does."""
+            return as_stream(super().pipe(*operators))
+
+
+def as_stream(source: Observable[T_co]) -> Observable[T_co]:
+    """Return a plain Observable as a `Stream`; anything else unchanged."""
+    if type(source) is not Observable:
+        return source
+    return Stream(source._subscribe)  # noqa: SLF001 - a layer around it would cost every item a call
