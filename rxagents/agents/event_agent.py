@@ -188,5 +188,5 @@ def _call_and_result(
     failed = end.error is not None
     return (
         Message.assistant(call),
-        Message.tool(end.call_id, end.result, name=end.name, is_error=failed),
+        Message.tool(end.call_id, end.parts or end.result, name=end.name, is_error=failed),
     )

@@ -81,7 +81,8 @@ class FunctionAgent(BaseAgent):
                     f"{response.finish_reason!r}). Raise max_tokens."
                 )
             failed = end.error is not None
-            run.messages.append(Message.tool(call.id, end.result, name=call.name, is_error=failed))
+            content = end.parts or end.result
+            run.messages.append(Message.tool(call.id, content, name=call.name, is_error=failed))
         if response.tool_calls or response.finish_reason == PAUSE:
             return ()
         answer = response.content or response.refusal

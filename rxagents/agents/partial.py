@@ -55,9 +55,9 @@ def partial_messages(turn: Turn) -> list[Message]:
     results = []
     for call in message.tool_calls:
         end = turn.results.get(call.id)
-        text = UNFINISHED if end is None else end.result
+        content = UNFINISHED if end is None else end.parts or end.result
         failed = end is None or end.error is not None
-        results.append(Message.tool(call.id, text, name=call.name, is_error=failed))
+        results.append(Message.tool(call.id, content, name=call.name, is_error=failed))
     return [message, *results]
 
 

@@ -18,7 +18,7 @@ from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, to_events
 from rxagents.core.events import Answer, Reasoning, Reset, Thought, Token, ToolStart
 from rxagents.core.finish_reasons import is_whole_text
-from rxagents.core.messages import Message
+from rxagents.core.messages import Message, Part, TextPart
 from rxagents.core.protocols import StreamingLLM
 from rxagents.core.response import Response
 from rxagents.core.tools import Tool, ToolLike
@@ -145,7 +145,7 @@ class ReActAgent(BaseAgent):
         run.trace += _steps(turn, correction)
         run.output = turn.answer
         if turn.answer is None:
-            run.messages.append(Message.user(_observed(turn, correction)))
+            run.messages.append(Message.user(_observed(turn, correction), *_images_and_files(turn)))
         return last_events
 
     def _partial(self, turn: Turn) -> list[Message]:
@@ -157,7 +157,8 @@ class ReActAgent(BaseAgent):
             return [written]
         ends = [(call, turn.results.get(call.call_id)) for call in turn.calls]
         lines = (f"{call.name}: {UNFINISHED if end is None else end.result}" for call, end in ends)
-        return [written, Message.user("\n".join(f"Observation: {line}" for line in lines))]
+        observed = "\n".join(f"Observation: {line}" for line in lines)
+        return [written, Message.user(observed, *_images_and_files(turn))]
 
     def _partial_output(self, turn: Turn) -> str:
         return turn.answer or _after_answer_label(turn.response().content)
@@ -262,6 +263,14 @@ def _observed(turn: Turn, correction: str) -> str:
     if len(results) > 1:
         return "\n".join(f"Observation: {end.name}: {end.result}" for end in results)
     return f"Observation: {results[0].result if results else correction}"
+
+
+def _images_and_files(turn: Turn) -> Iterator[Part]:
+    """Yield the images and files of the results; the observation's text has the rest."""
+    for call in turn.calls:
+        end = turn.results.get(call.call_id)
+        if end is not None:
+            yield from (part for part in end.parts if not isinstance(part, TextPart))
 
 
 def _steps(turn: Turn, correction: str) -> Iterator[ReActStep]:

@@ -113,11 +113,10 @@ def _tool_message(message: _MessageDict) -> Message:
         raise ConfigurationError(
             "A tool message needs a tool_call_id: the id of the call whose result it is."
         )
-    content = _content(message)
-    if not all(isinstance(part, TextPart) for part in content):
-        raise ConfigurationError("A tool message takes text only: describe other content in words.")
-    text = "".join(part.text for part in content if isinstance(part, TextPart))
-    return Message.tool(message.tool_call_id, text, name=message.name or "")
+    parts: list[Any] = _content(message)  # `ToolResult` checks their types
+    is_text = all(isinstance(part, TextPart) for part in parts)
+    content = "".join(part.text for part in parts) if is_text else parts
+    return Message.tool(message.tool_call_id, content, name=message.name or "")
 
 
 def _to_part(part: object) -> Part:

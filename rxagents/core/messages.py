@@ -1,71 +1,45 @@
-"""Represent a conversation: messages and their ordered parts."""
+"""Represent a conversation: messages and their ordered parts.
+
+All kinds of parts are imported from here; text, images and files are defined in `content_parts`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct, field
 
+from rxagents.core.content_parts import (
+    BasePart,
+    ContentPart,
+    FilePart,
+    ImagePart,
+    TextPart,
+    checked_parts,
+    content_text,
+)
 from rxagents.core.errors import ConfigurationError, ToolArgumentsError
 from rxagents.core.json_depth import is_deeper
 from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.limits import DEFAULT_LIMITS
 
+__all__ = [
+    "BasePart",
+    "ContentPart",
+    "FilePart",
+    "ImagePart",
+    "Message",
+    "Part",
+    "ReasoningPart",
+    "Role",
+    "TextPart",
+    "ToolCall",
+    "ToolResult",
+]
+
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
-
-
-class BasePart(Struct, frozen=True, tag_field="type"):
-    """The base class of a message's parts.
-
-    `provider_data` maps the name of a wire to the data that this wire sends back with the part,
-    such as a thinking signature; all other code treats it as opaque.
-    """
-
-
-class TextPart(BasePart, frozen=True, tag="text"):
-    """Plain text."""
-
-    text: str
-    provider_data: dict[str, Any] = field(default_factory=dict)
-
-
-class ImagePart(BasePart, frozen=True, tag="image"):
-    """An image: a URL, or bytes with their media type.
-
-    Attributes:
-        url: The address from which the provider fetches the image; may be a `data:` URL.
-        data: The bytes of the image.
-        media_type: Such as `"image/png"`; required with `data`.
-        detail: `"low"`, `"high"` or `"auto"`, if the provider supports it; empty for its default.
-    """
-
-    url: str = ""
-    data: bytes = b""
-    media_type: str = ""
-    detail: str = ""
-    provider_data: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if bool(self.url) == bool(self.data):
-            raise ConfigurationError("An image needs either url or data, and not both.")
-        if self.data and not self.media_type:
-            raise ConfigurationError('Image data needs its media_type, such as "image/png".')
-
-
-class FilePart(BasePart, frozen=True, tag="file"):
-    """A file: bytes with a name and a media type, or the id of an uploaded file."""
-
-    data: bytes = b""
-    filename: str = ""
-    media_type: str = "application/pdf"
-    file_id: str = ""
-    provider_data: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if bool(self.file_id) == bool(self.data):
-            raise ConfigurationError("A file needs either data or file_id, and not both.")
 
 
 class ReasoningPart(BasePart, frozen=True, tag="reasoning"):
@@ -114,16 +88,24 @@ class ToolResult(BasePart, frozen=True, tag="tool_result"):
 
     Attributes:
         call_id: The id of the tool call.
-        content: The text that the model sees.
+        content: The text that the model sees; for an image or a file in `parts` it has a short
+            description, such as `"[image/png, 12,345 bytes]"`.
         name: The tool's name, which some wires require.
         is_error: Whether the tool failed; `content` then explains the failure.
+        parts: The result's text, images and files, in order; empty if it is text alone. They are
+            sent in place of `content` where the API takes them in a result. Other APIs get
+            `content`, and the images and files in a user message after the results.
     """
 
     call_id: str
     content: str
     name: str = ""
     is_error: bool = False
+    parts: tuple[ContentPart, ...] = ()
     provider_data: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checked_parts(self.parts)
 
 
 Part: TypeAlias = TextPart | ImagePart | FilePart | ReasoningPart | ToolCall | ToolResult
@@ -183,9 +165,30 @@ class Message(Struct, frozen=True):
         return cls("assistant", _parts(parts))
 
     @classmethod
-    def tool(cls, call_id: str, content: str, *, name: str = "", is_error: bool = False) -> Message:
-        """Create a message with the result of the tool call `call_id`."""
-        return cls("tool", (ToolResult(call_id, content, name, is_error),))
+    def tool(
+        cls,
+        call_id: str,
+        content: str | ContentPart | Sequence[str | ContentPart],
+        *,
+        name: str = "",
+        is_error: bool = False,
+    ) -> Message:
+        """Create a message with the result of a tool call.
+
+        Args:
+            call_id: The id of the call.
+            content: The text that the model sees; or an image or a file, or a list of texts, images
+                and files.
+            name: The tool's name.
+            is_error: Whether the tool failed.
+        """
+        if isinstance(content, str):
+            return cls("tool", (ToolResult(call_id, content, name, is_error),))
+        parts = checked_parts([content] if isinstance(content, BasePart) else content)
+        text = content_text(parts)
+        if all(isinstance(part, TextPart) for part in parts):
+            parts = ()
+        return cls("tool", (ToolResult(call_id, text, name, is_error, parts),))
 
     @property
     def text(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from msgspec import field
 
+from rxagents.core.content_parts import ContentPart
 from rxagents.core.event_base import ErrorFreeEvent, ErrorInfo, Event, EventType
 from rxagents.core.usage import Usage
 
@@ -129,10 +130,13 @@ class ToolEnd(Event, frozen=True, tag="tool_end"):
     Attributes:
         call_id: The id of the call.
         name: The tool's name.
-        result: The text that the model sees.
+        result: The text that the model sees; an image or a file has a short description in it, such
+            as `"[image/png, 12,345 bytes]"`.
         error: The tool's failure, or `None`.
         duration: Seconds that the call took.
         usage: Tokens that agents inside the tool have used; `None` if there were none.
+        parts: The result's text, images and files, in order, if it is more than text;
+            `Message.tool` takes them.
     """
 
     type: ClassVar[EventType] = EventType.TOOL_END
@@ -144,6 +148,7 @@ class ToolEnd(Event, frozen=True, tag="tool_end"):
     timestamp: float = field(default_factory=time.time)
     path: tuple[str, ...] = ()
     usage: Usage | None = None
+    parts: tuple[ContentPart, ...] = ()
 
     @property
     def content(self) -> str:

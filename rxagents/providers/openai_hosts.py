@@ -37,11 +37,13 @@ def host_of(url: URL, model: str) -> ChatHost:
     if is_openai(url):
         return ChatHost("max_completion_tokens", _OPENAI_IDS, frozenset())
     if name.endswith("mistral.ai"):
-        return ChatHost(call_ids=_MISTRAL_IDS, extra_fields=frozenset())
+        return ChatHost(call_ids=_MISTRAL_IDS, extra_fields=frozenset(), needs_answer_to_tools=True)
     if name in _HOSTS_OF_THINKING:
         return ChatHost(extra_fields=frozenset({_HOSTS_OF_THINKING[name]}))
+    is_mistral = "stral" in model.lower()
     return ChatHost(
-        call_ids=_MISTRAL_IDS if "stral" in model.lower() else ANY_ID,
+        call_ids=_MISTRAL_IDS if is_mistral else ANY_ID,
+        needs_answer_to_tools=is_mistral,
         signs_calls=name.endswith(_GOOGLE) and needs_signature(model),
     )
 

@@ -19,6 +19,7 @@ from rxagents import (
     ErrorEvent,
     ErrorInfo,
     EventType,
+    ImagePart,
     MessageOutcome,
     Partial,
     RateLimitError,
@@ -38,6 +39,15 @@ from rxagents import (
 
 INFO = ErrorInfo("RateLimitError", "Too fast.", "openai", 429, "req-1", retryable=True)
 USAGE = Usage(10, 20, 30, 5, None, raw={"prompt_tokens": 10, "details": {"x": [1]}})
+IMAGE = {
+    "type": "image",
+    "url": "",
+    "data": "AP8=",
+    "media_type": "image/png",
+    "detail": "",
+    "provider_data": {},
+}
+
 EVENTS: dict[str, StreamEvent] = {
     "token": Token("Hel", "thought", 1.5),
     "reasoning": Reasoning("Let me see.", 1.5),
@@ -49,7 +59,9 @@ EVENTS: dict[str, StreamEvent] = {
     "approval_answer": ApprovalAnswer("call_1", "add", False, {"a": 1}, "Too much.", 1.5),
     "tool_start": ToolStart("call_1", "add", {"a": 1, "b": [None, "é"]}, 1.5),
     "tool_progress": ToolProgress("call_1", "add", "half", 1.5),
-    "tool_end": ToolEnd("call_1", "add", "3", INFO, 0.25, 1.5),
+    "tool_end": ToolEnd(
+        "call_1", "add", "3", INFO, 0.25, 1.5, parts=(ImagePart("", b"\0\xff", "image/png"),)
+    ),
     "partial": Partial({"a": [1]}, 1.5),
     "answer": Answer("It is 3.", 1.5),
     "reset": Reset(INFO, 1.5),
@@ -127,7 +139,14 @@ def test_event_round_trips(codec: Any, kind: str) -> None:
         (
             "tool_end",
             "3",
-            {"call_id": "call_1", "name": "add", "result": "3", "duration": 0.25, "usage": None},
+            {
+                "call_id": "call_1",
+                "name": "add",
+                "result": "3",
+                "duration": 0.25,
+                "usage": None,
+                "parts": [IMAGE],
+            },
         ),
         ("partial", '{"a":[1]}', {"value": {"a": [1]}}),
         ("answer", "It is 3.", {}),

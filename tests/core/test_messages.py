@@ -18,6 +18,7 @@ from rxagents import (
     ToolCall,
     ToolResult,
 )
+from rxagents.core.content_parts import ContentPart
 from rxagents.core.message_input import to_messages
 
 HI = Message("user", (TextPart("hi"),))
@@ -77,6 +78,9 @@ def call_dict(arguments: Any) -> dict[str, Any]:
          Message.tool("call_1", "3", name="add")),
         ({"role": "tool", "tool_call_id": "call_1",
           "content": [{"type": "text", "text": "a"}, "b"]}, Message.tool("call_1", "ab")),
+        ({"role": "tool", "tool_call_id": "call_1",
+          "content": ["a", {"type": "image_url", "image_url": "u"}]},
+         Message.tool("call_1", ["a", ImagePart("u")])),
     ],
 )  # fmt: skip
 def test_openai_dict_becomes_message(written: Any, expected: Message) -> None:
@@ -135,7 +139,10 @@ def test_dict_with_provider_data() -> None:
         ({"role": "assistant", "content": "x", "reasoning_content": 5}, "reasoning_content"),
         ({"role": "user", "content": "x", "name": 5}, "name"),
         ({"role": "user", "content": "x", "provider_data": "x"}, "provider_data"),
-        ({"role": "tool", "tool_call_id": "a", "content": [ImagePart("u")]}, "tool message"),
+        (
+            {"role": "tool", "tool_call_id": "a", "content": [CALL]},
+            "tool cannot contain a ToolCall",
+        ),
     ],
     ids=lambda value: repr(value)[:60],
 )
@@ -179,12 +186,39 @@ CONVERSATION = [
     Message.user("what", ImagePart(data=b"\x00\xff", media_type="image/png"), FilePart(b"%PDF")),
     Message.assistant(ReasoningPart("hm", {"wire": {"signature": "s"}}), "let me see", CALL),
     Message.tool("call_1", "3", name="add", is_error=True),
+    Message.tool("call_2", ["a", ImagePart("u"), FilePart(b"%PDF", "b.pdf")]),
 ]
 
 
 @pytest.mark.parametrize("codec", [msgspec.json, msgspec.msgpack])
 def test_conversation_round_trips(codec: Any) -> None:
     assert codec.decode(codec.encode(CONVERSATION), type=list[Message]) == CONVERSATION
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (TextPart("a"), "a"),
+        (ImagePart(data=bytes(12345), media_type="image/png"), "[image/png, 12,345 bytes]"),
+        (ImagePart("https://example.org/a.png"), "[image, https://example.org/a.png]"),
+        (ImagePart("data:image/gif;base64,AAAAAA=="), "[image/gif, 4 bytes]"),
+        (ImagePart("data:,abc"), "[image, 3 bytes]"),
+        (FilePart(b"%PDF"), "[application/pdf, 4 bytes]"),
+        (FilePart(b"a,b", "a.csv", "text/csv"), "[a.csv, text/csv, 3 bytes]"),
+        (FilePart(file_id="file-1"), "[file, file-1]"),
+    ],
+)
+def test_result_describes_its_parts(part: ContentPart, text: str) -> None:
+    (result,) = Message.tool("call_1", ["see:", part]).parts
+    assert isinstance(result, ToolResult)
+    assert result.content == f"see:\n{text}"
+    assert Message.tool("call_1", part).parts[0].content == text  # type: ignore[union-attr]
+    assert result.parts == (() if part == TextPart("a") else (TextPart("see:"), part))
+
+
+def test_result_refuses_other_parts() -> None:
+    with pytest.raises(ConfigurationError, match="tool cannot contain a ReasoningPart"):
+        ToolResult("call_1", "x", parts=(ReasoningPart("x"),))  # type: ignore[arg-type]  # refused
 
 
 def test_message_text_and_tool_calls() -> None:

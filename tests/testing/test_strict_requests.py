@@ -61,6 +61,14 @@ SEARCH = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": 
 FOUND = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
 
 
+IMAGE = {"type": "image", "source": {"type": "url", "url": "u"}}
+
+
+def shown(*blocks: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    content = {"type": "tool_result", "tool_use_id": "c1", "content": list(blocks), **fields}
+    return {"role": "user", "content": [content]}
+
+
 def claude_format(schema: dict[str, Any]) -> dict[str, Any]:
     return {"format": {"type": "json_schema", "schema": schema}}
 
@@ -69,8 +77,8 @@ def google(*contents: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"contents": [{"role": "user", "parts": [{"text": "hi"}]}, *contents], **fields}
 
 
-def google_call(name: str) -> list[dict[str, Any]]:
-    answer = {"name": name, "response": {}}
+def google_call(name: str, **fields: Any) -> list[dict[str, Any]]:
+    answer = {"name": name, "response": {}, **fields}
     return [
         {"role": "model", "parts": [{"functionCall": {"name": name, "args": {}}}]},
         {"role": "user", "parts": [{"functionResponse": answer}]},
@@ -81,9 +89,11 @@ def input_of(*items: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"model": "m", "stream": True, "input": [USER, *items], **fields}
 
 
-def item_call(call_id: str = "c1", name: str = "f", arguments: str = "{}") -> list[dict[str, Any]]:
+def item_call(
+    call_id: str = "c1", name: str = "f", arguments: str = "{}", output: Any = "r"
+) -> list[dict[str, Any]]:
     call = {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
-    return [call, {"type": "function_call_output", "call_id": call_id, "output": "r"}]
+    return [call, {"type": "function_call_output", "call_id": call_id, "output": output}]
 
 
 REASONING = {"type": "reasoning", "id": "rs", "summary": []}
@@ -111,10 +121,13 @@ ACCEPTED: list[tuple[Check, dict[str, Any]]] = [
     (anthropic.check, claude(said(block("a"), SEARCH))),
     (anthropic.check, claude(said(block("a ")), USER)),
     (anthropic.check, claude(output_config=claude_format(CLOSED))),
+    (anthropic.check, claude(said(use()), shown(block("a"), IMAGE))),
     (gemini.check, google(*google_call("default_api:f.g"))),
+    (gemini.check, google(*google_call("f", parts=[{"inlineData": {"mimeType": "image/png"}}]))),
     (gemini.check, google({"role": "model", "parts": [{"text": "", "thoughtSignature": "S"}]})),
     (responses.check, input_of(REASONING, REASONING, OUTPUT, REASONING, *item_call())),
     (responses.check, input_of(text=text_format(OPEN))),
+    (responses.check, input_of(*item_call(output=[{"type": "input_image", "image_url": "u"}]))),
 ]  # fmt: skip
 
 REFUSED: list[tuple[Check, dict[str, Any], str]] = [
@@ -147,6 +160,8 @@ REFUSED: list[tuple[Check, dict[str, Any], str]] = [
     (anthropic.check, claude(said(use()), {"role": "user", "content": [
         {"type": "tool_result", "tool_use_id": "c1", "content": "", "is_error": True}]}),
      "cannot be empty"),
+    (anthropic.check, claude(said(use()), shown(FOUND)), "must not contain a web_search"),
+    (anthropic.check, claude(said(use()), shown(IMAGE, is_error=True)), "must be text if is_error"),
     (anthropic.check, claude(tool_choice={"type": "none"}), "tool_choice needs tools"),
     (anthropic.check, claude(output_config=claude_format(OPEN)), "additionalProperties: false"),
     (anthropic.check, claude(output_config=claude_format(
@@ -154,6 +169,9 @@ REFUSED: list[tuple[Check, dict[str, Any], str]] = [
      "additionalProperties: false"),
     (anthropic.check, claude(tools=[{"name": "f", "input_schema": OPEN, "strict": True}]),
      "additionalProperties: false"),
+    (chat_completions.check, chat(chat_call()[0], {**chat_call()[1], "content": [
+        {"type": "image_url", "image_url": {"url": "u"}}]}), "role tool takes text only"),
+    (gemini.check, google(*google_call("f", parts=[{"fileData": {"fileUri": "u"}}])), "fileData"),
     (gemini.check, google(*google_call("2d")), "the name '2d' must match"),
     (gemini.check, google(*google_call("f g")), "must match"),
     (gemini.check, google({"role": "model", "parts": [{"text": ""}]}), "must not be empty"),
@@ -162,6 +180,8 @@ REFUSED: list[tuple[Check, dict[str, Any], str]] = [
     (responses.check, input_of(*item_call(call_id="c" * 65)), "must match"),
     (responses.check, input_of(*item_call(), *item_call()), "several calls have the same id"),
     (responses.check, input_of(*item_call(arguments="")), "not a JSON object"),
+    (responses.check, input_of(*item_call(output=[{"type": "output_text", "text": "a"}])),
+     "must not contain"),
     (responses.check, input_of(REASONING), "must be followed"),
     (responses.check, input_of(REASONING, USER), "must be followed"),
     (responses.check, input_of(*item_call(), REASONING, REASONING, USER), "must be followed"),

@@ -42,6 +42,7 @@ from reactivex.disposable import Disposable
 from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
+from rxagents.core.content_parts import ContentPart
 from rxagents.core.errors import ToolArgumentsError, ToolTimeoutError
 from rxagents.core.events import ErrorInfo, StreamEvent, ToolEnd, ToolProgress
 from rxagents.core.messages import ToolCall
@@ -56,7 +57,7 @@ from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution.items import in_tool, items_of
 from rxagents.runtime.tool_execution.nested import NestedEvents
 from rxagents.runtime.tool_execution.slot import Slot
-from rxagents.runtime.tool_execution.text import error_text, result_text
+from rxagents.runtime.tool_execution.text import error_text, result_parts, result_text
 
 ToolEvent: TypeAlias = StreamEvent
 """`ToolProgress`, the events of an agent inside the tool, and one `ToolEnd`."""
@@ -71,7 +72,8 @@ def execute(
     task, any other on a daemon thread, except that a function annotated to return an Observable
     is called on the loop. An Observable is subscribed to with the subscriber's scheduler. Of
     several items, the last one is the result and the others are progress; each progress is
-    emitted once the next item has come. Whatever is not a `str` becomes JSON.
+    emitted once the next item has come. Images and files stay what they are, also in a list; any
+    other value that is not a `str` becomes JSON.
 
     `dispose` cancels the task, discards what the thread returns later, and sets
     `ToolContext.cancelled`.
@@ -180,7 +182,8 @@ class _Execution:
         if isinstance(latest, Observable):
             self._subscribe(latest)
         else:
-            self._end(result_text(None if latest is UNSET else latest), None)
+            result = None if latest is UNSET else latest
+            self._end(result_text(result), None, result_parts(result))
 
     def _on_error(self, error: Exception) -> None:
         if is_cancellation(error):
@@ -206,7 +209,9 @@ class _Execution:
         self._emit_progress()
         self._end(error_text(error), ErrorInfo.of(error))
 
-    def _end(self, result: str, error: ErrorInfo | None) -> None:
+    def _end(
+        self, result: str, error: ErrorInfo | None, parts: tuple[ContentPart, ...] = ()
+    ) -> None:
         self._context = None
         self._timeout.stop()
         duration = self._scope.now() - self._started
@@ -218,6 +223,7 @@ class _Execution:
                 error,
                 duration,
                 usage=self._nested.usage,
+                parts=parts,
             )
         )
         self._observer.on_completed()

@@ -1,4 +1,4 @@
-"""Turn a tool's result or failure into text for the model."""
+"""Turn a tool's result or failure into text, images and files for the model."""
 
 from __future__ import annotations
 
@@ -10,19 +10,40 @@ from collections.abc import Mapping, Sequence, Set, ValuesView
 
 import msgspec
 
+from rxagents.core.content_parts import ContentPart, FilePart, ImagePart, TextPart, content_text
 from rxagents.core.errors import ToolError
 from rxagents.core.printing import printed
 from rxagents.core.surrogates import replace_surrogates
 
+_PARTS = (TextPart, ImagePart, FilePart)
+
+
+def result_parts(value: object) -> tuple[ContentPart, ...]:
+    """Return the parts of a result that is a part, or a list or tuple with a part in it.
+
+    Other items of the list become text. The tuple is empty for every other result.
+    """
+    items = value if isinstance(value, (list, tuple)) else [value]
+    if not any(isinstance(item, _PARTS) for item in items):
+        return ()
+    return tuple(
+        item if isinstance(item, (ImagePart, FilePart)) else TextPart(result_text(item))
+        for item in items
+    )
+
 
 def result_text(value: object) -> str:
-    """Return a `str` unchanged, and anything else as JSON.
+    """Return a `str` unchanged, parts as their texts and descriptions, anything else as JSON.
 
     A value of a type that JSON lacks is written as the JSON of what it exports, such as a pydantic
     model's fields or an array's numbers, or else as `str` prints it. NaN and the infinities are
     written as texts. A lone surrogate, which file names may hold, becomes a question mark. Only
     `KeyboardInterrupt` passes.
     """
+    if isinstance(value, TextPart):
+        return replace_surrogates(value.text)
+    if parts := result_parts(value):
+        return content_text(parts)
     try:
         text = value if isinstance(value, str) else _json(value)
     except KeyboardInterrupt:

@@ -143,13 +143,25 @@ def _check_block(block: dict[str, Any], role: str) -> None:
         kind == "tool_use" and not isinstance(block["input"], dict),
         "the input of a tool_use block must be an object",
     )
-    silent = kind == "tool_result" and block.get("is_error") and not block["content"]
-    refuse_if(bool(silent), "content cannot be empty if is_error is true")
+    if kind == "tool_result":
+        _check_result(block["content"], is_error=bool(block.get("is_error")))
     refuse_if(kind == "tool_result" and role != "user", "only a user message may have tool results")
     refuse_if(
         kind in {"thinking", "tool_use"} and role != "assistant",
         f"only an assistant message may have {kind} blocks",
     )
+
+
+_IN_RESULTS = {"text", "image", "document", "search_result"}
+
+
+def _check_result(content: str | list[dict[str, Any]], *, is_error: bool) -> None:
+    refuse_if(is_error and not content, "content cannot be empty if is_error is true")
+    for block in content if isinstance(content, list) else ():
+        _check_block(block, "user")
+        kind = block["type"]
+        refuse_if(kind not in _IN_RESULTS, f"a tool result must not contain a {kind} block")
+        refuse_if(is_error and kind != "text", "all content must be text if is_error is true")
 
 
 def _check_results_first(blocks: list[dict[str, Any]]) -> None:

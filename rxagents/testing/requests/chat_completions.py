@@ -82,6 +82,7 @@ def check(body: object) -> None:
     for message in request.messages:
         if message.role == "tool":
             results.append(message.tool_call_id)
+            _check_result(message.content)
             continue
         check_results(calls, results)
         calls, results = [call.id for call in message.tool_calls], []
@@ -105,6 +106,12 @@ def _check_tools(request: _Request) -> None:
         described = form.get("json_schema") or {}
         check_name(str(described.get("name")))
         check_root(described.get("schema"))
+
+
+def _check_result(content: str | list[dict[str, Any]] | None) -> None:
+    parts = content if isinstance(content, list) else []
+    is_text = all(part.get("type") == "text" for part in parts)
+    refuse_if(content is None or not is_text, "a message with the role tool takes text only")
 
 
 def _check_message(message: _Message) -> None:

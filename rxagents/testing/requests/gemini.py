@@ -19,10 +19,15 @@ class _Call(Strict):
     id: str | None = None
 
 
+class _ResponsePart(Strict, rename="camel"):
+    inline_data: dict[str, str]
+
+
 class _Response(Strict):
     name: str
     response: dict[str, Any]
     id: str | None = None
+    parts: tuple[_ResponsePart, ...] = ()
 
 
 class _Part(Strict, rename="camel"):

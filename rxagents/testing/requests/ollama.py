@@ -77,5 +77,6 @@ def check(body: object) -> None:
             known = message.tool_name in open_calls
             refuse_if(not known, f"the result of {message.tool_name!r} belongs to no call")
             open_calls.remove(message.tool_name)
+            refuse_if(bool(message.images), "images in the result of a tool may be ignored")
         elif message.tool_calls:
             open_calls = [call.function.name for call in message.tool_calls]

@@ -80,6 +80,8 @@ def check(body: object) -> None:
         if kind == "function_call":
             check_name(item["name"])
             check_arguments(item["name"], item["arguments"])
+        elif kind == "function_call_output":
+            _check_result(item["output"])
         elif item.get("role") == "assistant":
             _check_output(item)
     calls = _ids(request.input, "function_call")
@@ -93,6 +95,15 @@ _ROLES = {"system", "developer", "user", "assistant"}
 
 def _ids(items: list[dict[str, Any]], kind: str) -> list[str]:
     return [item["call_id"] for item in items if item.get("type") == kind]
+
+
+_IN_RESULTS = {"input_text", "input_image", "input_file"}
+
+
+def _check_result(output: str | list[dict[str, Any]]) -> None:
+    kinds = [] if isinstance(output, str) else [part.get("type") for part in output]
+    wrong = [kind for kind in kinds if kind not in _IN_RESULTS]
+    refuse_if(bool(wrong), f"the output of a function call must not contain {wrong}")
 
 
 def _check_output(item: dict[str, Any]) -> None:

@@ -144,13 +144,17 @@ def _block(part: Part, calls: SentCalls) -> dict[str, Any]:
             return {"type": "tool_use", "id": call_id, "name": name, "input": arguments_of(part)}
         case ToolResult():
             call_id, _ = calls.answered(part)
-            failed = {"is_error": True} if part.is_error else {}
-            result = {"type": "tool_result", "tool_use_id": call_id}
-            # "content cannot be empty if `is_error` is true"
-            content = part.content or ("The tool failed." if part.is_error else "")
-            return {**result, "content": content, **failed}
+            return {"type": "tool_result", "tool_use_id": call_id, **_result(part, calls)}
         case ReasoningPart():
             return {"type": "thinking", "thinking": part.text}
+
+
+def _result(part: ToolResult, calls: SentCalls) -> dict[str, Any]:
+    if part.is_error:
+        # It cannot be empty, and "all content must be type `text` if `is_error` is true".
+        return {"content": part.content or "The tool failed.", "is_error": True}
+    blocks = [_content(each, calls) for each in part.parts if not _is_blank(each)]
+    return {"content": blocks or part.content}
 
 
 def _assistant(message: Message, calls: SentCalls) -> Iterator[dict[str, Any]]:

@@ -17,12 +17,15 @@ class ChatHost(Struct, frozen=True):
         extra_fields: The fields of an assistant's message, beside OpenAI's own, that the host
             accepts, such as `"reasoning_content"`; `None` for all: a host requires what it sent.
         signs_calls: Whether the host's model requires Gemini's signature with tool calls.
+        needs_answer_to_tools: Whether the host refuses a user's message right after a tool's
+            result ("Unexpected role 'user' after role 'tool'").
     """
 
     max_tokens_field: str = "max_tokens"
     call_ids: IdRule = ANY_ID
     extra_fields: frozenset[str] | None = None
     signs_calls: bool = False
+    needs_answer_to_tools: bool = False
 
     def accepts(self, field: str) -> bool:
         """Return whether the host accepts an extra field of an assistant's message."""

@@ -27,6 +27,7 @@ from rxagents.wire.chat_completions.reasoning_details import join_details
 from rxagents.wire.extra_body import with_extra_body, without_idle_tool_settings
 from rxagents.wire.foreign_signature import FOREIGN_SIGNATURE
 from rxagents.wire.request import ChatRequest
+from rxagents.wire.result_parts import with_parts_after_results
 from rxagents.wire.sent_calls import SentCalls, arguments_text_of, fitting_name
 from rxagents.wire.tool_choice import check_chosen_tool
 
@@ -44,11 +45,13 @@ def render_chat(request: ChatRequest, host: ChatHost = ANY_HOST) -> dict[str, An
     Raises:
         ConfigurationError: The API does not support a setting.
     """
-    settings, calls = request.settings, SentCalls(host.call_ids, request.messages)
-    messages = [line for message in request.messages for line in _message(message, calls, host)]
+    settings = request.settings
+    conversation = with_parts_after_results(request.messages)
+    calls = SentCalls(host.call_ids, conversation)
+    messages = [line for message in conversation for line in _message(message, calls, host)]
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": messages,
+        "messages": list(_answered(messages)) if host.needs_answer_to_tools else messages,
         "stream": True,
         "stream_options": {"include_usage": True},
         "tools": [_tool(tool) for tool in request.tools] or None,
@@ -78,6 +81,14 @@ def _message(message: Message, calls: SentCalls, host: ChatHost) -> Iterator[dic
                 if isinstance(part, ToolResult):
                     call_id, _ = calls.answered(part)
                     yield {"role": "tool", "tool_call_id": call_id, "content": part.content}
+
+
+def _answered(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the lines, and a short answer between a tool's result and a user's message."""
+    for before, line in zip([{}, *lines], lines, strict=False):
+        if line["role"] == "user" and before.get("role") == "tool":
+            yield {"role": "assistant", "content": "OK."}
+        yield line
 
 
 _UNFIT_IN_NAMES = re.compile(r"[\s<|\\/>]")

@@ -8,6 +8,7 @@ from typing import Any
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.messages import (
+    ContentPart,
     FilePart,
     ImagePart,
     Message,
@@ -26,6 +27,7 @@ from rxagents.wire.foreign_signature import FOREIGN_SIGNATURE, needs_signature
 from rxagents.wire.gemini.events import WIRE
 from rxagents.wire.original_items import Reference, ResolvedItem, resolve_items
 from rxagents.wire.request import ChatRequest
+from rxagents.wire.result_parts import Accepts, accepts_text, with_parts_after_results
 from rxagents.wire.sent_calls import SentCalls, arguments_of
 from rxagents.wire.tool_choice import check_chosen_tool
 
@@ -64,10 +66,17 @@ def _system(messages: tuple[Message, ...]) -> dict[str, Any] | None:
 
 
 def _contents(request: ChatRequest) -> list[dict[str, Any]]:
-    """Return the turns; the results of parallel calls form one turn."""
-    calls, signs_calls = SentCalls(messages=request.messages), needs_signature(request.model)
+    """Return the turns; the results of parallel calls form one turn.
+
+    A user's message after them is a turn of its own: the API takes all of a turn with results for
+    the model's.
+    """
+    signs_calls = needs_signature(request.model)
+    accepts = _is_accepted_in_result if signs_calls else accepts_text  # both since Gemini 3
+    messages = with_parts_after_results(request.messages, accepts)
+    calls = SentCalls(messages=messages)
     contents: list[dict[str, Any]] = []
-    for message in request.messages:
+    for message in messages:
         if message.role == "system":
             continue
         role = "model" if message.role == "assistant" else "user"
@@ -76,12 +85,44 @@ def _contents(request: ChatRequest) -> list[dict[str, Any]]:
             if signs_calls:
                 _sign(parts)
         else:
-            parts = [_part(part, calls) for part in message.parts if not _is_empty(part)]
-        if contents and contents[-1]["role"] == role:
+            shown = [part for part in message.parts if not _is_empty(part)]
+            parts = [_user_part(part, calls, accepts) for part in shown]
+        follows_results = message.role == "user" and contents and _has_results(contents[-1])
+        if contents and contents[-1]["role"] == role and not follows_results:
             contents[-1]["parts"] += parts
         elif parts:
             contents.append({"role": role, "parts": parts})
     return contents
+
+
+def _has_results(content: dict[str, Any]) -> bool:
+    return "functionResponse" in content["parts"][-1]
+
+
+_TYPES_IN_RESULTS = {"image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"}
+"""The media types that Google documents for the parts of a result, since Gemini 3."""
+
+
+def _is_accepted_in_result(part: ContentPart) -> bool:
+    match part:
+        case ImagePart(url=url) if is_data_url(url):
+            return split_data_url(url)[0] in _TYPES_IN_RESULTS
+        case ImagePart() | FilePart():
+            return bool(part.data) and part.media_type in _TYPES_IN_RESULTS
+    return True
+
+
+def _user_part(part: Part, calls: SentCalls, accepts: Accepts) -> dict[str, Any]:
+    rendered = _part(part, calls)
+    if isinstance(part, ToolResult):
+        inside = [
+            _part(each, calls)
+            for each in part.parts
+            if accepts(each) and not isinstance(each, TextPart)  # the response has the text
+        ]
+        if inside:
+            rendered["functionResponse"]["parts"] = inside
+    return rendered
 
 
 def _sign(parts: list[dict[str, Any]]) -> None:

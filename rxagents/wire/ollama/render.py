@@ -13,6 +13,7 @@ from rxagents.core.tools import Tool
 from rxagents.wire.base64_data import is_data_url, split_data_url, to_base64
 from rxagents.wire.extra_body import with_extra_body
 from rxagents.wire.request import ChatRequest
+from rxagents.wire.result_parts import with_parts_after_results
 from rxagents.wire.sent_calls import SentCalls, arguments_of
 
 
@@ -27,10 +28,12 @@ def render_chat(request: ChatRequest) -> dict[str, Any]:
         ConfigurationError: The API does not support a setting.
     """
     settings = request.settings
-    calls = SentCalls(messages=request.messages)
+    # The renderers of some models (qwen3-vl) drop the images of a tool's message.
+    messages = with_parts_after_results(request.messages)
+    calls = SentCalls(messages=messages)
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": [line for message in request.messages for line in _message(message, calls)],
+        "messages": [line for message in messages for line in _message(message, calls)],
         "stream": True,
         "tools": _tools(settings, request.tools) or None,
         **_common(settings),

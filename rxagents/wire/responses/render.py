@@ -81,8 +81,8 @@ def _items(message: Message, calls: SentCalls) -> Iterator[dict[str, Any]]:
             for part in message.parts:
                 if isinstance(part, ToolResult):
                     call_id, _ = calls.answered(part)
-                    output = {"call_id": call_id, "output": part.content}
-                    yield {"type": "function_call_output", **output}
+                    output = [_input(each) for each in part.parts] or part.content
+                    yield {"type": "function_call_output", "call_id": call_id, "output": output}
 
 
 def _input(part: Part) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def _input(part: Part) -> dict[str, Any]:
         case FilePart():
             data = to_data_url(part.media_type, part.data)
             return {"type": "input_file", "filename": part.filename, "file_data": data}
-    raise ConfigurationError(f"A user message cannot hold a {type(part).__name__}.")
+    raise ConfigurationError(f"Neither a user nor a result can send a {type(part).__name__}.")
 
 
 def _assistant(message: Message, calls: SentCalls) -> Iterator[dict[str, Any]]:
