@@ -26,6 +26,7 @@ from rxagents.agents.run_options import (
 )
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, emitted, run_stages
+from rxagents.core.argument_names import check_names, names_taken_by
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import AgentError, ConfigurationError
 from rxagents.core.events import StreamEvent
@@ -41,6 +42,17 @@ from rxagents.runtime.last_value import last_value
 from rxagents.runtime.stream import as_stream
 
 
+def _not_a_model(agent: str, llm: object) -> ConfigurationError:
+    if isinstance(llm, str):
+        return ConfigurationError(
+            f"llm must be a model, not the str {llm!r}. Write "
+            f"{agent}(rxagents.get_model({llm!r}), …)."
+        )
+    return ConfigurationError(
+        f"llm must be a model that streams, with chat_stream; {type(llm).__name__} has none."
+    )
+
+
 class BaseAgent(ABC):
     """An agent whose turns are defined by its subclass.
 
@@ -54,15 +66,11 @@ class BaseAgent(ABC):
     def __init__(
         self, llm: StreamingLLM, tools: Sequence[ToolLike] = (), **options: Unpack[AgentOptions]
     ) -> None:
+        own = type(self).__name__
         if not callable(getattr(llm, "chat_stream", None)):
-            raise ConfigurationError(
-                f"llm must be a model that streams, with chat_stream; {type(llm).__name__} has "
-                "none."
-            )
-        unknown = set(options) - AgentOptions.__optional_keys__
-        if unknown:
-            known = ", ".join(sorted(AgentOptions.__optional_keys__))
-            raise ConfigurationError(f"An agent has no option {sorted(unknown)}: use {known}.")
+            raise _not_a_model(own, llm)
+        if not AgentOptions.__optional_keys__.issuperset(options):
+            check_names(own, options, names_taken_by(type(self), AgentOptions.__optional_keys__))
         prompt = checked_prompt(options.pop("system_prompt", None))
         self.llm = llm
         self.limits = RunLimits(

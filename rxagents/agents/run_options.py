@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, TypedDict
 
 from msgspec import Struct
 
+from rxagents.core.argument_names import check_names
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.tools import Tool, ToolLike, to_tools
 
@@ -67,10 +68,7 @@ def run_options(
         ConfigurationError: An argument is unknown or not usable, or two tools have one name. What
             a function for the prompt raises passes unchanged.
     """
-    unknown = set(arguments) - RunArguments.__optional_keys__
-    if unknown:
-        known = ", ".join(sorted(RunArguments.__optional_keys__))
-        raise ConfigurationError(f"A run has no option {sorted(unknown)}: use {known}.")
+    check_names("A run of an agent", arguments, RunArguments.__optional_keys__)
     context = arguments.get("context")
     text = checked_prompt(arguments.get("system_prompt"))
     text = prompt if text is None else text

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypedDict, Unpack
 
 from msgspec import Struct, structs
 
+from rxagents.core.argument_names import check_names
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.output_type import is_output_type
 
@@ -107,11 +108,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Raises:
             ConfigurationError: A name is unknown, or a value is out of range or of the wrong type.
         """
-        unknown = set(changes) - set(self.__struct_fields__)
-        if unknown:
-            raise ConfigurationError(
-                f"Unknown settings {sorted(unknown)}: use {', '.join(self.__struct_fields__)}."
-            )
+        check_names("A call of the model", changes, self.__struct_fields__)
         given: dict[str, object] = {n: value for n, value in changes.items() if value is not None}
         if "stop" in given:
             given["stop"] = _to_tuple(given["stop"])

@@ -12,6 +12,7 @@ from reactivex import Observable
 from yarl import URL
 
 from rxagents._version import __version__
+from rxagents.core.argument_names import check_names, names_taken_by
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.limits import Limits
@@ -92,6 +93,9 @@ class Provider(BaseLLM):
         base_url: URL,
         **options: Unpack[ProviderOptions],
     ) -> None:
+        if not ProviderOptions.__optional_keys__.issuperset(options):
+            taken = names_taken_by(type(self), ProviderOptions.__optional_keys__)
+            check_names(type(self).__name__, options, taken)
         self.model = checked_text("model", model)
         self.base_url = base_url
         self.timeouts = Timeouts.of(options.pop("timeout", None))

@@ -106,7 +106,7 @@ async def test_conversation_passes_the_options_on(agent: AgentKind) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"tool": []}, "no option"),
+        ({"tool": []}, "takes no 'tool'"),
         ({"tools": [name]}, r"\['name'\]"),
         ({"tools": "name"}, "tools must be"),
         ({"system_prompt": 5}, "system_prompt must be"),

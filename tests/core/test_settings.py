@@ -80,7 +80,7 @@ def test_stop_accepts_str_and_list(stop: Any, expected: tuple[str, ...]) -> None
 
 
 def test_unknown_setting_lists_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match=r"\['temprature'\].*temperature"):
+    with pytest.raises(ConfigurationError, match=r"'temprature'.*temperature"):
         Settings().override(temprature=1)  # type: ignore[call-arg]  # that is the point
 
 
