@@ -6,7 +6,8 @@
 Keeping: the CPU time per event that `persist` adds to a stream of tokens, without a reader; the
 stream alone is subtracted. Reading: the CPU time per event and reader while a run goes on, its
 events in bursts as a provider's reads bring them, with the events decoded and as JSON (`Raw`); the
-cost of keeping is subtracted. Each figure is the median of some rounds.
+cost of keeping is subtracted. These figures are medians of some rounds. At last, the events of
+some runs at a time that are kept in a file of SQLite, with the time until the last is on the disk.
 """
 
 from __future__ import annotations
@@ -14,23 +15,35 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import reactivex as rx
 from rich.console import Console
 
-from rxagents import EventLog, MemoryLogStore, Retention, StreamEvent, Token, from_aiter, from_log
+from rxagents import (
+    EventLog,
+    MemoryLogStore,
+    Retention,
+    SQLiteLogStore,
+    StreamEvent,
+    Token,
+    from_aiter,
+    from_log,
+)
 from rxagents import operators as ops
 
 _BURST = 16
+_EVERYTHING = Retention(entries=None, bytes=None)
 
 
 def new_log() -> EventLog:
     """Return a log that keeps everything."""
-    return EventLog(MemoryLogStore(Retention(entries=None, bytes=None)))
+    return EventLog(MemoryLogStore(_EVERYTHING))
 
 
 async def keep(tokens: list[Token], log: EventLog | None) -> float:
@@ -71,6 +84,23 @@ async def read(tokens: list[Token], readers: int, item_type: Any) -> float:
     return time.process_time() - start
 
 
+async def keep_in_file(tokens: list[Token], runs: int, path: Path) -> tuple[float, float]:
+    """Return the seconds of some runs at a time that are kept in a file, and those of CPU."""
+    async with EventLog(SQLiteLogStore(path, _EVERYTHING)) as log:
+
+        async def bursts() -> AsyncIterator[Token]:
+            for start in range(0, len(tokens), _BURST):
+                for token in tokens[start : start + _BURST]:
+                    yield token
+                await asyncio.sleep(0)
+
+        start, cpu = time.perf_counter(), time.process_time()
+        handles = [log.start(f"run {number}", from_aiter(bursts)) for number in range(runs)]
+        for handle in handles:
+            await handle.wait()
+        return time.perf_counter() - start, time.process_time() - cpu
+
+
 def _ignore(_: object) -> None: ...
 
 
@@ -93,6 +123,19 @@ def measure(events: int, rounds: int, report: Callable[[str], None]) -> None:
             report(f"read as {name}, {readers} readers: {cost:.2f} us a reader and event")
 
 
+def measure_file(events: int, report: Callable[[str], None]) -> None:
+    """Measure and report a file of SQLite."""
+    for runs in (1, 50):
+        tokens = [Token(f"word {number} ") for number in range(events // runs)]
+        with tempfile.TemporaryDirectory() as folder:
+            seconds, cpu = asyncio.run(keep_in_file(tokens, runs, Path(folder) / "log.db"))
+        count = len(tokens) * runs
+        report(
+            f"keep, in a file, {runs} runs: {count / seconds:,.0f} events a second, "
+            f"{cpu / count * 1e6:.1f} us of CPU an event"
+        )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -100,6 +143,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     measure(arguments.events, arguments.rounds, Console().print)
+    measure_file(arguments.events, Console().print)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,7 @@ if TYPE_CHECKING:
         StoredConversation,
     )
     from rxagents.storage.memory_store import MemoryStore
+    from rxagents.storage.sqlite_log_store import SQLiteLogStore
     from rxagents.storage.sqlite_store import SQLiteStore
 
 __all__ = [
@@ -202,6 +203,7 @@ __all__ = [
     "RunInterruptedError",
     "RunLimitError",
     "RxAgentsError",
+    "SQLiteLogStore",
     "SQLiteStore",
     "ServerError",
     "Settings",
@@ -267,6 +269,7 @@ _LATER = {
     "ReActStep": "rxagents.agents.react",
     "Retention": "rxagents.runtime.event_log.log_store",
     "RunHandle": "rxagents.runtime.event_log.event_log",
+    "SQLiteLogStore": "rxagents.storage.sqlite_log_store",
     "SQLiteStore": "rxagents.storage.sqlite_store",
     "Snapshot": "rxagents.storage.conversation_store",
     "StoredConversation": "rxagents.storage.conversation_store",

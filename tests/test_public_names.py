@@ -12,8 +12,8 @@ from rxagents import operators, testing
 
 NAMES = """
     Agent AgentError AgentOptions AgentResult AgentRun Answer Anthropic ApprovalAnswer
-    ApprovalRequest Approve AuthenticationError BackpressureError BadRequestError BaseLLM Complete
-    ConfigurationError ConflictError ConnectError ConnectTimeoutError Conversation
+    ApprovalRequest Approve AuthenticationError BackpressureError BadRequestError BaseLLM
+    Complete ConfigurationError ConflictError ConnectError ConnectTimeoutError Conversation
     ConversationStore ConversationalAgent Decision Deny ErrorEvent ErrorInfo EventLog
     EventType FilePart FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart
     LLM LeaseError LimitExceededError Limits LogEntry LogGoneError MaxIterationsError Memory
@@ -21,8 +21,8 @@ NAMES = """
     OpenAIResponses OutputError Overflow OverloadedError ParsedResponse Partial
     PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError ReActAgent
     ReActStep Reasoning ReasoningPart RedirectError Reset Response ResponseError Retention
-    RunArguments RunHandle RunInterruptedError RunLimitError RxAgentsError SQLiteStore
-    ServerError Settings Snapshot StatusError StorageError StoredConversation
+    RunArguments RunHandle RunInterruptedError RunLimitError RxAgentsError SQLiteLogStore
+    SQLiteStore ServerError Settings Snapshot StatusError StorageError StoredConversation
     StreamCancelledError StreamChunk StreamDecodeError StreamEvent StreamTimeoutError
     StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool ToolArguments
     ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError ToolNotFoundError

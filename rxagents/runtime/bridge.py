@@ -32,7 +32,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from reactivex import abc
 from reactivex.disposable import Disposable
@@ -44,8 +44,6 @@ from rxagents.runtime.reporting import report_unhandled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from rxagents.runtime.scope import TaskScope
 
 
 class Gate:
@@ -84,6 +82,13 @@ class Gate:
             await event.wait()
 
 
+class Closing(Protocol):
+    """What `Bridge.aclose` waits for, such as the tasks of a source."""
+
+    async def aclose(self) -> None:
+        """Return when it is over."""
+
+
 class Bridge:
     """Links one subscription of awaiting code to its sources.
 
@@ -103,15 +108,15 @@ class Bridge:
         self.closed = False
         self.scheduler = LoopScheduler(loop, self)
         self.fail = fail
-        self._scopes: set[TaskScope] = set()
+        self._scopes: set[Closing] = set()
         self._successors: tuple[Bridge, ...] = ()
 
-    def adopt(self, scope: TaskScope) -> None:
-        """Let `aclose` wait for the tasks of `scope` too."""
+    def adopt(self, scope: Closing) -> None:
+        """Let `aclose` wait for `scope` too."""
         self._scopes.add(scope)
 
-    def release(self, scope: TaskScope) -> None:
-        """Forget a scope whose tasks are over."""
+    def release(self, scope: Closing) -> None:
+        """Forget a scope that is over."""
         self._scopes.discard(scope)
         for successor in self._successors:
             successor.release(scope)

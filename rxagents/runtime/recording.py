@@ -13,6 +13,7 @@ from rxagents.core.chunks import StreamChunk, TextBuffers
 from rxagents.core.errors import (
     RunInterruptedError,
     RxAgentsError,
+    StorageError,
     StreamCancelledError,
     StreamDecodeError,
     TruncatedStreamError,
@@ -21,6 +22,8 @@ from rxagents.core.events import ErrorInfo
 from rxagents.core.json_depth import is_deeper
 from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.limits import DEFAULT_LIMITS
+from rxagents.core.printing import printed
+from rxagents.core.surrogates import replace_all_surrogates
 
 T = TypeVar("T")
 
@@ -116,6 +119,28 @@ def read_lines(
         f"The recording {path} has no end: the recorded stream was disposed, or the program that "
         "recorded it stopped."
     )
+
+
+def encode_odd(line: RecordedLine[Any], error: BaseException) -> bytes:
+    """Return a line that msgspec failed to encode: lone surrogates become question marks.
+
+    Args:
+        line: The line.
+        error: What msgspec raised.
+
+    Raises:
+        StorageError: The item cannot be encoded.
+        BaseException: `error`, if it is to end the program.
+    """
+    try:
+        if not isinstance(error, UnicodeEncodeError):
+            raise error
+        return msgspec.json.encode(replace_all_surrogates(msgspec.to_builtins(line)))
+    except Exception as failure:
+        raise StorageError(
+            f"An item of type {type(line.item).__name__} cannot be stored as JSON: "
+            f"{printed(failure)}. Map the stream to values that msgspec can encode."
+        ) from failure
 
 
 def decode_line(

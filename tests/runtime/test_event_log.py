@@ -203,8 +203,8 @@ async def test_lost_run_ends_as_interrupted_for_its_reader(finder: str) -> None:
     clock = Clock()
     store = MemoryLogStore(clock=clock)
     log = EventLog(store)
-    store.begin("run")  # by a process that then hangs
-    store.append("run", 1, [b'{"at":0,"item":"a"}'], ends=False)
+    token = store.begin("run").token  # by a process that then hangs
+    store.append("run", token, [b'{"at":0,"item":"a"}'], ends=False)
     seen = Seen(from_log(log, "run", str))
     clock.now += 14.9
     await asyncio.sleep(16)
@@ -219,8 +219,8 @@ async def test_lost_run_ends_as_interrupted_for_its_reader(finder: str) -> None:
     again = Seen(from_log(log, "run", str, after="1-1"))
     await again.over.wait()
     assert isinstance(again.error, RunInterruptedError)
-    with pytest.raises(LeaseError, match="Attempt 1 of the run 'run' can no longer be written"):
-        store.append("run", 1, [b'{"at":0,"item":"b"}'], ends=False)
+    with pytest.raises(LeaseError, match="This attempt of the run 'run' can no longer be written"):
+        store.append("run", token, [b'{"at":0,"item":"b"}'], ends=False)
     assert lines(log, "run") == [{"item": "a"}, {"stopped": "interrupted"}]
 
 

@@ -19,7 +19,7 @@ from rxagents.runtime.event_log.kept import kept
 from rxagents.runtime.event_log.log_store import LogStore, checked_key
 from rxagents.runtime.event_log.log_writer import LogWriter
 from rxagents.runtime.event_log.memory_log_store import MemoryLogStore
-from rxagents.runtime.loop import run_on_loop, running_loop
+from rxagents.runtime.loop import running_loop
 
 T = TypeVar("T")
 
@@ -142,7 +142,7 @@ class EventLog:
             await bridge.aclose()
         for writer in tuple(self.writers):
             if writer.state in {"ending", "closed"}:
-                await _closed(writer)
+                await writer.aclose()
         closed = self.store.close()
         if isinstance(closed, Future):
             await asyncio.wrap_future(closed)
@@ -232,13 +232,6 @@ class RunHandle:
             self._ended.set_result(None)
         else:
             self._ended.set_exception(failure)
-
-
-async def _closed(writer: LogWriter[Any]) -> None:
-    loop = asyncio.get_running_loop()
-    closed = asyncio.Event()
-    writer.when_closed(lambda: run_on_loop(loop, closed.set))
-    await closed.wait()
 
 
 def _do_nothing() -> None: ...

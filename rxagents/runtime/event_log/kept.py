@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
+from rxagents.runtime.bridge import bridge_of
 from rxagents.runtime.event_log.log_writer import LogWriter
 from rxagents.runtime.reporting import report_harmless
 from rxagents.runtime.timed_scope import TimedScope, timed
@@ -60,6 +61,10 @@ def kept(
             scope.subscribe(source, on_next, on_error, on_completed)
 
         scope.hold(Disposable(writer.dispose))
+        bridge = bridge_of(scope.scheduler)
+        if bridge is not None:
+            bridge.adopt(writer)
+            writer.when_closed(partial(bridge.release, writer))
         writer.begin(start)
 
     return timed(subscribe)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
@@ -110,10 +111,13 @@ class Begun(NamedTuple):
     Attributes:
         attempt: Its number, from 1.
         previous: The end mark of the attempt before it; `None` if it is the first.
+        token: What its writer shows to write; unique, also among runs that were forgotten, whose
+            key another run has now.
     """
 
     attempt: int
     previous: bytes | None
+    token: str
 
 
 class Page(NamedTuple):
@@ -154,13 +158,13 @@ class LogStore(Protocol):
         ...
 
     def append(
-        self, key: str, attempt: int, lines: Sequence[bytes], *, ends: bool
+        self, key: str, token: str, lines: Sequence[bytes], *, ends: bool
     ) -> Future[None] | None:
         """Add entries, and renew the lease; all entries are added or none.
 
         Args:
             key: The key of the run.
-            attempt: The number of the attempt that writes.
+            token: The token of the attempt that writes.
             lines: The lines of the entries, encoded.
             ends: Whether the last one is the end mark.
 
@@ -169,7 +173,7 @@ class LogStore(Protocol):
         """
         ...
 
-    def renew(self, key: str, attempt: int) -> Future[None] | None:
+    def renew(self, key: str, token: str) -> Future[None] | None:
         """Renew the lease.
 
         Raises:
@@ -211,11 +215,16 @@ class LogStore(Protocol):
         ...
 
 
-def refused(key: str, attempt: int) -> LeaseError:
+def new_token() -> str:
+    """Return a token that no other attempt has."""
+    return uuid4().hex
+
+
+def refused(key: str) -> LeaseError:
     """Return the error of a writer that no longer has its run."""
     return LeaseError(
-        f"Attempt {attempt} of the run {key!r} can no longer be written: its lease was lost and "
-        "taken by another attempt, or the run was forgotten."
+        f"This attempt of the run {key!r} can no longer be written: its lease was lost and taken "
+        "by another attempt, or the run was forgotten."
     )
 
 

@@ -14,13 +14,13 @@ exactly one end mark, whatever ends the stream. A writer is in one of these stat
   the store to all readers.
 - There is no queue between tasks and no timer for each item. With a store that writes at once, an
   item is a call. With one that answers later, the lines that come until its answer are the next
-  batch: the slower the disk, the larger the batch. So at most one write is on its way, and lines
-  cannot change their order.
+  batch: the slower the disk, the larger the batch. Only the end of a disposed stream is handed over
+  while a write is on its way; a store keeps the order of its calls.
 - Readers are woken after the store has answered. A reader that saw an item which a crash then
   undid could not go on from it.
 - The end waits for its mark: `on_completed` and `on_error` come after it is stored.
 - Nothing awaits a write, so that neither `dispose` nor the end of the loop can undo it. The mark of
-  a disposed stream is handed to the store inside `dispose`, or when the write before it is done.
+  a disposed stream is handed to the store inside `dispose`.
 - A store refuses the writer of an older attempt (`LeaseError`). That writer's stream fails:
   another process has the run, and the provider's tokens would be paid twice. An append renews the
   lease; the timer does it only for a stream that is silent.
@@ -29,6 +29,7 @@ exactly one end mark, whatever ends the stream. A writer is in one of these stat
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -40,11 +41,9 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import BackpressureError, LeaseError, RxAgentsError, StorageError
 from rxagents.core.event_base import Event
 from rxagents.core.events import ErrorInfo, Reset
-from rxagents.core.printing import printed
-from rxagents.core.surrogates import replace_all_surrogates
 from rxagents.runtime.event_log.log_store import RENEW_SECONDS, Begun, call, checked_key
 from rxagents.runtime.loop import run_on_loop
-from rxagents.runtime.recording import RecordedLine
+from rxagents.runtime.recording import RecordedLine, encode_odd
 from rxagents.runtime.reporting import as_exception, report_harmless
 from rxagents.runtime.timed_scope import TimedScope
 
@@ -101,8 +100,9 @@ class LogWriter(Generic[T]):
         self._gate = scope.gate if slows_source else None
         self._timer = scope.timer(self._renew)
         self._previous: bytes | None = None
+        self._token = ""
         self._pending: list[bytes] = []
-        self._is_writing = False
+        self._writes = 0  # that have no answer yet
         self._was_silent = True
         self._on_end: Callable[[], None] = _do_nothing
         self._on_closed: list[Callable[[], None]] = []
@@ -114,7 +114,7 @@ class LogWriter(Generic[T]):
         call(partial(self._store.begin, self._key), partial(self._on_begun, then), self._close)
 
     def _on_begun(self, then: Callable[[], None], begun: Begun) -> None:
-        self.attempt, self._previous = begun
+        self.attempt, self._previous, self._token = begun
         self._hub.writers += 1
         if self.state == "closed":  # disposed while the store worked
             self.state = "open"
@@ -132,11 +132,15 @@ class LogWriter(Generic[T]):
             return
         line = RecordedLine(self._now() - self._start, item)
         try:
-            self._pending.append(_encode(line))
+            encoded = _encode(line)
         except BaseException as error:
-            if not self._append_without_surrogates(line, error):
+            try:
+                encoded = encode_odd(line, error)
+            except StorageError as failure:
+                self.end(self.end_of(failure), partial(self._fail, failure), self._fail)
                 return
-        if not self._is_writing:
+        self._pending.append(encoded)
+        if not self._writes:
             self._write()
         elif len(self._pending) > _HIGH:
             self._slow_down()
@@ -160,7 +164,7 @@ class LogWriter(Generic[T]):
         self._timer.stop()
         self._on_end, self._fail = then, fail
         self._pending.append(_encode(line))
-        if not self._is_writing:
+        if not self._writes:
             self._write()
 
     def end_of(self, error: Exception | None) -> RecordedLine[Any]:
@@ -181,6 +185,8 @@ class LogWriter(Generic[T]):
             self.state = "closed"  # `_on_begun` writes the mark
         line = RecordedLine[None](self._now() - self._start, stopped="disposed")
         self.end(line, _do_nothing, self._report)
+        if self._pending:
+            self._write()  # the loop may be closed before the write that is on its way is answered
 
     def _report(self, error: Exception) -> None:
         if not isinstance(error, LeaseError):  # then the other writer's end counts
@@ -193,31 +199,37 @@ class LogWriter(Generic[T]):
         else:
             self._on_closed.append(callback)
 
+    async def aclose(self) -> None:
+        """Wait until nothing more will be written, after `dispose` or the end."""
+        loop, closed = asyncio.get_running_loop(), asyncio.Event()
+        self.when_closed(partial(run_on_loop, loop, closed.set))
+        await closed.wait()
+
     def _write(self) -> None:
         """Hand all lines that wait to the store."""
         lines, self._pending = self._pending, []
         self._was_silent = False
         try:
-            written = self._store.append(
-                self._key, self.attempt, lines, ends=self.state == "ending"
-            )
+            written = self._store.append(self._key, self._token, lines, ends=self.state == "ending")
         except Exception as error:
             self._close(as_exception(error))
             return
         if isinstance(written, Future):
-            self._is_writing = True
+            self._writes += 1
             call(lambda: written, self._on_written, self._close)
         elif self._hub.readers or self.state == "ending":
             self._on_written(None)
 
     def _on_written(self, _: None) -> None:
-        self._is_writing = False
+        self._writes = max(0, self._writes - 1)
         self._hub.wake()
+        if self._writes:
+            return
         if self._pending:
             self._write()
         elif self.state == "ending":
             self._close()
-        if self._gate is not None and self._gate.closed and not self._is_writing:
+        if self._gate is not None and self._gate.closed and not self._writes:
             self._gate.open()
 
     def _slow_down(self) -> None:
@@ -251,8 +263,8 @@ class LogWriter(Generic[T]):
 
     def _renew(self) -> None:
         self._timer.start(RENEW_SECONDS)
-        if self._was_silent and not self._is_writing:
-            renew = partial(self._store.renew, self._key, self.attempt)
+        if self._was_silent and not self._writes:
+            renew = partial(self._store.renew, self._key, self._token)
             call(renew, _ignore, self._on_renewal_failed)
         self._was_silent = True
 
@@ -261,23 +273,6 @@ class LogWriter(Generic[T]):
             self._close(error)
         elif not isinstance(error, LeaseError):
             report_harmless(error, f"The lease of the run {self._key!r} could not be renewed")
-
-    def _append_without_surrogates(self, line: RecordedLine[T], error: BaseException) -> bool:
-        """Write an item whose text UTF-8 cannot encode; any other error ends the run."""
-        try:
-            if not isinstance(error, UnicodeEncodeError):
-                raise error
-            self._pending.append(_encode(replace_all_surrogates(msgspec.to_builtins(line))))
-        except Exception as failure:
-            unstorable = StorageError(
-                f"An item of type {type(line.item).__name__} cannot be stored as JSON: "
-                f"{printed(failure)}. Map the stream to values that msgspec can encode."
-            )
-            unstorable.__cause__ = failure
-            fail = self._fail
-            self.end(self.end_of(unstorable), partial(fail, unstorable), fail)
-            return False
-        return True
 
     def _append_reset(self, previous: bytes, item: T) -> None:
         """Write an event that voids the attempt before this one, if the items have such a kind."""

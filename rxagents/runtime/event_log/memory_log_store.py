@@ -16,6 +16,7 @@ from rxagents.runtime.event_log.log_store import (
     Page,
     Position,
     Retention,
+    new_token,
     no_entry,
     no_run,
     refused,
@@ -62,12 +63,12 @@ class MemoryLogStore:
             self._ended.pop(key, None)
             previous = run.last_line
             run.begin(now + LEASE_SECONDS)
-            return Begun(run.attempt.number, previous)
+            return Begun(run.attempt.number, previous, run.token)
 
-    def append(self, key: str, attempt: int, lines: Sequence[bytes], *, ends: bool) -> None:
+    def append(self, key: str, token: str, lines: Sequence[bytes], *, ends: bool) -> None:
         """Add entries; see `LogStore.append`."""
         with self._lock:
-            run = self._writable(key, attempt)
+            run = self._writable(key, token)
             run.append(lines)
             if run.count > (limit := self._retention.entries or run.count):
                 run.drop(run.count - limit)
@@ -79,10 +80,10 @@ class MemoryLogStore:
             if ends:
                 self._set_end(key, run, now)
 
-    def renew(self, key: str, attempt: int) -> None:
+    def renew(self, key: str, token: str) -> None:
         """Renew the lease; see `LogStore.renew`."""
         with self._lock:
-            self._writable(key, attempt).lease = self._clock() + LEASE_SECONDS
+            self._writable(key, token).lease = self._clock() + LEASE_SECONDS
 
     def read(self, key: str, after: Position | None, limit: int) -> Page:
         """Return entries; see `LogStore.read`."""
@@ -95,14 +96,9 @@ class MemoryLogStore:
             start = run.start(after)
             if start is None:
                 raise no_entry(key, after, run.first)
-            entries = list(islice(run.entries(*start), limit))
-            if entries:
-                last, seq, _ = entries[-1]
-                has_more = (last, seq + 1) != (run.attempt.number, run.attempt.next_seq)
-            else:
-                has_more = False
-            if has_more:
-                return Page(entries, "more")
+            entries = list(islice(run.entries(*start), limit + 1))
+            if len(entries) > limit:
+                return Page(entries[:limit], "more")
             if run.has_ended:
                 return Page(entries, "ended")
             return Page(entries, "live" if run.lease > now else "lost")
@@ -129,10 +125,10 @@ class MemoryLogStore:
     def close(self) -> None:
         """Do nothing: there is nothing open."""
 
-    def _writable(self, key: str, attempt: int) -> _Run:
+    def _writable(self, key: str, token: str) -> _Run:
         run = self._runs.get(key)
-        if run is None or run.attempt.number != attempt or run.has_ended:
-            raise refused(key, attempt)
+        if run is None or run.token != token or run.has_ended:
+            raise refused(key)
         return run
 
     def _mark(self, key: str, run: _Run, now: float) -> None:
@@ -176,7 +172,7 @@ class _Attempt:
 class _Run:
     """The attempts of a run, the number and size of their entries, and the lease."""
 
-    __slots__ = ("attempt", "attempts", "count", "has_ended", "lease", "size")
+    __slots__ = ("attempt", "attempts", "count", "has_ended", "lease", "size", "token")
 
     def __init__(self) -> None:
         self.attempts: dict[int, _Attempt] = {}
@@ -184,6 +180,7 @@ class _Run:
         self.count = self.size = 0
         self.lease = 0.0
         self.has_ended = False
+        self.token = ""
 
     @property
     def first(self) -> Position:
@@ -202,6 +199,7 @@ class _Run:
         self.attempt = self.attempts[number] = _Attempt(number)
         self.lease = lease
         self.has_ended = False
+        self.token = new_token()
 
     def append(self, lines: Sequence[bytes]) -> None:
         attempt = self.attempt
