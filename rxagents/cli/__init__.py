@@ -1,10 +1,10 @@
-"""The command line: `rxagents ask`, `rxagents demo`, `rxagents models`."""
+"""The command line: `rxagents demo`, `rxagents ask`, `rxagents chat` and others."""
 
 from __future__ import annotations
 
 import sys
 
-_EXTRA = {"click", "rich"}
+_EXTRA = {"click", "markdown_it", "platformdirs", "prompt_toolkit", "rich"}
 
 
 def main() -> int:

@@ -1,118 +1,162 @@
-"""Ask a model or an agent, and show its answer."""
+"""Ask a model or an agent, show its answer, and log both."""
 
 from __future__ import annotations
 
-import sys
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import Any, cast
 
 from msgspec import Struct
 from reactivex import Observable
 
-from rxagents.agents.function import FunctionAgent
-from rxagents.agents.react import ReActAgent
+from rxagents.agents.conversation import Conversation
+from rxagents.agents.memory import Memory
+from rxagents.cli.config import Config
+from rxagents.cli.failures import report_message
+from rxagents.cli.log import Info, Log, find, info_of, new_id, user_message
 from rxagents.cli.pieces import Item
+from rxagents.cli.question import Options, Question, make_question
 from rxagents.cli.signals import StopSignals
 from rxagents.cli.streaming import show
 from rxagents.cli.views import View
-from rxagents.core.errors import ConfigurationError
+from rxagents.core.chunks import StreamChunk
+from rxagents.core.errors import ConfigurationError, StorageError
 from rxagents.core.messages import Message
-from rxagents.core.protocols import StreamingLLM
-from rxagents.core.settings import SettingsArguments
-from rxagents.core.tools import Tool
+from rxagents.core.output_type import OutputType
+from rxagents.core.response import ResponseBuilder
 from rxagents.operators import Measurement
-from rxagents.providers.registry import get_model
-from rxagents.tools import calculator, current_time, http_request
-
-AGENTS: dict[str, type[FunctionAgent] | type[ReActAgent]] = {
-    "function": FunctionAgent,
-    "react": ReActAgent,
-}
-TOOLS: dict[str, Tool] = {tool.name: tool for tool in (calculator, current_time, http_request)}
+from rxagents.providers.base_llm import BaseLLM
+from rxagents.storage.conversation_store import Snapshot
+from rxagents.storage.sqlite_store import SQLiteStore
 
 
-class Question(Struct, frozen=True, kw_only=True):
-    """A prompt, with the model, settings and agent to ask.
+class Place(Struct, frozen=True):
+    """Where an exchange belongs.
 
     Attributes:
-        prompt: The prompt; `-` reads it from stdin.
-        model: The model string; `None` if there is none.
-        base_url: A host instead of the provider's own.
-        system: The system prompt.
-        max_tokens: The largest number of tokens of the answer.
-        temperature: 0 or more.
-        agent: The kind of agent to run; `None` asks the model directly.
-        tools: The names of the agent's tools.
+        conversation_id: The id of its conversation.
+        start: The conversation before it.
+        store: Where it is stored; `None` for nowhere.
     """
 
-    prompt: str
-    model: str | None
-    base_url: str | None
-    system: str | None
-    max_tokens: int | None
-    temperature: float | None
-    agent: str | None
-    tools: tuple[str, ...]
+    conversation_id: str
+    start: Snapshot
+    store: SQLiteStore | None
 
-    def stream(self, llm: StreamingLLM, messages: list[Message]) -> Observable[Item]:
-        """Return the stream of the model's response to `messages`, or of the agent's run.
+    @property
+    def history(self) -> list[Message]:
+        """The messages before the question."""
+        return [message for exchange in self.start.exchanges for message in exchange]
 
-        Raises:
-            ConfigurationError: There are tools but no agent, or a setting is invalid.
-        """
-        if self.tools and self.agent is None:
-            raise ConfigurationError(
-                "--tool needs an agent: pass --agent function or --agent react."
-            )
-        settings: SettingsArguments = {
-            "max_tokens": self.max_tokens,
-            "temperature": self.temperature,
-        }
-        if self.agent is None:
-            return llm.chat_stream(messages, **settings)
-        tools = [TOOLS[name] for name in dict.fromkeys(self.tools)]
-        return AGENTS[self.agent](llm, tools, **settings).run_stream(messages)
-
-    def messages(self) -> list[Message]:
-        """Return the conversation; read stdin if the prompt is `-`.
-
-        Raises:
-            ConfigurationError: The prompt is empty.
-        """
-        prompt = _read_stdin() if self.prompt == "-" else self.prompt
-        if not prompt.strip():
-            raise ConfigurationError(
-                "The prompt is empty: pass PROMPT, or - to read it from stdin."
-            )
-        system = [] if self.system is None else [Message.system(self.system)]
-        return [*system, Message.user(prompt)]
+    @property
+    def last(self) -> Info | None:
+        """What is known of the exchange before."""
+        return info_of(self.start.exchanges) if self.start.exchanges else None
 
 
-async def show_answer(
-    question: Question, messages: list[Message], view: View, stop: StopSignals
-) -> Measurement:
-    """Ask a question and show the answer as it streams.
+@asynccontextmanager
+async def place_of(*, goes_on: bool, conversation: str | None, logs: bool) -> AsyncIterator[Place]:
+    """Find the conversation of a question, and keep its store open in the block.
 
     Args:
-        question: The model, settings and agent.
-        messages: The conversation.
-        view: The view that shows the answer.
-        stop: The handler of stop signals.
+        goes_on: Whether the last conversation is continued.
+        conversation: The id of the conversation to continue.
+        logs: Whether the exchange is stored.
+
+    Raises:
+        ConfigurationError: There is no such conversation.
+        StorageError: SQLite failed.
+    """
+    if not (goes_on or conversation or logs):
+        yield Place("", Snapshot(), None)
+        return
+    try:
+        store = Log().store()
+    except OSError as error:
+        raise StorageError(f"The folder of the log cannot be created: {error}.") from error
+    async with store:
+        key, start = new_id(), Snapshot()
+        if goes_on or conversation:
+            key, start = await find(store, conversation)
+        yield Place(key, start, store if logs else None)
+
+
+async def answer(
+    options: Options,
+    words: Sequence[str],
+    config: Config,
+    place: Place,
+    view: View,
+    stop: StopSignals,
+) -> Measurement:
+    """Ask a question, show the answer as it streams, and store both.
 
     Returns:
         The measurement of the stream.
 
     Raises:
-        RxAgentsError: The model cannot be created, or its stream failed.
+        RxAgentsError: The question cannot be asked, or its stream failed.
     """
-    if not question.model:
+    with stop.at_once():  # reading stdin cannot be cancelled
+        question = make_question(options, words, config, place.last)
+    if not question.parts:
         raise ConfigurationError(
-            "No model: pass --model, such as --model openai:gpt-5-mini, or set RXAGENTS_MODEL."
+            "The prompt is empty: pass PROMPT, pipe a text into the command, or pass - to type it."
         )
-    arguments = {} if question.base_url is None else {"base_url": question.base_url}
-    async with aclosing(get_model(question.model, **arguments)) as llm:
-        return await show(question.stream(llm, messages), view, stop)
+    message = user_message(question.parts, question.info)
+    if question.has_own_agent:
+        agent = question.own_agent()
+        async with AsyncExitStack() as stack:
+            if callable(aclose := getattr(getattr(agent, "llm", None), "aclose", None)):
+                stack.push_async_callback(aclose)
+            return await show(_run(question, agent, message, place), view, stop)
+    async with aclosing(question.make_model(config)) as model:
+        if question.agent is None:
+            return await _ask(question, model, message, place, view, stop)
+        stream = _run(question, question.make_agent(model), message, place)
+        return await show(stream, view, stop)
 
 
-def _read_stdin() -> str:
-    data = b"" if sys.stdin is None else sys.stdin.buffer.read()
-    return data.decode("utf-8", "replace")
+async def _ask(
+    question: Question,
+    model: BaseLLM,
+    message: Message,
+    place: Place,
+    view: View,
+    stop: StopSignals,
+) -> Measurement:
+    """Ask the model alone."""
+    system = [Message.system(question.info.system)] if question.info.system else []
+    output = None if question.answer is None else OutputType[object](question.answer)
+    stream = model.chat_stream(
+        [*system, *place.history, message],
+        response_format=question.answer,
+        **question.settings,
+    )
+    builder = ResponseBuilder()
+
+    def add(item: Item) -> None:
+        if isinstance(item, StreamChunk):
+            builder.add(item)
+
+    measured = await show(stream, view, stop, add)
+    response = builder.response()
+    if place.store is not None and response.message.parts:
+        try:
+            exchange = (message, response.message)
+            await place.store.append(place.conversation_id, exchange, place.start)
+        except StorageError as error:
+            report_message(f"The answer was not logged. {error}", "Warning")
+    if output is not None:
+        output.read(response.content)
+    return measured
+
+
+def _run(question: Question, agent: Any, message: Message, place: Place) -> Observable[Item]:
+    """Return the events of an agent's run in its conversation."""
+    own = question.has_own_agent and question.info.system
+    options: dict[str, Any] = {"system_prompt": question.info.system} if own else {}
+    if place.store is None:
+        return cast("Observable[Item]", agent.run_stream([*place.history, message], **options))
+    conversation = Conversation(agent, memory=Memory(store=place.store))
+    return conversation.run_stream(message, place.conversation_id, **options)

@@ -1,27 +1,34 @@
-"""Define the commands and their options."""
+"""Define the commands."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import click
 from rich.console import Console
 
 from rxagents._version import __version__
-from rxagents.cli.asking import AGENTS, TOOLS, Question, show_answer
+from rxagents.cli.ask_command import ask
+from rxagents.cli.config_command import config
 from rxagents.cli.demo import TASK, show_demo
-from rxagents.cli.failures import report
-from rxagents.cli.listing import names_of
+from rxagents.cli.failures import report, report_message
+from rxagents.cli.listing import names_of, names_of_all
+from rxagents.cli.logs_command import logs
 from rxagents.cli.pieces import printable
 from rxagents.cli.signals import StopSignals
 from rxagents.cli.summary import summary
-from rxagents.cli.views import json_lines, text_view
+from rxagents.cli.views import text_view
 from rxagents.core.errors import RxAgentsError
-from rxagents.operators import Measurement
 from rxagents.providers.registry import PROVIDERS
 
+_EXAMPLES = """\b
+Examples:
+  rxagents demo
+  rxagents ask -m openai:gpt-5-mini "Why is the sky blue?"
+  git diff | rxagents ask "Write a commit message."
+  rxagents COMMAND --help has more.
+"""
 
-@click.group(invoke_without_command=True)
+
+@click.group(invoke_without_command=True, epilog=_EXAMPLES)
 @click.version_option(__version__)
 @click.pass_context
 def cli(context: click.Context) -> int:
@@ -35,71 +42,41 @@ def cli(context: click.Context) -> int:
 @click.pass_obj
 def demo(stop: StopSignals) -> int:
     """Show an agent that thinks and calculates, over local HTTP; no key, no network."""
-    Console(stderr=True).print(f"Task: {TASK}\n", style="bold")
-    _print_summary(stop.run(show_demo(text_view(), stop)))
+    console = Console(stderr=True)
+    console.print(f"Task: {TASK}\n", style="bold")
+    measured = stop.run(show_demo(text_view(), stop))
+    console.print()
+    console.print(summary(measured))
     return 0
 
 
 @cli.command()
-@click.argument("prompt")
-@click.option(
-    "--model",
-    envvar="RXAGENTS_MODEL",
-    show_envvar=True,
-    metavar="PROVIDER:MODEL",
-    help="The model, such as openai:gpt-5-mini; scripted: needs no key.",
-)
+@click.option("--provider", type=click.Choice(PROVIDERS), help="Only the models of this provider.")
 @click.option("--base-url", metavar="URL", help="Another host with the same API.")
-@click.option("--system", metavar="TEXT", help="The system prompt.")
-@click.option("--max-tokens", type=int, metavar="N", help="Limit on the tokens of the answer.")
-@click.option("--temperature", type=float, metavar="X", help="The temperature, 0 or more.")
-@click.option("--agent", type=click.Choice(AGENTS), help="Run an agent, which can use tools.")
-@click.option(
-    "--tool",
-    "tools",
-    type=click.Choice(TOOLS),
-    multiple=True,
-    help="A tool for the agent; repeat it for more tools.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print each item as a line of JSON.")
+@click.option("-q", "--query", default="", metavar="TEXT", help="Only those with this text.")
 @click.pass_obj
-def ask(stop: StopSignals, /, as_json: bool, **options: Any) -> int:
-    """Stream a model's answer to PROMPT (- reads it from stdin).
+def models(stop: StopSignals, /, provider: str | None, base_url: str | None, query: str) -> int:
+    """List models, one a line, as --model takes them.
 
-    Keys and hosts are read from the provider's environment variables, such as OPENAI_API_KEY.
+    Without --provider: of all providers whose key is set, and of Ollama on this machine.
     """
-    question = Question(**options)
-    view = json_lines() if as_json else text_view()
+    if base_url is not None and provider is None:
+        raise click.UsageError("--base-url needs --provider.")
+    failures: list[RxAgentsError] = []
     try:
-        measured = stop.run(show_answer(question, question.messages(), view, stop))
-    except RxAgentsError as error:
-        return report(error, as_json=as_json)
-    if not as_json:
-        _print_summary(measured)
-    return 0
-
-
-@cli.command()
-@click.option(
-    "--provider",
-    type=click.Choice(PROVIDERS),
-    required=True,
-    help="The provider whose models to list.",
-)
-@click.option("--base-url", metavar="URL", help="Another host with the same API.")
-@click.pass_obj
-def models(stop: StopSignals, /, provider: str, base_url: str | None) -> int:
-    """List the models of a provider, one a line."""
-    try:
-        names = stop.run(names_of(provider, base_url))
+        if provider is None:
+            names, failures = stop.run(names_of_all())
+        else:
+            names = stop.run(names_of(provider, base_url))
     except RxAgentsError as error:
         return report(error)
     for name in names:
-        click.echo(printable(name))
+        if query.casefold() in name.casefold():
+            click.echo(printable(name))
+    for failure in failures:
+        report_message(str(failure), "Warning")
     return 0
 
 
-def _print_summary(measured: Measurement) -> None:
-    console = Console(stderr=True)
-    console.print()
-    console.print(summary(measured))
+for command in (ask, config, logs):
+    cli.add_command(command)

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 import msgspec
 
 from rxagents.cli.pieces import printable
 from rxagents.core.errors import ConfigurationError, RxAgentsError
 from rxagents.core.events import ErrorInfo
+
+_IN_OPTIONS = (
+    (r", or pass api_key\b", ""),
+    (r"\bpass its base_url\b", "pass its URL with --base-url"),
+    (r"\bwith its base_url\b", "with --base-url"),
+    (r"\bbase_url\b", "--base-url"),
+    (r"\bmax_tokens must\b", "--max-tokens must"),
+    (r"\btemperature must\b", "--temperature must"),
+    (
+        r"^(top_p|stop|seed|tool_choice|parallel_tool_calls|extra_body|timeout|max_retries"
+        r"|structured_output) must\b",
+        r"--option \1 must",
+    ),
+)
+"""The library's names of arguments, and the options that a user of the command line knows."""
 
 
 def report(error: RxAgentsError, *, as_json: bool = False) -> int:
@@ -16,13 +33,20 @@ def report(error: RxAgentsError, *, as_json: bool = False) -> int:
     Returns:
         The exit status.
     """
+    wrong_use = isinstance(error, ConfigurationError)
     if as_json:
         click.echo(msgspec.json.encode({"error": ErrorInfo.of(error)}))
     else:
-        report_message(str(error))
-    return 2 if isinstance(error, ConfigurationError) else 1
+        report_message(_in_options(str(error)) if wrong_use else str(error))
+    return 2 if wrong_use else 1
 
 
-def report_message(message: str) -> None:
-    """Write an error message to stderr, in one line."""
-    click.echo("Error: " + " ".join(printable(message).split()), err=True)
+def report_message(message: str, kind: str = "Error") -> None:
+    """Write an error message or a warning to stderr, in one line."""
+    click.echo(f"{kind}: " + " ".join(printable(message).split()), err=True)
+
+
+def _in_options(message: str) -> str:
+    for argument, option in _IN_OPTIONS:
+        message = re.sub(rf"(?<!-){argument}", option, message)
+    return message

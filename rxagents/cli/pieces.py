@@ -34,6 +34,17 @@ class Kind(StrEnum):
         return self not in {Kind.TEXT, Kind.REFUSAL, Kind.TOOL_CALL}
 
 
+LABELS = {
+    Kind.REASONING: "thought",
+    Kind.TEXT: "answer",
+    Kind.REFUSAL: "refusal",
+    Kind.TOOL_CALL: "tool call",
+    Kind.TOOL_START: "tool",
+    Kind.TOOL_RESULT: "result",
+    Kind.TOOL_FAILURE: "tool error",
+}
+"""The words before a section, which tell the kinds apart without colour."""
+
 _RESULTS = {Kind.TOOL_RESULT, Kind.TOOL_FAILURE}
 _SECTIONS = {"thought": Kind.REASONING, "refusal": Kind.REFUSAL}
 
@@ -44,10 +55,13 @@ class Piece(NamedTuple):
     Attributes:
         kind: The kind of text.
         text: The text, without control characters other than line ends and tabs.
+        label: The word to show before the text, if it begins a section; else empty. An answer that
+            no thought, tool or refusal precedes has none.
     """
 
     kind: Kind
     text: str
+    label: str = ""
 
 
 class Sections:
@@ -65,12 +79,15 @@ class Sections:
             if not shown:
                 continue
             section = self._thoughts, part
-            if self._open is not None and self._open != (kind, section):
+            label = "" if self._open is None and kind is Kind.TEXT else LABELS[kind]
+            if self._open == (kind, section):
+                label = ""
+            elif self._open is not None:
                 before, _ = self._open
                 belongs = before is Kind.TOOL_START and kind in _RESULTS
                 yield Piece(before, "\n" if belongs else "\n\n")
             self._open = kind, section
-            yield Piece(kind, shown)
+            yield Piece(kind, shown, label)
 
 
 def printable(text: str) -> str:

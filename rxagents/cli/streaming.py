@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from reactivex import Observable
 
 from rxagents.cli.pieces import Item
@@ -12,13 +14,19 @@ from rxagents.operators.measure import measure
 from rxagents.runtime.to_aiter import to_aiter
 
 
-async def show(stream: Observable[Item], view: View, stop: StopSignals) -> Measurement:
+async def show(
+    stream: Observable[Item],
+    view: View,
+    stop: StopSignals,
+    on_item: Callable[[Item], object] = lambda _: None,
+) -> Measurement:
     """Show the items of a stream as they arrive.
 
     Args:
         stream: The stream.
         view: The view that shows its items.
         stop: The handler of stop signals.
+        on_item: Called with each item after it was shown.
 
     Returns:
         The measurement of the stream.
@@ -32,4 +40,5 @@ async def show(stream: Observable[Item], view: View, stop: StopSignals) -> Measu
             async for item in items:
                 with stop.at_once():
                     show_item(item)
+                on_item(item)
     return measured[0]

@@ -17,6 +17,13 @@ def summary(measured: Measurement) -> Text:
     return Text("\n").join([dot.join(_times(measured)), dot.join(_usage(measured))])
 
 
+def finish_line(measured: Measurement) -> Text | None:
+    """Return an unusual finish reason; `None` if the answer is complete."""
+    if measured.finish_reason in {"", "stop"}:
+        return None
+    return Text(f"finish reason: {printable(measured.finish_reason)}", "yellow")
+
+
 def _times(measured: Measurement) -> Iterator[Text]:
     if measured.first is None:
         yield Text("no text", "dim")
@@ -35,8 +42,8 @@ def _times(measured: Measurement) -> Iterator[Text]:
 def _usage(measured: Measurement) -> Iterator[Text]:
     counts = [] if measured.usage is None else _counts(measured.usage)
     yield Text("usage: " + (", ".join(counts) or "not reported"), "dim")
-    if measured.finish_reason not in {"", "stop"}:
-        yield Text(f"finish reason: {printable(measured.finish_reason)}", "yellow")
+    if line := finish_line(measured):
+        yield line
 
 
 def _seconds(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +15,18 @@ from rxagents.testing.scripted_server import ReceivedRequest
 pytestmark = pytest.mark.real_time
 
 CALL = ToolCall("call_1", "calculator", '{"expression": "123 * 456"}')
+
+
+MINE = """
+import rxagents
+from rxagents.testing import ScriptedLLM
+
+@rxagents.tool
+def shout(text: str) -> str:
+    return text.upper()
+
+agent = rxagents.FunctionAgent(ScriptedLLM("I am yours."))
+"""
 
 
 def reply_of_react(request: ReceivedRequest) -> Reply:
@@ -38,7 +51,7 @@ def reply_of_function(request: ReceivedRequest) -> Reply:
 async def test_only_answer_goes_to_stdout(agent: str, script: Any, ask: Any) -> None:
     done, server = await ask(script, "--agent", agent, "--tool", "calculator")
     assert (done.status, done.out) == (0, "It is 56088.\n")
-    assert 'calculator {"expression":"123 * 456"}\n56088\n' in done.err
+    assert 'tool: calculator {"expression":"123 * 456"}\nresult: 56088\n' in done.err
     assert len(server.requests) == 2
 
 
@@ -55,7 +68,7 @@ async def test_options_reach_agent_requests(ask: Any) -> None:
     )
     body = server.requests[0].json()
     assert body["max_tokens"] == 7
-    assert {"role": "system", "content": "Be brief."} in body["messages"]
+    assert "Be brief." in body["messages"][0]["content"]
 
 
 async def test_failed_run_is_one_line(ask: Any) -> None:
@@ -63,6 +76,49 @@ async def test_failed_run_is_one_line(ask: Any) -> None:
     assert done.status == 1
     assert done.err.splitlines()[-1].startswith("Error: The run has no answer after its 10 turns:")
     assert len(server.requests) == 10
+
+
+async def test_agent_and_tool_of_a_module(ask: Any, run: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    done = await run("ask", "Hi", "--agent", "mine:agent", cwd=tmp_path)
+    assert (done.status, done.out) == (0, "I am yours.\n")
+    done, server = await ask(
+        reply_of_function,
+        "--agent",
+        "function",
+        "-T",
+        "calculator",
+        "-T",
+        "mine:shout",
+        cwd=tmp_path,
+    )
+    assert done.out == "It is 56088.\n"
+    names = [tool["function"]["name"] for tool in server.requests[0].json()["tools"]]
+    assert names == ["calculator", "shout"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--agent", "mine"], "--agent mine is unknown: use function, react, or MODULE:NAME"),
+        (["--agent", "mine:nobody"], "AttributeError"),
+        (["--agent", "nowhere:agent"], "ModuleNotFoundError"),
+        (["--agent", "mine:shout"], "it is no agent but Tool"),
+        (["--agent", "function", "-T", "mine:agent"], "it is no tool but FunctionAgent"),
+        (
+            ["--agent", "mine:agent", "-m", "scripted:"],
+            "--model has no use with --agent mine:agent",
+        ),
+        (["--agent", "function", "--schema", "name"], "--schema works without --agent"),
+    ],
+)
+async def test_wrong_agent_is_named(
+    run: Any, tmp_path: Path, options: list[str], words: str
+) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    done = await run("ask", "Hi", *options, cwd=tmp_path)
+    assert (done.status, done.out) == (2, "")
+    assert words in done.err
 
 
 async def test_tools_need_an_agent(run: Any) -> None:

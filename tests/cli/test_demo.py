@@ -22,8 +22,8 @@ async def test_demo_answer_is_plain_text(run: Any) -> None:
 
 async def test_steps_and_summary_on_stderr(run: Any) -> None:
     aside = (await run("demo", NO_COLOR="1")).err
-    assert aside.startswith("Task: How many seconds does a leap year have?\n\nA leap year has 366")
-    assert 'calculator {"expression":"366 * 24 * 60 * 60"}\n31622400\n\nThat is' in aside
+    assert aside.startswith("Task: How many seconds does a leap year have?\n\nthought: A leap year")
+    assert 'tool: calculator {"expression":"366 * 24 * 60 * 60"}\nresult: 31622400\n\n' in aside
     assert re.search(
         r"\nfirst token after [\d.]+ m?s · 86 tokens in [\d.]+ s · \d+ tokens/s\n"
         r"usage: 420 input, 86 output, 506 total\n\Z",

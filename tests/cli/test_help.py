@@ -27,7 +27,13 @@ async def test_version_is_shown(run: Any) -> None:
     assert rxagents.__version__ in (await run("--version")).out
 
 
-@pytest.mark.parametrize("missing", ["click", "rich", "rich.live"])
+@pytest.mark.parametrize("command", [[], ["ask"], ["logs"]])
+async def test_help_has_examples(run: Any, command: list[str]) -> None:
+    text = (await run(*command, "--help")).out
+    assert "\n    rxagents " in text[text.index("  Examples:\n") :]
+
+
+@pytest.mark.parametrize("missing", ["click", "rich", "rich.live", "platformdirs"])
 def test_missing_extra_is_named(missing: str) -> None:
     done = run_without(missing)
     assert (done.returncode, done.stdout) == (2, "")

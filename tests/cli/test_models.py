@@ -21,7 +21,7 @@ async def test_each_model_is_a_line(run: Any) -> None:
     reply = StatusReply(200, {"models": [{"name": "a:8b"}, {"name": "b\x1b[2J"}]})
     status, out, errors = await listed(run, reply)
     assert (status, errors) == (0, "")
-    assert out.splitlines()[0] == "a:8b"
+    assert out.splitlines()[0] == "ollama:a:8b"
     assert "\x1b" not in out
 
 
@@ -36,3 +36,19 @@ async def test_unknown_provider_is_refused(run: Any) -> None:
     done = await run("models", "--provider", "nobody")
     assert done.status == 2
     assert "anthropic" in done.err
+
+
+async def test_models_of_all_providers_with_a_key(run: Any) -> None:
+    async with ScriptedServer("unused") as server:
+        done = await run(
+            "models",
+            "--query",
+            "SCRIPT",
+            OPENAI_API_KEY="any",
+            OPENAI_BASE_URL=server.url,
+            OLLAMA_HOST="http://127.0.0.1:1",
+        )
+    assert (done.status, done.out) == (0, "openai:scripted\n")
+    assert done.err.startswith("Warning: ")
+    assert "http://127.0.0.1:1" in done.err
+    assert done.err.count("\n") == 1

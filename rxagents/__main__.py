@@ -1,4 +1,4 @@
-"""Run the command line with `python -m rxagents.cli`."""
+"""Run the command line with `python -m rxagents`."""
 
 import sys
 

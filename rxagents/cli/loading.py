@@ -1,0 +1,79 @@
+"""Load agents and tools that the user names as `module:name`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from rxagents.agents.function import FunctionAgent
+from rxagents.agents.react import ReActAgent
+from rxagents.core.errors import ConfigurationError
+from rxagents.core.tools import Tool
+from rxagents.tools import calculator, current_time, http_request
+
+AGENTS: dict[str, type[FunctionAgent] | type[ReActAgent]] = {
+    "function": FunctionAgent,
+    "react": ReActAgent,
+}
+TOOLS: dict[str, Tool] = {tool.name: tool for tool in (calculator, current_time, http_request)}
+
+
+def load_agent(name: str) -> Any:
+    """Return a class of `AGENTS`, or the user's agent.
+
+    Raises:
+        ConfigurationError: It cannot be imported, or has no `run_stream`.
+    """
+    if name in AGENTS:
+        return AGENTS[name]
+    agent = _load("--agent", name, AGENTS)
+    if isinstance(agent, type) or not callable(getattr(agent, "run_stream", None)):
+        raise ConfigurationError(
+            f"--agent {name}: it is no agent but {_described(agent)}. Name an object with "
+            "run_stream, such as a FunctionAgent."
+        )
+    return agent
+
+
+def load_tool(name: str) -> Tool:
+    """Return a tool of `TOOLS`, or the user's tool.
+
+    Raises:
+        ConfigurationError: It cannot be imported, or is no tool.
+    """
+    if name in TOOLS:
+        return TOOLS[name]
+    tool = _load("--tool", name, TOOLS)
+    if not isinstance(tool, Tool):
+        raise ConfigurationError(
+            f"--tool {name}: it is no tool but {_described(tool)}. Mark the function with "
+            "@rxagents.tool."
+        )
+    return tool
+
+
+def _described(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _load(option: str, name: str, known: dict[str, Any]) -> Any:
+    module, colon, attribute = name.partition(":")
+    if not (module and colon and attribute):
+        raise ConfigurationError(
+            f"{option} {name} is unknown: use {', '.join(known)}, or MODULE:NAME for one of your "
+            "own."
+        )
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # a program started by its name does not look there
+    try:
+        value: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            value = getattr(value, part)
+    except Exception as error:
+        raise ConfigurationError(
+            f"{option} {name} cannot be loaded: {type(error).__name__}: {error}."
+        ) from error
+    return value
