@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pages
 import pytest
-from offline import run_offline
+from offline import run_page_offline
 from pages import PAGES, README, ROOT, SEPARATOR, Program
 
 REPOSITORY = "https://github.com/rxagents/rxagents/blob/main/"
@@ -40,7 +40,7 @@ BEFORE = {
 @pytest.mark.parametrize("name", PROGRAMS)
 async def test_blocks_run_and_print_output(name: str) -> None:
     program = PROGRAMS[name]
-    printed = (await run_offline("-c", program.code)).split(SEPARATOR)
+    printed = (await run_page_offline(name.partition(":")[0], program.code)).split(SEPARATOR)
     assert "".join(printed).strip()
     for number, output in program.outputs.items():
         # "…" stands for any text, where the output depends on time.
@@ -65,7 +65,7 @@ async def test_before_block_runs_or_parses(name: str) -> None:
         )
     }
     if all(find_spec(module) for module in imported):
-        assert (await run_offline("-c", code, warnings="default")).strip()
+        assert (await run_page_offline("before", code, warnings="default")).strip()
 
 
 @pytest.mark.parametrize("page", pages.ALL_PAGES, ids=pages.name_of)

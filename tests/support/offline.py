@@ -37,6 +37,28 @@ def _call(tool: dict[str, Any]) -> ToolCall:
     return ToolCall("call_1", tool["name"], msgspec.json.encode(arguments).decode())
 
 
+_RUN = """
+import ast, asyncio, sys
+name, code = sys.argv[1:]
+flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+if coroutine := eval(compile(code, name, "exec", flags, dont_inherit=True), globals()):
+    asyncio.run(coroutine)
+"""
+
+
+async def run_page_offline(name: str, code: str, warnings: str = "error") -> str:
+    """Run the code of a page, as `run_offline` does; `await` may stand outside of functions.
+
+    With such an `await`, all of the code runs on one loop, as in a notebook.
+
+    Args:
+        name: The page, for tracebacks.
+        code: The code, with the page's line numbers.
+        warnings: As for `run_offline`.
+    """
+    return await run_offline("-c", _RUN, name, code, warnings=warnings)
+
+
 async def run_offline(*arguments: str, typed: str = "", warnings: str = "error") -> str:
     """Run Python with the environment of a user whose providers are a scripted server.
 
