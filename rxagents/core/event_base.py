@@ -88,10 +88,12 @@ class Event(Struct, frozen=True, tag_field="type"):
     @property
     def data(self) -> dict[str, Any]:
         """The fields that are specific to this kind, as JSON-like values."""
-        fields = {
-            name: getattr(self, name) for name in self.__struct_fields__ if name not in self._common
+        names = (name for name in self.__struct_fields__ if name not in self._common)
+        fields = {name: getattr(self, name) for name in names}
+        return {
+            name: to_builtins(list(value) if isinstance(value, tuple) else value)
+            for name, value in fields.items()
         }
-        return dict(to_builtins(fields))
 
 
 class ErrorFreeEvent(Event, frozen=True):
