@@ -1,62 +1,23 @@
-"""Run the tools that a model calls, while its response still streams.
-
-Theory of operation. `_ToolCalls` is the state of one subscription; all of it is changed on the
-loop's thread. A call goes through these states:
-
-- open: its fragments are in the assembler. A seal moves it on; a call without a seal never does,
-  because it may be cut off.
-- waiting: in `_waiting`, in the order of the seals, until a slot is free and `held` is false.
-  `held` is true until the source completes with `start="turn_end"`.
-- running: in `_running`, until its Observable completes. `ToolStart` is emitted on entry, or after
-  the approval where the tool requires one: `execute_if_approved` emits it then.
-
-A call takes a slot when it starts. The slot is free again when both the call and its function have
-ended: a thread cannot be stopped, and may run on after the call's timeout. When calls wait and
-none runs, only such functions hold the slots; `_longest_wait` ends the wait of the next call.
-
-A reset or an error empties all three states and cancels what runs; `dispose` disposes the scope,
-which cancels it too. The stream
-completes when the source has completed and no call waits or runs. `_running` is filled after
-`subscribe` returns, which is safe because a tool starts on the next loop iteration and never ends
-inside `subscribe`.
-
-Nearly every item of an agent is a `Token` or a chunk without tool calls: `on_next` only passes it
-to the observer. The assembler is made at the first fragment.
-"""
+"""Run the tools that a model calls, while its response still streams."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Generic, Literal, TypeAlias, TypeVar, get_args
+from typing import Literal, TypeAlias, TypeVar, get_args
 
 from reactivex import Observable, abc
 
-from rxagents.core.checks import checked_count, checked_function, checked_seconds
-from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import ConfigurationError, ToolNotFoundError, ToolTimeoutError
-from rxagents.core.events import ErrorInfo, Reset, Token, ToolArguments, ToolEnd, ToolStart
+from rxagents.core.approval import Decisions
+from rxagents.core.checks import checked_count, checked_function
+from rxagents.core.errors import ConfigurationError
 from rxagents.core.messages import ToolCall
-from rxagents.core.printing import printed
-from rxagents.core.tool_calls import ToolCallAssembler
-from rxagents.core.tool_names import with_tool_name
-from rxagents.core.tools import Tool, ToolLike, to_tools
-from rxagents.runtime.reporting import nonfatal
-from rxagents.runtime.timed_scope import TimedScope, Timer, timed
-from rxagents.runtime.tool_execution.approval import (
-    ApprovedEvent,
-    ApproveFunction,
-    arguments_of,
-    denied,
-    execute_if_approved,
-)
-from rxagents.runtime.tool_execution.execute import execute
-from rxagents.runtime.tool_execution.slot import Slot
+from rxagents.core.tools import ToolLike, to_tools
+from rxagents.operators._tool_calls import ToolCalls, ToolEvent
+from rxagents.runtime.timed_scope import TimedScope, timed
+from rxagents.runtime.tool_execution.approval import Approval, Approvals
 
 T = TypeVar("T")
 
-ToolEvent: TypeAlias = ToolArguments | ApprovedEvent
-_Run: TypeAlias = Callable[[Tool, ToolCall, Slot], Observable[ApprovedEvent]]
 StartTools: TypeAlias = Literal["at_once", "turn_end"]
 
 
@@ -65,7 +26,7 @@ def run_tools(
     *,
     concurrency: int = 8,
     start: StartTools = "at_once",
-    approve: ApproveFunction | None = None,
+    approve: Approval | Decisions | None = None,
     approve_timeout: float | None = None,
     context: object = None,
     refuse: Callable[[ToolCall], str | None] | None = None,
@@ -89,7 +50,8 @@ def run_tools(
         (`ToolStart`), reports progress (`ToolProgress`) or ends (`ToolEnd`), in the order in which
         this happens.
     Backpressures when: downstream does.
-    Completes when: the source has completed and no tool waits or runs.
+    Completes when: the source has completed and no tool waits or runs; a deferred call does not
+        count.
 
     Args:
         tools: The tools that may be called: `rxagents.tool`s, or functions.
@@ -101,9 +63,11 @@ def run_tools(
         approve: Called with the call of a tool that requires approval, before the tool runs.
             Returns `True` or `Approve` to let it run, `False` or `Deny` to refuse it. A plain
             function runs on a thread; it may also be a coroutine function, or return an Observable
-            whose first item is the decision. Without it such a call is refused.
+            whose first item is the decision. Without it such a call is refused. `"defer"` asks
+            nobody: such a call has only an `ApprovalRequest`, and does not run. A mapping of call
+            ids has decisions that were made before: these calls have no `ApprovalRequest`.
         approve_timeout: Seconds after which a call without a decision is refused; no limit by
-            default.
+            default. Not with `"defer"`.
         context: Any object, which the tools see as `ToolContext.context`.
         refuse: Called with each call of a known tool when it is due. If it returns a text, the tool
             does not run, and the text tells the model why. What it raises refuses the call too.
@@ -131,23 +95,13 @@ def run_tools(
     checked_count("concurrency", concurrency)
     if start not in get_args(StartTools):
         raise ConfigurationError(f'start must be "at_once" or "turn_end", not {start!r}.')
-    if approve is not None:
-        checked_function("approve", approve)
-    if approve_timeout is not None:
-        checked_seconds("approve_timeout", approve_timeout)
+    approvals = Approvals(approve, approve_timeout)
     if refuse is not None:
         checked_function("refuse", refuse)
 
-    def run(tool: Tool, call: ToolCall, slot: Slot) -> Observable[ToolEvent]:
-        if not tool.requires_approval:
-            return execute(tool, call, slot, context)
-        return execute_if_approved(
-            tool, call, slot, approve=approve, timeout=approve_timeout, context=context
-        )
-
     def run_tools_(source: Observable[T]) -> Observable[T | ToolEvent]:
         def subscribe(observer: abc.ObserverBase[T | ToolEvent], scope: TimedScope) -> None:
-            calls = _ToolCalls(observer, scope, known, run)
+            calls = ToolCalls(observer, scope, known, approvals, context)
             calls.slots = concurrency
             calls.held = start == "turn_end"
             calls.refuse = refuse
@@ -156,171 +110,3 @@ def run_tools(
         return timed(subscribe)
 
     return run_tools_
-
-
-class _ToolCalls(Generic[T]):
-    """The calls of one subscription.
-
-    Attributes:
-        slots: How many more calls may run at the moment.
-        held: Whether all calls wait for the end of the source.
-        refuse: Returns why a call must not run; `None` lets all run.
-    """
-
-    def __init__(
-        self,
-        observer: abc.ObserverBase[T | ToolEvent],
-        scope: TimedScope,
-        tools: dict[str, Tool],
-        run: _Run,
-    ) -> None:
-        self.slots = 0
-        self.held = False
-        self.refuse: Callable[[ToolCall], str | None] | None = None
-        self._observer = observer
-        self._emit = observer.on_next
-        self._scope = scope
-        self._tools = tools
-        self._run = run
-        self._assembler: ToolCallAssembler | None = None
-        self._waiting: deque[ToolCall] = deque()
-        self._running: dict[int, tuple[abc.DisposableBase, Slot]] = {}
-        self._longest_wait: Timer | None = None  # few turns need it: made when it is started
-        self._started = 0
-        self._source_completed = False
-        self._has_failed = False
-
-    def on_next(self, item: T) -> None:
-        """Emit an item of the source, and queue the calls in it."""
-        if type(item) is Token:
-            self._emit(item)  # the first test: nearly every item of a text protocol is a token
-            return
-        if isinstance(item, ToolCall):
-            self._queue(item)
-            return
-        self._emit(item)
-        if isinstance(item, StreamChunk):
-            if item.tool_calls:
-                self._add_fragments(item)
-            elif "reset" in item.metadata:
-                self._drop_calls()
-        elif isinstance(item, Reset):
-            self._drop_calls()
-
-    def on_error(self, error: Exception) -> None:
-        """Cancel the running tools, and fail."""
-        self._has_failed = True
-        self._drop_calls()
-        self._observer.on_error(error)
-
-    def on_completed(self) -> None:
-        """Start the calls that waited for the end of the source; complete if there is none."""
-        self._source_completed = True
-        self.held = False
-        self._start_next()
-
-    def _add_fragments(self, chunk: StreamChunk) -> None:
-        if chunk.choice != 0:
-            return
-        if self._assembler is None:
-            self._assembler = ToolCallAssembler()
-        for delta in chunk.tool_calls:
-            call = self._assembler.add(delta)
-            event = self._assembler.arguments_event(delta.index, chunk.timestamp)
-            if event is not None:
-                self._emit(event)
-            if call is not None:
-                self._queue(call)
-
-    def _queue(self, call: ToolCall) -> None:
-        self._waiting.append(with_tool_name(call, self._tools))
-        self._start_next()
-
-    def _start_next(self) -> None:
-        while self._waiting and self.slots > 0 and not self.held:
-            self._start(self._waiting.popleft())
-        if self._source_completed and not self._waiting and not self._running:
-            self._observer.on_completed()
-        elif self._waiting and not self._running and not self.held:
-            self._limit_wait(self._tools.get(self._waiting[0].name))
-
-    def _start(self, call: ToolCall) -> None:
-        number = self._started = self._started + 1
-
-        def on_completed() -> None:
-            if number in self._running:
-                _, slot = self._running.pop(number)
-                slot.release()
-                self._start_next()
-
-        tool = self._tools.get(call.name)
-        refusal = None if tool is None or self.refuse is None else _refusal(self.refuse, call)
-        if tool is None or refusal is not None or not tool.requires_approval:
-            self._emit(ToolStart(call.id, call.name, arguments_of(call)))
-        if tool is None:
-            self._emit(_unknown_tool(call, self._tools))
-            return
-        if refusal is not None:
-            self._emit(denied(call, refusal))
-            return
-        self.slots -= 1
-        slot = Slot(self._on_free_slot)
-        subscription = self._scope.subscribe(
-            self._run(tool, call, slot), self._emit, self.on_error, on_completed
-        )
-        self._running[number] = subscription, slot
-
-    def _on_free_slot(self) -> None:
-        self.slots += 1
-        if not self._has_failed and not self._scope.is_disposed:
-            self._start_next()
-
-    def _limit_wait(self, tool: Tool | None) -> None:
-        """Let the next call wait for functions that run on after their timeouts, but not for ever.
-
-        Nothing says when these functions end.
-        """
-        if tool is None or tool.timeout is None:
-            return
-        if self._longest_wait is None:
-            self._longest_wait = self._scope.timer(self._on_waited_too_long)
-        if not self._longest_wait.is_pending:
-            self._longest_wait.start(tool.timeout)
-
-    def _on_waited_too_long(self) -> None:
-        if not self._waiting or self._running:
-            return
-        call = self._waiting.popleft()
-        self._emit(ToolStart(call.id, call.name, arguments_of(call)))
-        self._emit(_not_started(call))
-        self._start_next()
-
-    def _drop_calls(self) -> None:
-        """Drop the calls so far; cancel those that run."""
-        self._assembler = None
-        self._waiting.clear()
-        running, self._running = self._running, {}
-        for subscription, slot in running.values():
-            subscription.dispose()
-            slot.release()
-
-
-def _unknown_tool(call: ToolCall, tools: dict[str, Tool]) -> ToolEnd:
-    names = ", ".join(tools) or "none"
-    error = ToolNotFoundError(f"There is no tool {call.name!r}. Call one of these: {names}.")
-    return ToolEnd(call.id, call.name, f"Error: {error}", ErrorInfo.of(error))
-
-
-def _refusal(refuse: Callable[[ToolCall], str | None], call: ToolCall) -> str | None:
-    try:
-        return refuse(call)
-    except BaseException as error:
-        return printed(nonfatal(error))
-
-
-def _not_started(call: ToolCall) -> ToolEnd:
-    error = ToolTimeoutError(
-        f"The tool {call.name!r} did not run: earlier calls still run after their timeouts. Go on "
-        "without it, or try again later."
-    )
-    return ToolEnd(call.id, call.name, f"Error: {error}", ErrorInfo.of(error))

@@ -6,7 +6,7 @@ from rxagents.agents.limits import AtLimit
 from rxagents.agents.run_options import SystemPrompt
 from rxagents.core.settings import SettingsArguments
 from rxagents.operators.run_tools import StartTools
-from rxagents.runtime.tool_execution.approval import ApproveFunction
+from rxagents.runtime.tool_execution.approval import Approval
 
 
 class AgentOptions(SettingsArguments, total=False):
@@ -23,9 +23,10 @@ class AgentOptions(SettingsArguments, total=False):
             (the default), or `"answer"` to ask the model once more, without tools, for its answer.
         tool_concurrency: How many tools of a turn may run at a time; 8 by default.
         start_tools: `"at_once"` to start a tool when its call is complete, or `"turn_end"`.
-        approve: Decides about the calls of tools that require approval; see `run_tools`.
+        approve: Decides about the calls of tools that require approval; see `run_tools`. With
+            `"defer"` such calls wait: the run ends with them, and `resume` goes on with it.
         approve_timeout: Seconds after which a call without a decision is refused; no limit by
-            default.
+            default. Not with `"defer"`.
     """
 
     system_prompt: SystemPrompt | None
@@ -36,5 +37,5 @@ class AgentOptions(SettingsArguments, total=False):
     at_limit: AtLimit
     tool_concurrency: int
     start_tools: StartTools
-    approve: ApproveFunction | None
+    approve: Approval | None
     approve_timeout: float | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from msgspec import Struct
@@ -30,3 +31,6 @@ class Deny(Struct, frozen=True, tag="deny"):
 
 Decision: TypeAlias = bool | Approve | Deny
 """`True` is `Approve()`, and `False` is `Deny()`."""
+
+Decisions: TypeAlias = Mapping[str, Decision]
+"""Decisions about calls that wait, by call id."""

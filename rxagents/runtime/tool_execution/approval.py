@@ -4,6 +4,9 @@ Theory of operation. A call that requires approval emits `ApprovalRequest`, then
 when the decision is known, and only then the events of a call that runs: `ToolStart`,
 `ToolProgress` and `ToolEnd`. A denied call has no `ToolStart`; its `ToolEnd` says why.
 
+- With `approve="defer"` nobody is asked: `ApprovalRequest` is all that the call emits, and it does
+  not run. Decisions that are made later come as a mapping of call ids: a call in it has been asked
+  about before, so that its events begin with `ApprovalAnswer`.
 - Only `True` and `Approve` let a tool run. Everything else denies it: another value, an exception,
   no answer in time, no function to ask.
 - A plain function may block while a person thinks, so it runs on a daemon thread. In virtual time
@@ -15,8 +18,8 @@ when the decision is known, and only then the events of a call that runs: `ToolS
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, TypeAlias
 
 import reactivex as rx
 from msgspec import structs
@@ -25,8 +28,9 @@ from reactivex import operators as rx_ops
 from reactivex.disposable import Disposable
 from reactivex.scheduler import VirtualTimeScheduler
 
-from rxagents.core.approval import Approve, Decision, Deny
-from rxagents.core.errors import ToolError
+from rxagents.core.approval import Approve, Decision, Decisions, Deny
+from rxagents.core.checks import checked_function, checked_seconds
+from rxagents.core.errors import ConfigurationError, ToolError
 from rxagents.core.events import (
     ApprovalAnswer,
     ApprovalRequest,
@@ -53,29 +57,71 @@ ApproveFunction: TypeAlias = (
 )
 """Decides whether a call may run. It may ask a person, and take as long as that takes."""
 
+Approval: TypeAlias = ApproveFunction | Literal["defer"]
+"""A function that decides, or `"defer"`: the calls wait for decisions that are made later."""
+
 ApprovedEvent: TypeAlias = StreamEvent
 """`ApprovalRequest`, `ApprovalAnswer`, `ToolStart`, and what `execute` emits."""
 
 
-def execute_if_approved(
-    tool: Tool,
-    call: ToolCall,
-    slot: Slot,
-    *,
-    approve: ApproveFunction | None,
-    timeout: float | None = None,
-    context: object = None,
-) -> Observable[ApprovedEvent]:
-    """Return the events of a call from its `ToolStart`, or from its `ApprovalRequest`.
+class Approvals:
+    """Says which calls need approval, and how they get it.
 
     Args:
-        tool: The tool to run; it requires approval.
+        approve: Decides, or the decisions; `None` denies.
+        timeout: Seconds after which a call without a decision is denied; `None` for no limit.
+
+    Attributes:
+        approve: Decides, or the decisions; `None` denies.
+        timeout: Seconds after which a call without a decision is denied; `None` for no limit.
+
+    Raises:
+        ConfigurationError: An argument is not usable.
+    """
+
+    def __init__(self, approve: Approval | Decisions | None, timeout: float | None) -> None:
+        if isinstance(approve, str) and approve != "defer":
+            raise ConfigurationError(f'approve must be a function or "defer", not {approve!r}.')
+        if approve is not None and not isinstance(approve, str | Mapping):
+            checked_function("approve", approve)
+        if timeout is not None:
+            checked_seconds("approve_timeout", timeout)
+            if approve == "defer":
+                raise ConfigurationError(
+                    'approve="defer" takes no approve_timeout: the run ends before the decision. '
+                    "Pass a decision to resume when the time is over."
+                )
+        self.approve = approve
+        self.timeout = timeout
+
+    def are_required(self, tool: Tool, call: ToolCall) -> bool:
+        """Return whether the call needs approval before it runs.
+
+        Nobody has to decide later about arguments that are not JSON: such a call runs at once, and
+        fails.
+        """
+        if isinstance(self.approve, Mapping) and call.id in self.approve:
+            return True
+        return tool.requires_approval and (self.approve != "defer" or _is_readable(call))
+
+    def are_deferred(self, tool: Tool, call: ToolCall) -> bool:
+        """Return whether the call waits for a decision that is made later."""
+        return self.approve == "defer" and self.are_required(tool, call)
+
+
+def execute_if_approved(
+    tool: Tool, call: ToolCall, slot: Slot, approvals: Approvals, context: object = None
+) -> Observable[ApprovedEvent]:
+    """Return the events of a call that needs approval.
+
+    Args:
+        tool: The tool to run.
         call: The model's call.
         slot: Held as long as the function runs.
-        approve: Asked once for each subscription; `None` denies.
-        timeout: Seconds after which a call without a decision is denied; `None` for no limit.
+        approvals: Asked once for each subscription.
         context: The run's context, for `ToolContext.context`.
     """
+    approve, timeout = approvals.approve, approvals.timeout
 
     def subscribe(observer: abc.ObserverBase[ApprovedEvent], scope: TimedScope) -> None:
         limit = scope.timer(lambda: decide(Deny(f"there was no decision in {timeout:g} seconds")))
@@ -84,6 +130,9 @@ def execute_if_approved(
 
         def ask() -> None:
             nonlocal question
+            if isinstance(approve, Mapping):
+                decide(approve.get(call.id))
+                return
             observer.on_next(ApprovalRequest(call.id, call.name, arguments_of(call)))
             if timeout is not None:
                 limit.start(timeout)
@@ -151,11 +200,19 @@ def denied(call: ToolCall, reason: str) -> ToolEnd:
     return ToolEnd(call.id, call.name, f"Error: {error}", ErrorInfo.of(error))
 
 
-def _answer(approve: ApproveFunction | None, call: ToolCall) -> Observable[object]:
+def _is_readable(call: ToolCall) -> bool:
+    try:
+        call.parse()
+    except ToolError:
+        return False
+    return True
+
+
+def _answer(approve: Approval | None, call: ToolCall) -> Observable[object]:
     """Ask, and emit the answer; what `approve` raises is an answer too."""
 
     def ask(scheduler: abc.SchedulerBase | None) -> Observable[object]:
-        if approve is None:
+        if approve is None or isinstance(approve, str):
             return rx.just(False)
         if inspect.iscoroutinefunction(approve):
             return _awaited(lambda: approve(call))
