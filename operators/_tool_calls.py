@@ -30,6 +30,7 @@ to the observer. The assembler is made at the first fragment.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeAlias, TypeVar
 
 from reactivex import Observable, abc

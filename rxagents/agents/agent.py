@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from typing import Unpack, cast
 
-import reactivex as rx
 from reactivex import Observable
 
 from rxagents.agents.agent_options import AgentOptions
-from rxagents.agents.agent_run import DEFAULT_REPLAY, AgentRun
-from rxagents.agents.as_tool import agent_tool
 from rxagents.agents.control import RunControl
 from rxagents.agents.limits import RunLimits
 from rxagents.agents.partial import partial_messages
 from rxagents.agents.prompts import system_prompt, with_prompt
+from rxagents.agents.resume import RunTools, resumed
 from rxagents.agents.run import Run
+from rxagents.agents.run_methods import RunMethods
 from rxagents.agents.run_options import (
     RunArguments,
     RunOptions,
@@ -26,20 +25,18 @@ from rxagents.agents.run_options import (
 )
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, emitted, run_stages
+from rxagents.core.approval import Decisions
 from rxagents.core.argument_names import check_names, names_taken_by
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import AgentError, ConfigurationError
 from rxagents.core.events import StreamEvent
-from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message, ToolCall
-from rxagents.core.protocols import AgentResult, Messages, StreamingLLM
+from rxagents.core.protocols import StreamingLLM
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.core.tools import Tool, ToolLike, to_tools
 from rxagents.core.usage import Usage
 from rxagents.operators.run_tools import StartTools, run_tools
 from rxagents.operators.scan_steps import Step
-from rxagents.runtime.last_value import last_value
-from rxagents.runtime.stream import as_stream
 
 
 def _not_a_model(agent: str, llm: object) -> ConfigurationError:
@@ -53,7 +50,7 @@ def _not_a_model(agent: str, llm: object) -> ConfigurationError:
     )
 
 
-class BaseAgent(ABC):
+class BaseAgent(RunMethods):
     """An agent whose turns are defined by its subclass.
 
     `FunctionAgent` documents the arguments.
@@ -103,64 +100,19 @@ class BaseAgent(ABC):
         """
         self._tools = to_tools([*self._tools, tool])
 
-    def run_stream(
-        self, task: Messages, **options: Unpack[RunArguments]
-    ) -> Observable[StreamEvent]:
-        """Run the agent and stream its events.
-
-        Args:
-            task: A `str`, a `Message`, a role/content dict, or a sequence of these.
-            **options: Options of this run: `tools`, `system_prompt`, `context`; see
-                `RunArguments`.
-
-        Returns:
-            A cold stream; each subscription is a run of its own. Its last event is `Complete`,
-            or an `ErrorEvent` before `on_error`.
-
-        Raises:
-            ConfigurationError: The task or an option cannot be read.
-        """
-        messages, read = to_messages(task), self.run_options(**options)
-        return as_stream(rx.defer(lambda _: self._events(messages, read, RunControl())))
-
-    async def run(self, task: Messages, **options: Unpack[RunArguments]) -> AgentResult:
-        """Run the agent and return its result; `run_stream` documents the arguments.
-
-        Raises:
-            RxAgentsError: The run failed.
-        """
-        control = RunControl()
-        read = self.run_options(**options)
-        await last_value(self._events(to_messages(task), read, control))
-        return control.checked_result()
-
-    def start(
-        self, task: Messages, *, replay: int = DEFAULT_REPLAY, **options: Unpack[RunArguments]
-    ) -> AgentRun:
-        """Start a run at once, and return a handle on it.
-
-        Args:
-            task: A `str`, a `Message`, a role/content dict, or a sequence of these.
-            replay: How many of the last events a late subscriber gets.
-            **options: See `RunArguments`.
-
-        Raises:
-            ConfigurationError: An argument cannot be used, or no event loop is running.
-        """
-        messages, read = to_messages(task), self.run_options(**options)
-        return AgentRun(lambda control: self._events(messages, read, control), replay)
-
-    def as_tool(self, name: str, description: str) -> Tool:
-        """Return a tool that runs this agent, for another agent; see `agent_tool`."""
-        return agent_tool(self.run_stream, name, description)
-
     def _events(
-        self, messages: Sequence[Message], options: RunOptions, control: RunControl
+        self,
+        messages: Sequence[Message],
+        options: RunOptions,
+        control: RunControl,
+        decisions: Decisions | None = None,
     ) -> Events:
         run = self.new_run(messages, options=options)
         run.begin(control)
 
         def stages() -> Iterator[Events]:
+            if decisions is not None:
+                yield from self.resumed(run, decisions)
             last_events = yield from self.turns(run)
             control.complete(run.result())
             yield emitted((*last_events, run.complete()))
@@ -194,11 +146,35 @@ class BaseAgent(ABC):
         text = self._prompt_text(options.system_prompt, tools)
         prompt = None if text is None else system_prompt(text)
         sent = with_prompt(prompt, messages)
-        return Run(sent, tools, self.limits, usage, options.context)
+        run = Run(sent, tools, self.limits, usage, options.context)
+        run.in_own_form = self.in_own_form
+        return run
 
     def _prompt_text(self, given: str | None, tools: tuple[Tool, ...]) -> str | None:
         """Return the text of the system message, made of the prompt that was given."""
         return given
+
+    def in_own_form(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return calls and results in the form that this agent's model reads."""
+        return messages
+
+    def resumed(
+        self, run: Run, decisions: Decisions
+    ) -> Generator[Events, None, Sequence[tuple[ToolCall, Message]]]:
+        """Yield the stage that runs the calls that waited, and add their results to `run`.
+
+        Returns:
+            The calls with their results.
+
+        Raises:
+            ConfigurationError: The decisions do not match the calls.
+        """
+
+        def make_run_tools(turn: Turn) -> RunTools:
+            operator = self._run_tools(run.tools, run.context, turn.refuse, decisions)
+            return cast("RunTools", operator)
+
+        return (yield from resumed(run, decisions, make_run_tools, self.in_own_form))
 
     def turns(self, run: Run) -> Generator[Events, None, Sequence[StreamEvent]]:
         """Yield the events of one turn after the other, until the run has its output.
@@ -239,14 +215,18 @@ class BaseAgent(ABC):
         tools: tuple[Tool, ...],
         context: object = None,
         refuse: Callable[[ToolCall], str | None] | None = None,
+        decisions: Decisions | None = None,
     ) -> Callable[[Observable[StreamChunk | Step]], Observable[StreamChunk | StreamEvent]]:
-        """Return `run_tools` with this agent's options; events replace the calls."""
+        """Return `run_tools` with this agent's options; events replace the calls.
+
+        With `decisions`, these are all decisions, and no time limit holds for them.
+        """
         operator = run_tools(
             tools,
             concurrency=self._concurrency,
             start=self._start_tools,
-            approve=self._approve,
-            approve_timeout=self._approve_timeout,
+            approve=self._approve if decisions is None else decisions,
+            approve_timeout=self._approve_timeout if decisions is None else None,
             context=context,
             refuse=refuse,
         )

@@ -12,6 +12,7 @@ from rxagents.agents.last_turn import REQUEST_FOR_LAST_ANSWER, conclude_last, to
 from rxagents.agents.run import Run
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, to_events
+from rxagents.agents.waiting import result_message
 from rxagents.core.errors import OutputError
 from rxagents.core.events import Answer
 from rxagents.core.messages import Message
@@ -71,18 +72,24 @@ class FunctionAgent(BaseAgent):
                 ended with a finish reason that makes no answer. Or the answer is empty again.
         """
         run, response = turn.run, turn.finish()
-        if response.message.parts:
-            run.messages.append(response.message)
+        results: list[Message] = []
+        waiting = {call.call_id for call in turn.waiting}
         for call in response.tool_calls:
             end = turn.results.get(call.id)
-            if end is None:
+            if end is not None:
+                results.append(result_message(call, end))
+            elif call.id not in waiting:
+                if response.message.parts:
+                    run.messages += (response.message, *results)
                 raise OutputError(
                     f"The model's response ended inside its call of {call.name!r} (finish reason "
                     f"{response.finish_reason!r}). Raise max_tokens."
                 )
-            failed = end.error is not None
-            content = end.parts or end.result
-            run.messages.append(Message.tool(call.id, content, name=call.name, is_error=failed))
+        if waiting:
+            run.defer(response.message, results)
+            return ()
+        if response.message.parts:
+            run.messages += (response.message, *results)
         if response.tool_calls or response.finish_reason == PAUSE:
             return ()
         answer = response.content or response.refusal

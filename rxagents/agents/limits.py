@@ -7,10 +7,15 @@ from typing import Literal, TypeAlias, get_args
 from msgspec import Struct
 
 from rxagents.core.checks import checked_count, checked_seconds
-from rxagents.core.errors import ConfigurationError
+from rxagents.core.errors import ConfigurationError, MaxIterationsError
+from rxagents.core.usage import Usage
 
 AtLimit: TypeAlias = Literal["error", "answer"]
 """What a run does at its limit: it fails, or asks the model once for its answer, without tools."""
+
+
+_SHOWN = 80
+"""The number of characters of the model's text in an error's message."""
 
 
 class RunLimits(Struct, frozen=True, kw_only=True):
@@ -48,3 +53,32 @@ class RunLimits(Struct, frozen=True, kw_only=True):
             raise ConfigurationError(
                 f'at_limit must be "error" or "answer", not {self.at_limit!r}.'
             )
+
+
+def no_answer(turns: int, last_text: str, *, has_acted: bool) -> MaxIterationsError:
+    """Return the error of a run that has no answer after its last turn.
+
+    Args:
+        turns: The number of turns.
+        last_text: The text of the last response; may be empty.
+        has_acted: Whether a tool has been called.
+    """
+    message = f"The run has no answer after its {turns} turns"
+    if has_acted or not last_text:
+        message += ". Raise max_iterations, or give the model an easier task or better tools."
+    else:
+        message += (
+            ": no turn had an action or an answer. The last text begins with "
+            f"{last_text[:_SHOWN]!r}; last_text has all of it. Use a model that keeps to the form, "
+            "or direct_answer=True of ReActAgent for answers without a label."
+        )
+    return MaxIterationsError(message, last_text=last_text)
+
+
+def tokens_of(usage: Usage | None) -> int:
+    """Return the provider's total, or the sum of its input and output counts."""
+    if usage is None:
+        return 0
+    if usage.total_tokens is not None:
+        return usage.total_tokens
+    return (usage.input_tokens or 0) + (usage.output_tokens or 0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Unpack
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any, Unpack
 
 import msgspec
 from msgspec import Struct
@@ -14,17 +14,29 @@ from rxagents.agents.agent_options import AgentOptions
 from rxagents.agents.finish import PAUSE
 from rxagents.agents.last_turn import conclude_last
 from rxagents.agents.partial import UNFINISHED, marked
+from rxagents.agents.react_form import (
+    action,
+    after_answer_label,
+    images_and_files,
+    in_text_form,
+    observation,
+    protocol,
+    unlabelled,
+    up_to_observation,
+)
+from rxagents.agents.run import Run
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, to_events
+from rxagents.agents.waiting import result_message
+from rxagents.core.approval import Decisions
 from rxagents.core.events import Answer, Reasoning, Reset, Thought, Token, ToolStart
 from rxagents.core.finish_reasons import is_whole_text
-from rxagents.core.messages import Message, Part, TextPart
+from rxagents.core.messages import Message, Part, ToolCall, ToolResult
 from rxagents.core.protocols import StreamingLLM
 from rxagents.core.response import Response
 from rxagents.core.tools import Tool, ToolLike
 from rxagents.operators.of_type import of_type
 from rxagents.operators.scan_steps import scan_steps
-from rxagents.parsing.react.labels import Label, LabelKind, LabelScanner
 
 STOP = "\nObservation:"
 """The stop sequence: the model must not write what comes after it."""
@@ -109,7 +121,7 @@ class ReActAgent(BaseAgent):
         response = turn.finish()
         answer = self._partial_output(turn) or response.refusal
         if not answer:
-            answer = _unlabelled(response.content)
+            answer = unlabelled(response.content)
             turn.steps.clear()
         last_events = () if turn.answer is not None else (Answer(answer),)
         turn.answer = answer
@@ -139,6 +151,9 @@ class ReActAgent(BaseAgent):
             turn.answer = response.content.strip()
             turn.steps.clear()
             last_events = (Answer(turn.answer),)
+        if turn.waiting:
+            self._defer(turn, response)
+            return ()
         run.messages.append(Message.assistant(_written(turn, response)))
         finish = response.finish_reason
         correction = _CORRECTION if is_whole_text(finish) else _CUT.format(finish=finish)
@@ -148,8 +163,39 @@ class ReActAgent(BaseAgent):
             run.messages.append(Message.user(_observed(turn, correction), *_images_and_files(turn)))
         return last_events
 
+    def _defer(self, turn: Turn, response: Response) -> None:
+        """End the run with the calls that wait; an answer that stands beside them is dropped."""
+        turn.answer = None
+        calls = [
+            ToolCall(call.call_id, call.name, _arguments(call.arguments)) for call in turn.calls
+        ]
+        results = [
+            result_message(call, turn.results[call.id]) for call in calls if call.id in turn.results
+        ]
+        turn.run.trace += _steps(turn, "")
+        turn.run.defer(Message.assistant(_written(turn, response), *calls), results)
+
+    def in_own_form(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return calls and results as text of the protocol."""
+        return in_text_form(messages)
+
+    def resumed(
+        self, run: Run, decisions: Decisions
+    ) -> Generator[Events, None, Sequence[tuple[ToolCall, Message]]]:
+        """Yield the stage that runs the calls that waited; see `BaseAgent.resumed`.
+
+        The steps of these calls in the trace have no thought: it is in the trace of the run that
+        was deferred.
+        """
+        ended = yield from super().resumed(run, decisions)
+        for call, result in ended:
+            [part] = result.parts
+            if isinstance(part, ToolResult):
+                run.trace.append(ReActStep("", call.name, call.parse(), part.content))
+        return ended
+
     def _partial(self, turn: Turn) -> list[Message]:
-        text = _up_to_observation(turn.response().content)
+        text = up_to_observation(turn.response().content)
         if not text:
             return []
         written = marked(Message.assistant(text))
@@ -161,49 +207,8 @@ class ReActAgent(BaseAgent):
         return [written, Message.user(observed, *_images_and_files(turn))]
 
     def _partial_output(self, turn: Turn) -> str:
-        return turn.answer or _after_answer_label(turn.response().content)
+        return turn.answer or after_answer_label(turn.response().content)
 
-
-def _after_answer_label(text: str) -> str:
-    """Return the answer as far as it was written; empty before its label."""
-    scanner = LabelScanner()
-    kept: list[str] | None = None
-    for piece in (*scanner.feed(text), *scanner.flush()):
-        if isinstance(piece, Label):
-            kept = [] if piece.kind is LabelKind.ANSWER else None
-        elif kept is not None:
-            kept.append(piece)
-    return "".join(kept or ()).strip()
-
-
-def _unlabelled(text: str) -> str:
-    """Return a text without any label; empty if there is one."""
-    scanner = LabelScanner()
-    pieces = (*scanner.feed(text), *scanner.flush())
-    return "" if any(isinstance(piece, Label) for piece in pieces) else text.strip()
-
-
-def protocol(tools: tuple[Tool, ...]) -> str:
-    """Return the protocol's instructions; the same text for the same tools."""
-    return _PROTOCOL.format(tools="\n".join(map(_described, tools)) or "(none)")
-
-
-_PROTOCOL = """\
-Work on the task step by step. Each step has this form, with the labels at the start of a line:
-
-Thought: what you know, and what to do next
-Action: tool_name({{"parameter": value}})
-
-The action's arguments are one JSON object. Stop after an action: its result comes as a line that \
-begins with "Observation:", which you never write yourself. Then go on with the next step. When \
-you know the answer, write:
-
-Thought: why you know it
-Answer: the whole answer to the task
-
-These are the tools, each with the JSON schema of its parameters:
-
-{tools}"""
 
 _REQUEST_FOR_LAST_ANSWER = Message.user(
     "All steps for this task are used, so no action can be done for it any more. Write your answer "
@@ -222,22 +227,21 @@ _CUT = (
 )
 
 
-def _described(tool: Tool) -> str:
-    schema = msgspec.json.encode(tool.parameters, order="deterministic").decode()
-    return f"{tool.name}: {tool.description}\n  {schema}"
-
-
 def _written(turn: Turn, response: Response) -> str:
     """Return the turn in the protocol's form, without what the model made up after it."""
     if turn.answer is None and not turn.calls:
-        return _up_to_observation(response.content) or "(nothing)"
+        return up_to_observation(response.content) or "(nothing)"
     lines = [
         f"Thought: {step.content}"
         if isinstance(step, Thought)
-        else f"Action: {step.name}({msgspec.json.encode(step.arguments).decode()})"
+        else action(step.name, _arguments(step.arguments))
         for step in turn.steps
     ]
     return "\n".join(lines if turn.answer is None else [*lines, f"Answer: {turn.answer}"])
+
+
+def _arguments(arguments: dict[str, Any]) -> str:
+    return msgspec.json.encode(arguments).decode()
 
 
 def _has_no_label(turn: Turn, response: Response) -> bool:
@@ -247,38 +251,25 @@ def _has_no_label(turn: Turn, response: Response) -> bool:
     return is_all and turn.answer is None and is_whole_text(response.finish_reason)
 
 
-def _up_to_observation(text: str) -> str:
-    """Return `text` up to the first observation, unchanged."""
-    scanner = LabelScanner()
-    kept: list[str] = []
-    for piece in (*scanner.feed(text), *scanner.flush()):
-        if isinstance(piece, Label) and piece.kind is LabelKind.OBSERVATION:
-            break
-        kept.append(piece.text if isinstance(piece, Label) else piece)
-    return "".join(kept).strip()
-
-
 def _observed(turn: Turn, correction: str) -> str:
-    results = [turn.results[call.call_id] for call in turn.calls]
-    if len(results) > 1:
-        return "\n".join(f"Observation: {end.name}: {end.result}" for end in results)
-    return f"Observation: {results[0].result if results else correction}"
+    ends = [turn.results[call.call_id] for call in turn.calls]
+    return observation([(end.name, end.result) for end in ends] or [("", correction)])
 
 
 def _images_and_files(turn: Turn) -> Iterator[Part]:
-    """Yield the images and files of the results; the observation's text has the rest."""
+    """Yield the images and files of the turn's results."""
     for call in turn.calls:
         end = turn.results.get(call.call_id)
         if end is not None:
-            yield from (part for part in end.parts if not isinstance(part, TextPart))
+            yield from images_and_files(end.parts)
 
 
 def _steps(turn: Turn, correction: str) -> Iterator[ReActStep]:
     thought = ""
     for step in turn.steps:
         if isinstance(step, ToolStart):
-            observation = turn.results[step.call_id].result
-            yield ReActStep(thought, step.name, step.arguments, observation)
+            end = turn.results.get(step.call_id)
+            yield ReActStep(thought, step.name, step.arguments, end.result if end else "")
             thought = ""
         else:
             thought = f"{thought}\n{step.content}" if thought else step.content

@@ -6,8 +6,15 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from rxagents.agents.control import RunControl
-from rxagents.agents.limits import RunLimits
+from rxagents.agents.limits import RunLimits, no_answer, tokens_of
 from rxagents.agents.turn import Turn
+from rxagents.agents.waiting import (
+    OwnForm,
+    RunCounts,
+    marked_as_deferred,
+    superseded,
+    waiting_calls,
+)
 from rxagents.core.errors import AgentError, MaxIterationsError, RunLimitError
 from rxagents.core.events import (
     Complete,
@@ -16,7 +23,7 @@ from rxagents.core.events import (
     TurnEnd,
     TurnStart,
 )
-from rxagents.core.messages import Message
+from rxagents.core.messages import Message, ToolCall
 from rxagents.core.protocols import AgentResult
 from rxagents.core.tools import Tool
 from rxagents.core.usage import Usage, add_usage
@@ -27,8 +34,8 @@ CANCELLED: Final = "cancelled"
 LIMIT: Final = "limit"
 """The finish reason of a run that has its answer from a last turn, at a limit."""
 
-_SHOWN = 80
-"""The number of characters of the model's text in an error's message."""
+APPROVAL: Final = "approval"
+"""The finish reason of a run whose calls wait for decisions."""
 
 
 class Run:
@@ -56,6 +63,8 @@ class Run:
         turn: The turn that runs, or ran last.
         control: Says what was asked of the run from outside.
         partial_messages: Returns what the turn that runs has written and called so far.
+        pending: The calls that wait for decisions, if the run ends with them.
+        in_own_form: Returns calls and results in the form that the agent's model reads.
     """
 
     def __init__(
@@ -85,11 +94,33 @@ class Run:
         self.turn: Turn | None = None
         self.control = RunControl()
         self.partial_messages: Callable[[], list[Message]] = list
+        self.pending: tuple[ToolCall, ...] = ()
+        self.in_own_form: OwnForm = list
 
     def begin(self, control: RunControl) -> None:
         """Let `control` stop and steer the run."""
         self.control = control
         control.run = self
+
+    def restore(self, counts: RunCounts) -> None:
+        """Go on counting where a run that was deferred has stopped."""
+        self.iterations = counts.iterations
+        self.tool_calls = counts.tool_calls
+        self.usage = add_usage(counts.usage, self.usage)
+        self.estimated_usage = counts.estimated_usage
+
+    def defer(self, message: Message, results: Iterable[Message]) -> None:
+        """End the run with calls that wait.
+
+        Args:
+            message: The model's message, with all calls of its turn.
+            results: The results of the calls that have run.
+        """
+        counts = RunCounts(self.iterations, self.tool_calls, self.usage, self.estimated_usage)
+        self.messages += (marked_as_deferred(message, counts), *results)
+        waiting = waiting_calls(self.messages)
+        self.pending = () if waiting is None else waiting.calls
+        self.output = ""
 
     @property
     def usage_so_far(self) -> Usage | None:
@@ -118,7 +149,9 @@ class Run:
                 self.output, self.finish_reason = "", CANCELLED
             return False
         if control.has_messages:
-            self.messages += control.take_messages()
+            messages = (*self.messages, *control.take_messages())
+            self.messages = list(superseded(messages, self.in_own_form))
+            self.pending = ()
             self.output = None
         return self.output is None
 
@@ -164,21 +197,7 @@ class Run:
 
     def _check_turns(self) -> None:
         if self.iterations >= self.limits.iterations:
-            raise self._without_answer()
-
-    def _without_answer(self) -> MaxIterationsError:
-        turns = f"The run has no answer after its {self.limits.iterations} turns"
-        if self.tool_calls or not self._last_text:
-            message = (
-                f"{turns}. Raise max_iterations, or give the model an easier task or better tools."
-            )
-        else:
-            message = (
-                f"{turns}: no turn had an action or an answer. The last text begins with "
-                f"{self._last_text[:_SHOWN]!r}; last_text has all of it. Use a model that keeps to "
-                "the form, or direct_answer=True of ReActAgent for answers without a label."
-            )
-        return MaxIterationsError(message, last_text=self._last_text)
+            raise no_answer(self.iterations, self._last_text, has_acted=self.tool_calls > 0)
 
     def note_text(self, text: str) -> None:
         """Keep the text of the latest response for an error's message."""
@@ -241,8 +260,9 @@ class Run:
             self.output or "",
             self.usage,
             self.iterations,
-            self.finish_reason,
+            APPROVAL if self.pending else self.finish_reason,
             estimated_usage=self.estimated_usage,
+            pending=self.pending,
         )
 
     def result(self) -> AgentResult:
@@ -252,16 +272,8 @@ class Run:
             tuple(self.messages),
             self.usage,
             self.iterations,
-            self.finish_reason,
+            APPROVAL if self.pending else self.finish_reason,
             tuple(self.trace),
             self.estimated_usage,
+            self.pending,
         )
-
-
-def tokens_of(usage: Usage | None) -> int:
-    """Return the provider's total, or the sum of its input and output counts."""
-    if usage is None:
-        return 0
-    if usage.total_tokens is not None:
-        return usage.total_tokens
-    return (usage.input_tokens or 0) + (usage.output_tokens or 0)

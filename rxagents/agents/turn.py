@@ -39,12 +39,14 @@ class Turn:
         events_before: Events of the turn before, which this one emits first.
         is_interrupted: Whether it was ended from outside, or at a limit.
         is_last: Whether the run is at its limit: the model is asked for its answer, without tools.
+        is_resumed: Whether it goes on with calls of a response that came before the run.
         is_usage_added: Whether its usage is part of the run's.
     """
 
-    def __init__(self, run: Run, *, is_last: bool = False) -> None:
+    def __init__(self, run: Run, *, is_last: bool = False, is_resumed: bool = False) -> None:
         self.number = run.iterations
         self.is_last = is_last
+        self.is_resumed = is_resumed
         self.events_before: Sequence[StreamEvent] = ()
         self.is_interrupted = False
         self.is_usage_added = False
@@ -63,6 +65,16 @@ class Turn:
     def calls(self) -> list[ToolStart]:
         """The calls that have started, in order."""
         return [step for step in self.steps if isinstance(step, ToolStart)]
+
+    @property
+    def waiting(self) -> list[ToolStart]:
+        """The calls that were put up for approval and have not ended, in order."""
+        asked = (self.steps[index] for index in sorted(self._asked.values()))
+        return [
+            step
+            for step in asked
+            if isinstance(step, ToolStart) and step.call_id not in self.results
+        ]
 
     def accumulate(self, chunk: StreamChunk) -> None:
         """Add a chunk to the turn's response.

@@ -130,7 +130,8 @@ def to_events(turn: Turn) -> Callable[[Observable[StreamChunk | StreamEvent]], E
 
             for event in turn.events_before:
                 emit(event)
-            emit(TurnStart(turn.number))
+            if not turn.is_resumed:
+                emit(TurnStart(turn.number))
             control.set_interrupt(interrupt)
             subscription.disposable = source.subscribe(
                 on_next, observer.on_error, observer.on_completed, scheduler=scheduler

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import field
 
 from rxagents.core.event_base import ErrorFreeEvent, ErrorInfo, Event, EventType
+from rxagents.core.messages import ToolCall
 from rxagents.core.tool_events import (
     ApprovalAnswer,
     ApprovalRequest,
@@ -216,9 +217,11 @@ class Complete(ErrorFreeEvent, frozen=True, tag="complete"):
         usage: Token counts, summed over all turns.
         iterations: The number of turns.
         finish_reason: The finish reason of the last turn; `"cancelled"` if the run was stopped,
-            `"limit"` if its answer is from a last turn at a limit (`at_limit="answer"`).
+            `"limit"` if its answer is from a last turn at a limit (`at_limit="answer"`),
+            `"approval"` if calls wait for decisions.
         estimated_usage: Estimated counts of turns that were ended before the provider sent theirs.
             `usage` does not contain them.
+        pending: The calls that wait for decisions; see `approve="defer"`.
     """
 
     type: ClassVar[EventType] = EventType.COMPLETE
@@ -229,6 +232,7 @@ class Complete(ErrorFreeEvent, frozen=True, tag="complete"):
     timestamp: float = field(default_factory=time.time)
     path: tuple[str, ...] = ()
     estimated_usage: Usage | None = None
+    pending: tuple[ToolCall, ...] = ()
 
 
 class ErrorEvent(Event, frozen=True, tag="error"):

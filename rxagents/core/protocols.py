@@ -11,7 +11,7 @@ from reactivex import Observable
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.events import StreamEvent
 from rxagents.core.message_input import MessageLike
-from rxagents.core.messages import Message
+from rxagents.core.messages import Message, ToolCall
 from rxagents.core.response import Response
 from rxagents.core.settings import SettingsArguments
 from rxagents.core.tools import ToolLike
@@ -29,10 +29,12 @@ class AgentResult(Struct, frozen=True):
         usage: Token counts, summed over all turns; `None` if no turn reported them.
         iterations: The number of turns.
         finish_reason: The finish reason of the last turn; `"cancelled"` if the run was stopped,
-            `"limit"` if its answer is from a last turn at a limit (`at_limit="answer"`).
+            `"limit"` if its answer is from a last turn at a limit (`at_limit="answer"`),
+            `"approval"` if calls wait for decisions.
         trace: The steps of the run, if the agent records them.
         estimated_usage: Estimated counts of turns that were ended before the provider sent theirs;
             `usage` does not contain them.
+        pending: The calls that wait for decisions; see `approve="defer"`.
     """
 
     output: str
@@ -42,6 +44,7 @@ class AgentResult(Struct, frozen=True):
     finish_reason: str = ""
     trace: tuple[Any, ...] = ()
     estimated_usage: Usage | None = None
+    pending: tuple[ToolCall, ...] = ()
 
 
 @runtime_checkable

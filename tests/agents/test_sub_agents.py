@@ -166,3 +166,23 @@ async def test_conversation_that_asks_itself_is_refused() -> None:
     agent.add_tool(conversation.as_tool("expert", "Knows."))
     result = await conversation.run("go")
     assert "wait for each other" in str(result.messages)
+
+
+async def test_child_that_defers_has_no_result() -> None:
+    @tool(requires_approval=True)
+    async def pay() -> str:
+        raise AssertionError("nobody approved")
+
+    calls_pay = Reply(tool_calls=[ToolCall("call_p", "pay", "{}")])
+    inner = FunctionAgent(ScriptedLLM(calls_pay), [pay], approve="defer")
+    outer = FunctionAgent(
+        ScriptedLLM(asks_expert(), "Sorry."), [inner.as_tool("expert", "Pays.")], approve="defer"
+    )
+    seen = await seen_to_end(outer.run_stream("go"))
+    assert seen.completed
+    (end,) = seen.all(ToolEnd)
+    assert end.error is not None
+    assert "its calls of pay wait for approval" in end.result
+    last = seen.events[-1]
+    assert isinstance(last, Complete)
+    assert (last.content, last.finish_reason, last.pending) == ("Sorry.", "stop", ())

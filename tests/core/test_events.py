@@ -159,6 +159,7 @@ def test_event_round_trips(codec: Any, kind: str) -> None:
                 "iterations": 2,
                 "finish_reason": "stop",
                 "estimated_usage": None,
+                "pending": [],
             },
         ),
         ("error", "Too fast.", {}),

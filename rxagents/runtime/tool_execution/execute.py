@@ -178,6 +178,9 @@ class _Execution:
     def _on_completed(self) -> None:
         latest, self._latest = self._latest, UNSET
         if latest is UNSET:
+            if self._nested.error is not None:
+                self._end_with_error(self._nested.error)
+                return
             latest = self._nested.output
         if isinstance(latest, Observable):
             self._subscribe(latest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from rxagents.core.errors import ToolError
 from rxagents.core.events import Complete, StreamEvent, TurnEnd
 from rxagents.core.usage import Usage, add_usage
 
@@ -20,10 +21,13 @@ class NestedEvents:
 
     Attributes:
         output: The output of the agent; unset before its `Complete`.
+        error: Why the output is no result: calls of the agent wait for decisions that are made
+            later, and nothing resumes an agent inside a tool.
     """
 
     def __init__(self, name: str) -> None:
         self.output: object = UNSET
+        self.error: ToolError | None = None
         self._name = name
         self._ended: Usage | None = None
         self._of_turns: Usage | None = None
@@ -36,7 +40,7 @@ class NestedEvents:
     def begin_attempt(self) -> None:
         """Keep the usage of the attempt before, and forget its output."""
         self._ended, self._of_turns = self.usage, None
-        self.output = UNSET
+        self.output, self.error = UNSET, None
 
     def add(self, event: StreamEvent) -> StreamEvent:
         """Return the event with the tool's name in its path."""
@@ -44,5 +48,14 @@ class NestedEvents:
             self._of_turns = add_usage(self._of_turns, event.usage)
         elif isinstance(event, Complete) and not event.path:
             self.output = event.content
+            self.error = _waits(self._name, event) if event.pending else None
             self._ended, self._of_turns = add_usage(self._ended, event.usage), None
         return replace(event, path=(self._name, *event.path))
+
+
+def _waits(tool: str, event: Complete) -> ToolError:
+    names = ", ".join(call.name for call in event.pending)
+    return ToolError(
+        f"The agent of the tool {tool!r} has no result: its calls of {names} wait for approval, "
+        'and approve="defer" does not work inside a tool. Give that agent an approve function.'
+    )

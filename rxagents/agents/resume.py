@@ -1,0 +1,67 @@
+"""Run the calls that waited for decisions, as the first stage of a run that is resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+import reactivex as rx
+from reactivex import Observable
+
+from rxagents.agents.partial import UNFINISHED
+from rxagents.agents.turn import Turn
+from rxagents.agents.turns import Events, to_events
+from rxagents.agents.waiting import OwnForm, checked_decisions, result_message
+from rxagents.core.approval import Decisions
+from rxagents.core.messages import Message, ToolCall
+from rxagents.runtime.tool_execution.approval import denied
+
+if TYPE_CHECKING:
+    from rxagents.agents.run import Run
+
+RunTools: TypeAlias = Callable[[Observable[ToolCall]], Events]
+"""Runs calls, and emits their events."""
+
+MakeRunTools: TypeAlias = Callable[[Turn], RunTools]
+"""Makes the operator that runs the calls of a turn."""
+
+
+def resumed(
+    run: Run, decisions: Decisions, make_run_tools: MakeRunTools, in_own_form: OwnForm
+) -> Generator[Events, None, Sequence[tuple[ToolCall, Message]]]:
+    """Yield the stage that runs the calls that wait, and add their results to the run.
+
+    If the stage is interrupted, the model sees which calls had started.
+
+    Args:
+        run: A new run, whose messages end with the calls.
+        decisions: The decisions about the calls.
+        make_run_tools: Makes the operator that runs the calls that are approved.
+        in_own_form: Returns calls and results in the form that the agent's model reads.
+
+    Returns:
+        The calls that waited, with their results.
+
+    Raises:
+        ConfigurationError: The decisions do not match the calls.
+    """
+    waiting = checked_decisions(run.messages, decisions)
+    run.restore(waiting.counts)
+    turn = Turn(run, is_resumed=True)
+    result_of = partial(_result_of, turn)
+    run.messages = list(waiting.before)
+    run.partial_messages = lambda: list(in_own_form(waiting.answered(result_of)))
+    yield rx.from_iterable(waiting.calls).pipe(make_run_tools(turn), to_events(turn))
+    run.messages += run.partial_messages()
+    run.partial_messages = list
+    return [(call, result_of(call)) for call in waiting.calls]
+
+
+def _result_of(turn: Turn, call: ToolCall) -> Message:
+    end = turn.results.get(call.id)
+    if end is not None:
+        return result_message(call, end)
+    if any(started.call_id == call.id for started in turn.calls):
+        return Message.tool(call.id, UNFINISHED, name=call.name, is_error=True)
+    return result_message(call, denied(call, "the run was stopped before its tool started"))

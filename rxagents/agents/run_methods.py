@@ -1,0 +1,142 @@
+"""The methods that run an agent: as a stream, as one value, or with a handle on the run."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Unpack
+
+import reactivex as rx
+from reactivex import Observable
+
+from rxagents.agents.agent_run import DEFAULT_REPLAY, AgentRun
+from rxagents.agents.as_tool import agent_tool
+from rxagents.agents.control import RunControl
+from rxagents.agents.run_options import RunArguments, RunOptions
+from rxagents.agents.turns import Events
+from rxagents.agents.waiting import checked_decisions, superseded
+from rxagents.core.approval import Decisions
+from rxagents.core.events import StreamEvent
+from rxagents.core.message_input import to_messages
+from rxagents.core.messages import Message
+from rxagents.core.protocols import AgentResult, Messages
+from rxagents.core.tools import Tool
+from rxagents.runtime.last_value import last_value
+from rxagents.runtime.stream import as_stream
+
+
+class RunMethods(ABC):
+    """The methods that run an agent; all of them are made of `_events`."""
+
+    def run_stream(
+        self, task: Messages, **options: Unpack[RunArguments]
+    ) -> Observable[StreamEvent]:
+        """Run the agent and stream its events.
+
+        Args:
+            task: A `str`, a `Message`, a role/content dict, or a sequence of these.
+            **options: Options of this run: `tools`, `system_prompt`, `context`; see
+                `RunArguments`.
+
+        Returns:
+            A cold stream; each subscription is a run of its own. Its last event is `Complete`,
+            or an `ErrorEvent` before `on_error`.
+
+        Raises:
+            ConfigurationError: The task or an option cannot be read.
+        """
+        messages, read = self._task(task), self.run_options(**options)
+        return as_stream(rx.defer(lambda _: self._events(messages, read, RunControl())))
+
+    async def run(self, task: Messages, **options: Unpack[RunArguments]) -> AgentResult:
+        """Run the agent and return its result; `run_stream` documents the arguments.
+
+        Raises:
+            RxAgentsError: The run failed.
+        """
+        control = RunControl()
+        read = self.run_options(**options)
+        await last_value(self._events(self._task(task), read, control))
+        return control.checked_result()
+
+    def start(
+        self, task: Messages, *, replay: int = DEFAULT_REPLAY, **options: Unpack[RunArguments]
+    ) -> AgentRun:
+        """Start a run at once, and return a handle on it.
+
+        Args:
+            task: A `str`, a `Message`, a role/content dict, or a sequence of these.
+            replay: How many of the last events a late subscriber gets.
+            **options: See `RunArguments`.
+
+        Raises:
+            ConfigurationError: An argument cannot be used, or no event loop is running.
+        """
+        messages, read = self._task(task), self.run_options(**options)
+        return AgentRun(lambda control: self._events(messages, read, control), replay)
+
+    def resume_stream(
+        self, messages: Messages, decisions: Decisions, **options: Unpack[RunArguments]
+    ) -> Observable[StreamEvent]:
+        """Go on with a run that ended because calls wait for decisions (`approve="defer"`).
+
+        The calls that are approved run, and the model gets the results of all calls. Usage, turns
+        and tool calls count from the start of the run that was deferred; `max_seconds` counts
+        anew.
+
+        Args:
+            messages: `AgentResult.messages` of the run, which may have been stored as JSON or
+                MessagePack meanwhile.
+            decisions: For each call that waits its id, and `True`, `False`, `Approve` or `Deny`.
+            **options: Options of this run; the tools that wait must be among its tools.
+
+        Returns:
+            A cold stream, like that of `run_stream`. Each subscription runs the calls.
+
+        Raises:
+            ConfigurationError: No call waits, or the decisions are not those of the calls that
+                wait; or an option cannot be read.
+        """
+        read, options_read = to_messages(messages), self.run_options(**options)
+        checked_decisions(read, decisions)
+        return as_stream(
+            rx.defer(lambda _: self._events(read, options_read, RunControl(), decisions))
+        )
+
+    async def resume(
+        self, messages: Messages, decisions: Decisions, **options: Unpack[RunArguments]
+    ) -> AgentResult:
+        """Go on with a run whose calls waited, and return its result; see `resume_stream`.
+
+        Raises:
+            RxAgentsError: The run failed.
+        """
+        read, options_read = to_messages(messages), self.run_options(**options)
+        control = RunControl()
+        await last_value(self._events(read, options_read, control, decisions))
+        return control.checked_result()
+
+    def as_tool(self, name: str, description: str) -> Tool:
+        """Return a tool that runs this agent, for another agent; see `agent_tool`."""
+        return agent_tool(self.run_stream, name, description)
+
+    def _task(self, task: Messages) -> Sequence[Message]:
+        return superseded(to_messages(task), self.in_own_form)
+
+    @abstractmethod
+    def run_options(self, **options: Unpack[RunArguments]) -> RunOptions:
+        """Read the options of one run."""
+
+    @abstractmethod
+    def in_own_form(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return calls and results in the form that this agent's model reads."""
+
+    @abstractmethod
+    def _events(
+        self,
+        messages: Sequence[Message],
+        options: RunOptions,
+        control: RunControl,
+        decisions: Decisions | None = None,
+    ) -> Events:
+        """Return the events of one run, which goes on with waiting calls if there are decisions."""
