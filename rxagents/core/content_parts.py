@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from mimetypes import guess_type
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from msgspec import Struct, field
@@ -46,6 +50,36 @@ class ImagePart(BasePart, frozen=True, tag="image"):
             raise ConfigurationError("An image needs either url or data, and not both.")
         if self.data and not self.media_type:
             raise ConfigurationError('Image data needs its media_type, such as "image/png".')
+        if self.url and not (isinstance(self.url, str) and _URL.match(self.url)):
+            raise ConfigurationError(
+                f"{self.url!r:.100} is no URL of an image: it must start with https:// or data:. "
+                "For a file on this machine use ImagePart.from_file(path), for bytes "
+                "ImagePart(data=…, media_type=…)."
+            )
+
+    @classmethod
+    def from_file(
+        cls, path: str | PathLike[str], *, media_type: str = "", detail: str = ""
+    ) -> ImagePart:
+        """Read an image from a file on this machine.
+
+        Args:
+            path: The file.
+            media_type: Such as `"image/png"`; by default that of the data, or else of the name.
+            detail: See the attribute.
+
+        Raises:
+            ConfigurationError: The file is empty, or it is not known to be an image.
+            OSError: The file cannot be read.
+        """
+        data = _content_of(path)
+        kind = media_type or _image_type(data) or guess_type(path)[0] or ""
+        if not media_type and not kind.startswith("image/"):
+            raise ConfigurationError(
+                f"{fspath(path)!r} is not known to be an image: pass its media_type, such as "
+                '"image/png", or use FilePart.from_file.'
+            )
+        return cls(data=data, media_type=kind, detail=detail)
 
 
 class FilePart(BasePart, frozen=True, tag="file"):
@@ -60,6 +94,54 @@ class FilePart(BasePart, frozen=True, tag="file"):
     def __post_init__(self) -> None:
         if bool(self.file_id) == bool(self.data):
             raise ConfigurationError("A file needs either data or file_id, and not both.")
+
+    @classmethod
+    def from_file(
+        cls, path: str | PathLike[str], *, media_type: str = "", filename: str = ""
+    ) -> FilePart:
+        """Read a file of this machine.
+
+        Args:
+            path: The file.
+            media_type: Such as `"application/pdf"`; by default that of the name.
+            filename: The name that the provider gets; by default that of `path`.
+
+        Raises:
+            ConfigurationError: The file is empty, or its name says no media type.
+            OSError: The file cannot be read.
+        """
+        data = _content_of(path)
+        kind = media_type or guess_type(path)[0]
+        if not kind:
+            raise ConfigurationError(
+                f"The name {fspath(path)!r} says no media type: pass media_type, such as "
+                '"text/plain".'
+            )
+        return cls(data, filename or Path(path).name, kind)
+
+
+_URL = re.compile(r"data:|(?!file:)[A-Za-z][A-Za-z0-9+.-]+://")
+"""The start of a URL that a provider may fetch; `C:` is a drive of Windows."""
+
+_IMAGE_TYPES = (
+    (re.compile(rb"\x89PNG"), "image/png"),
+    (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
+    (re.compile(rb"GIF8"), "image/gif"),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
+)
+"""The first bytes of the images that all providers take: a name may be wrong, or say nothing."""
+
+
+def _content_of(path: str | PathLike[str]) -> bytes:
+    data = Path(path).read_bytes()
+    if not data:
+        raise ConfigurationError(f"The file {fspath(path)!r} is empty.")
+    return data
+
+
+def _image_type(data: bytes) -> str:
+    """Return the media type that the first bytes of an image say; empty if they say none."""
+    return next((kind for start, kind in _IMAGE_TYPES if start.match(data)), "")
 
 
 ContentPart: TypeAlias = TextPart | ImagePart | FilePart

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -57,16 +58,16 @@ def call_dict(arguments: Any) -> dict[str, Any]:
          Message("user", (TextPart("x"),), name="ann")),
         ({"role": "user", "content": ["x", {"type": "text", "text": "y"}, TextPart("z")]},
          Message.user("x", "y", "z")),
-        ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}]},
-         Message.user(ImagePart("u"))),
-        ({"role": "user", "content": [{"type": "image_url", "image_url": "u"}]},
-         Message.user(ImagePart("u"))),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://u"}}]},
+         Message.user(ImagePart("https://u"))),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": "https://u"}]},
+         Message.user(ImagePart("https://u"))),
         ({"role": "user",
-          "content": [{"type": "image_url", "image_url": {"url": "u", "detail": None}}]},
-         Message.user(ImagePart("u"))),
+          "content": [{"type": "image_url", "image_url": {"url": "https://u", "detail": None}}]},
+         Message.user(ImagePart("https://u"))),
         ({"role": "user",
-          "content": [{"type": "image_url", "image_url": {"url": "u", "detail": "low"}}]},
-         Message.user(ImagePart("u", detail="low"))),
+          "content": [{"type": "image_url", "image_url": {"url": "https://u", "detail": "low"}}]},
+         Message.user(ImagePart("https://u", detail="low"))),
         ({"role": "assistant", "content": None, "tool_calls": [call_dict('{"a":1}')]},
          Message.assistant(CALL)),
         ({"role": "assistant", "content": "", "tool_calls": [call_dict({"a": 1})]},
@@ -79,8 +80,8 @@ def call_dict(arguments: Any) -> dict[str, Any]:
         ({"role": "tool", "tool_call_id": "call_1",
           "content": [{"type": "text", "text": "a"}, "b"]}, Message.tool("call_1", "ab")),
         ({"role": "tool", "tool_call_id": "call_1",
-          "content": ["a", {"type": "image_url", "image_url": "u"}]},
-         Message.tool("call_1", ["a", ImagePart("u")])),
+          "content": ["a", {"type": "image_url", "image_url": "https://u"}]},
+         Message.tool("call_1", ["a", ImagePart("https://u")])),
     ],
 )  # fmt: skip
 def test_openai_dict_becomes_message(written: Any, expected: Message) -> None:
@@ -123,7 +124,7 @@ def test_dict_with_provider_data() -> None:
         ({"role": "user", "content": [{"type": "audio"}]}, "'audio'.*image_url"),
         ({"role": "user", "content": [{"type": "text", "text": 5}]}, "unknown part"),
         ({"role": "user", "content": "x", "tool_calls": [CALL]}, "user message cannot contain"),
-        ({"role": "system", "content": [ImagePart("u")]}, "system message cannot contain"),
+        ({"role": "system", "content": [ImagePart("https://u")]}, "system message cannot contain"),
         (
             {"role": "user", "content": "x", "contents": "y"},
             "unknown field `contents`. Its fields are role, content",
@@ -154,10 +155,10 @@ def test_bad_messages_are_refused(written: Any, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("role", "part"),
     [
-        ("system", ImagePart("u")),
+        ("system", ImagePart("https://u")),
         ("user", ReasoningPart("x")),
         ("user", ToolResult("a", "b")),
-        ("assistant", ImagePart("u")),
+        ("assistant", ImagePart("https://u")),
         ("tool", TextPart("x")),
     ],
 )
@@ -170,7 +171,7 @@ def test_role_limits_the_parts(role: Any, part: Any) -> None:
     "make",
     [
         lambda: ImagePart(),
-        lambda: ImagePart("u", b"x", "image/png"),
+        lambda: ImagePart("https://u", b"x", "image/png"),
         lambda: ImagePart(data=b"x"),
         lambda: FilePart(),
         lambda: FilePart(data=b"x", file_id="f"),
@@ -181,12 +182,75 @@ def test_part_needs_exactly_one_source(make: Any) -> None:
         make()
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["a.png", "/home/a.png", r"C:\a.png", "c:/a.png", "file:///a.png", Path("a.png"), b"\x89PNG"],
+    ids=repr,
+)
+def test_path_is_no_url_of_an_image(url: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"no URL .* ImagePart\.from_file"):
+        ImagePart(url)
+
+
+def test_error_about_url_is_short() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        ImagePart("iVBORw0KGgo" * 100_000)  # an image as base64
+    assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize("url", ["https://a.test/b.png", "data:image/png;base64,AA==", "gs://a/b"])
+def test_url_of_an_image_is_kept(url: str) -> None:
+    assert ImagePart(url).url == url
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind"),
+    [
+        ("a.png", b"\x89PNG\r\n", "image/png"),
+        ("photo", b"\xff\xd8\xff\xe0", "image/jpeg"),
+        ("wrong.png", b"GIF89a", "image/gif"),
+        ("a.bin", b"RIFF\n\x00\x00\x00WEBPVP8", "image/webp"),
+        ("a.svg", b"<svg/>", "image/svg+xml"),
+    ],
+)
+def test_image_is_read_from_file(tmp_path: Path, name: str, data: bytes, kind: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert ImagePart.from_file(path, detail="low") == ImagePart(
+        data=data, media_type=kind, detail="low"
+    )
+    assert ImagePart.from_file(str(path)).media_type == kind
+    assert ImagePart.from_file(path, media_type="image/x").media_type == "image/x"
+
+
+def test_file_is_read_with_name_and_type(tmp_path: Path) -> None:
+    path = tmp_path / "report.pdf"
+    path.write_bytes(b"%PDF")
+    assert FilePart.from_file(path) == FilePart(b"%PDF", "report.pdf", "application/pdf")
+    assert FilePart.from_file(str(path), media_type="text/plain", filename="a") == FilePart(
+        b"%PDF", "a", "text/plain"
+    )
+
+
+@pytest.mark.parametrize("kind", [ImagePart, FilePart])
+def test_unusable_file_is_refused(tmp_path: Path, kind: type[ImagePart] | type[FilePart]) -> None:
+    path = tmp_path / "unknown"
+    path.write_bytes(b"text")
+    with pytest.raises(ConfigurationError, match="media_type"):
+        kind.from_file(path)
+    path.write_bytes(b"")
+    with pytest.raises(ConfigurationError, match=r"unknown' is empty"):
+        kind.from_file(path)
+    with pytest.raises(FileNotFoundError):
+        kind.from_file(tmp_path / "missing")
+
+
 CONVERSATION = [
     Message.system("be brief"),
     Message.user("what", ImagePart(data=b"\x00\xff", media_type="image/png"), FilePart(b"%PDF")),
     Message.assistant(ReasoningPart("hm", {"wire": {"signature": "s"}}), "let me see", CALL),
     Message.tool("call_1", "3", name="add", is_error=True),
-    Message.tool("call_2", ["a", ImagePart("u"), FilePart(b"%PDF", "b.pdf")]),
+    Message.tool("call_2", ["a", ImagePart("https://u"), FilePart(b"%PDF", "b.pdf")]),
 ]
 
 
@@ -224,7 +288,7 @@ def test_result_refuses_other_parts() -> None:
 def test_message_text_and_tool_calls() -> None:
     assert CONVERSATION[2].text == "let me see"
     assert CONVERSATION[2].tool_calls == (CALL,)
-    assert Message.user("a", ImagePart("u"), "b").text == "ab"
+    assert Message.user("a", ImagePart("https://u"), "b").text == "ab"
     assert HI.tool_calls == ()
 
 
