@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, TypeVar, get_args
 
+from msgspec import structs
 from reactivex import Observable, abc
 
 from rxagents.core.approval import Decisions
 from rxagents.core.checks import checked_count, checked_function
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.messages import ToolCall
-from rxagents.core.tools import ToolLike, to_tools
+from rxagents.core.tools import Tool, ToolLike, to_tools
 from rxagents.operators._tool_calls import ToolCalls, ToolEvent
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution.approval import Approval, Approvals
@@ -28,6 +29,7 @@ def run_tools(
     start: StartTools = "at_once",
     approve: Approval | Decisions | None = None,
     approve_timeout: float | None = None,
+    max_result_length: int | None = None,
     context: object = None,
     refuse: Callable[[ToolCall], str | None] | None = None,
 ) -> Callable[[Observable[T]], Observable[T | ToolEvent]]:
@@ -68,6 +70,8 @@ def run_tools(
             ids has decisions that were made before: these calls have no `ApprovalRequest`.
         approve_timeout: Seconds after which a call without a decision is refused; no limit by
             default. Not with `"defer"`.
+        max_result_length: How many characters of a result the model sees at most, for tools without
+            a limit of their own; no limit by default.
         context: Any object, which the tools see as `ToolContext.context`.
         refuse: Called with each call of a known tool when it is due. If it returns a text, the tool
             does not run, and the text tells the model why. What it raises refuses the call too.
@@ -91,7 +95,9 @@ def run_tools(
         3
         ToolEnd(...)
     """
-    known = {tool.name: tool for tool in to_tools(tools)}
+    if max_result_length is not None:
+        checked_count("max_result_length", max_result_length)
+    known = {tool.name: _limited(tool, max_result_length) for tool in to_tools(tools)}
     checked_count("concurrency", concurrency)
     if start not in get_args(StartTools):
         raise ConfigurationError(f'start must be "at_once" or "turn_end", not {start!r}.')
@@ -110,3 +116,9 @@ def run_tools(
         return timed(subscribe)
 
     return run_tools_
+
+
+def _limited(tool: Tool, limit: int | None) -> Tool:
+    if limit is None or tool.max_result_length is not None:
+        return tool
+    return structs.replace(tool, max_result_length=limit)

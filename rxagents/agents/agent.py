@@ -80,6 +80,7 @@ class BaseAgent(RunMethods):
         self._tools = to_tools(tools)
         self._system_prompt = prompt
         self._concurrency = options.pop("tool_concurrency", 8)
+        self._max_result_length = options.pop("max_result_length", None)
         self._start_tools: StartTools = options.pop("start_tools", "at_once")
         self._approve = options.pop("approve", None)
         self._approve_timeout = options.pop("approve_timeout", None)
@@ -225,6 +226,7 @@ class BaseAgent(RunMethods):
             tools,
             concurrency=self._concurrency,
             start=self._start_tools,
+            max_result_length=self._max_result_length,
             approve=self._approve if decisions is None else decisions,
             approve_timeout=self._approve_timeout if decisions is None else None,
             context=context,

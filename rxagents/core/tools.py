@@ -12,7 +12,12 @@ from typing import Any, TypeAlias, overload
 from msgspec import Struct, field, structs
 
 from rxagents.core.call_signature import CallSignature
-from rxagents.core.checks import checked_count_or_zero, checked_function, checked_seconds
+from rxagents.core.checks import (
+    checked_count,
+    checked_count_or_zero,
+    checked_function,
+    checked_seconds,
+)
 from rxagents.core.errors import ConfigurationError, ToolError
 from rxagents.core.schema_check import SchemaCheck
 from rxagents.core.tool_context import ToolContext
@@ -40,6 +45,8 @@ class Tool(Struct, frozen=True, kw_only=True):
         retries: How many times to call the function again after it raised. Invalid arguments are
             not retried, nor is a timeout, after which the first call may still be running.
         requires_approval: Whether a call needs approval before it runs.
+        max_result_length: How many characters of a result, or of an error, the model sees at most;
+            a sentence after them says how many were left out. `None` for the agent's limit.
         check: Whether a tool that is made of a schema and a function checks the arguments against
             the schema, with the library `jsonschema` (the extra `schema`).
         signature: Converts the arguments to a call; without it they are passed by name, unchanged.
@@ -57,6 +64,7 @@ class Tool(Struct, frozen=True, kw_only=True):
     timeout: float | None = None
     retries: int = 0
     requires_approval: bool = False
+    max_result_length: int | None = None
     check: bool = True
     signature: CallSignature | SchemaCheck | None = None
 
@@ -75,6 +83,8 @@ class Tool(Struct, frozen=True, kw_only=True):
         if self.timeout is not None:
             checked_seconds(f"The timeout of tool {self.name!r}", self.timeout)
         checked_count_or_zero(f"The retries of tool {self.name!r}", self.retries)
+        if self.max_result_length is not None:
+            checked_count(f"The max_result_length of tool {self.name!r}", self.max_result_length)
         has_schema = self.parameters != _no_parameters()
         if self.function is not None and self.signature is None and self.check and has_schema:
             check = SchemaCheck.of(self.name, self.parameters)
@@ -149,6 +159,7 @@ def tool(
     retries: int = 0,
     strict: bool | None = None,
     requires_approval: bool = False,
+    max_result_length: int | None = None,
 ) -> Tool: ...
 
 
@@ -161,6 +172,7 @@ def tool(
     retries: int = 0,
     strict: bool | None = None,
     requires_approval: bool = False,
+    max_result_length: int | None = None,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -174,6 +186,7 @@ def tool(
     retries: int = 0,
     strict: bool | None = None,
     requires_approval: bool = False,
+    max_result_length: int | None = None,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool from a function.
 
@@ -202,6 +215,7 @@ def tool(
         strict: Ask the provider to enforce the schema, which then has the form that OpenAI's
             strict mode requires: an optional argument becomes nullable instead.
         requires_approval: Whether a call needs approval before it runs.
+        max_result_length: How many characters of a result the model sees at most.
 
     Returns:
         The tool, which can be called like the function; or a decorator that makes it.
@@ -222,6 +236,7 @@ def tool(
             timeout=timeout,
             retries=retries,
             requires_approval=requires_approval,
+            max_result_length=max_result_length,
             signature=signature,
         )
 

@@ -168,6 +168,7 @@ def test_model_without_stream_is_refused(agent: AgentKind, llm: Any) -> None:
         {"max_seconds": 0},
         {"max_seconds": float("nan")},
         {"tool_concurrency": 0},
+        {"max_result_length": 0},
         {"start_tools": "soon"},
         {"approve": True},
         {"approve_timeout": 0},

@@ -112,12 +112,14 @@ def test_decorator_sets_tool_attributes() -> None:
         retries=2,
         strict=False,
         requires_approval=True,
+        max_result_length=9,
     )
     def mine() -> None:
         """Mine."""
 
     assert (mine.name, mine.description, mine.timeout) == ("other", "Another.", 5)
     assert (mine.retries, mine.strict, mine.requires_approval) == (2, False, True)
+    assert mine.max_result_length == 9
     assert mine.parameters == {
         "type": "object",
         "properties": {},

@@ -123,6 +123,7 @@ def test_tool_without_function_cannot_run() -> None:
         ({"timeout": math.inf}, "timeout of tool 'a'"),
         ({"retries": -1}, "retries of tool 'a'"),
         ({"retries": 1.5}, "retries of tool 'a'"),
+        ({"max_result_length": 0}, "max_result_length of tool 'a'"),
         ({"function": "f"}, "function of tool 'a'"),
     ],
 )

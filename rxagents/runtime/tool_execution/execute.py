@@ -56,6 +56,7 @@ from rxagents.runtime.source import is_cancellation
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution.items import in_tool, items_of
 from rxagents.runtime.tool_execution.nested import NestedEvents
+from rxagents.runtime.tool_execution.shorten import shortened
 from rxagents.runtime.tool_execution.slot import Slot
 from rxagents.runtime.tool_execution.text import error_text, result_parts, result_text
 
@@ -218,6 +219,7 @@ class _Execution:
         self._context = None
         self._timeout.stop()
         duration = self._scope.now() - self._started
+        result, parts = shortened(result, parts, self._tool.max_result_length)
         self._observer.on_next(
             ToolEnd(
                 self._call.id,
