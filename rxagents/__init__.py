@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rxagents._version import __version__
@@ -106,6 +107,8 @@ from rxagents.runtime.to_iter import to_iter
 
 if TYPE_CHECKING:
     from rxagents import operators as operators
+    from rxagents import testing as testing
+    from rxagents import tools as tools
     from rxagents.agents.agent_options import AgentOptions
     from rxagents.agents.agent_run import AgentRun
     from rxagents.agents.conversation import Conversation
@@ -252,6 +255,14 @@ __all__ = [
     "tool",
 ]
 
+# In a checkout without symbolic links, as on Windows, `rxagents/operators` is a text file: then
+# `rxagents.operators` is found at the top of the checkout, where the folder is.
+if Path(__path__[0], "operators").is_file():
+    __path__.append(str(Path(__path__[0]).parent))
+
+_MODULES = ("operators", "testing", "tools")
+"""Imported at first use, so that `import rxagents` is all that a program needs."""
+
 _LATER = {
     "AgentOptions": "rxagents.agents.agent_options",
     "AgentRun": "rxagents.agents.agent_run",
@@ -279,8 +290,8 @@ _LATER = {
 
 
 def __getattr__(name: str) -> object:
-    if name == "operators":
-        return importlib.import_module("rxagents.operators")
+    if name in _MODULES:
+        return importlib.import_module(f"rxagents.{name}")
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module 'rxagents' has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -10,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from child import SECONDS
+from child import SECONDS, run_program
 from matrix import only_full
 
 import rxagents
@@ -42,6 +43,21 @@ def test_sdist_holds_the_tests(built: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"operators/text.py", "tests/conftest.py", "LICENSE", "README.md"} <= names
+
+
+def test_checkout_without_symbolic_links_imports(tmp_path: Path) -> None:
+    for folder in ("rxagents", "operators"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, symlinks=True)
+    link = tmp_path / "rxagents" / "operators"
+    link.unlink()
+    link.write_text("../operators")  # what git makes of a link on Windows
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import rxagents, rxagents.operators\n"
+        "assert rxagents.FunctionAgent and rxagents.operators.text()\n"
+        "print(rxagents.operators.__file__)"
+    )
+    assert run_program(script, "-I").strip() == str(tmp_path / "operators" / "__init__.py")
 
 
 @only_full  # installs all dependencies again

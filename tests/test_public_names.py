@@ -70,8 +70,10 @@ def test_every_exported_name_has_docstring() -> None:
 def test_agents_and_operators_import_lazily() -> None:
     program = (
         "import sys, rxagents\n"
-        "assert not {'rxagents.agents', 'rxagents.operators'} & set(sys.modules)\n"
+        "later = ('agents', 'operators', 'testing', 'tools')\n"
+        "assert not {f'rxagents.{name}' for name in later} & set(sys.modules)\n"
         "assert rxagents.ReActAgent and rxagents.operators.text\n"
+        "assert rxagents.testing.Reply and rxagents.tools.calculator\n"
     )
     run_program(program)
 
