@@ -80,8 +80,9 @@ async def run_offline(*arguments: str, typed: str = "", warnings: str = "error")
                 "OPENAI_API_KEY": "any",
                 "OPENAI_BASE_URL": server.url,
                 "ANTHROPIC_API_KEY": "any",
-                "ANTHROPIC_BASE_URL": server.url,
-                "OLLAMA_HOST": server.url,
+                # the vendors' own clients add the version to these two
+                "ANTHROPIC_BASE_URL": server.url.removesuffix("/v1"),
+                "OLLAMA_HOST": server.url.removesuffix("/v1"),
             },
             cwd=ROOT,
             stdin=asyncio.subprocess.PIPE,
