@@ -8,6 +8,7 @@ Agents: `scan_steps`, `run_tools`, `converse`, `of_type`.
 Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_backoff`,
     `fallback_to`, `hedge`.
 Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`.
+Protocols: `encode_sse`, `encode_agui`, `encode_vercel`.
 Checks and observation: `guard_window`, `tap_safely`, `measure`, `record`, `persist`.
 
 Types of their items: `PartialJson`, `PartialObject`, `Replayed`. The type that `measure` reports:
@@ -23,6 +24,9 @@ from rxagents.operators.collect import collect
 from rxagents.operators.converse import converse
 from rxagents.operators.decode_ndjson import decode_ndjson
 from rxagents.operators.decode_sse import decode_sse
+from rxagents.operators.encode_agui import encode_agui
+from rxagents.operators.encode_sse import encode_sse
+from rxagents.operators.encode_vercel import encode_vercel
 from rxagents.operators.fallback_to import fallback_to
 from rxagents.operators.guard_window import guard_window
 from rxagents.operators.hedge import hedge
@@ -63,6 +67,9 @@ __all__ = [
     "converse",
     "decode_ndjson",
     "decode_sse",
+    "encode_agui",
+    "encode_sse",
+    "encode_vercel",
     "fallback_to",
     "guard_window",
     "hedge",

@@ -29,13 +29,12 @@ from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxagents.agents.control import RunControl
 from rxagents.agents.turn import Turn
+from rxagents.core.chunk_events import events_of
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import AgentError, RunLimitError
 from rxagents.core.events import (
     ErrorEvent,
     ErrorInfo,
-    Reasoning,
-    Reset,
     StreamEvent,
     Token,
     TurnStart,
@@ -114,7 +113,7 @@ def to_events(turn: Turn) -> Callable[[Observable[StreamChunk | StreamEvent]], E
                 elif item.delta and not (item.reasoning or item.refusal or item.choice):
                     emit(Token(item.delta, "", item.timestamp))
                 else:
-                    for event in _events_of(item):
+                    for event in events_of(item):
                         emit_noted(event)
 
             def emit_noted(event: StreamEvent) -> None:
@@ -155,18 +154,6 @@ def emitted(events: Iterable[StreamEvent]) -> Events:
         return Disposable()
 
     return Observable(subscribe)
-
-
-def _events_of(chunk: StreamChunk) -> Iterator[StreamEvent]:
-    if "reset" in chunk.metadata:
-        yield Reset(chunk.metadata["reset"])
-    elif chunk.choice == 0:
-        if chunk.reasoning:
-            yield Reasoning(chunk.reasoning, chunk.timestamp)
-        if chunk.delta:
-            yield Token(chunk.delta, "", chunk.timestamp)
-        if chunk.refusal:
-            yield Token(chunk.refusal, "refusal", chunk.timestamp)
 
 
 def _with_deadline(source: Events, seconds: float | None, control: RunControl) -> Events:

@@ -106,7 +106,7 @@ async def test_dispose_from_thread_at_any_time(tmp_path: Path, name: str, second
     in_thread(subscription.dispose)
 
 
-@every_operator
+@pytest.mark.parametrize("name", sorted(operator_cases.CASES.keys() - operator_cases.ENCODERS))
 async def test_error_passes_at_once(tmp_path: Path, name: str) -> None:
     """The error comes after content, so that no operator recovers from it."""
     case = operator_cases.CASES[name]
@@ -118,7 +118,19 @@ async def test_error_passes_at_once(tmp_path: Path, name: str) -> None:
     assert source.listening == 0
 
 
-@every_operator
+@pytest.mark.parametrize("name", sorted(operator_cases.ENCODERS))
+async def test_error_is_encoded_at_once(tmp_path: Path, name: str) -> None:
+    case = operator_cases.CASES[name]
+    source, watcher = operator_cases.Script(case, [(10, "n"), (1, "n"), (0.5, "e")]), Watcher()
+    watcher.watch(source.observable.pipe(case.make(tmp_path)))
+    await asyncio.sleep(1000)
+    *_, (_, _, body), end = watcher.notes
+    assert b"the wire is cut" in body
+    assert end == ("C", 11.5, None)
+    assert source.listening == 0
+
+
+@pytest.mark.parametrize("name", sorted(operator_cases.CASES.keys() - operator_cases.ENCODERS))
 async def test_exception_in_subscribe_reaches_on_error(tmp_path: Path, name: str) -> None:
     failure, watcher = LookupError("no source"), Watcher()
     operator = operator_cases.CASES[name].make(tmp_path)

@@ -121,8 +121,14 @@ CASES: dict[str, Case] = {
     "tap_safely": Case(_always(lambda: ops.tap_safely(_ignore)), _TEXTS),
     "measure": Case(_always(lambda: ops.measure(_ignore)), _TEXTS),
     "record": Case(lambda folder: ops.record(folder / "recorded.jsonl"), _TEXTS),
+    "encode_sse": Case(_always(ops.encode_sse), _TEXTS),
+    "encode_agui": Case(_always(lambda: ops.encode_agui(thread_id="t", run_id="r")), (Token("a"),)),
+    "encode_vercel": Case(_always(lambda: ops.encode_vercel(message_id="m")), (Token("a"),)),
     "persist": Case(lambda _: ops.persist(EventLog(), _new_key), _TEXTS),
 }
+
+ENCODERS = {"encode_sse", "encode_agui", "encode_vercel"}
+"""They encode a failure as an item, as `rx_ops.materialize` does, and complete."""
 
 SHARED = {"share_bounded", "replay_bounded"}
 """Their subscriptions share one run of the source, by intent."""
