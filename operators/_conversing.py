@@ -8,7 +8,8 @@ Theory of operation. One `Conversing` is the state of one subscription:
     _is_starting  whether `_start` is due: in a turn of the loop, or when the gate opens
 
 A message goes from `_inbox` through the policy into `_waiting`; `_start` takes what waits into a
-run. The policies differ only in `_take` and in how many messages one run gets.
+run. The policies differ only in `_take` and in how many messages one run gets. `Steering`
+(`_steering.py`) is the policy "steer", which needs a handle on the run too.
 
 What must stay:
 
@@ -36,10 +37,10 @@ from rxagents.core.message_input import to_messages
 from rxagents.core.protocols import Messages
 from rxagents.runtime.timed_scope import TimedScope
 
-Policy: TypeAlias = Literal["queue", "supersede", "merge", "ignore"]
+Policy: TypeAlias = Literal["queue", "supersede", "merge", "steer", "ignore"]
 
 
-class _Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True):
     """A message, its number in the stream, and its text."""
 
     message: Messages
@@ -47,10 +48,10 @@ class _Entry(Struct, frozen=True):
     text: str
 
 
-class _Run:
+class ConversingRun:
     """The run that goes on, and the messages that it answers."""
 
-    def __init__(self, entries: list[_Entry]) -> None:
+    def __init__(self, entries: list[Entry]) -> None:
         self.entries = entries
         self.subscription: abc.DisposableBase | None = None
         self.has_failed = False
@@ -81,8 +82,8 @@ class Conversing:
         self._policy = policy
         self._quiet = quiet
         self._inbox: deque[Messages] = deque()
-        self._waiting: deque[_Entry] = deque()
-        self._run: _Run | None = None
+        self._waiting: deque[Entry] = deque()
+        self._run: ConversingRun | None = None
         self._count = 0
         self._is_starting = self._is_emitting = self._has_completed = False
         self._start_timer = scope.timer(self._start)
@@ -109,10 +110,10 @@ class Conversing:
             except ConfigurationError as error:
                 self._observer.on_error(error)
                 return
-            self._take(_Entry(message, self._count, "\n".join(texts)))
+            self._take(Entry(message, self._count, "\n".join(texts)))
         self._advance()
 
-    def _take(self, entry: _Entry) -> None:
+    def _take(self, entry: Entry) -> None:
         """Apply the policy to a message."""
         self._count += 1
         is_busy = self._run is not None or len(self._waiting) > 0
@@ -138,7 +139,7 @@ class Conversing:
         for entry in old:
             self._report(entry, "superseded")
 
-    def _report(self, entry: _Entry, outcome: Outcome, position: int = 0) -> None:
+    def _report(self, entry: Entry, outcome: Outcome, position: int = 0) -> None:
         self._emit(MessageOutcome(entry.text, outcome, entry.number, position))
 
     def _emit(self, event: StreamEvent) -> None:
@@ -163,15 +164,17 @@ class Conversing:
             self._scope.gate.when_open(lambda: self._scope.run(self._start))
             return
         self._is_starting = False
-        count = len(self._waiting) if self._policy == "merge" else 1
-        run = self._run = _Run([self._waiting.popleft() for _ in range(count)])
+        count = len(self._waiting) if self._policy in ("merge", "steer") else 1
+        run = self._run = ConversingRun([self._waiting.popleft() for _ in range(count)])
         for entry in run.entries:
             self._report(entry, "delivered")
         if not self._scope.is_disposed:
             self._subscribe(run)
         self._drain()
 
-    def _subscribe(self, run: _Run) -> None:
+    def _listener(self, run: ConversingRun) -> Callable[[StreamEvent], None]:
+        """Return what takes the events of a run."""
+
         def on_next(event: StreamEvent) -> None:
             if run is not self._run:
                 return  # superseded inside of its `subscribe`
@@ -183,6 +186,13 @@ class Conversing:
             if self._inbox or run is not self._run:
                 self._drain()
 
+        return on_next
+
+    def _on_run_end(self) -> None:
+        """Note that the run has ended."""
+        self._run = None
+
+    def _subscribe(self, run: ConversingRun) -> None:
         def on_error(error: Exception) -> None:
             if isinstance(error, StreamCancelledError):
                 self._observer.on_error(error)
@@ -193,7 +203,7 @@ class Conversing:
 
         def on_completed() -> None:
             if run is self._run:
-                self._run = None
+                self._on_run_end()
                 self._drain()
 
         try:
@@ -206,7 +216,9 @@ class Conversing:
         except Exception as error:
             on_error(error)
             return
-        run.subscription = self._scope.subscribe(events, on_next, on_error, on_completed)
+        run.subscription = self._scope.subscribe(
+            events, self._listener(run), on_error, on_completed
+        )
         if run is not self._run:
             run.subscription.dispose()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, get_args
+from typing import Protocol, cast, get_args
 
 from reactivex import Observable, abc
 
@@ -12,6 +12,7 @@ from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import StreamEvent
 from rxagents.core.protocols import Messages
 from rxagents.operators._conversing import Conversing, Policy
+from rxagents.operators._steering import SteerableAgent, SteerableRun, Steering
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 
@@ -25,7 +26,7 @@ class ConversingAgent(Protocol):
 
 
 def converse(
-    agent: ConversingAgent,
+    agent: ConversingAgent | SteerableAgent,
     *,
     policy: Policy = "queue",
     conversation_id: str | None = None,
@@ -39,11 +40,14 @@ def converse(
     - `"supersede"`: the run is disposed, and its request is closed before the next one is sent.
     - `"merge"`: it waits, and all that wait become one task. A burst of messages is joined too: a
       run starts when no message has come for `quiet` seconds.
+    - `"steer"`: the next turn of the run sees it. If the run ends before that, it starts the next
+      run, with all others that wait.
     - `"ignore"`: it is dropped.
 
-    A `MessageOutcome` event reports the outcome of each message: `queued`, `delivered` when its run
-    starts, `superseded` or `ignored`. A failed run emits its `ErrorEvent`, and the next message
-    gets a run all the same; after a task was cancelled from outside, the stream fails.
+    A `MessageOutcome` event reports the outcome of each message: `queued`, `delivered` when its
+    run, or the turn that sees it, starts, `superseded` or `ignored`. A failed run emits its
+    `ErrorEvent`, and the next message gets a run all the same; after a task was cancelled from
+    outside, the stream fails.
 
     .. marble::
         --(hi)--------(and?)----------------|
@@ -56,7 +60,9 @@ def converse(
     Completes when: the messages have completed, and the last run has ended.
 
     Args:
-        agent: Any object with `run_stream(task)`.
+        agent: Any object with `run_stream(task)`. For `"steer"`, an object with `start(task)`,
+            which returns an `AgentRun`, or a run of your own with its `events`, `messages`,
+            `steer` and `stop`. An `AgentRun` needs a running event loop.
         policy: What happens to a message that comes while a run goes on.
         conversation_id: Passed on as `run_stream(task, conversation_id)`, for an agent with
             conversations.
@@ -83,12 +89,19 @@ def converse(
         Hello.
         Bye.
     """
-    if not callable(getattr(agent, "run_stream", None)):
+    if policy not in get_args(Policy):
+        raise ConfigurationError(f"policy must be one of {get_args(Policy)}, not {policy!r}.")
+    needed = "start" if policy == "steer" else "run_stream"
+    has_needed = callable(getattr(agent, needed, None))
+    if policy == "steer" and not has_needed:
+        raise ConfigurationError(
+            f'policy "steer" needs an agent with start(task), such as those of rxagents; '
+            f'{type(agent).__name__} has none. Use another policy, such as "queue".'
+        )
+    if not has_needed:
         raise ConfigurationError(
             f"agent must have run_stream(task); {type(agent).__name__} has none."
         )
-    if policy not in get_args(Policy):
-        raise ConfigurationError(f"policy must be one of {get_args(Policy)}, not {policy!r}.")
     if not isinstance(conversation_id, str | None):
         raise ConfigurationError(
             f"conversation_id must be a str, not {type(conversation_id).__name__}."
@@ -97,11 +110,17 @@ def converse(
     ids = () if conversation_id is None else (conversation_id,)
 
     def make_run(task: Messages) -> Observable[StreamEvent]:
-        return agent.run_stream(task, *ids)
+        return cast("ConversingAgent", agent).run_stream(task, *ids)
+
+    def start(task: Messages) -> SteerableRun:
+        return cast("SteerableAgent", agent).start(task, *ids)
 
     def converse_(source: Observable[Messages]) -> Observable[StreamEvent]:
         def subscribe(observer: abc.ObserverBase[StreamEvent], scope: TimedScope) -> None:
-            state = Conversing(observer, scope, make_run, policy, quiet)
+            if policy == "steer":
+                state: Conversing = Steering(observer, scope, start)
+            else:
+                state = Conversing(observer, scope, make_run, policy, quiet)
             scope.subscribe(source, state.on_next, observer.on_error, state.on_completed)
 
         return timed(subscribe)

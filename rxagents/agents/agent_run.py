@@ -93,13 +93,15 @@ class AgentRun:
                 stays as a partial answer. A tool that runs is cancelled, and the model sees that.
 
         Returns:
-            Whether the run will see it; `False` if it has ended or was stopped.
+            Whether the next turn will see it; `False` if there is none: the last turn has ended, or
+            the run was stopped. If the run fails before its next turn, `messages` lacks it.
 
         Raises:
             ConfigurationError: The message cannot be read.
         """
         messages = to_messages(text)
-        if self._control.has_ended or self._control.is_stopped:
+        control = self._control
+        if control.has_ended or control.is_stopped or not control.takes_messages:
             return False
         self._control.steer(messages, now=now)
         return True

@@ -39,6 +39,8 @@ class RunControl:
     Attributes:
         run: The run's state; `None` until it starts, such as while it waits in a conversation.
         is_stopped: Whether the run was asked to end.
+        takes_messages: Whether another turn may still see a message; not from the end of the last
+            turn on, although the run has yet to emit its last events, or to store them.
         result: The run's result, if it has completed.
         error: Why the run has no result, if it failed or was disposed.
         before_disposed: Called when the run is disposed before its end.
@@ -47,6 +49,7 @@ class RunControl:
     def __init__(self, on_end: Callable[[], None] = lambda: None) -> None:
         self.run: Run | None = None
         self.is_stopped = False
+        self.takes_messages = True
         self.result: AgentResult | None = None
         self.error: Exception | None = None
         self.before_disposed: Callable[[], None] = lambda: None

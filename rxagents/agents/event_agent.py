@@ -88,6 +88,7 @@ class EventAgent:
         emits the `ErrorEvent` of every error.
         """
         while run.goes_on():
+            run.take_messages()
             yield self._stage(run)
             if run.output is None:
                 text = run.partial_messages()

@@ -142,18 +142,26 @@ class Run:
             self.output = output
 
     def goes_on(self) -> bool:
-        """Return whether another turn follows; add the messages from outside to it."""
+        """Return whether another turn follows, such as for messages from outside."""
         control = self.control
-        if control.is_stopped:
-            if self.output is None:
-                self.output, self.finish_reason = "", CANCELLED
-            return False
-        if control.has_messages:
-            messages = (*self.messages, *control.take_messages())
-            self.messages = list(superseded(messages, self.in_own_form))
-            self.pending = ()
+        if control.is_stopped and self.output is None:
+            self.output, self.finish_reason = "", CANCELLED
+        elif control.has_messages and not control.is_stopped:
             self.output = None
+        control.takes_messages = self.output is None
         return self.output is None
+
+    def take_messages(self) -> None:
+        """Add the messages from outside to the turn that is about to start.
+
+        They deny the calls that wait for decisions.
+        """
+        taken = self.control.take_messages()
+        if taken and self.pending:
+            self.messages = list(superseded((*self.messages, *taken), self.in_own_form))
+            self.pending = ()
+        else:
+            self.messages += taken
 
     def begin_turn(self, last_request: Message) -> Turn:
         """Count a turn and return it.
@@ -174,10 +182,12 @@ class Run:
                 self._check_tokens()
             except AgentError as error:
                 if not self.answers_at(error):
+                    self.control.takes_messages = False
                     raise
-            if self.reached is not None:
-                self._is_last_turn = True
-                self.messages.append(last_request)
+        self.take_messages()
+        if self.reached is not None and not self._is_last_turn:
+            self._is_last_turn = True
+            self.messages.append(last_request)
         self.iterations += 1
         self.turn = Turn(self, is_last=self._is_last_turn)
         return self.turn

@@ -194,8 +194,9 @@ class MessageOutcome(ErrorFreeEvent, frozen=True, tag="message"):
 
     Attributes:
         content: The text of the message.
-        outcome: `"queued"`: it waits for a run; `"delivered"`: its run starts; `"superseded"`: a
-            later message ended its run, or its waiting; `"ignored"`: it was dropped.
+        outcome: `"queued"`: it waits for a run, or for the next turn of one; `"delivered"`: its run
+            or turn starts; `"superseded"`: a later message ended its run, or its waiting;
+            `"ignored"`: it was dropped.
         number: The number of the message in its stream, from 0.
         position: Its place among the waiting messages, from 1; 0 if it does not wait.
     """

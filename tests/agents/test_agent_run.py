@@ -18,10 +18,13 @@ from rxagents import (
     Answer,
     Complete,
     ConfigurationError,
+    ConversationalAgent,
     FunctionAgent,
+    MaxIterationsError,
     ServerError,
     Token,
     ToolEnd,
+    TurnEnd,
     Usage,
 )
 from rxagents.agents.partial import UNFINISHED, is_partial
@@ -228,6 +231,35 @@ async def test_steer_after_the_end_is_refused() -> None:
     stopped.stop()
     assert not stopped.steer("more")
     await stopped.result
+
+
+@pytest.mark.parametrize("kind", [Answer, TurnEnd], ids=["answer", "turn end"])
+async def test_steer_after_the_last_turn_is_refused(kind: type) -> None:
+    """The run of a conversation goes on until it is remembered, without another turn."""
+    run = ConversationalAgent(ScriptedLLM("done")).start("hi")
+    took: list[bool] = []
+    Seen(run.events, lambda event: took.append(run.steer("more")) if type(event) is kind else None)
+    assert (await run.result).iterations == 1
+    assert took == [False]
+
+
+@each_agent
+async def test_steer_is_refused_where_no_turn_is_left(agent: AgentKind) -> None:
+    run = agent.make(ScriptedLLM(agent.calls(("none", {}))), max_iterations=1).start("hi")
+    took: list[bool] = []
+    Seen(run.events, lambda event: took.append(run.steer("more")) if type(event) is TurnEnd else 0)
+    with pytest.raises(MaxIterationsError):
+        await run.result
+    assert took == [False]
+
+
+async def test_failed_run_lacks_the_message_that_no_turn_saw() -> None:
+    run = FunctionAgent(ScriptedLLM(Reply("one two", interval=1)), max_iterations=1).start("hi")
+    await asyncio.sleep(0.5)
+    assert run.steer("more")
+    with pytest.raises(MaxIterationsError):
+        await run.result
+    assert [message.text for message in run.messages] == ["hi", "one two"]
 
 
 async def test_steer_refuses_what_is_no_message() -> None:
