@@ -7,7 +7,8 @@ Keeping: the CPU time per event that `persist` adds to a stream of tokens, witho
 stream alone is subtracted. Reading: the CPU time per event and reader while a run goes on, its
 events in bursts as a provider's reads bring them, with the events decoded and as JSON (`Raw`); the
 cost of keeping is subtracted. These figures are medians of some rounds. At last, the events of
-some runs at a time that are kept in a file of SQLite, with the time until the last is on the disk.
+some runs at a time that are kept in a file of SQLite, with the time until the last is on the disk;
+and in Redis, with `--redis redis://localhost:6379/0`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import asyncio
 import statistics
 import tempfile
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from rich.console import Console
 from rxagents import (
     EventLog,
     MemoryLogStore,
+    RedisLogStore,
     Retention,
     SQLiteLogStore,
     StreamEvent,
@@ -36,6 +40,7 @@ from rxagents import (
     from_log,
 )
 from rxagents import operators as ops
+from rxagents.runtime.event_log.log_store import LogStore
 
 _BURST = 16
 _EVERYTHING = Retention(entries=None, bytes=None)
@@ -84,9 +89,9 @@ async def read(tokens: list[Token], readers: int, item_type: Any) -> float:
     return time.process_time() - start
 
 
-async def keep_in_file(tokens: list[Token], runs: int, path: Path) -> tuple[float, float]:
-    """Return the seconds of some runs at a time that are kept in a file, and those of CPU."""
-    async with EventLog(SQLiteLogStore(path, _EVERYTHING)) as log:
+async def keep_in(store: LogStore, tokens: list[Token], runs: int) -> tuple[float, float]:
+    """Return the seconds of some runs at a time that are kept in a store, and those of CPU."""
+    async with EventLog(store) as log:
 
         async def bursts() -> AsyncIterator[Token]:
             for start in range(0, len(tokens), _BURST):
@@ -95,10 +100,14 @@ async def keep_in_file(tokens: list[Token], runs: int, path: Path) -> tuple[floa
                 await asyncio.sleep(0)
 
         start, cpu = time.perf_counter(), time.process_time()
-        handles = [log.start(f"run {number}", from_aiter(bursts)) for number in range(runs)]
+        keys = [uuid.uuid4().hex for _ in range(runs)]
+        handles = [log.start(key, from_aiter(bursts)) for key in keys]
         for handle in handles:
             await handle.wait()
-        return time.perf_counter() - start, time.process_time() - cpu
+        seconds = time.perf_counter() - start, time.process_time() - cpu
+        for key in keys:
+            await log.forget(key)
+        return seconds
 
 
 def _ignore(_: object) -> None: ...
@@ -123,15 +132,16 @@ def measure(events: int, rounds: int, report: Callable[[str], None]) -> None:
             report(f"read as {name}, {readers} readers: {cost:.2f} us a reader and event")
 
 
-def measure_file(events: int, report: Callable[[str], None]) -> None:
-    """Measure and report a file of SQLite."""
+def measure_store(
+    name: str, make: Callable[[], LogStore], events: int, report: Callable[[str], None]
+) -> None:
+    """Measure and report a store that other processes can read."""
     for runs in (1, 50):
         tokens = [Token(f"word {number} ") for number in range(events // runs)]
-        with tempfile.TemporaryDirectory() as folder:
-            seconds, cpu = asyncio.run(keep_in_file(tokens, runs, Path(folder) / "log.db"))
+        seconds, cpu = asyncio.run(keep_in(make(), tokens, runs))
         count = len(tokens) * runs
         report(
-            f"keep, in a file, {runs} runs: {count / seconds:,.0f} events a second, "
+            f"keep, in {name}, {runs} runs: {count / seconds:,.0f} events a second, "
             f"{cpu / count * 1e6:.1f} us of CPU an event"
         )
 
@@ -141,9 +151,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--events", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--redis", help="the URL of a Redis server, to measure its store too")
     arguments = parser.parse_args()
     measure(arguments.events, arguments.rounds, Console().print)
-    measure_file(arguments.events, Console().print)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.db"
+        in_file = partial(SQLiteLogStore, path, _EVERYTHING)
+        measure_store("a file", in_file, arguments.events, Console().print)
+    if arguments.redis:
+        in_redis = partial(RedisLogStore, arguments.redis, _EVERYTHING, prefix="benchmark")
+        measure_store("Redis", in_redis, arguments.events, Console().print)
 
 
 if __name__ == "__main__":

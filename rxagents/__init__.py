@@ -128,6 +128,7 @@ if TYPE_CHECKING:
         StoredConversation,
     )
     from rxagents.storage.memory_store import MemoryStore
+    from rxagents.storage.redis_log_store import RedisLogStore
     from rxagents.storage.sqlite_log_store import SQLiteLogStore
     from rxagents.storage.sqlite_store import SQLiteStore
 
@@ -197,6 +198,7 @@ __all__ = [
     "Reasoning",
     "ReasoningPart",
     "RedirectError",
+    "RedisLogStore",
     "Reset",
     "Response",
     "ResponseError",
@@ -278,6 +280,7 @@ _LATER = {
     "MemoryStore": "rxagents.storage.memory_store",
     "ReActAgent": "rxagents.agents.react",
     "ReActStep": "rxagents.agents.react",
+    "RedisLogStore": "rxagents.storage.redis_log_store",
     "Retention": "rxagents.runtime.event_log.log_store",
     "RunHandle": "rxagents.runtime.event_log.event_log",
     "SQLiteLogStore": "rxagents.storage.sqlite_log_store",

@@ -20,15 +20,15 @@ NAMES = """
     MemoryLogStore MemoryStore Message MessageOutcome NotFoundError Ollama OpenAI
     OpenAIResponses OutputError Overflow OverloadedError ParsedResponse Partial
     PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError ReActAgent
-    ReActStep Reasoning ReasoningPart RedirectError Reset Response ResponseError Retention
-    RunArguments RunHandle RunInterruptedError RunLimitError RxAgentsError SQLiteLogStore
-    SQLiteStore ServerError Settings Snapshot StatusError StorageError StoredConversation
-    StreamCancelledError StreamChunk StreamDecodeError StreamEvent StreamTimeoutError
-    StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool ToolArguments
-    ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError ToolNotFoundError
-    ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError TransportError
-    TruncatedStreamError TurnEnd TurnStart Usage __version__ from_aiter from_log
-    from_recording get_model run to_aiter to_iter tool
+    ReActStep Reasoning ReasoningPart RedirectError RedisLogStore Reset Response ResponseError
+    Retention RunArguments RunHandle RunInterruptedError RunLimitError RxAgentsError
+    SQLiteLogStore SQLiteStore ServerError Settings Snapshot StatusError StorageError
+    StoredConversation StreamCancelledError StreamChunk StreamDecodeError StreamEvent
+    StreamTimeoutError StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool
+    ToolArguments ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError
+    ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError
+    TransportError TruncatedStreamError TurnEnd TurnStart Usage __version__ from_aiter
+    from_log from_recording get_model run to_aiter to_iter tool
 """
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from threading import Lock
+from typing import TypeVar
 
 from rxagents.runtime.event_log.log_store import LEASE_SECONDS, Begun, Page, Position
 
+T = TypeVar("T")
+
 _ENTRIES = 1024
 _BYTES = 1024 * 1024
+
+_TRUSTED_SECONDS = LEASE_SECONDS - 1.0
+"""The answer of the store comes some time after it has set the lease."""
 
 _ENDED_SECONDS = 1.0
 """How long the tail of a run that has ended is served; another process may start the run again."""
@@ -21,11 +29,11 @@ class LogTails:
     while this process has the lease, since nobody else can write then.
 
     Args:
-        clock: The clock of the leases.
+        clock: The clock of the leases; by default one that is never set.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock or time.monotonic
         self._lock = Lock()
         self._tails: dict[str, _Tail] = {}
         self._sweep_at = 64
@@ -37,7 +45,7 @@ class LogTails:
             if len(self._tails) >= self._sweep_at:
                 self._tails = {k: tail for k, tail in self._tails.items() if tail.trusted > now}
                 self._sweep_at = 2 * len(self._tails) + 64
-            self._tails[key] = _Tail(begun, now + LEASE_SECONDS)
+            self._tails[key] = _Tail(begun, now + _TRUSTED_SECONDS)
 
     def append(self, key: str, token: str, lines: Sequence[bytes], *, ends: bool) -> None:
         """Add entries that are stored."""
@@ -47,14 +55,14 @@ class LogTails:
                 return
             tail.append(lines)
             tail.has_ended = ends
-            tail.trusted = self._clock() + (_ENDED_SECONDS if ends else LEASE_SECONDS)
+            tail.trusted = self._clock() + (_ENDED_SECONDS if ends else _TRUSTED_SECONDS)
 
     def renew(self, key: str, token: str) -> None:
         """Note that the lease was renewed."""
         with self._lock:
             tail = self._tails.get(key)
             if tail is not None and tail.token == token and not tail.has_ended:
-                tail.trusted = self._clock() + LEASE_SECONDS
+                tail.trusted = self._clock() + _TRUSTED_SECONDS
 
     def forget(self, key: str) -> None:
         """Forget a run."""
@@ -115,3 +123,13 @@ class _Tail:
         while len(self.lines) > _ENTRIES or (self.size > _BYTES and len(self.lines) > 1):
             self.size -= len(self.lines.pop(self.first_seq))
             self.first_seq += 1
+
+
+def then(future: Future[T], action: Callable[[T], None]) -> None:
+    """Call `action` on the store's thread, before anybody else gets the result."""
+
+    def done(future: Future[T]) -> None:
+        if not future.cancelled() and future.exception() is None:
+            action(future.result())
+
+    future.add_done_callback(done)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import TypeVar
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.event_log.log_store import (
@@ -22,11 +21,9 @@ from rxagents.runtime.event_log.log_store import (
     still_written,
 )
 from rxagents.runtime.event_log.memory_log_store import checked_retention
-from rxagents.storage.log_tails import LogTails
+from rxagents.storage.log_tails import LogTails, then
 from rxagents.storage.sqlite_run import SCHEMA, SQLiteRun, writable_run
 from rxagents.storage.sqlite_writer import SQLiteWriter
-
-T = TypeVar("T")
 
 _VERSION = 101
 """Apart from the versions of the other stores' files, which are then refused."""
@@ -90,7 +87,7 @@ class SQLiteLogStore:
             return Begun(run.attempt, previous, run.token)
 
         begun = self._writer.submit(begin)
-        _then(begun, lambda begun: self._tails.begin(key, begun))
+        then(begun, lambda begun: self._tails.begin(key, begun))
         return begun
 
     def append(self, key: str, token: str, lines: Sequence[bytes], *, ends: bool) -> Future[None]:
@@ -103,7 +100,7 @@ class SQLiteLogStore:
             run.drop_beyond(self._retention)
 
         appended = self._writer.submit(append)
-        _then(appended, lambda _: self._tails.append(key, token, lines, ends=ends))
+        then(appended, lambda _: self._tails.append(key, token, lines, ends=ends))
         return appended
 
     def renew(self, key: str, token: str) -> Future[None]:
@@ -113,7 +110,7 @@ class SQLiteLogStore:
             writable_run(connection, key, token).renew(self._clock() + LEASE_SECONDS)
 
         renewed = self._writer.submit(renew)
-        _then(renewed, lambda _: self._tails.renew(key, token))
+        then(renewed, lambda _: self._tails.renew(key, token))
         return renewed
 
     def read(self, key: str, after: Position | None, limit: int) -> Page | Future[Page]:
@@ -182,13 +179,3 @@ class SQLiteLogStore:
                 "AND number <> ? ORDER BY ended LIMIT ?)",
                 (kept.number, max(0, count - limit)),
             )
-
-
-def _then(future: Future[T], action: Callable[[T], None]) -> None:
-    """Call `action` on the store's thread, before anybody else gets the result."""
-
-    def done(future: Future[T]) -> None:
-        if not future.cancelled() and future.exception() is None:
-            action(future.result())
-
-    future.add_done_callback(done)

@@ -19,6 +19,7 @@ import rxagents
 from rxagents import (
     EventLog,
     LogEntry,
+    RedisLogStore,
     RunInterruptedError,
     SQLiteLogStore,
     StreamCancelledError,
@@ -34,7 +35,7 @@ RUNS = 50
 
 WRITER = """
 import asyncio, sys
-from rxagents import EventLog, SQLiteLogStore, from_aiter
+from rxagents import EventLog, RedisLogStore, SQLiteLogStore, from_aiter
 
 async def numbers():
     number = 0
@@ -118,6 +119,17 @@ async def test_killed_writer_leaves_whole_runs(tmp_path: Path) -> None:
 
     def make(ahead: float) -> LogStore:
         return SQLiteLogStore(path, clock=lambda: time.time() + ahead)
+
+    await killed_while_read(writer, make)
+
+
+async def test_killed_writer_leaves_whole_runs_in_redis(redis_url: str, tmp_path: Path) -> None:
+    prefix = str(tmp_path)
+    writer = WRITER.format(store=f"RedisLogStore({redis_url!r}, prefix={prefix!r})", runs=RUNS)
+
+    def make(ahead: float) -> LogStore:
+        clock = (lambda: time.time() + ahead) if ahead else None
+        return RedisLogStore(redis_url, prefix=prefix, clock=clock)
 
     await killed_while_read(writer, make)
 

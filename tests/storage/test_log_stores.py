@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from log_stores import Clock
+from log_stores import Clock, now
 
-from rxagents import LeaseError, LogGoneError, MemoryLogStore, Retention, SQLiteLogStore
+from rxagents import (
+    LeaseError,
+    LogGoneError,
+    MemoryLogStore,
+    RedisLogStore,
+    Retention,
+    SQLiteLogStore,
+)
 from rxagents.runtime.event_log.log_store import (
     INTERRUPTED,
     LogStore,
@@ -18,14 +24,7 @@ from rxagents.runtime.event_log.log_store import (
     Position,
 )
 
-T = TypeVar("T")
-
 END = b'{"at":1,"completed":true}'
-
-
-def now(result: T | Future[T]) -> T:
-    """Return a result when it is there."""
-    return result.result(30) if isinstance(result, Future) else result
 
 
 class StoreCase:
@@ -41,13 +40,17 @@ class StoreCase:
         return self.stores[-1]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def tested(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreCase]:
     made: list[MemoryLogStore] = []
+    if request.param == "redis":
+        redis_url = request.getfixturevalue("redis_url")
 
     def make(retention: Retention | None, clock: Clock) -> LogStore:
         if request.param == "sqlite":
             return SQLiteLogStore(tmp_path / "log.db", retention, clock=clock)
+        if request.param == "redis":
+            return RedisLogStore(redis_url, retention, prefix=str(tmp_path), clock=clock)
         if not made:
             made.append(MemoryLogStore(retention, clock=clock))
         return made[0]
@@ -316,3 +319,39 @@ def test_oldest_runs_are_dropped_but_none_that_runs(tested: StoreCase) -> None:
     for key in ("one", "two"):
         with pytest.raises(LogGoneError):
             page_of(stores[1], key=key)
+
+
+def test_every_position_of_large_batches_can_be_read(tested: StoreCase) -> None:
+    stores = both(tested)
+    count = 0
+    for attempt, sizes in enumerate([(1, 64, 65), (200, 1)], start=1):
+        token = begin(stores[0])
+        for number in sizes:
+            write(stores[0], token, *map(str, range(number)))
+        write(stores[0], token, end=attempt == 1)
+        count += sum(sizes) + (attempt == 1)
+    tested.clock.now += 14.5  # the writer's own memory is no longer trusted
+    whole = page_of(stores[1], limit=1000)
+    assert (len(whole.entries), whole.state) == (count, "live")
+    for index, (attempt, seq, _) in enumerate(whole.entries):
+        after, rest = f"{attempt}-{seq}", whole.entries[index + 1 :]
+        page = page_of(stores[1], after, limit=50)
+        assert list(page.entries) == list(rest[: len(page.entries)])
+        assert len(page.entries) >= min(50, len(rest))
+        assert page.state == ("more" if len(page.entries) < len(rest) else "live")
+    for after in ("1-132", "2-202", "3-1"):
+        with pytest.raises(LogGoneError):
+            page_of(stores[1], after)
+
+
+def test_retention_drops_while_batches_are_large(tested: StoreCase) -> None:
+    stores = both(tested, retention=Retention(entries=100))
+    token = begin(stores[0])
+    for _ in range(30):
+        write(stores[0], token, *map(str, range(30)))
+    kept = page_of(stores[1], "1-820", limit=1000)
+    assert [seq for _, seq, _ in kept.entries] == list(range(821, 901))
+    with pytest.raises(LogGoneError) as raised:
+        page_of(stores[1], "1-700")
+    first = int(raised.value.first_id.removeprefix("1-"))
+    assert 801 <= first <= 821

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from rxagents import EventLog, MemoryLogStore, Retention
 from rxagents.runtime.event_log.log_store import Page, Position
+
+T = TypeVar("T")
+
+
+def now(result: T | Future[T]) -> T:
+    """Return a store's result when it is there."""
+    return result.result(30) if isinstance(result, Future) else result
 
 
 class Clock:
