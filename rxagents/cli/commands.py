@@ -8,13 +8,12 @@ from rich.console import Console
 from rxagents._version import __version__
 from rxagents.cli.ask_command import ask
 from rxagents.cli.config_command import config
-from rxagents.cli.demo import TASK, show_demo
+from rxagents.cli.demo import show_demo
 from rxagents.cli.failures import report, report_message
 from rxagents.cli.listing import names_of, names_of_all
 from rxagents.cli.logs_command import logs
 from rxagents.cli.pieces import printable
 from rxagents.cli.signals import StopSignals
-from rxagents.cli.summary import summary
 from rxagents.cli.views import text_view
 from rxagents.core.errors import RxAgentsError
 from rxagents.providers.registry import PROVIDERS
@@ -41,12 +40,11 @@ def cli(context: click.Context) -> int:
 @cli.command()
 @click.pass_obj
 def demo(stop: StopSignals) -> int:
-    """Show an agent that thinks and calculates, over local HTTP; no key, no network."""
-    console = Console(stderr=True)
-    console.print(f"Task: {TASK}\n", style="bold")
-    measured = stop.run(show_demo(text_view(), stop))
-    console.print()
-    console.print(summary(measured))
+    """Show an agent, a stream that is stopped, and two models in one pipe.
+
+    It talks to servers on this machine, over real HTTP, and needs no key and no network.
+    """
+    stop.run(show_demo(Console(stderr=True), text_view, stop))
     return 0
 
 
