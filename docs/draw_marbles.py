@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 
 from concept_marbles import PICTURES
@@ -61,12 +63,45 @@ def section(name: str) -> str:
     when = re.findall(r"^(\w+ when: .+(?:\n    .+)*)", doc, re.MULTILINE)
     parts = [
         f"### {name}",
+        f"```text\n{_signature(name)}\n```",
         description,
         f"![Marble diagram of {name}](marbles/{name}.svg)",
         "\n".join(f"- {' '.join(line.split())}" for line in when),
+        *(f"**{title}**\n\n{_listed(doc, title)}" for title in ("Args", "Returns", "Raises")),
         f"```pycon\n{example}\n```",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _signature(name: str) -> str:
+    """Return the call of an operator with its parameters, one a line."""
+    lines = [f"ops.{name}("]
+    for parameter in inspect.signature(getattr(operators, name)).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and "    *," not in lines:
+            lines.append("    *,")
+        star = "*" if parameter.kind is parameter.VAR_POSITIONAL else ""
+        default = "" if parameter.default is parameter.empty else f" = {_shown(parameter.default)}"
+        lines.append(f"    {star}{parameter.name}: {parameter.annotation}{default},")
+    return "\n".join([*lines, ")"]) if len(lines) > 1 else f"{lines[0]})"
+
+
+def _shown(default: object) -> str:
+    """Return a default as it is written in code."""
+    if isinstance(default, Enum):
+        return f"{type(default).__name__}.{default.name}"
+    return default.__name__ if inspect.isfunction(default) else repr(default)
+
+
+def _listed(doc: str, title: str) -> str:
+    """Return a section of a docstring as a list of its entries, or as its text."""
+    found = re.search(rf"^{title}:\n((?:    .*\n?)+)", doc, re.MULTILINE)
+    if found is None:
+        return "None."
+    text = textwrap.dedent(found[1]).strip()
+    if title == "Returns":
+        return " ".join(text.split())
+    entries = re.findall(r"^(\w+): (.+(?:\n .+)*)", text, re.MULTILINE)
+    return "\n".join(f"- `{entry}`: {' '.join(what.split())}" for entry, what in entries) or text
 
 
 def page(written: str) -> str:

@@ -13,6 +13,9 @@ import pytest
 from offline import run_page_offline
 from pages import PAGES, README, ROOT, SEPARATOR, Program
 
+import rxagents
+from rxagents import operators, testing, tools
+
 REPOSITORY = "https://github.com/rxagents/rxagents/blob/main/"
 
 
@@ -96,3 +99,20 @@ def test_each_page_is_in_the_navigation() -> None:
     """The build of the site does not notice a page that the navigation leaves out."""
     listed = re.findall(r'"([\w/]+\.md)"', (ROOT / "zensical.toml").read_text())
     assert sorted(listed) == [page.relative_to(ROOT / "docs").as_posix() for page in PAGES]
+
+
+def test_reference_has_every_public_name_once() -> None:
+    """A decorated tool has the name of its module; its own entry names both."""
+    listed = [
+        entry.removeprefix("rxagents.")
+        for page in (ROOT / "docs" / "reference").glob("*.md")
+        for entry in re.findall(r"^::: (.+)$", page.read_text(), re.MULTILINE)
+    ]
+    types = [name for name in operators.__all__ if name[0].isupper()]
+    parts = {"operators": types, "testing": testing.__all__, "tools": tools.__all__}
+    named = [f"{part}.{name}" for part, names in parts.items() for name in names]
+    public = [name for name in rxagents.__all__ if not name.startswith("__")] + named
+    short = [re.sub(r"^tools\.\w+\.", "tools.", entry) for entry in listed]
+    wrong = sorted(set(public).symmetric_difference(short))
+    assert wrong == [], "docs/reference/: write `::: rxagents.<name>` for each public name."
+    assert len(short) == len(set(short))
