@@ -5,6 +5,7 @@ RXAGENTS_MODEL=openai:gpt-5-mini python examples/agent_from_operators.py
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 import reactivex as rx
 from reactivex import Observable
@@ -25,8 +26,7 @@ def agent(llm: rxagents.StreamingLLM, task: str) -> Observable[object]:
     """Return a run: turns of the model and its tools, until a turn has no tool call."""
     messages = [Message.user(task)]
 
-    def turn() -> Observable[object]:
-        """Stream one response, and run its tools while it streams."""
+    def turn() -> Observable[object]:  # one response, whose tools run while it streams
         responses: list[Response] = []
         ends: dict[str, ToolEnd] = {}
 
@@ -53,6 +53,7 @@ def agent(llm: rxagents.StreamingLLM, task: str) -> Observable[object]:
 
 if __name__ == "__main__":
     model = rxagents.get_model(MODEL) if MODEL else ScriptedLLM(*SCRIPT)
-    run = agent(model, "What is 123 * 456?").pipe(ops.of_type(StreamChunk), ops.text())
-    rxagents.run(run, on_next=lambda text: print(text, end="", flush=True))
-    print()
+    text = agent(model, "What is 123 * 456?").pipe(ops.of_type(StreamChunk), ops.text())
+    with suppress(KeyboardInterrupt):
+        rxagents.run(text, on_next=lambda piece: print(piece, end="", flush=True))
+        print()

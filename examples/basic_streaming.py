@@ -5,6 +5,7 @@ RXAGENTS_MODEL=openai:gpt-5-mini python examples/basic_streaming.py
 
 import asyncio
 import os
+from contextlib import suppress
 
 import rxagents
 from rxagents import operators as ops
@@ -38,5 +39,6 @@ async def with_async_for() -> None:
 
 
 if __name__ == "__main__":
-    with_a_callback()
-    asyncio.run(with_async_for())
+    with suppress(KeyboardInterrupt):
+        with_a_callback()
+        asyncio.run(with_async_for())

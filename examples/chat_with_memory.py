@@ -5,6 +5,7 @@ RXAGENTS_MODEL=anthropic:claude-sonnet-4-5 python examples/chat_with_memory.py
 
 import asyncio
 import os
+from contextlib import suppress
 
 import rxagents
 from rxagents import Memory, StreamEvent, Token
@@ -35,8 +36,9 @@ if __name__ == "__main__":
     llm = rxagents.get_model(MODEL) if MODEL else ScriptedLLM(*SCRIPT)
     memory = Memory("summarize", max_tokens=2000)
     agent = rxagents.ConversationalAgent(llm, memory=memory, system_prompt="Be friendly and brief.")
-    while line := read():
-        rxagents.run(agent.run_stream(line), on_next=show)
-        print()
-    kept = asyncio.run(memory.conversation("default"))
-    print(f"({len(kept.exchanges)} exchanges kept)")
+    with suppress(KeyboardInterrupt):
+        while line := read():
+            rxagents.run(agent.run_stream(line), on_next=show)
+            print()
+        kept = asyncio.run(memory.conversation("default"))
+        print(f"({len(kept.exchanges)} exchanges kept)")

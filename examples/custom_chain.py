@@ -5,6 +5,7 @@ python benchmarks/chunk_throughput.py --chain examples.custom_chain:chain
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from reactivex import Observable, compose
 from reactivex import operators as rx_ops
@@ -27,6 +28,7 @@ def chain() -> Callable[[Observable[StreamChunk]], Observable[float]]:
 
 
 if __name__ == "__main__":
-    llm = rxagents.get_model("scripted:")
-    length = rxagents.run(llm.chat_stream("Hello!").pipe(chain()))
-    print(f"{length:.1f} characters a piece")
+    with suppress(KeyboardInterrupt):
+        llm = rxagents.get_model("scripted:")
+        length = rxagents.run(llm.chat_stream("Hello!").pipe(chain()))
+        print(f"{length:.1f} characters a piece")

@@ -6,6 +6,8 @@ RXAGENTS_MODEL=openai:gpt-5-mini python examples/progress_indicators.py
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
 
 from rich.live import Live
 from rich.table import Table
@@ -28,32 +30,29 @@ async def measure(city: str) -> AsyncIterator[str]:
     yield f"{len(city) + sum(map(ord, city)) % 20} degrees"
 
 
-class View:
-    """A table with one row per tool and one for the answer."""
+rows: dict[str, tuple[str, str]] = {}
 
-    def __init__(self, live: Live) -> None:
-        self.live, self.rows = live, dict[str, tuple[str, str]]()
 
-    def show(self, event: StreamEvent) -> None:
-        """Update the row of an event, and draw all rows."""
-        match event:
-            case ToolStart(call_id=row, arguments=arguments):
-                self.rows[row] = str(arguments["city"]), "[cyan]starting"
-            case ToolProgress(call_id=row, content=text):
-                self.rows[row] = self.rows[row][0], f"[yellow]{text}"
-            case ToolEnd(call_id=row, result=text):
-                self.rows[row] = self.rows[row][0], f"[green]{text}"
-            case Token(content=text):
-                self.rows["answer"] = "answer", self.rows.get("answer", ("", ""))[1] + text
-        table = Table.grid(padding=(0, 2))
-        for name, text in self.rows.values():
-            table.add_row(name, text)
-        self.live.update(table)
+def show(live: Live, event: StreamEvent) -> None:
+    """Update the row of an event, one for each tool and one for the answer; draw all rows."""
+    match event:
+        case ToolStart(call_id=row, arguments=arguments):
+            rows[row] = str(arguments["city"]), "[cyan]starting"
+        case ToolProgress(call_id=row, content=text):
+            rows[row] = rows[row][0], f"[yellow]{text}"
+        case ToolEnd(call_id=row, result=text):
+            rows[row] = rows[row][0], f"[green]{text}"
+        case Token(content=text):
+            rows["answer"] = "answer", rows.get("answer", ("", ""))[1] + text
+    table = Table.grid(padding=(0, 2))
+    for name, text in rows.values():
+        table.add_row(name, text)
+    live.update(table)
 
 
 if __name__ == "__main__":
     name = os.environ.get("RXAGENTS_MODEL")
     llm = rxagents.get_model(name) if name else ScriptedLLM(*SCRIPT)
-    agent = rxagents.FunctionAgent(llm, tools=[measure])
-    with Live() as live:
-        rxagents.run(agent.run_stream(f"Where is it warmest: {CITIES}?"), View(live).show)
+    events = rxagents.FunctionAgent(llm, [measure]).run_stream(f"Where is it warmest: {CITIES}?")
+    with suppress(KeyboardInterrupt), Live() as live:
+        rxagents.run(events, partial(show, live))

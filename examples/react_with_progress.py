@@ -4,6 +4,7 @@ RXAGENTS_MODEL=ollama:llama3.2 python examples/react_with_progress.py
 """
 
 import os
+from contextlib import suppress
 
 import rxagents
 from rxagents import StreamEvent, Thought, Token, ToolEnd, ToolStart
@@ -31,9 +32,10 @@ def show(event: StreamEvent) -> None:
 
 
 if __name__ == "__main__":
-    llm = rxagents.get_model(MODEL) if MODEL else ScriptedLLM(*SCRIPT)
-    agent = rxagents.ReActAgent(llm, tools=[calculator], max_iterations=5)
-    complete = rxagents.run(agent.run_stream("What is 123 * 456?"), on_next=show)
-    print()
-    assert isinstance(complete, rxagents.Complete)
-    print(f"({complete.iterations} turns, usage: {complete.usage})")
+    with suppress(KeyboardInterrupt):
+        llm = rxagents.get_model(MODEL) if MODEL else ScriptedLLM(*SCRIPT)
+        agent = rxagents.ReActAgent(llm, tools=[calculator], max_iterations=5)
+        complete = rxagents.run(agent.run_stream("What is 123 * 456?"), on_next=show)
+        print()
+        assert isinstance(complete, rxagents.Complete)
+        print(f"({complete.iterations} turns, usage: {complete.usage})")
