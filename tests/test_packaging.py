@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,32 @@ def test_sdist_holds_the_tests(built: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"operators/text.py", "tests/conftest.py", "LICENSE", "README.md"} <= names
+
+
+def test_twine_accepts_both(built: Path) -> None:
+    command = [sys.executable, "-m", "twine", "--no-color", "check", "--strict"]
+    files = sorted(str(path) for path in built.iterdir())
+    assert [Path(file).name for file in files] == [
+        f"rxagents-{rxagents.__version__}-py3-none-any.whl",
+        f"rxagents-{rxagents.__version__}.tar.gz",
+    ]
+    checked = subprocess.run(
+        [*command, *files], capture_output=True, text=True, check=False, timeout=SECONDS
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert checked.stdout.count("PASSED") == 2
+
+
+def test_links_of_published_readme_are_absolute(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    (name,) = (name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("/METADATA"))
+    readme = zipfile.ZipFile(wheel).read(name).decode()
+    targets = re.findall(r"\]\(([^)\s]+)\)", readme)
+    base = "https://github.com/rxagents/rxagents/blob/main/"
+    assert f"{base}CHANGELOG.md" in targets
+    for target in targets:
+        assert target.startswith(("https://", "#")), target
+        assert not target.startswith(base) or (ROOT / target.removeprefix(base)).exists()
 
 
 def test_checkout_without_symbolic_links_imports(tmp_path: Path) -> None:
