@@ -115,7 +115,8 @@ if TYPE_CHECKING:
     from rxagents.agents.conversational import ConversationalAgent
     from rxagents.agents.function import FunctionAgent
     from rxagents.agents.memory import Memory
-    from rxagents.agents.react import ReActAgent, ReActStep
+    from rxagents.agents.react import ReActAgent
+    from rxagents.agents.react_steps import ReActStep
     from rxagents.agents.run_options import RunArguments
     from rxagents.runtime.event_log.event_log import EventLog, RunHandle
     from rxagents.runtime.event_log.from_log import from_log
@@ -279,7 +280,7 @@ _LATER = {
     "MemoryLogStore": "rxagents.runtime.event_log.memory_log_store",
     "MemoryStore": "rxagents.storage.memory_store",
     "ReActAgent": "rxagents.agents.react",
-    "ReActStep": "rxagents.agents.react",
+    "ReActStep": "rxagents.agents.react_steps",
     "RedisLogStore": "rxagents.storage.redis_log_store",
     "Retention": "rxagents.runtime.event_log.log_store",
     "RunHandle": "rxagents.runtime.event_log.event_log",

@@ -9,7 +9,7 @@ from typing import Unpack, cast
 
 from reactivex import Observable
 
-from rxagents.agents.agent_options import AgentOptions
+from rxagents.agents.agent_options import AgentOptions, not_a_model
 from rxagents.agents.control import RunControl
 from rxagents.agents.limits import RunLimits
 from rxagents.agents.partial import partial_messages
@@ -27,30 +27,21 @@ from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, emitted, run_stages
 from rxagents.core.approval import Decisions
 from rxagents.core.argument_names import check_names, names_taken_by
+from rxagents.core.checks import checked_count_or_zero
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import AgentError, ConfigurationError
-from rxagents.core.events import StreamEvent
+from rxagents.core.errors import AgentError, OutputError
+from rxagents.core.events import Reset, StreamEvent
 from rxagents.core.messages import Message, ToolCall
-from rxagents.core.protocols import StreamingLLM
+from rxagents.core.protocols import OutputT, StreamingLLM
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.core.tools import Tool, ToolLike, to_tools
 from rxagents.core.usage import Usage
 from rxagents.operators.run_tools import StartTools, run_tools
 from rxagents.operators.scan_steps import Step
+from rxagents.parsing.answer_parser import AnswerParts, answer_parts
 
 
-def _not_a_model(agent: str, llm: object) -> ConfigurationError:
-    if isinstance(llm, str):
-        return ConfigurationError(
-            f"llm must be a model, not the str {llm!r}. Write "
-            f"{agent}(rxagents.get_model({llm!r}), …)."
-        )
-    return ConfigurationError(
-        f"llm must be a model that streams, with chat_stream; {type(llm).__name__} has none."
-    )
-
-
-class BaseAgent(RunMethods):
+class BaseAgent(RunMethods[OutputT]):
     """An agent whose turns are defined by its subclass.
 
     `FunctionAgent` documents the arguments.
@@ -61,11 +52,16 @@ class BaseAgent(RunMethods):
     """
 
     def __init__(
-        self, llm: StreamingLLM, tools: Sequence[ToolLike] = (), **options: Unpack[AgentOptions]
+        self,
+        llm: StreamingLLM,
+        tools: Sequence[ToolLike] = (),
+        *,
+        output_type: type[OutputT] | None = None,
+        **options: Unpack[AgentOptions],
     ) -> None:
         own = type(self).__name__
         if not callable(getattr(llm, "chat_stream", None)):
-            raise _not_a_model(own, llm)
+            raise not_a_model(own, llm)
         if not AgentOptions.__optional_keys__.issuperset(options):
             check_names(own, options, names_taken_by(type(self), AgentOptions.__optional_keys__))
         prompt = checked_prompt(options.pop("system_prompt", None))
@@ -78,6 +74,8 @@ class BaseAgent(RunMethods):
             at_limit=options.pop("at_limit", "error"),
         )
         self._tools = to_tools(tools)
+        self._parts = answer_parts(output_type)
+        self._corrections = checked_count_or_zero("corrections", options.pop("corrections", 2))
         self._system_prompt = prompt
         self._concurrency = options.pop("tool_concurrency", 8)
         self._max_result_length = options.pop("max_result_length", None)
@@ -126,7 +124,7 @@ class BaseAgent(RunMethods):
         Raises:
             ConfigurationError: An option is not usable.
         """
-        return run_options(self._tools, self._system_prompt, options)
+        return run_options(self._tools, self._system_prompt, self._parts, options)
 
     def new_run(
         self,
@@ -144,14 +142,18 @@ class BaseAgent(RunMethods):
         """
         options = options or self.run_options()
         tools = to_tools((*self._tools, *options.tools)) if options.tools else self._tools
-        text = self._prompt_text(options.system_prompt, tools)
+        text = self._prompt_text(options.system_prompt, tools, options.parts)
         prompt = None if text is None else system_prompt(text)
         sent = with_prompt(prompt, messages)
-        run = Run(sent, tools, self.limits, usage, options.context)
+        run = Run(
+            sent, tools, self.limits, usage, options.context, options.parts, self._corrections
+        )
         run.in_own_form = self.in_own_form
         return run
 
-    def _prompt_text(self, given: str | None, tools: tuple[Tool, ...]) -> str | None:
+    def _prompt_text(
+        self, given: str | None, tools: tuple[Tool, ...], parts: AnswerParts | None
+    ) -> str | None:
         """Return the text of the system message, made of the prompt that was given."""
         return given
 
@@ -200,6 +202,9 @@ class BaseAgent(RunMethods):
         if turn.is_interrupted:
             turn.end_early(self._partial_output(turn))
             return ()
+        if turn.typed is not None and turn.typed.error is not None:
+            turn.end_early("")
+            return self._correct(turn, turn.typed.error, is_allowed=not turn.is_last)
         return self._conclude_last(turn) if turn.is_last else self._conclude(turn)
 
     def _partial(self, turn: Turn) -> list[Message]:
@@ -208,8 +213,27 @@ class BaseAgent(RunMethods):
 
     def _partial_output(self, turn: Turn) -> str:
         """Return the answer as far as the model has written it."""
-        response = turn.response()
-        return response.content or response.refusal
+        return turn.written() or turn.response().refusal
+
+    def _correct(
+        self, turn: Turn, error: OutputError, *, is_allowed: bool
+    ) -> Sequence[StreamEvent]:
+        """Ask the model to correct its answer; return the events to emit.
+
+        Raises:
+            OutputError: `error`, if no correction or no turn is left.
+        """
+        run = turn.run
+        has_turns = run.iterations < run.limits.iterations or run.ends_in_last_turn
+        if not (is_allowed and has_turns and run.corrections_left):
+            raise error
+        run.corrections_left -= 1
+        run.messages.append(self._correction(error))
+        return (Reset.of(error),)
+
+    def _correction(self, error: OutputError) -> Message:
+        """Return the message that asks the model to correct its answer."""
+        return Message.user(str(error))
 
     def _run_tools(
         self,

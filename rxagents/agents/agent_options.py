@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rxagents.agents.limits import AtLimit
 from rxagents.agents.run_options import SystemPrompt
+from rxagents.core.errors import ConfigurationError
 from rxagents.core.settings import SettingsArguments
 from rxagents.operators.run_tools import StartTools
 from rxagents.runtime.tool_execution.approval import Approval
@@ -42,3 +43,16 @@ class AgentOptions(SettingsArguments, total=False):
     start_tools: StartTools
     approve: Approval | None
     approve_timeout: float | None
+    corrections: int
+
+
+def not_a_model(agent: str, llm: object) -> ConfigurationError:
+    """Return the error for an `llm` that is no model; `agent` is the name of the agent's class."""
+    if isinstance(llm, str):
+        return ConfigurationError(
+            f"llm must be a model, not the str {llm!r}. Write "
+            f"{agent}(rxagents.get_model({llm!r}), …)."
+        )
+    return ConfigurationError(
+        f"llm must be a model that streams, with chat_stream; {type(llm).__name__} has none."
+    )

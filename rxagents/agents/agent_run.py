@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from operator import attrgetter
+from typing import Generic
 
 from reactivex import Observable
 from reactivex import operators as rx_ops
@@ -15,7 +16,7 @@ from rxagents.agents.turns import Events
 from rxagents.core.events import StreamEvent
 from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
-from rxagents.core.protocols import AgentResult, Messages
+from rxagents.core.protocols import AgentResult, Messages, OutputT
 from rxagents.core.usage import Usage
 from rxagents.operators._replay import Replayed
 from rxagents.operators.replay_bounded import replay_bounded
@@ -25,7 +26,7 @@ DEFAULT_REPLAY = 1024
 """How many of the last events a late subscriber gets."""
 
 
-class AgentRun:
+class AgentRun(Generic[OutputT]):
     """One run of an agent, which `agent.start(task)` starts at once.
 
     The run goes on without subscribers. While all subscribers are slow, it slows down; one that is
@@ -39,7 +40,7 @@ class AgentRun:
 
     def __init__(self, make_events: Callable[[RunControl], Events], replay: int) -> None:
         self._loop = running_loop()
-        self._end: asyncio.Future[AgentResult] = self._loop.create_future()
+        self._end: asyncio.Future[AgentResult[OutputT]] = self._loop.create_future()
         self._control = RunControl(self._on_end)
         self.id = f"run_{uuid.uuid4().hex}"
         shared = make_events(self._control).pipe(replay_bounded(replay, when_abandoned="continue"))
@@ -48,7 +49,7 @@ class AgentRun:
         self.events.subscribe().dispose()  # starts the run, which then goes on without subscribers
 
     @property
-    def result(self) -> Awaitable[AgentResult]:
+    def result(self) -> Awaitable[AgentResult[OutputT]]:
         """The result, to be awaited, more than once if need be.
 
         Raises:

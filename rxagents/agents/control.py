@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
@@ -50,7 +50,7 @@ class RunControl:
         self.run: Run | None = None
         self.is_stopped = False
         self.takes_messages = True
-        self.result: AgentResult | None = None
+        self.result: AgentResult[Any] | None = None
         self.error: Exception | None = None
         self.before_disposed: Callable[[], None] = lambda: None
         self._on_end = on_end
@@ -83,12 +83,12 @@ class RunControl:
         messages, self._messages = self._messages, []
         return messages
 
-    def checked_result(self) -> AgentResult:
+    def checked_result(self) -> AgentResult[Any]:
         """Return the result of a run that has completed."""
         assert self.result is not None, "the run has completed"
         return self.result
 
-    def complete(self, result: AgentResult) -> None:
+    def complete(self, result: AgentResult[Any]) -> None:
         """Note the result of the run."""
         if not self.has_ended:
             self.result = result

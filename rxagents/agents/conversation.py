@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator
-from typing import Literal, TypeAlias, Unpack, get_args
+from typing import Generic, Literal, TypeAlias, Unpack, get_args, overload
 
 import reactivex as rx
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from rxagents.agents.agent_run import DEFAULT_REPLAY, AgentRun
 from rxagents.agents.as_tool import agent_tool
 from rxagents.agents.control import RunControl
 from rxagents.agents.event_agent import AgentOfMessages, EventAgent
+from rxagents.agents.memorable import has_acted, is_memorable, was_seen
 from rxagents.agents.memory import Memory
 from rxagents.agents.prompts import count_of_new
 from rxagents.agents.run import CANCELLED, Run
@@ -27,7 +28,7 @@ from rxagents.core.events import StreamEvent
 from rxagents.core.exchange import Exchange, whole_part
 from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
-from rxagents.core.protocols import AgentResult, Messages, StreamingLLM
+from rxagents.core.protocols import AgentResult, Messages, OutputT, StreamingLLM
 from rxagents.core.tools import Tool
 from rxagents.runtime.last_value import last_value
 from rxagents.runtime.stream import as_stream
@@ -35,7 +36,7 @@ from rxagents.runtime.stream import as_stream
 OnStop: TypeAlias = Literal["drop", "keep"]
 
 
-class Conversation:
+class Conversation(Generic[OutputT]):
     """Gives an agent a memory of its conversations.
 
     Each conversation has an id. Its runs go one after the other, in the order of their
@@ -72,6 +73,24 @@ class Conversation:
             for it.
     """
 
+    @overload
+    def __init__(
+        self,
+        agent: BaseAgent[OutputT],
+        *,
+        memory: Memory | None = None,
+        llm: StreamingLLM | None = None,
+        on_stop: OnStop = "drop",
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Conversation[str],
+        agent: AgentOfMessages,
+        *,
+        memory: Memory | None = None,
+        llm: StreamingLLM | None = None,
+        on_stop: OnStop = "drop",
+    ) -> None: ...
     def __init__(
         self,
         agent: AgentOfMessages,
@@ -141,7 +160,7 @@ class Conversation:
         task: Messages,
         conversation_id: str = "default",
         **options: Unpack[RunArguments],
-    ) -> AgentResult:
+    ) -> AgentResult[OutputT]:
         """Run the agent in a conversation and return its result; see `run_stream`.
 
         Raises:
@@ -159,7 +178,7 @@ class Conversation:
         *,
         replay: int = DEFAULT_REPLAY,
         **options: Unpack[RunArguments],
-    ) -> AgentRun:
+    ) -> AgentRun[OutputT]:
         """Start a run in a conversation at once, and return a handle on it; see `run_stream`.
 
         Args:
@@ -204,7 +223,7 @@ class Conversation:
 
             def keep_disposed() -> None:
                 exchange = tuple(run.messages_so_far()[start:])
-                if _was_seen(exchange):
+                if was_seen(exchange):
                     await_later(memory.remember(recalled, exchange, summary.text))
 
             if self._on_stop == "keep":
@@ -213,7 +232,7 @@ class Conversation:
                 last_events = yield from agent.turns(run)
             except OutputError:
                 exchange = whole_part(run.messages[start:])
-                if _has_acted(run, exchange):
+                if has_acted(run, exchange):
                     yield from settled(memory.remember(recalled, exchange, summary.text))
                 raise
             yield emitted(last_events)
@@ -245,7 +264,7 @@ class Conversation:
         run_once = run_stages(stages(), agent.limits.seconds, control)
 
         def stop_unstarted() -> StreamEvent:
-            unstarted = Run(new, (), agent.limits)
+            unstarted = Run(new, (), agent.limits, parts=options.parts)
             unstarted.output, unstarted.finish_reason = "", CANCELLED
             control.complete(unstarted.result())
             return unstarted.complete()
@@ -254,27 +273,8 @@ class Conversation:
 
     def _is_memorable(self, run: Run, exchange: Exchange) -> bool:
         if run.control.is_stopped and run.finish_reason == CANCELLED:
-            return self._on_stop == "keep" and _was_seen(exchange)
-        return _is_memorable(run, exchange)
-
-
-def _was_seen(exchange: Exchange) -> bool:
-    """Return whether the user has seen something of the exchange."""
-    return any(message.role != "user" for message in exchange)
-
-
-def _is_memorable(run: Run, exchange: Exchange) -> bool:
-    """Return whether the exchange of a run is to be remembered.
-
-    A content filter that stopped this question would stop all later runs of the conversation.
-    Without an answer there is nothing to remember, unless tools have run: a model that does not
-    know about their calls may repeat them.
-    """
-    return (bool(run.output) or _has_acted(run, exchange)) and run.finish_reason != "content_filter"
-
-
-def _has_acted(run: Run, exchange: Exchange) -> bool:
-    return bool(run.tool_calls) or any(message.role == "tool" for message in exchange)
+            return self._on_stop == "keep" and was_seen(exchange)
+        return is_memorable(run, exchange)
 
 
 def _checked_id(conversation_id: str) -> str:

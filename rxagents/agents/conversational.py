@@ -9,11 +9,11 @@ from rxagents.agents.agent_options import AgentOptions
 from rxagents.agents.conversation import Conversation, OnStop
 from rxagents.agents.function import FunctionAgent
 from rxagents.agents.memory import Memory
-from rxagents.core.protocols import StreamingLLM
+from rxagents.core.protocols import OutputT, StreamingLLM
 from rxagents.core.tools import Tool, ToolLike
 
 
-class ConversationalAgent(Conversation):
+class ConversationalAgent(Conversation[OutputT]):
     """A `FunctionAgent` in a `Conversation`: `Conversation(FunctionAgent(…), memory=…)`.
 
     Args:
@@ -22,13 +22,14 @@ class ConversationalAgent(Conversation):
         memory: What is kept, and how much of it the model is shown; by default everything.
         on_stop: What memory keeps of a run that is stopped or disposed: `"drop"` or `"keep"`; see
             `Conversation`.
+        output_type: The type of the answers; see `FunctionAgent`.
         **options: See `AgentOptions`.
 
     Raises:
         ConfigurationError: The model does not stream, or an argument is not usable.
     """
 
-    agent: FunctionAgent
+    agent: FunctionAgent[OutputT]
 
     def __init__(
         self,
@@ -37,9 +38,11 @@ class ConversationalAgent(Conversation):
         *,
         memory: Memory | None = None,
         on_stop: OnStop = "drop",
+        output_type: type[OutputT] | None = None,
         **options: Unpack[AgentOptions],
     ) -> None:
-        super().__init__(FunctionAgent(llm, tools, **options), memory=memory, on_stop=on_stop)
+        agent = FunctionAgent(llm, tools, output_type=output_type, **options)
+        super().__init__(agent, memory=memory, on_stop=on_stop)
 
     @property
     def tools(self) -> tuple[Tool, ...]:

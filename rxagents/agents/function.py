@@ -9,17 +9,21 @@ from reactivex import operators as rx_ops
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.finish import PAUSE
 from rxagents.agents.last_turn import REQUEST_FOR_LAST_ANSWER, conclude_last, tools_of_last_turn
+from rxagents.agents.read_answer import ask_for_answer, read_answer
 from rxagents.agents.run import Run
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, to_events
+from rxagents.agents.typed_turn import TypedTurn
 from rxagents.agents.waiting import result_message
 from rxagents.core.errors import OutputError
-from rxagents.core.events import Answer
+from rxagents.core.events import Answer, StreamEvent
 from rxagents.core.messages import Message
+from rxagents.core.protocols import OutputT
+from rxagents.core.response import Response
 from rxagents.core.settings import SettingsArguments
 
 
-class FunctionAgent(BaseAgent):
+class FunctionAgent(BaseAgent[OutputT]):
     """An agent that runs the model's tool calls until the model answers without one.
 
     A tool starts as soon as its call is complete, while the model still writes. If a tool fails or
@@ -30,6 +34,10 @@ class FunctionAgent(BaseAgent):
     Args:
         llm: The model.
         tools: `rxagents.tool`s, or functions.
+        output_type: The type of the answer, such as a Struct, a dataclass or a pydantic model;
+            `AgentResult.output` is a value of it. By default the answer is a text. An answer that
+            does not match goes back to the model, `corrections` times at most; then the run fails
+            with `OutputError`.
         **options: See `AgentOptions`.
 
     Raises:
@@ -39,6 +47,8 @@ class FunctionAgent(BaseAgent):
     def _turn(self, turn: Turn) -> Events:
         run = turn.run
         settings = _settings_of(turn, self._settings)
+        if turn.typed is not None:
+            return self._typed_turn(turn, turn.typed, settings)
         if turn.is_last:
             tools = tools_of_last_turn(run)
             chunks = self.llm.chat_stream(run.messages, tools, **settings)
@@ -50,6 +60,16 @@ class FunctionAgent(BaseAgent):
             to_events(turn),
         )
 
+    def _typed_turn(self, turn: Turn, typed: TypedTurn, settings: SettingsArguments) -> Events:
+        run = turn.run
+        tools = tools_of_last_turn(run) if turn.is_last else run.tools
+        chunks = ask_for_answer(self.llm, turn, typed, tools, settings).pipe(
+            rx_ops.do_action(turn.accumulate), read_answer(turn, typed)
+        )
+        if turn.is_last:
+            return chunks.pipe(to_events(turn))
+        return chunks.pipe(self._run_tools(run.tools, run.context, turn.refuse), to_events(turn))
+
     @property
     def _last_request(self) -> Message:
         return REQUEST_FOR_LAST_ANSWER
@@ -57,11 +77,14 @@ class FunctionAgent(BaseAgent):
     def _conclude_last(self, turn: Turn) -> Sequence[Answer]:
         response = turn.finish()
         answer = response.content or response.refusal
+        if turn.typed is not None:
+            answer = turn.typed.checked_text(response)
+            turn.run.value = turn.typed.value[0]
         message = Message.assistant(answer) if response.tool_calls else response.message
         conclude_last(turn, answer, message)
         return (Answer(answer),)
 
-    def _conclude(self, turn: Turn) -> Sequence[Answer]:
+    def _conclude(self, turn: Turn) -> Sequence[StreamEvent]:
         """Append the model's message and the tools' results; without calls it is the answer.
 
         A turn that the provider paused is no answer: the next turn goes on with it. An empty turn
@@ -71,12 +94,16 @@ class FunctionAgent(BaseAgent):
             OutputError: A call was cut off: it can neither run nor be sent back. Or the response
                 ended with a finish reason that makes no answer. Or the answer is empty again.
         """
-        run, response = turn.run, turn.finish()
+        run, response, typed = turn.run, turn.finish(), turn.typed
         results: list[Message] = []
         waiting = {call.call_id for call in turn.waiting}
+        if typed is not None and response.finish_reason != PAUSE:
+            typed.read(response, has_waiting=bool(waiting))
         for call in response.tool_calls:
             end = turn.results.get(call.id)
-            if end is not None:
+            if typed is not None and typed.is_answer(call):
+                results.append(typed.result_of(call))
+            elif end is not None:
                 results.append(result_message(call, end))
             elif call.id not in waiting:
                 if response.message.parts:
@@ -90,6 +117,8 @@ class FunctionAgent(BaseAgent):
             return ()
         if response.message.parts:
             run.messages += (response.message, *results)
+        if typed is not None and (typed.error is not None or typed.value):
+            return self._conclude_typed(turn, typed, response)
         if response.tool_calls or response.finish_reason == PAUSE:
             return ()
         answer = response.content or response.refusal
@@ -100,6 +129,16 @@ class FunctionAgent(BaseAgent):
             return ()
         run.output = answer
         return (Answer(answer),)
+
+    def _conclude_typed(
+        self, turn: Turn, typed: TypedTurn, response: Response
+    ) -> Sequence[StreamEvent]:
+        """Take the value of the answer, or ask the model to correct it."""
+        if typed.error is not None:
+            is_allowed = typed.may_correct(response)
+            return self._correct(turn, typed.error, is_allowed=is_allowed)
+        turn.run.output, turn.run.value = typed.text, typed.value[0]
+        return (Answer(typed.text),)
 
 
 _REQUEST_FOR_ANSWER = Message.user(

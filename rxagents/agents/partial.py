@@ -47,8 +47,9 @@ def partial_messages(turn: Turn) -> list[Message]:
         for part in response.message.parts
         if (part.id in started if isinstance(part, ToolCall) else started)
     ]
-    if not started and response.content:
-        parts = [TextPart(response.content)]
+    written = "" if started else turn.written()
+    if written:
+        parts = [TextPart(written)]
     if not parts:
         return []
     message = marked(replace(response.message, parts=tuple(parts)))

@@ -6,7 +6,6 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Unpack
 
 import msgspec
-from msgspec import Struct
 from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import BaseAgent
@@ -20,45 +19,42 @@ from rxagents.agents.react_form import (
     images_and_files,
     in_text_form,
     observation,
-    protocol,
     unlabelled,
     up_to_observation,
 )
+from rxagents.agents.react_protocol import CORRECTION, CUT, REQUEST_FOR_LAST_ANSWER, protocol
+from rxagents.agents.react_steps import ReActStep, steps_of
+from rxagents.agents.read_answer import read_answer
 from rxagents.agents.run import Run
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, to_events
+from rxagents.agents.typed_turn import TypedTurn
 from rxagents.agents.waiting import result_message
 from rxagents.core.approval import Decisions
-from rxagents.core.events import Answer, Reasoning, Reset, Thought, Token, ToolStart
+from rxagents.core.errors import OutputError
+from rxagents.core.events import (
+    Answer,
+    Partial,
+    Reasoning,
+    Reset,
+    StreamEvent,
+    Thought,
+    Token,
+)
 from rxagents.core.finish_reasons import is_whole_text
 from rxagents.core.messages import Message, Part, ToolCall, ToolResult
-from rxagents.core.protocols import StreamingLLM
+from rxagents.core.protocols import OutputT, StreamingLLM
 from rxagents.core.response import Response
 from rxagents.core.tools import Tool, ToolLike
 from rxagents.operators.of_type import of_type
 from rxagents.operators.scan_steps import scan_steps
+from rxagents.parsing.answer_parser import AnswerParts
 
 STOP = "\nObservation:"
 """The stop sequence: the model must not write what comes after it."""
 
 
-class ReActStep(Struct, frozen=True):
-    """One step of a run.
-
-    Attributes:
-        thought: The model's thought; may be empty.
-        action: The name of the tool that the model called; empty for none.
-        arguments: The arguments of the call.
-        observation: The tool's result, or the correction that the model got; may be empty.
-    """
-
-    thought: str = ""
-    action: str = ""
-    arguments: dict[str, object] = {}
-    observation: str = ""
-
-
-class ReActAgent(BaseAgent):
+class ReActAgent(BaseAgent[OutputT]):
     """An agent that has the model think, act and observe in plain text until it answers.
 
     The text is parsed while it arrives: a tool starts at the closing bracket of its action, and
@@ -77,6 +73,8 @@ class ReActAgent(BaseAgent):
             `takes_stop` is true. The agent stops reading there in any case.
         direct_answer: Whether a whole response without any label is the answer. Its text arrives
             as tokens of a thought, since a label could still come.
+        output_type: The type of the answer; see `FunctionAgent`. The JSON is what follows
+            "Answer:".
         **options: See `AgentOptions`. The protocol is appended to `system_prompt`.
 
     Raises:
@@ -90,9 +88,10 @@ class ReActAgent(BaseAgent):
         *,
         send_stop: bool | None = None,
         direct_answer: bool = False,
+        output_type: type[OutputT] | None = None,
         **options: Unpack[AgentOptions],
     ) -> None:
-        super().__init__(llm, tools, **options)
+        super().__init__(llm, tools, output_type=output_type, **options)
         self._direct_answer = direct_answer
         takes_stop = getattr(llm, "takes_stop", False) if send_stop is None else send_stop
         if takes_stop:
@@ -100,22 +99,28 @@ class ReActAgent(BaseAgent):
             stops = [given] if isinstance(given, str) else list(given)
             self._settings["stop"] = [*stops, STOP]
 
-    def _prompt_text(self, given: str | None, tools: tuple[Tool, ...]) -> str:
+    def _prompt_text(
+        self, given: str | None, tools: tuple[Tool, ...], parts: AnswerParts | None
+    ) -> str:
         """Return the text of the system message, which contains the protocol."""
         before = "" if given is None else given + "\n\n"
-        return before + protocol(tools)
+        return before + protocol(tools, None if parts is None else parts.output.schema)
 
     def _turn(self, turn: Turn) -> Events:
         run = turn.run
         chunks = self.llm.chat_stream(run.messages, **self._settings)
         steps = chunks.pipe(rx_ops.do_action(turn.accumulate), scan_steps(run.tools))
+        if turn.typed is not None:
+            steps = steps.pipe(read_answer(turn, turn.typed))
         if turn.is_last:
-            return steps.pipe(of_type(Token, Reasoning, Thought, Answer, Reset), to_events(turn))
+            return steps.pipe(
+                of_type(Token, Reasoning, Thought, Partial, Answer, Reset), to_events(turn)
+            )
         return steps.pipe(self._run_tools(run.tools, run.context, turn.refuse), to_events(turn))
 
     @property
     def _last_request(self) -> Message:
-        return _REQUEST_FOR_LAST_ANSWER
+        return REQUEST_FOR_LAST_ANSWER
 
     def _conclude_last(self, turn: Turn) -> Sequence[Answer]:
         response = turn.finish()
@@ -124,12 +129,16 @@ class ReActAgent(BaseAgent):
             answer = unlabelled(response.content)
             turn.steps.clear()
         last_events = () if turn.answer is not None else (Answer(answer),)
+        if turn.typed is not None:
+            answer = turn.typed.checked_text(response, answer)
+            last_events = (Answer(answer),)
+            turn.run.value = turn.typed.value[0]
         turn.answer = answer
-        turn.run.trace += _steps(turn, "")
+        turn.run.trace += steps_of(turn, "")
         conclude_last(turn, answer, Message.assistant(_written(turn, response)))
         return last_events
 
-    def _conclude(self, turn: Turn) -> Sequence[Answer]:
+    def _conclude(self, turn: Turn) -> Sequence[StreamEvent]:
         """Append the model's text, and the observation unless the model has answered.
 
         A refusal is an answer, and so is what a content filter left: the same request would get
@@ -155,13 +164,35 @@ class ReActAgent(BaseAgent):
             self._defer(turn, response)
             return ()
         run.messages.append(Message.assistant(_written(turn, response)))
+        if turn.typed is not None and turn.answer is not None:
+            return self._conclude_typed(turn, turn.typed, response, turn.answer)
         finish = response.finish_reason
-        correction = _CORRECTION if is_whole_text(finish) else _CUT.format(finish=finish)
-        run.trace += _steps(turn, correction)
+        correction = CORRECTION if is_whole_text(finish) else CUT.format(finish=finish)
+        run.trace += steps_of(turn, correction)
         run.output = turn.answer
         if turn.answer is None:
             run.messages.append(Message.user(_observed(turn, correction), *_images_and_files(turn)))
         return last_events
+
+    def _conclude_typed(
+        self, turn: Turn, typed: TypedTurn, response: Response, answer: str
+    ) -> Sequence[StreamEvent]:
+        """Take the value of the answer, or ask the model to correct it."""
+        run = turn.run
+        typed.read(response, answer)
+        correction = ""
+        if typed.error is not None:
+            turn.answer, correction = None, str(typed.error)
+            if turn.calls:
+                run.messages.append(Message.user(_observed(turn, ""), *_images_and_files(turn)))
+        run.trace += steps_of(turn, correction)
+        if typed.error is not None:
+            return self._correct(turn, typed.error, is_allowed=typed.may_correct(response))
+        run.output, run.value = typed.text, typed.value[0]
+        return (Answer(typed.text),)
+
+    def _correction(self, error: OutputError) -> Message:
+        return Message.user(f'Observation: {error} Go on with a line that begins with "Answer:".')
 
     def _defer(self, turn: Turn, response: Response) -> None:
         """End the run with the calls that wait; an answer that stands beside them is dropped."""
@@ -172,7 +203,7 @@ class ReActAgent(BaseAgent):
         results = [
             result_message(call, turn.results[call.id]) for call in calls if call.id in turn.results
         ]
-        turn.run.trace += _steps(turn, "")
+        turn.run.trace += steps_of(turn, "")
         turn.run.defer(Message.assistant(_written(turn, response), *calls), results)
 
     def in_own_form(self, messages: Sequence[Message]) -> Sequence[Message]:
@@ -210,23 +241,6 @@ class ReActAgent(BaseAgent):
         return turn.answer or after_answer_label(turn.response().content)
 
 
-_REQUEST_FOR_LAST_ANSWER = Message.user(
-    "All steps for this task are used, so no action can be done for it any more. Write your answer "
-    'now, from what you know so far, in a line that begins with "Answer:", and say what is missing '
-    "in it."
-)
-
-_CORRECTION = (
-    "There was neither an Action nor an Answer in the form that was asked for, so nothing was "
-    'done. Go on with a line that begins with "Action:" or with "Answer:".'
-)
-
-_CUT = (
-    "The response was cut (finish reason {finish!r}) before an Action or an Answer was whole, so "
-    'nothing was done. Go on with a shorter line that begins with "Action:" or with "Answer:".'
-)
-
-
 def _written(turn: Turn, response: Response) -> str:
     """Return the turn in the protocol's form, without what the model made up after it."""
     if turn.answer is None and not turn.calls:
@@ -262,17 +276,3 @@ def _images_and_files(turn: Turn) -> Iterator[Part]:
         end = turn.results.get(call.call_id)
         if end is not None:
             yield from images_and_files(end.parts)
-
-
-def _steps(turn: Turn, correction: str) -> Iterator[ReActStep]:
-    thought = ""
-    for step in turn.steps:
-        if isinstance(step, ToolStart):
-            end = turn.results.get(step.call_id)
-            yield ReActStep(thought, step.name, step.arguments, end.result if end else "")
-            thought = ""
-        else:
-            thought = f"{thought}\n{step.content}" if thought else step.content
-    is_corrected = turn.answer is None and not turn.calls
-    if thought or is_corrected:
-        yield ReActStep(thought, observation=correction if is_corrected else "")

@@ -1,39 +1,13 @@
-"""Write and cut the text of the ReAct protocol: its instructions, calls, results and answers."""
+"""Write and cut the text of the ReAct protocol: calls, results and answers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-import msgspec
-
 from rxagents.core.content_parts import ContentPart, TextPart
 from rxagents.core.messages import Message, ToolResult
-from rxagents.core.tools import Tool
 from rxagents.parsing.react.labels import Label, LabelKind, LabelScanner
-
-
-def protocol(tools: tuple[Tool, ...]) -> str:
-    """Return the protocol's instructions; the same text for the same tools."""
-    return _PROTOCOL.format(tools="\n".join(map(_described, tools)) or "(none)")
-
-
-_PROTOCOL = """\
-Work on the task step by step. Each step has this form, with the labels at the start of a line:
-
-Thought: what you know, and what to do next
-Action: tool_name({{"parameter": value}})
-
-The action's arguments are one JSON object. Stop after an action: its result comes as a line that \
-begins with "Observation:", which you never write yourself. Then go on with the next step. When \
-you know the answer, write:
-
-Thought: why you know it
-Answer: the whole answer to the task
-
-These are the tools, each with the JSON schema of its parameters:
-
-{tools}"""
 
 
 def action(name: str, arguments: str) -> str:
@@ -107,8 +81,3 @@ def up_to_observation(text: str) -> str:
             break
         kept.append(piece.text if isinstance(piece, Label) else piece)
     return "".join(kept).strip()
-
-
-def _described(tool: Tool) -> str:
-    schema = msgspec.json.encode(tool.parameters, order="deterministic").decode()
-    return f"{tool.name}: {tool.description}\n  {schema}"

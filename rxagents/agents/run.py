@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 from rxagents.agents.control import RunControl
 from rxagents.agents.limits import RunLimits, no_answer, tokens_of
@@ -27,6 +27,7 @@ from rxagents.core.messages import Message, ToolCall
 from rxagents.core.protocols import AgentResult
 from rxagents.core.tools import Tool
 from rxagents.core.usage import Usage, add_usage
+from rxagents.parsing.answer_parser import AnswerParts
 
 CANCELLED: Final = "cancelled"
 """The finish reason of a run that was stopped, and of a turn that was ended early."""
@@ -47,10 +48,14 @@ class Run:
         limits: The limits of the run.
         usage: Tokens that were used before the first turn, such as a summary's.
         context: The user's object, which the tools see.
+        parts: The parts and the type of the answer; `None` for a text.
+        corrections: How many times a wrong answer goes back to the model.
 
     Attributes:
+        corrections_left: How many times a wrong answer may still go back.
         messages: All messages so far, oldest first.
-        output: The answer; `None` until there is one.
+        output: The text of the answer; `None` until there is one.
+        value: The answer as a value of the run's type; `None` until there is one.
         usage: Token counts of all requests of the run.
         iterations: The number of turns that have started.
         finish_reason: The finish reason of the last turn.
@@ -74,8 +79,13 @@ class Run:
         limits: RunLimits,
         usage: Usage | None = None,
         context: object = None,
+        parts: AnswerParts | None = None,
+        corrections: int = 0,
     ) -> None:
         self.messages = list(messages)
+        self.parts = parts
+        self.value: Any = None
+        self.corrections_left = corrections
         self.tools = tools
         self.context = context
         self.output: str | None = None
@@ -147,7 +157,7 @@ class Run:
         if control.is_stopped and self.output is None:
             self.output, self.finish_reason = "", CANCELLED
         elif control.has_messages and not control.is_stopped:
-            self.output = None
+            self.output = self.value = None
         control.takes_messages = self.output is None
         return self.output is None
 
@@ -275,10 +285,10 @@ class Run:
             pending=self.pending,
         )
 
-    def result(self) -> AgentResult:
+    def result(self) -> AgentResult[Any]:
         """Return the finished run as one value."""
         return AgentResult(
-            self.output or "",
+            (self.output or "") if self.parts is None else self.value,
             tuple(self.messages),
             self.usage,
             self.iterations,

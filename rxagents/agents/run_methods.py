@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Generic, Unpack
 
 import reactivex as rx
 from reactivex import Observable
@@ -19,13 +19,13 @@ from rxagents.core.approval import Decisions
 from rxagents.core.events import StreamEvent
 from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
-from rxagents.core.protocols import AgentResult, Messages
+from rxagents.core.protocols import AgentResult, Messages, OutputT
 from rxagents.core.tools import Tool
 from rxagents.runtime.last_value import last_value
 from rxagents.runtime.stream import as_stream
 
 
-class RunMethods(ABC):
+class RunMethods(ABC, Generic[OutputT]):
     """The methods that run an agent; all of them are made of `_events`."""
 
     def run_stream(
@@ -48,7 +48,7 @@ class RunMethods(ABC):
         messages, read = self._task(task), self.run_options(**options)
         return as_stream(rx.defer(lambda _: self._events(messages, read, RunControl())))
 
-    async def run(self, task: Messages, **options: Unpack[RunArguments]) -> AgentResult:
+    async def run(self, task: Messages, **options: Unpack[RunArguments]) -> AgentResult[OutputT]:
         """Run the agent and return its result; `run_stream` documents the arguments.
 
         Raises:
@@ -61,7 +61,7 @@ class RunMethods(ABC):
 
     def start(
         self, task: Messages, *, replay: int = DEFAULT_REPLAY, **options: Unpack[RunArguments]
-    ) -> AgentRun:
+    ) -> AgentRun[OutputT]:
         """Start a run at once, and return a handle on it.
 
         Args:
@@ -105,7 +105,7 @@ class RunMethods(ABC):
 
     async def resume(
         self, messages: Messages, decisions: Decisions, **options: Unpack[RunArguments]
-    ) -> AgentResult:
+    ) -> AgentResult[OutputT]:
         """Go on with a run whose calls waited, and return its result; see `resume_stream`.
 
         Raises:

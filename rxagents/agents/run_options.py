@@ -10,6 +10,7 @@ from msgspec import Struct
 from rxagents.core.argument_names import check_names
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.tools import Tool, ToolLike, to_tools
+from rxagents.parsing.answer_parser import AnswerParts
 
 SystemPrompt: TypeAlias = str | Callable[[Any], str]
 """A text, or a function that returns it for the context of a run."""
@@ -38,11 +39,13 @@ class RunOptions(Struct, frozen=True):
         tools: The tools that the run has in addition to the agent's.
         system_prompt: The prompt's text, or `None` for no prompt.
         context: The user's object.
+        parts: The parts and the type of the answer; `None` for a text.
     """
 
     tools: tuple[Tool, ...] = ()
     system_prompt: str | None = None
     context: Any = None
+    parts: AnswerParts | None = None
 
 
 def checked_prompt(prompt: SystemPrompt | None) -> SystemPrompt | None:
@@ -60,7 +63,10 @@ def checked_prompt(prompt: SystemPrompt | None) -> SystemPrompt | None:
 
 
 def run_options(
-    tools: tuple[Tool, ...], prompt: SystemPrompt | None, arguments: RunArguments
+    tools: tuple[Tool, ...],
+    prompt: SystemPrompt | None,
+    parts: AnswerParts | None,
+    arguments: RunArguments,
 ) -> RunOptions:
     """Check the arguments of a run against its agent's tools, and resolve its prompt.
 
@@ -80,4 +86,4 @@ def run_options(
             )
     more = to_tools(arguments.get("tools"))
     to_tools((*tools, *more))  # raises here for a name that the agent's tools have
-    return RunOptions(more, text, context)
+    return RunOptions(more, text, context, parts)

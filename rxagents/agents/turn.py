@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rxagents.agents.finish import PAUSE, check_finish
 from rxagents.agents.partial import estimated_usage, is_counted
+from rxagents.agents.typed_turn import TypedTurn
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError, RunLimitError
 from rxagents.core.events import (
@@ -41,6 +42,7 @@ class Turn:
         is_last: Whether the run is at its limit: the model is asked for its answer, without tools.
         is_resumed: Whether it goes on with calls of a response that came before the run.
         is_usage_added: Whether its usage is part of the run's.
+        typed: The structured answer; `None` in a run without an `output_type`.
     """
 
     def __init__(self, run: Run, *, is_last: bool = False, is_resumed: bool = False) -> None:
@@ -53,6 +55,7 @@ class Turn:
         self._usage: Usage | None = None
         self._finish_reason = ""
         self.run = run
+        self.typed = None if run.parts is None else TypedTurn(run.parts)
         self.steps: list[Thought | ToolStart] = []
         self.results: dict[str, ToolEnd] = {}
         self.answer: str | None = None
@@ -145,6 +148,15 @@ class Turn:
     def response(self) -> Response:
         """Return the model's response so far."""
         return self._response.response()
+
+    def written(self) -> str:
+        """Return the text so far, or the arguments of the call that is the answer."""
+        response = self.response()
+        request = None if self.typed is None else self.typed.request
+        for call in response.tool_calls:
+            if request is not None and request.is_answer(call.name):
+                return call.arguments
+        return response.content
 
     def end_early(self, output: str) -> None:
         """Add what there is of an interrupted turn to the run.

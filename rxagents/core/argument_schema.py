@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rxagents.core.errors import ConfigurationError
-from rxagents.core.output_type import is_model
+from rxagents.core.model_types import is_model
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -33,7 +33,7 @@ def schema_of(arguments: type[msgspec.Struct]) -> Schema:
         TypeError: A type has no schema.
     """
     (main,), definitions = msgspec.json.schema_components(
-        (arguments,), schema_hook=_model_schema, ref_template=_REFERENCE + "{name}"
+        (arguments,), schema_hook=model_schema, ref_template=_REFERENCE + "{name}"
     )
     schema = definitions.pop(_name(main))
     del schema["title"]
@@ -62,8 +62,15 @@ def strict_schema(schema: Schema, optional: Collection[str]) -> Schema:
     return strict
 
 
-def _model_schema(kind: Any) -> Schema:
-    """Return the schema of a pydantic model; its own references are inlined."""
+def model_schema(kind: Any) -> Schema:
+    """Return the schema of a pydantic model; its own references are inlined.
+
+    It is a `schema_hook` of msgspec.
+
+    Raises:
+        NotImplementedError: `kind` is no model.
+        TypeError: The model contains itself.
+    """
     if not is_model(kind):
         raise NotImplementedError  # msgspec explains which type has no schema
     schema = dict(kind.model_json_schema())

@@ -17,7 +17,7 @@ from reactivex import Observable
 from rxagents.core.argument_schema import Schema, schema_of, strict_schema
 from rxagents.core.errors import ConfigurationError, ToolArgumentsError
 from rxagents.core.json_text import JSON_ERRORS, is_json
-from rxagents.core.output_type import convert_model
+from rxagents.core.model_types import convert_model
 from rxagents.core.tool_context import ToolContext
 
 _PATH = re.compile(r"at `\$\.(\w+)")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from rxagents.core.errors import OutputError
+from rxagents.core.errors import BadRequestError, OutputError
 from rxagents.core.json_text import encode_json
 from rxagents.core.messages import Message
-from rxagents.core.output_type import OutputType
+from rxagents.core.output_type import OutputType, object_in
 from rxagents.core.response import Response, ResponseBuilder
 from rxagents.core.settings import SettingsArguments
 from rxagents.core.tools import Tool, ToolLike
@@ -24,7 +25,11 @@ ANSWER_TOOL = "give_answer"
 """The name of the tool whose arguments are the answer."""
 
 
-_NOT_RUN = "Error: The tool did not run, since the answer came with its call."
+_ABOUT_FORMAT = re.compile("format|schema|structured|mime|grammar|guided", re.IGNORECASE)
+"""Words of the errors with which hosts refuse a `response_format`, such as "Function calling with a
+response mime type: 'application/json' is unsupported"."""
+
+NOT_RUN = "Error: The tool did not run, since the answer came with its call."
 """The result of a call beside the answer: providers refuse a call without a result."""
 
 
@@ -63,13 +68,55 @@ class OutputRequest(Generic[T]):
 
     Args:
         output: The type of the answer.
-        llm: The model; its `structured_output` and `takes_tool_choice` say how to ask it.
+        llm: The model; its `structured_output`, `takes_format_with_tools` and `takes_tool_choice`
+            say how to ask it.
+        has_tools: Whether the caller passes tools.
+
+    Attributes:
+        output: The type of the answer.
+        mode: How the model is asked.
     """
 
-    def __init__(self, output: OutputType[T], llm: object) -> None:
+    def __init__(self, output: OutputType[T], llm: Any, *, has_tools: bool) -> None:
         self.output = output
+        self._llm = llm
+        self._refusal: BadRequestError | None = None
         self.mode: StructuredOutput = getattr(llm, "structured_output", "prompt")
+        if (
+            self.mode == "native"
+            and has_tools
+            and not getattr(llm, "takes_format_with_tools", True)
+        ):
+            self.mode = "tool"
+        self._has_tools = has_tools
         self._takes_tool_choice: bool = getattr(llm, "takes_tool_choice", True)
+
+    def after(self, error: Exception) -> OutputRequest[T] | None:
+        """Return the request to send after an error; `None` if there is none.
+
+        A host that refuses the native form is asked by a tool. If it refuses that too, it is asked
+        by prompt.
+
+        Raises:
+            BadRequestError: The host refuses all forms: the first refusal.
+        """
+        if not isinstance(error, BadRequestError):
+            return None
+        if self._refusal is None and not (
+            self.mode == "native" and _ABOUT_FORMAT.search(str(error))
+        ):
+            return None
+        if self.mode == "prompt":
+            raise self._refusal or error
+        other = OutputRequest(self.output, self._llm, has_tools=self._has_tools)
+        other.mode = "tool" if self.mode == "native" else "prompt"
+        other._refusal = self._refusal or error
+        return other
+
+    def remember(self) -> None:
+        """Let later requests of the model begin with the form that its host has accepted."""
+        if self._refusal is not None:
+            self._llm.structured_output = self.mode
 
     def messages(self, messages: Sequence[Message]) -> tuple[Message, ...]:
         """Return the messages to send: with the JSON schema, if the model is asked by prompt."""
@@ -95,19 +142,18 @@ class OutputRequest(Generic[T]):
         )
         return (*tools, answer)
 
-    def settings(self, settings: SettingsArguments, *, has_tools: bool) -> SettingsArguments:
-        """Return the settings to send.
-
-        Args:
-            settings: The caller's settings.
-            has_tools: Whether the caller passed tools.
-        """
+    def settings(self, settings: SettingsArguments) -> SettingsArguments:
+        """Return the settings to send, made of the caller's."""
         if self.mode == "native":
             return {**settings, "response_format": self.output.type}
         sent: SettingsArguments = {**settings, "response_format": "text"}
-        may_choose = settings.get("tool_choice") in {None, "auto"} and self._takes_tool_choice
-        if self.mode == "tool" and may_choose:
-            sent["tool_choice"] = "required" if has_tools else ANSWER_TOOL
+        if self.mode != "tool":
+            return sent
+        choice = settings.get("tool_choice")
+        if choice == "none" and not self._has_tools:
+            choice = sent["tool_choice"] = None  # it forbids the caller's tools, not the answer
+        if choice in {None, "auto"} and self._takes_tool_choice:
+            sent["tool_choice"] = "required" if self._has_tools else ANSWER_TOOL
         return sent
 
     def read(self, response: Response) -> list[T]:
@@ -116,13 +162,8 @@ class OutputRequest(Generic[T]):
         Raises:
             OutputError: There is no answer, or it does not match the type.
         """
-        text = self._answer_text(response)
-        return [] if text is None else [self.output.read(text)]
-
-    def may_correct(self, response: Response) -> bool:
-        """Return whether another turn may give a valid answer: it was neither cut nor refused."""
-        cut = response.finish_reason in {"length", "content_filter"}
-        return not cut and not response.refusal
+        text = self.answer_text(response)
+        return [] if text is None else [self.output.convert(text)]
 
     def correction(self, response: Response, error: OutputError) -> list[Message]:
         """Return the messages that ask the model to correct its answer."""
@@ -134,23 +175,45 @@ class OutputRequest(Generic[T]):
             *sent,
             *(
                 Message.tool(
-                    call.id, results.get(call.name, _NOT_RUN), name=call.name, is_error=True
+                    call.id, results.get(call.name, NOT_RUN), name=call.name, is_error=True
                 )
                 for call in response.tool_calls
             ),
         ]
 
-    def _answer_text(self, response: Response) -> str | None:
-        if response.refusal:
-            raise OutputError(f"The model refused to answer: {response.refusal}")
+    def is_answer(self, call_name: str) -> bool:
+        """Return whether a call of this tool is the answer."""
+        return self.mode == "tool" and call_name == ANSWER_TOOL
+
+    def answer_text(self, response: Response) -> str | None:
+        """Return the JSON text of the answer; `None` if the model called other tools.
+
+        Raises:
+            OutputError: There is no answer.
+        """
         for call in response.tool_calls:
-            if self.mode == "tool" and call.name == ANSWER_TOOL:
-                return call.arguments
-        if response.tool_calls:
-            return None
-        if not self.may_correct(response):
-            raise OutputError(
-                f"The answer is incomplete: the response ended with the finish reason "
-                f"{response.finish_reason!r}. Raise max_tokens, or change the prompt."
-            )
-        return response.content
+            if self.is_answer(call.name):
+                return answer_text(response, call.arguments)
+        return None if response.tool_calls else answer_text(response, response.content)
+
+
+def may_correct(response: Response) -> bool:
+    """Return whether another turn may give a valid answer: it was neither cut nor refused."""
+    cut = response.finish_reason in {"length", "content_filter"}
+    return not cut and not response.refusal
+
+
+def answer_text(response: Response, answer: str) -> str:
+    """Return the JSON object in the answer of a response.
+
+    Raises:
+        OutputError: There is none, the model refused to answer, or the response was cut.
+    """
+    if response.refusal:
+        raise OutputError(f"The model refused to answer: {response.refusal}")
+    if not may_correct(response):
+        raise OutputError(
+            f"The answer is incomplete: the response ended with the finish reason "
+            f"{response.finish_reason!r}. Raise max_tokens, or change the prompt."
+        )
+    return object_in(answer)

@@ -1,8 +1,8 @@
 """Describe the type of a structured answer: its JSON schema, and text to value.
 
-A type is one that msgspec can decode (a Struct, dataclass, TypedDict, `list[Item]`, a union …) or a
-pydantic model. pydantic is not imported: a class with `model_json_schema` and
-`model_validate_json` counts as a model.
+A type is one that msgspec can decode (a Struct, dataclass, TypedDict, `list[Item]`, a union …), a
+pydantic model, or a type that contains models, such as `list[Model]`. pydantic is not imported: a
+class with `model_json_schema` and `model_validate_json` counts as a model.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ from typing import Any, Generic, TypeVar, get_origin
 import msgspec
 from msgspec import Raw
 
+from rxagents.core.argument_schema import model_schema
 from rxagents.core.errors import ConfigurationError, OutputError
 from rxagents.core.json_text import JSON_ERRORS
+from rxagents.core.model_types import convert_model, is_model
 
 T = TypeVar("T")
+
+_UNUSABLE = (TypeError, ValueError, NameError, AttributeError, RecursionError)
+"""What msgspec raises for a type that it cannot decode or describe."""
 
 WRAPPED_FIELD = "value"
 """The field of a list or scalar answer: OpenAI's APIs answer only with an object."""
@@ -26,19 +31,6 @@ WRAPPED_FIELD = "value"
 def is_output_type(value: object) -> bool:
     """Return whether `value` is a type, such as `City` or `list[City]`, and not a format."""
     return isinstance(value, type) or get_origin(value) is not None
-
-
-def is_model(kind: object) -> bool:
-    """Return whether `type` is a pydantic model, or a class with the same two methods."""
-    methods = ("model_json_schema", "model_validate_json")
-    return all(callable(getattr(kind, method, None)) for method in methods)
-
-
-def convert_model(kind: Any, value: object) -> object:
-    """Convert a decoded JSON value to a pydantic model; a `dec_hook` of msgspec."""
-    if not is_model(kind):
-        raise TypeError(f"a value of the type {kind!r} cannot be made of JSON")
-    return kind.model_validate_json(msgspec.json.encode(value))
 
 
 class OutputType(Generic[T]):
@@ -63,7 +55,7 @@ class OutputType(Generic[T]):
     def __init__(self, kind: Any) -> None:
         self.type = kind
         self.name = str(getattr(kind, "__name__", "Answer"))
-        schema = _model_schema(kind) if is_model(kind) else _schema(kind)
+        schema = _root_schema(kind) if is_model(kind) else _schema(kind)
         self.wrapped = schema.get("type") != "object"
         self.schema = _wrapped(schema) if self.wrapped else schema
         self._decode: Callable[[bytes], T] = value_decoder(kind)
@@ -78,7 +70,15 @@ class OutputType(Generic[T]):
             OutputError: The text has no JSON object, or the object does not match the type. The
                 message can be sent to the model as a correction.
         """
-        found = _object_in(text).encode("utf-8", "replace")
+        return self.convert(object_in(text))
+
+    def convert(self, json_text: str) -> T:
+        """Convert a JSON object, without text around it, to a value of the type.
+
+        Raises:
+            OutputError: It does not match the type; see `read`.
+        """
+        found = json_text.encode("utf-8", "replace")
         try:
             if self._wrapper is not None:
                 found = bytes(self._wrapper.decode(found).value)
@@ -99,8 +99,8 @@ def value_decoder(kind: Any) -> Callable[[bytes], Any]:
         validate: Callable[[bytes], Any] = kind.model_validate_json
         return validate
     try:
-        return msgspec.json.Decoder(kind, strict=False).decode
-    except (TypeError, ValueError, NameError, AttributeError, RecursionError) as error:
+        return msgspec.json.Decoder(kind, strict=False, dec_hook=convert_model).decode
+    except _UNUSABLE as error:
         raise _unusable(kind, error) from error
 
 
@@ -129,14 +129,14 @@ def _wrapped(schema: dict[str, Any]) -> dict[str, Any]:
 def _schema(kind: Any) -> dict[str, Any]:
     try:
         (schema,), components = msgspec.json.schema_components(
-            [kind], ref_template="#/$defs/{name}"
+            [kind], schema_hook=model_schema, ref_template="#/$defs/{name}"
         )
-    except (TypeError, ValueError, NameError, AttributeError, RecursionError) as error:
+    except _UNUSABLE as error:
         raise _unusable(kind, error) from error
     return _without_root_reference(schema, components)
 
 
-def _model_schema(kind: Any) -> dict[str, Any]:
+def _root_schema(kind: Any) -> dict[str, Any]:
     schema = dict(kind.model_json_schema())
     return _without_root_reference(schema, schema.pop("$defs", {}))
 
@@ -148,12 +148,12 @@ def _without_root_reference(schema: dict[str, Any], components: dict[str, Any]) 
 
 def _unusable(kind: object, error: Exception) -> ConfigurationError:
     return ConfigurationError(
-        f"response_format cannot be the type {kind!r} ({error}): use a msgspec.Struct, a "
-        "dataclass, a TypedDict, a list of these, or a pydantic model."
+        f"An answer cannot have the type {kind!r} ({error}): use a msgspec.Struct, a dataclass, a "
+        "TypedDict, a pydantic model, or a list of these."
     )
 
 
-def _object_in(text: str) -> str:
+def object_in(text: str) -> str:
     """Return the first JSON object in `text`; the whole text if it is JSON.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias, Unpack, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, Unpack, runtime_checkable
 
 from msgspec import Struct
 from reactivex import Observable
@@ -17,14 +17,25 @@ from rxagents.core.settings import SettingsArguments
 from rxagents.core.tools import ToolLike
 from rxagents.core.usage import Usage
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    OutputT = TypeVar("OutputT", default=str)
+else:  # `default` needs Python 3.13
+    from typing import TypeVar
+
+    OutputT = TypeVar("OutputT")
+
 Messages: TypeAlias = MessageLike | Sequence[MessageLike]
 
 
-class AgentResult(Struct, frozen=True):
+class AgentResult(Struct, Generic[OutputT], frozen=True):
     """The result of an agent's run, folded from its events.
 
     Attributes:
-        output: The final answer.
+        output: The final answer: a text, or a value of the agent's `output_type`. A run that ended
+            before its answer (the finish reason is `"cancelled"` or `"approval"`) has the text so
+            far, or `None` with an `output_type`.
         messages: The conversation, including the messages that this run added.
         usage: Token counts, summed over all turns; `None` if no turn reported them.
         iterations: The number of turns.
@@ -37,7 +48,7 @@ class AgentResult(Struct, frozen=True):
         pending: The calls that wait for decisions; see `approve="defer"`.
     """
 
-    output: str
+    output: OutputT
     messages: tuple[Message, ...] = ()
     usage: Usage | None = None
     iterations: int = 0
@@ -93,7 +104,7 @@ class StreamingLLM(LLM, Protocol):
 class Agent(Protocol):
     """Works on a task until it has an answer."""
 
-    async def run(self, task: str, /) -> AgentResult:
+    async def run(self, task: str, /) -> AgentResult[Any]:
         """Work on a task and return the result."""
         ...
 

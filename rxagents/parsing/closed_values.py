@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from rxagents.core.errors import ConfigurationError
+from rxagents.parsing.json_snapshots import PartialJson
 from rxagents.parsing.partial_json import PartialJsonParser
 
 ELEMENT: Final = "[]"
@@ -53,15 +54,17 @@ class ClosedValuesParser(PartialJsonParser):
     Attributes:
         closed: The values that closed since `take` was called: the key, empty for an element, and
             the JSON text.
+        ended: The number of values of any depth that have closed.
     """
 
     __slots__ = ("_child", "_depth", "_kept", "_key_start", "_last_key", "_levels", "_pieces",
-                 "_skipped", "_start", "_steps", "closed")  # fmt: skip
+                 "_skipped", "_start", "_steps", "closed", "ended")  # fmt: skip
 
     def __init__(self, steps: tuple[str, ...]) -> None:
         super().__init__()
         self._step = ClosedValuesParser._begin
         self.closed: list[tuple[str, str]] = []
+        self.ended = 0
         self._steps = steps
         self._levels: list[int] = []
         self._child = 0
@@ -82,6 +85,15 @@ class ClosedValuesParser(PartialJsonParser):
         self._forget(bool(closed))
         self.closed = []
         return closed
+
+    @property
+    def length(self) -> int:
+        """The length of the JSON text that was read."""
+        return self._buffer.end
+
+    def snapshot(self) -> PartialJson:
+        """Return the JSON value so far."""
+        return self._snapshot()
 
     def _forget(self, has_closed: bool) -> None:
         """Drop the text that nothing needs: all before the open key or value."""
@@ -162,6 +174,7 @@ class ClosedValuesParser(PartialJsonParser):
         return goes_on
 
     def _end_value(self) -> None:
+        self.ended += 1
         if self._start >= 0 and len(self._closers) == self._depth:
             key = "" if self._steps[-1] == ELEMENT else self._last_key
             self.closed.append((key, self._text(self._start)))

@@ -29,12 +29,15 @@ class BaseLLM(ABC):
     Attributes:
         takes_stop: Whether the API has stop sequences.
         takes_tool_choice: Whether the API can require a tool call.
+        takes_format_with_tools: Whether the API takes a `response_format` beside tools. If not, an
+            answer of a type is asked for by a tool call where there are tools.
         structured_output: How the model is asked for an answer of a type: `"native"` by a type as
             `response_format`, `"tool"` by a tool call, or `"prompt"` by the system prompt.
     """
 
     takes_stop: ClassVar[bool] = True
     takes_tool_choice: ClassVar[bool] = True
+    takes_format_with_tools: ClassVar[bool] = True
     structured_output: StructuredOutput = "prompt"
 
     @abstractmethod

@@ -30,6 +30,7 @@ class Gemini(Provider):
     """
 
     name: ClassVar[str] = "gemini"
+    takes_format_with_tools: ClassVar[bool] = False  # models before Gemini 3 refuse both together
 
     def __init__(
         self,

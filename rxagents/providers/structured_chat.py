@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from rxagents.core.checks import checked_count_or_zero
-from rxagents.core.errors import OutputError
+from rxagents.core.errors import BadRequestError, OutputError
 from rxagents.core.message_input import to_messages
-from rxagents.core.output_request import OutputRequest, ParsedResponse
+from rxagents.core.output_request import OutputRequest, ParsedResponse, may_correct
 from rxagents.core.output_type import OutputType
 from rxagents.core.protocols import Messages, StreamingLLM
 from rxagents.core.response import ResponseBuilder
@@ -37,20 +37,29 @@ async def structured_chat(
         OutputError: The last answer does not match the type, is incomplete, or is a refusal.
     """
     checked_count_or_zero("corrections", corrections)
-    request = OutputRequest(output, llm)
-    conversation = request.messages(to_messages(messages))
-    sent_tools = request.tools(tools)
-    sent_settings = request.settings(settings, has_tools=bool(tools))
+    request = OutputRequest(output, llm, has_tools=bool(tools))
+    conversation = to_messages(messages)
     usage: Usage | None = None
     while True:
         builder = ResponseBuilder()
-        await last_value(llm.chat_stream(conversation, sent_tools, **sent_settings), builder.add)
+        stream = llm.chat_stream(
+            request.messages(conversation), request.tools(tools), **request.settings(settings)
+        )
+        try:
+            await last_value(stream, builder.add)
+        except BadRequestError as refusal:
+            other = request.after(refusal)
+            if other is None:
+                raise
+            request = other
+            continue
+        request.remember()
         response = builder.response()
         usage = add_usage(usage, response.usage)
         try:
             return ParsedResponse(builder, usage, request.read(response))
         except OutputError as error:
-            if not corrections or not request.may_correct(response):
+            if not corrections or not may_correct(response):
                 raise
             corrections -= 1
             conversation = (*conversation, *request.correction(response, error))
