@@ -190,13 +190,6 @@ def tool(
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool from a function.
 
-    ::
-
-        @rxagents.tool
-        def add(a: int, b: int) -> int:
-            '''Add two numbers.'''
-            return a + b
-
     A synchronous function runs on a thread. The function may also be asynchronous, a generator
     of either kind, or return an Observable: then the items are the tool's progress, and the last
     item is its result. A result that is not a `str` is rendered as JSON for the model.
@@ -222,6 +215,15 @@ def tool(
 
     Raises:
         ConfigurationError: A model cannot call the function, or an argument is invalid.
+
+    Example:
+        >>> import rxagents
+        >>> @rxagents.tool
+        ... def add(a: int, b: int) -> int:
+        ...     "Add two numbers."
+        ...     return a + b
+        >>> add.description, add(a=1, b=2)
+        ('Add two numbers.', 3)
     """
 
     def decorate(function: Callable[..., Any]) -> Tool:

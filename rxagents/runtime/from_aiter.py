@@ -20,10 +20,6 @@ _FAIR_SHARE = 64
 def from_aiter(factory: Callable[[], AsyncIterable[T]]) -> Observable[T]:
     """Make a cold Observable of an asynchronous iterable.
 
-    ::
-
-        rxagents.from_aiter(lambda: some_async_iterable())
-
     Args:
         factory: Makes the iterable; called once for each subscription.
 
@@ -33,6 +29,16 @@ def from_aiter(factory: Callable[[], AsyncIterable[T]]) -> Observable[T]:
 
     Raises:
         ConfigurationError: `factory` is not a function.
+
+    Example:
+        >>> import rxagents
+        >>> async def letters():
+        ...     yield "a"
+        ...     yield "b"
+        >>> rxagents.run(rxagents.from_aiter(letters), print)
+        a
+        b
+        'b'
     """
     if not callable(factory):
         raise ConfigurationError(

@@ -25,12 +25,6 @@ def to_aiter(
 ) -> AbstractAsyncContextManager[Reading[T]]:
     """Read an Observable with `async for`, at the reader's own pace.
 
-    ::
-
-        async with rxagents.to_aiter(stream) as chunks:
-            async for chunk in chunks:
-                ...
-
     Leaving the block disposes the subscription, and waits until its tasks are over.
 
     Args:
@@ -47,6 +41,16 @@ def to_aiter(
 
     Raises:
         ConfigurationError: An argument is of the wrong type or size.
+
+    Example:
+        >>> import asyncio, reactivex as rx, rxagents
+        >>> async def main():
+        ...     async with rxagents.to_aiter(rx.of("a", "b")) as letters:
+        ...         async for letter in letters:
+        ...             print(letter)
+        >>> asyncio.run(main())
+        a
+        b
     """
     if not isinstance(source, Observable):
         raise ConfigurationError(f"to_aiter reads an Observable, not {type(source).__name__}.")

@@ -50,15 +50,6 @@ def to_iter(
 ) -> Iteration[T]:
     """Read an Observable with `for`, where no event loop is running: scripts, Flask, threads.
 
-    ::
-
-        for chunk in rxagents.to_iter(stream):
-            ...
-
-        with rxagents.to_iter(stream) as chunks:  # sure to close, also after an exception
-            for chunk in chunks:
-                ...
-
     The stream runs on an event loop of its own, on a thread of its own, with the context variables
     of the code that reads first. It ends when the block is left or `close` is called, and also when
     nothing refers to the iterator any more, as after a `break`; each of them waits until the
@@ -77,6 +68,16 @@ def to_iter(
 
     Raises:
         ConfigurationError: An argument is of the wrong type or size.
+
+    Example:
+        >>> import reactivex as rx, rxagents
+        >>> for letter in rxagents.to_iter(rx.of("a", "b")):
+        ...     print(letter)
+        a
+        b
+        >>> with rxagents.to_iter(rx.of("a", "b")) as letters:  # closes also after an exception
+        ...     print(next(letters))
+        a
     """
     if not isinstance(source, Observable):
         raise ConfigurationError(f"to_iter reads an Observable, not {type(source).__name__}.")

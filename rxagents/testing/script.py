@@ -138,9 +138,8 @@ class StatusReply(Delivery, frozen=True):
 class NoReply(Struct, frozen=True):
     """No response, not a single byte.
 
-    A function can imitate a stale connection, which fails when it is reused::
-
-        ScriptedServer(lambda request: NoReply() if request.reused else "Hello")
+    A function can imitate a stale connection, which fails when it is reused:
+    `ScriptedServer(lambda request: NoReply() if request.reused else "Hello")`.
 
     Attributes:
         ending: What happens instead: `FIN`, `RESET` or `STALL`.

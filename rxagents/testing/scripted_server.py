@@ -63,11 +63,6 @@ class ScriptedServer:
 
     The path of a request selects the wire.
 
-    ::
-
-        async with ScriptedServer("Hello there", Reply("Bye", interval=0.1)) as server:
-            llm = OpenAI("any", api_key="any", base_url=server.url)
-
     Each request takes the next reply; the last one repeats.
 
     Args:
@@ -83,6 +78,16 @@ class ScriptedServer:
 
     Raises:
         ConfigurationError: No reply is given.
+
+    Example:
+        >>> import asyncio
+        >>> from rxagents import OpenAI
+        >>> async def main():
+        ...     async with ScriptedServer("Hello there", Reply("Bye", interval=0.1)) as server:
+        ...         async with OpenAI("any", api_key="any", base_url=server.url) as llm:
+        ...             print((await llm.chat("Hi")).content)
+        >>> asyncio.run(main())
+        Hello there
     """
 
     def __init__(self, *replies: Script, strict: bool = False) -> None:

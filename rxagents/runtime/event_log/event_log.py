@@ -27,12 +27,6 @@ T = TypeVar("T")
 class EventLog:
     """Keeps runs by their keys, so that readers can join, leave and read them again.
 
-    ::
-
-        async with rxagents.EventLog() as log:
-            handle = log.start("run-1", agent.run_stream("What is 2 + 2?"))
-            entries = rxagents.from_log(log, "run-1")
-
     `ops.persist(log, key)` keeps a stream on its way to a subscriber; `start` runs one apart from
     all readers; `rxagents.from_log` reads. Leaving the block stops the runs that `start` has
     started.
@@ -45,6 +39,18 @@ class EventLog:
 
     Raises:
         ConfigurationError: `store` is not a store of an event log.
+
+    Example:
+        >>> import asyncio, rxagents
+        >>> from rxagents.testing import ScriptedLLM
+        >>> async def main():
+        ...     agent = rxagents.FunctionAgent(ScriptedLLM("It is 4."))
+        ...     async with rxagents.EventLog() as log:
+        ...         handle = log.start("run-1", agent.run_stream("What is 2 + 2?"))
+        ...         last = await rxagents.from_log(log, "run-1")
+        ...         print(last.item.content)
+        >>> asyncio.run(main())
+        It is 4.
     """
 
     def __init__(self, store: LogStore | None = None) -> None:
