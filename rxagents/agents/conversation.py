@@ -20,7 +20,7 @@ from rxagents.agents.memory import Memory
 from rxagents.agents.prompts import count_of_new
 from rxagents.agents.run import CANCELLED, Run
 from rxagents.agents.run_options import RunArguments, RunOptions
-from rxagents.agents.settled import await_later, settled
+from rxagents.agents.settled import await_later, outlasting, settled
 from rxagents.agents.summary import Summary
 from rxagents.agents.turns import Events, emitted, run_stages
 from rxagents.core.errors import ConfigurationError, OutputError
@@ -228,12 +228,18 @@ class Conversation(Generic[OutputT]):
 
             if self._on_stop == "keep":
                 control.before_disposed = keep_disposed
+
+            def remember(exchange: Exchange) -> Awaitable[None] | None:
+                control.before_disposed = lambda: None  # dispose must not store it once more
+                stored = memory.remember(recalled, exchange, summary.text)
+                return outlasting(stored) if self._on_stop == "keep" else stored
+
             try:
                 last_events = yield from agent.turns(run)
             except OutputError:
                 exchange = whole_part(run.messages[start:])
                 if has_acted(run, exchange):
-                    yield from settled(memory.remember(recalled, exchange, summary.text))
+                    yield from settled(remember(exchange))
                 raise
             yield emitted(last_events)
 
@@ -242,10 +248,7 @@ class Conversation(Generic[OutputT]):
 
             def is_stored(_: StreamEvent) -> bool:
                 exchange = tuple(run.messages[start:])
-                if not self._is_memorable(run, exchange):
-                    stored = None
-                else:
-                    stored = memory.remember(recalled, exchange, summary.text)
+                stored = remember(exchange) if self._is_memorable(run, exchange) else None
                 if isinstance(stored, Awaitable):
                     pending.append(stored)
                     return False

@@ -44,19 +44,42 @@ def await_later(value: Awaitable[None] | None) -> None:
 
     Without a running loop (virtual time, or `dispose` on another thread) the value is dropped.
     """
-
-    async def wait(value: Awaitable[None]) -> None:
-        await value
-
     if not isinstance(value, Awaitable):
         return
     try:
-        task = asyncio.get_running_loop().create_task(wait(value))
+        _started(value)
     except RuntimeError:
         _close(value)
-        return
+
+
+def outlasting(value: Awaitable[None] | None) -> Awaitable[None] | None:
+    """Return a value to wait for, which goes on when the run that waits for it is disposed."""
+    if not isinstance(value, Awaitable):
+        return value
+    task = _started(value)
+
+    async def result() -> None:
+        await asyncio.wait({task})
+        task.result()
+
+    return result()
+
+
+def _started(value: Awaitable[None]) -> asyncio.Task[None]:
+    """Await a value in a task of its own.
+
+    Raises:
+        RuntimeError: No loop is running.
+    """
+    loop = asyncio.get_running_loop()
+
+    async def wait() -> None:
+        await value
+
+    task = loop.create_task(wait())
     _awaited.add(task)
     task.add_done_callback(_awaited.discard)
+    return task
 
 
 def _close(value: Awaitable[object]) -> None:
