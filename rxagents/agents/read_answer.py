@@ -45,6 +45,8 @@ def ask_for_answer(
     """
     run = turn.run
     assert run.parts is not None, "the run has an output_type"
+    # A last turn has tools only for Anthropic's API, which takes a format beside them.
+    is_apart = turn.is_last and not getattr(llm, "takes_format_with_tools", True)
 
     def ask(request: OutputRequest[object]) -> Observable[StreamChunk]:
         typed.request = request
@@ -55,8 +57,9 @@ def ask_for_answer(
             other = None if has_come else request.after(error)
             return rx.throw(error) if other is None else ask(other)
 
+        sent = () if is_apart and request.mode == "native" else tools
         chunks = llm.chat_stream(
-            request.messages(run.messages), request.tools(tools), **request.settings(settings)
+            request.messages(run.messages), request.tools(sent), **request.settings(settings)
         )
         return chunks.pipe(rx_ops.catch(ask_otherwise))
 

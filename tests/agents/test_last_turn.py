@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from agent_runs import AgentKind, Calls, HeldTool, RunSeen, each_agent, seen_to_end, served
 from conversing import said
+from msgspec import Struct
 from observing import pending
 from reactivex.testing import TestScheduler
 from remembering import conversation_in
@@ -41,6 +42,10 @@ from rxagents.testing import Ending, Reply, ScriptedLLM
 
 OSLO = ("weather", {"city": "Oslo"})
 ROME = ("weather", {"city": "Rome"})
+
+
+class Degrees(Struct):
+    degrees: int
 
 
 @each_agent
@@ -85,6 +90,27 @@ async def test_request_without_calls_has_no_tools() -> None:
     assert (await made.run("Oslo?")).output == "Cold."
     assert [request.tools for request in llm.requests] == [(weather,), ()]
     assert llm.requests[1].settings.tool_choice == "none"
+
+
+@each_wire
+async def test_typed_last_request_has_format(wire: SpokenWire) -> None:
+    """Gemini's API refuses a format beside tools, also beside tools that must not be called."""
+    turns = Reply(tool_calls=[ToolCall("c", "weather", '{"city": "Oslo"}')]), '{"degrees": 3}'
+    async with served(wire, *turns) as (server, llm):
+        tools = [Calls().weather()]
+        made = FunctionAgent(llm, tools, output_type=Degrees, max_iterations=1, at_limit="answer")
+        result = await made.run("Oslo?")
+        assert (result.output, result.finish_reason) == (Degrees(3), "limit")
+    body = server.requests[1].json()
+    formats = {
+        "chat completions": "response_format",
+        "openai responses": "text",
+        "anthropic": "output_config",
+        "gemini": "generationConfig",
+        "ollama": "format",
+    }
+    assert body[formats[wire.name]]
+    assert ("tools" in body) is (wire.name not in ("gemini", "ollama"))
 
 
 @each_agent
