@@ -70,8 +70,8 @@ def run_tools(
             ids has decisions that were made before: these calls have no `ApprovalRequest`.
         approve_timeout: Seconds after which a call without a decision is refused; no limit by
             default. Not with `"defer"`.
-        max_result_length: How many characters of a result the model sees at most, for tools without
-            a limit of their own; no limit by default.
+        max_result_length: How many characters of a result the model sees at most, for tools that
+            have no limit of their own and do not return directly; no limit by default.
         context: Any object, which the tools see as `ToolContext.context`.
         refuse: Called with each call of a known tool when it is due. If it returns a text, the tool
             does not run, and the text tells the model why. What it raises refuses the call too.
@@ -119,6 +119,6 @@ def run_tools(
 
 
 def _limited(tool: Tool, limit: int | None) -> Tool:
-    if limit is None or tool.max_result_length is not None:
+    if limit is None or tool.max_result_length is not None or tool.returns_directly:
         return tool
     return structs.replace(tool, max_result_length=limit)

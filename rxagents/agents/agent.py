@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
-from typing import Unpack, cast
+from typing import ClassVar, Unpack, cast
 
 from reactivex import Observable
 
 from rxagents.agents.agent_options import AgentOptions, not_a_model
 from rxagents.agents.control import RunControl
+from rxagents.agents.direct import answer_directly, results_in
 from rxagents.agents.limits import RunLimits
 from rxagents.agents.partial import partial_messages
 from rxagents.agents.prompts import system_prompt, with_prompt
@@ -25,6 +26,7 @@ from rxagents.agents.run_options import (
 )
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, emitted, run_stages
+from rxagents.agents.waiting import waiting_calls
 from rxagents.core.approval import Decisions
 from rxagents.core.argument_names import check_names, names_taken_by
 from rxagents.core.checks import checked_count_or_zero
@@ -50,6 +52,8 @@ class BaseAgent(RunMethods[OutputT]):
         llm: The model.
         limits: The limits of each run.
     """
+
+    _answer_label: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -177,7 +181,15 @@ class BaseAgent(RunMethods[OutputT]):
             operator = self._run_tools(run.tools, run.context, turn.refuse, decisions)
             return cast("RunTools", operator)
 
-        return (yield from resumed(run, decisions, make_run_tools, self.in_own_form))
+        waiting = waiting_calls(run.messages)
+        ended = yield from resumed(run, decisions, make_run_tools, self.in_own_form)
+        if waiting is not None and not run.control.is_stopped:
+            results = {call.id: result for call, result in ended}
+            messages = waiting.answered(lambda call: results[call.id])
+            events = answer_directly(run, results_in(messages), self._answer_label)
+            if events:
+                yield emitted(events)
+        return ended
 
     def turns(self, run: Run) -> Generator[Events, None, Sequence[StreamEvent]]:
         """Yield the events of one turn after the other, until the run has its output.
@@ -205,7 +217,12 @@ class BaseAgent(RunMethods[OutputT]):
         if turn.typed is not None and turn.typed.error is not None:
             turn.end_early("")
             return self._correct(turn, turn.typed.error, is_allowed=not turn.is_last)
-        return self._conclude_last(turn) if turn.is_last else self._conclude(turn)
+        if turn.is_last:
+            return self._conclude_last(turn)
+        last_events = self._conclude(turn)
+        if last_events or turn.run.output is not None:
+            return last_events
+        return answer_directly(turn.run, turn.call_results, self._answer_label)
 
     def _partial(self, turn: Turn) -> list[Message]:
         """Return the messages of a turn that was ended early."""

@@ -24,7 +24,7 @@ class AgentOptions(SettingsArguments, total=False):
             (the default), or `"answer"` to ask the model once more, without tools, for its answer.
         tool_concurrency: How many tools of a turn may run at a time; 8 by default.
         max_result_length: How many characters of a tool's result the model sees at most, for tools
-            without a limit of their own; no limit by default.
+            that have no limit of their own and do not return directly; no limit by default.
         start_tools: `"at_once"` to start a tool when its call is complete, or `"turn_end"`.
         approve: Decides about the calls of tools that require approval; see `run_tools`. With
             `"defer"` such calls wait: the run ends with them, and `resume` goes on with it.

@@ -81,6 +81,8 @@ class ReActAgent(BaseAgent[OutputT]):
         ConfigurationError: The model does not stream, or an argument is not usable.
     """
 
+    _answer_label = "Answer: "
+
     def __init__(
         self,
         llm: StreamingLLM,

@@ -20,7 +20,7 @@ from rxagents.core.events import (
     ToolStart,
     TurnEnd,
 )
-from rxagents.core.messages import ToolCall
+from rxagents.core.messages import ToolCall, ToolResult
 from rxagents.core.response import Response, ResponseBuilder
 from rxagents.core.usage import Usage, add_usage
 
@@ -77,6 +77,14 @@ class Turn:
             step
             for step in asked
             if isinstance(step, ToolStart) and step.call_id not in self.results
+        ]
+
+    @property
+    def call_results(self) -> list[ToolResult]:
+        """The results of the calls that have ended, in the order of the calls."""
+        ends = [self.results[call.call_id] for call in self.calls if call.call_id in self.results]
+        return [
+            ToolResult(end.call_id, end.result, end.name, end.error is not None) for end in ends
         ]
 
     def accumulate(self, chunk: StreamChunk) -> None:

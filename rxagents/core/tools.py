@@ -47,6 +47,8 @@ class Tool(Struct, frozen=True, kw_only=True):
         requires_approval: Whether a call needs approval before it runs.
         max_result_length: How many characters of a result, or of an error, the model sees at most;
             a sentence after them says how many were left out. `None` for the agent's limit.
+        returns_directly: Whether the result is the run's answer, so that the model is not asked
+            again; see `tool`.
         check: Whether a tool that is made of a schema and a function checks the arguments against
             the schema, with the library `jsonschema` (the extra `schema`).
         signature: Converts the arguments to a call; without it they are passed by name, unchanged.
@@ -65,6 +67,7 @@ class Tool(Struct, frozen=True, kw_only=True):
     retries: int = 0
     requires_approval: bool = False
     max_result_length: int | None = None
+    returns_directly: bool = False
     check: bool = True
     signature: CallSignature | SchemaCheck | None = None
 
@@ -160,6 +163,7 @@ def tool(
     strict: bool | None = None,
     requires_approval: bool = False,
     max_result_length: int | None = None,
+    returns_directly: bool = False,
 ) -> Tool: ...
 
 
@@ -173,6 +177,7 @@ def tool(
     strict: bool | None = None,
     requires_approval: bool = False,
     max_result_length: int | None = None,
+    returns_directly: bool = False,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -187,6 +192,7 @@ def tool(
     strict: bool | None = None,
     requires_approval: bool = False,
     max_result_length: int | None = None,
+    returns_directly: bool = False,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool from a function.
 
@@ -209,6 +215,8 @@ def tool(
             strict mode requires: an optional argument becomes nullable instead.
         requires_approval: Whether a call needs approval before it runs.
         max_result_length: How many characters of a result the model sees at most.
+        returns_directly: Whether the result is the answer of an agent's run. Other calls of the
+            same turn run to their end first. If the tool fails, the model sees the error instead.
 
     Returns:
         The tool, which can be called like the function; or a decorator that makes it.
@@ -239,6 +247,7 @@ def tool(
             retries=retries,
             requires_approval=requires_approval,
             max_result_length=max_result_length,
+            returns_directly=returns_directly,
             signature=signature,
         )
 

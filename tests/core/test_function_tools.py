@@ -113,13 +113,14 @@ def test_decorator_sets_tool_attributes() -> None:
         strict=False,
         requires_approval=True,
         max_result_length=9,
+        returns_directly=True,
     )
     def mine() -> None:
         """Mine."""
 
     assert (mine.name, mine.description, mine.timeout) == ("other", "Another.", 5)
     assert (mine.retries, mine.strict, mine.requires_approval) == (2, False, True)
-    assert mine.max_result_length == 9
+    assert (mine.max_result_length, mine.returns_directly) == (9, True)
     assert mine.parameters == {
         "type": "object",
         "properties": {},
