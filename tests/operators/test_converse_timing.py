@@ -15,10 +15,10 @@ from reactivex.subject import Subject
 from running import run_async
 from wires import SpokenWire, any_wire
 
-from rxagents import ErrorEvent, FunctionAgent, MessageOutcome, ServerError
+from rxagents import ConversationalAgent, ErrorEvent, FunctionAgent, MessageOutcome, ServerError
 from rxagents import operators as ops
 from rxagents.operators._conversing import Policy
-from rxagents.testing import ReceivedRequest, Reply, ScriptedServer
+from rxagents.testing import ReceivedRequest, Reply, ScriptedLLM, ScriptedServer
 
 REPLIES = [
     Reply("One two.", delay=0.2, interval=0.3),
@@ -102,3 +102,36 @@ def test_policy_under_random_timing(
         assert sent == texts
     if policy in ("queue", "ignore", "supersede"):
         assert {len(new) for new in found.sent} == {1}
+
+
+@pytest.mark.parametrize("policy", get_args(Policy))
+@settings(max_examples=size(200, quick=30))
+@given(
+    gaps=st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.6, 2.0]), min_size=1, max_size=6),
+    replies=st.lists(st.sampled_from(REPLIES), min_size=1, max_size=4),
+    moment=st.integers(0, 40),
+    remembers=st.booleans(),
+)
+def test_dispose_at_any_moment_leaves_nothing(
+    policy: Policy, gaps: list[float], replies: list[Reply], moment: int, remembers: bool
+) -> None:
+    """`run_async` fails if a task or a timer is left."""
+    llm = ScriptedLLM(*replies)
+    agent = (ConversationalAgent if remembers else FunctionAgent)(llm)
+
+    async def leave() -> None:
+        messages: Subject[Any] = Subject()
+        seen = Seen(messages.pipe(ops.converse(agent, policy=policy, quiet=0.15)))
+        loop = asyncio.get_running_loop()
+        when = 0.0
+        for number, gap in enumerate(gaps):
+            when += gap
+            loop.call_at(when, messages.on_next, f"m{number}")
+        await asyncio.sleep(moment / 10)
+        seen.subscription.dispose()
+        requests, items = len(llm.requests), len(seen.items)
+        await asyncio.sleep(20)
+        assert (len(llm.requests), len(seen.items)) == (requests, items)
+        assert (seen.completed, seen.error) == (False, None)
+
+    run_async(leave())
