@@ -33,7 +33,6 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from reactivex import Observable
-from reactivex.disposable import SingleAssignmentDisposable
 
 from rxagents.core.checks import checked_count
 from rxagents.core.errors import ConfigurationError
@@ -132,11 +131,10 @@ class _Worker(Generic[T]):
         self._source = source
         self._capacity = capacity
         self._overflow = overflow
-        self._lock = threading.RLock()  # reentrant: `put` may call `_on_overflow`
+        self._lock = threading.RLock()  # reentrant: a full buffer calls `_end` inside of `put`
         self._stopped = False
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
-        self._subscription = SingleAssignmentDisposable()
         self._loop: asyncio.AbstractEventLoop
         self._bridge: Bridge
         self._buffer: Buffer[T]
@@ -159,9 +157,8 @@ class _Worker(Generic[T]):
                 )
             self._loop = asyncio.new_event_loop()
             self._bridge = Bridge(self._loop, self._end)
-            self._buffer = buffer_for(
-                self._overflow, self._capacity, self._bridge.gate, self._on_overflow
-            )
+            gate = self._bridge.gate
+            self._buffer = buffer_for(self._overflow, self._capacity, gate, self._end)
             self._left = asyncio.Event()
             work = partial(copy_context().run, self._work)
             thread = threading.Thread(target=work, name="rxagents to_iter", daemon=True)
@@ -220,24 +217,21 @@ class _Worker(Generic[T]):
             self._end()
 
     async def _read(self) -> None:
+        if self._left.is_set():
+            return
+        with self._bridge.entered():
+            subscription = self._source.subscribe(
+                self._put, self._end, self._end, scheduler=self._bridge.scheduler
+            )
         try:
-            if not self._left.is_set():
-                with self._bridge.entered():
-                    self._subscription.disposable = self._source.subscribe(
-                        self._put, self._end, self._end, scheduler=self._bridge.scheduler
-                    )
             await self._left.wait()
         finally:
-            self._subscription.dispose()
+            subscription.dispose()
             await self._bridge.aclose()
 
     def _put(self, item: T) -> None:
         with self._lock:
             self._buffer.put(item)
-
-    def _on_overflow(self, error: Exception) -> None:
-        self._end(error)
-        self._subscription.dispose()
 
     def _end(self, error: BaseException | None = None) -> None:
         with self._lock:

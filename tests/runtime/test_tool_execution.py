@@ -120,6 +120,10 @@ async def observe_later() -> Observable[int]:
     return rx.of(1, 2, 3)
 
 
+async def observe_stream_later() -> Observable[int]:
+    return rxagents.from_aiter(count_async)
+
+
 def emit_at_once(observer: abc.ObserverBase[int], _: Any = None) -> abc.DisposableBase:
     for number in (1, 2, 3):
         observer.on_next(number)
@@ -167,6 +171,7 @@ async def test_a_result_is_one_event(made: Tool) -> None:
         observe,
         observe_at_once,
         observe_later,
+        observe_stream_later,
         observe_time,
         observe_unannotated,
     ],
