@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rxagents._version import __version__
 from rxagents.core.approval import Approve, Decision, Deny
+from rxagents.core.checkpoint import Checkpoint
 from rxagents.core.chunks import StreamChunk, ToolCallDelta
 from rxagents.core.errors import (
     AgentError,
@@ -149,6 +150,7 @@ __all__ = [
     "BackpressureError",
     "BadRequestError",
     "BaseLLM",
+    "Checkpoint",
     "Complete",
     "ConfigurationError",
     "ConflictError",

@@ -13,12 +13,12 @@ from rxagents import operators, testing
 NAMES = """
     Agent AgentError AgentOptions AgentResult AgentRun Answer Anthropic ApprovalAnswer
     ApprovalRequest Approve AuthenticationError BackpressureError BadRequestError BaseLLM
-    Complete ConfigurationError ConflictError ConnectError ConnectTimeoutError Conversation
-    ConversationStore ConversationalAgent Decision Deny ErrorEvent ErrorInfo EventLog
-    EventType FilePart FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError ImagePart
-    LLM LeaseError LimitExceededError Limits LogEntry LogGoneError MaxIterationsError Memory
-    MemoryLogStore MemoryStore Message MessageOutcome NotFoundError Ollama OpenAI
-    OpenAIResponses OutputError Overflow OverloadedError ParsedResponse Partial
+    Checkpoint Complete ConfigurationError ConflictError ConnectError ConnectTimeoutError
+    Conversation ConversationStore ConversationalAgent Decision Deny ErrorEvent ErrorInfo
+    EventLog EventType FilePart FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError
+    ImagePart LLM LeaseError LimitExceededError Limits LogEntry LogGoneError
+    MaxIterationsError Memory MemoryLogStore MemoryStore Message MessageOutcome NotFoundError
+    Ollama OpenAI OpenAIResponses OutputError Overflow OverloadedError ParsedResponse Partial
     PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError ReActAgent
     ReActStep Reasoning ReasoningPart RedirectError RedisLogStore Reset Response ResponseError
     Retention RunArguments RunHandle RunInterruptedError RunLimitError RxAgentsError

@@ -208,6 +208,7 @@ class BaseAgent(RunMethods[OutputT]):
             run.partial_messages = partial(self._partial, turn)
             yield self._turn(turn)
             last_events = (*self._end_turn(turn), turn.end_event())
+            run.control.save()
         return last_events
 
     def _end_turn(self, turn: Turn) -> Sequence[StreamEvent]:

@@ -41,7 +41,7 @@ class AgentRun(Generic[OutputT]):
     def __init__(self, make_events: Callable[[RunControl], Events], replay: int) -> None:
         self._loop = running_loop()
         self._end: asyncio.Future[AgentResult[OutputT]] = self._loop.create_future()
-        self._control = RunControl(self._on_end)
+        self._control = RunControl.subscribed(self._on_end)
         self.id = f"run_{uuid.uuid4().hex}"
         shared = make_events(self._control).pipe(replay_bounded(replay, when_abandoned="continue"))
         item_of: Callable[[Replayed[StreamEvent]], StreamEvent] = attrgetter("item")

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
+from rxagents.core.checkpoint import Checkpoint
 from rxagents.core.errors import StreamCancelledError
 from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult
+from rxagents.runtime.checkpoints import CheckpointSink, take_sink
 
 if TYPE_CHECKING:
     from rxagents.agents.run import Run
@@ -54,8 +56,34 @@ class RunControl:
         self.error: Exception | None = None
         self.before_disposed: Callable[[], None] = lambda: None
         self._on_end = on_end
+        self._checkpoints: CheckpointSink | None = None
         self._messages: list[Message] = []
         self._interrupt: Callable[[], None] | None = None
+
+    @classmethod
+    def subscribed(cls, on_end: Callable[[], None] = lambda: None) -> RunControl:
+        """Return the control of a run that is being subscribed to.
+
+        An event log that keeps the stream then gets the run's checkpoints.
+        """
+        control = cls(on_end)
+        control._checkpoints = take_sink(control)
+        return control
+
+    def save(self) -> None:
+        """Keep a checkpoint of the run, if an event log keeps its stream."""
+        run = self.run
+        if self._checkpoints is None or run is None:
+            return
+        checkpoint = Checkpoint(
+            tuple(run.messages),
+            tuple(run.partial_messages()),
+            run.usage_so_far,
+            run.estimated_usage,
+            run.iterations,
+            run.tool_calls,
+        )
+        self._checkpoints.save(checkpoint)
 
     @property
     def has_ended(self) -> bool:

@@ -153,7 +153,9 @@ class Conversation(Generic[OutputT]):
         """
         read = self._agent.run_options(**options)
         new, checked_id = to_messages(task), _checked_id(conversation_id)
-        return as_stream(rx.defer(lambda _: self._events(new, checked_id, read, RunControl())))
+        return as_stream(
+            rx.defer(lambda _: self._events(new, checked_id, read, RunControl.subscribed()))
+        )
 
     async def run(
         self,

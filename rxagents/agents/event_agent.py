@@ -148,6 +148,7 @@ class _Fold:
                 start = self._started.pop(event.call_id, None)
                 run.messages += _call_and_result(start, event)
                 self._text.clear()
+                run.control.save()
             case Answer():
                 run.output = event.content
             case Complete():

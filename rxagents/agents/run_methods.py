@@ -46,7 +46,7 @@ class RunMethods(ABC, Generic[OutputT]):
             ConfigurationError: The task or an option cannot be read.
         """
         messages, read = self._task(task), self.run_options(**options)
-        return as_stream(rx.defer(lambda _: self._events(messages, read, RunControl())))
+        return as_stream(rx.defer(lambda _: self._events(messages, read, RunControl.subscribed())))
 
     async def run(self, task: Messages, **options: Unpack[RunArguments]) -> AgentResult[OutputT]:
         """Run the agent and return its result; `run_stream` documents the arguments.
@@ -100,7 +100,7 @@ class RunMethods(ABC, Generic[OutputT]):
         read, options_read = to_messages(messages), self.run_options(**options)
         checked_decisions(read, decisions)
         return as_stream(
-            rx.defer(lambda _: self._events(read, options_read, RunControl(), decisions))
+            rx.defer(lambda _: self._events(read, options_read, RunControl.subscribed(), decisions))
         )
 
     async def resume(

@@ -129,6 +129,7 @@ class Turn:
                 self._admitted.discard(event.call_id)  # it was denied
                 self.results[event.call_id] = event
                 self.run.add_usage_of_tool(event.usage)
+                self.run.control.save()
             case Answer():
                 check_finish(self._response.response())
                 self.answer = event.content

@@ -121,6 +121,14 @@ def read_lines(
     )
 
 
+def encode_value(value: object) -> bytes:
+    """Return a value as JSON; lone surrogates become question marks."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(replace_all_surrogates(msgspec.to_builtins(value)))
+
+
 def encode_odd(line: RecordedLine[Any], error: BaseException) -> bytes:
     """Return a line that msgspec failed to encode: lone surrogates become question marks.
 
@@ -135,7 +143,7 @@ def encode_odd(line: RecordedLine[Any], error: BaseException) -> bytes:
     try:
         if not isinstance(error, UnicodeEncodeError):
             raise error
-        return msgspec.json.encode(replace_all_surrogates(msgspec.to_builtins(line)))
+        return encode_value(line)
     except Exception as failure:
         raise StorageError(
             f"An item of type {type(line.item).__name__} cannot be stored as JSON: "

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
-from threading import Lock
 from typing import Any
 
 from rxagents.core.errors import ConfigurationError
@@ -16,6 +15,7 @@ from rxagents.runtime.event_log.log_store import (
     Page,
     Position,
     Retention,
+    Saved,
     new_token,
     no_entry,
     no_run,
@@ -65,9 +65,6 @@ class RedisLogStore:
         self._clock = clock
         self._tails = LogTails(clock)
         self._worker = RedisWorker(url)
-        self._lock = Lock()
-        self._next: dict[str, int] = {}
-        """The number of the next entry of each attempt that this store writes, by its token."""
 
     def begin(self, key: str) -> Future[Begun]:
         """Begin the next attempt; see `LogStore.begin`."""
@@ -76,8 +73,6 @@ class RedisLogStore:
         def parse(answer: list[Any]) -> Begun:
             if answer[0] == b"busy":
                 raise still_written(key, float(answer[1]))
-            with self._lock:
-                self._next[token] = 1
             return Begun(int(answer[1]), answer[2] or None, token)
 
         age, runs = _text(self._retention.age), _text(self._retention.runs)
@@ -85,16 +80,10 @@ class RedisLogStore:
         then(begun, partial(self._tails.begin, key))
         return begun
 
-    def append(self, key: str, token: str, lines: Sequence[bytes], *, ends: bool) -> Future[None]:
+    def append(
+        self, key: str, token: str, first: int, lines: Sequence[bytes], *, ends: bool
+    ) -> Future[None]:
         """Add entries; see `LogStore.append`."""
-        with self._lock:
-            first = self._next.get(token)
-            if first is not None:
-                self._next[token] = first + len(lines)
-            if ends:
-                self._next.pop(token, None)
-        if first is None:
-            return _failed(refused(key))
         age, entries, size = map(
             _text, (self._retention.age, self._retention.entries, self._retention.bytes)
         )
@@ -113,6 +102,16 @@ class RedisLogStore:
         renewed = self._call("renew", key, partial(_check, key), token)
         then(renewed, lambda _: self._tails.renew(key, token))
         return renewed
+
+    def save(self, key: str, token: str, data: bytes) -> Future[None]:
+        """Keep a checkpoint; see `LogStore.save`."""
+        saved = self._call("save", key, partial(_check, key), token, data)
+        then(saved, lambda _: self._tails.renew(key, token))
+        return saved
+
+    def saved(self, key: str) -> Future[Saved | None]:
+        """Return the checkpoint; see `LogStore.saved`."""
+        return self._call("saved", key, _saved)
 
     def read(self, key: str, after: Position | None, limit: int) -> Page | Future[Page]:
         """Return entries; see `LogStore.read`."""
@@ -158,10 +157,15 @@ class RedisLogStore:
     def _call(
         self, script: str, key: str, parse: Callable[[Any], Any], *arguments: str | bytes | float
     ) -> Future[Any]:
-        names = (f"run:{key}", f"log:{key}", "live", "ended")
+        names = (f"run:{key}", f"log:{key}", "live", "ended", f"checkpoint:{key}")
         now = "" if self._clock is None else f"{self._clock():.6f}"
         keys = [self._prefix + name for name in names]
         return self._worker.submit(script, keys, (now, key, *arguments), parse)
+
+
+def _saved(answer: list[Any]) -> Saved | None:
+    attempt, seq, data = answer
+    return None if data is None else Saved(int(attempt), int(seq), data)
 
 
 def _check(key: str, answer: bytes) -> None:
@@ -203,12 +207,6 @@ def _position(entry_id: bytes) -> Position:
 
 def _names(answer: list[bytes]) -> list[str]:
     return [name.decode() for name in answer]
-
-
-def _failed(error: Exception) -> Future[Any]:
-    future: Future[Any] = Future()
-    future.set_exception(error)
-    return future
 
 
 def _collect(marked: Future[list[str]], answers: Sequence[tuple[str, Future[bool]]]) -> None:

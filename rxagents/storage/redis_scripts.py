@@ -4,8 +4,8 @@ Theory of operation. A run is a hash and a stream. The hash `run:KEY` has `attem
 (the number of the next entry), `count` and `size` of what is kept, `lease` and, after the end mark,
 `ended`. The stream `log:KEY` has an entry for each pack of lines that were written together: its id
 is the id of the first line, its field `n` their number, its field `l` the lines with LF between
-them. One entry a line was three times as slow. Two sorted sets find runs by time: `live` by the end
-of the lease, `ended` by the end.
+them. The hash `checkpoint:KEY` is the newest checkpoint. Two sorted sets find runs by time: `live`
+by the end of the lease, `ended` by the end.
 
 - A command may run twice: a connection can break after the server ran it and before the answer
   came. A writer sends the number of its first entry, so that `append` knows what it has added, and
@@ -22,7 +22,7 @@ from rxagents.runtime.event_log.log_store import LEASE_SECONDS
 
 _COMMON = (
     f"""
-local run, log, live, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local run, log, live, ended, checkpoint = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local LEASE = {LEASE_SECONDS}
 """
     + """
@@ -49,6 +49,7 @@ local function set_end(age)
   if age ~= '' then
     redis.call('PEXPIRE', run, math.ceil(age * 1000))
     redis.call('PEXPIRE', log, math.ceil(age * 1000))
+    redis.call('PEXPIRE', checkpoint, math.ceil(age * 1000))
   end
 end
 
@@ -68,6 +69,7 @@ local token, mark, age, runs, prefix = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[
 local function drop(names)
   for _, name in ipairs(names) do
     redis.call('DEL', prefix .. 'run:' .. name, prefix .. 'log:' .. name)
+    redis.call('DEL', prefix .. 'checkpoint:' .. name)
     redis.call('ZREM', ended, name)
   end
 end
@@ -87,6 +89,7 @@ if h[2] ~= token then
   redis.call('HDEL', run, 'ended')
   redis.call('PERSIST', run)
   redis.call('PERSIST', log)
+  redis.call('PERSIST', checkpoint)
   redis.call('ZREM', ended, key)
   extend()
   if age ~= '' then
@@ -152,6 +155,18 @@ end
 extend()
 return 'ok'
 """
+
+_SAVE = """
+local h = redis.call('HMGET', run, 'token', 'ended', 'attempt', 'next')
+if h[1] ~= ARGV[3] or h[2] then
+  return 'refused'
+end
+redis.call('HSET', checkpoint, 'attempt', h[3], 'seq', h[4] - 1, 'data', ARGV[4])
+extend()
+return 'ok'
+"""
+
+_SAVED = "return redis.call('HMGET', checkpoint, 'attempt', 'seq', 'data')"
 
 _READ = """
 local attempt, seq, age = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
@@ -230,7 +245,7 @@ return 1
 _LOST = "return redis.call('ZRANGEBYSCORE', live, '-inf', stamp(now))"
 
 _FORGET = """
-redis.call('DEL', run, log)
+redis.call('DEL', run, log, checkpoint)
 redis.call('ZREM', live, key)
 redis.call('ZREM', ended, key)
 return 'ok'
@@ -240,6 +255,8 @@ SCRIPTS = {
     "begin": _COMMON + _BEGIN,
     "append": _COMMON + _APPEND,
     "renew": _COMMON + _RENEW,
+    "save": _COMMON + _SAVE,
+    "saved": _COMMON + _SAVED,
     "read": _COMMON + _READ,
     "interrupt": _COMMON + _INTERRUPT,
     "lost": _COMMON + _LOST,

@@ -16,8 +16,10 @@ from rxagents.runtime.event_log.log_store import (
     Page,
     Position,
     Retention,
+    Saved,
     no_entry,
     no_run,
+    refused,
     still_written,
 )
 from rxagents.runtime.event_log.memory_log_store import checked_retention
@@ -90,11 +92,15 @@ class SQLiteLogStore:
         then(begun, lambda begun: self._tails.begin(key, begun))
         return begun
 
-    def append(self, key: str, token: str, lines: Sequence[bytes], *, ends: bool) -> Future[None]:
+    def append(
+        self, key: str, token: str, first: int, lines: Sequence[bytes], *, ends: bool
+    ) -> Future[None]:
         """Add entries; see `LogStore.append`."""
 
         def append(connection: sqlite3.Connection) -> None:
             run = writable_run(connection, key, token)
+            if run.next_seq != first:
+                raise refused(key)
             now = self._clock()
             run.append(lines, now + LEASE_SECONDS, now if ends else None)
             run.drop_beyond(self._retention)
@@ -112,6 +118,25 @@ class SQLiteLogStore:
         renewed = self._writer.submit(renew)
         then(renewed, lambda _: self._tails.renew(key, token))
         return renewed
+
+    def save(self, key: str, token: str, data: bytes) -> Future[None]:
+        """Keep a checkpoint; see `LogStore.save`."""
+
+        def save(connection: sqlite3.Connection) -> None:
+            writable_run(connection, key, token).save(data, self._clock() + LEASE_SECONDS)
+
+        saved = self._writer.submit(save)
+        then(saved, lambda _: self._tails.renew(key, token))
+        return saved
+
+    def saved(self, key: str) -> Future[Saved | None]:
+        """Return the checkpoint; see `LogStore.saved`."""
+
+        def saved(connection: sqlite3.Connection) -> Saved | None:
+            run = SQLiteRun.of(connection, key)
+            return None if run is None else run.saved()
+
+        return self._writer.submit(saved, writes=False)
 
     def read(self, key: str, after: Position | None, limit: int) -> Page | Future[Page]:
         """Return entries; see `LogStore.read`."""

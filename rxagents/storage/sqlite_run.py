@@ -9,6 +9,7 @@ from rxagents.runtime.event_log.log_store import (
     INTERRUPTED,
     Position,
     Retention,
+    Saved,
     new_token,
     refused,
 )
@@ -30,6 +31,12 @@ SCHEMA = (
         seq INTEGER NOT NULL,
         line BLOB NOT NULL,
         PRIMARY KEY (run, attempt, seq)) WITHOUT ROWID""",
+    # Apart from `runs`: each change of a row writes all of it.
+    """CREATE TABLE checkpoints (
+        run INTEGER PRIMARY KEY REFERENCES runs (number) ON DELETE CASCADE,
+        attempt INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        data BLOB NOT NULL)""",
     "CREATE INDEX runs_by_end ON runs (ended)",
 )
 
@@ -101,6 +108,21 @@ class SQLiteRun:
     def renew(self, lease: float) -> None:
         """Set the end of the lease."""
         self._connection.execute("UPDATE runs SET lease = ? WHERE number = ?", (lease, self.number))
+
+    def save(self, data: bytes, lease: float) -> None:
+        """Replace the checkpoint."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)",
+            (self.number, self.attempt, self.next_seq - 1, data),
+        )
+        self.renew(lease)
+
+    def saved(self) -> Saved | None:
+        """Return the checkpoint."""
+        row = self._connection.execute(
+            "SELECT attempt, seq, data FROM checkpoints WHERE run = ?", (self.number,)
+        ).fetchone()
+        return None if row is None else Saved(*row)
 
     def drop_beyond(self, retention: Retention) -> None:
         """Drop the oldest entries beyond the bounds; the newest stays."""

@@ -204,7 +204,7 @@ async def test_lost_run_ends_as_interrupted_for_its_reader(finder: str) -> None:
     store = MemoryLogStore(clock=clock)
     log = EventLog(store)
     token = store.begin("run").token  # by a process that then hangs
-    store.append("run", token, [b'{"at":0,"item":"a"}'], ends=False)
+    store.append("run", token, 1, [b'{"at":0,"item":"a"}'], ends=False)
     seen = Seen(from_log(log, "run", str))
     clock.now += 14.9
     await asyncio.sleep(16)
@@ -220,7 +220,7 @@ async def test_lost_run_ends_as_interrupted_for_its_reader(finder: str) -> None:
     await again.over.wait()
     assert isinstance(again.error, RunInterruptedError)
     with pytest.raises(LeaseError, match="This attempt of the run 'run' can no longer be written"):
-        store.append("run", token, [b'{"at":0,"item":"b"}'], ends=False)
+        store.append("run", token, 2, [b'{"at":0,"item":"b"}'], ends=False)
     assert lines(log, "run") == [{"item": "a"}, {"stopped": "interrupted"}]
 
 

@@ -63,9 +63,16 @@ def tested(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreCase
             closed.result(30)
 
 
+WRITTEN: dict[str, int] = {}
+"""How many entries each attempt has written, by its token."""
+
+
 def write(store: LogStore, token: str, *texts: str, key: str = "run", end: bool = False) -> None:
     lines = [text.encode() for text in texts]
-    now(store.append(key, token, [*lines, END] if end else lines, ends=end))
+    lines += [END] if end else []
+    first = WRITTEN.get(token, 0) + 1
+    now(store.append(key, token, first, lines, ends=end))
+    WRITTEN[token] = first + len(lines) - 1
 
 
 def begin(store: LogStore, key: str = "run") -> str:
@@ -355,3 +362,39 @@ def test_retention_drops_while_batches_are_large(tested: StoreCase) -> None:
         page_of(stores[1], "1-700")
     first = int(raised.value.first_id.removeprefix("1-"))
     assert 801 <= first <= 821
+
+
+def test_lines_after_lost_ones_are_refused(tested: StoreCase) -> None:
+    stores = both(tested)
+    token = begin(stores[0])
+    write(stores[0], token, "a")
+    for first in (1, 3):
+        with pytest.raises(LeaseError):
+            now(stores[0].append("run", token, first, [b"c", b"d"], ends=False))
+    write(stores[0], token, "b")
+    assert each_reads(stores) == (["1-1 a", "1-2 b"], "live")
+
+
+def test_newest_checkpoint_is_kept(tested: StoreCase) -> None:
+    stores = both(tested)
+    assert now(stores[0].saved("run")) is None
+    token = begin(stores[0])
+    assert now(stores[0].saved("run")) is None
+    now(stores[0].save("run", token, b"one"))
+    assert now(stores[1].saved("run")) == (1, 0, b"one")
+    write(stores[0], token, "a", "b")
+    tested.clock.now += 14
+    now(stores[0].save("run", token, b"two"))
+    tested.clock.now += 14
+    assert each_reads(stores) == (["1-1 a", "1-2 b"], "live")
+    write(stores[0], token, end=True)
+    for store in stores:
+        assert now(store.saved("run")) == (1, 2, b"two")
+    with pytest.raises(LeaseError):
+        now(stores[0].save("run", token, b"three"))
+    begin(stores[1])
+    with pytest.raises(LeaseError):
+        now(stores[0].save("run", token, b"three"))
+    assert now(stores[0].saved("run")) == (1, 2, b"two")
+    now(stores[0].forget("run"))
+    assert now(stores[1].saved("run")) is None

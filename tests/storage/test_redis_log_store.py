@@ -58,9 +58,9 @@ def test_break_of_the_connection_repeats_nothing(
     monkeypatch.setattr(store._worker, "_sent", break_each_second)
     token = store.begin("run").result(30).token
     for number in range(3):
-        store.append("run", token, [b"%d" % number] * 2, ends=False).result(30)
+        store.append("run", token, 1 + 2 * number, [b"%d" % number] * 2, ends=False).result(30)
     store.renew("run", token).result(30)
-    store.append("run", token, [b"end"], ends=True).result(30)
+    store.append("run", token, 7, [b"end"], ends=True).result(30)
     assert breaks == 12
     assert texts(reader) == [b"0", b"0", b"1", b"1", b"2", b"2", b"end"]
     store.close().result(30)

@@ -55,9 +55,11 @@ class SlowStore(MemoryLogStore):
     def begin(self, key: str) -> Any:
         return self._later(lambda: MemoryLogStore.begin(self, key))
 
-    def append(self, key: str, token: str, lines: Sequence[bytes], *, ends: bool) -> Any:
+    def append(
+        self, key: str, token: str, first: int, lines: Sequence[bytes], *, ends: bool
+    ) -> Any:
         self.batches.append(len(lines))
-        return self._later(lambda: MemoryLogStore.append(self, key, token, lines, ends=ends))
+        return self._later(lambda: MemoryLogStore.append(self, key, token, first, lines, ends=ends))
 
     def read(self, key: str, after: Position | None, limit: int) -> Page:
         return super().read(key, after, limit)

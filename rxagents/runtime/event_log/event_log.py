@@ -9,14 +9,18 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
+import msgspec
+from msgspec.structs import replace
 from reactivex import Observable
 from reactivex.disposable import SingleAssignmentDisposable
 
-from rxagents.core.errors import ConfigurationError, LeaseError
+from rxagents.core.checkpoint import Checkpoint
+from rxagents.core.errors import ConfigurationError, LeaseError, StorageError
+from rxagents.core.json_text import JSON_ERRORS
 from rxagents.runtime.bridge import Bridge
 from rxagents.runtime.event_log.hub import Hub
 from rxagents.runtime.event_log.kept import kept
-from rxagents.runtime.event_log.log_store import LogStore, checked_key
+from rxagents.runtime.event_log.log_store import LogStore, Position, checked_key
 from rxagents.runtime.event_log.log_writer import LogWriter
 from rxagents.runtime.event_log.memory_log_store import MemoryLogStore
 from rxagents.runtime.loop import running_loop
@@ -127,6 +131,30 @@ class EventLog:
         for key in marked:
             self.hub(key).wake()
         return marked
+
+    async def checkpoint(self, key: str) -> Checkpoint | None:
+        """Return the newest checkpoint of a run: what an agent has done so far.
+
+        Returns:
+            The checkpoint; `None` if the run has none. Streams that no agent makes have none.
+
+        Raises:
+            StorageError: The store failed, or the checkpoint cannot be read.
+        """
+        saved = self.store.saved(key)
+        if isinstance(saved, Future):
+            saved = await asyncio.wrap_future(saved)
+        if saved is None:
+            return None
+        try:
+            checkpoint = msgspec.json.decode(saved.data, type=Checkpoint)
+        except JSON_ERRORS as error:
+            raise StorageError(
+                f"The checkpoint of the run {key!r} cannot be read: {error}. Use the version of "
+                "rxagents that wrote it."
+            ) from error
+        after = str(Position(saved.attempt, saved.seq)) if saved.seq else ""
+        return replace(checkpoint, after=after)
 
     async def forget(self, key: str) -> None:
         """Delete a run; an unknown one is no error.

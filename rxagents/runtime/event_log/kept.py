@@ -58,7 +58,8 @@ def kept(
             writer.end(writer.end_of(None), observer.on_completed, observer.on_error)
 
         def start() -> None:
-            scope.subscribe(source, on_next, on_error, on_completed)
+            with writer.checkpoints.entered():
+                scope.subscribe(source, on_next, on_error, on_completed)
 
         scope.hold(Disposable(writer.dispose))
         bridge = bridge_of(scope.scheduler)

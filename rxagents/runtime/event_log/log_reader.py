@@ -13,8 +13,9 @@ from reactivex.disposable import Disposable
 
 from rxagents.core.errors import StreamDecodeError
 from rxagents.core.json_text import JSON_ERRORS
+from rxagents.runtime.event_log.calls import call
 from rxagents.runtime.event_log.hub import Hub
-from rxagents.runtime.event_log.log_store import LEASE_SECONDS, LogStore, Page, Position, call
+from rxagents.runtime.event_log.log_store import LEASE_SECONDS, LogStore, Page, Position
 from rxagents.runtime.loop import run_on_loop
 from rxagents.runtime.recording import ChunkRestorer, RecordedLine, decode_line
 from rxagents.runtime.timed_scope import TimedScope

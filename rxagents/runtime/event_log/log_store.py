@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from functools import partial
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
+from typing import Final, Literal, NamedTuple, Protocol
 from uuid import uuid4
 
 import msgspec
@@ -14,11 +13,7 @@ from msgspec import Struct
 
 from rxagents.core.checks import checked_count, checked_seconds
 from rxagents.core.errors import ConfigurationError, LeaseError, LogGoneError
-from rxagents.runtime.loop import run_on_loop, running_loop
 from rxagents.runtime.recording import RecordedLine
-from rxagents.runtime.reporting import as_exception
-
-T = TypeVar("T")
 
 LEASE_SECONDS: Final = 15.0
 """How long a writer that is not heard of keeps its run."""
@@ -133,6 +128,20 @@ class Page(NamedTuple):
     state: Literal["more", "live", "lost", "ended"]
 
 
+class Saved(NamedTuple):
+    """A checkpoint.
+
+    Attributes:
+        attempt: The number of the attempt that wrote it.
+        seq: The number of the last entry before it; 0 if there is none.
+        data: The checkpoint, encoded.
+    """
+
+    attempt: int
+    seq: int
+    data: bytes
+
+
 class LogStore(Protocol):
     """Keeps the entries of runs by their keys.
 
@@ -158,18 +167,20 @@ class LogStore(Protocol):
         ...
 
     def append(
-        self, key: str, token: str, lines: Sequence[bytes], *, ends: bool
+        self, key: str, token: str, first: int, lines: Sequence[bytes], *, ends: bool
     ) -> Future[None] | None:
         """Add entries, and renew the lease; all entries are added or none.
 
         Args:
             key: The key of the run.
             token: The token of the attempt that writes.
+            first: The number that the first of the entries gets.
             lines: The lines of the entries, encoded.
             ends: Whether the last one is the end mark.
 
         Raises:
-            LeaseError: The attempt is not the latest, or has ended.
+            LeaseError: The attempt is not the latest, or has ended; or `first` is not the next
+                number, since the lines before were not written.
         """
         ...
 
@@ -179,6 +190,18 @@ class LogStore(Protocol):
         Raises:
             LeaseError: The attempt is not the latest, or has ended.
         """
+        ...
+
+    def save(self, key: str, token: str, data: bytes) -> Future[None] | None:
+        """Keep a checkpoint in place of the run's last one, and renew the lease.
+
+        Raises:
+            LeaseError: The attempt is not the latest, or has ended.
+        """
+        ...
+
+    def saved(self, key: str) -> Saved | Future[Saved | None] | None:
+        """Return the checkpoint of a run; `None` if it has none, or there is no such run."""
         ...
 
     def read(self, key: str, after: Position | None, limit: int) -> Page | Future[Page]:
@@ -252,40 +275,3 @@ def no_entry(key: str, after: Position | None, first: Position) -> LogGoneError:
         f"kept is {first}. Raise Retention.entries or Retention.bytes to keep more.",
         first_id=str(first),
     )
-
-
-def call(
-    operation: Callable[[], T | Future[T]],
-    then: Callable[[T], object],
-    fail: Callable[[Exception], object],
-) -> None:
-    """Call a method of a store, and continue on this loop when its result is there.
-
-    The loop's end or a cancelled task cannot undo a write: nothing awaits it.
-
-    Args:
-        operation: Calls the method.
-        then: Called with the result; at once, if the store has it at once.
-        fail: Called with the error instead.
-    """
-    try:
-        outcome = operation()
-    except Exception as error:
-        fail(as_exception(error))
-        return
-    if not isinstance(outcome, Future):
-        then(outcome)
-        return
-    loop = running_loop()
-    outcome.add_done_callback(partial(run_on_loop, loop, _continue, then, fail))
-
-
-def _continue(
-    then: Callable[[Any], object], fail: Callable[[Exception], object], outcome: Future[Any]
-) -> None:
-    try:
-        result = outcome.result()
-    except BaseException as error:
-        fail(as_exception(error))
-        return
-    then(result)

@@ -14,8 +14,9 @@ exactly one end mark, whatever ends the stream. A writer is in one of these stat
   the store to all readers.
 - There is no queue between tasks and no timer for each item. With a store that writes at once, an
   item is a call. With one that answers later, the lines that come until its answer are the next
-  batch: the slower the disk, the larger the batch. Only the end of a disposed stream is handed over
-  while a write is on its way; a store keeps the order of its calls.
+  batch: the slower the disk, the larger the batch. Only checkpoints and the end of a disposed
+  stream are handed over while a write is on its way. A store keeps the order of its calls, and
+  refuses lines after those that it failed to write.
 - Readers are woken after the store has answered. A reader that saw an item which a crash then
   undid could not go on from it.
 - The end waits for its mark: `on_completed` and `on_error` come after it is stored.
@@ -37,13 +38,16 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import BackpressureError, LeaseError, RxAgentsError, StorageError
-from rxagents.core.event_base import Event
-from rxagents.core.events import ErrorInfo, Reset
-from rxagents.runtime.event_log.log_store import RENEW_SECONDS, Begun, call, checked_key
+from rxagents.core.checkpoint import Checkpoint
+from rxagents.core.errors import BackpressureError, LeaseError, StorageError
+from rxagents.core.events import ErrorInfo
+from rxagents.runtime.checkpoints import CheckpointSink
+from rxagents.runtime.event_log.calls import call
+from rxagents.runtime.event_log.lease import Lease
+from rxagents.runtime.event_log.log_store import Begun, checked_key
+from rxagents.runtime.event_log.resets import reset_after
 from rxagents.runtime.loop import run_on_loop
-from rxagents.runtime.recording import RecordedLine, encode_odd
+from rxagents.runtime.recording import RecordedLine, encode_odd, encode_value
 from rxagents.runtime.reporting import as_exception, report_harmless
 from rxagents.runtime.timed_scope import TimedScope
 
@@ -57,6 +61,11 @@ _HIGH = 1_000
 
 _MOST = 100_000
 """Lines that may wait for the store where nothing slows the source down."""
+
+_TOO_SLOW = (
+    "More than {} items of the run {!r} wait to be stored: the store is slower than the stream. "
+    "Use log.start, which slows the stream down."
+)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -74,6 +83,7 @@ class LogWriter(Generic[T]):
     Attributes:
         attempt: The number of the attempt; 0 before it has begun.
         failure: What kept the writer from writing on.
+        checkpoints: Takes the checkpoints of the agent's run whose events these are.
         state: See above.
     """
 
@@ -98,12 +108,13 @@ class LogWriter(Generic[T]):
         self._start = 0.0
         self._fail = fail
         self._gate = scope.gate if slows_source else None
-        self._timer = scope.timer(self._renew)
+        self._lease = Lease(scope, self._renew, self._close)
         self._previous: bytes | None = None
         self._token = ""
+        self._next = 1  # the number of the next entry
         self._pending: list[bytes] = []
         self._writes = 0  # that have no answer yet
-        self._was_silent = True
+        self.checkpoints = CheckpointSink(self._save)
         self._on_end: Callable[[], None] = _do_nothing
         self._on_closed: list[Callable[[], None]] = []
 
@@ -121,13 +132,15 @@ class LogWriter(Generic[T]):
             self._dispose()
             return
         self.state = "open"
-        self._timer.start(RENEW_SECONDS)
+        self._lease.start()
         then()
 
     def append(self, item: T) -> None:
         """Write an item."""
         if self._previous is not None:
-            self._append_reset(self._previous, item)
+            previous, self._previous = self._previous, None
+            if (reset := reset_after(previous, item)) is not None:
+                self.append(reset)
         if self.state != "open":
             return
         line = RecordedLine(self._now() - self._start, item)
@@ -145,23 +158,35 @@ class LogWriter(Generic[T]):
         elif len(self._pending) > _HIGH:
             self._slow_down()
 
+    def _save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, after the items before it."""
+        if self.state != "open":
+            return
+        try:
+            data = encode_value(checkpoint)
+        except Exception as error:  # of `provider_data` or `raw`, which may be the user's
+            report_harmless(error, f"A checkpoint of the run {self._key!r} could not be encoded")
+            return
+        if self._pending:
+            self._write()
+        try:
+            written = self._store.save(self._key, self._token, data)
+        except Exception as error:
+            self._close(as_exception(error))
+        else:
+            self._await(written)
+
     def end(
         self,
         line: RecordedLine[Any],
         then: Callable[[], None],
         fail: Callable[[Exception], None],
     ) -> None:
-        """Write the end mark.
-
-        Args:
-            line: The mark.
-            then: Called when it is stored.
-            fail: Called instead with what kept it from being stored.
-        """
+        """Write the end mark; call `then` when it is stored, or `fail` with what prevented it."""
         if self.state != "open":
             return
         self.state = "ending"
-        self._timer.stop()
+        self._lease.stop()
         self._on_end, self._fail = then, fail
         self._pending.append(_encode(line))
         if not self._writes:
@@ -199,6 +224,9 @@ class LogWriter(Generic[T]):
         else:
             self._on_closed.append(callback)
 
+    def _renew(self) -> Future[None] | None:
+        return self._store.renew(self._key, self._token)
+
     async def aclose(self) -> None:
         """Wait until nothing more will be written, after `dispose` or the end."""
         loop, closed = asyncio.get_running_loop(), asyncio.Event()
@@ -208,12 +236,17 @@ class LogWriter(Generic[T]):
     def _write(self) -> None:
         """Hand all lines that wait to the store."""
         lines, self._pending = self._pending, []
-        self._was_silent = False
+        first, ends = self._next, self.state == "ending"
+        self._next += len(lines)
         try:
-            written = self._store.append(self._key, self._token, lines, ends=self.state == "ending")
+            written = self._store.append(self._key, self._token, first, lines, ends=ends)
         except Exception as error:
             self._close(as_exception(error))
-            return
+        else:
+            self._await(written)
+
+    def _await(self, written: Future[None] | None) -> None:
+        self._lease.is_renewed = True
         if isinstance(written, Future):
             self._writes += 1
             call(lambda: written, self._on_written, self._close)
@@ -236,11 +269,7 @@ class LogWriter(Generic[T]):
         if self._gate is not None:
             self._gate.close()
         if len(self._pending) > _MOST:
-            message = (
-                f"More than {_MOST} items of the run {self._key!r} wait to be stored: the store is "
-                "slower than the stream. Use log.start, which slows the stream down."
-            )
-            self._close(BackpressureError(message))
+            self._close(BackpressureError(_TOO_SLOW.format(_MOST, self._key)))
 
     def _close(self, failure: Exception | None = None) -> None:
         if self not in self._log.writers:
@@ -248,7 +277,8 @@ class LogWriter(Generic[T]):
         if self.attempt:
             self._hub.writers -= 1
         self.state, self.failure = "closed", failure
-        self._timer.stop()
+        self._lease.stop()
+        self.checkpoints.close()
         self._pending.clear()
         self._log.writers.discard(self)
         self._hub.wake()
@@ -260,32 +290,6 @@ class LogWriter(Generic[T]):
             fail(failure)
         for callback in on_closed:
             callback()
-
-    def _renew(self) -> None:
-        self._timer.start(RENEW_SECONDS)
-        if self._was_silent and not self._writes:
-            renew = partial(self._store.renew, self._key, self._token)
-            call(renew, _ignore, self._on_renewal_failed)
-        self._was_silent = True
-
-    def _on_renewal_failed(self, error: Exception) -> None:
-        if isinstance(error, LeaseError) and self.state == "open":
-            self._close(error)
-        elif not isinstance(error, LeaseError):
-            report_harmless(error, f"The lease of the run {self._key!r} could not be renewed")
-
-    def _append_reset(self, previous: bytes, item: T) -> None:
-        """Write an event that voids the attempt before this one, if the items have such a kind."""
-        self._previous = None
-        end = msgspec.json.decode(previous, type=RecordedLine[msgspec.Raw])
-        error = end.failure or RxAgentsError("The run was started again.")
-        reset: Any = None
-        if isinstance(item, StreamChunk):
-            reset = StreamChunk.reset(error)
-        elif isinstance(item, Event):
-            reset = Reset.of(error)
-        if reset is not None:
-            self.append(reset)
 
 
 def _do_nothing() -> None: ...

@@ -16,6 +16,7 @@ from rxagents.runtime.event_log.log_store import (
     Page,
     Position,
     Retention,
+    Saved,
     new_token,
     no_entry,
     no_run,
@@ -65,10 +66,14 @@ class MemoryLogStore:
             run.begin(now + LEASE_SECONDS)
             return Begun(run.attempt.number, previous, run.token)
 
-    def append(self, key: str, token: str, lines: Sequence[bytes], *, ends: bool) -> None:
+    def append(
+        self, key: str, token: str, first: int, lines: Sequence[bytes], *, ends: bool
+    ) -> None:
         """Add entries; see `LogStore.append`."""
         with self._lock:
             run = self._writable(key, token)
+            if run.attempt.next_seq != first:
+                raise refused(key)
             run.append(lines)
             if run.count > (limit := self._retention.entries or run.count):
                 run.drop(run.count - limit)
@@ -84,6 +89,20 @@ class MemoryLogStore:
         """Renew the lease; see `LogStore.renew`."""
         with self._lock:
             self._writable(key, token).lease = self._clock() + LEASE_SECONDS
+
+    def save(self, key: str, token: str, data: bytes) -> None:
+        """Keep a checkpoint; see `LogStore.save`."""
+        with self._lock:
+            run = self._writable(key, token)
+            run.lease = self._clock() + LEASE_SECONDS
+            run.saved = Saved(run.attempt.number, run.attempt.next_seq - 1, data)
+
+    def saved(self, key: str) -> Saved | None:
+        """Return the checkpoint; see `LogStore.saved`."""
+        with self._lock:
+            self._drop_old_runs(self._clock())
+            run = self._runs.get(key)
+            return None if run is None else run.saved
 
     def read(self, key: str, after: Position | None, limit: int) -> Page:
         """Return entries; see `LogStore.read`."""
@@ -172,7 +191,7 @@ class _Attempt:
 class _Run:
     """The attempts of a run, the number and size of their entries, and the lease."""
 
-    __slots__ = ("attempt", "attempts", "count", "has_ended", "lease", "size", "token")
+    __slots__ = ("attempt", "attempts", "count", "has_ended", "lease", "saved", "size", "token")
 
     def __init__(self) -> None:
         self.attempts: dict[int, _Attempt] = {}
@@ -181,6 +200,7 @@ class _Run:
         self.lease = 0.0
         self.has_ended = False
         self.token = ""
+        self.saved: Saved | None = None
 
     @property
     def first(self) -> Position:

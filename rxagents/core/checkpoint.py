@@ -1,0 +1,33 @@
+"""Define a checkpoint: what a run has done so far, for a process that finds it unfinished."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from rxagents.core.messages import Message
+from rxagents.core.usage import Usage
+
+
+class Checkpoint(Struct, frozen=True):
+    """The state of an agent's run, after each turn and each tool.
+
+    Attributes:
+        messages: The messages of all turns that have ended, oldest first, with their
+            `provider_data`.
+        partial: The messages of the turn that runs: what the model has called so far, and the
+            results. A call without a result yet has one that says so.
+        usage: The token counts that the provider has sent; `None` if it sent none.
+        estimated_usage: Estimated counts of the turns that were ended early.
+        iterations: The number of turns that have started.
+        tool_calls: The number of tool calls that have started.
+        after: The id of the last entry of the run before the checkpoint; empty if there is none.
+            The event that reports the turn or the tool comes after it.
+    """
+
+    messages: tuple[Message, ...]
+    partial: tuple[Message, ...] = ()
+    usage: Usage | None = None
+    estimated_usage: Usage | None = None
+    iterations: int = 0
+    tool_calls: int = 0
+    after: str = ""

@@ -1,0 +1,75 @@
+"""Let an agent's run find the event log that keeps its stream.
+
+Theory of operation. Checkpoints go against the stream: the agent makes them, and the writer that
+subscribed to its stream keeps them. They are no items, since every operator between the two would
+see them. So a writer puts a `CheckpointSink` in a context variable while it subscribes, and a run
+takes it when it is subscribed to. A run that is queued, and starts in the context of another one,
+has taken its own before.
+
+- One run has the sink at a time. An agent's tools may be agents, which are subscribed to inside the
+  same context: their state is no part of a checkpoint, since the outer run starts the tool again.
+- Timers and pooled connections keep the context variables of their creation. `close` drops what the
+  sink refers to, so that they do not keep the subscriber.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+from rxagents.core.checkpoint import Checkpoint
+
+
+class Ending(Protocol):
+    """A run, which ends some time."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended."""
+
+
+class CheckpointSink:
+    """Takes the checkpoints of one run at a time.
+
+    Args:
+        save: Keeps a checkpoint.
+    """
+
+    def __init__(self, save: Callable[[Checkpoint], None]) -> None:
+        self.save = save
+        self._run: Ending | None = None
+
+    def close(self) -> None:
+        """Keep no more checkpoints."""
+        self.save = _ignore
+        self._run = None
+
+    def take(self, run: Ending) -> bool:
+        """Reserve the sink for a run; return whether no other has it."""
+        if self._run is not None and not self._run.has_ended:
+            return False
+        self._run = run
+        return True
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Give this sink to the run that is subscribed to inside the block."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+
+_current: ContextVar[CheckpointSink | None] = ContextVar("rxagents_checkpoints", default=None)
+
+
+def take_sink(run: Ending) -> CheckpointSink | None:
+    """Return the sink of the stream that is being subscribed to, if `run` may have it."""
+    sink = _current.get()
+    return sink if sink is not None and sink.take(run) else None
+
+
+def _ignore(_: Checkpoint) -> None: ...
