@@ -10,9 +10,10 @@ from conversing import said
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matrix import size
-from observing import Seen
+from observing import Seen, settle
 from reactivex.subject import Subject
 from running import run_async
+from virtual_loop import virtual_loop
 from wires import SpokenWire, any_wire
 
 from rxagents import ConversationalAgent, ErrorEvent, FunctionAgent, MessageOutcome, ServerError
@@ -115,7 +116,7 @@ def test_policy_under_random_timing(
 def test_dispose_at_any_moment_leaves_nothing(
     policy: Policy, gaps: list[float], replies: list[Reply], moment: int, remembers: bool
 ) -> None:
-    """`run_async` fails if a task or a timer is left."""
+    """The run ends at once, and `run_async` fails if a task is left."""
     llm = ScriptedLLM(*replies)
     agent = (ConversationalAgent if remembers else FunctionAgent)(llm)
 
@@ -123,13 +124,18 @@ def test_dispose_at_any_moment_leaves_nothing(
         messages: Subject[Any] = Subject()
         seen = Seen(messages.pipe(ops.converse(agent, policy=policy, quiet=0.15)))
         loop = asyncio.get_running_loop()
-        when = 0.0
+        when, later = 0.0, []
         for number, gap in enumerate(gaps):
             when += gap
-            loop.call_at(when, messages.on_next, f"m{number}")
+            later.append(loop.call_at(when, messages.on_next, f"m{number}"))
         await asyncio.sleep(moment / 10)
         seen.subscription.dispose()
         requests, items = len(llm.requests), len(seen.items)
+        for handle in later:
+            handle.cancel()
+        await settle()
+        assert not virtual_loop().timers
+        messages.on_next("more")
         await asyncio.sleep(20)
         assert (len(llm.requests), len(seen.items)) == (requests, items)
         assert (seen.completed, seen.error) == (False, None)
