@@ -45,7 +45,7 @@ class RunControl:
             turn on, although the run has yet to emit its last events, or to store them.
         result: The run's result, if it has completed.
         error: Why the run has no result, if it failed or was disposed.
-        before_disposed: Called when the run is disposed before its end.
+        before_failed: Called when the run fails or is disposed, with whether it is disposed.
     """
 
     def __init__(self, on_end: Callable[[], None] = lambda: None) -> None:
@@ -54,7 +54,7 @@ class RunControl:
         self.takes_messages = True
         self.result: AgentResult[Any] | None = None
         self.error: Exception | None = None
-        self.before_disposed: Callable[[], None] = lambda: None
+        self.before_failed: Callable[[bool], None] = lambda _: None
         self._on_end = on_end
         self._checkpoints: CheckpointSink | None = None
         self._messages: list[Message] = []
@@ -122,10 +122,11 @@ class RunControl:
             self.result = result
             self._on_end()
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception, *, is_disposed: bool = False) -> None:
         """Note why the run failed, and give the error what the run has so far."""
         if self.has_ended:
             return
+        self.before_failed(is_disposed)
         run = self.run
         if run is not None:
             with suppress(AttributeError):  # an exception of the user's with `__slots__`
@@ -140,8 +141,8 @@ class RunControl:
     def dispose(self) -> None:
         """Note that the run was disposed, unless it has ended."""
         if not self.has_ended:
-            self.before_disposed()
-            self.fail(StreamCancelledError("The run was disposed before it ended."))
+            error = StreamCancelledError("The run was disposed before it ended.")
+            self.fail(error, is_disposed=True)
 
     def set_interrupt(self, interrupt: Callable[[], None] | None) -> None:
         """Set how the stage that runs is interrupted; `None` when it has ended."""

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator
-from typing import Generic, Literal, TypeAlias, Unpack, get_args, overload
+from typing import Generic, Unpack, get_args, overload
 
 import reactivex as rx
-from msgspec.structs import replace
 from reactivex import Observable
-from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.agent_run import DEFAULT_REPLAY, AgentRun
 from rxagents.agents.as_tool import agent_tool
 from rxagents.agents.control import RunControl
+from rxagents.agents.conversation_run import ConversationParts, ConversationRun, OnStop
 from rxagents.agents.event_agent import AgentOfMessages, EventAgent
-from rxagents.agents.memorable import has_acted, is_memorable, was_seen
 from rxagents.agents.memory import Memory
-from rxagents.agents.prompts import count_of_new
-from rxagents.agents.run import CANCELLED, Run
 from rxagents.agents.run_options import RunArguments, RunOptions
-from rxagents.agents.settled import await_later, outlasting, settled
-from rxagents.agents.summary import Summary
-from rxagents.agents.turns import Events, emitted, run_stages
-from rxagents.core.errors import ConfigurationError, OutputError
+from rxagents.agents.turns import Events
+from rxagents.agents.waiting import waiting_calls
+from rxagents.core.approval import Decisions
+from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import StreamEvent
-from rxagents.core.exchange import Exchange, whole_part
 from rxagents.core.message_input import to_messages
-from rxagents.core.messages import Message
+from rxagents.core.messages import Message, ToolCall
 from rxagents.core.protocols import AgentResult, Messages, OutputT, StreamingLLM
 from rxagents.core.tools import Tool
 from rxagents.runtime.last_value import last_value
 from rxagents.runtime.stream import as_stream
-
-OnStop: TypeAlias = Literal["drop", "keep"]
 
 
 class Conversation(Generic[OutputT]):
@@ -119,16 +111,16 @@ class Conversation(Generic[OutputT]):
             )
         if on_stop not in get_args(OnStop):
             raise ConfigurationError(f'on_stop must be "drop" or "keep", not {on_stop!r}.')
-        self._on_stop: OnStop = on_stop
         self.agent = agent
         self.memory = Memory() if memory is None else memory
         self._agent = agent if isinstance(agent, BaseAgent) else EventAgent(agent)
-        self._llm = self._agent.llm if llm is None else llm
-        if self._llm is None and self.memory.strategy == "summarize":
+        model = self._agent.llm if llm is None else llm
+        if model is None and self.memory.strategy == "summarize":
             raise ConfigurationError(
                 'The memory\'s strategy "summarize" needs a model, and which one '
                 f"{type(agent).__name__} uses is not known: give Conversation an llm."
             )
+        self._parts = ConversationParts(self.memory, self._agent, model, on_stop)
 
     def run_stream(
         self,
@@ -196,6 +188,65 @@ class Conversation(Generic[OutputT]):
         new, checked_id = to_messages(task), _checked_id(conversation_id)
         return AgentRun(lambda control: self._events(new, checked_id, read, control), replay)
 
+    async def pending(self, conversation_id: str = "default") -> tuple[ToolCall, ...]:
+        """Return the calls of a conversation that wait for decisions (`approve="defer"`)."""
+        stored = await self.memory.conversation(_checked_id(conversation_id))
+        waiting = waiting_calls(stored.deferred)
+        return () if waiting is None else waiting.calls
+
+    def resume_stream(
+        self,
+        decisions: Decisions,
+        conversation_id: str = "default",
+        **options: Unpack[RunArguments],
+    ) -> Observable[StreamEvent]:
+        """Go on with the run of a conversation whose calls wait for decisions.
+
+        The run is kept in the memory's store, so that another process may resume it. It is resumed
+        once: its calls do not run again if the resumed run fails or its process ends. A resumed run
+        that fails, is stopped or disposed is remembered up to the results of its calls.
+
+        Args:
+            decisions: For each call that waits its id, and `True`, `False`, `Approve` or `Deny`.
+            conversation_id: The id of the conversation.
+            **options: Options of this run; see `RunArguments`.
+
+        Returns:
+            A cold stream, like that of `run_stream`. It fails with `ConfigurationError` if no run
+            of the conversation waits, or the decisions are not those of the calls that wait.
+
+        Raises:
+            ConfigurationError: An argument cannot be read, or the agent cannot resume a run.
+        """
+        read, checked_id = self._resume_options(options), _checked_id(conversation_id)
+        return as_stream(
+            rx.defer(lambda _: self._events((), checked_id, read, RunControl(), decisions))
+        )
+
+    async def resume(
+        self,
+        decisions: Decisions,
+        conversation_id: str = "default",
+        **options: Unpack[RunArguments],
+    ) -> AgentResult[OutputT]:
+        """Go on with a run whose calls wait, and return its result; see `resume_stream`.
+
+        Raises:
+            RxAgentsError: The run failed.
+        """
+        read, checked_id = self._resume_options(options), _checked_id(conversation_id)
+        control = RunControl()
+        await last_value(self._events((), checked_id, read, control, decisions))
+        return control.checked_result()
+
+    def _resume_options(self, options: RunArguments) -> RunOptions:
+        if isinstance(self._agent, EventAgent):
+            raise ConfigurationError(
+                f"A run of {type(self.agent).__name__} cannot be resumed: only those of agents of "
+                "rxagents can."
+            )
+        return self._agent.run_options(**options)
+
     def as_tool(self, name: str, description: str, conversation_id: str = "default") -> Tool:
         """Return a tool that runs the agent in one conversation; see `agent_tool`."""
         return agent_tool(lambda task: self.run_stream(task, conversation_id), name, description)
@@ -206,80 +257,10 @@ class Conversation(Generic[OutputT]):
         conversation_id: str,
         options: RunOptions,
         control: RunControl,
+        decisions: Decisions | None = None,
     ) -> Events:
-        """Queue, recall and summarize, run, remember."""
-        memory, agent, llm = self.memory, self._agent, self._llm
-
-        def stages() -> Iterator[Events]:
-            start_from = yield from settled(memory.store.read(conversation_id))
-            recalled = memory.recall(conversation_id, start_from, new)
-            summary = Summary(start_from.summary)
-            if recalled.outgrown and llm is not None and not control.is_stopped:
-                yield control.interruptible(summary.extend(llm, recalled.outgrown))
-                if summary.text == start_from.summary:  # the user stopped the summary
-                    recalled = replace(recalled, outgrown=())
-            known = (*summary.messages, *recalled.messages, *new)
-            run = agent.new_run(known, summary.usage, options)
-            run.begin(control)
-            start = len(run.messages) - count_of_new(run.messages, new)
-
-            def keep_disposed() -> None:
-                exchange = tuple(run.messages_so_far()[start:])
-                if was_seen(exchange):
-                    await_later(memory.remember(recalled, exchange, summary.text))
-
-            if self._on_stop == "keep":
-                control.before_disposed = keep_disposed
-
-            def remember(exchange: Exchange) -> Awaitable[None] | None:
-                control.before_disposed = lambda: None  # dispose must not store it once more
-                stored = memory.remember(recalled, exchange, summary.text)
-                return outlasting(stored) if self._on_stop == "keep" else stored
-
-            try:
-                last_events = yield from agent.turns(run)
-            except OutputError:
-                exchange = whole_part(run.messages[start:])
-                if has_acted(run, exchange):
-                    yield from settled(remember(exchange))
-                raise
-            yield emitted(last_events)
-
-            complete = run.complete()
-            pending: list[Awaitable[None] | None] = []
-
-            def is_stored(_: StreamEvent) -> bool:
-                exchange = tuple(run.messages[start:])
-                stored = remember(exchange) if self._is_memorable(run, exchange) else None
-                if isinstance(stored, Awaitable):
-                    pending.append(stored)
-                    return False
-                control.complete(run.result())
-                return True
-
-            # A stage of its own: a reader that leaves at the answer can dispose before it. A store
-            # that stores at once does so in the step that emits `Complete`, so that neither
-            # happens without the other.
-            yield rx.just(complete).pipe(rx_ops.filter(is_stored))
-            for stored in pending:
-                yield from settled(stored)
-                control.complete(run.result())
-                yield emitted((complete,))
-
-        run_once = run_stages(stages(), agent.limits.seconds, control)
-
-        def stop_unstarted() -> StreamEvent:
-            unstarted = Run(new, (), agent.limits, parts=options.parts)
-            unstarted.output, unstarted.finish_reason = "", CANCELLED
-            control.complete(unstarted.result())
-            return unstarted.complete()
-
-        return control.stoppable(memory.queue.queued(conversation_id, run_once), stop_unstarted)
-
-    def _is_memorable(self, run: Run, exchange: Exchange) -> bool:
-        if run.control.is_stopped and run.finish_reason == CANCELLED:
-            return self._on_stop == "keep" and was_seen(exchange)
-        return is_memorable(run, exchange)
+        run = ConversationRun(self._parts, conversation_id, options, control)
+        return run.events(new, decisions)
 
 
 def _checked_id(conversation_id: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Unpack
 
 from rxagents.agents.agent_options import AgentOptions
-from rxagents.agents.conversation import Conversation, OnStop
+from rxagents.agents.conversation import Conversation
+from rxagents.agents.conversation_run import OnStop
 from rxagents.agents.function import FunctionAgent
 from rxagents.agents.memory import Memory
 from rxagents.core.protocols import OutputT, StreamingLLM

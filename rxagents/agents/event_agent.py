@@ -81,6 +81,10 @@ class EventAgent:
         """Return the state of a new run; see `BaseAgent.new_run`."""
         return Run(messages, (), self.limits, usage)
 
+    def in_own_form(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return the messages: what the agent's model reads is not known."""
+        return messages
+
     def turns(self, run: Run) -> Generator[Events, None, Sequence[StreamEvent]]:
         """Yield the agent's events, without its `Complete` or `ErrorEvent`.
 
@@ -151,6 +155,11 @@ class _Fold:
                 run.control.save()
             case Answer():
                 run.output = event.content
+            case Complete() if event.pending:
+                raise ConfigurationError(
+                    "The agent's calls wait for approval, and a Conversation can resume only "
+                    'agents of rxagents: use an approve function in place of approve="defer".'
+                )
             case Complete():
                 run.output = event.content or run.output
                 run.usage = add_usage(run.usage, event.usage)

@@ -156,7 +156,7 @@ class Memory:
     async def conversation(self, conversation_id: str) -> StoredConversation:
         """Return a conversation; an unknown one is empty."""
         snapshot = await _result(self.store.read(conversation_id))
-        return StoredConversation(snapshot.exchanges, snapshot.summary)
+        return StoredConversation(snapshot.exchanges, snapshot.summary, snapshot.deferred)
 
     async def ids(self, text: str = "") -> list[str]:
         """Return the ids of the conversations, the most recently used first.
@@ -208,15 +208,17 @@ class Memory:
         return Recollection(conversation_id, start, mark, shown, outgrown)
 
     def remember(
-        self, recalled: Recollection, exchange: Exchange, summary: str
+        self, recalled: Recollection, exchange: Exchange, summary: str, *, deferred: bool = False
     ) -> Awaitable[None] | None:
-        """Store the exchange of a successful run.
+        """Store the exchange of a run that is to be remembered.
 
         Args:
             recalled: What the run started from. The exchange goes to its conversation: one that
                 was forgotten or replaced meanwhile stays so.
             exchange: The messages of the exchange.
             summary: The summary that covers the outgrown exchanges.
+            deferred: Whether calls of the exchange wait for decisions: then it is kept beside the
+                others.
 
         Returns:
             What the store returns: the exchange is stored when it is done.
@@ -229,6 +231,7 @@ class Memory:
             recalled.start,
             outgrown=len(recalled.outgrown),
             summary=summary,
+            deferred=deferred,
         )
 
     def _start_anew(self, conversation_id: str) -> None:
@@ -266,7 +269,7 @@ async def _result(value: T | Awaitable[T]) -> T:
 def _checked_store(store: ConversationStore) -> ConversationStore:
     missing = [
         name
-        for name in ("read", "append", "replace", "forget", "ids")
+        for name in ("read", "append", "take_deferred", "replace", "forget", "ids")
         if not callable(getattr(store, name, None))
     ]
     if missing or isinstance(store, type):

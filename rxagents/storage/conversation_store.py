@@ -25,10 +25,12 @@ class StoredConversation(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         exchanges: The exchanges, oldest first.
         summary: The summary of the exchanges before them; empty if there is none.
+        deferred: The exchange of a run whose calls wait for decisions; empty if there is none.
     """
 
     exchanges: tuple[Exchange, ...] = ()
     summary: str = ""
+    deferred: Exchange = ()
 
 
 class Snapshot(Struct, frozen=True):
@@ -40,12 +42,16 @@ class Snapshot(Struct, frozen=True):
         generation: Identifies the conversation; 0 if the store has none with this id. A
             conversation that was replaced, or forgotten and begun again, has another generation.
         dropped: The number of exchanges that a summary has replaced so far.
+        deferred: The exchange of a run whose calls wait for decisions; empty if there is none.
+        deferral: Identifies the deferred exchange; 0 if there is none.
     """
 
     exchanges: tuple[Exchange, ...] = ()
     summary: str = ""
     generation: int = 0
     dropped: int = 0
+    deferred: Exchange = ()
+    deferral: int = 0
 
 
 class ConversationStore(Protocol):
@@ -69,8 +75,13 @@ class ConversationStore(Protocol):
         *,
         outgrown: int = 0,
         summary: str = "",
+        deferred: bool = False,
     ) -> Awaitable[None] | None:
         """Add the exchange of a run, in one change with the summary that the run used or wrote.
+
+        The deferred exchange of `start` is deleted, if it is still there: the run has answered its
+        calls. With `deferred` the exchange is kept beside the others, in place of any other
+        deferred one, until a run answers its calls.
 
         Nothing is stored if the conversation was forgotten or replaced since `start`: it has
         another generation, or none. `start.generation` 0 creates the conversation if it does not
@@ -83,6 +94,14 @@ class ConversationStore(Protocol):
             start: The conversation that the run started from.
             outgrown: How many of the oldest exchanges in `start` a new summary replaces.
             summary: The summary of all exchanges that were dropped.
+            deferred: Whether calls of the exchange wait for decisions.
+        """
+        ...
+
+    def take_deferred(self, conversation_id: str, start: Snapshot) -> bool | Awaitable[bool]:
+        """Delete the deferred exchange of `start`; return whether it was still there.
+
+        Of two runs that take one exchange, also in two processes, only one gets `True`.
         """
         ...
 
@@ -137,11 +156,12 @@ def read_exported(exported: str | bytes) -> StoredConversation:
                 f"exported is not an exported conversation: exchange {number} is empty, or has a "
                 "call without its result or a result without its call."
             )
-    return StoredConversation(stored.exchanges, stored.summary)
+    return StoredConversation(stored.exchanges, stored.summary, stored.deferred)
 
 
 class _Exported(Struct, frozen=True, forbid_unknown_fields=True):
-    """The fields of an exported conversation, all of which are required."""
+    """The fields of an exported conversation, of which the first two are required."""
 
     exchanges: tuple[Exchange, ...]
     summary: str
+    deferred: Exchange = ()

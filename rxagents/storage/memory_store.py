@@ -28,6 +28,7 @@ class MemoryStore:
             checked_count("max_conversations", max_conversations)
         self._max_conversations = max_conversations
         self._generations = itertools.count(1)
+        self._deferrals = itertools.count(1)
         self._lock = Lock()
         self._conversations: OrderedDict[str, _Conversation] = OrderedDict()
         """The least recently used first."""
@@ -39,7 +40,14 @@ class MemoryStore:
             if kept is None:
                 return Snapshot()
             self._conversations.move_to_end(conversation_id)
-            return Snapshot(tuple(kept.exchanges), kept.summary, kept.generation, kept.dropped)
+            return Snapshot(
+                tuple(kept.exchanges),
+                kept.summary,
+                kept.generation,
+                kept.dropped,
+                kept.deferred,
+                kept.deferral,
+            )
 
     def append(
         self,
@@ -49,6 +57,7 @@ class MemoryStore:
         *,
         outgrown: int = 0,
         summary: str = "",
+        deferred: bool = False,
     ) -> None:
         """Add the exchange of a run; see `ConversationStore.append`."""
         with self._lock:
@@ -56,18 +65,28 @@ class MemoryStore:
             if start.generation and (kept is None or kept.generation != start.generation):
                 return
             if kept is None:
-                kept = self._add(conversation_id, (), "")
+                kept = self._add(conversation_id, StoredConversation())
             if kept.dropped == start.dropped:
                 del kept.exchanges[:outgrown]
                 kept.dropped += outgrown
                 kept.summary = summary
-            kept.exchanges.append(exchange)
+            if deferred:
+                kept.defer(exchange, next(self._deferrals))
+            else:
+                kept.exchanges.append(exchange)
+                kept.take_deferred(start.deferral)
             self._conversations.move_to_end(conversation_id)
+
+    def take_deferred(self, conversation_id: str, start: Snapshot) -> bool:
+        """Delete the deferred exchange of `start`; return whether it was still there."""
+        with self._lock:
+            kept = self._conversations.get(conversation_id)
+            return kept is not None and kept.take_deferred(start.deferral)
 
     def replace(self, conversation_id: str, conversation: StoredConversation) -> None:
         """Store a conversation in place of the one with this id."""
         with self._lock:
-            self._add(conversation_id, conversation.exchanges, conversation.summary)
+            self._add(conversation_id, conversation)
 
     def forget(self, conversation_id: str) -> None:
         """Delete a conversation; an unknown one is no error."""
@@ -84,10 +103,10 @@ class MemoryStore:
         wanted = text.casefold()
         return [key for key, exchanges in reversed(kept) if _contains(exchanges, wanted)]
 
-    def _add(
-        self, conversation_id: str, exchanges: Iterable[Exchange], summary: str
-    ) -> _Conversation:
-        added = _Conversation(next(self._generations), list(exchanges), summary)
+    def _add(self, conversation_id: str, conversation: StoredConversation) -> _Conversation:
+        added = _Conversation(next(self._generations), conversation)
+        if conversation.deferred:
+            added.defer(conversation.deferred, next(self._deferrals))
         self._conversations[conversation_id] = added
         self._conversations.move_to_end(conversation_id)
         limit = self._max_conversations
@@ -97,11 +116,22 @@ class MemoryStore:
 
 
 class _Conversation:
-    def __init__(self, generation: int, exchanges: list[Exchange], summary: str) -> None:
+    def __init__(self, generation: int, conversation: StoredConversation) -> None:
         self.generation = generation
-        self.exchanges = exchanges
-        self.summary = summary
+        self.exchanges = list(conversation.exchanges)
+        self.summary = conversation.summary
         self.dropped = 0
+        self.deferred: Exchange = ()
+        self.deferral = 0
+
+    def defer(self, exchange: Exchange, deferral: int) -> None:
+        self.deferred, self.deferral = exchange, deferral
+
+    def take_deferred(self, deferral: int) -> bool:
+        if not deferral or self.deferral != deferral:
+            return False
+        self.deferred, self.deferral = (), 0
+        return True
 
 
 def _contains(exchanges: Iterable[Exchange], text: str) -> bool:

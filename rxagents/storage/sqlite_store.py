@@ -21,7 +21,7 @@ from rxagents.storage.sqlite_writer import SQLiteWriter
 
 T = TypeVar("T")
 
-_VERSION = 1
+_VERSION = 2
 
 _SCHEMA = (
     # AUTOINCREMENT uses no number twice, so that the number can be the generation.
@@ -36,6 +36,12 @@ _SCHEMA = (
         conversation INTEGER NOT NULL REFERENCES conversations (number) ON DELETE CASCADE,
         messages TEXT NOT NULL,
         words TEXT NOT NULL)""",
+    # A run that goes on with an exchange names its number, so that no two runs go on with one.
+    """CREATE TABLE deferred (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        conversation INTEGER NOT NULL UNIQUE
+            REFERENCES conversations (number) ON DELETE CASCADE,
+        messages TEXT NOT NULL)""",
     "CREATE INDEX exchanges_of_conversation ON exchanges (conversation, number)",
     "CREATE INDEX conversations_by_time ON conversations (changed)",
 )
@@ -84,6 +90,7 @@ class SQLiteStore:
         *,
         outgrown: int = 0,
         summary: str = "",
+        deferred: bool = False,
     ) -> None:
         """Add the exchange of a run; see `ConversationStore.append`.
 
@@ -100,13 +107,31 @@ class SQLiteStore:
                 row = Snapshot(generation=_insert(connection, key, ""))
             if row.dropped == start.dropped:
                 _summarize(connection, row.generation, outgrown, summary)
-            _add(connection, row.generation, [exchange])
+            if deferred:
+                _defer(connection, row.generation, exchange)
+            else:
+                _add(connection, row.generation, [exchange])
+                _take_deferred(connection, row.generation, start.deferral)
             connection.execute(
                 "UPDATE conversations SET changed = ? WHERE number = ?",
                 (time.time(), row.generation),
             )
 
         await self._run(append)
+
+    async def take_deferred(self, conversation_id: str, start: Snapshot) -> bool:
+        """Delete the deferred exchange of `start`; return whether it was still there.
+
+        Raises:
+            StorageError: SQLite failed.
+        """
+        key = replace_surrogates(conversation_id)
+
+        def take(connection: sqlite3.Connection) -> bool:
+            row = _row(connection, key)
+            return row is not None and _take_deferred(connection, row.generation, start.deferral)
+
+        return await self._run(take)
 
     async def replace(self, conversation_id: str, conversation: StoredConversation) -> None:
         """Store a conversation in place of the one with this id.
@@ -120,6 +145,8 @@ class SQLiteStore:
             _delete(connection, key)
             generation = _insert(connection, key, conversation.summary)
             _add(connection, generation, conversation.exchanges)
+            if conversation.deferred:
+                _defer(connection, generation, conversation.deferred)
 
         await self._run(replace)
 
@@ -185,15 +212,20 @@ def _read(connection: sqlite3.Connection, key: str) -> Snapshot:
     rows = connection.execute(
         "SELECT messages FROM exchanges WHERE conversation = ? ORDER BY number", (row.generation,)
     )
+    waiting = connection.execute(
+        "SELECT messages, number FROM deferred WHERE conversation = ?", (row.generation,)
+    ).fetchone()
+    messages, deferral = waiting or (b"[]", 0)
     try:
         exchanges = tuple(msgspec.json.decode(messages, type=Exchange) for [messages] in rows)
+        deferred = msgspec.json.decode(messages, type=Exchange)
     except JSON_ERRORS as error:
         raise StorageError(
             f"The conversation {key!r} cannot be read, its messages are not as this version of "
             f"rxagents stores them: {error}. Forget the conversation, or use the version that "
             "wrote it."
         ) from error
-    return msgspec.structs.replace(row, exchanges=exchanges)
+    return msgspec.structs.replace(row, exchanges=exchanges, deferred=deferred, deferral=deferral)
 
 
 def _insert(connection: sqlite3.Connection, key: str, summary: str) -> int:
@@ -210,6 +242,20 @@ def _add(connection: sqlite3.Connection, generation: int, exchanges: Iterable[Ex
         "INSERT INTO exchanges (conversation, messages, words) VALUES (?, ?, ?)",
         [(generation, to_json(each).decode(), _words(each)) for each in exchanges],
     )
+
+
+def _defer(connection: sqlite3.Connection, generation: int, exchange: Exchange) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO deferred (conversation, messages) VALUES (?, ?)",
+        (generation, to_json(exchange).decode()),
+    )
+
+
+def _take_deferred(connection: sqlite3.Connection, generation: int, deferral: int) -> bool:
+    deleted = connection.execute(
+        "DELETE FROM deferred WHERE conversation = ? AND number = ?", (generation, deferral)
+    )
+    return deleted.rowcount > 0
 
 
 def _words(exchange: Exchange) -> str:

@@ -219,6 +219,6 @@ async def test_forget_during_summary_is_final(
         await it.server.received(2)
         done(memory.forget("default"))
         await run
-        assert it.kept == '{"exchanges":[],"summary":""}'
+        assert it.kept == '{"exchanges":[],"summary":"","deferred":[]}'
         await ask(it, "three")
         assert said(it.last) == ["three"]

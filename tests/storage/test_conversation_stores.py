@@ -17,7 +17,9 @@ from rxagents import (
     SQLiteStore,
     StoredConversation,
     TextPart,
+    ToolCall,
 )
+from rxagents.core.exchange import Exchange
 
 pytestmark = pytest.mark.real_time
 
@@ -198,3 +200,69 @@ async def test_generation_is_never_used_again(make: Make, tmp_path: Path) -> Non
         seen.add((await result(store.read("a"))).generation)
         await result(store.forget("a"))
     assert len(seen) == 3
+
+
+def waiting(asked: str) -> Exchange:
+    return Message.user(asked), Message.assistant(ToolCall("call_1", "pay", "{}"))
+
+
+async def defer(store: ConversationStore, key: str, asked: str) -> Snapshot:
+    start = await result(store.read(key))
+    await result(store.append(key, waiting(asked), start, deferred=True))
+    return await result(store.read(key))
+
+
+@any_store
+async def test_deferred_exchange_stands_beside_the_others(make: Make, tmp_path: Path) -> None:
+    store = make(tmp_path)
+    await add(store, "a", "one")
+    read = await defer(store, "a", "pay")
+    assert (read.deferred, [each[0].text for each in read.exchanges]) == (waiting("pay"), ["one"])
+    first = await defer(store, "b", "pay b")
+    assert (first.deferred, first.exchanges) == (waiting("pay b"), ())
+    assert first.deferral != read.deferral
+    again = await defer(store, "a", "pay more")
+    assert (again.deferred, again.generation) == (waiting("pay more"), read.generation)
+    assert again.deferral > read.deferral
+
+
+@any_store
+async def test_deferred_exchange_is_taken_once(make: Make, tmp_path: Path) -> None:
+    store = make(tmp_path)
+    assert not await result(store.take_deferred("a", Snapshot()))
+    old = await defer(store, "a", "pay")
+    read = await defer(store, "a", "pay more")
+    assert not await result(store.take_deferred("a", old))
+    assert await result(store.take_deferred("a", read))
+    assert not await result(store.take_deferred("a", read))
+    left = await result(store.read("a"))
+    assert (left.deferred, left.deferral, left.generation) == ((), 0, read.generation)
+
+
+@any_store
+async def test_append_deletes_the_deferred_exchange_of_its_start(
+    make: Make, tmp_path: Path
+) -> None:
+    store = make(tmp_path)
+    before = await result(store.read("a"))
+    read = await defer(store, "a", "pay")
+    await result(store.append("a", exchange("from elsewhere"), before))
+    assert (await result(store.read("a"))).deferral == read.deferral
+    await result(store.append("a", exchange("no"), read))
+    left = await result(store.read("a"))
+    assert (left.deferred, left.deferral) == ((), 0)
+    assert await questions(store, "a") == ["from elsewhere", "no"]
+
+
+@any_store
+async def test_forgotten_and_replaced_deferred_exchanges(make: Make, tmp_path: Path) -> None:
+    store = make(tmp_path)
+    read = await defer(store, "a", "pay")
+    await result(store.forget("a"))
+    assert not await result(store.take_deferred("a", read))
+    await result(store.append("a", waiting("late"), read, deferred=True))
+    assert await result(store.read("a")) == Snapshot()
+    await result(store.replace("a", StoredConversation((), "", waiting("loaded"))))
+    loaded = await result(store.read("a"))
+    assert loaded.deferred == waiting("loaded")
+    assert await result(store.take_deferred("a", loaded))
