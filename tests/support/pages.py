@@ -11,7 +11,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent.parent
 README = ROOT / "README.md"
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
-ALL_PAGES = [*sorted(ROOT.glob("*.md")), *PAGES]
+ALL_PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("examples/*.md")), *PAGES]
 
 _FENCE = re.compile(r"```(?P<language>\w*)(?: title=\"(?P<title>[^\"]*)\")?")
 _TARGET = re.compile(r"\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)|<(https?://[^>\s]+)>")
