@@ -28,6 +28,7 @@ PRINTED = {
     "race_providers.py": "late: Blue is scattered most.",
     "record_and_replay.py": "chunks; the first is {",
     "structured_output.py": "City(name='Suva', country='Fiji', inhabitants=93000)",
+    "typed_agent.py": "Take a coat. (3 degrees)",
     "supersede_on_new_input.py": "(its request is closed)\n> No, about Lima!\nLima is the capital",
 }
 TYPED = {"agent_with_approval.py": "y\nnot so much\n"}

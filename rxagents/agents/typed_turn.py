@@ -36,7 +36,6 @@ class TypedTurn:
         value: A list with the value; empty while there is none.
         text: The JSON text of the answer; empty while there is none.
         error: Why the answer was refused; `None` if it was not.
-        has_calls: Whether the model has called a tool.
     """
 
     def __init__(self, parts: AnswerParts) -> None:
@@ -52,7 +51,7 @@ class TypedTurn:
         self.value: list[Any] = []
         self.text = ""
         self.error: OutputError | None = None
-        self.has_calls = False
+        self._has_calls = False
         self._has_result = False
         self._is_too_early = False
 
@@ -62,8 +61,9 @@ class TypedTurn:
         A part that was refused sets `error`.
         """
         partial = self._parser.take(text)
-        if self._parser.error is not None and not self.has_calls:
-            self.error = self._parser.error  # beside calls, the text is no answer
+        is_text = self._answer_index < 0
+        if self._parser.error is not None and not (is_text and self._has_calls):
+            self.error = self._parser.error  # text beside calls is no answer
             self._remember_form()
         return partial
 
@@ -84,7 +84,7 @@ class TypedTurn:
             elif delta.index not in self._other_answers:
                 others.append(delta)
         if len(others) == len(chunk.tool_calls):
-            self.has_calls = self.has_calls or self._answer_index < 0
+            self._has_calls = True
             return chunk, ""
         rest = replace(chunk, tool_calls=tuple(others))
         return (rest if others or rest.has_content else None), text

@@ -18,6 +18,7 @@ from rxagents import (
     ConversationalAgent,
     FunctionAgent,
     OutputError,
+    Partial,
     ReActAgent,
     Reset,
     Token,
@@ -183,6 +184,7 @@ async def test_every_call_beside_answer_has_result() -> None:
         ("c2", False),
         ("a2", True),
     ]
+    assert "did not run" in results[2].content  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("mode", ["native", "tool", "prompt"])
@@ -199,8 +201,10 @@ async def test_last_turn_gives_value(mode: str) -> None:
 async def test_last_turn_of_react_gives_value() -> None:
     llm = ScriptedLLM('Action: look({"city": "Oslo"})\n', f"Answer: {RIGHT}")
     agent = ReActAgent(llm, [look], output_type=Weather, max_iterations=1, at_limit="answer")
-    result = await agent.run("?")
-    assert (result.output, result.finish_reason) == (Weather("Oslo", 3), "limit")
+    seen = await seen_to_end(agent.run_stream("?"))
+    assert seen.all(Partial)[-1].value == {"city": "Oslo", "degrees": 3}
+    assert seen.items[-1].finish_reason == "limit"
+    assert [answer.content for answer in seen.all(Answer)] == [RIGHT]
 
 
 @pytest.mark.parametrize("agent", [FunctionAgent, ReActAgent])
@@ -304,5 +308,21 @@ async def test_answer_beside_waiting_calls_comes_later() -> None:
     first: Any = await agent.run("?")
     assert (first.output, first.finish_reason) == (None, "approval")
     assert [call.name for call in first.pending] == ["send"]
+    assert "Other calls had not ended" in first.messages[-1].parts[0].content
     result = await agent.resume(first.messages, {"c1": True})
     assert result.output == Weather("Oslo", 3)
+
+
+async def test_value_before_steering_is_dropped() -> None:
+    llm = ScriptedLLM(RIGHT, Reply(RIGHT, interval=1))
+    run = FunctionAgent(llm, output_type=Weather).start("?")
+
+    def steer_and_stop(event: Any) -> None:
+        if isinstance(event, TurnStart) and event.number == 1:
+            run.steer("Again.")
+        if isinstance(event, TurnStart) and event.number == 2:
+            run.stop()
+
+    run.events.subscribe(steer_and_stop)
+    result: Any = await run.result
+    assert (result.output, result.finish_reason) == (None, "cancelled")
