@@ -314,13 +314,13 @@ async def test_answer_beside_waiting_calls_comes_later() -> None:
 
 
 async def test_value_before_steering_is_dropped() -> None:
-    llm = ScriptedLLM(RIGHT, Reply(RIGHT, interval=1))
+    llm = ScriptedLLM(RIGHT, Reply(['{"city":', ' "Rome", "degrees": 9}'], interval=1))
     run = FunctionAgent(llm, output_type=Weather).start("?")
 
     def steer_and_stop(event: Any) -> None:
         if isinstance(event, TurnStart) and event.number == 1:
             run.steer("Again.")
-        if isinstance(event, TurnStart) and event.number == 2:
+        if isinstance(event, Token) and event.content == '{"city":':
             run.stop()
 
     run.events.subscribe(steer_and_stop)
