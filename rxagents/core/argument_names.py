@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Collection, Iterable
 
@@ -82,7 +81,9 @@ def _likely(wrong: str, known: Collection[str]) -> list[str]:
     meant = _MEANT.get(wrong.lower(), "")
     if meant in known:
         return [meant]
-    return difflib.get_close_matches(wrong.lower(), sorted(known), n=2, cutoff=0.7)
+    from difflib import get_close_matches  # only where a name is wrong
+
+    return get_close_matches(wrong.lower(), sorted(known), n=2, cutoff=0.7)
 
 
 def _advice(unknown: Collection[str]) -> str:
