@@ -95,6 +95,12 @@ def _fault(page: Path, target: str) -> str | None:
     return None
 
 
+@pytest.mark.parametrize("page", pages.ALL_PAGES, ids=pages.name_of)
+def test_no_code_has_an_escaped_bar(page: Path) -> None:
+    r"""The site shows `\|` as it is, and GitHub needs it: write <code>…&#124;…</code> in tables."""
+    assert re.findall(r"`[^`\n]*\\\|[^`\n]*`", pages.without_blocks(page.read_text())) == []
+
+
 def test_each_page_is_in_the_navigation() -> None:
     """The build of the site does not notice a page that the navigation leaves out."""
     listed = re.findall(r'"([\w/]+\.md)"', (ROOT / "zensical.toml").read_text())
