@@ -208,7 +208,7 @@ elseif attempt ~= tonumber(h[1]) or seq + 1 ~= tonumber(h[4]) then
   if a ~= attempt or last < seq then
     return gone()
   end
-  start = last > seq and pack[1] or '(' .. pack[1]
+  start = pack[1]
 end
 
 local packs, lines = {}, 0

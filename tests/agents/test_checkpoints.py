@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import reactivex as rx
 from agent_runs import AgentKind, each_agent
+from log_stores import SlowStore
 from observing import Seen, settle
 
 from rxagents import (
@@ -27,6 +28,7 @@ from rxagents import (
     tool,
 )
 from rxagents import operators as ops
+from rxagents.runtime.event_log.log_store import Saved
 from rxagents.runtime.event_log.memory_log_store import MemoryLogStore
 from rxagents.testing import Reply, ScriptedLLM
 
@@ -56,6 +58,20 @@ class Held:
 
     def release(self) -> None:
         self.go_on.set()
+
+
+class NotingStore(MemoryLogStore):
+    """Notes each checkpoint."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.saves: list[Saved] = []
+
+    def save(self, key: str, token: str, data: bytes) -> None:
+        super().save(key, token, data)
+        saved = self.saved(key)
+        assert saved is not None
+        self.saves.append(saved)
 
 
 def calls(*named: tuple[str, str], **fields: Any) -> Reply:
@@ -111,27 +127,33 @@ async def test_checkpoint_after_each_tool_and_turn() -> None:
 
 
 async def test_reader_that_sees_a_tool_end_finds_its_checkpoint() -> None:
-    log, agent = EventLog(), FunctionAgent(ScriptedLLM(calls(DOUBLES), "It is 4."), [double])
-    saves: list[tuple[int, bytes]] = []
-    store = log.store
-    assert isinstance(store, MemoryLogStore)
-    save = store.save
-
-    def note(key: str, token: str, data: bytes) -> None:
-        save(key, token, data)
-        saved = store.saved(key)
-        assert saved is not None
-        saves.append((saved.seq, data))
-
-    store.save = note  # type: ignore[method-assign]  # to see each checkpoint
+    store = NotingStore()
+    log, agent = EventLog(store), FunctionAgent(ScriptedLLM(calls(DOUBLES), "It is 4."), [double])
     await log.start("run", agent.run_stream("2 + 2?")).wait()
     seen = Seen(from_log(log, "run"))
     await seen.over.wait()
     ends = [entry.id for entry in seen.items if isinstance(entry.item, ToolEnd)]
-    assert ends == [f"1-{saves[0][0] + 1}"]
-    assert len(saves) == 3  # the tool, and two turns
-    assert (await checkpoint_of(log)).after == f"1-{saves[-1][0]}"
+    assert ends == [f"1-{store.saves[0].seq + 1}"]
+    assert len(store.saves) == 3  # the tool, and two turns
+    assert (await checkpoint_of(log)).after == f"1-{store.saves[-1].seq}"
     assert [entry.id for entry in seen.items] == [f"1-{n + 1}" for n in range(len(seen.items))]
+
+
+async def test_checkpoint_follows_events_that_wait_for_the_store() -> None:
+    after = []
+    for store in (MemoryLogStore(), SlowStore()):
+        log = EventLog(store)
+        agent = FunctionAgent(ScriptedLLM(calls(DOUBLES), "It is 4."), [double])
+        handle = log.start("run", agent.run_stream("2 + 2?"))
+        if isinstance(store, SlowStore):
+            store.answer()
+            await asyncio.sleep(1)
+            while store.waiting:
+                store.answer()
+                await settle()
+        await handle.wait()
+        after.append((await checkpoint_of(log)).after)
+    assert after[0] == after[1] != ""
 
 
 @each_agent
@@ -161,7 +183,8 @@ async def test_provider_data_goes_into_the_checkpoint() -> None:
 
 
 async def test_agent_of_a_tool_has_no_checkpoint() -> None:
-    log = EventLog()
+    store = NotingStore()
+    log = EventLog(store)
     inner = FunctionAgent(ScriptedLLM(calls(DOUBLES), "inner"), [double])
     agent = FunctionAgent(
         ScriptedLLM(calls(("expert", '{"task":"2 + 2?"}')), "It is 4."),
@@ -174,6 +197,8 @@ async def test_agent_of_a_tool_has_no_checkpoint() -> None:
         "tool inner",
         "assistant It is 4.",
     ]
+    assert len(store.saves) == 3
+    assert all(b"Ask." in saved.data for saved in store.saves)
 
 
 async def test_queued_run_saves_in_its_own_log() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ import pytest
 import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
-from log_stores import Clock, SlowStore, lines
+from log_stores import Clock, LatePages, SlowStore, lines
 from observing import Numbers, Seen, in_thread, settle
 from reactivex import operators as rx_ops
 from reactivex.subject import Subject
@@ -185,6 +185,48 @@ async def test_slow_store_slows_a_started_run(monkeypatch: pytest.MonkeyPatch) -
     assert [line.get("item") for line in lines(log, "run")] == [*range(100), None]
 
 
+@pytest.mark.real_time
+async def test_writer_on_another_loop() -> None:
+    log = EventLog()
+
+    async def write() -> None:
+        await log.start("run", rxagents.from_aiter(paced)).wait()
+
+    async def paced() -> AsyncIterator[int]:
+        for number in range(200):
+            yield number
+            if number % 10 == 0:
+                await asyncio.sleep(0.0005)
+
+    writing = asyncio.create_task(asyncio.to_thread(asyncio.run, write()))
+    received: list[int] = []
+    while not received:  # it may not have begun yet
+        seen = Seen(from_log(log, "run", int))
+        await seen.over.wait()
+        received = [entry.item for entry in seen.items]
+    assert seen.completed
+    assert received == list(range(200))
+    assert len(seen.threads) == 1
+    await writing
+
+
+async def test_entry_that_comes_while_a_page_is_read() -> None:
+    store, source = LatePages(), Subject[str]()
+    log = EventLog(store)
+    log.start("run", source)
+    seen = Seen(from_log(log, "run", str))
+    await settle()
+    source.on_next("a")
+    store.answer()
+    await settle()
+    store.answer()
+    assert ids(seen) == ["1-1"]
+    await log.aclose()
+    await settle()
+    store.answer()
+    assert seen.over.is_set()
+
+
 async def test_slow_reader_gets_all_and_holds_up_nobody() -> None:
     log = EventLog()
     numbers = Numbers(2000)
@@ -214,7 +256,9 @@ async def test_lost_run_ends_as_interrupted_for_its_reader(finder: str) -> None:
     clock.now += 0.2
     if finder == "log":
         assert await log.mark_interrupted() == ["run"]
-    await asyncio.sleep(16)
+        await settle()
+    else:
+        await asyncio.sleep(16)
     assert isinstance(seen.error, RunInterruptedError)
     again = Seen(from_log(log, "run", str, after="1-1"))
     await again.over.wait()

@@ -61,6 +61,9 @@ class SlowStore(MemoryLogStore):
         self.batches.append(len(lines))
         return self._later(lambda: MemoryLogStore.append(self, key, token, first, lines, ends=ends))
 
+    def save(self, key: str, token: str, data: bytes) -> Any:
+        return self._later(lambda: MemoryLogStore.save(self, key, token, data))
+
     def read(self, key: str, after: Position | None, limit: int) -> Page:
         return super().read(key, after, limit)
 
@@ -82,3 +85,22 @@ class SlowStore(MemoryLogStore):
                 future.set_exception(error)
             else:
                 future.set_result(result)
+
+
+class LatePages(MemoryLogStore):
+    """A store in memory whose pages come when the test says so, as they were when asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[tuple[Future[Page], Page]] = []
+
+    def read(self, key: str, after: Position | None, limit: int) -> Any:
+        future: Future[Page] = Future()
+        self._waiting.append((future, super().read(key, after, limit)))
+        return future
+
+    def answer(self) -> None:
+        """Give the pages that were asked for."""
+        waiting, self._waiting = self._waiting, []
+        for future, page in waiting:
+            future.set_result(page)

@@ -161,10 +161,11 @@ class LogReader(Generic[T]):
             case "lost":
                 interrupt = partial(self._store.interrupt, self._key)
                 call(interrupt, self._on_interrupted, self._fail)
-            case "live" if self._is_woken:
-                self._turn.start(0)
             case "live":
-                self._is_waiting = True
+                self._is_waiting = True  # before the look: a writer may be on another thread
+                if self._is_woken:
+                    self._is_waiting = False
+                    self._turn.start(0)
 
     def _on_interrupted(self, _: list[str]) -> None:
         self._hub.wake()  # the other readers
