@@ -151,7 +151,7 @@ async def test_text_after_calls_is_not_judged() -> None:
 async def test_request_closes_while_a_tool_runs() -> None:
     held = HeldTool()
     both = [ToolCall("c1", "held", "{}"), *as_call(WRONG_TEXT)]
-    wrong = Reply(tool_calls=both, ending=Ending.STALL)
+    wrong = Reply(tool_calls=both, ending=Ending.STALL, cut_after=10)
     right = Reply(tool_calls=as_call(RIGHT))
     wire = next(each for each in WIRES if each.name == "chat completions")
     async with served(wire, wrong, right, structured_output="tool") as (server, llm):
