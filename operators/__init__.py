@@ -3,7 +3,7 @@
 Framing: `decode_sse`, `decode_ndjson`.
 Chunks: `text`, `reasoning`, `accumulate`, `collect`, `assemble_tool_calls`, `total_usage`,
     `stop_at`.
-Text: `partial_json`, `partial_object`, `items`, `split_sentences`.
+Text: `partial_json`, `partial_object`, `items`, `check_items`, `split_sentences`.
 Agents: `scan_steps`, `run_tools`, `converse`, `of_type`.
 Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_backoff`,
     `fallback_to`, `hedge`.
@@ -19,6 +19,7 @@ from rxagents.operators._measurement import Measurement
 from rxagents.operators._replay import Replayed
 from rxagents.operators.accumulate import accumulate
 from rxagents.operators.assemble_tool_calls import assemble_tool_calls
+from rxagents.operators.check_items import check_items
 from rxagents.operators.coalesce import coalesce
 from rxagents.operators.collect import collect
 from rxagents.operators.converse import converse
@@ -62,6 +63,7 @@ __all__ = [
     "Replayed",
     "accumulate",
     "assemble_tool_calls",
+    "check_items",
     "coalesce",
     "collect",
     "converse",

@@ -8,10 +8,8 @@ from typing import Any, TypeVar, overload
 from reactivex import Observable, abc
 
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.json_text import JSON_ERRORS
-from rxagents.core.output_type import mismatch, value_decoder
+from rxagents.operators._elements import ElementReader, ElementType
 from rxagents.operators._items import not_a_chunk
-from rxagents.parsing.closed_values import ClosedValuesParser, path_steps
 
 T = TypeVar("T")
 
@@ -25,7 +23,8 @@ def items(path: str, type: Any) -> Callable[[Observable[StreamChunk]], Observabl
 
     An element that does not match the type ends the stream, and the request with it. After a
     reset, an element that equals the element which was emitted at the same position before is not
-    emitted again. Text around the answer is skipped as in `partial_json`.
+    emitted again; with `check_items` a wrong element can cause a reset. Text around the answer is
+    skipped as in `partial_json`.
 
     .. marble::
         --([{"n": 1)--(}, {"n")--(: 2}])-----|
@@ -59,13 +58,13 @@ def items(path: str, type: Any) -> Callable[[Observable[StreamChunk]], Observabl
         City(name='Rome')
         <...>
     """
-    steps, decode = path_steps(path), value_decoder(type)
+    element = ElementType(path, type)
 
     def items_(source: Observable[StreamChunk]) -> Observable[Any]:
         def subscribe(
             observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            elements = _Elements(path, steps, decode, observer)
+            elements = _Elements(element, observer)
 
             def on_next(chunk: StreamChunk) -> None:
                 try:
@@ -90,41 +89,27 @@ def items(path: str, type: Any) -> Callable[[Observable[StreamChunk]], Observabl
 class _Elements:
     """The elements that one subscriber got, so that none is emitted twice after a reset."""
 
-    def __init__(
-        self,
-        path: str,
-        steps: tuple[str, ...],
-        decode: Callable[[bytes], Any],
-        observer: abc.ObserverBase[Any],
-    ) -> None:
-        self._path = path
-        self._steps = steps
-        self._decode = decode
+    def __init__(self, element: ElementType, observer: abc.ObserverBase[Any]) -> None:
+        self._element = element
         self._observer = observer
         self._emitted: list[Any] = []
         self.start()
 
     def start(self) -> None:
         """Read the answer from its beginning."""
-        self._parser = ClosedValuesParser(self._steps)
+        self._reader = ElementReader(self._element)
         self._position = 0
 
     def read(self, piece: str) -> None:
-        for _, text in self._parser.take(piece):
-            try:
-                value = self._decode(text.encode("utf-8", "replace"))
-            except JSON_ERRORS as error:
-                where = f"Element {self._position} of {self._path!r}"
-                self._observer.on_error(mismatch(where, error))
-                return
+        for value in self._reader.read(piece):
             self._emit(value)
-        if self._parser.error is not None:
-            self._observer.on_error(self._parser.error)
+        if self._reader.error is not None:
+            self._observer.on_error(self._reader.error)
 
     def finish(self) -> None:
-        self._parser.flush()
-        if self._parser.error is not None:
-            self._observer.on_error(self._parser.error)
+        self._reader.finish()
+        if self._reader.error is not None:
+            self._observer.on_error(self._reader.error)
         else:
             self._observer.on_completed()
 

@@ -39,12 +39,12 @@ def test_package_exports_these_names() -> None:
 
 def test_operators_exports_these_names() -> None:
     names = """
-        Measurement PartialJson PartialObject Replayed accumulate assemble_tool_calls coalesce
-        collect converse decode_ndjson decode_sse encode_agui encode_sse encode_vercel fallback_to
-        guard_window hedge items map_async measure of_type partial_json partial_object persist
-        reasoning record replay_bounded retry_with_backoff run_tools scan_steps share_bounded smooth
-        split_sentences stop_at tap_safely text timeout_first timeout_idle timeout_total
-        total_usage"""
+        Measurement PartialJson PartialObject Replayed accumulate assemble_tool_calls
+        check_items coalesce collect converse decode_ndjson decode_sse encode_agui
+        encode_sse encode_vercel fallback_to guard_window hedge items map_async measure
+        of_type partial_json partial_object persist reasoning record replay_bounded
+        retry_with_backoff run_tools scan_steps share_bounded smooth split_sentences stop_at
+        tap_safely text timeout_first timeout_idle timeout_total total_usage"""
     assert operators.__all__ == names.split(), (
         "A public name of rxagents.operators was added or removed. If that is intended, change the "
         "list in tests/test_public_names.py and add a line to CHANGELOG.md."

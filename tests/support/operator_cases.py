@@ -101,6 +101,9 @@ CASES: dict[str, Case] = {
     "partial_json": Case(_always(ops.partial_json), _ARRAY),
     "partial_object": Case(_always(lambda: ops.partial_object(list[int])), _ARRAY),
     "items": Case(_always(lambda: ops.items("[]", int)), (StreamChunk("["), StreamChunk("1, "))),
+    "check_items": Case(
+        _always(lambda: ops.check_items("[]", int)), (StreamChunk("["), StreamChunk("1, "))
+    ),
     "split_sentences": Case(_always(ops.split_sentences), _TEXTS),
     "scan_steps": Case(_always(ops.scan_steps), (StreamChunk("Thought: a\n"), StreamChunk("b\n"))),
     "converse": Case(_always(lambda: ops.converse(_Parrot())), _TEXTS),
