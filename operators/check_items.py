@@ -68,23 +68,21 @@ def check_items(
             observer: abc.ObserverBase[StreamChunk], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             reader = ElementReader(element)
-            is_readable = True
 
             def on_next(chunk: StreamChunk) -> None:
-                nonlocal reader, is_readable
+                nonlocal reader
                 try:
                     piece = "" if chunk.choice else chunk.delta
                 except AttributeError:
                     observer.on_error(not_a_chunk("check_items", chunk))
                     return
-                if piece and is_readable:
+                if piece:
                     reader.read(piece)
                     if reader.refused is not None:
                         observer.on_error(reader.refused)
                         return
-                    is_readable = reader.error is None
                 elif "reset" in chunk.metadata:
-                    reader, is_readable = ElementReader(element), True
+                    reader = ElementReader(element)
                 observer.on_next(chunk)
 
             return source.subscribe(

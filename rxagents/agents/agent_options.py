@@ -30,6 +30,8 @@ class AgentOptions(SettingsArguments, total=False):
             `"defer"` such calls wait: the run ends with them, and `resume` goes on with it.
         approve_timeout: Seconds after which a call without a decision is refused; no limit by
             default. Not with `"defer"`.
+        corrections: How many times an answer that does not match the `output_type` goes back to
+            the model, with the reason; 2 by default. Each correction is a turn.
     """
 
     system_prompt: SystemPrompt | None

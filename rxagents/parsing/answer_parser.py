@@ -113,6 +113,7 @@ class AnswerParser:
         self.error: OutputError | None = None
         self._parts = parts
         self._parser = ClosedValuesParser(parts.steps)
+        self._has_begun = False
         self._checked = 0
         self._shown = 0  # the number of closed values in the last partial object
         self._due = 0  # the length of the text at which the next partial object is due
@@ -126,6 +127,9 @@ class AnswerParser:
         parser = self._parser
         if parser.complete or parser.error is not None or self.error is not None:
             return UNSET
+        if not self._has_begun:  # where `object_in` begins
+            text = text[start:] if (start := text.find("{")) >= 0 else ""
+            self._has_begun = bool(text)
         for key, closed in parser.take(text):
             try:
                 self._parts.check(key, closed, self._checked)

@@ -6,12 +6,16 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
-from agent_runs import seen_to_end, served
+from agent_runs import RunSeen, seen_to_end, served
 from msgspec import Struct
-from wires import SpokenWire, each_wire
+from observing import pending
+from reactivex.testing import TestScheduler
+from wires import WIRES, SpokenWire, each_wire
 
 from rxagents import (
+    AgentResult,
     Answer,
     ConfigurationError,
     Conversation,
@@ -326,3 +330,32 @@ async def test_value_before_steering_is_dropped() -> None:
     run.events.subscribe(steer_and_stop)
     result: Any = await run.result
     assert (result.output, result.finish_reason) == (None, "cancelled")
+
+
+async def test_result_survives_round_trip() -> None:
+    result = await FunctionAgent(ScriptedLLM(RIGHT), output_type=Weather).run("?")
+    encoded = msgspec.json.encode(result)
+    assert msgspec.json.decode(encoded, type=AgentResult[Weather]) == result
+    assert msgspec.json.decode(encoded, type=AgentResult).output == json.loads(RIGHT)
+
+
+@pytest.mark.parametrize("kind", [FunctionAgent, ReActAgent])
+async def test_disposed_correction_closes_its_request(kind: Any) -> None:
+    wire = next(each for each in WIRES if each.name == "anthropic")
+    replies = [Reply("Answer: no JSON"), Reply("late", delay=60)]
+    async with served(wire, *replies) as (server, llm):
+        seen = RunSeen(kind(llm, output_type=Weather).run_stream("?"))
+        await server.received(2)
+        await seen.assert_silent()
+        await server.disconnected()
+
+
+def test_virtual_time_of_corrections() -> None:
+    scheduler = TestScheduler()
+    llm = ScriptedLLM(Reply("no JSON", delay=10), Reply(RIGHT, delay=20))
+    agent = FunctionAgent(llm, output_type=Weather)
+    observer: Any = scheduler.start(lambda: agent.run_stream("?"))
+    assert not pending(scheduler)
+    marks = [(m.time, m.value.value) for m in observer.messages if m.value.kind == "N"]
+    assert [at for at, event in marks if isinstance(event, Reset)] == [210]
+    assert [at for at, event in marks if isinstance(event, Answer)] == [230]

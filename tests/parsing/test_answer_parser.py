@@ -201,6 +201,19 @@ def test_partial_objects_cost_linear_time(count: int) -> None:
     assert shown <= 11 * count + 11_000
 
 
+@pytest.mark.parametrize("kind", [Inner, list[Inner]])
+def test_list_before_answer_is_skipped(kind: Any) -> None:
+    text = '{"n": 1}' if kind is Inner else '{"value": [{"n": 1}]}'
+    for pieces in ([f"As in [1]: {text}"], [*f"[2] {text}"]):
+        partials, parser = fed(kind, *pieces)
+        assert partials[-1] == ({"n": 1} if kind is Inner else [{"n": 1}])
+        assert parser.error is None
+
+
+def test_bare_list_makes_no_partial_object() -> None:
+    assert fed(list[Inner], '[{"n": 1}', ', {"n": "x"}]')[0] == []
+
+
 def test_text_around_answer_is_skipped() -> None:
     partials, parser = fed(Inner, "Here it is:\n```json\n", '{"n": 1}', "\n``` {")
     assert (partials, parser.error) == ([{"n": 1}], None)
