@@ -15,7 +15,7 @@ NAMES = """
     ApprovalRequest Approve AuthenticationError BackpressureError BadRequestError BaseLLM
     Checkpoint Complete ConfigurationError ConflictError ConnectError ConnectTimeoutError
     Conversation ConversationStore ConversationalAgent Decision Deny ErrorEvent ErrorInfo
-    EventLog EventType FilePart FirstEventTimeoutError FunctionAgent Gemini IdleTimeoutError
+    EventLog EventType FilePart FirstEventTimeoutError FunctionAgent Gemini Handoff IdleTimeoutError
     ImagePart LLM LeaseError LimitExceededError Limits LogEntry LogGoneError
     MaxIterationsError Memory MemoryLogStore MemoryStore Message MessageOutcome NotFoundError
     Ollama OpenAI OpenAIResponses OutputError Overflow OverloadedError ParsedResponse Partial

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
-from functools import partial
-from typing import ClassVar, Unpack, cast
+from typing import Unpack, cast
 
 from reactivex import Observable
 
 from rxagents.agents.agent_options import AgentOptions, not_a_model
 from rxagents.agents.control import RunControl
 from rxagents.agents.direct import answer_directly, results_in
+from rxagents.agents.handoff import follow_handoffs, handoff_in, handoff_tool, take_over
 from rxagents.agents.limits import RunLimits
-from rxagents.agents.partial import partial_messages
 from rxagents.agents.prompts import system_prompt, with_prompt
 from rxagents.agents.resume import RunTools, resumed
 from rxagents.agents.run import Run
@@ -25,14 +23,14 @@ from rxagents.agents.run_options import (
     run_options,
 )
 from rxagents.agents.turn import Turn
+from rxagents.agents.turn_loop import TurnLoop
 from rxagents.agents.turns import Events, emitted, run_stages
 from rxagents.agents.waiting import waiting_calls
 from rxagents.core.approval import Decisions
 from rxagents.core.argument_names import check_names, names_taken_by
 from rxagents.core.checks import checked_count_or_zero
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import AgentError, OutputError
-from rxagents.core.events import Reset, StreamEvent
+from rxagents.core.events import Handoff, StreamEvent
 from rxagents.core.messages import Message, ToolCall
 from rxagents.core.protocols import OutputT, StreamingLLM
 from rxagents.core.settings import Settings, SettingsArguments
@@ -43,7 +41,7 @@ from rxagents.operators.scan_steps import Step
 from rxagents.parsing.answer_parser import AnswerParts, answer_parts
 
 
-class BaseAgent(RunMethods[OutputT]):
+class BaseAgent(RunMethods[OutputT], TurnLoop):
     """An agent whose turns are defined by its subclass.
 
     `FunctionAgent` documents the arguments.
@@ -52,8 +50,6 @@ class BaseAgent(RunMethods[OutputT]):
         llm: The model.
         limits: The limits of each run.
     """
-
-    _answer_label: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -122,6 +118,10 @@ class BaseAgent(RunMethods[OutputT]):
 
         return run_stages(stages(), self.limits.seconds, control)
 
+    def as_handoff(self, name: str, description: str) -> Tool:
+        """Return a tool that hands a run over to this agent; see `handoff_tool`."""
+        return handoff_tool(self, name, description)
+
     def run_options(self, **options: Unpack[RunArguments]) -> RunOptions:
         """Read the options of one run, which `new_run` takes.
 
@@ -181,77 +181,23 @@ class BaseAgent(RunMethods[OutputT]):
             operator = self._run_tools(run.tools, run.context, turn.refuse, decisions)
             return cast("RunTools", operator)
 
+        follow_handoffs(run)
+        if run.agent is not None and run.agent is not self:
+            return (yield from run.agent.resumed(run, decisions))
         waiting = waiting_calls(run.messages)
         ended = yield from resumed(run, decisions, make_run_tools, self.in_own_form)
         if waiting is not None and not run.control.is_stopped:
             results = {call.id: result for call, result in ended}
             messages = waiting.answered(lambda call: results[call.id])
-            events = answer_directly(run, results_in(messages), self._answer_label)
+            results_of_turn = list(results_in(messages))
+            events = answer_directly(run, results_of_turn, self._answer_label)
+            handoff = handoff_in(run.tools, results_of_turn)
+            if handoff is not None and run.output is None:
+                take_over(run, handoff)
+                events = (Handoff(handoff.name),)
             if events:
                 yield emitted(events)
         return ended
-
-    def turns(self, run: Run) -> Generator[Events, None, Sequence[StreamEvent]]:
-        """Yield the events of one turn after the other, until the run has its output.
-
-        Returns:
-            The events between the last turn and `Complete`.
-        """
-        last_events: Sequence[StreamEvent] = ()
-        while run.goes_on():
-            try:
-                turn = run.begin_turn(self._last_request)
-            except AgentError:
-                yield emitted(last_events)
-                raise
-            turn.events_before = last_events
-            run.partial_messages = partial(self._partial, turn)
-            yield self._turn(turn)
-            last_events = (*self._end_turn(turn), turn.end_event())
-            run.control.save()
-        return last_events
-
-    def _end_turn(self, turn: Turn) -> Sequence[StreamEvent]:
-        if turn.is_interrupted:
-            turn.end_early(self._partial_output(turn))
-            return ()
-        if turn.typed is not None and turn.typed.error is not None:
-            turn.end_early("")
-            return self._correct(turn, turn.typed.error, is_allowed=not turn.is_last)
-        if turn.is_last:
-            return self._conclude_last(turn)
-        last_events = self._conclude(turn)
-        if last_events or turn.run.output is not None:
-            return last_events
-        return answer_directly(turn.run, turn.call_results, self._answer_label)
-
-    def _partial(self, turn: Turn) -> list[Message]:
-        """Return the messages of a turn that was ended early."""
-        return partial_messages(turn)
-
-    def _partial_output(self, turn: Turn) -> str:
-        """Return the answer as far as the model has written it."""
-        return turn.written() or turn.response().refusal
-
-    def _correct(
-        self, turn: Turn, error: OutputError, *, is_allowed: bool
-    ) -> Sequence[StreamEvent]:
-        """Ask the model to correct its answer; return the events to emit.
-
-        Raises:
-            OutputError: `error`, if no correction or no turn is left.
-        """
-        run = turn.run
-        has_turns = run.iterations < run.limits.iterations or run.ends_in_last_turn
-        if not (is_allowed and has_turns and run.corrections_left):
-            raise error
-        run.corrections_left -= 1
-        run.messages.append(self._correction(error))
-        return (Reset.of(error),)
-
-    def _correction(self, error: OutputError) -> Message:
-        """Return the message that asks the model to correct its answer."""
-        return Message.user(str(error))
 
     def _run_tools(
         self,
@@ -278,20 +224,3 @@ class BaseAgent(RunMethods[OutputT]):
             "Callable[[Observable[StreamChunk | Step]], Observable[StreamChunk | StreamEvent]]",
             operator,
         )
-
-    @abstractmethod
-    def _turn(self, turn: Turn) -> Events:
-        """Return the events of one turn, from its request to the end of its tools."""
-
-    @property
-    @abstractmethod
-    def _last_request(self) -> Message:
-        """The message that asks for the answer in a last turn, at a limit."""
-
-    @abstractmethod
-    def _conclude_last(self, turn: Turn) -> Sequence[StreamEvent]:
-        """Add a last turn, at a limit, to its run; return the events to emit."""
-
-    @abstractmethod
-    def _conclude(self, turn: Turn) -> Sequence[StreamEvent]:
-        """Add a finished turn to its run; return the events to emit if it was the last turn."""

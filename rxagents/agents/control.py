@@ -45,6 +45,7 @@ class RunControl:
             turn on, although the run has yet to emit its last events, or to store them.
         result: The run's result, if it has completed.
         error: Why the run has no result, if it failed or was disposed.
+        set_time_limit: Sets how many seconds the run may take from now on; `None` for no limit.
         before_failed: Called when the run fails or is disposed, with whether it is disposed.
     """
 
@@ -54,6 +55,7 @@ class RunControl:
         self.takes_messages = True
         self.result: AgentResult[Any] | None = None
         self.error: Exception | None = None
+        self.set_time_limit: Callable[[float | None], None] = lambda _: None
         self.before_failed: Callable[[bool], None] = lambda _: None
         self._on_end = on_end
         self._checkpoints: CheckpointSink | None = None

@@ -25,10 +25,11 @@ from reactivex import operators as rx_ops
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.control import RunControl
 from rxagents.agents.event_agent import EventAgent
+from rxagents.agents.finish import CANCELLED
 from rxagents.agents.memorable import has_acted, is_memorable, was_seen
 from rxagents.agents.memory import Memory, Recollection
 from rxagents.agents.prompts import count_of_new
-from rxagents.agents.run import CANCELLED, Run
+from rxagents.agents.run import Run
 from rxagents.agents.run_options import RunOptions
 from rxagents.agents.settled import await_later, outlasting, settled
 from rxagents.agents.summary import Summary
@@ -121,15 +122,15 @@ class ConversationRun:
         known = (*summary.messages, *recalled.messages, *new)
         run = agent.new_run(known, summary.usage, self._options)
         run.begin(control)
-        start = len(run.messages) - count_of_new(run.messages, new)
-        kept = _Kept(run, start, memory, recalled, summary)
+        run.start = len(run.messages) - count_of_new(run.messages, new)
+        kept = _Kept(run, memory, recalled, summary)
         control.before_failed = lambda is_disposed: self._keep_unfinished(kept, is_disposed)
         try:
             if decisions is not None:
                 yield from self._resumed(run, start_from, decisions)
             last_events = yield from agent.turns(run)
         except OutputError:
-            exchange = whole_part(run.messages[start:])
+            exchange = whole_part(run.messages[run.start :])
             if self._is_resumed or has_acted(run, exchange):
                 yield from settled(self._remember(kept, exchange))
             raise
@@ -167,10 +168,10 @@ class ConversationRun:
         """Store a run that fails or is disposed, if it was resumed or memory keeps such runs."""
         run = kept.run
         if is_disposed and self._on_stop == "keep":
-            exchange = tuple(run.messages_so_far()[kept.start :])
+            exchange = tuple(run.messages_so_far()[run.start :])
         elif self._is_resumed:
             written = run.messages_so_far() if run.turn is None else run.messages
-            exchange = whole_part(written[kept.start :])
+            exchange = whole_part(written[run.start :])
         else:
             return
         if was_seen(exchange):
@@ -183,7 +184,7 @@ class ConversationRun:
         pending: list[Awaitable[None] | None] = []
 
         def is_stored(_: StreamEvent) -> bool:
-            exchange = tuple(run.messages[kept.start :])
+            exchange = tuple(run.messages[run.start :])
             stored = self._remember(kept, exchange) if self._is_memorable(run, exchange) else None
             if isinstance(stored, Awaitable):
                 pending.append(stored)
@@ -213,14 +214,12 @@ class _Kept(Struct, frozen=True):
 
     Attributes:
         run: The run.
-        start: The index of the first message of its exchange.
         memory: The memory.
         recalled: What the run started from.
         summary: The summary of what the run does not show to the model.
     """
 
     run: Run
-    start: int
     memory: Memory
     recalled: Recollection
     summary: Summary

@@ -16,6 +16,15 @@ from rxagents.core.response import Response
 PAUSE: Final = "pause_turn"
 """Anthropic's stop reason of a turn that goes on when its message is sent back."""
 
+CANCELLED: Final = "cancelled"
+"""The finish reason of a run that was stopped, and of a turn that was ended early."""
+
+LIMIT: Final = "limit"
+"""The finish reason of a run that has its answer from a last turn, at a limit."""
+
+APPROVAL: Final = "approval"
+"""The finish reason of a run whose calls wait for decisions."""
+
 _CUT = frozenset({"length", "max_tokens", "content_filter"})
 
 

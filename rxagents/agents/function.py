@@ -8,8 +8,14 @@ from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.finish import PAUSE
-from rxagents.agents.last_turn import REQUEST_FOR_LAST_ANSWER, conclude_last, tools_of_last_turn
+from rxagents.agents.last_turn import (
+    REQUEST_FOR_LAST_ANSWER,
+    conclude_last,
+    idle_tools,
+    tools_of_last_turn,
+)
 from rxagents.agents.read_answer import ask_for_answer, read_answer
+from rxagents.agents.resume import defer
 from rxagents.agents.run import Run
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, to_events
@@ -53,7 +59,7 @@ class FunctionAgent(BaseAgent[OutputT]):
             tools = tools_of_last_turn(run)
             chunks = self.llm.chat_stream(run.messages, tools, **settings)
             return chunks.pipe(rx_ops.do_action(turn.accumulate), to_events(turn))
-        chunks = self.llm.chat_stream(run.messages, run.tools, **settings)
+        chunks = self.llm.chat_stream(run.messages, run.tools or idle_tools(run), **settings)
         return chunks.pipe(
             rx_ops.do_action(turn.accumulate),
             self._run_tools(run.tools, run.context, turn.refuse),
@@ -62,7 +68,7 @@ class FunctionAgent(BaseAgent[OutputT]):
 
     def _typed_turn(self, turn: Turn, typed: TypedTurn, settings: SettingsArguments) -> Events:
         run = turn.run
-        tools = tools_of_last_turn(run) if turn.is_last else run.tools
+        tools = tools_of_last_turn(run) if turn.is_last else run.tools or idle_tools(run)
         chunks = ask_for_answer(self.llm, turn, typed, tools, settings).pipe(
             rx_ops.do_action(turn.accumulate), read_answer(turn, typed)
         )
@@ -113,7 +119,7 @@ class FunctionAgent(BaseAgent[OutputT]):
                     f"{response.finish_reason!r}). Raise max_tokens."
                 )
         if waiting:
-            run.defer(response.message, results)
+            defer(run, response.message, results)
             return ()
         if response.message.parts:
             run.messages += (response.message, *results)
@@ -165,9 +171,10 @@ def _request_for_answer(run: Run) -> Message:
 
 
 def _settings_of(turn: Turn, settings: SettingsArguments) -> SettingsArguments:
-    if turn.is_last:
+    run = turn.run
+    if turn.is_last or (not run.tools and idle_tools(run)):
         return {**settings, "tool_choice": "none"}
     requires_call = settings.get("tool_choice") not in {None, "auto", "none"}
-    if requires_call and turn.run.iterations > 1:
+    if requires_call and run.iterations > run.first_iteration:
         return {**settings, "tool_choice": "auto"}
     return settings

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from rxagents.agents.run import LIMIT, Run
+from rxagents.agents.finish import LIMIT
+from rxagents.agents.run import Run
 from rxagents.agents.turn import Turn
 from rxagents.core.errors import OutputError
 from rxagents.core.messages import Message
@@ -31,7 +32,16 @@ REQUEST_FOR_LAST_ANSWER: Final = Message.user(
 
 def tools_of_last_turn(run: Run) -> tuple[Tool, ...]:
     """Return the tools that the request of a last turn needs, which must not be called."""
-    return run.tools if any(message.tool_calls for message in run.messages) else ()
+    return (run.tools or run.idle_tools) if _has_calls(run) else ()
+
+
+def idle_tools(run: Run) -> tuple[Tool, ...]:
+    """Return the tools of earlier agents, if the messages have calls; they must not be called."""
+    return run.idle_tools if _has_calls(run) else ()
+
+
+def _has_calls(run: Run) -> bool:
+    return any(message.tool_calls for message in run.messages)
 
 
 def conclude_last(turn: Turn, answer: str, message: Message) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias, get_args
 
 from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from rxagents.core.checks import checked_count, checked_seconds
 from rxagents.core.errors import ConfigurationError, MaxIterationsError
@@ -82,3 +84,35 @@ def tokens_of(usage: Usage | None) -> int:
     if usage.total_tokens is not None:
         return usage.total_tokens
     return (usage.input_tokens or 0) + (usage.output_tokens or 0)
+
+
+class Used(Struct, frozen=True):
+    """What one agent, or the whole run, has used.
+
+    Attributes:
+        iterations: The number of turns.
+        tool_calls: The number of tool calls.
+        tokens: The number of tokens.
+    """
+
+    iterations: int = 0
+    tool_calls: int = 0
+    tokens: int = 0
+
+    def minus(self, other: Used) -> Used:
+        """Return the difference."""
+        return Used(
+            self.iterations - other.iterations,
+            self.tool_calls - other.tool_calls,
+            self.tokens - other.tokens,
+        )
+
+
+def raised(limits: RunLimits, used: Used) -> RunLimits:
+    """Return limits for the whole run, such that an agent's own hold after what others used."""
+    raised: Mapping[str, int] = {
+        name: limit + count
+        for name, count in asdict(used).items()
+        if (limit := getattr(limits, name)) is not None
+    }
+    return replace(limits, **raised)

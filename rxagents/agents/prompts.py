@@ -33,6 +33,11 @@ def with_prompt(prompt: Message | None, messages: Sequence[Message]) -> tuple[Me
     return (prompt, *(each for each in messages if not _is_replaced(each, prompt.text)))
 
 
+def without_prompts(messages: Sequence[Message]) -> list[Message]:
+    """Return `messages` without the system prompts of agents."""
+    return [each for each in messages if not _is_marked(each)]
+
+
 def count_of_new(messages: Sequence[Message], new: Sequence[Message]) -> int:
     """Return how many of `new` are at the end of `messages`: `with_prompt` may drop some."""
     start = len(messages)
@@ -43,7 +48,8 @@ def count_of_new(messages: Sequence[Message], new: Sequence[Message]) -> int:
 
 
 def _is_replaced(message: Message, own: str) -> bool:
-    if message.role != "system":
-        return False
-    mark = message.provider_data.get("agent")
-    return mark == _MARK["agent"] or message.text == own
+    return message.role == "system" and (_is_marked(message) or message.text == own)
+
+
+def _is_marked(message: Message) -> bool:
+    return message.provider_data.get("agent") == _MARK["agent"]

@@ -25,6 +25,7 @@ from rxagents.agents.react_form import (
 from rxagents.agents.react_protocol import CORRECTION, CUT, REQUEST_FOR_LAST_ANSWER, protocol
 from rxagents.agents.react_steps import ReActStep, steps_of
 from rxagents.agents.read_answer import read_answer
+from rxagents.agents.resume import defer
 from rxagents.agents.run import Run
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, to_events
@@ -206,7 +207,7 @@ class ReActAgent(BaseAgent[OutputT]):
             result_message(call, turn.results[call.id]) for call in calls if call.id in turn.results
         ]
         turn.run.trace += steps_of(turn, "")
-        turn.run.defer(Message.assistant(_written(turn, response), *calls), results)
+        defer(turn.run, Message.assistant(_written(turn, response), *calls), results)
 
     def in_own_form(self, messages: Sequence[Message]) -> Sequence[Message]:
         """Return calls and results as text of the protocol."""

@@ -1,20 +1,29 @@
-"""Run the calls that waited for decisions, as the first stage of a run that is resumed."""
+"""End a run with calls that wait for decisions, and run them as the first stage of the next run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import reactivex as rx
 from reactivex import Observable
 
+from rxagents.agents.limits import raised
 from rxagents.agents.partial import UNFINISHED
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, to_events
-from rxagents.agents.waiting import OwnForm, checked_decisions, result_message
+from rxagents.agents.waiting import (
+    OwnForm,
+    RunCounts,
+    checked_decisions,
+    marked_as_deferred,
+    result_message,
+    waiting_calls,
+)
 from rxagents.core.approval import Decisions
 from rxagents.core.messages import Message, ToolCall
+from rxagents.core.usage import add_usage
 from rxagents.runtime.tool_execution.approval import denied
 
 if TYPE_CHECKING:
@@ -47,7 +56,7 @@ def resumed(
         ConfigurationError: The decisions do not match the calls.
     """
     waiting = checked_decisions(run.messages, decisions)
-    run.restore(waiting.counts)
+    _restore(run, waiting.counts)
     turn = Turn(run, is_resumed=True)
     result_of = partial(_result_of, turn)
     run.messages = list(waiting.before)
@@ -56,6 +65,31 @@ def resumed(
     run.messages += run.partial_messages()
     run.partial_messages = list
     return [(call, result_of(call)) for call in waiting.calls]
+
+
+def defer(run: Run, message: Message, results: Iterable[Message]) -> None:
+    """End a run with calls that wait.
+
+    Args:
+        run: The run.
+        message: The model's message, with all calls of its turn.
+        results: The results of the calls that have run.
+    """
+    counts = RunCounts(run.iterations, run.tool_calls, run.usage, run.estimated_usage, run.handoffs)
+    run.messages += (marked_as_deferred(message, counts), *results)
+    waiting = waiting_calls(run.messages)
+    run.pending = () if waiting is None else waiting.calls
+    run.output = ""
+
+
+def _restore(run: Run, counts: RunCounts) -> None:
+    """Go on counting where a run that was deferred has stopped."""
+    run.iterations = counts.iterations
+    run.tool_calls = counts.tool_calls
+    run.usage = add_usage(counts.usage, run.usage)
+    run.estimated_usage = counts.estimated_usage
+    if counts.handoffs:  # which of the counts are of the last agent is not known
+        run.limits = raised(run.limits, run.used)
 
 
 def _result_of(turn: Turn, call: ToolCall) -> Message:

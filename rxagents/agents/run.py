@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 from rxagents.agents.control import RunControl
-from rxagents.agents.limits import RunLimits, no_answer, tokens_of
+from rxagents.agents.finish import APPROVAL, CANCELLED
+from rxagents.agents.limits import RunLimits, Used, no_answer, tokens_of
 from rxagents.agents.turn import Turn
 from rxagents.agents.waiting import (
     OwnForm,
-    RunCounts,
-    marked_as_deferred,
     superseded,
-    waiting_calls,
 )
 from rxagents.core.errors import AgentError, MaxIterationsError, RunLimitError
 from rxagents.core.events import (
@@ -29,14 +27,8 @@ from rxagents.core.tools import Tool
 from rxagents.core.usage import Usage, add_usage
 from rxagents.parsing.answer_parser import AnswerParts
 
-CANCELLED: Final = "cancelled"
-"""The finish reason of a run that was stopped, and of a turn that was ended early."""
-
-LIMIT: Final = "limit"
-"""The finish reason of a run that has its answer from a last turn, at a limit."""
-
-APPROVAL: Final = "approval"
-"""The finish reason of a run whose calls wait for decisions."""
+if TYPE_CHECKING:
+    from rxagents.agents.agent import BaseAgent
 
 
 class Run:
@@ -70,6 +62,11 @@ class Run:
         partial_messages: Returns what the turn that runs has written and called so far.
         pending: The calls that wait for decisions, if the run ends with them.
         in_own_form: Returns calls and results in the form that the agent's model reads.
+        start: The index of the first message of the run's exchange, in a conversation.
+        first_iteration: The number of the first turn of the agent that has the run.
+        idle_tools: Tools of earlier agents, which the messages may have calls of.
+        handoffs: The names of the handoffs that the run has followed.
+        agent: The agent that the run was handed over to; `None` for its first one.
     """
 
     def __init__(
@@ -106,31 +103,22 @@ class Run:
         self.partial_messages: Callable[[], list[Message]] = list
         self.pending: tuple[ToolCall, ...] = ()
         self.in_own_form: OwnForm = list
+        self.start = 0
+        self.first_iteration = 1
+        self.idle_tools: tuple[Tool, ...] = ()
+        self.handoffs: tuple[str, ...] = ()
+        self.agent: BaseAgent[Any] | None = None
 
     def begin(self, control: RunControl) -> None:
         """Let `control` stop and steer the run."""
         self.control = control
         control.run = self
 
-    def restore(self, counts: RunCounts) -> None:
-        """Go on counting where a run that was deferred has stopped."""
-        self.iterations = counts.iterations
-        self.tool_calls = counts.tool_calls
-        self.usage = add_usage(counts.usage, self.usage)
-        self.estimated_usage = counts.estimated_usage
-
-    def defer(self, message: Message, results: Iterable[Message]) -> None:
-        """End the run with calls that wait.
-
-        Args:
-            message: The model's message, with all calls of its turn.
-            results: The results of the calls that have run.
-        """
-        counts = RunCounts(self.iterations, self.tool_calls, self.usage, self.estimated_usage)
-        self.messages += (marked_as_deferred(message, counts), *results)
-        waiting = waiting_calls(self.messages)
-        self.pending = () if waiting is None else waiting.calls
-        self.output = ""
+    @property
+    def used(self) -> Used:
+        """What the run has used of its limits."""
+        tokens = self._nested_tokens + tokens_of(self.usage) + tokens_of(self.estimated_usage)
+        return Used(self.iterations, self.tool_calls, tokens)
 
     @property
     def usage_so_far(self) -> Usage | None:
@@ -267,7 +255,7 @@ class Run:
 
     def _check_tokens(self) -> None:
         limit = self.limits.tokens
-        spent = self._nested_tokens + tokens_of(self.usage) + tokens_of(self.estimated_usage)
+        spent = self.used.tokens
         if limit is not None and spent >= limit:
             raise RunLimitError(
                 f"The run has no answer and has used {spent} of its {limit} tokens. Raise "

@@ -169,6 +169,14 @@ def _with_deadline(source: Events, seconds: float | None, control: RunControl) -
             observer.on_next(ErrorEvent(ErrorInfo.of(error)))
             observer.on_error(error)
 
+        def set_limit(limit: float | None) -> None:
+            nonlocal seconds
+            seconds = limit
+            if limit is None:
+                deadline.stop()
+            else:
+                deadline.start(limit)
+
         def expire() -> None:
             error = RunLimitError(
                 f"The run took longer than its {seconds} seconds. Raise max_seconds."
@@ -179,7 +187,9 @@ def _with_deadline(source: Events, seconds: float | None, control: RunControl) -
 
         scope.hold(Disposable(control.dispose))
         scope.timer(begin).start(0)
+        deadline = scope.timer(expire)
+        control.set_time_limit = set_limit
         if seconds is not None:
-            scope.timer(expire).start(seconds)
+            deadline.start(seconds)
 
     return timed(subscribe)

@@ -46,12 +46,14 @@ class RunCounts(Struct, frozen=True, omit_defaults=True):
         tool_calls: The number of tool calls that have started.
         usage: Token counts.
         estimated_usage: Estimated counts.
+        handoffs: The names of the handoffs that it has followed.
     """
 
     iterations: int = 0
     tool_calls: int = 0
     usage: Usage | None = None
     estimated_usage: Usage | None = None
+    handoffs: tuple[str, ...] = ()
 
 
 class WaitingCalls(Struct, frozen=True):

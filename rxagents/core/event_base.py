@@ -28,6 +28,7 @@ class EventType(StrEnum):
     TOOL_END = "tool_end"
     PARTIAL = "partial"
     ANSWER = "answer"
+    HANDOFF = "handoff"
     RESET = "reset"
     MESSAGE = "message"
     COMPLETE = "complete"

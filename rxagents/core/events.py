@@ -38,6 +38,7 @@ __all__ = [
     "ErrorEvent",
     "ErrorInfo",
     "EventType",
+    "Handoff",
     "MessageOutcome",
     "Outcome",
     "Partial",
@@ -163,6 +164,24 @@ class Answer(ErrorFreeEvent, frozen=True, tag="answer"):
     path: tuple[str, ...] = ()
 
 
+class Handoff(ErrorFreeEvent, frozen=True, tag="handoff"):
+    """The run goes on with another agent; the events that follow are of it.
+
+    Attributes:
+        name: The name of the tool that handed the run over.
+    """
+
+    type: ClassVar[EventType] = EventType.HANDOFF
+    name: str
+    timestamp: float = field(default_factory=time.time)
+    path: tuple[str, ...] = ()
+
+    @property
+    def content(self) -> str:
+        """The name of the tool."""
+        return self.name
+
+
 class Reset(Event, frozen=True, tag="reset"):
     """The stream starts again: discard all events before this one.
 
@@ -267,6 +286,7 @@ StreamEvent: TypeAlias = (
     | ToolEnd
     | Partial
     | Answer
+    | Handoff
     | Reset
     | MessageOutcome
     | Complete

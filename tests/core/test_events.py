@@ -19,6 +19,7 @@ from rxagents import (
     ErrorEvent,
     ErrorInfo,
     EventType,
+    Handoff,
     ImagePart,
     MessageOutcome,
     Partial,
@@ -64,6 +65,7 @@ EVENTS: dict[str, StreamEvent] = {
     ),
     "partial": Partial({"a": [1]}, 1.5),
     "answer": Answer("It is 3.", 1.5),
+    "handoff": Handoff("billing", 1.5),
     "reset": Reset(INFO, 1.5),
     "message": MessageOutcome("hi", "queued", 3, 2, 1.5),
     "complete": Complete("It is 3.", USAGE, 2, "stop", 1.5),
@@ -150,6 +152,7 @@ def test_event_round_trips(codec: Any, kind: str) -> None:
         ),
         ("partial", '{"a":[1]}', {"value": {"a": [1]}}),
         ("answer", "It is 3.", {}),
+        ("handoff", "billing", {"name": "billing"}),
         ("reset", "Too fast.", {}),
         (
             "complete",
