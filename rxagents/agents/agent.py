@@ -17,7 +17,7 @@ from rxagents.agents.resume import RunTools, resumed
 from rxagents.agents.run import Run
 from rxagents.agents.run_methods import RunMethods
 from rxagents.agents.run_options import (
-    RunArguments,
+    AnyRunArguments,
     RunOptions,
     checked_prompt,
     run_options,
@@ -122,7 +122,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
         """Return a tool that hands a run over to this agent; see `handoff_tool`."""
         return handoff_tool(self, name, description)
 
-    def run_options(self, **options: Unpack[RunArguments]) -> RunOptions:
+    def run_options(self, **options: Unpack[AnyRunArguments]) -> RunOptions:
         """Read the options of one run, which `new_run` takes.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, Unpack, get_args, overload
+from typing import Any, Generic, TypeVar, Unpack, overload
 
 import reactivex as rx
 from reactivex import Observable
@@ -11,10 +11,17 @@ from rxagents.agents.agent import BaseAgent
 from rxagents.agents.agent_run import DEFAULT_REPLAY, AgentRun
 from rxagents.agents.as_tool import agent_tool
 from rxagents.agents.control import RunControl
+from rxagents.agents.conversation_checks import (
+    check_agent,
+    checked_id,
+    checked_memory,
+    checked_model,
+    checked_on_stop,
+)
 from rxagents.agents.conversation_run import ConversationParts, ConversationRun, OnStop
 from rxagents.agents.event_agent import AgentOfMessages, EventAgent
 from rxagents.agents.memory import Memory
-from rxagents.agents.run_options import RunArguments, RunOptions
+from rxagents.agents.run_options import AnyRunArguments, RunArguments, RunOptions, TypedRunArguments
 from rxagents.agents.turns import Events
 from rxagents.agents.waiting import waiting_calls
 from rxagents.core.approval import Decisions
@@ -26,6 +33,8 @@ from rxagents.core.protocols import AgentResult, Messages, OutputT, StreamingLLM
 from rxagents.core.tools import Tool
 from rxagents.runtime.last_value import last_value
 from rxagents.runtime.stream import as_stream
+
+T = TypeVar("T")
 
 
 class Conversation(Generic[OutputT]):
@@ -91,42 +100,23 @@ class Conversation(Generic[OutputT]):
         llm: StreamingLLM | None = None,
         on_stop: OnStop = "drop",
     ) -> None:
-        if not callable(getattr(agent, "run_stream", None)):
-            raise ConfigurationError(
-                f"agent must have run_stream(messages); {type(agent).__name__} has none."
-            )
+        check_agent(agent)
         if isinstance(agent, Conversation):
             raise ConfigurationError(
                 f"agent is a {type(agent).__name__} and has a memory of its own, which would mix "
                 "the conversations. Pass its agent attribute."
             )
-        if memory is not None and not isinstance(memory, Memory):
-            raise ConfigurationError(
-                f"memory must be an rxagents.Memory, not {type(memory).__name__}."
-            )
-        if llm is not None and not callable(getattr(llm, "chat_stream", None)):
-            raise ConfigurationError(
-                f"llm must be a model that streams, with chat_stream; {type(llm).__name__} has "
-                "none."
-            )
-        if on_stop not in get_args(OnStop):
-            raise ConfigurationError(f'on_stop must be "drop" or "keep", not {on_stop!r}.')
-        self.agent = agent
-        self.memory = Memory() if memory is None else memory
+        self.agent, self.memory = agent, checked_memory(memory)
         self._agent = agent if isinstance(agent, BaseAgent) else EventAgent(agent)
-        model = self._agent.llm if llm is None else llm
-        if model is None and self.memory.strategy == "summarize":
-            raise ConfigurationError(
-                'The memory\'s strategy "summarize" needs a model, and which one '
-                f"{type(agent).__name__} uses is not known: give Conversation an llm."
-            )
+        model = checked_model(self._agent.llm if llm is None else llm, self.memory, agent)
+        on_stop = checked_on_stop(on_stop)
         self._parts = ConversationParts(self.memory, self._agent, model, on_stop)
 
     def run_stream(
         self,
         task: Messages,
         conversation_id: str = "default",
-        **options: Unpack[RunArguments],
+        **options: Unpack[AnyRunArguments],
     ) -> Observable[StreamEvent]:
         """Run the agent in a conversation and stream its events.
 
@@ -134,7 +124,7 @@ class Conversation(Generic[OutputT]):
             task: What the user says: a `str`, a `Message`, a role/content dict, or a sequence of
                 these.
             conversation_id: The id of the conversation.
-            **options: Options of this run; see `RunArguments`.
+            **options: Options of this run; see `BaseAgent.run_stream`.
 
         Returns:
             A cold stream; each subscription is a run of its own. Its last event is `Complete`,
@@ -144,27 +134,51 @@ class Conversation(Generic[OutputT]):
             ConfigurationError: An argument cannot be read.
         """
         read = self._agent.run_options(**options)
-        new, checked_id = to_messages(task), _checked_id(conversation_id)
+        new, known_id = to_messages(task), checked_id(conversation_id)
         return as_stream(
-            rx.defer(lambda _: self._events(new, checked_id, read, RunControl.subscribed()))
+            rx.defer(lambda _: self._events(new, known_id, read, RunControl.subscribed()))
         )
 
+    @overload
+    async def run(
+        self,
+        task: Messages,
+        conversation_id: str = "default",
+        **options: Unpack[TypedRunArguments[T]],
+    ) -> AgentResult[T]: ...
+    @overload
     async def run(
         self,
         task: Messages,
         conversation_id: str = "default",
         **options: Unpack[RunArguments],
-    ) -> AgentResult[OutputT]:
+    ) -> AgentResult[OutputT]: ...
+    async def run(
+        self,
+        task: Messages,
+        conversation_id: str = "default",
+        **options: Unpack[AnyRunArguments],
+    ) -> AgentResult[Any]:
         """Run the agent in a conversation and return its result; see `run_stream`.
 
         Raises:
             RxAgentsError: The run failed.
         """
         control, read = RunControl(), self._agent.run_options(**options)
-        new, checked_id = to_messages(task), _checked_id(conversation_id)
-        await last_value(self._events(new, checked_id, read, control))
+        new, known_id = to_messages(task), checked_id(conversation_id)
+        await last_value(self._events(new, known_id, read, control))
         return control.checked_result()
 
+    @overload
+    def start(
+        self,
+        task: Messages,
+        conversation_id: str = "default",
+        *,
+        replay: int = DEFAULT_REPLAY,
+        **options: Unpack[TypedRunArguments[T]],
+    ) -> AgentRun[T]: ...
+    @overload
     def start(
         self,
         task: Messages,
@@ -172,25 +186,33 @@ class Conversation(Generic[OutputT]):
         *,
         replay: int = DEFAULT_REPLAY,
         **options: Unpack[RunArguments],
-    ) -> AgentRun[OutputT]:
+    ) -> AgentRun[OutputT]: ...
+    def start(
+        self,
+        task: Messages,
+        conversation_id: str = "default",
+        *,
+        replay: int = DEFAULT_REPLAY,
+        **options: Unpack[AnyRunArguments],
+    ) -> AgentRun[Any]:
         """Start a run in a conversation at once, and return a handle on it; see `run_stream`.
 
         Args:
             task: What the user says.
             conversation_id: The id of the conversation.
             replay: How many of the last events a late subscriber gets.
-            **options: See `RunArguments`.
+            **options: See `run_stream`.
 
         Raises:
             ConfigurationError: An argument cannot be used, or no event loop is running.
         """
         read = self._agent.run_options(**options)
-        new, checked_id = to_messages(task), _checked_id(conversation_id)
-        return AgentRun(lambda control: self._events(new, checked_id, read, control), replay)
+        new, known_id = to_messages(task), checked_id(conversation_id)
+        return AgentRun(lambda control: self._events(new, known_id, read, control), replay)
 
     async def pending(self, conversation_id: str = "default") -> tuple[ToolCall, ...]:
         """Return the calls of a conversation that wait for decisions (`approve="defer"`)."""
-        stored = await self.memory.conversation(_checked_id(conversation_id))
+        stored = await self.memory.conversation(checked_id(conversation_id))
         waiting = waiting_calls(stored.deferred)
         return () if waiting is None else waiting.calls
 
@@ -198,7 +220,7 @@ class Conversation(Generic[OutputT]):
         self,
         decisions: Decisions,
         conversation_id: str = "default",
-        **options: Unpack[RunArguments],
+        **options: Unpack[AnyRunArguments],
     ) -> Observable[StreamEvent]:
         """Go on with the run of a conversation whose calls wait for decisions.
 
@@ -209,7 +231,7 @@ class Conversation(Generic[OutputT]):
         Args:
             decisions: For each call that waits its id, and `True`, `False`, `Approve` or `Deny`.
             conversation_id: The id of the conversation.
-            **options: Options of this run; see `RunArguments`.
+            **options: Options of this run; see `BaseAgent.run_stream`.
 
         Returns:
             A cold stream, like that of `run_stream`. It fails with `ConfigurationError` if no run
@@ -218,28 +240,42 @@ class Conversation(Generic[OutputT]):
         Raises:
             ConfigurationError: An argument cannot be read, or the agent cannot resume a run.
         """
-        read, checked_id = self._resume_options(options), _checked_id(conversation_id)
+        read, known_id = self._resume_options(options), checked_id(conversation_id)
         return as_stream(
-            rx.defer(lambda _: self._events((), checked_id, read, RunControl(), decisions))
+            rx.defer(lambda _: self._events((), known_id, read, RunControl(), decisions))
         )
 
+    @overload
+    async def resume(
+        self,
+        decisions: Decisions,
+        conversation_id: str = "default",
+        **options: Unpack[TypedRunArguments[T]],
+    ) -> AgentResult[T]: ...
+    @overload
     async def resume(
         self,
         decisions: Decisions,
         conversation_id: str = "default",
         **options: Unpack[RunArguments],
-    ) -> AgentResult[OutputT]:
+    ) -> AgentResult[OutputT]: ...
+    async def resume(
+        self,
+        decisions: Decisions,
+        conversation_id: str = "default",
+        **options: Unpack[AnyRunArguments],
+    ) -> AgentResult[Any]:
         """Go on with a run whose calls wait, and return its result; see `resume_stream`.
 
         Raises:
             RxAgentsError: The run failed.
         """
-        read, checked_id = self._resume_options(options), _checked_id(conversation_id)
+        read, known_id = self._resume_options(options), checked_id(conversation_id)
         control = RunControl()
-        await last_value(self._events((), checked_id, read, control, decisions))
+        await last_value(self._events((), known_id, read, control, decisions))
         return control.checked_result()
 
-    def _resume_options(self, options: RunArguments) -> RunOptions:
+    def _resume_options(self, options: AnyRunArguments) -> RunOptions:
         if isinstance(self._agent, EventAgent):
             raise ConfigurationError(
                 f"A run of {type(self.agent).__name__} cannot be resumed: only those of agents of "
@@ -261,11 +297,3 @@ class Conversation(Generic[OutputT]):
     ) -> Events:
         run = ConversationRun(self._parts, conversation_id, options, control)
         return run.events(new, decisions)
-
-
-def _checked_id(conversation_id: str) -> str:
-    if not isinstance(conversation_id, str):
-        raise ConfigurationError(
-            f"conversation_id must be a str, not {type(conversation_id).__name__}."
-        )
-    return conversation_id

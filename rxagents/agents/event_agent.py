@@ -12,7 +12,7 @@ from reactivex import operators as rx_ops
 from rxagents.agents.limits import RunLimits
 from rxagents.agents.partial import marked
 from rxagents.agents.run import Run
-from rxagents.agents.run_options import RunArguments, RunOptions
+from rxagents.agents.run_options import AnyRunArguments, RunOptions
 from rxagents.agents.turns import Events
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import (
@@ -59,7 +59,7 @@ class EventAgent:
         self.llm = None
         self.limits = RunLimits()
 
-    def run_options(self, **options: Unpack[RunArguments]) -> RunOptions:
+    def run_options(self, **options: Unpack[AnyRunArguments]) -> RunOptions:
         """Refuse options: the user's agent takes the messages alone.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Generic, Unpack
+from typing import Any, Generic, TypeVar, Unpack, overload
 
 import reactivex as rx
 from reactivex import Observable
@@ -12,7 +12,7 @@ from reactivex import Observable
 from rxagents.agents.agent_run import DEFAULT_REPLAY, AgentRun
 from rxagents.agents.as_tool import agent_tool
 from rxagents.agents.control import RunControl
-from rxagents.agents.run_options import RunArguments, RunOptions
+from rxagents.agents.run_options import AnyRunArguments, RunArguments, RunOptions, TypedRunArguments
 from rxagents.agents.turns import Events
 from rxagents.agents.waiting import checked_decisions, superseded
 from rxagents.core.approval import Decisions
@@ -24,19 +24,21 @@ from rxagents.core.tools import Tool
 from rxagents.runtime.last_value import last_value
 from rxagents.runtime.stream import as_stream
 
+T = TypeVar("T")
+
 
 class RunMethods(ABC, Generic[OutputT]):
     """The methods that run an agent; all of them are made of `_events`."""
 
     def run_stream(
-        self, task: Messages, **options: Unpack[RunArguments]
+        self, task: Messages, **options: Unpack[AnyRunArguments]
     ) -> Observable[StreamEvent]:
         """Run the agent and stream its events.
 
         Args:
             task: A `str`, a `Message`, a role/content dict, or a sequence of these.
-            **options: Options of this run: `tools`, `system_prompt`, `context`; see
-                `RunArguments`.
+            **options: Options of this run: `tools`, `system_prompt`, `context`, see
+                `RunArguments`; and `output_type`, in place of the agent's.
 
         Returns:
             A cold stream; each subscription is a run of its own. Its last event is `Complete`,
@@ -48,7 +50,15 @@ class RunMethods(ABC, Generic[OutputT]):
         messages, read = self._task(task), self.run_options(**options)
         return as_stream(rx.defer(lambda _: self._events(messages, read, RunControl.subscribed())))
 
-    async def run(self, task: Messages, **options: Unpack[RunArguments]) -> AgentResult[OutputT]:
+    @overload
+    async def run(
+        self, task: Messages, **options: Unpack[TypedRunArguments[T]]
+    ) -> AgentResult[T]: ...
+    @overload
+    async def run(
+        self, task: Messages, **options: Unpack[RunArguments]
+    ) -> AgentResult[OutputT]: ...
+    async def run(self, task: Messages, **options: Unpack[AnyRunArguments]) -> AgentResult[Any]:
         """Run the agent and return its result; `run_stream` documents the arguments.
 
         Raises:
@@ -59,15 +69,27 @@ class RunMethods(ABC, Generic[OutputT]):
         await last_value(self._events(self._task(task), read, control))
         return control.checked_result()
 
+    @overload
+    def start(
+        self,
+        task: Messages,
+        *,
+        replay: int = DEFAULT_REPLAY,
+        **options: Unpack[TypedRunArguments[T]],
+    ) -> AgentRun[T]: ...
+    @overload
     def start(
         self, task: Messages, *, replay: int = DEFAULT_REPLAY, **options: Unpack[RunArguments]
-    ) -> AgentRun[OutputT]:
+    ) -> AgentRun[OutputT]: ...
+    def start(
+        self, task: Messages, *, replay: int = DEFAULT_REPLAY, **options: Unpack[AnyRunArguments]
+    ) -> AgentRun[Any]:
         """Start a run at once, and return a handle on it.
 
         Args:
             task: A `str`, a `Message`, a role/content dict, or a sequence of these.
             replay: How many of the last events a late subscriber gets.
-            **options: See `RunArguments`.
+            **options: See `run_stream`.
 
         Raises:
             ConfigurationError: An argument cannot be used, or no event loop is running.
@@ -76,7 +98,7 @@ class RunMethods(ABC, Generic[OutputT]):
         return AgentRun(lambda control: self._events(messages, read, control), replay)
 
     def resume_stream(
-        self, messages: Messages, decisions: Decisions, **options: Unpack[RunArguments]
+        self, messages: Messages, decisions: Decisions, **options: Unpack[AnyRunArguments]
     ) -> Observable[StreamEvent]:
         """Go on with a run that ended because calls wait for decisions (`approve="defer"`).
 
@@ -103,9 +125,17 @@ class RunMethods(ABC, Generic[OutputT]):
             rx.defer(lambda _: self._events(read, options_read, RunControl.subscribed(), decisions))
         )
 
+    @overload
+    async def resume(
+        self, messages: Messages, decisions: Decisions, **options: Unpack[TypedRunArguments[T]]
+    ) -> AgentResult[T]: ...
+    @overload
     async def resume(
         self, messages: Messages, decisions: Decisions, **options: Unpack[RunArguments]
-    ) -> AgentResult[OutputT]:
+    ) -> AgentResult[OutputT]: ...
+    async def resume(
+        self, messages: Messages, decisions: Decisions, **options: Unpack[AnyRunArguments]
+    ) -> AgentResult[Any]:
         """Go on with a run whose calls waited, and return its result; see `resume_stream`.
 
         Raises:
@@ -124,7 +154,7 @@ class RunMethods(ABC, Generic[OutputT]):
         return superseded(to_messages(task), self.in_own_form)
 
     @abstractmethod
-    def run_options(self, **options: Unpack[RunArguments]) -> RunOptions:
+    def run_options(self, **options: Unpack[AnyRunArguments]) -> RunOptions:
         """Read the options of one run."""
 
     @abstractmethod

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, Generic, Required, TypeAlias, TypedDict, TypeVar
 
 from msgspec import Struct
 
 from rxagents.core.argument_names import check_names
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.tools import Tool, ToolLike, to_tools
-from rxagents.parsing.answer_parser import AnswerParts
+from rxagents.parsing.answer_parser import AnswerParts, answer_parts
+
+T = TypeVar("T")
 
 SystemPrompt: TypeAlias = str | Callable[[Any], str]
 """A text, or a function that returns it for the context of a run."""
@@ -30,6 +32,26 @@ class RunArguments(TypedDict, total=False):
     tools: Sequence[ToolLike]
     system_prompt: SystemPrompt | None
     context: Any
+
+
+class TypedRunArguments(RunArguments, Generic[T], total=False):
+    """Options of one run with a type of its own.
+
+    Attributes:
+        output_type: The type of the run's answer, in place of the agent's.
+    """
+
+    output_type: Required[type[T]]
+
+
+class AnyRunArguments(RunArguments, total=False):
+    """Options of one run, as its implementation takes them.
+
+    Attributes:
+        output_type: The type of the run's answer; `None` for that of the agent's.
+    """
+
+    output_type: type[Any] | None
 
 
 class RunOptions(Struct, frozen=True):
@@ -66,7 +88,7 @@ def run_options(
     tools: tuple[Tool, ...],
     prompt: SystemPrompt | None,
     parts: AnswerParts | None,
-    arguments: RunArguments,
+    arguments: AnyRunArguments,
 ) -> RunOptions:
     """Check the arguments of a run against its agent's tools, and resolve its prompt.
 
@@ -74,7 +96,7 @@ def run_options(
         ConfigurationError: An argument is unknown or not usable, or two tools have one name. What
             a function for the prompt raises passes unchanged.
     """
-    check_names("A run of an agent", arguments, RunArguments.__optional_keys__)
+    check_names("A run of an agent", arguments, AnyRunArguments.__optional_keys__)
     context = arguments.get("context")
     text = checked_prompt(arguments.get("system_prompt"))
     text = prompt if text is None else text
@@ -86,4 +108,7 @@ def run_options(
             )
     more = to_tools(arguments.get("tools"))
     to_tools((*tools, *more))  # raises here for a name that the agent's tools have
+    output_type = arguments.get("output_type")
+    if output_type is not None:
+        parts = answer_parts(output_type)
     return RunOptions(more, text, context, parts)

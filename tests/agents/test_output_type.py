@@ -359,3 +359,36 @@ def test_virtual_time_of_corrections() -> None:
     marks = [(m.time, m.value.value) for m in observer.messages if m.value.kind == "N"]
     assert [at for at, event in marks if isinstance(event, Reset)] == [210]
     assert [at for at, event in marks if isinstance(event, Answer)] == [230]
+
+
+@pytest.mark.parametrize("kind", [FunctionAgent, ReActAgent, ConversationalAgent])
+async def test_run_has_type_of_its_own(kind: Any) -> None:
+    point, weather, text = ("Answer: " if kind is ReActAgent else "" for _ in range(3))
+    llm = ScriptedLLM(point + '{"x": 1}', weather + RIGHT, text + "plain", point + '{"x": 2}')
+    if kind is ConversationalAgent:
+        agent = ConversationalAgent(llm, output_type=Weather)
+    else:
+        agent = kind(llm, output_type=Weather)
+    assert (await agent.run("?", output_type=Point)).output == Point(1)
+    assert (await agent.run("?")).output == Weather("Oslo", 3)
+    assert (await agent.run("?", output_type=str)).output == "plain"
+    seen = await seen_to_end(agent.run_stream("?", output_type=Point))
+    assert seen.all(Partial)[-1].value == {"x": 2}
+
+
+async def test_resumed_run_has_type_of_its_own() -> None:
+    @tool(requires_approval=True)
+    def send(text: str) -> str:
+        """Send a mail."""
+        return "sent"
+
+    call = Reply(tool_calls=[ToolCall("c1", "send", '{"text": "Hi"}')])
+    agent = FunctionAgent(ScriptedLLM(call, '{"x": 1}'), [send], approve="defer")
+    first = await agent.run("?", output_type=Point)
+    assert (await agent.resume(first.messages, {"c1": True}, output_type=Point)).output == Point(1)
+
+
+async def test_wrong_type_of_run_is_refused_at_once() -> None:
+    agent: Any = FunctionAgent(ScriptedLLM())
+    with pytest.raises(ConfigurationError, match="output_type must be a type"):
+        agent.run_stream("?", output_type=5)

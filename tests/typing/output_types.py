@@ -68,6 +68,19 @@ async def outputs_are_text_by_default(llm: BaseLLM, agent: FunctionAgent) -> Non
     assert_type(result.output, str)
 
 
+async def runs_have_types_of_their_own(llm: BaseLLM) -> None:
+    agent = FunctionAgent(llm)
+    assert_type(await agent.run("?", output_type=Weather, context=1), AgentResult[Weather])
+    assert_type(agent.start("?", output_type=list[Point]), AgentRun[list[Point]])
+    assert_type(await agent.resume([], {}, output_type=Point), AgentResult[Point])
+    assert_type(await agent.run("?", context=1), AgentResult[str])
+    chat = Conversation(FunctionAgent(llm, output_type=Weather))
+    assert_type(await chat.run("?", "id", output_type=Point), AgentResult[Point])
+    assert_type(chat.start("?", output_type=Point), AgentRun[Point])
+    assert_type(await chat.resume({}, output_type=Point), AgentResult[Point])
+    assert_type(await chat.resume({}), AgentResult[Weather])
+
+
 async def answers_of_models_have_the_type(llm: BaseLLM) -> None:
     assert_type(await llm.chat("?", response_format=Weather), ParsedResponse[Weather])
     assert_type((await llm.chat("?", response_format=list[Weather])).parsed, list[Weather])
