@@ -178,8 +178,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
         """
 
         def make_run_tools(turn: Turn) -> RunTools:
-            operator = self._run_tools(run.tools, run.context, turn.refuse, decisions)
-            return cast("RunTools", operator)
+            return cast("RunTools", self._run_tools(run.tools, run.context, turn.refuse, decisions))
 
         follow_handoffs(run)
         if run.agent is not None and run.agent is not self:

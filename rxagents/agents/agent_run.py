@@ -46,7 +46,8 @@ class AgentRun(Generic[OutputT]):
         shared = make_events(self._control).pipe(replay_bounded(replay, when_abandoned="continue"))
         item_of: Callable[[Replayed[StreamEvent]], StreamEvent] = attrgetter("item")
         self.events: Observable[StreamEvent] = shared.pipe(rx_ops.map(item_of))
-        self.events.subscribe().dispose()  # starts the run, which then goes on without subscribers
+        # This starts the run, which then goes on without subscribers. It may fail at once.
+        self.events.subscribe(on_error=lambda _: None).dispose()
 
     @property
     def result(self) -> Awaitable[AgentResult[OutputT]]:

@@ -22,6 +22,7 @@ from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from rxagents.core.checkpoint import Checkpoint
 from rxagents.core.errors import StreamCancelledError
+from rxagents.core.events import ErrorEvent, ErrorInfo, StreamEvent
 from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult
 from rxagents.runtime.checkpoints import CheckpointSink, take_sink
@@ -174,8 +175,12 @@ class RunControl:
 
         return Observable(subscribe)
 
-    def stoppable(self, source: Observable[T], on_stop: Callable[[], T]) -> Observable[T]:
+    def stoppable(
+        self, source: Observable[StreamEvent], on_stop: Callable[[], StreamEvent]
+    ) -> Observable[StreamEvent]:
         """Return a source that a stop ends before its first stage, such as while it is queued.
+
+        A run that the queue refuses fails as any run does, with an `ErrorEvent` first.
 
         Args:
             source: The run's stream.
@@ -183,9 +188,15 @@ class RunControl:
         """
 
         def subscribe(
-            observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+            observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             subscription = SingleAssignmentDisposable()
+
+            def fail(error: Exception) -> None:
+                if not self.has_ended:
+                    self.fail(error)
+                    observer.on_next(ErrorEvent(ErrorInfo.of(error)))
+                observer.on_error(error)
 
             def interrupt() -> None:
                 if not self.is_stopped:  # it is steered: the first turn will see the message
@@ -198,7 +209,7 @@ class RunControl:
 
             self._interrupt = interrupt
             subscription.disposable = source.subscribe(
-                observer.on_next, observer.on_error, observer.on_completed, scheduler=scheduler
+                observer.on_next, fail, observer.on_completed, scheduler=scheduler
             )
             return subscription
 

@@ -93,15 +93,14 @@ class EventAgent:
         """
         while run.goes_on():
             run.take_messages()
-            yield self._stage(run)
-            if run.output is None:
-                text = run.partial_messages()
-                run.end_early(text[0].text if text else "")
+            fold = _Fold(run)
+            run.partial_messages = fold.partial_messages
+            yield self._stage(run, fold)
+            if not fold.is_finished:
+                run.end_early(fold.written)
         return ()
 
-    def _stage(self, run: Run) -> Events:
-        fold = _Fold(run)
-        run.partial_messages = fold.partial_messages
+    def _stage(self, run: Run, fold: _Fold) -> Events:
         events = self._agent.run_stream(tuple(run.messages))
         if not isinstance(events, Observable):
             raise ConfigurationError(
@@ -121,17 +120,27 @@ def _is_to_be_emitted(event: StreamEvent) -> bool:
 
 
 class _Fold:
-    """Adds the events of one stream to a run."""
+    """Adds the events of one stream to a run.
+
+    Attributes:
+        is_finished: Whether the stream has completed.
+    """
 
     def __init__(self, run: Run) -> None:
         self._run = run
+        self.is_finished = False
         self._started: dict[str, ApprovalRequest | ToolStart] = {}
         self._error: ErrorEvent | None = None
         self._text: list[str] = []
 
+    @property
+    def written(self) -> str:
+        """The answer, or the text since the last call."""
+        return self._run.output or "".join(self._text)
+
     def partial_messages(self) -> list[Message]:
-        """Return the text since the last call, marked as partial."""
-        text = "".join(self._text)
+        """Return what is written, marked as partial."""
+        text = self.written
         return [marked(Message.assistant(text))] if text else []
 
     def add(self, event: StreamEvent) -> None:
@@ -163,7 +172,7 @@ class _Fold:
             case Complete():
                 run.output = event.content or run.output
                 run.usage = add_usage(run.usage, event.usage)
-                run.iterations = event.iterations
+                run.iterations += event.iterations
                 run.finish_reason = event.finish_reason
             case ErrorEvent():
                 self._error = event
@@ -184,7 +193,7 @@ class _Fold:
         """
         if self._error is not None:
             raise self._error.error.exception()
-        run = self._run
+        run, self.is_finished = self._run, True
         run.partial_messages = list
         run.output = run.output or ""
         if run.output:

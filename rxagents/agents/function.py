@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from reactivex import operators as rx_ops
 
@@ -112,8 +113,10 @@ class FunctionAgent(BaseAgent[OutputT]):
             elif end is not None:
                 results.append(result_message(call, end))
             elif call.id not in waiting:
-                if response.message.parts:
-                    run.messages += (response.message, *results)
+                if turn.calls:
+                    run.messages += self._partial(turn)  # the cut call can have no result
+                else:
+                    run.partial_messages = partial(self._partial, turn)
                 raise OutputError(
                     f"The model's response ended inside its call of {call.name!r} (finish reason "
                     f"{response.finish_reason!r}). Raise max_tokens."

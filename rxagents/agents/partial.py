@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from rxagents.agents.exchanges import estimated_tokens
+from rxagents.agents.waiting import result_message
+from rxagents.core.errors import ToolError
+from rxagents.core.events import ErrorInfo, ToolEnd
 from rxagents.core.exchange import message_text
 from rxagents.core.messages import Message, Part, TextPart, ToolCall
 from rxagents.core.response import Response
 from rxagents.core.usage import Usage
+from rxagents.runtime.tool_execution.approval import denied
 
 if TYPE_CHECKING:
     from rxagents.agents.turn import Turn
@@ -23,6 +27,8 @@ UNFINISHED = (
     "The run was stopped before this call ended. The tool may have done its work, or a part of it."
 )
 """What the model sees as the result of a call that was running when its turn was ended."""
+
+_NOT_STARTED = "the run was stopped before its tool started"
 
 
 def is_partial(message: Message) -> bool:
@@ -53,13 +59,19 @@ def partial_messages(turn: Turn) -> list[Message]:
     if not parts:
         return []
     message = marked(replace(response.message, parts=tuple(parts)))
-    results = []
-    for call in message.tool_calls:
-        end = turn.results.get(call.id)
-        content = UNFINISHED if end is None else end.parts or end.result
-        failed = end is None or end.error is not None
-        results.append(Message.tool(call.id, content, name=call.name, is_error=failed))
-    return [message, *results]
+    ends = [(call, end_of(turn, call)) for call in message.tool_calls]
+    return [message, *(result_message(call, end) for call, end in ends)]
+
+
+def end_of(turn: Turn, call: ToolCall) -> ToolEnd:
+    """Return how a call of a turn that is ended early has ended, or what the model sees instead."""
+    end = turn.results.get(call.id)
+    if end is not None:
+        return end
+    waits = any(waiting.call_id == call.id for waiting in turn.waiting)
+    if waits or all(started.call_id != call.id for started in turn.calls):
+        return denied(call, _NOT_STARTED)
+    return ToolEnd(call.id, call.name, UNFINISHED, ErrorInfo.of(ToolError(UNFINISHED)))
 
 
 def is_counted(response: Response) -> bool:

@@ -12,7 +12,7 @@ from rxagents.agents.agent import BaseAgent
 from rxagents.agents.agent_options import AgentOptions
 from rxagents.agents.finish import PAUSE
 from rxagents.agents.last_turn import conclude_last
-from rxagents.agents.partial import UNFINISHED, marked
+from rxagents.agents.partial import end_of, marked
 from rxagents.agents.react_form import (
     action,
     after_answer_label,
@@ -235,9 +235,8 @@ class ReActAgent(BaseAgent[OutputT]):
         written = marked(Message.assistant(text))
         if not turn.calls:
             return [written]
-        ends = [(call, turn.results.get(call.call_id)) for call in turn.calls]
-        lines = (f"{call.name}: {UNFINISHED if end is None else end.result}" for call, end in ends)
-        observed = "\n".join(f"Observation: {line}" for line in lines)
+        ends = [end_of(turn, ToolCall(call.call_id, call.name, "")) for call in turn.calls]
+        observed = "\n".join(f"Observation: {end.name}: {end.result}" for end in ends)
         return [written, Message.user(observed, *_images_and_files(turn))]
 
     def _partial_output(self, turn: Turn) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import reactivex as rx
 from reactivex import Observable
 
 from rxagents.agents.limits import raised
-from rxagents.agents.partial import UNFINISHED
+from rxagents.agents.partial import end_of
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, to_events
 from rxagents.agents.waiting import (
@@ -24,7 +23,6 @@ from rxagents.agents.waiting import (
 from rxagents.core.approval import Decisions
 from rxagents.core.messages import Message, ToolCall
 from rxagents.core.usage import add_usage
-from rxagents.runtime.tool_execution.approval import denied
 
 if TYPE_CHECKING:
     from rxagents.agents.run import Run
@@ -58,7 +56,10 @@ def resumed(
     waiting = checked_decisions(run.messages, decisions)
     _restore(run, waiting.counts)
     turn = Turn(run, is_resumed=True)
-    result_of = partial(_result_of, turn)
+
+    def result_of(call: ToolCall) -> Message:
+        return result_message(call, end_of(turn, call))
+
     run.messages = list(waiting.before)
     run.partial_messages = lambda: list(in_own_form(waiting.answered(result_of)))
     yield rx.from_iterable(waiting.calls).pipe(make_run_tools(turn), to_events(turn))
@@ -90,12 +91,3 @@ def _restore(run: Run, counts: RunCounts) -> None:
     run.estimated_usage = counts.estimated_usage
     if counts.handoffs:  # which of the counts are of the last agent is not known
         run.limits = raised(run.limits, run.used)
-
-
-def _result_of(turn: Turn, call: ToolCall) -> Message:
-    end = turn.results.get(call.id)
-    if end is not None:
-        return result_message(call, end)
-    if any(started.call_id == call.id for started in turn.calls):
-        return Message.tool(call.id, UNFINISHED, name=call.name, is_error=True)
-    return result_message(call, denied(call, "the run was stopped before its tool started"))

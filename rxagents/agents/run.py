@@ -14,13 +14,7 @@ from rxagents.agents.waiting import (
     superseded,
 )
 from rxagents.core.errors import AgentError, MaxIterationsError, RunLimitError
-from rxagents.core.events import (
-    Complete,
-    StreamEvent,
-    ToolStart,
-    TurnEnd,
-    TurnStart,
-)
+from rxagents.core.events import Complete, StreamEvent, ToolStart, TurnEnd, TurnStart
 from rxagents.core.messages import Message, ToolCall
 from rxagents.core.protocols import AgentResult
 from rxagents.core.tools import Tool
@@ -161,6 +155,24 @@ class Run:
         else:
             self.messages += taken
 
+    def check_limits(self) -> None:
+        """Check that another turn may begin; at a limit, note whether it is the last one.
+
+        Raises:
+            MaxIterationsError: All turns of the run are used.
+            RunLimitError: All tokens of the run are used.
+        """
+        if self._is_last_turn:
+            return
+        try:
+            if self.iterations >= self.limits.iterations:
+                raise no_answer(self.iterations, self._last_text, has_acted=self.tool_calls > 0)
+            self._check_tokens()
+        except AgentError as error:
+            if not self.answers_at(error):
+                self.control.takes_messages = False
+                raise
+
     def begin_turn(self, last_request: Message) -> Turn:
         """Count a turn and return it.
 
@@ -169,19 +181,7 @@ class Run:
 
         Args:
             last_request: The message that asks for the answer in the last turn.
-
-        Raises:
-            MaxIterationsError: All turns of the run are used.
-            RunLimitError: All tokens of the run are used.
         """
-        if not self._is_last_turn:
-            try:
-                self._check_turns()
-                self._check_tokens()
-            except AgentError as error:
-                if not self.answers_at(error):
-                    self.control.takes_messages = False
-                    raise
         self.take_messages()
         if self.reached is not None and not self._is_last_turn:
             self._is_last_turn = True
@@ -202,10 +202,6 @@ class Run:
     def ends_in_last_turn(self) -> bool:
         """Whether all turns are used, and a last one follows."""
         return self.limits.at_limit == "answer" and self.iterations >= self.limits.iterations
-
-    def _check_turns(self) -> None:
-        if self.iterations >= self.limits.iterations:
-            raise no_answer(self.iterations, self._last_text, has_acted=self.tool_calls > 0)
 
     def note_text(self, text: str) -> None:
         """Keep the text of the latest response for an error's message."""

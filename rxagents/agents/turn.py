@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rxagents.agents.finish import PAUSE, check_finish
@@ -37,8 +36,8 @@ class Turn:
         results: How the calls ended, by call id.
         answer: The answer in a text protocol; `None` while there is none.
         number: The number of the turn in its run, from 1.
-        events_before: Events of the turn before, which this one emits first.
         is_interrupted: Whether it was ended from outside, or at a limit.
+        is_sent: Whether its request was sent.
         is_last: Whether the run is at its limit: the model is asked for its answer, without tools.
         is_resumed: Whether it goes on with calls of a response that came before the run.
         is_usage_added: Whether its usage is part of the run's.
@@ -49,8 +48,8 @@ class Turn:
         self.number = run.iterations
         self.is_last = is_last
         self.is_resumed = is_resumed
-        self.events_before: Sequence[StreamEvent] = ()
         self.is_interrupted = False
+        self.is_sent = False
         self.is_usage_added = False
         self._usage: Usage | None = None
         self._finish_reason = ""
@@ -177,7 +176,7 @@ class Turn:
         if is_counted(response):
             self._usage = response.usage
             run.usage = add_usage(run.usage, response.usage)
-        else:
+        elif self.is_sent:
             self._usage = estimated_usage(run.messages, response)
             run.estimated_usage = add_usage(run.estimated_usage, self._usage)
         self.is_usage_added = True

@@ -53,11 +53,15 @@ class TurnLoop(ABC):
         """
         while run.goes_on():
             try:
-                turn = run.begin_turn(self._last_request)
+                run.check_limits()
             except AgentError:
                 yield emitted(last_events)
                 raise
-            turn.events_before = last_events
+            if last_events:
+                yield emitted(last_events)
+                last_events = ()
+                continue  # a subscriber may have stopped or steered the run
+            turn = run.begin_turn(self._last_request)
             run.partial_messages = partial(self._partial, turn)
             yield self._turn(turn)
             last_events = (*self._end_turn(turn), turn.end_event())

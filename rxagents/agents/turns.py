@@ -127,10 +127,16 @@ def to_events(turn: Turn) -> Callable[[Observable[StreamChunk | StreamEvent]], E
                     return
                 emit(event)
 
-            for event in turn.events_before:
-                emit(event)
+            def interrupt_start() -> None:
+                turn.is_interrupted = True
+
             if not turn.is_resumed:
+                control.set_interrupt(interrupt_start)  # a subscriber may stop the run here
                 emit(TurnStart(turn.number))
+            if turn.is_interrupted:
+                observer.on_completed()
+                return Disposable(end)
+            turn.is_sent = True
             control.set_interrupt(interrupt)
             subscription.disposable = source.subscribe(
                 on_next, observer.on_error, observer.on_completed, scheduler=scheduler

@@ -7,9 +7,19 @@ import json
 from typing import Any
 
 import pytest
+from agent_runs import RunSeen, seen_to_end
 from reactivex import Observable
 
-from rxagents import AgentResult, ConversationalAgent, StreamChunk, ToolCall, ToolResult
+from rxagents import (
+    AgentResult,
+    AgentRun,
+    ConfigurationError,
+    ConversationalAgent,
+    ErrorEvent,
+    StreamChunk,
+    ToolCall,
+    ToolResult,
+)
 from rxagents.testing import Reply, ScriptedLLM
 
 
@@ -61,3 +71,35 @@ async def test_tools_may_ask_in_one_conversation() -> None:
     runs = [agent.run("ask c", conversation_id=name) for name in ("a", "b")]
     for result in await asyncio.gather(*runs):
         assert tool_results(result) == ["fine, fine"]
+
+
+async def test_refused_run_fails_as_any_run_does() -> None:
+    started: list[AgentRun[str]] = []
+
+    async def ask(target: str) -> str:
+        """Start a run in the conversation of this run."""
+        started.append(agent.start("hello", target))
+        return "started"
+
+    agent = ConversationalAgent(Crossing(), [ask])
+    await agent.run("ask a", "a")
+    [refused] = started
+    assert refused.has_ended
+    with pytest.raises(ConfigurationError, match="conversation_id") as failed:
+        await refused.result
+    seen = await seen_to_end(refused.events)
+    assert seen.error is failed.value
+    assert [type(event) for event in seen.items] == [ErrorEvent]
+
+
+async def test_refused_stream_has_an_error_event() -> None:
+    seen: list[RunSeen] = []
+
+    async def ask(target: str) -> str:
+        """Stream a run in the conversation of this run."""
+        seen.append(await seen_to_end(agent.run_stream("hello", target)))
+        return "streamed"
+
+    agent = ConversationalAgent(Crossing(), [ask])
+    await agent.run("ask a", "a")
+    seen[0].assert_failed(ConfigurationError)
