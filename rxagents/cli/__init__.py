@@ -15,9 +15,10 @@ def main() -> int:
     """
     try:
         from rxagents.cli.program import run
+
+        return run()
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _EXTRA:
             raise
         sys.stderr.write("The command line needs the extra 'cli': pip install 'rxagents[cli]'\n")
         return 2
-    return run()

@@ -15,7 +15,7 @@ from rxagents.cli.config import Config
 from rxagents.cli.failures import report_message
 from rxagents.cli.log import Info, Log, find, info_of, new_id, user_message
 from rxagents.cli.pieces import Item
-from rxagents.cli.question import Options, Question, make_question
+from rxagents.cli.question import Options, Question, make_question, prompt_of
 from rxagents.cli.signals import StopSignals
 from rxagents.cli.streaming import show
 from rxagents.cli.views import View
@@ -98,7 +98,7 @@ async def answer(
         RxAgentsError: The question cannot be asked, or its stream failed.
     """
     with stop.at_once():  # reading stdin cannot be cancelled
-        question = make_question(options, words, config, place.last)
+        question = make_question(options, prompt_of(options, words), config, place.last)
     if not question.parts:
         raise ConfigurationError(
             "The prompt is empty: pass PROMPT, pipe a text into the command, or pass - to type it."

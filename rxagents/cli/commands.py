@@ -7,6 +7,7 @@ from rich.console import Console
 
 from rxagents._version import __version__
 from rxagents.cli.ask_command import ask
+from rxagents.cli.chat_command import chat
 from rxagents.cli.config_command import config
 from rxagents.cli.demo import show_demo
 from rxagents.cli.failures import report, report_message
@@ -23,6 +24,7 @@ Examples:
   rxagents demo
   rxagents ask -m openai:gpt-5-mini "Why is the sky blue?"
   git diff | rxagents ask "Write a commit message."
+  rxagents chat -m openai:gpt-5-mini -T calculator
   rxagents COMMAND --help has more.
 """
 
@@ -76,5 +78,5 @@ def models(stop: StopSignals, /, provider: str | None, base_url: str | None, que
     return 0
 
 
-for command in (ask, config, logs):
+for command in (ask, chat, config, logs):
     cli.add_command(command)

@@ -65,6 +65,7 @@ _NEXT = (
     ('rxagents ask -m scripted: "Hello"', "needs no key"),
     ('rxagents ask -m openai:gpt-5-mini "Why is the sky blue?"', "reads OPENAI_API_KEY"),
     ("git diff | rxagents ask -m ollama:llama3.2 'Sum it up.'", "model on this machine"),
+    ("rxagents chat -m openai:gpt-5-mini -T calculator", "with a tool"),
     ("rxagents ask --help", "all of it"),
 )
 

@@ -37,7 +37,7 @@ def report(error: RxAgentsError, *, as_json: bool = False) -> int:
     if as_json:
         click.echo(msgspec.json.encode({"error": ErrorInfo.of(error)}))
     else:
-        report_message(_in_options(str(error)) if wrong_use else str(error))
+        report_message(in_options(str(error)) if wrong_use else str(error))
     return 2 if wrong_use else 1
 
 
@@ -46,7 +46,8 @@ def report_message(message: str, kind: str = "Error") -> None:
     click.echo(f"{kind}: " + " ".join(printable(message).split()), err=True)
 
 
-def _in_options(message: str) -> str:
+def in_options(message: str) -> str:
+    """Return a message of the library with the names of options in place of arguments."""
     for argument, option in _IN_OPTIONS:
         message = re.sub(rf"(?<!-){argument}", option, message)
     return message

@@ -9,7 +9,16 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.events import Reasoning, Reset, StreamEvent, Thought, Token, ToolEnd, ToolStart
+from rxagents.core.events import (
+    Reasoning,
+    Reset,
+    StreamEvent,
+    Thought,
+    Token,
+    ToolEnd,
+    ToolStart,
+    TurnStart,
+)
 
 Item: TypeAlias = StreamChunk | StreamEvent
 
@@ -69,16 +78,16 @@ class Sections:
 
     def __init__(self) -> None:
         self._open: tuple[Kind, object] | None = None
-        self._thoughts = 0
+        self._steps = 0  # the thoughts and turns so far, each of which begins a section
 
     def pieces(self, item: Item) -> Iterator[Piece]:
         """Yield the pieces of `item`; the joined pieces of a stream are the shown text."""
-        self._thoughts += isinstance(item, Thought)
+        self._steps += isinstance(item, Thought | TurnStart) and not item.path
         for kind, part, text in _parts(item):
             shown = printable(text)
             if not shown:
                 continue
-            section = self._thoughts, part
+            section = self._steps, part
             label = "" if self._open is None and kind is Kind.TEXT else LABELS[kind]
             if self._open == (kind, section):
                 label = ""

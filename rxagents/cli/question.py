@@ -100,14 +100,18 @@ class Question(Struct, frozen=True, kw_only=True):
         return self.agent.agent if isinstance(self.agent, Conversation) else self.agent
 
 
-def make_question(
-    options: Options, words: Sequence[str], config: Config, last: Info | None
-) -> Question:
-    """Read the options, the files and stdin.
+def prompt_of(options: Options, words: Sequence[str]) -> str:
+    """Return stdin and the words of a command; stdin may be one of its files instead."""
+    stdin_is_taken = STDIN in (*options.files, *options.attachments)
+    return read_prompt(words, stdin_is_taken=stdin_is_taken)
+
+
+def make_question(options: Options, typed: str, config: Config, last: Info | None) -> Question:
+    """Read the options and the files.
 
     Args:
         options: The options.
-        words: The words of the prompt.
+        typed: What the user said.
         config: The configuration.
         last: The model and system prompt of the conversation that is continued.
 
@@ -115,8 +119,6 @@ def make_question(
         ConfigurationError: An option is not usable, or a file cannot be read.
     """
     template = Template() if options.template is None else config.template(options.template)
-    stdin_is_taken = STDIN in (*options.files, *options.attachments)
-    typed = read_prompt(words, stdin_is_taken=stdin_is_taken)
     params = read_pairs("--param", options.params)
     if params and options.template is None:
         raise ConfigurationError("--param needs --template: it fills a place of a template.")

@@ -101,14 +101,14 @@ class Screen:
 
     def __rich__(self) -> RenderableType:
         self._spinner.update(text=Text(f"{time.monotonic() - self._started:.1f} s", "dim"))
-        rows = self._open_rows()
+        rows = self.open_rows(self._console.height - 2)
         return Group(*rows, self._spinner) if rows else self._spinner
 
-    def _open_rows(self) -> list[Text]:
-        line, width = self._line, self._console.width
+    def open_rows(self, height: int) -> list[Text]:
+        """Return the end of the text that is not printed yet, in `height` rows at most."""
+        line, width, height = self._line, self._console.width, max(height, 1)
         if not line or self._markdown is None:
             return [self._row] if self._row else []
-        height = max(self._console.height - 2, 1)
         if len(line) > width * height:  # the end of it, which is all that has room
             return Text(line[-width * height :]).wrap(self._console, width)[-height:]
         rows = [

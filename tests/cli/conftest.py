@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -91,6 +93,83 @@ def ask(start: Start) -> Callable[..., Awaitable[tuple[Finished, ScriptedServer]
             return await _finish(await start(*command, stdin=PIPE, cwd=cwd, **home), stdin), server
 
     return ask
+
+
+class Terminal:
+    """A program at a pseudo-terminal."""
+
+    def __init__(self, process: Process, descriptor: int) -> None:
+        self.process = process
+        self._descriptor = descriptor
+        self._screen = b""
+        self._seen = 0
+        self._changed = asyncio.Event()
+        asyncio.get_running_loop().add_reader(descriptor, self._read)
+
+    def type(self, text: str) -> None:
+        os.write(self._descriptor, text.encode())
+
+    async def until(self, text: str) -> None:
+        """Wait until the program has written a text since the last such wait."""
+        while (found := self.screen.find(text, self._seen)) < 0:
+            self._changed.clear()
+            await self._changed.wait()
+        self._seen = found + len(text)
+
+    @property
+    def screen(self) -> str:
+        """All that was written, without escape sequences."""
+        return re.sub(r"\x1b(\[[0-9;?]*[a-zA-Z]|[=>])", "", self._screen.decode("utf-8", "replace"))
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        os.close(self._descriptor)
+
+    def _read(self) -> None:
+        try:
+            self._screen += os.read(self._descriptor, 65536)
+        except OSError:  # Linux raises this when the other end is closed
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+        self._changed.set()
+
+
+@pytest.fixture
+def at_terminal(program: list[str]) -> Any:
+    """Start the program at a pseudo-terminal, and kill it at the end of the block if it runs."""
+
+    @asynccontextmanager
+    async def at_terminal(
+        *arguments: str, cwd: Path | None = None, **environment: str
+    ) -> AsyncIterator[Terminal]:
+        descriptor, end = os.openpty()
+        process = await asyncio.create_subprocess_exec(
+            *program,
+            *arguments,
+            stdin=end,
+            stdout=end,
+            stderr=end,
+            cwd=cwd,
+            env={
+                **{name: os.environ[name] for name in os.environ if name != "NO_COLOR"},
+                "PYTHONWARNINGS": "error",
+                "TERM": "xterm",
+                "COLUMNS": "80",
+                "LINES": "30",
+                "PROMPT_TOOLKIT_NO_CPR": "1",  # nobody answers where the cursor is
+                **environment,
+            },
+        )
+        os.close(end)
+        terminal = Terminal(process, descriptor)
+        try:
+            yield terminal
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+            terminal.close()
+
+    return at_terminal
 
 
 async def _finish(process: Process, stdin: bytes = b"") -> Finished:
