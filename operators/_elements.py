@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rxagents.core.errors import LimitExceededError, OutputError
 from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.output_type import mismatch, value_decoder
 from rxagents.parsing.closed_values import ClosedValuesParser, path_steps
@@ -33,12 +32,12 @@ class ElementReader:
 
     Attributes:
         error: Why the answer cannot be read any more; `None` while it can.
-        refused: The error of an element that does not match; `None` while there is none.
+        refused: Why an element was refused, or what the code of its type raised; else `None`.
     """
 
     def __init__(self, element: ElementType) -> None:
-        self.error: OutputError | LimitExceededError | None = None
-        self.refused: OutputError | None = None
+        self.error: Exception | None = None
+        self.refused: Exception | None = None
         self._element = element
         self._parser = ClosedValuesParser(element.steps)
         self._position = 0
@@ -55,6 +54,9 @@ class ElementReader:
             except JSON_ERRORS as error:
                 where = f"Element {self._position} of {self._element.path!r}"
                 self.error = self.refused = mismatch(where, error)
+                return values
+            except Exception as error:
+                self.error = self.refused = error
                 return values
             self._position += 1
         self.error = self._parser.error

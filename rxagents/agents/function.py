@@ -25,6 +25,7 @@ from rxagents.agents.waiting import result_message
 from rxagents.core.errors import OutputError
 from rxagents.core.events import Answer, StreamEvent
 from rxagents.core.messages import Message
+from rxagents.core.output_request import may_correct
 from rxagents.core.protocols import OutputT
 from rxagents.core.response import Response
 from rxagents.core.settings import SettingsArguments
@@ -144,7 +145,7 @@ class FunctionAgent(BaseAgent[OutputT]):
     ) -> Sequence[StreamEvent]:
         """Take the value of the answer, or ask the model to correct it."""
         if typed.error is not None:
-            is_allowed = typed.may_correct(response)
+            is_allowed = may_correct(response)
             return self._correct(turn, typed.error, is_allowed=is_allowed)
         turn.run.output, turn.run.value = typed.text, typed.value[0]
         return (Answer(typed.text),)

@@ -44,6 +44,7 @@ from rxagents.core.events import (
 )
 from rxagents.core.finish_reasons import is_whole_text
 from rxagents.core.messages import Message, Part, ToolCall, ToolResult
+from rxagents.core.output_request import may_correct
 from rxagents.core.protocols import OutputT, StreamingLLM
 from rxagents.core.response import Response
 from rxagents.core.tools import Tool, ToolLike
@@ -190,7 +191,7 @@ class ReActAgent(BaseAgent[OutputT]):
                 run.messages.append(Message.user(_observed(turn, ""), *_images_and_files(turn)))
         run.trace += steps_of(turn, correction)
         if typed.error is not None:
-            return self._correct(turn, typed.error, is_allowed=typed.may_correct(response))
+            return self._correct(turn, typed.error, is_allowed=may_correct(response))
         run.output, run.value = typed.text, typed.value[0]
         return (Answer(typed.text),)
 

@@ -14,7 +14,6 @@ from rxagents.core.output_request import (
     NOT_RUN,
     OutputRequest,
     answer_text,
-    may_correct,
 )
 from rxagents.core.response import Response
 from rxagents.parsing.answer_parser import AnswerParser, AnswerParts
@@ -123,10 +122,6 @@ class TypedTurn:
         if not self.value:
             raise OutputError("The model called tools in the last turn, instead of answering.")
         return self.text
-
-    def may_correct(self, response: Response) -> bool:
-        """Return whether another turn may give a valid answer."""
-        return may_correct(response)
 
     def is_answer(self, call: ToolCall) -> bool:
         """Return whether a call is the answer."""

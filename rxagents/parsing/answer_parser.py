@@ -82,6 +82,8 @@ class AnswerParts:
         except JSON_ERRORS as error:
             where = f"Element {position} of the answer" if self.output.wrapped else "The answer"
             raise mismatch(where, error) from error
+        except Exception:  # raised by the type's own code, and again when the answer is complete
+            return
 
 
 def answer_parts(kind: Any) -> AnswerParts | None:

@@ -220,3 +220,22 @@ async def test_conversation_keeps_partial_answer_and_correction() -> None:
     await agent.run("And now?")
     roles = [message.role for message in llm.requests[2].messages]
     assert roles == ["user", "assistant", "user", "assistant", "user"]
+
+
+class Raising(Struct):
+    n: int
+
+    def __post_init__(self) -> None:
+        raise LookupError("of the type's own code")
+
+
+class WithRaising(Struct):
+    part: Raising
+    text: str
+
+
+async def test_error_of_the_types_code_fails_the_run() -> None:
+    llm = ScriptedLLM(Reply(['{"part": {"n": 1}, ', '"text": ""}']))
+    seen = await seen_to_end(FunctionAgent(llm, output_type=WithRaising).run_stream("?"))
+    seen.assert_failed(LookupError)
+    assert len(llm.requests) == 1

@@ -144,3 +144,18 @@ def test_every_cut_fails_at_the_same_element(values: list[Any], cuts: list[int])
         assert f"Element {values.index('x')} of" in str(last)
     else:
         assert last == pieces[-1]
+
+
+class Raising(Struct):
+    n: int
+
+    def __post_init__(self) -> None:
+        raise LookupError("of the type's own code")
+
+
+def test_error_of_the_types_code_fails_the_stream() -> None:
+    errors: list[Exception] = []
+    for operator in (ops.check_items("[]", Raising), ops.items("[]", Raising)):
+        stream: Observable[Any] = rx.of(StreamChunk('[{"n": 1}]')).pipe(operator)
+        stream.subscribe(on_error=errors.append)
+    assert [type(error) for error in errors] == [LookupError, LookupError]
