@@ -10,13 +10,14 @@ import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
+from observing import Seen
 from reactivex import Observable
 from reactivex.testing import ReactiveTest, TestScheduler
 
 from rxagents import Anthropic, ConfigurationError, OpenAI, OutputError, StreamChunk
 from rxagents import operators as ops
 from rxagents.runtime.last_value import last_value
-from rxagents.testing import Ending, Reply, ScriptedServer
+from rxagents.testing import Ending, Reply, ScriptedLLM, ScriptedServer
 
 on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
 subscribe = ReactiveTest.subscribe
@@ -153,9 +154,9 @@ class Raising(Struct):
         raise LookupError("of the type's own code")
 
 
-def test_error_of_the_types_code_fails_the_stream() -> None:
-    errors: list[Exception] = []
-    for operator in (ops.check_items("[]", Raising), ops.items("[]", Raising)):
-        stream: Observable[Any] = rx.of(StreamChunk('[{"n": 1}]')).pipe(operator)
-        stream.subscribe(on_error=errors.append)
-    assert [type(error) for error in errors] == [LookupError, LookupError]
+@pytest.mark.parametrize("operator", [ops.check_items, ops.items])
+async def test_error_of_the_types_code_fails_the_stream(operator: Any) -> None:
+    chunks = ScriptedLLM('[{"n": 1}]').chat_stream("?")
+    seen = Seen(chunks.pipe(operator("[]", Raising)))
+    await seen.over.wait()
+    assert isinstance(seen.error, LookupError)
