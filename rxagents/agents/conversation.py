@@ -242,7 +242,7 @@ class Conversation(Generic[OutputT]):
         """
         read, known_id = self._resume_options(options), checked_id(conversation_id)
         return as_stream(
-            rx.defer(lambda _: self._events((), known_id, read, RunControl(), decisions))
+            rx.defer(lambda _: self._events((), known_id, read, RunControl.subscribed(), decisions))
         )
 
     @overload

@@ -7,13 +7,15 @@ read the store, perhaps write a summary, run the agent, store the exchange with 
   exceptions of `_keep_unfinished`, and of an `OutputError` after tools have run.
 - A run whose calls wait is stored beside the exchanges ("deferred"). To resume it, its exchange is
   first taken from the store: so two processes never run its calls twice. From then on it is kept
-  up to the results of its calls, whatever happens to the run, unless the process ends.
+  up to the results of its calls, whatever happens to the run, unless the process ends. A run that
+  ends while the store still takes the exchange puts it back.
 - A new message while a run waits: the calls are denied, and their exchange and that of the new
   message are stored as one. Until then the run waits on: if the new run fails, it can be resumed.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Generator, Iterator
 from typing import Any, Literal, TypeAlias
 
@@ -31,7 +33,7 @@ from rxagents.agents.memory import Memory, Recollection
 from rxagents.agents.prompts import count_of_new
 from rxagents.agents.run import Run
 from rxagents.agents.run_options import RunOptions
-from rxagents.agents.settled import await_later, outlasting, settled
+from rxagents.agents.settled import await_later, outlasting, result_of, settled, started
 from rxagents.agents.summary import Summary
 from rxagents.agents.turns import Events, emitted, run_stages
 from rxagents.agents.waiting import checked_decisions, superseded
@@ -41,6 +43,7 @@ from rxagents.core.events import StreamEvent
 from rxagents.core.exchange import Exchange, whole_part
 from rxagents.core.messages import Message
 from rxagents.core.protocols import StreamingLLM
+from rxagents.runtime.loop import is_loop_running, run_on_loop, running_loop
 from rxagents.storage.conversation_store import Snapshot
 
 OnStop: TypeAlias = Literal["drop", "keep"]
@@ -85,6 +88,7 @@ class ConversationRun:
         self._options = options
         self._control = control
         self._is_resumed = False
+        self._loop: asyncio.AbstractEventLoop | None = None  # in virtual time there is none
 
     def events(self, new: tuple[Message, ...], decisions: Decisions | None) -> Events:
         """Return the events of the run, which waits for the earlier runs of its conversation.
@@ -107,6 +111,7 @@ class ConversationRun:
 
     def _stages(self, new: tuple[Message, ...], decisions: Decisions | None) -> Iterator[Events]:
         control, memory, agent = self._control, self._memory, self._agent
+        self._loop = running_loop() if is_loop_running() else None
         start_from = yield from settled(memory.store.read(self._id))
         if decisions is not None:
             self._check_waiting(start_from, decisions)
@@ -127,7 +132,7 @@ class ConversationRun:
         control.before_failed = lambda is_disposed: self._keep_unfinished(kept, is_disposed)
         try:
             if decisions is not None:
-                yield from self._resumed(run, start_from, decisions)
+                yield from self._resumed(kept, decisions)
             last_events = yield from agent.turns(run)
         except OutputError:
             exchange = whole_part(run.messages[run.start :])
@@ -145,10 +150,10 @@ class ConversationRun:
             )
         checked_decisions(start_from.deferred, decisions)
 
-    def _resumed(
-        self, run: Run, start_from: Snapshot, decisions: Decisions
-    ) -> Generator[Events, None, None]:
-        taken = yield from settled(self._memory.store.take_deferred(self._id, start_from))
+    def _resumed(self, kept: _Kept, decisions: Decisions) -> Generator[Events, None, None]:
+        taken = self._memory.store.take_deferred(self._id, kept.recalled.start)
+        if isinstance(taken, Awaitable):
+            taken = yield from self._taken(kept, started(taken))
         if not taken:
             raise ConfigurationError(
                 f"The run of the conversation {self._id!r} does not wait any more: it was resumed, "
@@ -156,7 +161,25 @@ class ConversationRun:
             )
         self._is_resumed = True
         assert isinstance(self._agent, BaseAgent), "Conversation has checked it"
-        yield from self._agent.resumed(run, decisions)
+        yield from self._agent.resumed(kept.run, decisions)
+
+    def _taken(self, kept: _Kept, taking: asyncio.Task[bool]) -> Generator[Events, None, bool]:
+        """Wait for the store to take the run that waits; put it back if this run ends before."""
+        control, memory, recalled = self._control, self._memory, kept.recalled
+        before_failed = control.before_failed
+
+        def put_back(_: asyncio.Task[bool]) -> None:
+            if not taking.cancelled() and taking.exception() is None and taking.result():
+                deferred, text = recalled.start.deferred, kept.summary.text
+                await_later(memory.remember(recalled, deferred, text, deferred=True), self._loop)
+
+        control.before_failed = lambda _: run_on_loop(
+            taking.get_loop(), taking.add_done_callback, put_back
+        )
+        stages: Generator[Events, None, bool] = settled(result_of(taking))
+        taken = yield from stages
+        control.before_failed = before_failed
+        return taken
 
     def _remember(self, kept: _Kept, exchange: Exchange) -> Awaitable[None] | None:
         self._control.before_failed = lambda _: None  # dispose must not store it once more
@@ -175,7 +198,7 @@ class ConversationRun:
         else:
             return
         if was_seen(exchange):
-            await_later(kept.remember(exchange))
+            await_later(kept.remember(exchange), self._loop)
 
     def _complete(self, kept: _Kept) -> Iterator[Events]:
         """Store the run, and emit its `Complete`."""

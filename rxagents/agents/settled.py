@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Generator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reactivex import operators as rx_ops
 
 from rxagents.agents.turns import Events
 from rxagents.core.events import StreamEvent
+from rxagents.runtime.loop import run_on_loop
 from rxagents.runtime.source import Emitter, task_source
 
 T = TypeVar("T")
@@ -36,36 +37,36 @@ def settled(value: T | Awaitable[T]) -> Generator[Events, None, T]:
     return results[0]
 
 
-_awaited: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references to tasks
+_awaited: set[asyncio.Task[Any]] = set()  # the loop itself keeps only weak references to tasks
 
 
-def await_later(value: Awaitable[None] | None) -> None:
+def await_later(value: Awaitable[None] | None, loop: asyncio.AbstractEventLoop | None) -> None:
     """Await a value in a task of its own, for a run that was disposed and has no stages left.
 
-    Without a running loop (virtual time, or `dispose` on another thread) the value is dropped.
+    Args:
+        value: The value. Any thread may call this, such as the one that disposes the run.
+        loop: The run's loop. If it is closed, or `None` in virtual time, the value is dropped.
     """
     if not isinstance(value, Awaitable):
         return
-    try:
-        _started(value)
-    except RuntimeError:
+    if loop is None or loop.is_closed():
         _close(value)
+    else:
+        run_on_loop(loop, started, value)
 
 
 def outlasting(value: Awaitable[None] | None) -> Awaitable[None] | None:
     """Return a value to wait for, which goes on when the run that waits for it is disposed."""
-    if not isinstance(value, Awaitable):
-        return value
-    task = _started(value)
-
-    async def result() -> None:
-        await asyncio.wait({task})
-        task.result()
-
-    return result()
+    return result_of(started(value)) if isinstance(value, Awaitable) else value
 
 
-def _started(value: Awaitable[None]) -> asyncio.Task[None]:
+async def result_of(task: asyncio.Task[T]) -> T:
+    """Return the result of a task, which goes on when its waiter is cancelled."""
+    await asyncio.wait({task})
+    return task.result()
+
+
+def started(value: Awaitable[T]) -> asyncio.Task[T]:
     """Await a value in a task of its own.
 
     Raises:
@@ -73,8 +74,8 @@ def _started(value: Awaitable[None]) -> asyncio.Task[None]:
     """
     loop = asyncio.get_running_loop()
 
-    async def wait() -> None:
-        await value
+    async def wait() -> T:
+        return await value
 
     task = loop.create_task(wait())
     _awaited.add(task)
