@@ -172,6 +172,7 @@ class _Fold:
             case Complete():
                 run.output = event.content or run.output
                 run.usage = add_usage(run.usage, event.usage)
+                run.estimated_usage = add_usage(run.estimated_usage, event.estimated_usage)
                 run.iterations += event.iterations
                 run.finish_reason = event.finish_reason
             case ErrorEvent():

@@ -119,7 +119,9 @@ class Run:
         """Token counts, with those that the provider has sent for the turn that runs."""
         if self.turn is None or self.turn.is_usage_added:
             return self.usage
-        return add_usage(self.usage, self.turn.response().usage)
+        return add_usage(
+            add_usage(self.usage, self.turn.nested.counted), self.turn.response().usage
+        )
 
     def messages_so_far(self) -> tuple[Message, ...]:
         """Return all messages, with what the turn that runs has written and called."""
@@ -243,11 +245,12 @@ class Run:
             case TurnEnd() if event.usage is not None:
                 self._nested_tokens += tokens_of(event.usage)
 
-    def add_usage_of_tool(self, usage: Usage | None) -> None:
-        """Add the tokens of a tool's agents, whose turns were counted as they ended."""
-        if usage is not None:
-            self.usage = add_usage(self.usage, usage)
-            self._nested_tokens = max(0, self._nested_tokens - tokens_of(usage))
+    def add_usage_of_tools(self, usage: Usage | None, estimated: Usage | None) -> None:
+        """Add the tokens of the agents in tools, whose turns were counted as they ended."""
+        self.usage = add_usage(self.usage, usage)
+        self.estimated_usage = add_usage(self.estimated_usage, estimated)
+        ended = tokens_of(usage) + tokens_of(estimated)
+        self._nested_tokens = max(0, self._nested_tokens - ended)
 
     def _check_tokens(self) -> None:
         limit = self.limits.tokens

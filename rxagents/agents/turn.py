@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rxagents.agents.finish import PAUSE, check_finish
+from rxagents.agents.nested_usage import NestedUsage
 from rxagents.agents.partial import estimated_usage, is_counted
 from rxagents.agents.typed_turn import TypedTurn
 from rxagents.core.chunks import StreamChunk
@@ -35,6 +36,7 @@ class Turn:
         steps: The thoughts and the calls that have started or were put up for approval, in order.
         results: How the calls ended, by call id.
         answer: The answer in a text protocol; `None` while there is none.
+        nested: What sub-agents have used whose tools still run.
         number: The number of the turn in its run, from 1.
         is_interrupted: Whether it was ended from outside, or at a limit.
         is_sent: Whether its request was sent.
@@ -50,6 +52,7 @@ class Turn:
         self.is_resumed = is_resumed
         self.is_interrupted = False
         self.is_sent = False
+        self.nested = NestedUsage()
         self.is_usage_added = False
         self._usage: Usage | None = None
         self._finish_reason = ""
@@ -107,6 +110,8 @@ class Turn:
             OutputError: The event is the answer, and the response has failed or was paused.
         """
         if event.path:
+            if isinstance(event, TurnEnd) and event.usage is not None:
+                self.nested.add(event.usage)
             self.run.note_nested(event)
             return
         match event:
@@ -127,7 +132,8 @@ class Turn:
             case ToolEnd():
                 self._admitted.discard(event.call_id)  # it was denied
                 self.results[event.call_id] = event
-                self.run.add_usage_of_tool(event.usage)
+                self.nested.remove(event)
+                self.run.add_usage_of_tools(event.usage, event.estimated_usage)
                 self.run.control.save()
             case Answer():
                 check_finish(self._response.response())
@@ -179,6 +185,7 @@ class Turn:
         elif self.is_sent:
             self._usage = estimated_usage(run.messages, response)
             run.estimated_usage = add_usage(run.estimated_usage, self._usage)
+        run.add_usage_of_tools(self.nested.counted, self.nested.estimated)
         self.is_usage_added = True
         run.end_early(output)
         self._finish_reason = run.finish_reason

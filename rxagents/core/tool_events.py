@@ -135,6 +135,8 @@ class ToolEnd(Event, frozen=True, tag="tool_end"):
         error: The tool's failure, or `None`.
         duration: Seconds that the call took.
         usage: Tokens that agents inside the tool have used; `None` if there were none.
+        estimated_usage: Estimated counts of their turns that were ended early. `usage` does not
+            contain them.
         parts: The result's text, images and files, in order, if it is more than text;
             `Message.tool` takes them.
     """
@@ -149,6 +151,7 @@ class ToolEnd(Event, frozen=True, tag="tool_end"):
     path: tuple[str, ...] = ()
     usage: Usage | None = None
     parts: tuple[ContentPart, ...] = ()
+    estimated_usage: Usage | None = None
 
     @property
     def content(self) -> str:

@@ -148,6 +148,7 @@ def test_event_round_trips(codec: Any, kind: str) -> None:
                 "duration": 0.25,
                 "usage": None,
                 "parts": [IMAGE],
+                "estimated_usage": None,
             },
         ),
         ("partial", '{"a":[1]}', {"value": {"a": [1]}}),

@@ -229,6 +229,7 @@ class _Execution:
                 duration,
                 usage=self._nested.usage,
                 parts=parts,
+                estimated_usage=self._nested.estimated_usage,
             )
         )
         self._observer.on_completed()

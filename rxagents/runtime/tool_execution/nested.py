@@ -31,25 +31,38 @@ class NestedEvents:
         self._name = name
         self._ended: Usage | None = None
         self._of_turns: Usage | None = None
+        self._estimated: Usage | None = None  # estimates are never added to counts of a provider
+        self._estimated_of_turns: Usage | None = None
 
     @property
     def usage(self) -> Usage | None:
         """The tokens of all attempts; `None` where none are known."""
         return add_usage(self._ended, self._of_turns)
 
+    @property
+    def estimated_usage(self) -> Usage | None:
+        """Estimates for turns of all attempts that were ended early."""
+        return add_usage(self._estimated, self._estimated_of_turns)
+
     def begin_attempt(self) -> None:
         """Keep the usage of the attempt before, and forget its output."""
         self._ended, self._of_turns = self.usage, None
+        self._estimated, self._estimated_of_turns = self.estimated_usage, None
         self.output, self.error = UNSET, None
 
     def add(self, event: StreamEvent) -> StreamEvent:
         """Return the event with the tool's name in its path."""
         if isinstance(event, TurnEnd):
-            self._of_turns = add_usage(self._of_turns, event.usage)
+            if event.usage is not None and event.usage.estimated:
+                self._estimated_of_turns = add_usage(self._estimated_of_turns, event.usage)
+            else:
+                self._of_turns = add_usage(self._of_turns, event.usage)
         elif isinstance(event, Complete) and not event.path:
             self.output = event.content
             self.error = _waits(self._name, event) if event.pending else None
             self._ended, self._of_turns = add_usage(self._ended, event.usage), None
+            self._estimated = add_usage(self._estimated, event.estimated_usage)
+            self._estimated_of_turns = None
         return replace(event, path=(self._name, *event.path))
 
 
