@@ -8,7 +8,7 @@ has no other way to carry it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from msgspec import Struct
 from reactivex import Observable, abc
@@ -29,7 +29,7 @@ from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.runtime.event_log.log_reader import LogEntry
 from rxagents.runtime.tool_execution.approval import arguments_of
 
-Encodable: TypeAlias = Event | StreamChunk | LogEntry[Event]
+Encodable = TypeVar("Encodable", bound="Event | StreamChunk | LogEntry[Any]")
 
 
 class EventEncoder(Protocol):

@@ -15,6 +15,9 @@ from rxagents.runtime.event_log.log_reader import LogEntry
 
 T = TypeVar("T")
 
+_ERROR = b'{"type":"error"'
+"""How the JSON of an `ErrorEvent` begins: the item may be JSON that was encoded before."""
+
 
 def encode_sse(*, end: str = "end") -> Callable[[Observable[T]], Observable[bytes]]:
     r"""Encode each item as one server-sent event with JSON data, for the body of a response.
@@ -66,10 +69,12 @@ def encode_sse(*, end: str = "end") -> Callable[[Observable[T]], Observable[byte
             def on_next(item: T) -> None:
                 nonlocal has_error_event
                 if isinstance(item, LogEntry):
-                    frame = b"id: " + item.id.encode() + b"\n" + data_frame(encode(item.item))
+                    data = encode(item.item)
+                    frame = b"id: " + item.id.encode() + b"\n" + data_frame(data)
                 else:
-                    frame = data_frame(encode(item))
-                    has_error_event = isinstance(item, ErrorEvent)
+                    data = encode(item)
+                    frame = data_frame(data)
+                has_error_event = data.startswith(_ERROR)
                 observer.on_next(frame)
 
             def on_error(error: Exception) -> None:

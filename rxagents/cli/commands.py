@@ -14,6 +14,7 @@ from rxagents.cli.failures import report, report_message
 from rxagents.cli.listing import names_of, names_of_all
 from rxagents.cli.logs_command import logs
 from rxagents.cli.pieces import printable
+from rxagents.cli.serve_command import serve
 from rxagents.cli.signals import StopSignals
 from rxagents.cli.views import text_view
 from rxagents.core.errors import RxAgentsError
@@ -78,5 +79,5 @@ def models(stop: StopSignals, /, provider: str | None, base_url: str | None, que
     return 0
 
 
-for command in (ask, chat, config, logs):
+for command in (ask, chat, config, logs, serve):
     cli.add_command(command)

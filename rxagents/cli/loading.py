@@ -37,6 +37,22 @@ def load_agent(name: str) -> Any:
     return agent
 
 
+def load_served(name: str) -> Any:
+    """Return the user's agent, or a function of the user's that returns one.
+
+    Raises:
+        ConfigurationError: It cannot be imported, or is neither.
+    """
+    found = _load("MODULE:NAME", name, {})
+    is_agent = callable(getattr(found, "run_stream", None)) and not isinstance(found, type)
+    if not is_agent and (not callable(found) or isinstance(found, type)):
+        raise ConfigurationError(
+            f"{name} is no agent but {_described(found)}. Name an object with run_stream, or a "
+            "function that returns one."
+        )
+    return found
+
+
 def load_tool(name: str) -> Tool:
     """Return a tool of `TOOLS`, or the user's tool.
 
@@ -61,9 +77,9 @@ def _described(value: object) -> str:
 def _load(option: str, name: str, known: dict[str, Any]) -> Any:
     module, colon, attribute = name.partition(":")
     if not (module and colon and attribute):
+        choice = f"{', '.join(known)}, or " if known else ""
         raise ConfigurationError(
-            f"{option} {name} is unknown: use {', '.join(known)}, or MODULE:NAME for one of your "
-            "own."
+            f"{option} {name} is unknown: use {choice}MODULE:NAME for one of your own."
         )
     folder = str(Path.cwd())
     if folder not in sys.path:

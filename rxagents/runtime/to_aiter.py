@@ -92,6 +92,14 @@ class Reading(AsyncIterator[T]):
         self._subscription.dispose()
         await self._bridge.aclose()
 
+    def take_waiting(self) -> list[T]:
+        """Return the items that wait, without waiting for more; none if there are none."""
+        queue = self._queue
+        items = [queue.popleft() for _ in range(len(queue))]
+        if self._gate.closed:
+            self._gate.open()
+        return items
+
     async def __anext__(self) -> T:
         while not self._queue:
             if self._error is not None:

@@ -61,6 +61,15 @@ async def test_error_event_is_not_sent_twice() -> None:
     assert [frame.get("type") for frame in frames].count(str(ErrorEvent.type)) == 1
 
 
+@pytest.mark.parametrize("kind", [StreamEvent, msgspec.Raw])
+async def test_error_of_a_log_is_not_sent_twice(kind: Any) -> None:
+    async with EventLog() as log:
+        llm = ScriptedLLM(Reply("Half", error=ServerError("no", status=500)))
+        await log.start("run", rxagents.FunctionAgent(llm).run_stream("hi")).wait()
+        frames = frames_of(await body_of(from_log(log, "run", kind).pipe(ops.encode_sse())))
+        assert [frame.get("type") for frame in frames].count("error") == 1
+
+
 async def test_entries_of_a_log_have_ids() -> None:
     async with EventLog() as log:
         agent = rxagents.FunctionAgent(ScriptedLLM("Hi."))

@@ -20,7 +20,7 @@ from rxagents.core.json_text import JSON_ERRORS
 from rxagents.runtime.bridge import Bridge
 from rxagents.runtime.event_log.hub import Hub
 from rxagents.runtime.event_log.kept import kept
-from rxagents.runtime.event_log.log_store import LogStore, Position, checked_key
+from rxagents.runtime.event_log.log_store import LogStore, Position, checked_key, parse_id
 from rxagents.runtime.event_log.log_writer import LogWriter
 from rxagents.runtime.event_log.memory_log_store import MemoryLogStore
 from rxagents.runtime.loop import running_loop
@@ -113,6 +113,23 @@ class EventLog:
             return False
         handle.stop()
         return True
+
+    async def has_more(self, key: str, after: str | None = None) -> bool:
+        """Return whether a reader would get something: entries, or those of a run that goes on.
+
+        Args:
+            key: The key of the run.
+            after: The id of the last entry that the reader has seen.
+
+        Raises:
+            ConfigurationError: `after` is not an id.
+            LogGoneError: The log does not have the run or the entry, or no longer.
+            StorageError: The store failed.
+        """
+        page = self.store.read(checked_key(key), None if after is None else parse_id(after), 2)
+        if isinstance(page, Future):
+            page = await asyncio.wrap_future(page)
+        return page.state != "ended" or len(page.entries) > 1
 
     async def mark_interrupted(self) -> list[str]:
         """Write the end mark `interrupted` to all runs whose writers are lost.

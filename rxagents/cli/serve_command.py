@@ -1,0 +1,82 @@
+"""The command `rxagents serve`."""
+
+from __future__ import annotations
+
+import click
+
+from rxagents.cli.loading import load_served
+from rxagents.cli.signals import StopSignals
+from rxagents.cli.failures import report
+from rxagents.core.errors import ConfigurationError, RxAgentsError
+from rxagents.runtime.event_log.event_log import EventLog
+from rxagents.runtime.event_log.log_store import LogStore
+
+_EXAMPLES = """\b
+Examples:
+  rxagents serve my_agents:agent
+  rxagents serve my_agents:make_agent --port 8080 --log runs.db
+  curl -d '{"task": "Hello."}' http://127.0.0.1:8000/runs
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("agent", metavar="MODULE:NAME")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8000, show_default=True, help="The port; 0 for a free one.")
+@click.option("--token", envvar="RXAGENTS_TOKEN", help="What clients send as a bearer token.")
+@click.option("--cors", multiple=True, metavar="ORIGIN", help="An origin whose pages may call.")
+@click.option("--log", metavar="FILE|URL", help="Keep runs in a SQLite file, or at redis://….")
+@click.pass_obj
+def serve(
+    stop: StopSignals,
+    /,
+    agent: str,
+    host: str,
+    port: int,
+    token: str | None,
+    cors: tuple[str, ...],
+    log: str | None,
+) -> int:
+    """Serve an agent over HTTP.
+
+    MODULE:NAME is an agent, or a function that returns one for each run. Endpoints: /runs, OpenAI's
+    /v1/chat/completions and /v1/models, /agui, /vercel, /health, /ready and /metrics.
+    """
+    from rxagents import serve as serving  # imported here: only this command needs the server
+
+    if token is None and host not in {"127.0.0.1", "localhost", "::1"}:
+        return report(
+            ConfigurationError(
+                f"--host {host} lets other machines in: pass --token too, which they have to send."
+            )
+        )
+
+    async def run() -> None:
+        app = serving.make_app(
+            load_served(agent),
+            log=None if log is None else EventLog(_store_of(log)),
+            token=token,
+            cors=cors,
+            name=agent.partition(":")[2],
+        )
+        await serving.serve(app, host=host, port=port, on_start=_say_url)
+
+    try:
+        stop.run(run())
+    except RxAgentsError as error:
+        return report(error)
+    return 0
+
+
+def _say_url(url: str) -> None:
+    click.echo(f"Serving at {url} (Ctrl-C stops)", err=True)
+
+
+def _store_of(place: str) -> LogStore:
+    if place.startswith(("redis://", "rediss://", "unix://")):
+        from rxagents.storage.redis_log_store import RedisLogStore  # needs the extra `redis`
+
+        return RedisLogStore(place)
+    from rxagents.storage.sqlite_log_store import SQLiteLogStore
+
+    return SQLiteLogStore(place)

@@ -1,0 +1,100 @@
+"""Make the application that serves an agent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.runtime.event_log.event_log import EventLog
+from rxagents.serve.agui_route import AGUIRoute
+from rxagents.serve.chat_completions import ChatRoutes
+from rxagents.serve.guard import (
+    add_cors_header,
+    checked_origin,
+    checked_token,
+    errors_as_responses,
+)
+from rxagents.serve.health import HealthRoutes
+from rxagents.serve.limits import ServeLimits
+from rxagents.serve.run_routes import RunRoutes
+from rxagents.serve.runs import Runs
+from rxagents.serve.vercel_routes import VercelRoutes
+
+
+def make_app(
+    agent: Any,
+    *,
+    log: EventLog | None = None,
+    token: str | None = None,
+    cors: Sequence[str] = (),
+    name: str = "agent",
+    limits: ServeLimits | None = None,
+) -> web.Application:
+    """Return an aiohttp application that serves an agent.
+
+    Run it with `rxagents.serve.serve`, or with `web.run_app(app, handler_cancellation=True)`: only
+    then does a client that leaves before the first token end its run at once.
+
+    Args:
+        agent: An object with `run_stream(task)`, or a function that returns one for each run.
+        log: Keeps the runs of `/runs` and `/vercel`; by default in memory. The application closes
+            it.
+        token: What clients send as `Authorization: Bearer …`; no check by default.
+        cors: The origins whose pages may call the server from a browser; none by default.
+        name: The name of the agent in `/v1/models`.
+        limits: The bounds of the server.
+
+    Raises:
+        ConfigurationError: An argument is not usable.
+    """
+    limits = limits or ServeLimits()
+    runs = Runs(_maker(agent), log or EventLog(), limits)
+    guards: list[Middleware] = [checked_origin(cors), errors_as_responses()]
+    if token is not None:
+        guards.append(checked_token(_checked_token(token)))
+    app = web.Application(middlewares=guards, client_max_size=limits.body_bytes)
+    app[RUNS], app[LIMITS] = runs, limits
+    for routes in (
+        HealthRoutes(runs),
+        RunRoutes(runs, limits),
+        ChatRoutes(runs, limits, name),
+        AGUIRoute(runs, limits),
+        VercelRoutes(runs, limits),
+    ):
+        app.add_routes(routes.routes())
+    app.on_response_prepare.append(add_cors_header)
+    app.cleanup_ctx.append(_with_log)
+    return app
+
+
+RUNS: web.AppKey[Runs] = web.AppKey("runs", Runs)
+LIMITS: web.AppKey[ServeLimits] = web.AppKey("limits", ServeLimits)
+
+
+async def _with_log(app: web.Application) -> AsyncIterator[None]:
+    """Mark the runs that another process has lost, and close the log at the end."""
+    await app[RUNS].log.mark_interrupted()
+    yield
+    await app[RUNS].log.aclose()
+
+
+def _maker(agent: Any) -> Callable[[], Any]:
+    if callable(getattr(agent, "run_stream", None)) and not isinstance(agent, type):
+        return lambda: agent
+    if callable(agent):
+        make: Callable[[], Any] = agent
+        return make
+    raise ConfigurationError(
+        f"agent must be an object with run_stream, or a function that returns one, not "
+        f"{type(agent).__name__}."
+    )
+
+
+def _checked_token(token: str) -> str:
+    if not isinstance(token, str) or not token.strip() or not token.isprintable():
+        raise ConfigurationError("token must be a text of printable characters.")
+    return token

@@ -1,0 +1,208 @@
+"""OpenAI's chat completions, so that every client of OpenAI can talk to an agent.
+
+The tools are the agent's own, and run here: a client sees the text, the thinking as
+`reasoning_content`, and the token counts of all turns. Source of the form: openai-python 3.57, with
+each event left out in turn.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+from reactivex import Observable, abc
+
+from rxagents.core.events import Answer, Complete, ErrorEvent, Reasoning, StreamEvent, Token
+from rxagents.core.usage import Usage
+from rxagents.runtime.last_value import last_value
+from rxagents.serve.failures import RequestError, json_response, message_of
+from rxagents.serve.limits import ServeLimits
+from rxagents.serve.requests import read_body
+from rxagents.serve.runs import Runs
+from rxagents.serve.sending import send_stream
+
+_DONE = b"data: [DONE]\n\n"
+
+
+class StreamOptions(Struct):
+    """What the client wants in its stream."""
+
+    include_usage: bool = False
+
+
+class ChatRequest(Struct):
+    """What is read of the client's request; settings of the model are the agent's own."""
+
+    messages: list[dict[str, Any]]
+    model: str = ""
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    tools: list[Any] | None = None
+    n: int | None = None
+
+
+class ChatRoutes:
+    """The handlers of `/v1/chat/completions` and `/v1/models`.
+
+    Args:
+        runs: The server's runs.
+        limits: The bounds of the server.
+        name: The name of the agent, which stands for a model's.
+    """
+
+    def __init__(self, runs: Runs, limits: ServeLimits, name: str) -> None:
+        self._runs = runs
+        self._limits = limits
+        self._name = name
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [
+            web.post("/v1/chat/completions", self.complete),
+            web.get("/v1/models", self.models),
+        ]
+
+    async def models(self, _: web.Request) -> web.Response:
+        """List the agent as the only model."""
+        model = {"id": self._name, "object": "model", "created": 0, "owned_by": "rxagents"}
+        return json_response({"object": "list", "data": [model]})
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        """Run the agent for the conversation that the client sends."""
+        body = await read_body(request, ChatRequest)
+        if body.tools or (body.n or 1) != 1:
+            raise RequestError(400, "The agent has tools of its own: send no tools, and no n.")
+        events = self._runs.events(body.messages)
+        head: dict[str, Any] = {
+            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": body.model or self._name,
+        }
+        if not body.stream:
+            return json_response(await _whole(events, head))
+        options = body.stream_options or StreamOptions()
+        chunks = events.pipe(encode_chat(head, include_usage=options.include_usage))
+        return await send_stream(request, chunks, self._limits)
+
+
+async def _whole(events: Observable[StreamEvent], head: dict[str, Any]) -> dict[str, Any]:
+    complete = await last_value(events)
+    if not isinstance(complete, Complete):
+        raise RequestError(500, "The agent ended without a result.")
+    message = {"role": "assistant", "content": complete.content, "refusal": None}
+    choice = {
+        "index": 0,
+        "message": message,
+        "finish_reason": finish_reason_of(complete),
+        "logprobs": None,
+    }
+    return {
+        **head,
+        "object": "chat.completion",
+        "choices": [choice],
+        "usage": usage_of(complete.usage),
+    }
+
+
+def encode_chat(
+    head: dict[str, Any], *, include_usage: bool
+) -> Callable[[Observable[StreamEvent]], Observable[bytes]]:
+    """Return an operator from a run's events to the chunks of a chat completion.
+
+    Args:
+        head: The fields that all chunks have: `id`, `created`, `model`.
+        include_usage: Whether a chunk with the token counts comes last.
+    """
+
+    def encode(source: Observable[StreamEvent]) -> Observable[bytes]:
+        def subscribe(
+            observer: abc.ObserverBase[bytes], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            encoder = _ChatEncoder(head, include_usage)
+
+            def on_next(event: StreamEvent) -> None:
+                chunk = encoder.event(event)
+                if chunk:
+                    observer.on_next(chunk)
+
+            def on_error(error: Exception) -> None:
+                failure = {"message": message_of(error), "type": type(error).__name__}
+                observer.on_next(_frame({"error": failure}) + _DONE)
+                observer.on_completed()
+
+            def on_completed() -> None:
+                observer.on_next(_DONE)
+                observer.on_completed()
+
+            return source.subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+
+        return Observable(subscribe)
+
+    return encode
+
+
+class _ChatEncoder:
+    """Encodes the events of one run as the chunks of a chat completion."""
+
+    def __init__(self, head: dict[str, Any], include_usage: bool) -> None:
+        self._head = {**head, "object": "chat.completion.chunk"}
+        self._include_usage = include_usage
+        self._has_begun = self._has_text = False
+
+    def event(self, event: StreamEvent) -> bytes:
+        """Encode an event; empty for those that a chat completion does not have."""
+        if event.path:
+            return b""
+        match event:
+            case Token(section="action"):
+                return b""
+            case Token(section="thought") | Reasoning():
+                return self._delta({"reasoning_content": event.content})
+            case Token():
+                self._has_text = True
+                return self._delta({"content": event.content})
+            case Answer() if not self._has_text:
+                self._has_text = True
+                return self._delta({"content": event.content})
+            case Complete():
+                return self._end(event)
+            case ErrorEvent():
+                return b""  # the error itself follows
+        return b""
+
+    def _end(self, complete: Complete) -> bytes:
+        last = self._delta({}, finish_reason_of(complete))
+        if not self._include_usage:
+            return last
+        usage = {**self._head, "choices": [], "usage": usage_of(complete.usage)}
+        return last + _frame(usage)
+
+    def _delta(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+        if not self._has_begun:
+            self._has_begun = True
+            delta = {"role": "assistant", "content": "", **delta}
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return _frame({**self._head, "choices": [choice]})
+
+
+def finish_reason_of(complete: Complete) -> str:
+    """Return OpenAI's finish reason: `stop` where it has none."""
+    known = {"length", "content_filter"}
+    return complete.finish_reason if complete.finish_reason in known else "stop"
+
+
+def usage_of(usage: Usage | None) -> dict[str, int]:
+    """Return the token counts in OpenAI's form; a count that is not known is 0 there."""
+    counts = usage or Usage()
+    prompt, completion = counts.input_tokens or 0, counts.output_tokens or 0
+    total = counts.total_tokens or prompt + completion
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
+
+
+def _frame(body: dict[str, Any]) -> bytes:
+    return b"data: " + msgspec.json.encode(body) + b"\n\n"

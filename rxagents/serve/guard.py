@@ -1,0 +1,87 @@
+"""Let in who may come, and answer in the form of the protocol when something fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from hmac import compare_digest
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from rxagents.serve.failures import RequestError, error_response
+
+_log = logging.getLogger("rxagents.serve")
+
+_OPEN: Final = frozenset({"/health", "/ready"})
+"""What a load balancer asks, without a token."""
+
+_ALLOWED_ORIGIN: Final = web.RequestKey("allowed_origin", str)
+_CORS_METHODS: Final = "GET, POST, OPTIONS"
+_CORS_HEADERS: Final = "Authorization, Content-Type, Last-Event-ID"
+
+
+def errors_as_responses() -> Middleware:
+    """Return a middleware that answers an exception without a traceback."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return error_response(request, RequestError(error.status, error.reason))
+        except Exception as error:
+            response = error_response(request, error)
+            if response.status >= 500:
+                _log.error("%s %s failed: %s", request.method, request.path, type(error).__name__)
+            return response
+
+    return middleware
+
+
+def checked_origin(origins: Sequence[str]) -> Middleware:
+    """Return a middleware for CORS: only pages of these origins may read responses.
+
+    Args:
+        origins: Such as `"https://example.org"`; `"*"` is any.
+    """
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        origin = request.headers.get("Origin", "")
+        allowed = origin if origin and (origin in origins or "*" in origins) else ""
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            response: web.StreamResponse = web.Response(status=204 if allowed else 403)
+            response.headers["Access-Control-Allow-Methods"] = _CORS_METHODS
+            response.headers["Access-Control-Allow-Headers"] = _CORS_HEADERS
+            if allowed:
+                response.headers["Access-Control-Allow-Origin"] = allowed
+            return response
+        if allowed:
+            request[_ALLOWED_ORIGIN] = allowed
+        return await handler(request)
+
+    return middleware
+
+
+async def add_cors_header(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Add the header of CORS before a response begins; a signal of the application."""
+    allowed = request.get(_ALLOWED_ORIGIN)
+    if allowed:
+        response.headers["Access-Control-Allow-Origin"] = allowed
+        response.headers["Vary"] = "Origin"
+
+
+def checked_token(token: str) -> Middleware:
+    """Return a middleware that wants `Authorization: Bearer TOKEN`, compared in constant time."""
+    expected = f"Bearer {token}".encode()
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if request.path in _OPEN or compare_digest(given, expected):
+            return await handler(request)
+        raise RequestError(401, "Send the server's token as Authorization: Bearer TOKEN.")
+
+    return middleware

@@ -1,0 +1,36 @@
+"""Read what a client sends."""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from rxagents.core.json_depth import is_deeper
+from rxagents.serve.failures import RequestError
+
+T = TypeVar("T")
+
+_DEPTH: Final = 100
+"""How many levels of JSON a body may have; a conversation needs ten."""
+
+
+async def read_body(request: web.Request, kind: type[T]) -> T:
+    """Return the JSON body of a request.
+
+    Raises:
+        RequestError: The body is too large (413), or is not of this type (400).
+    """
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise RequestError(
+            413, f"The body is larger than {request.client_max_size} bytes."
+        ) from error
+    if is_deeper(body, _DEPTH):
+        raise RequestError(400, f"The body's JSON has more than {_DEPTH} levels.")
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RequestError(400, f"The body cannot be read: {error}.") from error

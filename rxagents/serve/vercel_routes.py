@@ -1,0 +1,93 @@
+"""The endpoint of Vercel's `useChat`, with resumption.
+
+A chat's run goes on when its page is closed: the page's `stop()` is only a disconnect, so it cannot
+be told from a reload. `POST /vercel/{id}/stop` ends the run. `GET /vercel/{id}/stream` sends the
+whole message again and follows it; 204 says that no run goes on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+from msgspec import Struct
+
+from rxagents.operators.encode_vercel import encode_vercel
+from rxagents.runtime.event_log.from_log import from_log
+from rxagents.serve.failures import RequestError
+from rxagents.serve.limits import ServeLimits
+from rxagents.serve.requests import read_body
+from rxagents.serve.runs import Runs
+from rxagents.serve.sending import SSE_HEADERS, send_stream
+
+_HEADERS = {**SSE_HEADERS, "X-Vercel-AI-UI-Message-Stream": "v1"}
+
+
+class UIMessage(Struct):
+    """A message of the page."""
+
+    role: str
+    parts: list[dict[str, Any]] = []
+
+
+class ChatRequest(Struct):
+    """What `useChat` sends."""
+
+    id: str
+    messages: list[UIMessage]
+
+
+class VercelRoutes:
+    """The handlers of `/vercel`.
+
+    Args:
+        runs: The server's runs.
+        limits: The bounds of the server.
+    """
+
+    def __init__(self, runs: Runs, limits: ServeLimits) -> None:
+        self._runs = runs
+        self._limits = limits
+        self._run_of_chat: dict[str, str] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [
+            web.post("/vercel", self.run),
+            web.get("/vercel/{id}/stream", self.resume),
+            web.post("/vercel/{id}/stop", self.stop),
+        ]
+
+    async def run(self, request: web.Request) -> web.StreamResponse:
+        """Start a run for the conversation that the page sends."""
+        body = await read_body(request, ChatRequest)
+        messages = [message for each in body.messages if (message := _message(each))]
+        run_id = self._runs.start(messages, None)
+        self._run_of_chat[body.id] = run_id
+        return await self._send(request, run_id)
+
+    async def resume(self, request: web.Request) -> web.StreamResponse:
+        """Send the message of the chat's run again, and follow it."""
+        run_id = self._run_of_chat.get(request.match_info["id"], "")
+        if not self._runs.goes_on(run_id):
+            return web.Response(status=204)
+        return await self._send(request, run_id)
+
+    async def stop(self, request: web.Request) -> web.Response:
+        """End the chat's run."""
+        run_id = self._run_of_chat.get(request.match_info["id"])
+        if run_id is None:
+            raise RequestError(404, "This chat has no run here.")
+        self._runs.stop(run_id)
+        return web.Response(status=202)
+
+    async def _send(self, request: web.Request, run_id: str) -> web.StreamResponse:
+        entries = from_log(self._runs.log, run_id)
+        frames = entries.pipe(encode_vercel(message_id=run_id))
+        return await send_stream(request, frames, self._limits, _HEADERS)
+
+
+def _message(message: UIMessage) -> dict[str, Any] | None:
+    """Return the text of a page's message as a role/content dict; `None` if it has no text."""
+    texts = [part["text"] for part in message.parts if part.get("type") == "text"]
+    return {"role": message.role, "content": "".join(texts)} if texts else None

@@ -1,0 +1,124 @@
+"""The endpoints for clients of OpenAI, AG-UI and Vercel."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from agent_runs import Calls, HeldTool, served
+from frames import check_agui_order, check_vercel_order
+from serving import serving
+from wires import WIRES, SpokenWire
+
+from rxagents import FunctionAgent, ServerError, ToolCall, Usage
+from rxagents.testing import Reply, ScriptedLLM
+
+pytestmark = pytest.mark.real_time
+two_wires = pytest.mark.parametrize("wire", WIRES[:2], ids=lambda wire: wire.name)
+
+HELLO = {"messages": [{"role": "user", "content": "Hello."}]}
+ASKS = Reply("I look. ", tool_calls=[ToolCall("c", "weather", '{"city": "Oslo"}')])
+UI_MESSAGE = {"id": "1", "role": "user", "parts": [{"type": "text", "text": "Hello."}]}
+
+
+async def test_chat_completion() -> None:
+    llm = ScriptedLLM(ASKS, Reply("Cold.", usage=Usage(3, 2, 5)))
+    async with serving(FunctionAgent(llm, [Calls().weather()]), name="oslo") as server:
+        status, body = await server.post("/v1/chat/completions", HELLO)
+        assert status == 200
+        [choice] = body["choices"]
+        assert choice["message"]["content"] == "Cold."
+        assert choice["finish_reason"] == "stop"
+        assert body["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+        assert '"id":"oslo"' in (await server.get("/v1/models"))[1]
+
+
+async def test_chat_completion_as_a_stream() -> None:
+    llm = ScriptedLLM(Reply("Hi there.", reasoning="hm", usage=Usage(3, 2, 5)))
+    async with serving(FunctionAgent(llm)) as server:
+        body = {**HELLO, "stream": True, "stream_options": {"include_usage": True}}
+        *chunks, usage, done = await server.frames("/v1/chat/completions", body)
+        assert done == "[DONE]"
+        assert usage["choices"] == []
+        assert usage["usage"]["total_tokens"] == 5
+        deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+        assert deltas[0]["role"] == "assistant"
+        assert "".join(delta.get("content", "") for delta in deltas) == "Hi there."
+        assert "".join(delta.get("reasoning_content", "") for delta in deltas) == "hm"
+        assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+        assert len({chunk["id"] for chunk in chunks}) == 1
+
+
+async def test_failure_of_a_chat_completion() -> None:
+    llm = ScriptedLLM(*(Reply("Half", error=ServerError("no", status=500)) for _ in range(2)))
+    async with serving(FunctionAgent(llm)) as server:
+        *_, error, done = await server.frames("/v1/chat/completions", {**HELLO, "stream": True})
+        assert done == "[DONE]"
+        assert error["error"]["type"] == "ServerError"
+        status, body = await server.post("/v1/chat/completions", HELLO)
+        assert status == 502
+        assert body["error"]["type"] == "server_error"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {**HELLO, "stream": True}),
+        ("/v1/chat/completions", HELLO),
+        ("/agui", {**HELLO, "threadId": "t", "runId": "r"}),
+    ],
+    ids=["streamed chat", "chat", "agui"],
+)
+@two_wires
+async def test_client_that_leaves_closes_the_request(
+    wire: SpokenWire, path: str, body: Any
+) -> None:
+    async with served(wire, Reply("never", delay=60)) as (provider, llm):
+        async with serving(FunctionAgent(llm)) as server:
+            waiting = asyncio.ensure_future(server.post(path, body))
+            await provider.received()
+            waiting.cancel()
+            await provider.disconnected()
+            await asyncio.wait([waiting])
+
+
+async def test_agui() -> None:
+    llm = ScriptedLLM(ASKS, "Cold.")
+    async with serving(FunctionAgent(llm, [Calls().weather()])) as server:
+        messages = [
+            {"id": "1", "role": "user", "content": "Hello."},
+            {"id": "2", "role": "assistant", "content": "Hi."},
+            {"id": "3", "role": "user", "content": "Oslo?"},
+        ]
+        rest: dict[str, Any] = {"tools": [], "context": [], "state": {}, "forwardedProps": {}}
+        body = {"threadId": "t", "runId": "r", "messages": messages, **rest}
+        frames = await server.frames("/agui", body)
+        check_agui_order(frames)
+        assert (frames[0]["threadId"], frames[0]["runId"]) == ("t", "r")
+        assert [message.text for message in llm.requests[0].messages] == ["Hello.", "Hi.", "Oslo?"]
+
+
+async def test_vercel_chat_resumes_and_stops() -> None:
+    held = HeldTool()
+    llm = ScriptedLLM(Reply("I look.", tool_calls=[ToolCall("c", "held", "{}")]), "Done.")
+    async with serving(FunctionAgent(llm, [held.tool])) as server:
+        chat = {"id": "chat", "messages": [UI_MESSAGE], "trigger": "submit-message"}
+        assert (await server.get("/vercel/chat/stream"))[0] == 204
+        async with server.session.post("/vercel", json=chat) as response:
+            assert response.headers["x-vercel-ai-ui-message-stream"] == "v1"
+            await held.running.wait()
+        async with server.session.get("/vercel/chat/stream") as response:
+            assert response.status == 200
+            assert b'"type":"start"' in await response.content.readuntil(b"\n\n")
+        assert (await server.post("/vercel/chat/stop"))[0] == 202
+        await held.cancelled.wait()
+        assert (await server.post("/vercel/other/stop"))[0] == 404
+
+
+async def test_vercel_frames_are_in_order() -> None:
+    llm = ScriptedLLM(ASKS, "Cold.")
+    async with serving(FunctionAgent(llm, [Calls().weather()])) as server:
+        frames = await server.frames("/vercel", {"id": "chat", "messages": [UI_MESSAGE]})
+        check_vercel_order(frames)
+        assert frames[-2]["finishReason"] == "stop"

@@ -1,0 +1,199 @@
+"""Runs that readers join, leave and come back to, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from agent_runs import Calls, HeldTool, served
+from msgspec.structs import replace
+from serving import serving
+from wires import WIRES, SpokenWire
+
+from rxagents import FunctionAgent, ToolCall
+from rxagents.serve import ServeLimits
+from rxagents.testing import Ending, Reply, ScriptedLLM
+
+pytestmark = pytest.mark.real_time
+two_wires = pytest.mark.parametrize("wire", WIRES[:2], ids=lambda wire: wire.name)
+
+ASKS = Reply(tool_calls=[ToolCall("c", "held", "{}")])
+
+
+def kinds(frames: list[Any]) -> list[str]:
+    return [frame.get("type", "") for frame in frames]
+
+
+@two_wires
+async def test_run_is_read_to_its_end(wire: SpokenWire) -> None:
+    asks = Reply(tool_calls=[ToolCall("c", "weather", '{"city": "Oslo"}')])
+    async with served(wire, asks, "Cold.") as (_, llm):
+        async with serving(FunctionAgent(llm, [Calls().weather()])) as server:
+            status, body = await server.post("/runs", {"task": "Oslo?"})
+            assert status == 201
+            frames = await server.frames(f"/runs/{body['id']}/events")
+            assert kinds(frames)[0] == "turn_start"
+            assert kinds(frames)[-2:] == ["complete", ""]
+            assert frames[-2]["content"] == "Cold."
+            assert await server.frames(f"/runs/{body['id']}/events") == frames
+
+
+async def test_reader_comes_back() -> None:
+    agent = FunctionAgent(ScriptedLLM(Reply("one two three four", interval=0.02)))
+    async with serving(agent) as server:
+        _, body = await server.post("/runs", {"task": "Count."})
+        path = f"/runs/{body['id']}/events"
+        async with server.session.get(path) as response:
+            first = await response.content.readuntil(b"\n\n")
+        last_id = first.split(b"\n")[0].removeprefix(b"id: ").decode()
+        whole = await server.frames(path)
+        assert await server.frames(path, headers={"Last-Event-ID": last_id}) == whole[1:]
+        last = f"1-{len(whole) - 1}"
+        assert (await server.get(path, headers={"Last-Event-ID": last}))[0] == 204
+
+
+async def test_reader_that_leaves_does_not_stop_the_run() -> None:
+    held = HeldTool()
+    async with serving(FunctionAgent(ScriptedLLM(ASKS, "Done."), [held.tool])) as server:
+        _, body = await server.post("/runs", {"task": "hi"})
+        path = f"/runs/{body['id']}/events"
+        async with server.session.get(path):
+            await held.running.wait()
+        held.release.set()
+        assert "Done." in [frame.get("content") for frame in await server.frames(path)]
+        assert not held.cancelled.is_set()
+
+
+@two_wires
+async def test_stop_closes_the_request(wire: SpokenWire) -> None:
+    stalled = Reply("one two three", ending=Ending.STALL, cut_after=5)
+    async with served(wire, stalled) as (provider, llm):
+        async with serving(FunctionAgent(llm)) as server:
+            _, body = await server.post("/runs", {"task": "hi"})
+            await provider.received()
+            assert (await server.post(f"/runs/{body['id']}/stop"))[0] == 202
+            await provider.disconnected()
+            frames = await server.frames(f"/runs/{body['id']}/events")
+            assert frames[-2]["finish_reason"] == "cancelled"
+
+
+async def test_steer_reaches_the_model() -> None:
+    held = HeldTool()
+    llm = ScriptedLLM(ASKS, "Wet.")
+    async with serving(FunctionAgent(llm, [held.tool])) as server:
+        _, body = await server.post("/runs", {"task": "Oslo?"})
+        await held.running.wait()
+        status, _ = await server.post(f"/runs/{body['id']}/steer", {"text": "No, Bergen."})
+        assert status == 202
+        held.release.set()
+        await server.frames(f"/runs/{body['id']}/events")
+        assert "No, Bergen." in str(llm.requests[1].messages)
+
+
+async def test_waiting_calls_are_approved() -> None:
+    calls = Calls()
+    weather = replace(calls.weather(), requires_approval=True)
+    llm = ScriptedLLM(Reply(tool_calls=[ToolCall("c", "weather", '{"city": "Oslo"}')]), "Cold.")
+    async with serving(FunctionAgent(llm, [weather], approve="defer")) as server:
+        _, body = await server.post("/runs", {"task": "Oslo?"})
+        frames = await server.frames(f"/runs/{body['id']}/events")
+        assert frames[-2]["finish_reason"] == "approval"
+        [waiting] = frames[-2]["pending"]
+        decision = {"approved": True, "arguments": {"city": "Bergen"}}
+        path = f"/runs/{body['id']}/approve"
+        status, resumed = await server.post(path, {"decisions": {waiting["id"]: decision}})
+        assert status == 201
+        frames = await server.frames(f"/runs/{resumed['id']}/events")
+        assert frames[-2]["content"] == "Cold."
+        assert calls.made == [("weather", {"city": "Bergen", "days": 1})]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/runs", {}, 400),
+        ("/runs", {"task": 3}, 400),
+        ("/runs", {"task": "hi", "odd": 1}, 400),
+        ("/runs", {"task": []}, 400),
+        ("/runs/none/stop", None, 404),
+        ("/runs/none/steer", {"text": "hi"}, 404),
+        ("/runs/none/approve", {"decisions": {}}, 404),
+        ("/nothing", {}, 404),
+        ("/v1/chat/completions", {"messages": []}, 400),
+    ],
+)
+async def test_bad_requests_are_explained(path: str, body: Any, status: int) -> None:
+    async with serving(FunctionAgent(ScriptedLLM("hi"))) as server:
+        found, answer = await server.post(path, body)
+        assert found == status
+        assert answer["error"]["message"]
+        assert "Traceback" not in str(answer)
+
+
+async def test_unknown_run_is_not_found() -> None:
+    async with serving(FunctionAgent(ScriptedLLM("hi"))) as server:
+        assert (await server.get("/runs/run_1/events"))[0] == 404
+        assert (await server.get("/runs/..%2f..%2fetc/events"))[0] == 404
+        _, body = await server.post("/runs", {"task": "hi"})
+        assert (await server.get(f"/runs/{body['id']}/events?after=odd"))[0] == 400
+
+
+async def test_bodies_are_bounded() -> None:
+    limits = ServeLimits(body_bytes=1000)
+    async with serving(FunctionAgent(ScriptedLLM("hi")), limits=limits) as server:
+        assert (await server.post("/runs", {"task": "x" * 2000}))[0] == 413
+        deep: Any = []
+        for _ in range(150):
+            deep = [deep]
+        assert (await server.post("/runs", {"task": deep}))[0] == 400
+
+
+async def test_runs_are_bounded() -> None:
+    held = HeldTool()
+    agent, limits = FunctionAgent(ScriptedLLM(ASKS, "Done."), [held.tool]), ServeLimits(runs=1)
+    async with serving(agent, limits=limits) as server:
+        _, body = await server.post("/runs", {"task": "hi"})
+        await held.running.wait()
+        assert (await server.post("/runs", {"task": "hi"}))[0] == 503
+        assert (await server.get("/ready"))[0] == 503
+        assert "rxagents_runs 1\n" in (await server.get("/metrics"))[1]
+        held.release.set()
+        await server.frames(f"/runs/{body['id']}/events")
+        assert (await server.get("/ready"))[0] == 200
+
+
+async def test_token_is_wanted() -> None:
+    async with serving(FunctionAgent(ScriptedLLM("hi")), token="secret-token") as server:
+        assert (await server.get("/health"))[0] == 200
+        refused: list[dict[str, str]] = [
+            {},
+            {"Authorization": "Bearer other"},
+            {"Authorization": "secret-token"},
+        ]
+        for headers in refused:
+            status, answer = await server.post("/runs", {"task": "hi"}, headers=headers)
+            assert status == 401
+            assert "secret-token" not in str(answer)
+        headers = {"Authorization": "Bearer secret-token"}
+        assert (await server.post("/runs", {"task": "hi"}, headers=headers))[0] == 201
+
+
+async def test_pages_of_other_origins_are_refused() -> None:
+    async with serving(FunctionAgent(ScriptedLLM("hi")), cors=["https://a.example"]) as server:
+        for origin, allowed in (("https://a.example", True), ("https://b.example", False)):
+            headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+            async with server.session.options("/runs", headers=headers) as response:
+                assert ("Access-Control-Allow-Origin" in response.headers) is allowed
+            async with server.session.get("/health", headers={"Origin": origin}) as response:
+                assert ("Access-Control-Allow-Origin" in response.headers) is allowed
+
+
+async def test_stopped_server_ends_its_runs() -> None:
+    held = HeldTool()
+    limits = ServeLimits(drain_seconds=0.05)
+    agent = FunctionAgent(ScriptedLLM(ASKS, "Done."), [held.tool])
+    async with serving(agent, limits=limits) as server:
+        await server.post("/runs", {"task": "hi"})
+        await held.running.wait()
+    await asyncio.wait_for(held.cancelled.wait(), 5)
