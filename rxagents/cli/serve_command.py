@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from rxagents.cli.failures import report
 from rxagents.cli.loading import load_served
 from rxagents.cli.signals import StopSignals
-from rxagents.cli.failures import report
 from rxagents.core.errors import ConfigurationError, RxAgentsError
 from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.runtime.event_log.log_store import LogStore

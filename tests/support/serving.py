@@ -60,7 +60,8 @@ async def serving(agent: Any, **options: Any) -> AsyncIterator[Served]:
     app = make_app(agent, **options)
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.ensure_future(serve(app, port=0, on_start=listening.set_result))
-    await asyncio.wait([listening, task], return_when=asyncio.FIRST_COMPLETED)
+    waiting: list[asyncio.Future[Any]] = [listening, task]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         task.result()  # raises: it could not listen
     served = Served(listening.result(), app, task)
