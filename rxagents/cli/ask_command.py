@@ -86,7 +86,12 @@ def ask(
         logs = Log().is_on if no_log is None else not no_log
         markdown = config.markdown and not plain
         view = _view(as_json=as_json, extracts=extracts, markdown=markdown)
-        async with place_of(goes_on=goes_on, conversation=conversation, logs=logs) as place:
+        async with place_of(
+            goes_on=goes_on,
+            conversation=conversation,
+            logs=logs,
+            probes=options["agent"] is not None,
+        ) as place:
             return await answer(Options(**options), prompt, config, place, view, stop)
 
     try:

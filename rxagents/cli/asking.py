@@ -55,29 +55,38 @@ class Place(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def place_of(*, goes_on: bool, conversation: str | None, logs: bool) -> AsyncIterator[Place]:
+async def place_of(
+    *, goes_on: bool, conversation: str | None, logs: bool, probes: bool = False
+) -> AsyncIterator[Place]:
     """Find the conversation of a question, and keep its store open in the block.
+
+    A log that cannot be opened is a warning, unless a conversation of it is continued.
 
     Args:
         goes_on: Whether the last conversation is continued.
         conversation: The id of the conversation to continue.
         logs: Whether the exchange is stored.
+        probes: Whether to read the log first: the run of an agent would fail without it.
 
     Raises:
         ConfigurationError: There is no such conversation.
-        StorageError: SQLite failed.
+        StorageError: The log cannot be read.
     """
-    if not (goes_on or conversation or logs):
-        yield Place("", Snapshot(), None)
-        return
-    try:
-        store = Log().store()
-    except OSError as error:
-        raise StorageError(f"The folder of the log cannot be created: {error}.") from error
-    async with store:
-        key, start = new_id(), Snapshot()
-        if goes_on or conversation:
-            key, start = await find(store, conversation)
+    continues = goes_on or bool(conversation)
+    async with AsyncExitStack() as stack:
+        key, start, store = new_id(), Snapshot(), None
+        try:
+            if continues or logs:
+                store = await stack.enter_async_context(Log().store())
+            if store is not None and continues:
+                key, start = await find(store, conversation)
+            elif store is not None and probes:
+                await store.read(key)
+        except StorageError as error:
+            if continues:
+                raise
+            report_message(f"Nothing is logged. {error}", "Warning")
+            store = None
         yield Place(key, start, store if logs else None)
 
 

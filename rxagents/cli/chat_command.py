@@ -13,7 +13,7 @@ from rxagents.cli.chat_lines import LineChat
 from rxagents.cli.chat_session import ChatSession
 from rxagents.cli.config import read_config
 from rxagents.cli.failures import report
-from rxagents.cli.log import Log, new_id
+from rxagents.cli.log import Log
 from rxagents.cli.question import Options, make_question
 from rxagents.cli.shared_options import question_options
 from rxagents.cli.signals import StopSignals
@@ -64,10 +64,11 @@ def chat(
         config = read_config()
         logs = Log().is_on if no_log is None else not no_log
         markdown = config.markdown and not plain
-        async with place_of(goes_on=goes_on, conversation=conversation, logs=logs) as place:
+        async with place_of(
+            goes_on=goes_on, conversation=conversation, logs=logs, probes=True
+        ) as place:
             question = make_question(Options(**options), " ".join(prompt), config, place.last)
-            key = place.conversation_id or new_id()
-            session = ChatSession(question, config, place.store, key)
+            session = ChatSession(question, config, place.store, place.conversation_id)
             try:
                 await session.load(place.start)
                 session.attached += question.parts

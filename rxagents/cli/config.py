@@ -169,7 +169,7 @@ def read_config() -> Config:
     path = config_path()
     try:
         return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Config)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Config()
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise ConfigurationError(

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, field
 
 from rxagents.cli.config import data_folder
-from rxagents.core.errors import ConfigurationError
+from rxagents.core.errors import ConfigurationError, StorageError
 from rxagents.core.exchange import Exchange
 from rxagents.core.messages import Message, Part
 from rxagents.storage.conversation_store import Snapshot
@@ -103,8 +103,15 @@ class Log(Struct, frozen=True):
             self._off.touch()
 
     def store(self) -> SQLiteStore:
-        """Return the store of the conversations."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Return the store of the conversations.
+
+        Raises:
+            StorageError: Its folder cannot be created.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StorageError(f"The folder of the log cannot be created: {error}.") from error
         return SQLiteStore(self.path)
 
     @property

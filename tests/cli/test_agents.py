@@ -80,7 +80,8 @@ async def test_failed_run_is_one_line(ask: Any) -> None:
 
 async def test_agent_and_tool_of_a_module(ask: Any, run: Any, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MINE)
-    done = await run("ask", "Hi", "--agent", "mine:agent", cwd=tmp_path)
+    # The installed program has no folder of its own on the path, unlike python -m.
+    done = await run("ask", "Hi", "--agent", "mine:agent", cwd=tmp_path, PYTHONSAFEPATH="1")
     assert (done.status, done.out) == (0, "I am yours.\n")
     done, server = await ask(
         reply_of_function,

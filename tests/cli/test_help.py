@@ -40,6 +40,25 @@ def test_missing_extra_is_named(missing: str) -> None:
     assert done.stderr == "The command line needs the extra 'cli': pip install 'rxagents[cli]'\n"
 
 
+def test_missing_prompt_is_named() -> None:
+    """The library for the prompt is imported only when a chat begins at a terminal."""
+    code = f"""
+import io, sys
+import rxagents.cli.chat_command as chat
+class Keyboard(io.StringIO):
+    def isatty(self):
+        return True
+sys.stdin, chat.at_terminal = Keyboard(), lambda: True
+sys.modules["prompt_toolkit"] = None
+sys.argv = ["rxagents", "chat", "-n", "-m", "scripted:"]
+{MAIN}
+"""
+    command = [sys.executable, "-c", code.replace("; sys.exit", "\nsys.exit")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "The command line needs the extra 'cli': pip install 'rxagents[cli]'\n"
+
+
 def test_other_missing_module_is_raised() -> None:
     assert "ModuleNotFoundError" in run_without("rxagents.cli.commands").stderr
 

@@ -138,6 +138,20 @@ async def test_log_that_cannot_be_written_is_a_warning(run: Any, home: Path) -> 
     assert done.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("broken", ["folder", "file"])
+@pytest.mark.parametrize("command", ["ask", "agent", "chat"])
+async def test_answer_needs_no_log(run: Any, home: Path, broken: str, command: str) -> None:
+    if broken == "folder":
+        home.write_text("a file in the place of the folder")
+    else:
+        home.mkdir()
+        (home / "conversations.db").write_bytes(b"This is no database, but it is long enough.")
+    options = ["ask", "--agent", "function", "Hi"] if command == "agent" else [command, "Hi"]
+    done = await run(*options, "-m", "scripted:Fine.")
+    assert (done.status, done.out) == (0, "Fine.\n")
+    assert done.err.startswith("Warning: ")
+
+
 async def test_attachments_stay_in_conversation(ask: Any, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nrest")
     await ask("A cat.", "-a", "a.png", cwd=tmp_path)

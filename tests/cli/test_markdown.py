@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from rxagents import Reasoning, StreamChunk, Token
+from rxagents import Reasoning, StreamChunk, Token, TurnStart
 from rxagents.cli.terminal import Screen, drawn, print_markdown
 
 pytestmark = pytest.mark.real_time
@@ -102,15 +102,31 @@ def test_answer_after_thought_is_labelled() -> None:
     assert text_of(used) == "thought: I think hard.\n\nanswer:\nIt is so.\n"
 
 
-def test_open_line_is_drawn_within_screen() -> None:
-    """A line that is longer than the screen shows its end: `Live` cannot draw above the screen."""
+def test_answers_of_two_turns_are_apart() -> None:
+    used = console()
+    with drawn(used, markdown=True) as show:
+        for item in (TurnStart(1), Token("One."), TurnStart(2), Token("Two.")):
+            show(item)
+    assert text_of(used) == "One.\n\nanswer:\nTwo.\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "last"),
+    [("twelve_chars " * 11 + "*end*", "twelve_chars end"), ("*many* words " * 100 + "*end*", "*end*")],
+    ids=["rows", "characters"],
+)
+def test_open_line_is_drawn_within_screen(line: str, last: str) -> None:
+    """A line that is longer than the screen shows its end, and is not parsed again and again.
+
+    `Live` cannot draw above the screen.
+    """
     used = console(20)
     screen = Screen(used, markdown=True)
-    screen.show(StreamChunk("many words " * 100 + "end"))
+    screen.show(StreamChunk(line))
     used.print(screen)
     rows = text_of(used).splitlines()
     assert len(rows) <= 10
-    assert rows[-2].endswith("end")
+    assert rows[-2].endswith(last)
 
 
 def test_cost_of_a_line_does_not_grow_with_text() -> None:
