@@ -112,7 +112,10 @@ def test_answers_of_two_turns_are_apart() -> None:
 
 @pytest.mark.parametrize(
     ("line", "last"),
-    [("twelve_chars " * 11 + "*end*", "twelve_chars end"), ("*many* words " * 100 + "*end*", "*end*")],
+    [
+        ("twelve_chars " * 11 + "*end*", "twelve_chars end"),
+        ("*many* words " * 100 + "*end*", "*end*"),
+    ],
     ids=["rows", "characters"],
 )
 def test_open_line_is_drawn_within_screen(line: str, last: str) -> None:
