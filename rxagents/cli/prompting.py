@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from rxagents.core.content_parts import image_type
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.messages import FilePart, ImagePart
 
@@ -20,14 +21,6 @@ _END_KEY = "Ctrl-Z and Enter" if sys.platform == "win32" else "Ctrl-D"
 
 _SILENCE = 3.0
 """Seconds after which a user who waits is told that the program reads stdin."""
-
-_MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-    (b"%PDF-", "application/pdf"),
-)
-"""First bytes of files, for stdin and for files with a misleading name."""
 
 
 def read_prompt(words: Sequence[str], *, stdin_is_taken: bool = False) -> str:
@@ -91,12 +84,8 @@ def read_attachment(path: str) -> ImagePart | FilePart:
 
 
 def _media_type(path: str, data: bytes) -> str:
-    for magic, media_type in _MAGIC:
-        if data.startswith(magic):
-            return media_type
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return mimetypes.guess_type(path)[0] or ""
+    pdf = "application/pdf" if data.startswith(b"%PDF-") else ""
+    return image_type(data) or pdf or mimetypes.guess_type(path)[0] or ""
 
 
 def _read(path: str, option: str) -> bytes:

@@ -73,7 +73,7 @@ class ImagePart(BasePart, frozen=True, tag="image"):
             OSError: The file cannot be read.
         """
         data = _content_of(path)
-        kind = media_type or _image_type(data) or guess_type(path)[0] or ""
+        kind = media_type or image_type(data) or guess_type(path)[0] or ""
         if not media_type and not kind.startswith("image/"):
             raise ConfigurationError(
                 f"{fspath(path)!r} is not known to be an image: pass its media_type, such as "
@@ -139,7 +139,7 @@ def _content_of(path: str | PathLike[str]) -> bytes:
     return data
 
 
-def _image_type(data: bytes) -> str:
+def image_type(data: bytes) -> str:
     """Return the media type that the first bytes of an image say; empty if they say none."""
     return next((kind for start, kind in _IMAGE_TYPES if start.match(data)), "")
 
