@@ -33,7 +33,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeAlias, TypeVar
 
-from reactivex import Observable, abc
+from reactivex import abc
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ToolNotFoundError, ToolTimeoutError
@@ -175,21 +175,21 @@ class ToolCalls(Generic[T]):
             self._emit(ToolStart(call.id, call.name, arguments_of(call)))
             self._emit(denied(call, refusal))
             return
-        if self._approvals.are_deferred(tool, call):
+        needs_approval = self._approvals.are_required(tool, call)
+        if not needs_approval:
+            self._emit(ToolStart(call.id, call.name, arguments_of(call)))
+        elif not self._approvals.are_known:
             self._emit(ApprovalRequest(call.id, call.name, arguments_of(call)))
-            return
+            if self._approvals.are_deferred:
+                return
         self.slots -= 1
         slot = Slot(self._on_free_slot)
-        subscription = self._scope.subscribe(
-            self._events_of(tool, call, slot), self._emit, self.on_error, on_completed
-        )
+        if needs_approval:
+            events = execute_if_approved(tool, call, slot, self._approvals, self._context)
+        else:
+            events = execute(tool, call, slot, self._context)
+        subscription = self._scope.subscribe(events, self._emit, self.on_error, on_completed)
         self._running[number] = subscription, slot
-
-    def _events_of(self, tool: Tool, call: ToolCall, slot: Slot) -> Observable[ApprovedEvent]:
-        if self._approvals.are_required(tool, call):
-            return execute_if_approved(tool, call, slot, self._approvals, self._context)
-        self._emit(ToolStart(call.id, call.name, arguments_of(call)))
-        return execute(tool, call, slot, self._context)
 
     def _on_free_slot(self) -> None:
         self.slots += 1

@@ -207,7 +207,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
     ) -> Callable[[Observable[StreamChunk | Step]], Observable[StreamChunk | StreamEvent]]:
         """Return `run_tools` with this agent's options; events replace the calls.
 
-        With `decisions`, these are all decisions, and no time limit holds for them.
+        With `decisions` nobody is asked.
         """
         operator = run_tools(
             tools,
@@ -215,7 +215,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
             start=self._start_tools,
             max_result_length=self._max_result_length,
             approve=self._approve if decisions is None else decisions,
-            approve_timeout=self._approve_timeout if decisions is None else None,
+            approve_timeout=self._approve_timeout,
             context=context,
             refuse=refuse,
         )

@@ -136,7 +136,7 @@ class ConversationRun:
             last_events = yield from agent.turns(run)
         except OutputError:
             exchange = whole_part(run.messages[run.start :])
-            if self._is_resumed or has_acted(run, exchange):
+            if has_acted(run, exchange):
                 yield from settled(self._remember(kept, exchange))
             raise
         yield emitted(last_events)

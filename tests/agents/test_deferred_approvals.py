@@ -8,7 +8,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from agent_runs import AgentKind, Calls, HeldTool, RunSeen, each_agent, seen_to_end, served
+from agent_runs import (
+    AgentKind,
+    Calls,
+    Function,
+    HeldTool,
+    ReAct,
+    RunSeen,
+    each_agent,
+    seen_to_end,
+    served,
+)
+from msgspec.structs import replace
 from observing import pending
 from reactivex import Observable
 from reactivex.testing import TestScheduler
@@ -136,6 +147,7 @@ async def test_approved_call_runs_in_another_process(
         body = server.requests[1].body.decode()
         assert 0 < body.index("Oslo is cold") < body.index("paid 7")
         assert body.count("paid 7") == 1
+        assert body.count("Action: pay(") == (1 if agent.name == "react" else 0)
 
 
 @each_agent
@@ -233,6 +245,8 @@ async def test_limits_go_on_over_the_pause(agent: AgentKind) -> None:
             await made.resume(through_json(result), {call.id: True})
         assert raised.value.iterations == 1  # type: ignore[attr-defined]  # set by the run
         assert raised.value.usage.total_tokens == 5  # type: ignore[attr-defined]  # the same
+        roles = {each.role for each in raised.value.messages}  # type: ignore[attr-defined]  # the same
+        assert ("tool" in roles) is (agent.name == "function")
     assert len(llm.requests) == 1
     made, _ = deferring(agent, llm, max_iterations=2, max_tool_calls=2, max_total_tokens=6)
     assert (await made.resume(through_json(result), {call.id: True})).output == "x"
@@ -302,7 +316,7 @@ def test_other_words_for_approve_are_refused(approve: Any) -> None:
 @any_wire
 async def test_dispose_cancels_the_resumed_call(agent: AgentKind, wire: SpokenWire) -> None:
     held = HeldTool()
-    needs = msgspec.structs.replace(held.tool, requires_approval=True)
+    needs = replace(held.tool, requires_approval=True)
     async with served(wire, agent.calls(("held", {}))) as (server, llm):
         made = agent.make(llm, [needs], approve="defer")
         result = await made.run("hi")
@@ -379,7 +393,7 @@ def _mark(note: Any) -> str:
 @each_agent
 async def test_stopped_resume_ends_with_what_there_is(agent: AgentKind) -> None:
     held = HeldTool()
-    needs = msgspec.structs.replace(held.tool, requires_approval=True)
+    needs = replace(held.tool, requires_approval=True)
     llm = ScriptedLLM(agent.calls(PAY, ("held", {})))
     payments = Payments()
     made = agent.make(llm, [payments.tool, needs], approve="defer")
@@ -411,3 +425,56 @@ async def test_limit_in_resumed_turn_asks_for_the_answer(agent: AgentKind) -> No
 
 def call_of(call_id: str) -> ToolCall:
     return ToolCall(call_id, "pay", json.dumps(PAY[1]))
+
+
+@any_wire
+async def test_mark_has_no_raw_usage(wire: SpokenWire) -> None:
+    agent = Function()
+    async with served(wire, agent.calls(PAY, usage=FIVE)) as (_, llm):
+        result = await deferring(agent, llm)[0].run("Pay")
+        assert result.usage is not None
+        assert result.usage.raw
+        mark = result.messages[-1].provider_data["agent"]["deferred"]
+        assert (mark["usage"]["input_tokens"], mark["usage"]["raw"]) == (3, {})
+
+
+async def test_estimated_usage_goes_on() -> None:
+    agent = Function()
+    long = agent.answers("word " * 50, interval=1)
+    llm = ScriptedLLM(long, agent.calls(PAY), agent.answers("Paid."))
+    made, _ = deferring(agent, llm)
+    run = made.start("Pay")
+    await RunSeen(run.events).saw(Token, 2)
+    run.steer("Now!", now=True)
+    deferred = await run.result
+    assert deferred.finish_reason == "approval"
+    assert deferred.estimated_usage is not None
+    result = await made.resume(through_json(deferred), {deferred.pending[0].id: True})
+    assert result.estimated_usage == replace(deferred.estimated_usage, raw={})
+
+
+async def test_react_drops_an_answer_beside_a_waiting_call() -> None:
+    agent = ReAct()
+    text = 'Thought: hm\nAction: pay({"amount": 7})\nThought: done\nAnswer: I paid.'
+    llm = ScriptedLLM(Reply(text), agent.answers("Paid."))
+    made, payments = deferring(agent, llm)
+    result = await made.run("Pay")
+    assert (result.finish_reason, result.output) == ("approval", "")
+    assert "I paid." not in str(result.messages)
+    result = await made.resume(through_json(result), {result.pending[0].id: True})
+    assert (result.output, payments.paid) == ("Paid.", [7])
+
+
+async def test_traces_of_both_parts_are_the_whole_trace() -> None:
+    agent = ReAct()
+    llm = ScriptedLLM(agent.calls(OSLO), agent.calls(PAY), agent.answers("Paid."))
+    made, _ = deferring(agent, llm)
+    deferred = await made.run("Pay")
+    result = await made.resume(through_json(deferred), {deferred.pending[0].id: True})
+    steps = [(step.action, step.observation) for step in (*deferred.trace, *result.trace)]
+    assert steps == [
+        ("weather", "Oslo is cold"),
+        ("pay", ""),
+        ("pay", "paid 7"),
+        ("", ""),
+    ]

@@ -171,6 +171,7 @@ async def test_failed_resume_keeps_the_results(
             await conversation.resume(await decisions(conversation, True))
         assert await conversation.pending() == ()
         assert "paid 7" in str(await kept(conversation))
+        assert len(await kept(conversation)) == 3  # without the answer that was cut
         await conversation.run("Did you pay?")
         assert "paid 7" in str(llm.requests[2].messages)
         assert payments.paid == [7]

@@ -21,7 +21,9 @@ from rxagents import (
     Handoff,
     MaxIterationsError,
     Message,
+    OutputError,
     RunLimitError,
+    Token,
     ToolCall,
     ToolContext,
     ToolEnd,
@@ -107,6 +109,10 @@ async def test_other_agent_needs_no_tools(wire: SpokenWire) -> None:
         made = FunctionAgent(llm, [other.as_handoff("billing", "Bills.")])
         result = await made.run("Pay")
         assert (result.output, result.finish_reason) == ("It is paid.", "stop")
+        request = server.requests[1].json()
+        if wire.name in {"chat completions", "anthropic"}:  # they show which tools must not run
+            assert len(request["tools"]) == 1
+            assert request["tool_choice"] in ("none", {"type": "none"})
         assert [message.role for message in result.messages] == [
             "system",
             "user",
@@ -221,6 +227,104 @@ async def test_two_agents_that_hand_over_come_to_an_end() -> None:
     assert [event.name for event in seen.all(Handoff)] == ["b", "a"] * 3 + ["b"]
 
 
+async def test_limits_count_anew_after_a_pause() -> None:
+    payments = Payments()
+    pays = Reply(tool_calls=[ToolCall("call_p", "pay", '{"amount": 7}')])
+    back = Reply(tool_calls=[ToolCall("call_a", "first", "{}")])
+    first = FunctionAgent(ScriptedLLM(*[calls_weather()] * 3, calls_billing()), [Calls().weather()])
+    other_llm = ScriptedLLM(pays, back, "Done.")
+    other = FunctionAgent(other_llm, [payments.tool], approve="defer", max_iterations=2)
+    first.add_tool(other.as_handoff("billing", "Bills."))
+    other.add_tool(first.as_handoff("first", "The rest."))
+    result = await first.run("go")
+    assert (result.finish_reason, result.iterations) == ("approval", 5)
+    result = await first.resume(result.messages, {"call_p": True})
+    assert (result.output, result.iterations, payments.paid) == ("Done.", 8, [7])
+
+
+@each_target
+async def test_prompt_of_the_first_is_removed(target: AgentKind) -> None:
+    other_llm = ScriptedLLM(target.answers("Done."))
+    handoff = target.make(other_llm).as_handoff("billing", "Bills.")
+    llm = ScriptedLLM("Hello.", calls_billing())
+    conversation = Conversation(FunctionAgent(llm, [handoff], system_prompt="You are first."))
+    await conversation.run("Hi")
+    await conversation.run("go")
+    said = str(other_llm.requests[0].messages)
+    assert "Hello." in said
+    assert "You are first." not in said
+
+
+async def test_required_call_is_sent_in_the_first_turn_of_each() -> None:
+    other_llm = ScriptedLLM(calls_weather(), "Done.")
+    other = FunctionAgent(other_llm, [Calls().weather()], tool_choice="required")
+    made = FunctionAgent(ScriptedLLM(calls_billing()), [other.as_handoff("billing", "Bills.")])
+    await made.run("go")
+    choices = [request.settings.tool_choice for request in other_llm.requests]
+    assert choices == ["required", "auto"]
+
+
+async def test_other_is_asked_for_its_answer_too() -> None:
+    first_llm = ScriptedLLM(calls_weather(), "", calls_billing())
+    other_llm = ScriptedLLM(calls_weather(), "", "Done.")
+    other = FunctionAgent(other_llm, [Calls().weather()])
+    tools = [Calls().weather(), other.as_handoff("billing", "Bills.")]
+    assert (await FunctionAgent(first_llm, tools).run("go")).output == "Done."
+
+
+@tool(returns_directly=True)
+async def balance() -> str:
+    return "You owe 7."
+
+
+@pytest.mark.parametrize("requires_approval", [False, True], ids=["at once", "resumed"])
+async def test_result_that_is_the_answer_ends_the_run(requires_approval: bool) -> None:
+    other_llm = ScriptedLLM("Done.")
+    calls = [ToolCall("1", "billing", "{}"), ToolCall("2", "balance", "{}")]
+    needs = msgspec.structs.replace(balance, requires_approval=requires_approval)
+    tools = [FunctionAgent(other_llm).as_handoff("billing", "Bills."), needs]
+    made = FunctionAgent(ScriptedLLM(Reply(tool_calls=calls)), tools, approve="defer")
+    stream = made.run_stream("go")
+    if requires_approval:
+        result = await made.run("go")
+        stream = made.resume_stream(result.messages, {"2": True})
+    seen = await seen_to_end(stream)
+    assert seen.items[-1].content == "You owe 7."
+    assert (seen.all(Handoff), other_llm.requests) == ([], [])
+
+
+async def test_stopped_run_is_not_handed_over() -> None:
+    held = HeldTool()
+    calls = [ToolCall("1", "billing", "{}"), ToolCall("2", "held", "{}")]
+    tools = [FunctionAgent(ScriptedLLM("Done.")).as_handoff("billing", "Bills."), held.tool]
+    run = FunctionAgent(ScriptedLLM(Reply(tool_calls=calls)), tools).start("go")
+    seen = RunSeen(run.events)
+    await seen.saw(ToolEnd)
+    run.stop()
+    assert (await run.result).finish_reason == "cancelled"
+    await seen.over.wait()
+    assert seen.all(Handoff) == []
+
+
+async def test_steered_other_denies_its_waiting_calls() -> None:
+    target = ReAct()
+    payments = Payments()
+    other_llm = ScriptedLLM(target.calls(("pay", {"amount": 7}), interval=1), target.answers("Ok."))
+    other = target.make(other_llm, [payments.tool], approve="defer")
+    run = FunctionAgent(ScriptedLLM(calls_billing()), [other.as_handoff("billing", "x")]).start(
+        "go"
+    )
+    seen = RunSeen(run.events)
+    await seen.saw(Token)
+    run.steer("No!")
+    assert (await run.result).output == "Ok."
+    assert {message.role for message in other_llm.requests[1].messages} == {
+        "system",
+        "user",
+        "assistant",
+    }
+
+
 async def test_context_reaches_the_other_agent() -> None:
     @tool
     async def whose(context: ToolContext[str]) -> str:
@@ -325,6 +429,18 @@ async def test_type_of_the_answer_stays(agent: AgentKind, target: AgentKind) -> 
     llm = ScriptedLLM(agent.calls(BILLING))
     made = agent.make(llm, [other.as_handoff("billing", "Bills.")], output_type=City)
     assert (await made.run("go")).output == City("Oslo")
+    prompt = str(other.llm.requests[0].messages)
+    assert ('"name"' in prompt) is (target.name == "react")  # its prompt has the schema
+
+
+async def test_corrections_are_those_of_the_other() -> None:
+    other_llm = ScriptedLLM('{"name": 7}', '{"name": "Oslo"}')
+    other = FunctionAgent(other_llm, corrections=0)
+    llm = ScriptedLLM(calls_billing())
+    made = FunctionAgent(llm, [other.as_handoff("billing", "Bills.")], output_type=City)
+    with pytest.raises(OutputError):
+        await made.run("go")
+    assert len(other_llm.requests) == 1
 
 
 # In virtual time.
@@ -344,6 +460,8 @@ def test_handed_over_run_takes_its_time(agent: AgentKind, target: AgentKind) -> 
         timed(made, disposed=moment)
     other.limits = msgspec.structs.replace(other.limits, seconds=15)
     assert timed(made) == [(240, "handoff"), (255, "error")]
+    other.limits = msgspec.structs.replace(other.limits, seconds=None)
+    assert timed(made) == [(240, "handoff"), (260, "complete")]
 
 
 def timed(agent: Any, disposed: float = 1000) -> list[tuple[float, str]]:

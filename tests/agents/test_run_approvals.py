@@ -129,3 +129,24 @@ async def test_arguments_without_json_deny_the_call(agent: AgentKind) -> None:
     assert seen.completed
     (end,) = seen.all(ToolEnd)
     assert "it could not be approved" in end.result
+
+
+@each_agent
+async def test_approved_call_keeps_its_place_in_the_messages(agent: AgentKind) -> None:
+    @tool
+    async def look(where: str) -> str:
+        return f"looked {where}"
+
+    async def think(call: ToolCall) -> Decision:
+        await asyncio.sleep(5)  # the other call has ended by then
+        return decide(call)
+
+    turn = agent.calls(("pay", {"amount": 900}), ("look", {"where": "here"}))
+    llm = ScriptedLLM(turn, agent.answers("Done."))
+    result = await agent.make(llm, [pay, look], approve=think).run("hi")
+    said = str(llm.requests[1].messages)
+    assert 0 < said.index("paid 5") < said.index("looked here")
+    assert said.count("paid 5") == said.count("looked here") == 1
+    if result.trace:  # a ReActAgent's: the steps have the arguments that were used
+        assert [step.arguments for step in result.trace[:2]] == [{"amount": 5}, {"where": "here"}]
+        assert 'Action: pay({"amount":5})' in said

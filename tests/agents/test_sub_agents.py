@@ -8,7 +8,7 @@ import pytest
 import reactivex as rx
 from agent_runs import AgentKind, Calls, HeldTool, RunSeen, each_agent, seen_to_end, served
 from reactivex import Observable
-from wires import WIRES, SpokenWire
+from wires import WIRES, SpokenWire, any_wire
 
 from rxagents import (
     Answer,
@@ -24,6 +24,7 @@ from rxagents import (
     ToolCall,
     ToolEnd,
     ToolStart,
+    TurnEnd,
     Usage,
     tool,
 )
@@ -73,16 +74,19 @@ async def test_output_of_the_child_is_the_result(agent: AgentKind) -> None:
 
 
 async def test_path_grows_with_the_depth() -> None:
-    inner = expert("deep").as_tool("expert", "Knows.")
-    middle = FunctionAgent(ScriptedLLM(asks_expert(), "middle"), [inner]).as_tool("expert", "Asks.")
-    seen = await seen_to_end(
-        FunctionAgent(ScriptedLLM(asks_expert(), "done"), [middle]).run_stream("go")
-    )
+    inner = expert(Reply("deep", usage=FIVE)).as_tool("expert", "Knows.")
+    middle_llm = ScriptedLLM(asks_expert(usage=FIVE), Reply("middle", usage=FIVE))
+    middle = FunctionAgent(middle_llm, [inner]).as_tool("adviser", "Asks.")
+    asks = Reply(tool_calls=[ToolCall("call_a", "adviser", '{"task":"?"}')], usage=FIVE)
+    outer_llm = ScriptedLLM(asks, Reply("done", usage=FIVE))
+    seen = await seen_to_end(FunctionAgent(outer_llm, [middle]).run_stream("go"))
     assert [(e.path, e.content) for e in seen.all(Answer)] == [
-        (("expert", "expert"), "deep"),
-        (("expert",), "middle"),
+        (("adviser", "expert"), "deep"),
+        (("adviser",), "middle"),
         ((), "done"),
     ]
+    assert seen.items[-1].usage.total_tokens == 5 * FIVE.total_tokens  # type: ignore[operator]  # it is set
+    assert [end.result for end in seen.all(ToolEnd)] == ["deep", "middle"]
 
 
 @pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
@@ -133,10 +137,100 @@ async def test_failure_of_the_child_is_the_tools() -> None:
 
 
 async def test_limit_of_tool_calls_holds_for_the_child() -> None:
-    child = expert(asks_weather(), "It is cold.").as_tool("expert", "Knows.")
-    agent = FunctionAgent(ScriptedLLM(asks_expert()), [child], max_tool_calls=1)
-    seen = await seen_to_end(agent.run_stream("go"))
+    def asking(limit: int) -> FunctionAgent:
+        child = expert(asks_weather(), "It is cold.").as_tool("expert", "Knows.")
+        return FunctionAgent(ScriptedLLM(asks_expert(), "Cold."), [child], max_tool_calls=limit)
+
+    assert (await asking(2).run("go")).output == "Cold."
+    seen = await seen_to_end(asking(1).run_stream("go"))
     assert isinstance(seen.error, RunLimitError)
+    assert [event.name for event in seen.all(ToolStart)] == ["expert"]
+
+
+async def test_answer_at_the_limit_ends_the_child() -> None:
+    child = expert(asks_weather(), "It is cold.").as_tool("expert", "Knows.")
+    llm = ScriptedLLM(asks_expert(), "I do not know.")
+    agent = FunctionAgent(llm, [child], max_tool_calls=1, at_limit="answer")
+    result = await agent.run("go")
+    assert (result.output, result.finish_reason) == ("I do not know.", "limit")
+
+
+@pytest.mark.parametrize(("limit", "sent"), [(5, 1), (16, 2)], ids=["reached", "not reached"])
+@any_wire
+async def test_limit_of_tokens_holds_for_the_child(wire: SpokenWire, limit: int, sent: int) -> None:
+    replies = asks_weather(usage=FIVE), Reply("It is cold.", usage=FIVE)
+    async with served(wire, *replies) as (server, inner):
+        child = FunctionAgent(inner, [Calls().weather()]).as_tool("expert", "Knows.")
+        outer = ScriptedLLM(asks_expert(usage=FIVE), "Cold.")
+        agent = FunctionAgent(outer, [child], max_total_tokens=limit)
+        seen = await seen_to_end(agent.run_stream("go"))
+        assert len(server.requests) == sent
+        if limit == 5:
+            seen.assert_failed(RunLimitError)
+        else:  # 15 are used before the last turn, and none is counted twice
+            assert seen.completed
+
+
+async def test_failed_child_counts_the_turns_that_ended() -> None:
+    broken = Reply("", error=ServerError("broken", status=500))
+    child = expert(asks_weather(usage=FIVE), broken).as_tool("expert", "Knows.")
+    result = await FunctionAgent(ScriptedLLM(asks_expert(), "Sorry."), [child]).run("go")
+    assert result.usage is not None
+    assert result.usage.total_tokens == 5
+
+
+async def test_each_attempt_of_a_child_counts() -> None:
+    attempts: list[str] = []
+
+    @tool(name="expert", retries=1)
+    def ask(task: str) -> Observable[StreamEvent]:
+        attempts.append(task)
+        first = (TurnEnd(1, "stop", FIVE), Complete("first", usage=FIVE))
+        if len(attempts) == 1:
+            return rx.concat(rx.of(*first, TurnEnd(1, "stop", FIVE)), rx.throw(OSError("broken")))
+        return rx.of(TurnEnd(1, "stop", FIVE))
+
+    result = await FunctionAgent(ScriptedLLM(asks_expert(), "Yes."), [ask]).run("go")
+    assert "first" not in str(result.messages)
+    assert result.usage is not None
+    assert result.usage.total_tokens == 15
+
+
+async def test_usage_of_a_foreign_child_is_that_of_complete() -> None:
+    @tool(name="expert")
+    def ask(task: str) -> Observable[StreamEvent]:
+        return rx.of(Complete(task, usage=FIVE))
+
+    result = await FunctionAgent(ScriptedLLM(asks_expert(), "Yes."), [ask]).run("go")
+    assert result.usage is not None
+    assert result.usage.total_tokens == 5
+
+
+async def test_conversation_as_tool_has_its_own_id() -> None:
+    conversation = Conversation(FunctionAgent(ScriptedLLM("It is cold.")))
+    child = conversation.as_tool("expert", "Knows.", "weather talk")
+    await FunctionAgent(ScriptedLLM(asks_expert(), "Yes."), [child]).run("go")
+    assert await conversation.memory.ids() == ["weather talk"]
+
+
+async def test_own_agent_with_a_child_remembers_its_own_exchange() -> None:
+    child = expert(asks_weather(), "It is cold.").as_tool("expert", "Knows.")
+    agent = FunctionAgent(ScriptedLLM(asks_expert(), "Yes."), [child])
+
+    class Own:
+        def run_stream(self, task: Any, /) -> Observable[StreamEvent]:
+            return agent.run_stream(task)
+
+    conversation = Conversation(Own())
+    seen = await seen_to_end(conversation.run_stream("go"))
+    assert [(event.path, event.content) for event in seen.all(Complete)] == [
+        (("expert",), "It is cold."),
+        ((), "Yes."),
+    ]
+    stored = await conversation.memory.conversation("default")
+    [exchange] = stored.exchanges
+    assert [call.name for message in exchange for call in message.tool_calls] == ["expert"]
+    assert [message.role for message in exchange] == ["user", "assistant", "tool", "assistant"]
 
 
 async def test_tool_may_return_a_run() -> None:

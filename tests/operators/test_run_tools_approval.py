@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 import reactivex as rx
+from agent_runs import HeldTool
+from msgspec.structs import replace
 from observing import Seen, pending
 from reactivex import operators as rx_ops
+from reactivex.subject import BehaviorSubject
 from reactivex.testing import ReactiveTest, TestScheduler
 from timed_tools import TimedTools, call
+from virtual_loop import virtual_loop
 
 from rxagents import (
     ApprovalAnswer,
@@ -124,9 +128,20 @@ def test_approval_is_asked_only_if_required() -> None:
 
 def test_first_decision_counts() -> None:
     tools = TimedTools()
-    decisions = rx.timer(5, 5).pipe(rx_ops.map(lambda number: number == 0))
+    asked: list[int] = []
+    decisions = rx.timer(5, 4).pipe(
+        rx_ops.do_action(asked.append), rx_ops.map(lambda number: number == 0)
+    )
     items = run_timed(tools, lambda _: decisions)
     assert [time for time, _ in items] == [210, 215, 215, 225, 225]
+    assert tools.started == ["a"]
+    assert asked == [0]  # the question ends at its first decision, while the tool runs
+
+
+def test_decision_inside_subscribe_counts() -> None:
+    tools = TimedTools()
+    items = run_timed(tools, lambda _: BehaviorSubject(True).pipe(rx_ops.take(1)))
+    assert [time for time, _ in items] == [210, 210, 210, 220, 220]
     assert tools.started == ["a"]
 
 
@@ -188,6 +203,20 @@ async def test_plain_function_asks_on_a_thread() -> None:
     await seen.over.wait()
     assert seen.notes[-2].result == "done"
     assert [thread is not loop_thread and thread.daemon for thread in threads] == [True]
+    threads[0].join(30)
+    assert not threads[0].is_alive()
+
+
+async def test_decided_call_has_no_time_limit_left() -> None:
+    held = HeldTool()
+    needs = replace(held.tool, requires_approval=True)
+    operator = ops.run_tools([needs], approve=lambda _: True, approve_timeout=300)
+    seen = Seen(rx.of(call("held")).pipe(operator))
+    await held.running.wait()
+    assert virtual_loop().timers == []
+    held.release.set()
+    await seen.over.wait()
+    assert seen.notes[-2].result == "done"
 
 
 @tool(requires_approval=True)
@@ -260,7 +289,7 @@ async def test_early_dispose_asks_nobody() -> None:
     seen = acting(ask)
     seen.subscription.dispose()
     await asyncio.sleep(0)
-    assert seen.notes == []
+    assert [type(note) for note in seen.notes] == [ApprovalRequest]
 
 
 async def test_exception_at_refusal_reported_once(

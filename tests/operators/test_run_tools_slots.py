@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import reactivex as rx
+from msgspec.structs import replace
 from observing import Seen
 from reactivex.subject import Subject
 from virtual_loop import virtual_loop
@@ -76,13 +77,19 @@ class Stubborn:
         return self._leave()
 
 
+async def agree(_: ToolCall) -> bool:
+    return True
+
+
 each_kind = pytest.mark.parametrize("kind", ["thread", "task"])
 
 
 @each_kind
-async def test_timed_out_function_keeps_its_slot(kind: str) -> None:
+@pytest.mark.parametrize("requires_approval", [False, True], ids=["at once", "approved"])
+async def test_timed_out_function_keeps_its_slot(kind: str, requires_approval: bool) -> None:
     stubborn = Stubborn(timeout=0.02)
-    operator = ops.run_tools([stubborn.tools[kind]], concurrency=1)
+    made = replace(stubborn.tools[kind], requires_approval=requires_approval)
+    operator = ops.run_tools([made], concurrency=1, approve=agree)
     seen = Seen(rx.from_iterable(calls(kind, 5)).pipe(operator))
     await stubborn.run_on()
     await seen.over.wait()

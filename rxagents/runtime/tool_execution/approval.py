@@ -1,8 +1,9 @@
 """Ask for approval before running a tool that requires it.
 
-Theory of operation. A call that requires approval emits `ApprovalRequest`, then `ApprovalAnswer`
-when the decision is known, and only then the events of a call that runs: `ToolStart`,
-`ToolProgress` and `ToolEnd`. A denied call has no `ToolStart`; its `ToolEnd` says why.
+Theory of operation. `run_tools` emits `ApprovalRequest` for a call that requires approval, in the
+order of the calls. Then comes `ApprovalAnswer` when the decision is known, and only then the events
+of a call that runs: `ToolStart`, `ToolProgress` and `ToolEnd`. A denied call has no `ToolStart`;
+its `ToolEnd` says why.
 
 - With `approve="defer"` nobody is asked: `ApprovalRequest` is all that the call emits, and it does
   not run. Decisions that are made later come as a mapping of call ids: a call in it has been asked
@@ -11,8 +12,10 @@ when the decision is known, and only then the events of a call that runs: `ToolS
   no answer in time, no function to ask.
 - A plain function may block while a person thinks, so it runs on a daemon thread. In virtual time
   there is no loop to wait with, and it runs inline.
-- `scope` holds the question and the tool: `dispose` cancels whichever runs. The question has a
-  scope of its own, so that its time limit can cancel it.
+- `scope` holds the question and the tool: `dispose` cancels whichever runs. A call that is denied,
+  also at the time limit, completes, which disposes the scope and so cancels the question.
+- The first decision counts. A question ends after it (`take(1)`), and its end is a denial, unless
+  there was a decision.
 """
 
 from __future__ import annotations
@@ -25,7 +28,6 @@ import reactivex as rx
 from msgspec import structs
 from reactivex import Observable, abc
 from reactivex import operators as rx_ops
-from reactivex.disposable import Disposable
 from reactivex.scheduler import VirtualTimeScheduler
 
 from rxagents.core.approval import Approve, Decision, Decisions, Deny
@@ -33,7 +35,6 @@ from rxagents.core.checks import checked_function, checked_seconds
 from rxagents.core.errors import ConfigurationError, ToolError
 from rxagents.core.events import (
     ApprovalAnswer,
-    ApprovalRequest,
     ErrorInfo,
     StreamEvent,
     ToolEnd,
@@ -61,7 +62,7 @@ Approval: TypeAlias = ApproveFunction | Literal["defer"]
 """A function that decides, or `"defer"`: the calls wait for decisions that are made later."""
 
 ApprovedEvent: TypeAlias = StreamEvent
-"""`ApprovalRequest`, `ApprovalAnswer`, `ToolStart`, and what `execute` emits."""
+"""`ApprovalAnswer`, `ToolStart`, and what `execute` emits."""
 
 
 class Approvals:
@@ -104,15 +105,21 @@ class Approvals:
             return True
         return tool.requires_approval and (self.approve != "defer" or _is_readable(call))
 
-    def are_deferred(self, tool: Tool, call: ToolCall) -> bool:
-        """Return whether the call waits for a decision that is made later."""
-        return self.approve == "defer" and self.are_required(tool, call)
+    @property
+    def are_known(self) -> bool:
+        """Whether the decisions were made before: nobody is asked."""
+        return isinstance(self.approve, Mapping)
+
+    @property
+    def are_deferred(self) -> bool:
+        """Whether the calls wait for decisions that are made later."""
+        return self.approve == "defer"
 
 
 def execute_if_approved(
     tool: Tool, call: ToolCall, slot: Slot, approvals: Approvals, context: object = None
 ) -> Observable[ApprovedEvent]:
-    """Return the events of a call that needs approval.
+    """Return the events of a call that needs approval, after its `ApprovalRequest`.
 
     Args:
         tool: The tool to run.
@@ -126,17 +133,14 @@ def execute_if_approved(
     def subscribe(observer: abc.ObserverBase[ApprovedEvent], scope: TimedScope) -> None:
         limit = scope.timer(lambda: decide(Deny(f"there was no decision in {timeout:g} seconds")))
         is_decided = False
-        question: abc.DisposableBase = Disposable()
 
         def ask() -> None:
-            nonlocal question
             if isinstance(approve, Mapping):
                 decide(approve.get(call.id))
                 return
-            observer.on_next(ApprovalRequest(call.id, call.name, arguments_of(call)))
             if timeout is not None:
                 limit.start(timeout)
-            question = scope.subscribe(
+            scope.subscribe(
                 _answer(approve, call), decide, observer.on_error, lambda: decide(False)
             )
 
@@ -146,7 +150,6 @@ def execute_if_approved(
                 return
             is_decided = True
             limit.stop()
-            question.dispose()
             match answer:
                 case True | Approve(arguments=None):
                     run(call)
