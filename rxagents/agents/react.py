@@ -199,8 +199,7 @@ class ReActAgent(BaseAgent[OutputT]):
         return Message.user(f'Observation: {error} Go on with a line that begins with "Answer:".')
 
     def _defer(self, turn: Turn, response: Response) -> None:
-        """End the run with the calls that wait; an answer that stands beside them is dropped."""
-        turn.answer = None
+        """End the run with the calls that wait."""
         calls = [
             ToolCall(call.call_id, call.name, _arguments(call.arguments)) for call in turn.calls
         ]

@@ -67,7 +67,7 @@ class TurnLoop(ABC):
             last_events = (*self._end_turn(turn), turn.end_event())
             run.control.save()
             handoff = handoff_in(run.tools, turn.call_results)
-            if handoff is not None and run.output is None and not run.control.is_stopped:
+            if handoff is not None and run.output is None:
                 return last_events, handoff
         return last_events, None
 

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from timed_tools import TimedTools
 from wires import SpokenWire, any_wire
 
 from rxagents import (
+    Answer,
     Complete,
     ConfigurationError,
     Conversation,
@@ -196,6 +198,33 @@ async def test_disposed_resume_keeps_the_results(
         assert "paid 7" in str(await kept(conversation))
         await conversation.run("Did you pay?")
         assert "paid 7" in server.requests[2].body.decode()
+        assert payments.paid == [7]
+
+
+@real_time
+@each_agent
+async def test_dispose_while_the_resumed_run_is_written(agent: AgentKind, tmp_path: Path) -> None:
+    llm = ScriptedLLM(agent.calls(PAY), agent.answers("Paid."), agent.answers("Yes."))
+    async with SQLiteStore(tmp_path / "a.db") as store:
+        conversation, payments = talking(agent, llm, store)
+        await conversation.run("Pay 7")
+        go_on = threading.Event()
+
+        def hold(event: Any) -> None:
+            if isinstance(event, Answer):
+                store._writer.submit(lambda _: go_on.wait(30))
+
+        stream = conversation.resume_stream(await decisions(conversation, True))
+        seen = RunSeen(stream, hold)
+        await seen.saw(Answer)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await seen.assert_silent()
+        go_on.set()
+        await conversation.run("Did you pay?")
+        stored = await conversation.memory.conversation("default")
+        assert [exchange[0].text for exchange in stored.exchanges] == ["Pay 7", "Did you pay?"]
+        assert str(stored.exchanges[0]).count("paid 7") == 1
         assert payments.paid == [7]
 
 

@@ -179,21 +179,27 @@ async def test_failed_child_counts_the_turns_that_ended() -> None:
     assert result.usage.total_tokens == 5
 
 
-async def test_each_attempt_of_a_child_counts() -> None:
+@pytest.mark.parametrize(
+    ("last", "result"),
+    [((Complete("second", usage=FIVE),), "second"), ((), "null")],
+    ids=["answer", "no answer"],
+)
+async def test_each_attempt_of_a_child_counts(last: tuple[Complete, ...], result: str) -> None:
     attempts: list[str] = []
 
     @tool(name="expert", retries=1)
     def ask(task: str) -> Observable[StreamEvent]:
         attempts.append(task)
-        first = (TurnEnd(1, "stop", FIVE), Complete("first", usage=FIVE))
         if len(attempts) == 1:
-            return rx.concat(rx.of(*first, TurnEnd(1, "stop", FIVE)), rx.throw(OSError("broken")))
-        return rx.of(TurnEnd(1, "stop", FIVE))
+            first = Complete("first", usage=FIVE), TurnEnd(1, "stop", FIVE)
+            return rx.concat(rx.of(*first), rx.throw(OSError("broken")))
+        return rx.of(TurnEnd(1, "stop", FIVE), *last)
 
-    result = await FunctionAgent(ScriptedLLM(asks_expert(), "Yes."), [ask]).run("go")
-    assert "first" not in str(result.messages)
-    assert result.usage is not None
-    assert result.usage.total_tokens == 15
+    seen = await seen_to_end(
+        FunctionAgent(ScriptedLLM(asks_expert(), "Yes."), [ask]).run_stream("go")
+    )
+    assert [end.result for end in seen.all(ToolEnd)] == [result]
+    assert seen.items[-1].usage.total_tokens == 15
 
 
 async def test_usage_of_a_foreign_child_is_that_of_complete() -> None:
