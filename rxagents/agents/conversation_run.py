@@ -103,6 +103,7 @@ class ConversationRun:
 
         def stop_unstarted() -> StreamEvent:
             unstarted = Run(new, (), agent.limits, parts=self._options.parts)
+            unstarted.begin(control)
             unstarted.output, unstarted.finish_reason = "", CANCELLED
             control.complete(unstarted.result())
             return unstarted.complete()

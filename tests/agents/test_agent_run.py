@@ -356,6 +356,7 @@ async def test_queued_run_stops_at_once() -> None:
     second.stop()
     result = await asyncio.wait_for(second.result, 1)
     assert (result.output, result.finish_reason, result.iterations) == ("", "cancelled", 0)
+    assert [message.text for message in second.messages] == ["b"]
     seen = await seen_to_end(second.events)
     assert [type(event) for event in seen.items] == [Complete]
     third = conversation.start("c")
