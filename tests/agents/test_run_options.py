@@ -64,6 +64,16 @@ async def test_run_has_tools_prompt_and_context(agent: AgentKind, wire: SpokenWi
 
 
 @each_agent
+async def test_tools_of_one_run_are_added(agent: AgentKind) -> None:
+    turn = agent.calls(("owner", {}), ("name", {}))
+    llm = ScriptedLLM(turn, agent.answers("Done."))
+    await agent.make(llm, [name]).run("Who?", tools=[owner], context=Shop("Nuts"))
+    said = str(llm.requests[1].messages)
+    assert "Ada owns Nuts" in said
+    assert "Shop(name='Nuts', owner='Ada')" in said
+
+
+@each_agent
 async def test_runs_do_not_share_their_options(agent: AgentKind) -> None:
     turn, answer = agent.calls(("name", {})), agent.answers("Done.")
     llm = ScriptedLLM(turn, answer, turn, answer)
