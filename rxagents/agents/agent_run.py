@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from operator import attrgetter
-from typing import Generic
+from typing import Any, Generic
 
 from reactivex import Observable
 from reactivex import operators as rx_ops
@@ -56,7 +56,7 @@ class AgentRun(Generic[OutputT]):
         Raises:
             RxAgentsError: The run failed; the error has its usage, messages and iterations.
         """
-        return asyncio.shield(self._end)
+        return _Result(self._end)
 
     @property
     def usage(self) -> Usage | None:
@@ -117,3 +117,16 @@ class AgentRun(Generic[OutputT]):
         elif control.error is not None:
             self._end.set_exception(control.error)
             self._end.exception()  # a result that nobody awaits is no unhandled error
+
+
+class _Result(Awaitable[AgentResult[OutputT]]):
+    """The result of a run; who stops waiting for it does not end the run.
+
+    A future is made when it is awaited: asyncio reports the failure of one that nobody awaits.
+    """
+
+    def __init__(self, end: asyncio.Future[AgentResult[OutputT]]) -> None:
+        self._end = end
+
+    def __await__(self) -> Generator[Any, None, AgentResult[OutputT]]:
+        return asyncio.shield(self._end).__await__()

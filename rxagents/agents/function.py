@@ -86,7 +86,7 @@ class FunctionAgent(BaseAgent[OutputT]):
         response = turn.finish()
         answer = response.content or response.refusal
         if turn.typed is not None:
-            answer = turn.typed.checked_text(response)
+            answer = turn.typed.checked_text(response, turn.run.reached)
             turn.run.value = turn.typed.value[0]
         message = Message.assistant(answer) if response.tool_calls else response.message
         conclude_last(turn, answer, message)

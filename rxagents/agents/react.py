@@ -134,7 +134,7 @@ class ReActAgent(BaseAgent[OutputT]):
             turn.steps.clear()
         last_events = () if turn.answer is not None else (Answer(answer),)
         if turn.typed is not None:
-            answer = turn.typed.checked_text(response, answer)
+            answer = turn.typed.checked_text(response, turn.run.reached, answer)
             last_events = (Answer(answer),)
             turn.run.value = turn.typed.value[0]
         turn.answer = answer

@@ -79,7 +79,11 @@ class TurnLoop(ABC):
             turn.end_early("")
             return self._correct(turn, turn.typed.error, is_allowed=not turn.is_last)
         if turn.is_last:
-            return self._conclude_last(turn)
+            try:
+                return self._conclude_last(turn)
+            except OutputError:
+                turn.run.partial_messages = partial(self._partial, turn)
+                raise
         last_events = self._conclude(turn)
         if last_events or turn.run.output is not None:
             return last_events

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import OutputError
+from rxagents.core.errors import AgentError, OutputError
 from rxagents.core.messages import Message, ToolCall
 from rxagents.core.output_request import (
     ANSWER_TOOL,
@@ -110,8 +110,15 @@ class TypedTurn:
         except OutputError as error:
             self.error = error
 
-    def checked_text(self, response: Response, answer: str | None = None) -> str:
+    def checked_text(
+        self, response: Response, reached: AgentError | None, answer: str | None = None
+    ) -> str:
         """Read the answer of a last turn; return its JSON text.
+
+        Args:
+            response: The response.
+            reached: The limit that led to the last turn.
+            answer: What a text protocol has found to be the answer.
 
         Raises:
             OutputError: There is none, or it does not match the type.
@@ -120,7 +127,10 @@ class TypedTurn:
         if self.error is not None:
             raise self.error
         if not self.value:
-            raise OutputError("The model called tools in the last turn, instead of answering.")
+            raise OutputError(
+                "The model called tools in the last turn, which asked for its answer without "
+                f'them. The last turn was due to at_limit="answer": {reached}'
+            ) from reached
         return self.text
 
     def is_answer(self, call: ToolCall) -> bool:

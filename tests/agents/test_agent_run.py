@@ -309,10 +309,11 @@ async def test_error_carries_what_the_run_has(agent: AgentKind, wire: SpokenWire
 
 async def test_unawaited_failure_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
     run = FunctionAgent(ScriptedLLM(Reply(error=ServerError("no", status=500)))).start("hi")
+    early = run.result
     seen = Seen(run.events)
     await seen.over.wait()
     assert isinstance(seen.error, ServerError)
-    del run, seen
+    del run, seen, early
     gc.collect()
     await settle()
     assert not caplog.records

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from agent_runs import AgentKind, Calls, HeldTool, each_agent, served
+from msgspec import Struct
 from observing import Seen
 from reactivex import Observable
 from remembering import conversation_in
@@ -94,6 +95,30 @@ async def test_call_that_waits_for_approval_did_not_run(agent: AgentKind) -> Non
     text = str((await run.result).messages)
     assert text.count(UNFINISHED) == 1
     assert text.count("did not run: the run was stopped before its tool started") == 1
+
+
+class Answered(Struct):
+    number: int
+
+
+@each_agent
+async def test_refused_text_of_a_last_turn_is_in_the_error(agent: AgentKind) -> None:
+    llm = ScriptedLLM(agent.calls(("quick", {})), agent.answers("I do not know."))
+    quick = rxagents.tool(lambda: "quick result", name="quick")
+    options: Any = {"max_iterations": 1, "at_limit": "answer", "output_type": Answered}
+    with pytest.raises(OutputError) as failed:
+        await agent.make(llm, [quick], **options).run("How many?")
+    last = failed.value.messages[-1]
+    assert last.text.endswith("I do not know.")
+    assert is_partial(last)
+
+
+async def test_call_in_a_typed_last_turn_names_the_limit() -> None:
+    called = Reply(tool_calls=[ToolCall("call_1", "quick", "{}")])
+    quick = rxagents.tool(lambda: "quick result", name="quick")
+    options: Any = {"max_iterations": 1, "at_limit": "answer", "output_type": Answered}
+    with pytest.raises(OutputError, match=r"called tools in the last turn.*Raise max_iterations"):
+        await FunctionAgent(ScriptedLLM(called), [quick], **options).run("How many?")
 
 
 class Slow:
