@@ -40,7 +40,8 @@ def serve(
     """Serve an agent over HTTP.
 
     MODULE:NAME is an agent, or a function that returns one for each run. Endpoints: /runs, OpenAI's
-    /v1/chat/completions and /v1/models, /agui, /vercel, /health, /ready and /metrics.
+    /v1/chat/completions, /v1/responses and /v1/models, /agui, /vercel, /health, /ready and
+    /metrics.
     """
     from rxagents import serve as serving  # imported here: only this command needs the server
 

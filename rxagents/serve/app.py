@@ -20,6 +20,7 @@ from rxagents.serve.guard import (
 )
 from rxagents.serve.health import HealthRoutes
 from rxagents.serve.limits import ServeLimits
+from rxagents.serve.responses import ResponsesRoutes
 from rxagents.serve.run_routes import RunRoutes
 from rxagents.serve.runs import Runs
 from rxagents.serve.vercel_routes import VercelRoutes
@@ -62,6 +63,7 @@ def make_app(
         HealthRoutes(runs),
         RunRoutes(runs, limits),
         ChatRoutes(runs, limits, name),
+        ResponsesRoutes(runs, limits, name),
         AGUIRoute(runs, limits),
         VercelRoutes(runs, limits),
     ):

@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from aiohttp import web
 from msgspec import Struct
-from reactivex import Observable, abc
+from reactivex import Observable
 
-from rxagents.core.events import Answer, Complete, ErrorEvent, Reasoning, StreamEvent, Token
+from rxagents.core.events import (
+    Answer,
+    Complete,
+    Reasoning,
+    StreamEvent,
+    Token,
+    TurnStart,
+)
 from rxagents.core.usage import Usage
 from rxagents.runtime.last_value import last_value
+from rxagents.serve.encoding import encoded, json_frame
 from rxagents.serve.failures import RequestError, json_response, message_of
 from rxagents.serve.limits import ServeLimits
 from rxagents.serve.requests import read_body
@@ -86,7 +92,7 @@ class ChatRoutes:
         if not body.stream:
             return json_response(await _whole(events, head))
         options = body.stream_options or StreamOptions()
-        chunks = events.pipe(encode_chat(head, include_usage=options.include_usage))
+        chunks = events.pipe(encoded(lambda: ChatEncoder(head, options.include_usage)))
         return await send_stream(request, chunks, self._limits)
 
 
@@ -109,50 +115,31 @@ async def _whole(events: Observable[StreamEvent], head: dict[str, Any]) -> dict[
     }
 
 
-def encode_chat(
-    head: dict[str, Any], *, include_usage: bool
-) -> Callable[[Observable[StreamEvent]], Observable[bytes]]:
-    """Return an operator from a run's events to the chunks of a chat completion.
+class ChatEncoder:
+    """Encodes the events of one run as the chunks of a chat completion.
 
     Args:
         head: The fields that all chunks have: `id`, `created`, `model`.
         include_usage: Whether a chunk with the token counts comes last.
     """
 
-    def encode(source: Observable[StreamEvent]) -> Observable[bytes]:
-        def subscribe(
-            observer: abc.ObserverBase[bytes], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            encoder = _ChatEncoder(head, include_usage)
-
-            def on_next(event: StreamEvent) -> None:
-                chunk = encoder.event(event)
-                if chunk:
-                    observer.on_next(chunk)
-
-            def on_error(error: Exception) -> None:
-                failure = {"message": message_of(error), "type": type(error).__name__}
-                observer.on_next(_frame({"error": failure}) + _DONE)
-                observer.on_completed()
-
-            def on_completed() -> None:
-                observer.on_next(_DONE)
-                observer.on_completed()
-
-            return source.subscribe(on_next, on_error, on_completed, scheduler=scheduler)
-
-        return Observable(subscribe)
-
-    return encode
-
-
-class _ChatEncoder:
-    """Encodes the events of one run as the chunks of a chat completion."""
-
     def __init__(self, head: dict[str, Any], include_usage: bool) -> None:
         self._head = {**head, "object": "chat.completion.chunk"}
         self._include_usage = include_usage
         self._has_begun = self._has_text = False
+
+    def begin(self) -> bytes:
+        """Return nothing: the first chunk has the first text."""
+        return b""
+
+    def fail(self, error: Exception) -> bytes:
+        """Encode the failure of the run."""
+        failure = {"message": message_of(error), "type": type(error).__name__}
+        return json_frame({"error": failure}) + _DONE
+
+    def end(self) -> bytes:
+        """Encode the end of the stream."""
+        return _DONE
 
     def event(self, event: StreamEvent) -> bytes:
         """Encode an event; empty for those that a chat completion does not have."""
@@ -169,25 +156,25 @@ class _ChatEncoder:
             case Answer() if not self._has_text:
                 self._has_text = True
                 return self._delta({"content": event.content})
+            case TurnStart():
+                self._has_text = False
             case Complete():
-                return self._end(event)
-            case ErrorEvent():
-                return b""  # the error itself follows
+                return self._last(event)
         return b""
 
-    def _end(self, complete: Complete) -> bytes:
+    def _last(self, complete: Complete) -> bytes:
         last = self._delta({}, finish_reason_of(complete))
         if not self._include_usage:
             return last
         usage = {**self._head, "choices": [], "usage": usage_of(complete.usage)}
-        return last + _frame(usage)
+        return last + json_frame(usage)
 
     def _delta(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
         if not self._has_begun:
             self._has_begun = True
             delta = {"role": "assistant", "content": "", **delta}
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        return _frame({**self._head, "choices": [choice]})
+        return json_frame({**self._head, "choices": [choice]})
 
 
 def finish_reason_of(complete: Complete) -> str:
@@ -202,7 +189,3 @@ def usage_of(usage: Usage | None) -> dict[str, int]:
     prompt, completion = counts.input_tokens or 0, counts.output_tokens or 0
     total = counts.total_tokens or prompt + completion
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
-
-
-def _frame(body: dict[str, Any]) -> bytes:
-    return b"data: " + msgspec.json.encode(body) + b"\n\n"

@@ -1,0 +1,73 @@
+"""Encode a run for an endpoint of OpenAI's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+from reactivex import Observable, abc
+
+from rxagents.core.events import StreamEvent
+
+
+class RunEncoder(Protocol):
+    """Encodes the events of one run."""
+
+    def begin(self) -> bytes:
+        """Encode the beginning, before the run's first event."""
+
+    def event(self, event: StreamEvent) -> bytes:
+        """Encode an event; empty for those that the protocol does not have."""
+
+    def fail(self, error: Exception) -> bytes:
+        """Encode the failure of the run, and the end of the stream."""
+
+    def end(self) -> bytes:
+        """Encode the end of the stream."""
+
+
+def encoded(
+    make_encoder: Callable[[], RunEncoder],
+) -> Callable[[Observable[StreamEvent]], Observable[bytes]]:
+    """Return an operator from a run's events to the bytes of a response; it does not fail.
+
+    Args:
+        make_encoder: Makes the encoder of a subscription.
+    """
+
+    def encode(source: Observable[StreamEvent]) -> Observable[bytes]:
+        def subscribe(
+            observer: abc.ObserverBase[bytes], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            encoder = make_encoder()
+
+            def send(frames: bytes) -> None:
+                if frames:
+                    observer.on_next(frames)
+
+            def on_error(error: Exception) -> None:
+                send(encoder.fail(error))
+                observer.on_completed()
+
+            def on_completed() -> None:
+                send(encoder.end())
+                observer.on_completed()
+
+            send(encoder.begin())
+            return source.subscribe(
+                lambda event: send(encoder.event(event)),
+                on_error,
+                on_completed,
+                scheduler=scheduler,
+            )
+
+        return Observable(subscribe)
+
+    return encode
+
+
+def json_frame(body: dict[str, Any], event: str = "") -> bytes:
+    """Return a server-sent event with JSON data."""
+    name = f"event: {event}\n".encode() if event else b""
+    return name + b"data: " + msgspec.json.encode(body) + b"\n\n"
