@@ -7,6 +7,9 @@ Our events have no ends of spans, so a span is closed by the event that begins a
 thinking and thinking closes text; `TurnEnd` closes both; `ToolStart` closes the arguments. What is
 left open at `Complete` is closed before it. After an error nothing is closed: `RUN_ERROR` is final.
 
+A turn is one message: its text, which may go on after thinking, and its calls. A page sends these
+messages again, and the results of a message's calls have to follow it.
+
 AG-UI has no way to take text back. A `Reset` closes the spans and is sent as the custom event
 `reset`, with the ids of the messages and calls of the turn that are void.
 """
@@ -163,7 +166,8 @@ def _frames_of(event: Event, agent: AgentSpans) -> Iterator[Frame]:
             yield from agent.reasoning_frames(event.content)
         case TurnStart():
             yield from agent.close()
-            agent.step, agent.of_turn, agent.has_answered = f"turn {event.number}", [], False
+            agent.begin_turn()
+            agent.step = f"turn {event.number}"
             yield frames.StepStarted(agent.step, agent.id)
         case TurnEnd():
             yield from agent.close()
@@ -207,8 +211,8 @@ def _call_frames(
 def _reset(event: Reset, agent: AgentSpans) -> Iterator[Frame]:
     step, agent.step = agent.step, ""
     yield from agent.close()
-    agent.step, agent.has_answered = step, False
-    void, agent.of_turn = agent.of_turn, []
+    agent.step, void = step, agent.of_turn
+    agent.begin_turn()
     yield frames.Custom("reset", {"ids": void, "message": event.error.message}, agent.id)
 
 

@@ -144,6 +144,7 @@ class ToolCallStart(Frame, frozen=True, tag="TOOL_CALL_START"):
 
     tool_call_id: str
     tool_call_name: str
+    parent_message_id: str
     subagent_run_id: Optional = UNSET
 
 

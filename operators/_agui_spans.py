@@ -16,7 +16,8 @@ class AgentSpans:
     Attributes:
         id: The id of the sub-agent's run; UNSET for the outer run.
         new_id: Returns an id that the stream has not used.
-        text: The id of the open message; empty for none.
+        message: The id of the turn's message, which has its text and calls; empty before them.
+        text: The id of the message if its text is open; empty if not.
         reasoning: The id of the open thinking; empty for none.
         step: The name of the open step; empty for none.
         calls: The ids of the calls whose arguments are open.
@@ -27,6 +28,7 @@ class AgentSpans:
     def __init__(self, agent_id: str | UnsetType, new_id: Callable[[str], str]) -> None:
         self.id = agent_id
         self.new_id = new_id
+        self.message = ""
         self.text = ""
         self.reasoning = ""
         self.step = ""
@@ -38,8 +40,7 @@ class AgentSpans:
         """Return the frames of new text."""
         if not self.text:
             yield from self.close_reasoning()
-            self.text = self.new_id("msg")
-            self.of_turn.append(self.text)
+            self.text = self._message()
             yield frames.TextMessageStart(self.text, "assistant", self.id)
         if delta:
             yield frames.TextMessageContent(self.text, delta, self.id)
@@ -57,9 +58,20 @@ class AgentSpans:
     def open_call(self, call_id: str, name: str) -> Iterator[Frame]:
         """Return the frame that begins a call, unless it was sent."""
         if call_id not in self.calls:
+            message = self._message()
             self.calls.add(call_id)
             self.of_turn.append(call_id)
-            yield frames.ToolCallStart(call_id, name, self.id)
+            yield frames.ToolCallStart(call_id, name, message, self.id)
+
+    def begin_turn(self) -> None:
+        """Start another message with the next text or call."""
+        self.message, self.of_turn, self.has_answered = "", [], False
+
+    def _message(self) -> str:
+        if not self.message:
+            self.message = self.new_id("msg")
+            self.of_turn.append(self.message)
+        return self.message
 
     def close_call(self, call_id: str) -> Iterator[Frame]:
         """Return the frame that ends a call's arguments, if they are open."""

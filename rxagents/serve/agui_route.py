@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 from msgspec import Struct
@@ -12,6 +12,9 @@ from rxagents.serve.limits import ServeLimits
 from rxagents.serve.requests import read_body
 from rxagents.serve.runs import Runs
 from rxagents.serve.sending import send_stream
+
+_NOT_SENT: Final = frozenset({"reasoning", "activity"})
+"""Roles of the page's messages that are not of the conversation."""
 
 
 class RunAgentInput(Struct, rename="camel"):
@@ -41,7 +44,8 @@ class AGUIRoute:
     async def run(self, request: web.Request) -> web.StreamResponse:
         """Run the agent for the conversation that the client sends."""
         body = await read_body(request, RunAgentInput)
-        events = self._runs.events([_message(each) for each in body.messages])
+        messages = [_message(each) for each in body.messages if each.get("role") not in _NOT_SENT]
+        events = self._runs.events(messages)
         frames = events.pipe(encode_agui(thread_id=body.thread_id, run_id=body.run_id))
         return await send_stream(request, frames, self._limits)
 

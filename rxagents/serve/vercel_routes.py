@@ -7,8 +7,6 @@ whole message again and follows it; 204 says that no run goes on.
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 from msgspec import Struct
 
@@ -19,15 +17,9 @@ from rxagents.serve.limits import ServeLimits
 from rxagents.serve.requests import read_body
 from rxagents.serve.runs import Runs
 from rxagents.serve.sending import SSE_HEADERS, send_stream
+from rxagents.serve.ui_messages import UIMessage, role_dicts
 
 _HEADERS = {**SSE_HEADERS, "X-Vercel-AI-UI-Message-Stream": "v1"}
-
-
-class UIMessage(Struct):
-    """A message of the page."""
-
-    role: str
-    parts: list[dict[str, Any]] = []
 
 
 class ChatRequest(Struct):
@@ -61,7 +53,7 @@ class VercelRoutes:
     async def run(self, request: web.Request) -> web.StreamResponse:
         """Start a run for the conversation that the page sends."""
         body = await read_body(request, ChatRequest)
-        messages = [message for each in body.messages if (message := _message(each))]
+        messages = [message for each in body.messages for message in role_dicts(each)]
         run_id = self._runs.start(messages, None)
         self._run_of_chat[body.id] = run_id
         return await self._send(request, run_id)
@@ -85,9 +77,3 @@ class VercelRoutes:
         entries = from_log(self._runs.log, run_id)
         frames = entries.pipe(encode_vercel(message_id=run_id))
         return await send_stream(request, frames, self._limits, _HEADERS)
-
-
-def _message(message: UIMessage) -> dict[str, Any] | None:
-    """Return the text of a page's message as a role/content dict; `None` if it has no text."""
-    texts = [part["text"] for part in message.parts if part.get("type") == "text"]
-    return {"role": message.role, "content": "".join(texts)} if texts else None
