@@ -36,6 +36,7 @@ def test_wheel_holds_operators_once(built: Path) -> None:
     assert "rxagents/operators/__init__.py" in names
     assert "rxagents/operators/text.py" in names
     assert "rxagents/py.typed" in names
+    assert "rxagents/serve/page.html" in names
     assert not [name for name in names if name.startswith(("operators", "tests", "benchmarks"))]
 
 
@@ -43,7 +44,13 @@ def test_sdist_holds_the_tests(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"operators/text.py", "tests/conftest.py", "LICENSE", "README.md"} <= names
+    assert {
+        "operators/text.py",
+        "rxagents/serve/page.html",
+        "tests/conftest.py",
+        "LICENSE",
+        "README.md",
+    } <= names
 
 
 def test_twine_accepts_both(built: Path) -> None:

@@ -39,9 +39,9 @@ def serve(
 ) -> int:
     """Serve an agent over HTTP.
 
-    MODULE:NAME is an agent, or a function that returns one for each run. Endpoints: /runs, OpenAI's
-    /v1/chat/completions, /v1/responses and /v1/models, /agui, /vercel, /health, /ready and
-    /metrics.
+    MODULE:NAME is an agent, or a function that returns one for each run. Open the address in a
+    browser to chat with it. Endpoints: /runs, OpenAI's /v1/chat/completions, /v1/responses and
+    /v1/models, /agui, /vercel, /health, /ready and /metrics.
     """
     from rxagents import serve as serving  # imported here: only this command needs the server
 

@@ -20,6 +20,7 @@ from rxagents.serve.guard import (
 )
 from rxagents.serve.health import HealthRoutes
 from rxagents.serve.limits import ServeLimits
+from rxagents.serve.page import PageRoutes
 from rxagents.serve.responses import ResponsesRoutes
 from rxagents.serve.run_routes import RunRoutes
 from rxagents.serve.runs import Runs
@@ -46,7 +47,7 @@ def make_app(
             it.
         token: What clients send as `Authorization: Bearer …`; no check by default.
         cors: The origins whose pages may call the server from a browser; none by default.
-        name: The name of the agent in `/v1/models`.
+        name: The name of the agent in `/v1/models` and on the chat page.
         limits: The bounds of the server.
 
     Raises:
@@ -61,6 +62,7 @@ def make_app(
     app[RUNS], app[LIMITS] = runs, limits
     for routes in (
         HealthRoutes(runs),
+        PageRoutes(runs, name),
         RunRoutes(runs, limits),
         ChatRoutes(runs, limits, name),
         ResponsesRoutes(runs, limits, name),

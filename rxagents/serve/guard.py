@@ -14,8 +14,8 @@ from rxagents.serve.failures import RequestError, error_response
 
 _log = logging.getLogger("rxagents.serve")
 
-_OPEN: Final = frozenset({"/health", "/ready"})
-"""What a load balancer asks, without a token."""
+_OPEN: Final = frozenset({"/", "/health", "/ready"})
+"""What is sent without a token: the page asks for it, and a load balancer has none."""
 
 _ALLOWED_ORIGIN: Final = web.RequestKey("allowed_origin", str)
 _CORS_METHODS: Final = "GET, POST, OPTIONS"

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from inspect import signature
 from typing import Any, TypeAlias
 
 import reactivex as rx
@@ -112,6 +113,10 @@ class Runs:
         arguments = () if conversation_id is None else (conversation_id,)
         events: Observable[StreamEvent] = self._make_agent().run_stream(task, *arguments)
         return self._counted(events)
+
+    def has_conversations(self) -> bool:
+        """Return whether the agent keeps conversations: its runs take a `conversation_id`."""
+        return "conversation_id" in signature(self._make_agent().run_stream).parameters
 
     def goes_on(self, run_id: str) -> bool:
         """Return whether a run that readers join goes on."""
