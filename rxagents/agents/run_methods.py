@@ -146,6 +146,31 @@ class RunMethods(ABC, Generic[OutputT]):
         await last_value(self._events(read, options_read, control, decisions))
         return control.checked_result()
 
+    def start_resumed(
+        self,
+        messages: Messages,
+        decisions: Decisions,
+        *,
+        replay: int = DEFAULT_REPLAY,
+        **options: Unpack[AnyRunArguments],
+    ) -> AgentRun[Any]:
+        """Go on at once with a run whose calls waited, and return a handle on it.
+
+        Args:
+            messages: See `resume_stream`.
+            decisions: See `resume_stream`.
+            replay: How many of the last events a late subscriber gets.
+            **options: See `resume_stream`.
+
+        Raises:
+            ConfigurationError: As for `resume_stream`, or no event loop is running.
+        """
+        read, options_read = to_messages(messages), self.run_options(**options)
+        checked_decisions(read, decisions)
+        return AgentRun(
+            lambda control: self._events(read, options_read, control, decisions), replay
+        )
+
     def as_tool(self, name: str, description: str) -> Tool:
         """Return a tool that runs this agent, for another agent; see `agent_tool`."""
         return agent_tool(self.run_stream, name, description)

@@ -5,7 +5,9 @@ subscription; readers come and go. A run of one request (OpenAI, AG-UI) has no e
 with its connection. Both count as runs that go on, and `ServeLimits.runs` bounds their number.
 
 A run whose calls wait for decisions (`approve="defer"`) has ended. Decisions start another run from
-its messages, so the messages of the newest `ServeLimits.runs` runs are kept.
+its messages, so the messages of the newest `ServeLimits.runs` runs are kept. A `Conversation` keeps
+such a run in its own store, so only the id of the conversation is kept of its runs. The resumed run
+may wait again: it is kept like any other.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from inspect import signature
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from rxagents.agents.agent_run import AgentRun
+from rxagents.agents.conversation import Conversation
 from rxagents.core.approval import Decision
 from rxagents.core.events import StreamEvent
 from rxagents.core.messages import Message
@@ -33,7 +36,14 @@ from rxagents.serve.failures import RequestError
 from rxagents.serve.limits import ServeLimits
 
 MakeAgent: TypeAlias = Callable[[], Any]
-"""Returns the agent of a run: an object with `run_stream`, perhaps `start` and `resume_stream`."""
+"""Returns the agent of a run: an object with `run_stream`, perhaps `start` and `start_resumed`."""
+
+
+class _Ended(NamedTuple):
+    """What decisions need of a run that has ended."""
+
+    messages: tuple[Message, ...]
+    conversation_id: str | None
 
 
 class Runs:
@@ -61,7 +71,7 @@ class Runs:
         self._limits = limits
         self._kept: set[str] = set()
         self._live: dict[str, AgentRun[Any]] = {}
-        self._messages: OrderedDict[str, tuple[Message, ...]] = OrderedDict()
+        self._ended: OrderedDict[str, _Ended] = OrderedDict()
 
     def start(self, task: Messages, conversation_id: str | None, run_id: str = "") -> str:
         """Start a run that readers join, and return its id, which nobody can guess.
@@ -76,9 +86,7 @@ class Runs:
         if not callable(getattr(agent, "start", None)):
             self._keep(run_id, agent.run_stream(task, *arguments))
             return run_id
-        run: AgentRun[Any] = agent.start(task, *arguments)
-        self._live[run_id] = run
-        self._keep(run_id, run.events.pipe(rx_ops.finally_action(partial(self._ended, run_id))))
+        self._keep_live(run_id, agent.start(task, *arguments), conversation_id)
         return run_id
 
     def resume(self, run_id: str, decisions: dict[str, Decision]) -> str:
@@ -89,17 +97,24 @@ class Runs:
             ConfigurationError: The decisions do not match the calls.
         """
         self._check_room()
-        messages = self._messages.get(run_id)
-        if messages is None:
+        ended = self._ended.get(run_id)
+        if ended is None:
             raise RequestError(
                 404,
                 "No run with this id has ended here. Calls wait for decisions when the agent has "
                 'approve="defer" and the run has ended with the finish reason "approval".',
             )
-        stream = self._make_agent().resume_stream(messages, decisions)
-        del self._messages[run_id]
-        resumed = f"run_{uuid.uuid4().hex}"
-        self._keep(resumed, stream)
+        agent, resumed = self._make_agent(), f"run_{uuid.uuid4().hex}"
+        if isinstance(agent, Conversation):
+            conversation_id = ended.conversation_id or "default"
+            events = agent.resume_stream(decisions, conversation_id)
+            at_end = partial(self._set_ended, resumed, _Ended((), conversation_id))
+            self._keep(resumed, events.pipe(rx_ops.finally_action(at_end)))
+        elif callable(getattr(agent, "start_resumed", None)):
+            self._keep_live(resumed, agent.start_resumed(ended.messages, decisions), None)
+        else:
+            raise RequestError(400, "The agent cannot go on with a run: it has no start_resumed.")
+        del self._ended[run_id]
         return resumed
 
     def events(self, task: Messages, conversation_id: str | None = None) -> Observable[StreamEvent]:
@@ -179,10 +194,18 @@ class Runs:
         self._kept.add(run_id)
         self.log.start(run_id, self._counted(events).pipe(rx_ops.finally_action(end)))
 
-    def _ended(self, run_id: str) -> None:
-        self._messages[run_id] = self._live.pop(run_id).messages
-        if len(self._messages) > self._limits.runs:
-            self._messages.popitem(last=False)
+    def _keep_live(self, run_id: str, run: AgentRun[Any], conversation_id: str | None) -> None:
+        def end() -> None:
+            del self._live[run_id]
+            self._set_ended(run_id, _Ended(run.messages, conversation_id))
+
+        self._live[run_id] = run
+        self._keep(run_id, run.events.pipe(rx_ops.finally_action(end)))
+
+    def _set_ended(self, run_id: str, ended: _Ended) -> None:
+        self._ended[run_id] = ended
+        if len(self._ended) > self._limits.runs:
+            self._ended.popitem(last=False)
 
     def _check_room(self) -> None:
         if self._is_draining:

@@ -478,3 +478,15 @@ async def test_traces_of_both_parts_are_the_whole_trace() -> None:
         ("pay", "paid 7"),
         ("", ""),
     ]
+
+
+@each_agent
+async def test_resumed_run_has_a_handle(agent: AgentKind) -> None:
+    made, payments = deferring(agent, ScriptedLLM(agent.calls(PAY), agent.answers("Paid.")))
+    result = await made.run("Pay 7")
+    [call] = result.pending
+    run = made.start_resumed(result.messages, {call.id: True})
+    assert (await run.result).output == "Paid."
+    assert payments.paid == [7]
+    with pytest.raises(ConfigurationError, match="call_x"):
+        made.start_resumed(result.messages, {"call_x": True})

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from agent_runs import Calls, HeldTool, served
 from msgspec.structs import replace
-from serving import serving
+from serving import Served, serving
 from wires import WIRES, SpokenWire
 
-from rxagents import FunctionAgent, ToolCall
+from rxagents import ConversationalAgent, FunctionAgent, ToolCall
 from rxagents.serve import ServeLimits
 from rxagents.testing import Ending, Reply, ScriptedLLM
 
@@ -107,6 +107,64 @@ async def test_waiting_calls_are_approved() -> None:
         frames = await server.frames(f"/runs/{resumed['id']}/events")
         assert frames[-2]["content"] == "Cold."
         assert calls.made == [("weather", {"city": "Bergen", "days": 1})]
+
+
+async def approve_all(server: Served, run_id: str) -> str:
+    """Approve the calls that wait, and return the id of the run that goes on."""
+    frames = await server.frames(f"/runs/{run_id}/events")
+    assert frames[-2]["finish_reason"] == "approval"
+    decisions = {each["id"]: {"approved": True} for each in frames[-2]["pending"]}
+    status, resumed = await server.post(f"/runs/{run_id}/approve", {"decisions": decisions})
+    assert status == 201
+    return str(resumed["id"])
+
+
+@pytest.mark.parametrize("kind", [FunctionAgent, ConversationalAgent])
+async def test_resumed_run_waits_again(kind: Any) -> None:
+    calls = Calls()
+    weather = replace(calls.weather(), requires_approval=True)
+    asks = [
+        Reply(tool_calls=[ToolCall(f"c{city}", "weather", f'{{"city": "{city}"}}')])
+        for city in ("Oslo", "Rome")
+    ]
+    agent = kind(ScriptedLLM(*asks, "Both."), [weather], approve="defer")
+    async with serving(agent) as server:
+        _, body = await server.post("/runs", {"task": "Oslo and Rome?"})
+        run_id = await approve_all(server, await approve_all(server, body["id"]))
+        frames = await server.frames(f"/runs/{run_id}/events")
+        assert frames[-2]["content"] == "Both."
+        assert [arguments["city"] for _, arguments in calls.made] == ["Oslo", "Rome"]
+
+
+async def test_wrong_decisions_leave_the_run_waiting() -> None:
+    weather = replace(Calls().weather(), requires_approval=True)
+    asks = Reply(tool_calls=[ToolCall("c", "weather", '{"city": "Oslo"}')])
+    async with serving(
+        FunctionAgent(ScriptedLLM(asks, "Cold."), [weather], approve="defer")
+    ) as server:
+        _, body = await server.post("/runs", {"task": "Oslo?"})
+        await server.frames(f"/runs/{body['id']}/events")
+        wrong = {"decisions": {"other": {"approved": True}}}
+        assert (await server.post(f"/runs/{body['id']}/approve", wrong))[0] == 400
+        run_id = await approve_all(server, body["id"])
+        assert (await server.frames(f"/runs/{run_id}/events"))[-2]["content"] == "Cold."
+        again = await server.post(f"/runs/{body['id']}/approve", wrong)
+        assert again[0] == 404
+
+
+async def test_resumed_run_is_stopped_and_steered() -> None:
+    held = HeldTool()
+    waiting = replace(Calls().weather(), requires_approval=True)
+    asks = Reply(tool_calls=[ToolCall("c1", "weather", '{"city": "Oslo"}')])
+    llm = ScriptedLLM(asks, ASKS, "Never.")
+    async with serving(FunctionAgent(llm, [waiting, held.tool], approve="defer")) as server:
+        _, body = await server.post("/runs", {"task": "Oslo?"})
+        run_id = await approve_all(server, body["id"])
+        await held.running.wait()
+        assert (await server.post(f"/runs/{run_id}/steer", {"text": "Hurry."}))[0] == 202
+        assert (await server.post(f"/runs/{run_id}/stop"))[0] == 202
+        frames = await server.frames(f"/runs/{run_id}/events")
+        assert frames[-2]["finish_reason"] == "cancelled"
 
 
 @pytest.mark.parametrize(
