@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -302,4 +303,11 @@ def __getattr__(name: str) -> object:
         return importlib.import_module(f"rxagents.{name}")
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name]), name)
-    raise AttributeError(f"module 'rxagents' has no attribute {name!r}")
+    raise AttributeError(
+        f"module 'rxagents' has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+    )
+
+
+def __dir__() -> list[str]:
+    """Return the names for completion and for suggestions, also those imported later."""
+    return sorted({*globals(), *_MODULES, *_LATER})

@@ -37,6 +37,18 @@ def test_package_exports_these_names() -> None:
     assert all(hasattr(rxagents, name) for name in rxagents.__all__)
 
 
+def test_names_complete_before_first_use() -> None:
+    program = (
+        "import rxagents\nassert {*rxagents.__all__, 'operators', 'tools'} <= {*dir(rxagents)}\n"
+    )
+    run_program(program)
+
+
+def test_misspelt_name_gets_a_suggestion() -> None:
+    with pytest.raises(AssertionError, match="Did you mean: 'FunctionAgent'"):
+        run_program("import rxagents\nrxagents.FunctonAgent\n")
+
+
 def test_operators_exports_these_names() -> None:
     names = """
         Measurement PartialJson PartialObject Replayed accumulate assemble_tool_calls

@@ -60,7 +60,15 @@ def run(source: Observable[T], on_next: Callable[[T], object] | None = None) -> 
 
 def _not_a_stream(source: object) -> ConfigurationError:
     if not inspect.iscoroutine(source):
-        return ConfigurationError(f"run takes an Observable, not {type(source).__name__}.")
+        hint = next(
+            (
+                f" Write run(….{name}(…))."
+                for name in ("run_stream", "chat_stream")
+                if callable(getattr(source, name, None))
+            ),
+            "",
+        )
+        return ConfigurationError(f"run takes an Observable, not {type(source).__name__}.{hint}")
     source.close()  # else Python also warns that nobody awaited it
     return ConfigurationError(
         f"run takes an Observable, not the coroutine {source.__qualname__}(…). Write "

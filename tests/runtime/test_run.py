@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from typing import Any
 
 import pytest
 import reactivex as rx
@@ -14,6 +15,7 @@ from child import started
 from reactivex import operators as rx_ops
 
 import rxagents
+from rxagents import ConfigurationError, FunctionAgent
 from rxagents import operators as ops
 from rxagents.testing import ScriptedLLM
 
@@ -111,3 +113,17 @@ def test_ctrl_c_closes_the_stream() -> None:
 def test_on_next_must_be_a_function() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="on_next must be a function"):
         rxagents.run(rx.of(1), "print")  # type: ignore[arg-type]  # what the test is about
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        (FunctionAgent(ScriptedLLM()), r"not FunctionAgent. Write run\(….run_stream\(…\)\)."),
+        (ScriptedLLM(), r"not ScriptedLLM. Write run\(….chat_stream\(…\)\)."),
+        ("text", "not str.$"),
+    ],
+    ids=["agent", "model", "text"],
+)
+def test_run_names_the_stream_of_agent_or_model(source: Any, hint: str) -> None:
+    with pytest.raises(ConfigurationError, match=hint):
+        rxagents.run(source)
