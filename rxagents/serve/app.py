@@ -46,7 +46,9 @@ def make_app(
         log: Keeps the runs of `/runs` and `/vercel`; by default in memory. The application closes
             it.
         token: What clients send as `Authorization: Bearer …`; no check by default.
-        cors: The origins whose pages may call the server from a browser; none by default.
+        cors: The origins whose pages may call the server from a browser, such as
+            `"https://example.org"`; `"*"` is any. By default only pages of the server's own origin
+            may.
         name: The name of the agent in `/v1/models` and on the chat page.
         limits: The bounds of the server.
 
@@ -55,7 +57,7 @@ def make_app(
     """
     limits = limits or ServeLimits()
     runs = Runs(_maker(agent), log or EventLog(), limits)
-    guards: list[Middleware] = [checked_origin(cors), errors_as_responses()]
+    guards: list[Middleware] = [errors_as_responses(), checked_origin(cors)]
     if token is not None:
         guards.append(checked_token(_checked_token(token)))
     app = web.Application(middlewares=guards, client_max_size=limits.body_bytes)
@@ -90,10 +92,19 @@ def _maker(agent: Any) -> Callable[[], Any]:
     if callable(getattr(agent, "run_stream", None)) and not isinstance(agent, type):
         return lambda: agent
     if callable(agent):
-        make: Callable[[], Any] = agent
-        return make
+        return lambda: _made(agent)
     raise ConfigurationError(
         f"agent must be an object with run_stream, or a function that returns one, not "
+        f"{type(agent).__name__}."
+    )
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    agent = make()
+    if callable(getattr(agent, "run_stream", None)):
+        return agent
+    raise TypeError(
+        f"{getattr(make, '__name__', make)} must return an object with run_stream, not "
         f"{type(agent).__name__}."
     )
 

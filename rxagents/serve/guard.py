@@ -6,10 +6,12 @@ import logging
 from collections.abc import Sequence
 from hmac import compare_digest
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from rxagents.core.errors import ConfigurationError, RxAgentsError
 from rxagents.serve.failures import RequestError, error_response
 
 _log = logging.getLogger("rxagents.serve")
@@ -34,18 +36,38 @@ def errors_as_responses() -> Middleware:
         except Exception as error:
             response = error_response(request, error)
             if response.status >= 500:
-                _log.error("%s %s failed: %s", request.method, request.path, type(error).__name__)
+                known = isinstance(error, RxAgentsError | RequestError)
+                _log.error(
+                    "%s %s failed: %s",
+                    request.method,
+                    request.path,
+                    type(error).__name__,
+                    exc_info=None if known else error,  # a fault in the code of the agent
+                )
             return response
 
     return middleware
 
 
 def checked_origin(origins: Sequence[str]) -> Middleware:
-    """Return a middleware for CORS: only pages of these origins may read responses.
+    """Return a middleware for CORS: only pages of these origins may call the server.
+
+    A browser sends a plain POST of any page without asking, and only hides the response. So a page
+    of another site is refused, else it could start runs at a server on the reader's machine.
 
     Args:
         origins: Such as `"https://example.org"`; `"*"` is any.
+
+    Raises:
+        ConfigurationError: One of them is no origin.
     """
+    for each in origins:
+        parts = urlsplit(each)
+        if each != "*" and (not parts.netloc or each != f"{parts.scheme}://{parts.netloc}"):
+            raise ConfigurationError(
+                "cors must be origins such as 'https://example.org', without a path and a slash at "
+                f"the end, or '*', not {each!r}."
+            )
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -60,9 +82,18 @@ def checked_origin(origins: Sequence[str]) -> Middleware:
             return response
         if allowed:
             request[_ALLOWED_ORIGIN] = allowed
+        elif origin and request.method == "POST" and not _is_same_origin(request, origin):
+            raise RequestError(403, "Pages of this origin may not call the server: see cors.")
         return await handler(request)
 
     return middleware
+
+
+def _is_same_origin(request: web.Request, origin: str) -> bool:
+    site = request.headers.get("Sec-Fetch-Site")  # right also where a proxy changes the host
+    if site is not None:
+        return site in {"same-origin", "none"}
+    return urlsplit(origin).netloc == request.host
 
 
 async def add_cors_header(request: web.BaseRequest, response: web.StreamResponse) -> None:

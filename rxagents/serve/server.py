@@ -41,7 +41,7 @@ async def serve(
         await site.start()
         if on_start is not None:
             listening = runner.addresses[0][1]
-            on_start(f"http://{host}:{listening}")
+            on_start(f"http://{f'[{host}]' if ':' in host else host}:{listening}")
         await asyncio.Event().wait()
     finally:
         await runs.drain(limits.drain_seconds)

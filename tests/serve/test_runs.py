@@ -245,6 +245,20 @@ async def test_pages_of_other_origins_are_refused() -> None:
                 assert ("Access-Control-Allow-Origin" in response.headers) is allowed
             async with server.session.get("/health", headers={"Origin": origin}) as response:
                 assert ("Access-Control-Allow-Origin" in response.headers) is allowed
+            status, _ = await server.post("/runs", {"task": "hi"}, headers={"Origin": origin})
+            assert status == (201 if allowed else 403)
+
+
+async def test_pages_of_other_sites_start_no_run() -> None:
+    """A browser sends a plain POST without asking first; it only hides the response."""
+    async with serving(FunctionAgent(ScriptedLLM("hi"))) as server:
+        own = {"Origin": server.url}
+        behind_proxy = {"Origin": "https://public.example", "Sec-Fetch-Site": "same-origin"}
+        for headers in (own, behind_proxy):
+            assert (await server.post("/runs", {"task": "hi"}, headers=headers))[0] == 201
+        cross = {**own, "Sec-Fetch-Site": "cross-site"}
+        for headers in ({"Origin": "https://b.example"}, {"Origin": "null"}, cross):
+            assert (await server.post("/runs", {"task": "hi"}, headers=headers))[0] == 403
 
 
 async def test_stopped_server_ends_its_runs() -> None:
