@@ -22,3 +22,5 @@ def main() -> int:
             raise
         sys.stderr.write("The command line needs the extra 'cli': pip install 'rxagents[cli]'\n")
         return 2
+    except KeyboardInterrupt:  # before the program handles the signal
+        return 130

@@ -35,12 +35,12 @@ from rich.text import Text
 from rxagents.agents.agent_run import AgentRun
 from rxagents.cli.chat_commands import COMMANDS, EndOfChat, obey
 from rxagents.cli.chat_session import ChatSession
-from rxagents.cli.failures import in_options
+from rxagents.cli.failures import text_of
 from rxagents.cli.pieces import Item, printable
 from rxagents.cli.signals import StopSignals
 from rxagents.cli.streaming import show
 from rxagents.cli.terminal import Screen
-from rxagents.core.errors import ConfigurationError, RxAgentsError
+from rxagents.core.errors import RxAgentsError
 
 _REDRAW = 0.1
 """Seconds between two drawings of the prompt while an answer runs."""
@@ -214,7 +214,7 @@ class ChatScreen:
         self._console.print(Text(text, "dim"), highlight=False)
 
     def _report(self, error: RxAgentsError) -> None:
-        text = in_options(str(error)) if isinstance(error, ConfigurationError) else str(error)
+        text = text_of(error)
         self._console.print(Text("Error: " + " ".join(printable(text).split()), "red"))
 
 

@@ -16,6 +16,8 @@ _IN_OPTIONS = (
     (r"\bpass its base_url\b", "pass its URL with --base-url"),
     (r"\bwith its base_url\b", "with --base-url"),
     (r"\bbase_url\b", "--base-url"),
+    (r"\bcors must\b", "--cors must"),
+    (r"\btoken must\b", "--token must"),
     (r"\bmax_tokens must\b", "--max-tokens must"),
     (r"\btemperature must\b", "--temperature must"),
     (
@@ -25,6 +27,9 @@ _IN_OPTIONS = (
     ),
 )
 """The library's names of arguments, and the options that a user of the command line knows."""
+
+_IN_ADVICE = re.compile(r"\b((?:Check|Check that|Check the model's name and) )base_url\b")
+"""The sentences about an argument in other errors, which may also quote a server."""
 
 
 def report(error: RxAgentsError, *, as_json: bool = False) -> int:
@@ -37,13 +42,20 @@ def report(error: RxAgentsError, *, as_json: bool = False) -> int:
     if as_json:
         click.echo(msgspec.json.encode({"error": ErrorInfo.of(error)}))
     else:
-        report_message(in_options(str(error)) if wrong_use else str(error))
+        report_message(text_of(error))
     return 2 if wrong_use else 1
 
 
 def report_message(message: str, kind: str = "Error") -> None:
     """Write an error message or a warning to stderr, in one line."""
     click.echo(f"{kind}: " + " ".join(printable(message).split()), err=True)
+
+
+def text_of(error: Exception) -> str:
+    """Return the message of an error, with the names of options in place of arguments."""
+    if isinstance(error, ConfigurationError):
+        return in_options(str(error))
+    return _IN_ADVICE.sub(r"\1--base-url", str(error))
 
 
 def in_options(message: str) -> str:

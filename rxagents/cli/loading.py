@@ -43,9 +43,11 @@ def load_served(name: str) -> Any:
     Raises:
         ConfigurationError: It cannot be imported, or is neither.
     """
-    found = _load("MODULE:NAME", name, {})
+    if ":" not in name:
+        raise ConfigurationError(f"'{name}' is not MODULE:NAME, such as my_agents:agent.")
+    found = _load("", name, {})
     is_agent = callable(getattr(found, "run_stream", None)) and not isinstance(found, type)
-    if not is_agent and (not callable(found) or isinstance(found, type)):
+    if not is_agent and (not callable(found) or isinstance(found, type | Tool)):
         raise ConfigurationError(
             f"{name} is no agent but {_described(found)}. Name an object with run_stream, or a "
             "function that returns one."
@@ -79,7 +81,8 @@ def _load(option: str, name: str, known: dict[str, Any]) -> Any:
     if not (module and colon and attribute):
         choice = f"{', '.join(known)}, or " if known else ""
         raise ConfigurationError(
-            f"{option} {name} is unknown: use {choice}MODULE:NAME for one of your own."
+            f"{option} {name}".lstrip()
+            + f" is unknown: use {choice}MODULE:NAME for one of your own."
         )
     folder = str(Path.cwd())
     if folder not in sys.path:
@@ -90,6 +93,7 @@ def _load(option: str, name: str, known: dict[str, Any]) -> Any:
             value = getattr(value, part)
     except Exception as error:
         raise ConfigurationError(
-            f"{option} {name} cannot be loaded: {type(error).__name__}: {error}."
+            f"{option} {name} cannot be loaded: {type(error).__name__}: ".lstrip()
+            + f"{str(error).removesuffix('.')}."
         ) from error
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rxagents.cli.failures import report
+from rxagents.cli.failures import report, report_message
 from rxagents.cli.loading import load_served
 from rxagents.cli.signals import StopSignals
 from rxagents.core.errors import ConfigurationError, RxAgentsError
@@ -22,8 +22,19 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @click.argument("agent", metavar="MODULE:NAME")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8000, show_default=True, help="The port; 0 for a free one.")
-@click.option("--token", envvar="RXAGENTS_TOKEN", help="What clients send as a bearer token.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="The port; 0 for a free one.",
+)
+@click.option(
+    "--token",
+    envvar="RXAGENTS_TOKEN",
+    show_envvar=True,
+    help="What clients send as a bearer token.",
+)
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="An origin whose pages may call.")
 @click.option("--log", metavar="FILE|URL", help="Keep runs in a SQLite file, or at redis://….")
 @click.pass_obj
@@ -43,7 +54,8 @@ def serve(
     browser to chat with it. Endpoints: /runs, OpenAI's /v1/chat/completions, /v1/responses and
     /v1/models, /agui, /vercel, /health, /ready and /metrics.
     """
-    from rxagents import serve as serving  # imported here: only this command needs the server
+    # Imported here: only this command needs the server.
+    from rxagents import serve as serving
 
     if token is None and host not in {"127.0.0.1", "localhost", "::1"}:
         return report(
@@ -66,11 +78,16 @@ def serve(
         stop.run(run())
     except RxAgentsError as error:
         return report(error)
+    except OSError as error:
+        report_message(f"Cannot listen on --host {host}, --port {port}: {error.strerror or error}.")
+        return 1
     return 0
 
 
 def _say_url(url: str) -> None:
-    click.echo(f"Serving at {url} (Ctrl-C stops)", err=True)
+    click.echo(
+        f"Serving at {url} (Ctrl-C lets its runs end, for 10 s; twice stops at once)", err=True
+    )
 
 
 def _store_of(place: str) -> LogStore:

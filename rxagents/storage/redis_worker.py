@@ -184,8 +184,8 @@ class RedisWorker:
         if isinstance(error, StorageError):
             return error
         failure = StorageError(
-            f"Redis failed: {type(error).__name__}: {error}. Check that the server of `url` runs "
-            "and has memory, and that the user may run scripts."
+            f"Redis failed: {type(error).__name__}: {str(error).removesuffix('.')}. Check that the "
+            "server of `url` runs and has memory, and that the user may run scripts."
         )
         failure.__cause__ = error
         return failure

@@ -59,6 +59,7 @@ async def test_unreachable_host_is_status_1(run: Any) -> None:
     done = await run("ask", "Hi", *UNREACHABLE)
     assert (done.status, done.out) == (1, "")
     assert_one_line(done.err, "http://127.0.0.1:1")
+    assert "Check --base-url, " in done.err
 
 
 async def test_refused_key_is_not_shown(ask: Any) -> None:

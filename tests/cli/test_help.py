@@ -27,7 +27,7 @@ async def test_version_is_shown(run: Any) -> None:
     assert rxagents.__version__ in (await run("--version")).out
 
 
-@pytest.mark.parametrize("command", [[], ["ask"], ["logs"]])
+@pytest.mark.parametrize("command", [[], ["ask"], ["logs"], ["serve"]])
 async def test_help_has_examples(run: Any, command: list[str]) -> None:
     text = (await run(*command, "--help")).out
     assert "\n    rxagents " in text[text.index("  Examples:\n") :]
@@ -61,6 +61,22 @@ sys.argv = ["rxagents", "chat", "-n", "-m", "scripted:"]
 
 def test_other_missing_module_is_raised() -> None:
     assert "ModuleNotFoundError" in run_without("rxagents.cli.commands").stderr
+
+
+def test_early_ctrl_c_is_silent() -> None:
+    """Ctrl-C while the program is still being imported."""
+    code = f"""
+import sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder())
+{MAIN.replace("; sys", chr(10) + "sys")}
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def run_without(module: str) -> subprocess.CompletedProcess[str]:
