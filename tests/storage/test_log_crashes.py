@@ -188,14 +188,13 @@ async def test_left_block_waits_for_the_mark(tmp_path: Path) -> None:
 def test_interrupted_script_writes_the_mark(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     program = f"""
-        import _thread, rxagents
+        import _thread, asyncio, rxagents
         from rxagents import operators as ops
 
         async def numbers():
-            number = 0
-            while True:
+            for number in range(51):
                 yield number
-                number += 1
+            await asyncio.Event().wait()
 
         def stop(number):
             if number == 50:
