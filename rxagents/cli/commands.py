@@ -10,7 +10,7 @@ from rxagents.cli.ask_command import ask
 from rxagents.cli.chat_command import chat
 from rxagents.cli.config_command import config
 from rxagents.cli.demo import show_demo
-from rxagents.cli.failures import report, report_message
+from rxagents.cli.failures import report, report_message, text_of
 from rxagents.cli.listing import names_of, names_of_all
 from rxagents.cli.logs_command import logs
 from rxagents.cli.pieces import printable
@@ -75,7 +75,7 @@ def models(stop: StopSignals, /, provider: str | None, base_url: str | None, que
         if query.casefold() in name.casefold():
             click.echo(printable(name))
     for failure in failures:
-        report_message(str(failure), "Warning")
+        report_message(text_of(failure), "Warning")
     return 0
 
 

@@ -50,5 +50,6 @@ async def test_models_of_all_providers_with_a_key(run: Any) -> None:
         )
     assert (done.status, done.out) == (0, "openai:scripted\n")
     assert done.err.startswith("Warning: ")
+    assert "Check --base-url, " in done.err
     assert "http://127.0.0.1:1" in done.err
     assert done.err.count("\n") == 1
