@@ -12,6 +12,7 @@ from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.serve.agui_route import AGUIRoute
 from rxagents.serve.chat_completions import ChatRoutes
+from rxagents.serve.connections import Connections
 from rxagents.serve.guard import (
     add_cors_header,
     checked_origin,
@@ -21,6 +22,7 @@ from rxagents.serve.guard import (
 from rxagents.serve.health import HealthRoutes
 from rxagents.serve.limits import ServeLimits
 from rxagents.serve.page import PageRoutes
+from rxagents.serve.requests import BODY_SECONDS
 from rxagents.serve.responses import ResponsesRoutes
 from rxagents.serve.run_routes import RunRoutes
 from rxagents.serve.runs import Runs
@@ -57,11 +59,17 @@ def make_app(
     """
     limits = limits or ServeLimits()
     runs = Runs(_maker(agent), log or EventLog(), limits)
-    guards: list[Middleware] = [errors_as_responses(), checked_origin(cors)]
+    connections = Connections(limits)
+    guards: list[Middleware] = [
+        connections.middleware(),
+        errors_as_responses(),
+        checked_origin(cors),
+    ]
     if token is not None:
         guards.append(checked_token(_checked_token(token)))
     app = web.Application(middlewares=guards, client_max_size=limits.body_bytes)
-    app[RUNS], app[LIMITS] = runs, limits
+    app[RUNS], app[LIMITS], app[CONNECTIONS] = runs, limits, connections
+    app[BODY_SECONDS] = limits.body_seconds
     for routes in (
         HealthRoutes(runs),
         PageRoutes(runs, name),
@@ -79,6 +87,7 @@ def make_app(
 
 RUNS: web.AppKey[Runs] = web.AppKey("runs", Runs)
 LIMITS: web.AppKey[ServeLimits] = web.AppKey("limits", ServeLimits)
+CONNECTIONS: web.AppKey[Connections] = web.AppKey("connections", Connections)
 
 
 async def _with_log(app: web.Application) -> AsyncIterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final, TypeVar
 
 import msgspec
@@ -16,14 +17,22 @@ _DEPTH: Final = 100
 """How many levels of JSON a body may have; a conversation needs ten."""
 
 
+BODY_SECONDS: Final = web.AppKey("body_seconds", float)
+"""How long a body may take."""
+
+
 async def read_body(request: web.Request, kind: type[T]) -> T:
     """Return the JSON body of a request.
 
     Raises:
-        RequestError: The body is too large (413), or is not of this type (400).
+        RequestError: The body is too large (413) or too slow (408), or is not of this type (400).
     """
+    seconds = request.app[BODY_SECONDS]
     try:
-        body = await request.read()
+        async with asyncio.timeout(seconds):
+            body = await request.read()
+    except TimeoutError as error:
+        raise RequestError(408, f"The body has not come within {seconds:g} seconds.") from error
     except web.HTTPRequestEntityTooLarge as error:
         raise RequestError(
             413, f"The body is larger than {request.client_max_size} bytes."

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 
 from aiohttp import ClientConnectionResetError, web
 from reactivex import Observable
@@ -36,10 +35,15 @@ async def send_stream(
     """Send the frames as they come, until the stream ends or the client leaves."""
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
-    with suppress(ClientConnectionResetError, TimeoutError):  # it left, or does not read
+    try:
         async with to_aiter(frames) as reading:
             await _write_all(response, reading, limits)
         await response.write_eof()
+    except TimeoutError:  # it does not read; the end of the response would wait for it
+        if request.transport is not None:
+            request.transport.abort()
+    except ClientConnectionResetError:
+        pass  # it has left
     return response
 
 

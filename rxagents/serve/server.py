@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 
-from rxagents.serve.app import LIMITS, RUNS
+from rxagents.serve.app import CONNECTIONS, LIMITS, RUNS
 
 
 async def serve(
@@ -36,13 +37,18 @@ async def serve(
         app, handler_cancellation=True, access_log=None, shutdown_timeout=limits.drain_seconds
     )
     await runner.setup()
+    server = runner.server
+    assert server is not None, "setup makes the server"
+    listener: asyncio.Server | None = None
     try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
+        accept = partial(app[CONNECTIONS].accept, server)
+        listener = await asyncio.get_running_loop().create_server(accept, host, port, backlog=1024)
         if on_start is not None:
-            listening = runner.addresses[0][1]
+            listening = listener.sockets[0].getsockname()[1]
             on_start(f"http://{f'[{host}]' if ':' in host else host}:{listening}")
         await asyncio.Event().wait()
     finally:
         await runs.drain(limits.drain_seconds)
+        if listener is not None:
+            listener.close()
         await runner.cleanup()
