@@ -10,6 +10,7 @@ import aiohttp
 import httpx
 import pytest
 from aiohttp.test_utils import TestServer
+from matrix import only_full
 from offline import run_offline, run_page_offline
 from pages import ROOT
 
@@ -73,6 +74,7 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 """Runs an example, and presses Ctrl-C when it prints for the first time."""
 
 
+@only_full
 @pytest.mark.real_time
 @pytest.mark.parametrize(
     "example", [path for path in EXAMPLES if path.name != "browser_fastapi.py"], ids=name_of

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from matrix import only_full
 
 from rxagents import StreamEvent, ToolCall
 from rxagents.testing import Reply
@@ -45,6 +46,7 @@ def reply_of_function(request: ReceivedRequest) -> Reply:
     return Reply(f"It is {last['content']}.")
 
 
+@only_full
 @pytest.mark.parametrize(
     ("agent", "script"), [("react", reply_of_react), ("function", reply_of_function)]
 )
@@ -71,6 +73,7 @@ async def test_options_reach_agent_requests(ask: Any) -> None:
     assert "Be brief." in body["messages"][0]["content"]
 
 
+@only_full
 async def test_failed_run_is_one_line(ask: Any) -> None:
     done, server = await ask("I do not know the form.", "--agent", "react")
     assert done.status == 1
@@ -78,6 +81,7 @@ async def test_failed_run_is_one_line(ask: Any) -> None:
     assert len(server.requests) == 10
 
 
+@only_full
 async def test_agent_and_tool_of_a_module(ask: Any, run: Any, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MINE)
     # The installed program has no folder of its own on the path, unlike python -m.
@@ -98,6 +102,7 @@ async def test_agent_and_tool_of_a_module(ask: Any, run: Any, tmp_path: Path) ->
     assert names == ["calculator", "shout"]
 
 
+@only_full
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from matrix import only_full
 
 from rxagents import StreamChunk, ToolCall, Usage
 from rxagents.testing import Reply
@@ -14,6 +15,7 @@ from rxagents.testing import Reply
 pytestmark = pytest.mark.real_time
 
 
+@only_full
 async def test_each_json_line_is_a_chunk(ask: Any) -> None:
     done, _ = await ask(Reply("Hello there, you", usage=Usage(output_tokens=3)), "--json")
     chunks = [msgspec.json.decode(line, type=StreamChunk) for line in done.out.splitlines()]
@@ -23,6 +25,7 @@ async def test_each_json_line_is_a_chunk(ask: Any) -> None:
     assert (done.status, done.err) == (0, "")
 
 
+@only_full
 async def test_options_reach_the_request(ask: Any) -> None:
     _, server = await ask(
         "ok", "--system", "Be brief.", "--max-tokens", "7", "--temperature", "0.5"
@@ -36,6 +39,7 @@ async def test_options_reach_the_request(ask: Any) -> None:
     assert (body["max_tokens"], body["temperature"]) == (7, 0.5)
 
 
+@only_full
 async def test_omitted_options_are_not_sent(ask: Any) -> None:
     _, server = await ask("ok")
     body = server.requests[0].json()
@@ -43,6 +47,7 @@ async def test_omitted_options_are_not_sent(ask: Any) -> None:
     assert not {"max_tokens", "max_completion_tokens", "temperature"} & set(body)
 
 
+@only_full
 async def test_scripted_model_needs_no_key(run: Any) -> None:
     done = await run("ask", "Hi", RXAGENTS_MODEL="scripted:")
     assert done.status == 0
@@ -50,6 +55,7 @@ async def test_scripted_model_needs_no_key(run: Any) -> None:
     assert done.err == ""
 
 
+@only_full
 @pytest.mark.parametrize("prompt", ["Sum it up", "-"])
 async def test_stdin_precedes_prompt(ask: Any, prompt: str) -> None:
     """The document that is piped into the command is never ignored."""
@@ -60,6 +66,7 @@ async def test_stdin_precedes_prompt(ask: Any, prompt: str) -> None:
     assert server.requests[0].json()["messages"][0]["content"] == f"A document.\n\n{said}"
 
 
+@only_full
 async def test_stdin_alone_is_the_prompt(ask: Any) -> None:
     _, server = await ask("ok", prompt="", stdin=b"Hello?\n")
     assert server.requests[0].json()["messages"][0]["content"] == "Hello?"
@@ -112,6 +119,7 @@ async def test_attachment_from_stdin_is_not_the_prompt(ask: Any) -> None:
     assert text["text"] == "Hi"
 
 
+@only_full
 @pytest.mark.parametrize(
     ("option", "data", "words"),
     [
@@ -137,6 +145,7 @@ SCHEMA = {
 }
 
 
+@only_full
 @pytest.mark.parametrize("form", ["fields", "json", "file"])
 async def test_schema_reaches_request(ask: Any, tmp_path: Path, form: str) -> None:
     (tmp_path / "person.json").write_bytes(msgspec.json.encode(SCHEMA))
@@ -149,18 +158,21 @@ async def test_schema_reaches_request(ask: Any, tmp_path: Path, form: str) -> No
     assert sent["required"] == ["name", "age"]
 
 
+@only_full
 async def test_schema_of_a_list(ask: Any) -> None:
     _, server = await ask('{"items": []}', "--schema-multi", "name")
     sent = server.requests[0].json()["response_format"]["json_schema"]["schema"]
     assert sent["properties"]["items"]["items"]["properties"] == {"name": {"type": "string"}}
 
 
+@only_full
 async def test_answer_that_breaks_schema_is_status_1(ask: Any) -> None:
     done, _ = await ask('{"name": 7}', "--schema", "name")
     assert (done.status, done.out) == (1, '{"name": 7}\n')
     assert "7 is not of type 'string' (at $.name)" in done.err
 
 
+@only_full
 async def test_extract_prints_only_the_code(ask: Any) -> None:
     reply = "So:\n\n```python\nprint(1)\n```\n\nor\n```\nno\n```"
     assert (await ask(reply, "-x"))[0].out == "print(1)\n"
@@ -175,6 +187,7 @@ async def test_dash_reads_prompt_from_stdin(ask: Any) -> None:
     assert message["content"] == "Grüße \N{CAT}\N{REPLACEMENT CHARACTER}"
 
 
+@only_full
 async def test_reasoning_goes_to_stderr(ask: Any) -> None:
     done, _ = await ask(Reply("42", reasoning="Let me think."))
     assert done.out == "42\n"
@@ -185,6 +198,7 @@ async def test_refusal_goes_to_stdout(ask: Any) -> None:
     assert (await ask(Reply(refusal="I cannot help.")))[0].out == "I cannot help.\n"
 
 
+@only_full
 async def test_tool_calls_are_separated(ask: Any) -> None:
     calls = [ToolCall("1", "add", '{"first": 1, "second": 2}'), ToolCall("2", "now", "{}")]
     done, _ = await ask(Reply("Let me see.\n", tool_calls=calls))
@@ -192,6 +206,7 @@ async def test_tool_calls_are_separated(ask: Any) -> None:
     assert done.err.endswith("finish reason: tool_calls\n")
 
 
+@only_full
 async def test_only_unusual_finish_reason_is_shown(ask: Any) -> None:
     assert (await ask(Reply("cut", finish_reason="length")))[0].err == "finish reason: length\n"
     assert (await ask(Reply("whole")))[0].err == ""

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from matrix import only_full
 
 from rxagents import Deny, ToolCall
 from rxagents.cli.approval import ask_user
@@ -73,6 +74,7 @@ async def test_prompt_is_the_first_message(run: Any) -> None:
     assert said(server.requests[0]) == ["What now?"]
 
 
+@only_full
 async def test_chat_continues_a_conversation(run: Any) -> None:
     await lines(run, count, "Hi\n")
     assert (await lines(run, count, "And?\n", "-c"))[0].out == "It is message 3.\n"
@@ -81,6 +83,7 @@ async def test_chat_continues_a_conversation(run: Any) -> None:
     assert [msgspec.json.decode(line)["prompt"] for line in logged] == ["Hi", "And?"]
 
 
+@only_full
 async def test_new_and_open_change_the_conversation(run: Any) -> None:
     await lines(run, count, "Hi\n")
     key = msgspec.json.decode((await run("logs", "--json")).out)["conversation"]
@@ -124,6 +127,7 @@ async def test_failure_keeps_the_session(run: Any) -> None:
     ]
 
 
+@only_full
 @pytest.mark.parametrize(
     ("reply", "result"),
     [("y\n", "refunded A1"), ("too much\n", "not approved (too much)"), ("", "not approved")],
@@ -156,6 +160,7 @@ async def test_nobody_approves_without_a_chat() -> None:
     assert "nobody is there" in decision.reason
 
 
+@only_full
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 async def test_interrupt_stops_answer_and_keeps_session(start: Any) -> None:
     async with ScriptedServer(count) as server:
@@ -169,6 +174,7 @@ async def test_interrupt_stops_answer_and_keeps_session(start: Any) -> None:
         assert out.endswith(b"It is message 3.\n"), "memory keeps the part that was seen"
 
 
+@only_full
 @needs_terminal
 async def test_chat_at_terminal(at_terminal: Any) -> None:
     async with ScriptedServer(count) as server:
@@ -187,6 +193,7 @@ async def test_chat_at_terminal(at_terminal: Any) -> None:
             assert await terminal.process.wait() == 0
 
 
+@only_full
 @needs_terminal
 async def test_ctrl_c_stops_answer_at_terminal(at_terminal: Any) -> None:
     async with ScriptedServer(count) as server:
@@ -206,6 +213,7 @@ async def test_ctrl_c_stops_answer_at_terminal(at_terminal: Any) -> None:
             await server.disconnected(2)
 
 
+@only_full
 @needs_terminal
 async def test_message_while_answer_runs_steers(at_terminal: Any) -> None:
     async with ScriptedServer(Reply("word " * 60, interval=0.02), count) as server:
@@ -233,6 +241,7 @@ async def test_message_now_interrupts_answer(at_terminal: Any) -> None:
             assert said(server.requests[1])[-1] == "Stop that."
 
 
+@only_full
 @needs_terminal
 async def test_approval_at_terminal(at_terminal: Any, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(REFUND)
@@ -252,6 +261,7 @@ async def test_approval_at_terminal(at_terminal: Any, tmp_path: Path) -> None:
             await terminal.until("Done: refunded A1")
 
 
+@only_full
 @needs_terminal
 async def test_sigterm_ends_chat_with_its_status(at_terminal: Any) -> None:
     async with ScriptedServer(count) as server:
@@ -262,6 +272,7 @@ async def test_sigterm_ends_chat_with_its_status(at_terminal: Any) -> None:
             await server.disconnected()
 
 
+@only_full
 @needs_terminal
 async def test_typed_lines_are_remembered(at_terminal: Any, home: Path) -> None:
     for options, kept in (((), True), (("-n",), False)):

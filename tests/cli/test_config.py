@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matrix import only_full
 
 from rxagents.testing import ScriptedServer
 
@@ -34,6 +35,7 @@ def configure(home: Path) -> Any:
     return configure
 
 
+@only_full
 @pytest.mark.parametrize(
     ("options", "variable", "answer"),
     [
@@ -51,6 +53,7 @@ async def test_model_of_option_variable_and_file(
     assert (done.out, done.err) == (f"{answer}\n", "")
 
 
+@only_full
 async def test_alias_with_host_and_key(run: Any, configure: Any) -> None:
     async with ScriptedServer("ok") as server:
         alias = f'{{model = "openai:m", base_url = "{server.url}", key_env = "MY_KEY"}}'
@@ -88,12 +91,14 @@ async def test_model_of_template(run: Any, configure: Any) -> None:
     assert (await run("ask", "Hi", "-t", "review", RXAGENTS_MODEL="scripted:")).out == "two\n"
 
 
+@only_full
 async def test_input_follows_template_without_place(ask: Any, configure: Any) -> None:
     configure('[templates.sum]\nprompt = "Sum it up."')
     _, server = await ask("ok", "-t", "sum", prompt="", stdin=b"A text.")
     assert server.requests[0].json()["messages"][0]["content"] == "Sum it up.\n\nA text."
 
 
+@only_full
 @pytest.mark.parametrize(
     ("config", "options", "words"),
     [
@@ -114,6 +119,7 @@ async def test_wrong_configuration_is_one_line(
     assert words in done.err
 
 
+@only_full
 async def test_config_lists_names(run: Any, configure: Any, home: Path) -> None:
     assert (await run("config")).out.startswith(f"file: {home / 'config.toml'} (does not exist)\n")
     configure(REVIEW)
@@ -133,6 +139,7 @@ async def test_edit_starts_with_examples(run: Any, home: Path) -> None:
     assert '# mini = "openai:gpt-5-mini"' in (home / "config.toml").read_text()
 
 
+@only_full
 async def test_names_complete_in_shell(run: Any, configure: Any) -> None:
     configure(REVIEW)
     for words, expected in (("ask -m t", "plain,two"), ("ask -t r", "plain,review")):

@@ -10,10 +10,12 @@ from typing import Any
 import draw_demo
 import pytest
 from child import started
+from matrix import only_full
 
 pytestmark = pytest.mark.real_time
 
 
+@only_full
 async def test_answers_are_plain_text(run: Any) -> None:
     done = await run("demo", FORCE_COLOR="1")
     assert done.status == 0
@@ -40,6 +42,7 @@ async def test_three_acts_on_stderr(run: Any) -> None:
     assert aside.rstrip().splitlines()[-1].startswith("rxagents ask --help ")
 
 
+@only_full
 async def test_code_is_shown_beside_its_meaning(run: Any) -> None:
     for columns in ("80", "200"):
         aside = (await run("demo", NO_COLOR="1", COLUMNS=columns)).err
@@ -53,6 +56,7 @@ async def test_code_is_shown_beside_its_meaning(run: Any) -> None:
         assert "noqa" not in aside
 
 
+@only_full
 async def test_demo_needs_no_network(run: Any) -> None:
     proxy = "http://127.0.0.1:9"
     assert (
@@ -60,6 +64,7 @@ async def test_demo_needs_no_network(run: Any) -> None:
     ).status == 0
 
 
+@only_full
 async def test_demo_streams_tokens(start: Any) -> None:
     process = await start("demo")
     assert await process.stdout.readexactly(6) == b"A leap"
@@ -68,6 +73,7 @@ async def test_demo_streams_tokens(start: Any) -> None:
     assert rest.startswith(b" year")
 
 
+@only_full
 @pytest.mark.parametrize("words", [b"A leap", b"Once upon", b"Air "])
 def test_closed_pipe_prints_no_traceback(program: list[str], words: bytes) -> None:
     pipe = subprocess.PIPE

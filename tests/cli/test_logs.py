@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from matrix import only_full
 
 from rxagents.testing import Reply, ScriptedServer, StatusReply
 from rxagents.testing.scripted_server import ReceivedRequest
@@ -27,6 +28,7 @@ async def logged(run: Any, *options: str) -> list[dict[str, Any]]:
     return [msgspec.json.decode(line) for line in done.out.splitlines()]
 
 
+@only_full
 async def test_log_is_empty_at_first(run: Any, home: Path) -> None:
     assert await logged(run) == []
     assert not home.exists(), "reading the log creates nothing"
@@ -57,6 +59,7 @@ async def test_text_forms_of_log(run: Any) -> None:
     assert (await run("logs", "-r")).out == "The sky[2J.\n"
 
 
+@only_full
 async def test_conversation_goes_on(ask: Any, run: Any) -> None:
     first, _ = await ask(told, "-s", "Be brief.", "--usage")
     again, server = await ask(told, "-c", prompt="And?")
@@ -67,6 +70,7 @@ async def test_conversation_goes_on(ask: Any, run: Any) -> None:
     assert len({entry["conversation"] for entry in await logged(run)}) == 1
 
 
+@only_full
 async def test_conversation_by_part_of_its_id(run: Any) -> None:
     await run(*ASK, "scripted:one", "Hi")
     await run(*ASK, "scripted:two", "Hi")
@@ -79,6 +83,7 @@ async def test_conversation_by_part_of_its_id(run: Any) -> None:
     assert "2 conversations begin with '2'" in ambiguous.err
 
 
+@only_full
 async def test_run_of_agent_is_one_entry(run: Any) -> None:
     react = 'Thought: I add.\nAction: calculator(expression="1 + 1")'
 
@@ -95,6 +100,7 @@ async def test_run_of_agent_is_one_entry(run: Any) -> None:
     assert [entry["prompt"] for entry in entries] == ["Add.", "Again."]
 
 
+@only_full
 @pytest.mark.parametrize("agent", [[], ["--agent", "function"]], ids=["model", "agent"])
 async def test_no_log_leaves_a_question_out(ask: Any, run: Any, agent: list[str]) -> None:
     await ask(told, *agent)
@@ -103,6 +109,7 @@ async def test_no_log_leaves_a_question_out(ask: Any, run: Any, agent: list[str]
     assert len(await logged(run)) == 1
 
 
+@only_full
 async def test_log_is_switched_off_and_on(run: Any, home: Path) -> None:
     await run("logs", "off")
     assert (await run("logs", "status")).out.startswith("The log is off.\n")
@@ -115,6 +122,7 @@ async def test_log_is_switched_off_and_on(run: Any, home: Path) -> None:
     assert (await run("logs", "path")).out == f"{home / 'conversations.db'}\n"
 
 
+@only_full
 async def test_forget_deletes_a_conversation(run: Any) -> None:
     await run(*ASK, "scripted:one", "Hi")
     key = (await logged(run))[0]["conversation"]
@@ -123,11 +131,13 @@ async def test_forget_deletes_a_conversation(run: Any) -> None:
     assert (await run("logs", "forget", key)).status == 2
 
 
+@only_full
 async def test_failed_question_is_not_kept(ask: Any, run: Any) -> None:
     assert (await ask(StatusReply(400, "no")))[0].status == 1
     assert await logged(run) == []
 
 
+@only_full
 async def test_log_that_cannot_be_written_is_a_warning(run: Any, home: Path) -> None:
     """The answer was paid for: it is no failure."""
     home.mkdir()
@@ -138,6 +148,7 @@ async def test_log_that_cannot_be_written_is_a_warning(run: Any, home: Path) -> 
     assert done.err.count("\n") == 1
 
 
+@only_full
 @pytest.mark.parametrize("broken", ["folder", "file"])
 @pytest.mark.parametrize("command", ["ask", "agent", "chat"])
 async def test_answer_needs_no_log(run: Any, home: Path, broken: str, command: str) -> None:
@@ -152,6 +163,7 @@ async def test_answer_needs_no_log(run: Any, home: Path, broken: str, command: s
     assert done.err.startswith("Warning: ")
 
 
+@only_full
 async def test_attachments_stay_in_conversation(ask: Any, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nrest")
     await ask("A cat.", "-a", "a.png", cwd=tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from matrix import only_full
 
 from rxagents.testing import ScriptedServer, StatusReply
 
@@ -17,6 +18,7 @@ async def listed(run: Any, reply: StatusReply) -> Any:
         return await run("models", "--provider", "ollama", "--base-url", url)
 
 
+@only_full
 async def test_each_model_is_a_line(run: Any) -> None:
     reply = StatusReply(200, {"models": [{"name": "a:8b"}, {"name": "b\x1b[2J"}]})
     status, out, errors = await listed(run, reply)
@@ -32,6 +34,7 @@ async def test_refusing_host_is_one_line(run: Any) -> None:
     assert errors.count("\n") == 1
 
 
+@only_full
 async def test_unknown_provider_is_refused(run: Any) -> None:
     done = await run("models", "--provider", "nobody")
     assert done.status == 2

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from child import started
+from matrix import only_full
 from rich.console import Console
 
 from rxagents import StreamChunk
@@ -107,6 +108,7 @@ async def test_kinds_are_styled_at_terminal(program: list[str]) -> None:
         assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l"), "no cursor"
 
 
+@only_full
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize(
     ("arguments", "typed", "words"),
@@ -124,6 +126,7 @@ def test_prompt_at_terminal(
     assert ("Fine." in screen) == bool(typed)
 
 
+@only_full
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_dumb_terminal_gets_plain_text(program: list[str]) -> None:
     screen = at_terminal([*program, "ask", "-m", "scripted:Fine.", "Hi"], TERM="dumb")
