@@ -15,6 +15,7 @@ from rxagents.serve.chat_completions import ChatRoutes
 from rxagents.serve.connections import Connections
 from rxagents.serve.guard import (
     add_cors_header,
+    checked_host,
     checked_origin,
     checked_token,
     errors_as_responses,
@@ -65,7 +66,9 @@ def make_app(
         errors_as_responses(),
         checked_origin(cors),
     ]
-    if token is not None:
+    if token is None:
+        guards.append(checked_host(cors))
+    else:
         guards.append(checked_token(_checked_token(token)))
     app = web.Application(middlewares=guards, client_max_size=limits.body_bytes)
     app[RUNS], app[LIMITS], app[CONNECTIONS] = runs, limits, connections

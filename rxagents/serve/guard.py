@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from hmac import compare_digest
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -102,6 +103,39 @@ async def add_cors_header(request: web.BaseRequest, response: web.StreamResponse
     if allowed:
         response.headers["Access-Control-Allow-Origin"] = allowed
         response.headers["Vary"] = "Origin"
+
+
+def checked_host(origins: Sequence[str]) -> Middleware:
+    """Return a middleware for a server without a token: it wants a host that needs no DNS.
+
+    A page may let its own name resolve to the reader's machine (DNS rebinding), and is of the
+    server's origin then. An address or `localhost` cannot be such a name.
+
+    Args:
+        origins: Those of CORS; their hosts are let in too.
+    """
+    known = {"localhost", *(urlsplit(each).hostname for each in origins)}
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        host = urlsplit(f"//{request.host}").hostname or ""
+        if "*" in origins or host in known or request.path in _OPEN or _is_address(host):
+            return await handler(request)
+        raise RequestError(
+            403,
+            f"A server without a token does not answer to the name {host!r}. Use its address, give "
+            "it a token, or name the origin in cors.",
+        )
+
+    return middleware
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def checked_token(token: str) -> Middleware:

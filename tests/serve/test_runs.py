@@ -269,3 +269,24 @@ async def test_stopped_server_ends_its_runs() -> None:
         await server.post("/runs", {"task": "hi"})
         await held.running.wait()
     await asyncio.wait_for(held.cancelled.wait(), 5)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("evil.example", 403),
+        ("evil.example:8000", 403),
+        ("localhost:8000", 201),
+        ("127.0.0.1", 201),
+        ("[::1]:8000", 201),
+        ("a.example", 201),
+    ],
+)
+async def test_name_of_another_host_is_refused(host: str, status: int) -> None:
+    agent = FunctionAgent(ScriptedLLM("hi"))
+    async with serving(agent, cors=["https://a.example"]) as server:
+        found, _ = await server.post("/runs", {"task": "hi"}, headers={"Host": host})
+        assert found == status
+    async with serving(agent, token="secret-token") as server:
+        headers = {"Host": host, "Authorization": "Bearer secret-token"}
+        assert (await server.post("/runs", {"task": "hi"}, headers=headers))[0] == 201
