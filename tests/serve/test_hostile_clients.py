@@ -51,7 +51,10 @@ async def read_to_close(reader: asyncio.StreamReader) -> bytes:
 
 def post(path: str, body: bytes, length: int | None = None) -> bytes:
     count = len(body) if length is None else length
-    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {count}\r\n\r\n".encode() + body
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {count}\r\n\r\n".encode()
+        + body
+    )
 
 
 def agent() -> FunctionAgent:
@@ -77,13 +80,13 @@ async def test_slow_reader_holds_up_nobody() -> None:
     async with serving(long, log=log) as server, connected(server) as (reader, writer):
         _, body = await server.post("/runs", {"task": "hi"})
         path = f"/runs/{body['id']}/events"
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         await reader.readuntil(b"\r\n\r\n")
         frames = await server.frames(path)  # to its end
         assert "complete" in [frame.get("type") for frame in frames]
 
 
-@pytest.mark.parametrize("head", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+@pytest.mark.parametrize("head", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
 async def test_connection_without_a_request_is_closed(head: bytes) -> None:
     limits = ServeLimits(head_seconds=0.1)
     async with serving(agent(), limits=limits) as server, connected(server) as (reader, writer):
@@ -120,15 +123,15 @@ async def test_connections_are_bounded() -> None:
 @pytest.mark.parametrize(
     "request_bytes",
     [
-        b"GET /runs/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /runs/%2e%2e%2fetc%2fpasswd/events HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /runs/%00/events HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET //vercel//stream HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /runs/" + b"x" * 5000 + b"/events HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"GET /runs/../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /runs/%2e%2e%2fetc%2fpasswd/events HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /runs/%00/events HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET //vercel//stream HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /runs/" + b"x" * 5000 + b"/events HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n",
         b"\x16\x03\x01 hello\r\n\r\n",
-        b"POST /runs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
-        b"POST /runs HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /runs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+        b"POST /runs HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
     ],
     ids=[
         *("dots", "quoted dots", "nul", "slashes", "long path", "long header", "not http"),
@@ -150,7 +153,9 @@ async def test_odd_requests_are_refused(request_bytes: bytes) -> None:
 async def test_endless_body_is_refused() -> None:
     async with serving(agent(), limits=ServeLimits(body_bytes=1000)) as server:
         async with connected(server) as (reader, writer):
-            writer.write(b"POST /runs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            writer.write(
+                b"POST /runs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            )
             for _ in range(100):
                 writer.write(b"64\r\n" + b"x" * 100 + b"\r\n")
             assert b" 413 " in await reader.readline()
