@@ -8,17 +8,21 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from rxagents.core.approval import Approve, Decision, Deny
+
 
 class UIMessage(Struct):
     """A message of the page.
 
     Attributes:
+        id: Its id.
         role: `user`, `assistant` or `system`.
         parts: Its parts; a `step-start` stands before those of each turn.
     """
 
     role: str
     parts: list[dict[str, Any]] = []
+    id: str = ""
 
 
 def role_dicts(message: UIMessage) -> Iterator[dict[str, Any]]:
@@ -33,6 +37,21 @@ def role_dicts(message: UIMessage) -> Iterator[dict[str, Any]]:
             continue
         yield from _turn(message.role, turn)
         turn = []
+
+
+def decisions_of(message: UIMessage) -> dict[str, Decision]:
+    """Return the user's decisions about calls that waited, by call id; empty for none."""
+    decisions: dict[str, Decision] = {}
+    for part in message.parts:
+        match part:
+            case {
+                "state": "approval-responded",
+                "toolCallId": str(call_id),
+                "approval": {"approved": bool(approved), **rest},
+            }:
+                reason = str(rest.get("reason") or "")
+                decisions[call_id] = Approve() if approved else Deny(reason)
+    return decisions
 
 
 def _turn(role: str, parts: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -2,10 +2,13 @@
 
 A chat's run goes on when its page is closed: the page's `stop()` is only a disconnect, so it cannot
 be told from a reload. `POST /vercel/{id}/stop` ends the run. `GET /vercel/{id}/stream` sends the
-whole message again and follows it; 204 says that no run goes on.
+whole message again and follows it; 204 says that no run goes on. The runs of the newest
+`ServeLimits.runs` chats are known.
 """
 
 from __future__ import annotations
+
+from collections import OrderedDict
 
 from aiohttp import web
 from msgspec import Struct
@@ -17,7 +20,7 @@ from rxagents.serve.limits import ServeLimits
 from rxagents.serve.requests import read_body
 from rxagents.serve.runs import Runs
 from rxagents.serve.sending import SSE_HEADERS, send_stream
-from rxagents.serve.ui_messages import UIMessage, role_dicts
+from rxagents.serve.ui_messages import UIMessage, decisions_of, role_dicts
 
 _HEADERS = {**SSE_HEADERS, "X-Vercel-AI-UI-Message-Stream": "v1"}
 
@@ -40,7 +43,8 @@ class VercelRoutes:
     def __init__(self, runs: Runs, limits: ServeLimits) -> None:
         self._runs = runs
         self._limits = limits
-        self._run_of_chat: dict[str, str] = {}
+        self._run_of_chat: OrderedDict[str, str] = OrderedDict()
+        self._message_of_run: dict[str, str] = {}  # of those that go on with a message
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -51,11 +55,16 @@ class VercelRoutes:
         ]
 
     async def run(self, request: web.Request) -> web.StreamResponse:
-        """Start a run for the conversation that the page sends."""
+        """Start a run for the conversation that the page sends, or go on after decisions."""
         body = await read_body(request, ChatRequest)
-        messages = [message for each in body.messages for message in role_dicts(each)]
-        run_id = self._runs.start(messages, None)
-        self._run_of_chat[body.id] = run_id
+        last = body.messages[-1] if body.messages else None
+        if last is not None and (decisions := decisions_of(last)):
+            run_id = self._runs.resume(self._run_of_chat.get(body.id, ""), decisions)
+            self._message_of_run[run_id] = last.id or run_id  # the same message goes on
+        else:
+            messages = [message for each in body.messages for message in role_dicts(each)]
+            run_id = self._runs.start(messages, None)
+        self._set_run(body.id, run_id)
         return await self._send(request, run_id)
 
     async def resume(self, request: web.Request) -> web.StreamResponse:
@@ -73,7 +82,15 @@ class VercelRoutes:
         self._runs.stop(run_id)
         return web.Response(status=202)
 
+    def _set_run(self, chat_id: str, run_id: str) -> None:
+        before = self._run_of_chat.pop(chat_id, "")
+        self._message_of_run.pop(before, None)
+        self._run_of_chat[chat_id] = run_id
+        if len(self._run_of_chat) > self._limits.runs:
+            _, oldest = self._run_of_chat.popitem(last=False)
+            self._message_of_run.pop(oldest, None)
+
     async def _send(self, request: web.Request, run_id: str) -> web.StreamResponse:
         entries = from_log(self._runs.log, run_id)
-        frames = entries.pipe(encode_vercel(message_id=run_id))
+        frames = entries.pipe(encode_vercel(message_id=self._message_of_run.get(run_id, run_id)))
         return await send_stream(request, frames, self._limits, _HEADERS)

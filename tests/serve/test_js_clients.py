@@ -183,6 +183,18 @@ async def test_vercel_reads_calls_that_wait() -> None:
     assert (call["state"], call["input"]) == ("approval-requested", {"city": "Oslo"})
 
 
+@pytest.mark.parametrize(
+    ("action", "state"), [("approve", "output-available"), ("deny", "output-denied")]
+)
+async def test_vercel_decides_about_a_call(action: str, state: str) -> None:
+    made = await read("vercel.mjs", asking_agent(), action)
+    assert made["errors"] == []
+    parts = made["message"]["parts"]
+    [call] = [each for each in parts if each["type"] == "dynamic-tool"]
+    assert (call["state"], call["approval"]["approved"]) == (state, action == "approve")
+    assert [each["text"] for each in parts if each["type"] == "text"] == ["It is cold."]
+
+
 async def test_vercel_resumes_after_it_has_left() -> None:
     held = HeldTool()
     asks = Reply("I look. ", tool_calls=[ToolCall("c", "held", "{}")])

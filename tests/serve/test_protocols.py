@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from agent_runs import Calls, HeldTool, served
 from frames import check_agui_order, check_vercel_order
+from msgspec.structs import replace
 from serving import serving
 from wires import WIRES, SpokenWire
 
 from rxagents import FunctionAgent, ServerError, ToolCall, Usage
+from rxagents.serve import ServeLimits
 from rxagents.testing import Reply, ScriptedLLM
 
 pytestmark = pytest.mark.real_time
@@ -122,3 +124,35 @@ async def test_vercel_frames_are_in_order() -> None:
         frames = await server.frames("/vercel", {"id": "chat", "messages": [UI_MESSAGE]})
         check_vercel_order(frames)
         assert frames[-2]["finishReason"] == "stop"
+
+
+@pytest.mark.parametrize(("approved", "made"), [(True, 1), (False, 0)])
+async def test_vercel_chat_goes_on_after_a_decision(approved: bool, made: int) -> None:
+    calls = Calls()
+    weather = replace(calls.weather(), requires_approval=True)
+    agent = FunctionAgent(ScriptedLLM(ASKS, "Done."), [weather], approve="defer")
+    async with serving(agent) as server:
+        chat: dict[str, Any] = {"id": "chat", "messages": [UI_MESSAGE]}
+        await server.frames("/vercel", chat)
+        part = {
+            "type": "dynamic-tool",
+            "toolCallId": "c",
+            "state": "approval-responded",
+            "approval": {"id": "c", "approved": approved},
+        }
+        chat["messages"].append({"id": "m", "role": "assistant", "parts": [part]})
+        frames = await server.frames("/vercel", chat)
+        check_vercel_order(frames)
+        assert frames[0] == {"type": "start", "messageId": "m"}
+        assert len(calls.made) == made
+        assert (await server.post("/vercel", {**chat, "id": "other"}))[0] == 404
+
+
+async def test_chats_are_bounded() -> None:
+    agent, limits = FunctionAgent(ScriptedLLM(*["hi"] * 2)), ServeLimits(runs=1)
+    async with serving(agent, limits=limits) as server:
+        for chat_id in ("one", "two"):
+            await server.frames("/vercel", {"id": chat_id, "messages": [UI_MESSAGE]})
+        answers = [await server.post(f"/vercel/{each}/stop") for each in ("one", "two")]
+        said = [answer["error"]["message"] for _, answer in answers]
+        assert said == ["This chat has no run here.", "No run with this id goes on here."]

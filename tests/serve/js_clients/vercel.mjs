@@ -1,5 +1,5 @@
 // Read a chat of /vercel with the transport and the reader of `ai`, and print the message as JSON.
-// usage: vercel.mjs URL send | send-twice | send-and-resume | send-and-stop
+// usage: vercel.mjs URL send | send-twice | approve | deny | send-and-resume | send-and-stop
 // send-and-resume leaves after the first text, comes back and prints `back`; send-and-stop stops the
 // run after the first text.
 import { DefaultChatTransport, readUIMessageStream } from "ai";
@@ -19,9 +19,9 @@ const send = (abortSignal, ...rest) =>
     abortSignal,
   });
 
-const read = async (stream, onUpdate = () => {}) => {
+const read = async (stream, onUpdate = () => {}, continued = undefined) => {
   const onError = (error) => errors.push(String(error?.message ?? error));
-  for await (const update of readUIMessageStream({ stream, onError })) {
+  for await (const update of readUIMessageStream({ stream, onError, message: continued })) {
     message = update;
     await onUpdate();
   }
@@ -30,6 +30,14 @@ const hasText = () => message.parts.some((part) => part.type === "text" && part.
 
 if (action === "send") {
   await read(await send());
+} else if (action === "approve" || action === "deny") {
+  await read(await send());
+  for (const part of message.parts) {
+    if (part.state !== "approval-requested") continue;
+    part.state = "approval-responded";
+    part.approval = { ...part.approval, approved: action === "approve", reason: "so I say" };
+  }
+  await read(await send(undefined, message), undefined, message);
 } else if (action === "send-twice") {
   await read(await send());
   await read(await send(undefined, message, asked("2", "And Rome?")));
