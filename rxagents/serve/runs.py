@@ -196,6 +196,7 @@ class Runs:
 
     def _keep_live(self, run_id: str, run: AgentRun[Any], conversation_id: str | None) -> None:
         def end() -> None:
+            run.stop()  # the log may have left it: it was stopped there, or cannot be written
             del self._live[run_id]
             self._set_ended(run_id, _Ended(run.messages, conversation_id))
 

@@ -13,6 +13,7 @@ from wires import WIRES, SpokenWire
 
 from rxagents import ConversationalAgent, FunctionAgent, ToolCall
 from rxagents.serve import ServeLimits
+from rxagents.serve.app import RUNS
 from rxagents.testing import Ending, Reply, ScriptedLLM
 
 pytestmark = pytest.mark.real_time
@@ -107,6 +108,29 @@ async def test_waiting_calls_are_approved() -> None:
         frames = await server.frames(f"/runs/{resumed['id']}/events")
         assert frames[-2]["content"] == "Cold."
         assert calls.made == [("weather", {"city": "Bergen", "days": 1})]
+
+
+async def test_reader_who_comes_back_learns_of_a_stop() -> None:
+    held = HeldTool()
+    async with serving(FunctionAgent(ScriptedLLM(ASKS, "Done."), [held.tool])) as server:
+        _, body = await server.post("/runs", {"task": "hi"})
+        path = f"/runs/{body['id']}/events"
+        await held.running.wait()
+        assert server.app[RUNS].log.stop(body["id"])
+        _, text = await server.get(path)
+        *_, last = [line[4:] for line in text.split("\n") if line.startswith("id: ")]
+        status, rest = await server.get(path, headers={"Last-Event-ID": last})
+        assert status == 200
+        assert "StreamCancelledError" in rest
+
+
+async def test_run_that_the_log_leaves_ends() -> None:
+    held = HeldTool()
+    async with serving(FunctionAgent(ScriptedLLM(ASKS, "Done."), [held.tool])) as server:
+        _, body = await server.post("/runs", {"task": "hi"})
+        await held.running.wait()
+        assert server.app[RUNS].log.stop(body["id"])
+        await asyncio.wait_for(held.cancelled.wait(), 5)
 
 
 async def approve_all(server: Served, run_id: str) -> str:

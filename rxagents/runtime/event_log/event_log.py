@@ -24,6 +24,7 @@ from rxagents.runtime.event_log.log_store import LogStore, Position, checked_key
 from rxagents.runtime.event_log.log_writer import LogWriter
 from rxagents.runtime.event_log.memory_log_store import MemoryLogStore
 from rxagents.runtime.loop import running_loop
+from rxagents.runtime.recording import RecordedLine
 
 T = TypeVar("T")
 
@@ -115,7 +116,10 @@ class EventLog:
         return True
 
     async def has_more(self, key: str, after: str | None = None) -> bool:
-        """Return whether a reader would get something: entries, or those of a run that goes on.
+        """Return whether a reader would get something more.
+
+        That is an entry, or one of a run that goes on, or the error of a run that was stopped or
+        interrupted: no entry says so.
 
         Args:
             key: The key of the run.
@@ -129,7 +133,12 @@ class EventLog:
         page = self.store.read(checked_key(key), None if after is None else parse_id(after), 2)
         if isinstance(page, Future):
             page = await asyncio.wrap_future(page)
-        return page.state != "ended" or len(page.entries) > 1
+        if page.state != "ended" or len(page.entries) > 1:
+            return True
+        ends = [
+            msgspec.json.decode(line, type=RecordedLine[msgspec.Raw]) for _, _, line in page.entries
+        ]
+        return any(end.stopped for end in ends)
 
     async def mark_interrupted(self) -> list[str]:
         """Write the end mark `interrupted` to all runs whose writers are lost.
