@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
@@ -152,7 +152,7 @@ class FramedParser(ABC, Generic[Frames]):
         try:
             return decoder.decode(payload)
         except JSON_ERRORS as error:
-            return self._decode_leniently(decoder.type, payload, error)
+            return self._decode_leniently(cast("type[T]", decoder.type), payload, error)
 
     def _decode_leniently(self, kind: type[T], payload: bytes, error: Exception) -> T | None:
         """Decode an event that strict decoding has refused with `error`."""
