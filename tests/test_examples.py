@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import httpx
@@ -39,10 +40,17 @@ def name_of(path: Path) -> str:
     return path.name
 
 
+def _programs() -> list[Any]:
+    """Return the programs: every second one, and the others for `--full`."""
+    programs = [path for path in EXAMPLES if path.name not in SERVERS]
+    return [
+        pytest.param(path, id=path.name, marks=() if n % 2 == 0 else only_full)
+        for n, path in enumerate(programs)
+    ]
+
+
 @pytest.mark.real_time
-@pytest.mark.parametrize(
-    "example", [path for path in EXAMPLES if path.name not in SERVERS], ids=name_of
-)
+@pytest.mark.parametrize("example", _programs())
 async def test_example_runs(example: Path) -> None:
     typed = TYPED.get(example.name, "Hi\nMy name is Ada.\n")
     output = await run_offline(str(example), typed=typed)

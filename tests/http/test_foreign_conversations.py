@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from foreign_streams import STREAMS, body_of
-from wires import WIRES, SpokenWire, each_wire
+from wires import WIRES, SpokenWire, any_wire, each_wire
 
 from rxagents import FilePart, ImagePart, Message, ReasoningPart, ToolCall
 from rxagents.testing import RawReply, ScriptedServer
@@ -90,7 +90,7 @@ CONVERSATIONS: dict[str, list[Message]] = {
 }
 
 
-@each_wire
+@any_wire
 @pytest.mark.parametrize("name", CONVERSATIONS)
 async def test_odd_conversation_is_accepted(name: str, wire: SpokenWire) -> None:
     messages = CONVERSATIONS[name]
