@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rxagents._later import LATER
 from rxagents._version import __version__
 from rxagents.core.approval import Approve, Decision, Deny
 from rxagents.core.checkpoint import Checkpoint
@@ -271,38 +272,12 @@ if Path(__path__[0], "operators").is_file():
 _MODULES = ("operators", "testing", "tools")
 """Imported at first use, so that `import rxagents` is all that a program needs."""
 
-_LATER = {
-    "AgentOptions": "rxagents.agents.agent_options",
-    "AgentRun": "rxagents.agents.agent_run",
-    "RunArguments": "rxagents.agents.run_options",
-    "Conversation": "rxagents.agents.conversation",
-    "ConversationStore": "rxagents.storage.conversation_store",
-    "ConversationalAgent": "rxagents.agents.conversational",
-    "EventLog": "rxagents.runtime.event_log.event_log",
-    "FunctionAgent": "rxagents.agents.function",
-    "LogEntry": "rxagents.runtime.event_log.log_reader",
-    "Memory": "rxagents.agents.memory",
-    "MemoryLogStore": "rxagents.runtime.event_log.memory_log_store",
-    "MemoryStore": "rxagents.storage.memory_store",
-    "ReActAgent": "rxagents.agents.react",
-    "ReActStep": "rxagents.agents.react_steps",
-    "RedisLogStore": "rxagents.storage.redis_log_store",
-    "Retention": "rxagents.runtime.event_log.log_store",
-    "RunHandle": "rxagents.runtime.event_log.event_log",
-    "SQLiteLogStore": "rxagents.storage.sqlite_log_store",
-    "SQLiteStore": "rxagents.storage.sqlite_store",
-    "Snapshot": "rxagents.storage.conversation_store",
-    "StoredConversation": "rxagents.storage.conversation_store",
-    "from_log": "rxagents.runtime.event_log.from_log",
-}
-"""Imported at first use, like the operators: a program that only streams does not need them."""
-
 
 def __getattr__(name: str) -> object:
     if name in _MODULES:
         return importlib.import_module(f"rxagents.{name}")
-    if name in _LATER:
-        return getattr(importlib.import_module(_LATER[name]), name)
+    if name in LATER:
+        return getattr(importlib.import_module(LATER[name]), name)
     raise AttributeError(
         f"module 'rxagents' has no attribute {name!r}", name=name, obj=sys.modules[__name__]
     )
@@ -310,4 +285,4 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     """Return the names for completion and for suggestions, also those imported later."""
-    return sorted({*globals(), *_MODULES, *_LATER})
+    return sorted({*globals(), *_MODULES, *LATER})

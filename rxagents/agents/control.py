@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class RunControl:
-    """What was asked of one run, and how it ended.
+    """Stops and steers one run, and notes its end.
 
     Args:
         on_end: Called once, when the run has ended.

@@ -50,7 +50,7 @@ OnStop: TypeAlias = Literal["drop", "keep"]
 
 
 class ConversationParts(Struct, frozen=True):
-    """What the runs of one `Conversation` share.
+    """The parts of a `Conversation`, which its runs share.
 
     Attributes:
         memory: The memory.
@@ -234,7 +234,7 @@ class ConversationRun:
 
 
 class _Kept(Struct, frozen=True):
-    """What a run needs to be stored.
+    """A run with its memory, so that it can be stored.
 
     Attributes:
         run: The run.

@@ -13,7 +13,7 @@ from rxagents.core.errors import ConfigurationError, MaxIterationsError
 from rxagents.core.usage import Usage
 
 AtLimit: TypeAlias = Literal["error", "answer"]
-"""What a run does at its limit: it fails, or asks the model once for its answer, without tools."""
+"""`"error"` fails the run at its limit; `"answer"` asks the model for its answer, without tools."""
 
 
 _SHOWN = 80
@@ -87,7 +87,7 @@ def tokens_of(usage: Usage | None) -> int:
 
 
 class Used(Struct, frozen=True):
-    """What one agent, or the whole run, has used.
+    """The counts of one agent, or of a whole run, for its limits.
 
     Attributes:
         iterations: The number of turns.

@@ -9,7 +9,7 @@ from rxagents.core.usage import Usage, add_usage
 
 
 class NestedUsage:
-    """What sub-agents have used whose tools have not ended.
+    """The tokens of sub-agents whose tools have not ended.
 
     A tool that ends says what its agents have used in all. A tool that is cancelled says nothing,
     so the turns of its agents that had ended are counted here.

@@ -26,7 +26,7 @@ _MARK = {"agent": {"is_partial": True}}
 UNFINISHED = (
     "The run was stopped before this call ended. The tool may have done its work, or a part of it."
 )
-"""What the model sees as the result of a call that was running when its turn was ended."""
+"""The result, for the model, of a call that was running when its turn was ended."""
 
 _NOT_STARTED = "the run was stopped before its tool started"
 

@@ -110,7 +110,7 @@ class Run:
 
     @property
     def used(self) -> Used:
-        """What the run has used of its limits."""
+        """The turns, tool calls and tokens that count for the limits."""
         tokens = self._nested_tokens + tokens_of(self.usage) + tokens_of(self.estimated_usage)
         return Used(self.iterations, self.tool_calls, tokens)
 

@@ -36,7 +36,7 @@ class Command(Struct, frozen=True):
         return self.usage.split()[0]
 
 
-class EndOfChat(Exception):  # noqa: N818
+class EndOfChat(Exception):  # noqa: N818 - it is no error
     """The person has ended the chat."""
 
 

@@ -73,13 +73,13 @@ _NEXT = (
 def _agent(llm: OpenAI) -> Observable[StreamEvent]:
     agent = ReActAgent(llm, [calculator])  # a model, and a tool that it may call
     events = agent.run_stream(TASK)  # nothing is sent before subscribe
-    return events  # noqa: RET504
+    return events  # noqa: RET504 - the demo shows this code with the name
 
 
 def _story(llm: OpenAI, show: Callable[[Item], None]) -> DisposableBase:
     story = llm.chat_stream("Tell me a story.")  # one request, not sent yet
     subscription = story.subscribe(show)  # sends it
-    return subscription  # noqa: RET504
+    return subscription  # noqa: RET504 - the demo shows this code with the name
 
 
 def _race(quick: Observable[StreamChunk], careful: Observable[StreamChunk]) -> Observable[str]:
@@ -88,7 +88,7 @@ def _race(quick: Observable[StreamChunk], careful: Observable[StreamChunk]) -> O
         ops.text(),  # its words
         ops.split_sentences(),  # each sentence when it ends
     )
-    return sentences  # noqa: RET504
+    return sentences  # noqa: RET504 - the demo shows this code with the name
 
 
 async def show_demo(console: Console, view: Callable[[], View], stop: StopSignals) -> None:

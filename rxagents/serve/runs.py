@@ -33,6 +33,7 @@ from rxagents.core.messages import Message
 from rxagents.core.protocols import Messages
 from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.serve.failures import RequestError
+from rxagents.serve.hiding import hide_internals
 from rxagents.serve.limits import ServeLimits
 
 MakeAgent: TypeAlias = Callable[[], Any]
@@ -183,7 +184,7 @@ class Runs:
             self.going_on += 1
             self.started += 1
             self._is_idle.clear()
-            return events.pipe(rx_ops.finally_action(self._end_one))
+            return events.pipe(hide_internals, rx_ops.finally_action(self._end_one))
 
         return rx.defer(counted)
 

@@ -119,7 +119,7 @@ class EventLog:
         """Return whether a reader would get something more.
 
         That is an entry, or one of a run that goes on, or the error of a run that was stopped or
-        interrupted: no entry says so.
+        interrupted: no entry says so. The first reader of a run gets at least its end.
 
         Args:
             key: The key of the run.
@@ -133,7 +133,7 @@ class EventLog:
         page = self.store.read(checked_key(key), None if after is None else parse_id(after), 2)
         if isinstance(page, Future):
             page = await asyncio.wrap_future(page)
-        if page.state != "ended" or len(page.entries) > 1:
+        if after is None or page.state != "ended" or len(page.entries) > 1:
             return True
         ends = [
             msgspec.json.decode(line, type=RecordedLine[msgspec.Raw]) for _, _, line in page.entries

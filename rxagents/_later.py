@@ -1,0 +1,31 @@
+"""The names of `rxagents` that are imported at first use, with their modules."""
+
+from __future__ import annotations
+
+from typing import Final
+
+LATER: Final = {
+    "AgentOptions": "rxagents.agents.agent_options",
+    "AgentRun": "rxagents.agents.agent_run",
+    "RunArguments": "rxagents.agents.run_options",
+    "Conversation": "rxagents.agents.conversation",
+    "ConversationStore": "rxagents.storage.conversation_store",
+    "ConversationalAgent": "rxagents.agents.conversational",
+    "EventLog": "rxagents.runtime.event_log.event_log",
+    "FunctionAgent": "rxagents.agents.function",
+    "LogEntry": "rxagents.runtime.event_log.log_reader",
+    "Memory": "rxagents.agents.memory",
+    "MemoryLogStore": "rxagents.runtime.event_log.memory_log_store",
+    "MemoryStore": "rxagents.storage.memory_store",
+    "ReActAgent": "rxagents.agents.react",
+    "ReActStep": "rxagents.agents.react_steps",
+    "RedisLogStore": "rxagents.storage.redis_log_store",
+    "Retention": "rxagents.runtime.event_log.log_store",
+    "RunHandle": "rxagents.runtime.event_log.event_log",
+    "SQLiteLogStore": "rxagents.storage.sqlite_log_store",
+    "SQLiteStore": "rxagents.storage.sqlite_store",
+    "Snapshot": "rxagents.storage.conversation_store",
+    "StoredConversation": "rxagents.storage.conversation_store",
+    "from_log": "rxagents.runtime.event_log.from_log",
+}
+"""Imported at first use, like the operators: a program that only streams does not need them."""
