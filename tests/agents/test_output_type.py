@@ -183,12 +183,12 @@ async def test_every_call_beside_answer_has_result() -> None:
     result = await FunctionAgent(llm, [look], output_type=Weather).run("?")
     assert result.output == Weather("Oslo", 3)
     results = [message.parts[0] for message in result.messages if message.role == "tool"]
-    assert [(part.call_id, part.is_error) for part in results] == [  # type: ignore[union-attr]
+    assert [(part.call_id, part.is_error) for part in results] == [  # type: ignore[union-attr]  # results
         ("a1", False),
         ("c2", False),
         ("a2", True),
     ]
-    assert "did not run" in results[2].content  # type: ignore[union-attr]
+    assert "did not run" in results[2].content  # type: ignore[union-attr]  # a result
 
 
 @pytest.mark.parametrize("mode", ["native", "tool", "prompt"])
@@ -277,7 +277,7 @@ async def test_sub_agent_gives_its_json() -> None:
     ask = Reply(tool_calls=[ToolCall("c1", "weather", '{"task": "Oslo?"}')])
     llm = ScriptedLLM(ask, "Cold.")
     await FunctionAgent(llm, [inner.as_tool("weather", "Knows the weather.")]).run("?")
-    assert llm.requests[1].messages[-1].parts[0].content == RIGHT  # type: ignore[union-attr]
+    assert llm.requests[1].messages[-1].parts[0].content == RIGHT  # type: ignore[union-attr]  # a text
 
 
 @pytest.mark.parametrize("kind", ["Weather", 5, object, {"type": "object"}])

@@ -298,7 +298,7 @@ async def check_end(talk: Talk, seen: RunSeen) -> None:
     assert not run.steer("late")
     steered = [each for each in run.messages if each.text == "steered"]
     if seen.error is not None:
-        assert seen.error.messages == run.messages  # type: ignore[attr-defined]
+        assert seen.error.messages == run.messages  # type: ignore[attr-defined]  # of a run that failed
         assert len(steered) <= talk.took
         return
     result = await run.result

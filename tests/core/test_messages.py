@@ -276,7 +276,7 @@ def test_result_describes_its_parts(part: ContentPart, text: str) -> None:
     (result,) = Message.tool("call_1", ["see:", part]).parts
     assert isinstance(result, ToolResult)
     assert result.content == f"see:\n{text}"
-    assert Message.tool("call_1", part).parts[0].content == text  # type: ignore[union-attr]
+    assert Message.tool("call_1", part).parts[0].content == text  # type: ignore[union-attr]  # a result
     assert result.parts == (() if part == TextPart("a") else (TextPart("see:"), part))
 
 

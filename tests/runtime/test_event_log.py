@@ -361,13 +361,13 @@ def test_wrong_id_is_refused(after: Any) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: from_log(3, "run"), "an rxagents.EventLog, not int"),  # type: ignore[call-overload]
+        (lambda: from_log(3, "run"), "an rxagents.EventLog, not int"),  # type: ignore[call-overload]  # that is tested
         (lambda: from_log(EventLog(), ""), "key must be"),
-        (lambda: from_log(EventLog(), "run", 3), "cannot be read as 3"),  # type: ignore[call-overload]
-        (lambda: EventLog().start("run", [1]), "an Observable, not list"),  # type: ignore[arg-type]
+        (lambda: from_log(EventLog(), "run", 3), "cannot be read as 3"),  # type: ignore[call-overload]  # that is tested
+        (lambda: EventLog().start("run", [1]), "an Observable, not list"),  # type: ignore[arg-type]  # that is tested
         (lambda: EventLog().start("", rx.never()), "key must be"),
         (lambda: EventLog().start("run", rx.never()), "rxagents.run"),
-        (lambda: MemoryLogStore(3), "Retention, not int"),  # type: ignore[arg-type]
+        (lambda: MemoryLogStore(3), "Retention, not int"),  # type: ignore[arg-type]  # that is tested
         (lambda: Retention(entries=0), "entries must be a whole number"),
         (lambda: Retention(age=-1.0), "age must be a number of seconds"),
     ],

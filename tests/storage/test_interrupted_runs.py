@@ -41,7 +41,7 @@ class HeldWrite:
     def _held(self, work: Callable[[Any], Any], *, writes: bool = True) -> Any:
         if not writes:
             return self._submit(work, writes=False)
-        self._writer.submit = self._submit  # type: ignore[method-assign]
+        self._writer.submit = self._submit  # type: ignore[method-assign]  # stands in for it
         if self._before:
             self._submit(self._wait)
             assert self._is_writing.wait(30)  # else both would be one batch
