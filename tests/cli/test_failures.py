@@ -49,8 +49,8 @@ UNREACHABLE = ("--model", "openai:any", "--base-url", "http://127.0.0.1:1/v1")
         (["play"], "Try 'rxagents --help'."),
     ],
 )
-async def test_wrong_use_is_status_2(run: Any, arguments: list[str], words: str) -> None:
-    done = await run(*arguments)
+def test_wrong_use_is_status_2(run_here: Any, arguments: list[str], words: str) -> None:
+    done = run_here(*arguments)
     assert (done.status, done.out) == (2, "")
     assert_one_line(done.err, words)
 

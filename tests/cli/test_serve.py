@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -143,10 +144,17 @@ async def test_function_that_returns_no_agent_is_reported(serve: Serve) -> None:
         (["mine:agent", "--port", "65536"], "'--port'"),
     ],
 )
-async def test_wrong_use_is_status_2(
-    run: Any, folder: Path, arguments: list[str], words: str
+def test_wrong_use_is_status_2(
+    run_here: Any,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    words: str,
 ) -> None:
-    done = await run("serve", *arguments, cwd=folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    done = run_here("serve", *arguments)
+    sys.modules.pop("mine", None)
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1), done.err
     assert words in done.err
 

@@ -234,6 +234,7 @@ async def test_nothing_is_referenced_after_end(tmp_path: Path, name: str, ending
     class Holder:
         def take(self, *_: Any) -> None: ...
 
+    gc.freeze()  # the collection below has to look at this test's objects only
     case = operator_cases.CASES[name]
     operator = case.make(tmp_path)
     last = [] if ending == "dispose" else [(5, ending)]

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 from observing import Seen
-from wires import WIRES, SpokenWire
+from wires import SpokenWire, any_wire, each_wire
 
 import rxagents
 from rxagents.testing import Reply, ScriptedLLM, ScriptedServer
-
-each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 
 KINDS = [
     rxagents.BadRequestError,
@@ -37,7 +35,7 @@ async def failure(wire: SpokenWire, error: rxagents.ProviderError, text: str = "
     return seen.error
 
 
-@each_wire
+@any_wire
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("text", ["", "Hm"])
 async def test_error_without_status_keeps_class(
