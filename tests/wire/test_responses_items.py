@@ -175,6 +175,18 @@ def test_final_response_adds_items_without_events() -> None:
     assert sealed == {0}
 
 
+@pytest.mark.parametrize(("added", "first", "second"), [(5, 1, 1), (1, 1, 5), (1, 5, 1)])
+def test_wrong_index_repeats_no_text(added: int, first: int, second: int) -> None:
+    events = [
+        event("output_item.added", item=message("", id="m0"), output_index=added),
+        event("output_text.delta", delta="One, ", output_index=first),
+        event("output_text.delta", delta="two.", output_index=second),
+        event("output_item.done", item=message("One, two.", id="m0"), output_index=1),
+    ]
+    response, _, _ = parse([*events, completed(message("One, two.", id="m0"))])
+    assert response.content == "One, two."
+
+
 def one_call(*deltas: str, done: str) -> list[dict[str, Any]]:
     return [
         event("output_item.added", item=call(1), output_index=0),

@@ -29,7 +29,8 @@ K = TypeVar("K", str, int)
 # - An id that is known decides. Both the item's id and a call's `call_id` are ids.
 # - Else the index decides, among the items of one kind, since hosts give a message and the thinking
 #   before it one index. `output_item.added` with an index that is taken starts a new item; other
-#   events continue the item, until it is done.
+#   events continue the item, until it is done. A text at an index that nothing started belongs to
+#   the open text that `output_item.added` started last: a new item would repeat it.
 # - Without id and index, deltas belong to the last item of their kind that is not done, and `done`
 #   to the first one that agrees with it.
 # - The final response repeats all items, often with other ids. It is matched as a whole: by id, by
@@ -158,7 +159,7 @@ class Items:
         """Return the item that a delta, or the `done` event of a part, belongs to."""
         item = self._by_id.find(kind, item_id) if item_id else None
         if item is None:
-            item = self._at(kind, index)
+            item = self._at(kind, index) or (None if item_id else self._announced(kind))
             if item is None or not (done or item.final is None or item.is_ahead):
                 item = self._start(kind, index)
         self._name(item, (item_id or "",), index)
@@ -244,6 +245,11 @@ class Items:
         return self._by_index.find(kind, index) or (
             last if last is not None and last.index is None else None
         )
+
+    def _announced(self, kind: str) -> Item | None:
+        """Return the open text that `output_item.added` started last."""
+        last = self._last.get(kind) if kind in TEXTS else None
+        return last if last is not None and last.added and last.final is None else None
 
     def _agreeing(self, kind: str, whole: dict[str, Any]) -> Item | None:
         still_open = list(islice(self._open[kind], _SEARCHED))
