@@ -65,7 +65,7 @@ def test_operators_exports_these_names() -> None:
 
 def test_testing_exports_these_names() -> None:
     names = """Delivery Ending Framing NoReply RawReply ReceivedRequest Reply ScriptedLLM
-        ScriptedServer StatusReply gzip_bomb"""
+        ScriptedServer StatusReply VirtualLoop gzip_bomb marbles run_in_virtual_time"""
     assert testing.__all__ == names.split()
 
 

@@ -28,9 +28,11 @@ A bridge is open until `close`, and never opens again. These three rules must st
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -155,7 +157,8 @@ class LoopScheduler(AsyncIOScheduler):
     """The loop's scheduler, which carries the bridge and reports what its actions raise.
 
     reactivex's sources emit from scheduled actions. What a callback raises there would otherwise
-    end the action, and leave a stream that never ends.
+    end the action, and leave a stream that never ends. And reactivex's own reads the machine's
+    clock, which stands still on a loop with virtual time: `delay` would never end there.
 
     Args:
         loop: The running loop.
@@ -173,6 +176,12 @@ class LoopScheduler(AsyncIOScheduler):
         self.loop = loop
         self.bridge = bridge
         self._fail = fail or partial(report_unhandled, loop=loop, bridge=bridge)
+        self._epoch = time.time() - loop.time()
+
+    @property
+    def now(self) -> datetime:
+        """The time of day, which moves with the loop's clock."""
+        return self.to_datetime(self._epoch + self.loop.time())
 
     def invoke_action(
         self, action: abc.ScheduledAction[Any], state: Any = None

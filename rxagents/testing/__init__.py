@@ -2,6 +2,7 @@
 
 `ScriptedLLM` replies in process, on the subscriber's scheduler, so that virtual time drives it.
 `ScriptedServer` replies over HTTP on loopback, with the timing and the faults of the script.
+`marbles` checks what a stream emits, and when; `VirtualLoop` is the clock that it runs on.
 
 The kinds of replies:
 
@@ -32,10 +33,12 @@ redirects                      `StatusReply(307, headers={"location": url})`
 ============================== ==================================================================
 """
 
+from rxagents.testing import marbles
 from rxagents.testing.delivery import Delivery, Ending, Framing
 from rxagents.testing.script import NoReply, RawReply, Reply, StatusReply, gzip_bomb
 from rxagents.testing.scripted_llm import ScriptedLLM
 from rxagents.testing.scripted_server import ReceivedRequest, ScriptedServer
+from rxagents.testing.virtual_time import VirtualLoop, run_in_virtual_time
 
 __all__ = [
     "Delivery",
@@ -48,5 +51,8 @@ __all__ = [
     "ScriptedLLM",
     "ScriptedServer",
     "StatusReply",
+    "VirtualLoop",
     "gzip_bomb",
+    "marbles",
+    "run_in_virtual_time",
 ]

@@ -15,12 +15,12 @@ from mixtures import assert_contents_and_indexes, mixtures, texts_in_place
 from observing import Seen, in_thread
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest
-from virtual_loop import virtual_loop
 
 import rxagents
 from rxagents import Reasoning, StreamChunk, Token, ToolCallDelta, ToolStart
 from rxagents import operators as ops
 from rxagents.core.chunks import TextBuffers
+from rxagents.testing.virtual_time import virtual_loop
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed

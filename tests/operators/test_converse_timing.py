@@ -13,13 +13,13 @@ from matrix import size
 from observing import Seen, settle
 from reactivex.subject import Subject
 from running import run_async
-from virtual_loop import virtual_loop
 from wires import SpokenWire, any_wire
 
 from rxagents import ConversationalAgent, ErrorEvent, FunctionAgent, MessageOutcome, ServerError
 from rxagents import operators as ops
 from rxagents.operators._conversing import Policy
 from rxagents.testing import ReceivedRequest, Reply, ScriptedLLM, ScriptedServer
+from rxagents.testing.virtual_time import virtual_loop
 
 REPLIES = [
     Reply("One two.", delay=0.2, interval=0.3),

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from observing import Numbers, Seen, in_thread, settle
 from reactivex import operators as rx_ops
 from running import run_async
-from virtual_loop import virtual_loop
 
 import rxagents
 from rxagents import Overflow, from_aiter
 from rxagents import operators as ops
+from rxagents.testing.virtual_time import virtual_loop
 
 
 class Worker:

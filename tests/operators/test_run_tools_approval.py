@@ -15,7 +15,6 @@ from reactivex import operators as rx_ops
 from reactivex.subject import BehaviorSubject
 from reactivex.testing import ReactiveTest, TestScheduler
 from timed_tools import TimedTools, call
-from virtual_loop import virtual_loop
 
 from rxagents import (
     ApprovalAnswer,
@@ -29,6 +28,7 @@ from rxagents import (
     tool,
 )
 from rxagents import operators as ops
+from rxagents.testing.virtual_time import virtual_loop
 
 on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
 

@@ -12,10 +12,10 @@ import reactivex as rx
 from msgspec.structs import replace
 from observing import Seen
 from reactivex.subject import Subject
-from virtual_loop import virtual_loop
 
 from rxagents import Reset, Tool, ToolCall, ToolEnd, tool
 from rxagents import operators as ops
+from rxagents.testing.virtual_time import virtual_loop
 
 
 def calls(name: str, count: int) -> list[ToolCall]:

@@ -17,10 +17,10 @@ from observing import Seen, in_thread, pending, scheduler_spy, settle
 from reactivex import Observable, abc
 from reactivex.testing import ReactiveTest, TestScheduler
 from timed_operators import Counting, Operator, each_operator, each_timed, never
-from virtual_loop import virtual_loop
 
 from rxagents import ConfigurationError, from_aiter
 from rxagents import operators as ops
+from rxagents.testing.virtual_time import virtual_loop
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed = ReactiveTest.on_completed

@@ -10,11 +10,11 @@ import reactivex as rx
 from observing import Seen, settle
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
-from virtual_loop import virtual_loop
 
 from rxagents import FirstEventTimeoutError, to_aiter
 from rxagents import operators as ops
 from rxagents.runtime.bridge import Bridge
+from rxagents.testing.virtual_time import virtual_loop
 
 on_next, on_completed = ReactiveTest.on_next, ReactiveTest.on_completed
 subscribe = ReactiveTest.subscribe

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from observing import Seen, pending
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
-from virtual_loop import virtual_loop
 
 from rxagents import IdleTimeoutError, from_aiter, to_aiter
 from rxagents import operators as ops
 from rxagents.runtime.bridge import Bridge
+from rxagents.testing.virtual_time import virtual_loop
 
 on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
 on_next: Any = ReactiveTest.on_next

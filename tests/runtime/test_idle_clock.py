@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from reactivex.testing import TestScheduler
-from virtual_loop import virtual_loop
 
 from rxagents.runtime.bridge import Gate
 from rxagents.runtime.idle_clock import IdleClock, LoopTimer
 from rxagents.runtime.timed_scope import TimedScope
+from rxagents.testing.virtual_time import virtual_loop
 
 
 class Expiries:

@@ -14,11 +14,11 @@ from reactivex import abc
 from reactivex.scheduler import CurrentThreadScheduler, HistoricalScheduler, NewThreadScheduler
 from reactivex.subject import Subject
 from reactivex.testing import TestScheduler
-from virtual_loop import virtual_loop
 
 from rxagents import ConfigurationError, from_aiter, to_aiter
 from rxagents.runtime.bridge import Bridge
 from rxagents.runtime.timed_scope import TimedScope, timed
+from rxagents.testing.virtual_time import virtual_loop
 
 
 def broken() -> None:

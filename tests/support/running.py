@@ -11,7 +11,7 @@ import gc
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-from virtual_loop import VirtualLoop
+from rxagents.testing.virtual_time import VirtualLoop
 
 T = TypeVar("T")
 

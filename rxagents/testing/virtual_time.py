@@ -1,4 +1,4 @@
-"""An event loop with a virtual clock: it jumps to its next timer, so that no test sleeps.
+"""Provide an event loop with a virtual clock, which jumps to its next timer: no test sleeps.
 
 Time stands still while anything can happen without it. Before the clock jumps, the loop waits in
 real time for threads that it started, and a moment for bytes that travel between its sockets: the
@@ -11,9 +11,12 @@ import asyncio
 import selectors
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+from rxagents.core.errors import ConfigurationError
+from rxagents.runtime.loop import is_loop_running
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -51,16 +54,18 @@ class _Selector(selectors.DefaultSelector):
         self._busy_since = 0.0
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Watch a socket or a pipe."""
         self.had_sockets |= len(self.get_map()) > 0
         return super().register(fileobj, events, data)
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        """Return what has happened; move the clock by `timeout` if nothing has."""
         if timeout is None:
             ready = super().select(_STUCK_SECONDS)
             if not ready:
                 raise RuntimeError(
                     "The test waits for ever: no timer is left, and no socket or other thread "
-                    f"woke the loop within {_STUCK_SECONDS} s."
+                    f"woke the loop of virtual time within {_STUCK_SECONDS} s."
                 )
             return ready
         ready = super().select(0)
@@ -80,7 +85,7 @@ class _Selector(selectors.DefaultSelector):
         elif self._busy_turns % 4096 == 0 and time.monotonic() - self._busy_since > _BUSY_SECONDS:
             raise RuntimeError(
                 f"The loop did not wait once within {_BUSY_SECONDS} s, so that its virtual time "
-                "stood still: let the test pause, or mark it real_time."
+                "stood still: let the test pause, or run it on a usual loop."
             )
 
     def _wait(self, jump: float) -> list[Any]:
@@ -102,18 +107,26 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock starts at 0 and jumps to the time of its next timer."""
+    """An asyncio loop whose clock starts at 0 and jumps to the time of its next timer.
+
+    Everything that waits on the loop's clock waits in virtual time: `asyncio.sleep`, timeouts, our
+    operators and models. Time stands still while code runs, while a tool works on a thread, and
+    while bytes travel between local sockets. Pass the class to pytest-asyncio's or anyio's loop
+    factory, or to `asyncio.Runner`; `run_in_virtual_time` does that for one coroutine.
+    """
 
     def __init__(self) -> None:
         self._virtual = _Selector()
         super().__init__(self._virtual)
 
     def time(self) -> float:
+        """Return the virtual time in seconds."""
         return self._virtual.now
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
+        """Run `func` on a thread; time stands still meanwhile."""
         self._virtual.jobs += 1
         future = super().run_in_executor(executor, func, *args)
         future.add_done_callback(self._job_ended)
@@ -147,3 +160,35 @@ def virtual_loop() -> VirtualLoop:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     return loop
+
+
+def run_in_virtual_time(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a `VirtualLoop` of its own, and return its result.
+
+    Args:
+        work: The coroutine, such as `agent.run("Hi")` or that of an `async def` test.
+
+    Raises:
+        ConfigurationError: A loop is already running on this thread.
+
+    Example:
+        >>> import asyncio
+        >>> async def an_hour() -> float:
+        ...     await asyncio.sleep(3600)
+        ...     return asyncio.get_running_loop().time()
+        >>> run_in_virtual_time(an_hour())
+        3600.0
+    """
+    if is_loop_running():
+        work.close()  # else Python also warns that nobody awaited it
+        raise running_loop_error("run_in_virtual_time")
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(work)
+
+
+def running_loop_error(name: str) -> ConfigurationError:
+    """Return the error of a function that starts a loop, and is called where one is running."""
+    return ConfigurationError(
+        f"{name} starts an event loop of its own, with virtual time, but one is already running on "
+        f"this thread. Call {name} in a plain test: `def`, and not `async def`."
+    )
