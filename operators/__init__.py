@@ -9,7 +9,7 @@ Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_
     `fallback_to`, `hedge`.
 Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`.
 Protocols: `encode_sse`, `encode_agui`, `encode_vercel`.
-Checks and observation: `guard_window`, `tap_safely`, `measure`, `record`, `persist`.
+Checks and observation: `guard_window`, `tap_safely`, `checkpoint`, `measure`, `record`, `persist`.
 
 Types of their items: `PartialJson`, `PartialObject`, `Replayed`. The type that `measure` reports:
 `Measurement`.
@@ -20,6 +20,7 @@ from rxagents.operators._replay import Replayed
 from rxagents.operators.accumulate import accumulate
 from rxagents.operators.assemble_tool_calls import assemble_tool_calls
 from rxagents.operators.check_items import check_items
+from rxagents.operators.checkpoint import checkpoint
 from rxagents.operators.coalesce import coalesce
 from rxagents.operators.collect import collect
 from rxagents.operators.converse import converse
@@ -64,6 +65,7 @@ __all__ = [
     "accumulate",
     "assemble_tool_calls",
     "check_items",
+    "checkpoint",
     "coalesce",
     "collect",
     "converse",

@@ -11,8 +11,10 @@ from rxagents.core.checks import checked_choice
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.response import Response, ResponseBuilder
 from rxagents.operators._items import not_a_chunk
+from rxagents.runtime.factories import operator_factory
 
 
+@operator_factory
 def accumulate(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[Response]]:
     """Emit the `Response` so far after every chunk.
 

@@ -11,8 +11,10 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.operators._items import not_a_chunk
+from rxagents.runtime.factories import operator_factory
 
 
+@operator_factory
 def assemble_tool_calls(
     choice: int = 0,
 ) -> Callable[[Observable[StreamChunk]], Observable[ToolCall]]:

@@ -10,8 +10,10 @@ from reactivex import Observable, abc
 from rxagents.core.chunks import StreamChunk
 from rxagents.operators._elements import ElementReader, ElementType
 from rxagents.operators._items import not_a_chunk
+from rxagents.runtime.factories import operator_factory
 
 
+@operator_factory
 def check_items(
     path: str, type: Any
 ) -> Callable[[Observable[StreamChunk]], Observable[StreamChunk]]:

@@ -10,11 +10,13 @@ from reactivex import Observable, abc
 
 from rxagents.core.checks import checked_count, checked_seconds
 from rxagents.core.joining import can_join, only_text_of, with_text
+from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
 
 
+@operator_factory
 def coalesce(
     delay: float = 0.05, *, size: int | None = None
 ) -> Callable[[Observable[T]], Observable[T]]:

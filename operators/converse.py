@@ -13,6 +13,7 @@ from rxagents.core.events import StreamEvent
 from rxagents.core.protocols import Messages
 from rxagents.operators._conversing import Conversing, Policy
 from rxagents.operators._steering import SteerableAgent, SteerableRun, Steering
+from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 
@@ -25,6 +26,7 @@ class ConversingAgent(Protocol):
         ...
 
 
+@operator_factory
 def converse(
     agent: ConversingAgent | SteerableAgent,
     *,

@@ -11,8 +11,10 @@ from rxagents.core.checks import checked_count
 from rxagents.core.limits import DEFAULT_LIMITS
 from rxagents.operators._decoding import decoding
 from rxagents.parsing.ndjson import NDJSONDecoder
+from rxagents.runtime.factories import operator_factory
 
 
+@operator_factory
 def decode_ndjson(
     max_line_bytes: int = DEFAULT_LIMITS.event_bytes,
     max_json_depth: int = DEFAULT_LIMITS.json_depth,

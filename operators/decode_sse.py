@@ -10,8 +10,10 @@ from rxagents.core.checks import checked_count
 from rxagents.core.limits import DEFAULT_LIMITS
 from rxagents.operators._decoding import decoding
 from rxagents.parsing.sse import ServerSentEvent, SSEDecoder
+from rxagents.runtime.factories import operator_factory
 
 
+@operator_factory
 def decode_sse(
     max_event_bytes: int = DEFAULT_LIMITS.event_bytes,
 ) -> Callable[[Observable[bytes]], Observable[ServerSentEvent]]:

@@ -9,8 +9,10 @@ from reactivex import Observable
 
 from rxagents.operators._agui import AGUIEncoder
 from rxagents.operators._encoding import Encodable, encoded
+from rxagents.runtime.factories import operator_factory
 
 
+@operator_factory
 def encode_agui(
     *, thread_id: str = "", run_id: str = ""
 ) -> Callable[[Observable[Encodable]], Observable[bytes]]:

@@ -12,6 +12,7 @@ from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import ErrorEvent, ErrorInfo
 from rxagents.operators._encoding import data_frame
 from rxagents.runtime.event_log.log_reader import LogEntry
+from rxagents.runtime.factories import operator_factory
 
 T = TypeVar("T")
 
@@ -19,6 +20,7 @@ _ERROR = b'{"type":"error"'
 """How the JSON of an `ErrorEvent` begins: the item may be JSON that was encoded before."""
 
 
+@operator_factory
 def encode_sse(*, end: str = "end") -> Callable[[Observable[T]], Observable[bytes]]:
     r"""Encode each item as one server-sent event with JSON data, for the body of a response.
 

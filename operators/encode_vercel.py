@@ -9,8 +9,10 @@ from reactivex import Observable
 
 from rxagents.operators._encoding import Encodable, encoded
 from rxagents.operators._vercel import VercelEncoder
+from rxagents.runtime.factories import operator_factory
 
 
+@operator_factory
 def encode_vercel(*, message_id: str = "") -> Callable[[Observable[Encodable]], Observable[bytes]]:
     r"""Encode a run as Vercel's UI message stream, version 1, for the body of a response.
 

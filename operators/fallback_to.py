@@ -11,11 +11,13 @@ from reactivex.disposable import CompositeDisposable
 from rxagents.core.checks import checked_function
 from rxagents.core.errors import ConfigurationError, StreamCancelledError
 from rxagents.operators._recovery import RestartableObserver
+from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.reporting import nonfatal
 
 T = TypeVar("T")
 
 
+@operator_factory
 def fallback_to(
     other: Observable[T],
     *,

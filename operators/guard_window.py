@@ -13,10 +13,12 @@ from rxagents.core.checks import checked_count, checked_function
 from rxagents.core.errors import ConfigurationError, OutputError
 from rxagents.operators._windows import PendingItems, Window
 from rxagents.operators.map_async import map_async
+from rxagents.runtime.factories import operator_factory
 
 T = TypeVar("T")
 
 
+@operator_factory
 def guard_window(
     check: Callable[[str], bool] | Callable[[str], Awaitable[bool]], size: int
 ) -> Callable[[Observable[T]], Observable[T]]:

@@ -10,11 +10,13 @@ from reactivex import Observable, abc
 from rxagents.core.checks import checked_seconds
 from rxagents.core.errors import ConfigurationError, StreamCancelledError
 from rxagents.operators._recovery import is_content
+from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
 
 
+@operator_factory
 def hedge(other: Observable[T], *, after: float) -> Callable[[Observable[T]], Observable[T]]:
     """Start a second stream when the first is slow to begin; the faster one wins.
 

@@ -10,6 +10,7 @@ from reactivex import Observable, abc
 from rxagents.core.chunks import StreamChunk
 from rxagents.operators._elements import ElementReader, ElementType
 from rxagents.operators._items import not_a_chunk
+from rxagents.runtime.factories import operator_factory
 
 T = TypeVar("T")
 
@@ -18,6 +19,7 @@ T = TypeVar("T")
 def items(path: str, type: type[T]) -> Callable[[Observable[StreamChunk]], Observable[T]]: ...
 @overload
 def items(path: str, type: Any) -> Callable[[Observable[StreamChunk]], Observable[Any]]: ...
+@operator_factory
 def items(path: str, type: Any) -> Callable[[Observable[StreamChunk]], Observable[Any]]:
     """Emit each element of a list in a JSON answer, as a value of a type, when it closes.
 

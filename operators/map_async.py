@@ -12,6 +12,7 @@ from reactivex import Observable
 
 from rxagents.core.checks import checked_count, checked_function
 from rxagents.core.errors import ConfigurationError
+from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.overflow import Overflow
 from rxagents.runtime.source import Emitter, task_source
 from rxagents.runtime.to_aiter import to_aiter
@@ -20,6 +21,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+@operator_factory
 def map_async(
     function: Callable[[T], Coroutine[Any, Any, R]],
     *,

@@ -12,12 +12,14 @@ from rxagents.core.checks import checked_function
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.events import Complete, Reasoning, StreamEvent, Token
 from rxagents.operators._measurement import Measurement
+from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.reporting import report_harmless
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
 
 
+@operator_factory
 def measure(report: Callable[[Measurement], object]) -> Callable[[Observable[T]], Observable[T]]:
     """Measure the time to the first token, the rate and the gaps, and report them at the end.
 

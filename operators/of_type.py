@@ -9,6 +9,7 @@ from reactivex import Observable
 from reactivex import operators as rx_ops
 
 from rxagents.core.errors import ConfigurationError
+from rxagents.runtime.factories import operator_factory
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -27,6 +28,7 @@ def of_type(
 ) -> Callable[[Observable[Any]], Observable[A | B | C]]: ...
 @overload
 def of_type(*types: type) -> Callable[[Observable[Any]], Observable[Any]]: ...
+@operator_factory
 def of_type(*types: type) -> Callable[[Observable[Any]], Observable[Any]]:
     """Keep the items that are instances of one of the types.
 

@@ -8,8 +8,10 @@ from reactivex import Observable
 
 from rxagents.operators._snapshots import snapshots
 from rxagents.parsing.json_snapshots import PartialJson
+from rxagents.runtime.factories import operator_factory
 
 
+@operator_factory
 def partial_json() -> Callable[[Observable[str]], Observable[PartialJson]]:
     """Emit the JSON value so far, whenever it may have changed.
 

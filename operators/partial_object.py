@@ -12,6 +12,7 @@ from reactivex import operators as rx_ops
 from rxagents.core.errors import ConfigurationError
 from rxagents.operators._snapshots import snapshots
 from rxagents.parsing.json_snapshots import PartialJson, PartialObject
+from rxagents.runtime.factories import operator_factory
 
 T = TypeVar("T")
 
@@ -20,6 +21,7 @@ T = TypeVar("T")
 def partial_object(type: type[T]) -> Callable[[Observable[str]], Observable[PartialObject[T]]]: ...
 @overload
 def partial_object(type: Any) -> Callable[[Observable[str]], Observable[PartialObject[Any]]]: ...
+@operator_factory
 def partial_object(type: Any) -> Callable[[Observable[str]], Observable[PartialObject[Any]]]:
     """Emit the answer so far as an object of a type, whenever it may have changed.
 

@@ -11,10 +11,12 @@ from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.runtime.event_log.kept import kept
 from rxagents.runtime.event_log.log_store import checked_key
+from rxagents.runtime.factories import operator_factory
 
 T = TypeVar("T")
 
 
+@operator_factory
 def persist(
     log: EventLog, key: str | Callable[[], str]
 ) -> Callable[[Observable[T]], Observable[T]]:

@@ -8,8 +8,10 @@ from reactivex import Observable
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.operators._items import pieces_of
+from rxagents.runtime.factories import operator_factory
 
 
+@operator_factory
 def reasoning(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[str]]:
     """Emit each new piece of thinking text.
 

@@ -14,6 +14,7 @@ from reactivex.disposable import Disposable
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import ErrorInfo
+from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.recording import RecordedLine
 from rxagents.runtime.reporting import report_harmless
 from rxagents.runtime.timed_scope import TimedScope, timed
@@ -24,6 +25,7 @@ _BUFFER_BYTES = 65_536
 """Bytes per write, so that not every item costs a system call."""
 
 
+@operator_factory
 def record(path: str | PathLike[str]) -> Callable[[Observable[T]], Observable[T]]:
     """Write the stream to a file: one line of JSON per item, with the time it came.
 

@@ -11,11 +11,13 @@ from rxagents.core.checks import checked_count
 from rxagents.operators._replay import ReplayBuffer, Replayed, ReplayReader
 from rxagents.operators._sharing import WhenAbandoned, checked_when_abandoned
 from rxagents.operators.share_bounded import share_bounded
+from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
 
 
+@operator_factory
 def replay_bounded(
     capacity: int, *, when_abandoned: WhenAbandoned = "cancel"
 ) -> Callable[[Observable[T]], Observable[Replayed[T]]]:

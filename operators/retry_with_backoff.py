@@ -22,12 +22,14 @@ from rxagents.core.checks import (
     checked_seconds,
 )
 from rxagents.operators._recovery import RestartableObserver
+from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.reporting import nonfatal
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
 
 
+@operator_factory
 def retry_with_backoff(
     max_retries: int = 2,
     *,

@@ -14,6 +14,7 @@ from rxagents.core.errors import ConfigurationError
 from rxagents.core.messages import ToolCall
 from rxagents.core.tools import Tool, ToolLike, to_tools
 from rxagents.operators._tool_calls import ToolCalls, ToolEvent
+from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution.approval import Approval, Approvals
 
@@ -22,6 +23,7 @@ T = TypeVar("T")
 StartTools: TypeAlias = Literal["at_once", "turn_end"]
 
 
+@operator_factory
 def run_tools(
     tools: Sequence[ToolLike],
     *,

@@ -14,10 +14,12 @@ from rxagents.core.messages import ToolCall
 from rxagents.core.tools import ToolLike, to_tools
 from rxagents.operators._items import not_a_chunk
 from rxagents.parsing.react import ReActParser
+from rxagents.runtime.factories import operator_factory
 
 Step: TypeAlias = Token | Reasoning | Thought | ToolCall | Answer | Reset
 
 
+@operator_factory
 def scan_steps(
     tools: Sequence[ToolLike] = (),
 ) -> Callable[[Observable[StreamChunk]], Observable[Step]]:

@@ -8,10 +8,12 @@ from typing import TypeVar
 from reactivex import Observable
 
 from rxagents.operators._sharing import SharedSource, WhenAbandoned, checked_when_abandoned
+from rxagents.runtime.factories import operator_factory
 
 T = TypeVar("T")
 
 
+@operator_factory
 def share_bounded(
     *, when_abandoned: WhenAbandoned = "cancel"
 ) -> Callable[[Observable[T]], Observable[T]]:

@@ -14,6 +14,7 @@ from rxagents.core.errors import ConfigurationError
 from rxagents.core.joining import only_text_of
 from rxagents.core.scripts import MARKS, STACKERS, UNSPACED
 from rxagents.operators._cutter import Cutter
+from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ _WORD_OR_LETTER = re.compile(
 )
 
 
+@operator_factory
 def smooth(
     interval: float = 0.02, *, longest_lag: float = 1.0
 ) -> Callable[[Observable[T]], Observable[T]]:

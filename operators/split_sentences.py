@@ -8,8 +8,10 @@ from reactivex import Observable, abc
 
 from rxagents.operators._items import not_a_text
 from rxagents.parsing.sentences import SentenceSplitter
+from rxagents.runtime.factories import operator_factory
 
 
+@operator_factory
 def split_sentences() -> Callable[[Observable[str]], Observable[str]]:
     """Emit text sentence by sentence, for speech and display; no character is lost.
 

@@ -10,8 +10,10 @@ from rxagents.core.checks import checked_choice
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError
 from rxagents.operators._stopper import Stopper
+from rxagents.runtime.factories import operator_factory
 
 
+@operator_factory
 def stop_at(
     *stops: str, choice: int = 0
 ) -> Callable[[Observable[StreamChunk]], Observable[StreamChunk]]:

@@ -10,12 +10,14 @@ from reactivex import Observable, abc
 
 from rxagents.core.checks import checked_function
 from rxagents.core.errors import ConfigurationError
+from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.reporting import report_harmless
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
+@operator_factory
 def tap_safely(
     on_next: Callable[[T], object] | None = None,
     on_error: Callable[[Exception], object] | None = None,

@@ -10,11 +10,13 @@ from reactivex import Observable, abc
 from rxagents.core.checks import checked_seconds
 from rxagents.core.errors import FirstEventTimeoutError
 from rxagents.operators._timeouts import idle_clock
+from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
 
 
+@operator_factory
 def timeout_first(seconds: float) -> Callable[[Observable[T]], Observable[T]]:
     """Fail the stream when its first item does not come in time.
 

@@ -10,11 +10,13 @@ from reactivex import Observable, abc
 from rxagents.core.checks import checked_seconds
 from rxagents.core.errors import TotalTimeoutError
 from rxagents.operators._timeouts import expiry
+from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
 
 
+@operator_factory
 def timeout_total(seconds: float) -> Callable[[Observable[T]], Observable[T]]:
     """Fail the stream when it does not end in time, even if items still come.
 

@@ -9,8 +9,10 @@ from reactivex import Observable, abc
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.usage import Usage, add_usage
 from rxagents.operators._items import not_a_chunk
+from rxagents.runtime.factories import operator_factory
 
 
+@operator_factory
 def total_usage() -> Callable[[Observable[StreamChunk]], Observable[Usage]]:
     """Sum the token counts of the requests that follow one another in a stream.
 

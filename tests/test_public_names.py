@@ -52,7 +52,7 @@ def test_misspelt_name_gets_a_suggestion() -> None:
 def test_operators_exports_these_names() -> None:
     names = """
         Measurement PartialJson PartialObject Replayed accumulate assemble_tool_calls
-        check_items coalesce collect converse decode_ndjson decode_sse encode_agui
+        check_items checkpoint coalesce collect converse decode_ndjson decode_sse encode_agui
         encode_sse encode_vercel fallback_to guard_window hedge items map_async measure
         of_type partial_json partial_object persist reasoning record replay_bounded
         retry_with_backoff run_tools scan_steps share_bounded smooth split_sentences stop_at

@@ -31,8 +31,8 @@ from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message, ToolCall
 from rxagents.core.protocols import AgentResult, Messages, OutputT, StreamingLLM
 from rxagents.core.tools import Tool
+from rxagents.runtime.factories import source_factory
 from rxagents.runtime.last_value import last_value
-from rxagents.runtime.stream import as_stream
 
 T = TypeVar("T")
 
@@ -112,6 +112,7 @@ class Conversation(Generic[OutputT]):
         on_stop = checked_on_stop(on_stop)
         self._parts = ConversationParts(self.memory, self._agent, model, on_stop)
 
+    @source_factory
     def run_stream(
         self,
         task: Messages,
@@ -135,9 +136,7 @@ class Conversation(Generic[OutputT]):
         """
         read = self._agent.run_options(**options)
         new, known_id = to_messages(task), checked_id(conversation_id)
-        return as_stream(
-            rx.defer(lambda _: self._events(new, known_id, read, RunControl.subscribed()))
-        )
+        return rx.defer(lambda _: self._events(new, known_id, read, RunControl.subscribed()))
 
     @overload
     async def run(
@@ -216,6 +215,7 @@ class Conversation(Generic[OutputT]):
         waiting = waiting_calls(stored.deferred)
         return () if waiting is None else waiting.calls
 
+    @source_factory
     def resume_stream(
         self,
         decisions: Decisions,
@@ -241,8 +241,8 @@ class Conversation(Generic[OutputT]):
             ConfigurationError: An argument cannot be read, or the agent cannot resume a run.
         """
         read, known_id = self._resume_options(options), checked_id(conversation_id)
-        return as_stream(
-            rx.defer(lambda _: self._events((), known_id, read, RunControl.subscribed(), decisions))
+        return rx.defer(
+            lambda _: self._events((), known_id, read, RunControl.subscribed(), decisions)
         )
 
     @overload

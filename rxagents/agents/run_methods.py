@@ -21,8 +21,8 @@ from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult, Messages, OutputT
 from rxagents.core.tools import Tool
+from rxagents.runtime.factories import source_factory
 from rxagents.runtime.last_value import last_value
-from rxagents.runtime.stream import as_stream
 
 T = TypeVar("T")
 
@@ -30,6 +30,7 @@ T = TypeVar("T")
 class RunMethods(ABC, Generic[OutputT]):
     """The methods that run an agent; all of them are made of `_events`."""
 
+    @source_factory
     def run_stream(
         self, task: Messages, **options: Unpack[AnyRunArguments]
     ) -> Observable[StreamEvent]:
@@ -48,7 +49,7 @@ class RunMethods(ABC, Generic[OutputT]):
             ConfigurationError: The task or an option cannot be read.
         """
         messages, read = self._task(task), self.run_options(**options)
-        return as_stream(rx.defer(lambda _: self._events(messages, read, RunControl.subscribed())))
+        return rx.defer(lambda _: self._events(messages, read, RunControl.subscribed()))
 
     @overload
     async def run(
@@ -97,6 +98,7 @@ class RunMethods(ABC, Generic[OutputT]):
         messages, read = self._task(task), self.run_options(**options)
         return AgentRun(lambda control: self._events(messages, read, control), replay)
 
+    @source_factory
     def resume_stream(
         self, messages: Messages, decisions: Decisions, **options: Unpack[AnyRunArguments]
     ) -> Observable[StreamEvent]:
@@ -121,8 +123,8 @@ class RunMethods(ABC, Generic[OutputT]):
         """
         read, options_read = to_messages(messages), self.run_options(**options)
         checked_decisions(read, decisions)
-        return as_stream(
-            rx.defer(lambda _: self._events(read, options_read, RunControl.subscribed(), decisions))
+        return rx.defer(
+            lambda _: self._events(read, options_read, RunControl.subscribed(), decisions)
         )
 
     @overload

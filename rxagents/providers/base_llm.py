@@ -18,6 +18,7 @@ from rxagents.core.response import Response, ResponseBuilder
 from rxagents.core.settings import GenerationArguments, SettingsArguments
 from rxagents.core.tools import ToolLike
 from rxagents.providers.structured_chat import structured_chat
+from rxagents.runtime.factories import source_factory
 from rxagents.runtime.last_value import last_value
 
 T = TypeVar("T")
@@ -62,6 +63,7 @@ class BaseLLM(ABC):
             ConfigurationError: An argument is not usable; nothing was sent.
         """
 
+    @source_factory
     def complete_stream(
         self, prompt: str, **settings: Unpack[SettingsArguments]
     ) -> Observable[StreamChunk]:

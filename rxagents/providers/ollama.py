@@ -14,6 +14,7 @@ from rxagents.core.settings import SettingsArguments
 from rxagents.providers.checks import checked_url, is_origin, key_of_environment
 from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.providers.stream import chunk_stream
+from rxagents.runtime.factories import source_factory
 from rxagents.wire.ollama import OllamaParser, render_chat, render_generate
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.request import ChatRequest
@@ -55,6 +56,7 @@ class Ollama(Provider):
             api_key = key_of_environment("OLLAMA_API_KEY")
         super().__init__(model, api_key=api_key, base_url=url, **options)
 
+    @source_factory
     def complete_stream(
         self, prompt: str, **settings: Unpack[SettingsArguments]
     ) -> Observable[StreamChunk]:

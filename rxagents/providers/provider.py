@@ -35,6 +35,7 @@ from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.providers.redaction import redacted
 from rxagents.providers.stream import chunk_stream
 from rxagents.providers.timeouts import Timeouts
+from rxagents.runtime.factories import source_factory
 from rxagents.transport import Transport
 from rxagents.wire.parser import StreamInfo, WireParser
 from rxagents.wire.request import ChatRequest
@@ -109,6 +110,7 @@ class Provider(BaseLLM):
         self._transport = Transport(self.name, checked_session(options.pop("session", None)))
         self.settings = Settings().override(**cast("SettingsArguments", options))
 
+    @source_factory
     def chat_stream(
         self,
         messages: Messages,

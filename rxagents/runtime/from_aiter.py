@@ -9,6 +9,7 @@ from typing import TypeVar
 from reactivex import Observable
 
 from rxagents.core.errors import ConfigurationError
+from rxagents.runtime.factories import source_factory
 from rxagents.runtime.source import Emitter, task_source
 
 T = TypeVar("T")
@@ -17,6 +18,7 @@ _FAIR_SHARE = 64
 """Items between two loop iterations: an iterable that never waits would starve all other tasks."""
 
 
+@source_factory
 def from_aiter(factory: Callable[[], AsyncIterable[T]]) -> Observable[T]:
     """Make a cold Observable of an asynchronous iterable.
 

@@ -12,12 +12,14 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxagents.core.errors import ConfigurationError, StreamDecodeError, TruncatedStreamError
+from rxagents.runtime.factories import source_factory
 from rxagents.runtime.recording import RecordedLine, read_lines
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
 
 
+@source_factory
 def from_recording(
     path: str | PathLike[str], type: type[T], *, speed: float = 1.0
 ) -> Observable[T]:

@@ -11,6 +11,9 @@ Sources make a `Stream` directly. Operators do not know about it: `pipe` makes a
 they return, with the same subscribe function, so that a subscription costs nothing more. What
 `pipe` does not see stays a plain Observable: reactivex's fluent methods and factories.
 
+A `Stream` also knows its stage: what made it, and the stages before (`stage.py`). `pipe` applies
+one operator after the other, since an operator that is not ours does not say what it reads.
+
 One price: code that asks `isinstance(stream, Iterable)` gets True. In reactivex only
 `sequence_equal` does; pass it `rx_ops.as_observable()(stream)`.
 """
@@ -22,12 +25,19 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from reactivex import Observable
 
 from rxagents.core.errors import ConfigurationError
+from rxagents.runtime.stage import UNKNOWN_SOURCE, Stage, unknown_operator
 
 T_co = TypeVar("T_co", covariant=True)
 
 
 class Stream(Observable[T_co]):
-    """An Observable that names the ways to read it when it is used in a loop."""
+    """An Observable that names the ways to read it when it is used in a loop.
+
+    Attributes:
+        stage: What made it; `None` if that is not known.
+    """
+
+    stage: Stage | None = None
 
     def __iter__(self) -> NoReturn:
         raise ConfigurationError(
@@ -47,7 +57,20 @@ class Stream(Observable[T_co]):
 
         def pipe(self, *operators: Any) -> Any:
             """Apply operators from left to right, as `Observable.pipe` does."""
-            return as_stream(super().pipe(*operators))
+            return pipe_stages(self, operators)
+
+
+def pipe_stages(source: Any, operators: tuple[Any, ...]) -> Any:
+    """Apply operators from left to right; record the stages of those that are not ours."""
+    piped = source
+    for operator in operators:
+        result = operator(piped)
+        if type(result) is Observable:
+            stream = Stream(result._subscribe)  # noqa: SLF001 - see `as_stream`
+            stream.stage = unknown_operator(operator, stage_of(piped))
+            result = stream
+        piped = result
+    return piped
 
 
 def as_stream(source: Observable[T_co]) -> Observable[T_co]:
@@ -55,3 +78,9 @@ def as_stream(source: Observable[T_co]) -> Observable[T_co]:
     if type(source) is not Observable:
         return source
     return Stream(source._subscribe)  # noqa: SLF001 - a layer around it would cost every item a call
+
+
+def stage_of(source: Observable[Any]) -> Stage:
+    """Return the stage that made an Observable, as far as it is known."""
+    stage = source.stage if isinstance(source, Stream) else None
+    return UNKNOWN_SOURCE if stage is None else stage

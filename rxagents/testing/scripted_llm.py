@@ -19,6 +19,7 @@ from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.core.tools import ToolLike, to_tools
 from rxagents.providers.base_llm import BaseLLM
 from rxagents.runtime.bridge import Bridge, LoopScheduler, bridge_of, scheduler_on_loop
+from rxagents.runtime.factories import source_factory
 from rxagents.runtime.loop import running_loop
 from rxagents.runtime.reporting import report_unhandled
 from rxagents.runtime.stream import Stream
@@ -83,6 +84,7 @@ class ScriptedLLM(BaseLLM):
         self._info = StreamInfo(MODEL, think_tags=checked_think_tags(think_tags))
         self._replies = [_checked(to_reply(reply)) for reply in given]
 
+    @source_factory
     def chat_stream(
         self,
         messages: Messages,

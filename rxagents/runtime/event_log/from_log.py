@@ -11,6 +11,7 @@ from rxagents.core.events import StreamEvent
 from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.runtime.event_log.log_reader import LogEntry, LogReader, decoder_of
 from rxagents.runtime.event_log.log_store import checked_key, parse_id
+from rxagents.runtime.factories import source_factory
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ def from_log(
 ) -> Observable[LogEntry[T]]: ...
 
 
+@source_factory
 def from_log(
     log: EventLog, key: str, type: Any = StreamEvent, *, after: str | None = None
 ) -> Observable[LogEntry[Any]]:
