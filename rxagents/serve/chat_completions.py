@@ -1,8 +1,9 @@
 """OpenAI's chat completions, so that every client of OpenAI can talk to an agent.
 
 The tools are the agent's own, and run here: a client sees the text, the thinking as
-`reasoning_content`, and the token counts of all turns. Source of the form: openai-python 3.57, with
-each event left out in turn.
+`reasoning_content`, and the token counts of all turns. It does not see the calls: a call in a chat
+completion is one that the client has to run. Source of the form: openai-python 3.57, with each
+event left out in turn.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from rxagents.runtime.last_value import last_value
 from rxagents.serve.encoding import encoded, json_frame
 from rxagents.serve.failures import RequestError, json_response, message_of
 from rxagents.serve.limits import ServeLimits
+from rxagents.serve.openai_requests import check_tools, role_dict
 from rxagents.serve.requests import read_body
 from rxagents.serve.runs import Runs
 from rxagents.serve.sending import send_stream
@@ -38,17 +40,19 @@ _DONE = b"data: [DONE]\n\n"
 class StreamOptions(Struct):
     """What the client wants in its stream."""
 
-    include_usage: bool = False
+    include_usage: bool | None = None
 
 
 class ChatRequest(Struct):
     """What is read of the client's request; settings of the model are the agent's own."""
 
     messages: list[dict[str, Any]]
-    model: str = ""
-    stream: bool = False
+    model: str | None = None
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
     tools: list[Any] | None = None
+    functions: list[Any] | None = None
+    tool_choice: Any = None
     n: int | None = None
 
 
@@ -71,19 +75,30 @@ class ChatRoutes:
         return [
             web.post("/v1/chat/completions", self.complete),
             web.get("/v1/models", self.models),
+            web.get("/v1/models/{name}", self.model),
         ]
 
     async def models(self, _: web.Request) -> web.Response:
         """List the agent as the only model."""
-        model = {"id": self._name, "object": "model", "created": 0, "owned_by": "rxagents"}
-        return json_response({"object": "list", "data": [model]})
+        return json_response({"object": "list", "data": [self._model()]})
+
+    async def model(self, request: web.Request) -> web.Response:
+        """Describe the agent as a model."""
+        name = request.match_info["name"]
+        if name != self._name:
+            raise RequestError(404, f"There is no model {name!r:.80} here, only {self._name!r}.")
+        return json_response(self._model())
+
+    def _model(self) -> dict[str, Any]:
+        return {"id": self._name, "object": "model", "created": 0, "owned_by": "rxagents"}
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """Run the agent for the conversation that the client sends."""
         body = await read_body(request, ChatRequest)
-        if body.tools or (body.n or 1) != 1:
-            raise RequestError(400, "The agent has tools of its own: send no tools, and no n.")
-        events = self._runs.events(body.messages)
+        check_tools([*(body.tools or ()), *(body.functions or ())], body.tool_choice)
+        if body.n not in {None, 1}:
+            raise RequestError(400, f"n is {body.n}, but an agent gives one answer: leave out n.")
+        events = self._runs.events([role_dict(each) for each in body.messages])
         head: dict[str, Any] = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "created": int(time.time()),
@@ -92,7 +107,7 @@ class ChatRoutes:
         if not body.stream:
             return json_response(await _whole(events, head))
         options = body.stream_options or StreamOptions()
-        chunks = events.pipe(encoded(lambda: ChatEncoder(head, options.include_usage)))
+        chunks = events.pipe(encoded(lambda: ChatEncoder(head, bool(options.include_usage))))
         return await send_stream(request, chunks, self._limits)
 
 
@@ -183,9 +198,15 @@ def finish_reason_of(complete: Complete) -> str:
     return complete.finish_reason if complete.finish_reason in known else "stop"
 
 
-def usage_of(usage: Usage | None) -> dict[str, int]:
+def usage_of(usage: Usage | None) -> dict[str, Any]:
     """Return the token counts in OpenAI's form; a count that is not known is 0 there."""
     counts = usage or Usage()
     prompt, completion = counts.input_tokens or 0, counts.output_tokens or 0
     total = counts.total_tokens or prompt + completion
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
+    return {
+        "prompt_tokens": prompt,
+        "prompt_tokens_details": {"cached_tokens": counts.cached_tokens or 0},
+        "completion_tokens": completion,
+        "completion_tokens_details": {"reasoning_tokens": counts.reasoning_tokens or 0},
+        "total_tokens": total,
+    }

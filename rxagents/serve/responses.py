@@ -1,7 +1,8 @@
 """OpenAI's Responses API, so that every client of OpenAI can talk to an agent.
 
 The server stores no responses: a client sends the whole conversation each time, as it does with
-`store=False`. The tools are the agent's own, and run here.
+`store=False`. The tools are the agent's own, and run here: their calls are items of the type
+`mcp_call`, which is the one for tools that do not run at the client.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rxagents.runtime.last_value import last_value
 from rxagents.serve.encoding import encoded
 from rxagents.serve.failures import RequestError, json_response
 from rxagents.serve.limits import ServeLimits
+from rxagents.serve.openai_requests import check_tools
 from rxagents.serve.requests import read_body
 from rxagents.serve.responses_encoder import ResponsesEncoder
 from rxagents.serve.runs import Runs
@@ -27,10 +29,11 @@ class ResponsesRequest(Struct):
     """What is read of the client's request; settings of the model are the agent's own."""
 
     input: str | list[dict[str, Any]]
-    model: str = ""
+    model: str | None = None
     stream: bool | None = None
     instructions: str | None = None
     tools: list[Any] | None = None
+    tool_choice: Any = None
     previous_response_id: str | None = None
     conversation: Any = None
     background: bool | None = None
@@ -66,7 +69,8 @@ class ResponsesRoutes:
                 "created_at": int(time.time()),
                 "model": body.model or self._name,
                 "instructions": body.instructions,
-            }
+            },
+            self._name,
         )
         if body.stream:
             frames = events.pipe(encoded(lambda: encoder))
@@ -78,8 +82,7 @@ class ResponsesRoutes:
 
 
 def _check(body: ResponsesRequest) -> None:
-    if body.tools:
-        raise RequestError(400, "The agent has tools of its own: send no tools.")
+    check_tools(body.tools, body.tool_choice)
     if body.previous_response_id or body.conversation:
         raise RequestError(
             400,
@@ -113,21 +116,39 @@ def _add(messages: list[dict[str, Any]], item: dict[str, Any]) -> None:
         case {"role": str(role), "content": list(parts)}:
             messages.append({"role": role, "content": [_part(part) for part in parts]})
         case {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}:
-            call = {"id": call_id, "function": {"name": name, "arguments": arguments}}
-            if not messages or messages[-1]["role"] != "assistant":
-                messages.append({"role": "assistant", "content": None})
-            messages[-1].setdefault("tool_calls", []).append(call)
+            _add_call(messages, call_id, name, arguments)
         case {"type": "function_call_output", "call_id": call_id, "output": output}:
             result = [_part(part) for part in output] if isinstance(output, list) else output
             messages.append({"role": "tool", "tool_call_id": call_id, "content": result})
+        case {"type": "mcp_call", "id": call_id, "name": name, "arguments": arguments}:
+            if (result := _result_of(item)) is not None:
+                _add_call(messages, call_id, name, arguments)
+                messages.append({"role": "tool", "tool_call_id": call_id, "content": result})
         case {"type": "reasoning"}:
             pass  # the thinking of this server's responses is a text without a signature
         case _:
             raise RequestError(
                 400,
                 f"The input contains an item ({str(item.get('type'))!r:.50}) that cannot be read: "
-                "use messages, function_call and function_call_output.",
+                "use messages, function_call, function_call_output and mcp_call.",
             )
+
+
+def _add_call(messages: list[dict[str, Any]], call_id: Any, name: Any, arguments: Any) -> None:
+    call = {"id": call_id, "function": {"name": name, "arguments": arguments}}
+    if not messages or messages[-1]["role"] != "assistant":
+        messages.append({"role": "assistant", "content": None})
+    messages[-1].setdefault("tool_calls", []).append(call)
+
+
+def _result_of(item: dict[str, Any]) -> str | None:
+    """Return the result of one of the agent's calls; `None` for a call that was cut off."""
+    match item:
+        case {"output": str(output)}:
+            return output
+        case {"error": {"content": [{"text": str(text)}]}}:
+            return text
+    return None
 
 
 def _part(part: Any) -> Any:

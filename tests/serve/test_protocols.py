@@ -25,15 +25,28 @@ UI_MESSAGE = {"id": "1", "role": "user", "parts": [{"type": "text", "text": "Hel
 
 
 async def test_chat_completion() -> None:
-    llm = ScriptedLLM(ASKS, Reply("Cold.", usage=Usage(3, 2, 5)))
+    usage = Usage(3, 2, 5, reasoning_tokens=1, cached_tokens=2)
+    llm = ScriptedLLM(ASKS, Reply("Cold.", usage=usage))
     async with serving(FunctionAgent(llm, [Calls().weather()]), name="oslo") as server:
         status, body = await server.post("/v1/chat/completions", HELLO)
         assert status == 200
         [choice] = body["choices"]
         assert choice["message"]["content"] == "Cold."
         assert choice["finish_reason"] == "stop"
-        assert body["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+        assert body["usage"] == {
+            "prompt_tokens": 3,
+            "prompt_tokens_details": {"cached_tokens": 2},
+            "completion_tokens": 2,
+            "completion_tokens_details": {"reasoning_tokens": 1},
+            "total_tokens": 5,
+        }
+
+
+async def test_agent_is_the_only_model() -> None:
+    async with serving(FunctionAgent(ScriptedLLM("hi")), name="oslo") as server:
         assert '"id":"oslo"' in (await server.get("/v1/models"))[1]
+        assert '"id":"oslo"' in (await server.get("/v1/models/oslo"))[1]
+        assert (await server.get("/v1/models/gpt-5"))[0] == 404
 
 
 async def test_chat_completion_as_a_stream() -> None:

@@ -9,7 +9,17 @@ from agent_runs import Calls
 from serving import serving
 
 from rxagents import FunctionAgent, ProviderError, RateLimitError, ServerError, ToolCall, Usage
-from rxagents.core.events import Answer, Complete, Reset, StreamEvent, Token, TurnStart
+from rxagents.core.events import (
+    Answer,
+    Complete,
+    Reset,
+    StreamEvent,
+    Token,
+    ToolArguments,
+    ToolEnd,
+    ToolStart,
+    TurnStart,
+)
 from rxagents.serve.responses_encoder import ResponsesEncoder
 from rxagents.testing import Reply, ScriptedLLM
 
@@ -26,7 +36,11 @@ async def test_response() -> None:
         status, body = await server.post(PATH, {"input": "Oslo?"})
         assert status == 200
         assert (body["object"], body["model"], body["status"]) == ("response", "oslo", "completed")
-        said, thought, answer = body["output"]
+        said, call, thought, answer = body["output"]
+        assert (call["type"], call["server_label"], call["status"]) == (
+            *("mcp_call", "oslo", "completed"),
+        )
+        assert (call["arguments"], call["output"]) == ('{"city": "Oslo"}', "Oslo is cold")
         assert said["content"][0]["text"] == "I look. "
         assert thought["summary"] == [{"type": "summary_text", "text": "hm"}]
         assert (answer["content"][0]["text"], answer["status"]) == ("Cold.", "completed")
@@ -117,7 +131,7 @@ async def test_input_items_are_messages() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"tools": [{"type": "web_search"}]}, "tools of its own"),
+        ({"tools": [{"type": "web_search"}]}, "calls only its own"),
         ({"previous_response_id": "resp_1"}, "stores no responses"),
         ({"conversation": "conv_1"}, "stores no responses"),
         ({"background": True}, "POST /runs"),
@@ -134,11 +148,37 @@ async def test_unusable_requests_are_explained(fields: dict[str, Any], said: str
         assert body["error"]["type"] == "invalid_request_error"
 
 
+def test_call_of_a_text_protocol_has_its_arguments() -> None:
+    encoder = ResponsesEncoder({"id": "resp_1"})
+    encoder.event(ToolStart("c", "weather", {"city": "Oslo"}))
+    encoder.event(ToolEnd("c", "weather", "cold"))
+    [call] = encoder.response()["output"]
+    assert (call["arguments"], call["output"]) == ('{"city":"Oslo"}', "cold")
+
+
+def test_call_without_a_result_is_incomplete() -> None:
+    encoder = ResponsesEncoder({"id": "resp_1"})
+    encoder.event(ToolArguments("c", "weather", '{"ci'))
+    encoder.event(Complete(""))
+    [call] = encoder.response()["output"]
+    assert (call["status"], call["arguments"], call["output"]) == ("incomplete", '{"ci', None)
+
+
+def test_parallel_calls_are_in_the_order_of_their_indexes() -> None:
+    encoder = ResponsesEncoder({"id": "resp_1"})
+    events: list[StreamEvent] = [ToolArguments("c1", "one"), ToolArguments("c2", "two")]
+    events += [ToolEnd("c2", "two", "2"), ToolEnd("c1", "one", "1"), Token("Done."), Complete("")]
+    for event in events:
+        encoder.event(event)
+    output = encoder.response()["output"]
+    assert [item.get("output") for item in output] == ["1", "2", None]
+
+
 def test_reset_makes_the_items_of_its_turn_void() -> None:
     encoder = ResponsesEncoder({"id": "resp_1"})
     reset = Reset.of(ServerError("cut", status=500))
     events: list[StreamEvent] = [TurnStart(1), Token("Kept."), TurnStart(2), Token("Void.")]
-    events += [reset, Token("Good."), Complete("Good.")]
+    events += [ToolArguments("c", "weather"), reset, Token("Good."), Complete("Good.")]
     for event in events:
         encoder.event(event)
     texts = [item["content"][0]["text"] for item in encoder.response()["output"]]
