@@ -10,6 +10,9 @@ left open at `Complete` is closed before it. After an error nothing is closed: `
 A turn is one message: its text, which may go on after thinking, and its calls. A page sends these
 messages again, and the results of a message's calls have to follow it.
 
+A resumed run begins with the answers to the interrupts. The client has these calls from the run
+before, so they are not sent again, only their results: AG-UI would append to their arguments.
+
 AG-UI has no way to take text back. A `Reset` closes the spans and is sent as the custom event
 `reset`, with the ids of the messages and calls of the turn that are void.
 """
@@ -42,6 +45,7 @@ from rxagents.core.events import (
     TurnEnd,
     TurnStart,
 )
+from rxagents.core.messages import ToolCall
 from rxagents.core.usage import Usage
 from rxagents.operators import _agui_frames as frames
 from rxagents.operators._agui_spans import AgentSpans
@@ -178,7 +182,10 @@ def _frames_of(event: Event, agent: AgentSpans) -> Iterator[Frame]:
             yield frames.StateSnapshot(event.value, agent.id)
         case Reset():
             yield from _reset(event, agent)
-        case MessageOutcome() | ToolProgress() | ApprovalAnswer():
+        case ApprovalAnswer():
+            agent.know_call(event.call_id)
+            yield frames.Custom(str(event.type), event, agent.id)
+        case MessageOutcome() | ToolProgress():
             yield frames.Custom(str(event.type), event, agent.id)
         case ToolArguments() | ApprovalRequest() | ToolStart() | ToolEnd():
             yield from _call_frames(event, agent)
@@ -194,7 +201,7 @@ def _call_frames(
             if event.delta:
                 yield frames.ToolCallArgs(call_id, event.delta, agent.id)
         case ApprovalRequest() | ToolStart():
-            if call_id not in agent.of_turn:  # a text protocol has no events of its arguments
+            if not agent.knows_call(call_id):  # a text protocol has no events of its arguments
                 yield from agent.open_call(call_id, event.name)
                 arguments = msgspec.json.encode(event.arguments).decode()
                 yield frames.ToolCallArgs(call_id, arguments, agent.id)
@@ -220,9 +227,13 @@ def _outcome(event: Complete) -> frames.Outcome:
     if event.finish_reason == "cancelled":
         return frames.Outcome("cancelled")
     if event.finish_reason == "approval":
-        waiting = [frames.Interrupt(call.id, "approval", call.id) for call in event.pending]
-        return frames.Outcome("interrupt", waiting)
+        return frames.Outcome("interrupt", [_interrupt(call) for call in event.pending])
     return frames.Outcome("success")
+
+
+def _interrupt(call: ToolCall) -> frames.Interrupt:
+    question = f"Run the tool {call.name}?"
+    return frames.Interrupt(call.id, "tool_call", question, call.id, frames.DECISION)
 
 
 def _counts(usage: Usage) -> frames.TokenCounts:

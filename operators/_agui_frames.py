@@ -6,7 +6,7 @@ Source: the schemas of ag-ui-protocol 1.0.0. A field that is UNSET is left out: 
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -33,12 +33,29 @@ class TokenCounts(Struct, frozen=True, rename="camel", omit_defaults=True):
     cached_input_tokens: int | None = None
 
 
+DECISION: Final = {
+    "type": "object",
+    "properties": {
+        "approved": {"type": "boolean"},
+        "editedArgs": {
+            "type": "object",
+            "description": "All arguments to run the tool with, in place of the model's.",
+        },
+        "reason": {"type": "string", "description": "Why the call is denied, for the model."},
+    },
+    "required": ["approved"],
+}
+"""The JSON schema of the answer to an interrupt; `editedArgs` says that a page may edit them."""
+
+
 class Interrupt(Struct, frozen=True, rename="camel"):
     """A call that waits for a decision."""
 
     id: str
     reason: str
+    message: str
     tool_call_id: str
+    response_schema: dict[str, Any]
 
 
 class Outcome(Struct, frozen=True):

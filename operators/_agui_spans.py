@@ -35,6 +35,7 @@ class AgentSpans:
         self.calls: set[str] = set()
         self.of_turn: list[str] = []
         self.has_answered = False
+        self._known: set[str] = set()  # the calls that had an answer to their interrupt
 
     def text_frames(self, delta: str) -> Iterator[Frame]:
         """Return the frames of new text."""
@@ -63,9 +64,18 @@ class AgentSpans:
             self.of_turn.append(call_id)
             yield frames.ToolCallStart(call_id, name, message, self.id)
 
+    def know_call(self, call_id: str) -> None:
+        """Send no call of this id again."""
+        self._known.add(call_id)
+
+    def knows_call(self, call_id: str) -> bool:
+        """Return whether the client has this call."""
+        return call_id in self._known or call_id in self.of_turn
+
     def begin_turn(self) -> None:
         """Start another message with the next text or call."""
         self.message, self.of_turn, self.has_answered = "", [], False
+        self._known.clear()
 
     def _message(self) -> str:
         if not self.message:

@@ -1,20 +1,31 @@
-"""The AG-UI endpoint."""
+"""The AG-UI endpoint, with answers to interrupts and with reconnection.
+
+Each run is one that the event log keeps. It ends when its client leaves, because an AG-UI client
+has no other way to stop it. With `?keep=true` it goes on: a client that comes back reads the
+thread's run again with `GET /agui/{thread}/stream`, from the event after `Last-Event-ID` on. The
+ids count the events of the run; encoding its log again gives the same events, so none is kept
+twice. The runs of the newest `ServeLimits.runs` threads are known.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from aiohttp import web
 from msgspec import Struct
+from reactivex import Observable
+from reactivex import operators as rx_ops
 
 from rxagents.operators.encode_agui import encode_agui
+from rxagents.runtime.event_log.from_log import from_log
+from rxagents.serve.agui_input import ResumeEntry, decisions_of, role_dicts
+from rxagents.serve.failures import RequestError
 from rxagents.serve.limits import ServeLimits
 from rxagents.serve.requests import read_body
 from rxagents.serve.runs import Runs
 from rxagents.serve.sending import send_stream
-
-_NOT_SENT: Final = frozenset({"reasoning", "activity"})
-"""Roles of the page's messages that are not of the conversation."""
 
 
 class RunAgentInput(Struct, rename="camel"):
@@ -23,10 +34,18 @@ class RunAgentInput(Struct, rename="camel"):
     thread_id: str
     run_id: str
     messages: list[dict[str, Any]]
+    resume: list[ResumeEntry] | None = None
+
+
+class _ThreadRun(NamedTuple):
+    """The newest run of a thread: its key in the log, and its id in the protocol."""
+
+    key: str
+    run_id: str
 
 
 class AGUIRoute:
-    """The handler of `/agui`.
+    """The handlers of `/agui`.
 
     Args:
         runs: The server's runs.
@@ -36,22 +55,83 @@ class AGUIRoute:
     def __init__(self, runs: Runs, limits: ServeLimits) -> None:
         self._runs = runs
         self._limits = limits
+        self._run_of_thread: OrderedDict[str, _ThreadRun] = OrderedDict()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
-        return [web.post("/agui", self.run)]
+        return [
+            web.post("/agui", self.run),
+            web.get("/agui/{thread}/stream", self.follow),
+            web.post("/agui/{thread}/stop", self.stop),
+        ]
 
     async def run(self, request: web.Request) -> web.StreamResponse:
-        """Run the agent for the conversation that the client sends."""
+        """Run the agent for the conversation that the client sends, or go on after interrupts."""
         body = await read_body(request, RunAgentInput)
-        messages = [_message(each) for each in body.messages if each.get("role") not in _NOT_SENT]
-        events = self._runs.events(messages)
-        frames = events.pipe(encode_agui(thread_id=body.thread_id, run_id=body.run_id))
+        if body.resume:
+            before = self._run_of_thread.get(body.thread_id)
+            key = self._runs.resume(before.key if before else "", decisions_of(body.resume))
+        else:
+            messages = [each for written in body.messages for each in role_dicts(written)]
+            key = self._runs.start_for_page(messages, body.thread_id)
+        run = self._set_run(body.thread_id, _ThreadRun(key, body.run_id))
+        try:
+            return await self._send(request, body.thread_id, run)
+        finally:
+            if request.query.get("keep") != "true" and self._runs.goes_on(key):
+                self._runs.stop(key)
+
+    async def follow(self, request: web.Request) -> web.StreamResponse:
+        """Send the thread's run again from `Last-Event-ID` on, and follow it."""
+        thread_id = request.match_info["thread"]
+        run = self._run_of_thread.get(thread_id)
+        if run is None:
+            return web.Response(status=204)
+        return await self._send(request, thread_id, run)
+
+    async def stop(self, request: web.Request) -> web.Response:
+        """End the thread's run with what there is."""
+        run = self._run_of_thread.get(request.match_info["thread"])
+        if run is None:
+            raise RequestError(404, "This thread has no run here.")
+        self._runs.stop(run.key)
+        return web.Response(status=202)
+
+    def _set_run(self, thread_id: str, run: _ThreadRun) -> _ThreadRun:
+        self._run_of_thread.pop(thread_id, None)
+        self._run_of_thread[thread_id] = run
+        if len(self._run_of_thread) > self._limits.runs:
+            self._run_of_thread.popitem(last=False)
+        return run
+
+    async def _send(
+        self, request: web.Request, thread_id: str, run: _ThreadRun
+    ) -> web.StreamResponse:
+        after = request.headers.get("Last-Event-ID", "0")
+        if not after.isdecimal() or len(after) > 18:
+            raise RequestError(400, "Last-Event-ID must be the number of events that were read.")
+        entries = from_log(self._runs.log, run.key)
+        frames = entries.pipe(
+            encode_agui(thread_id=thread_id, run_id=run.run_id), _numbered(int(after))
+        )
         return await send_stream(request, frames, self._limits)
 
 
-def _message(message: dict[str, Any]) -> dict[str, Any]:
-    """Return an AG-UI message as a role/content dict."""
-    names = {"toolCallId": "tool_call_id", "toolCalls": "tool_calls"}
-    kept = {"role", "content", "name", "toolCallId", "toolCalls"}
-    return {names.get(field, field): value for field, value in message.items() if field in kept}
+def _numbered(after: int) -> Callable[[Observable[bytes]], Observable[bytes]]:
+    """Return an operator that numbers the events from 1 on, and leaves out the first `after`."""
+
+    def number(source: Observable[bytes]) -> Observable[bytes]:
+        count = 0
+
+        def numbered(frames: bytes) -> bytes:
+            nonlocal count
+            kept = []
+            for frame in frames.split(b"\n\n")[:-1]:
+                count += 1
+                if count > after:
+                    kept.append(b"id: %d\n%b\n\n" % (count, frame))
+            return b"".join(kept)
+
+        return source.pipe(rx_ops.map(numbered), rx_ops.filter(bool))
+
+    return number

@@ -20,6 +20,7 @@ class ServeLimits(Struct, frozen=True, kw_only=True):
         write_seconds: How long a client may read nothing while bytes wait for it. Then its
             connection is closed; a run that the log keeps goes on, and the client may come back.
         ping_seconds: After how much silence a comment is sent, so that proxies keep the connection.
+        retry_seconds: How long a browser's `EventSource` waits before it connects again.
         drain_seconds: How long a server that is stopped waits for the runs that go on.
     """
 
@@ -30,6 +31,7 @@ class ServeLimits(Struct, frozen=True, kw_only=True):
     body_seconds: float = 60.0
     write_seconds: float = 60.0
     ping_seconds: float = 15.0
+    retry_seconds: float = 1.0
     drain_seconds: float = 10.0
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 from msgspec import Struct
+from reactivex import operators as rx_ops
 
 from rxagents.core.approval import Approve, Decision, Deny
 from rxagents.operators.encode_sse import encode_sse
@@ -85,7 +86,9 @@ class RunRoutes:
         if not await self._runs.log.has_more(run_id, after):
             return web.Response(status=204)  # an EventSource does not connect again after it
         entries = from_log(self._runs.log, run_id, msgspec.Raw, after=after)
-        return await send_stream(request, entries.pipe(encode_sse()), self._limits)
+        retry = b"retry: %d\n\n" % round(self._limits.retry_seconds * 1000)
+        frames = entries.pipe(encode_sse(), rx_ops.start_with(retry))
+        return await send_stream(request, frames, self._limits)
 
     async def stop(self, request: web.Request) -> web.Response:
         """End a run with what there is."""

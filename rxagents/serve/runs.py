@@ -1,7 +1,7 @@
 """Keep the runs of a server: start, find, stop, steer and resume them.
 
 Theory of operation. A run that readers join is kept by the event log, which owns its one
-subscription; readers come and go. A run of one request (OpenAI, AG-UI) has no entry here: it ends
+subscription; readers come and go. A run of one request (OpenAI's APIs) has no entry here: it ends
 with its connection. Both count as runs that go on, and `ServeLimits.runs` bounds their number.
 
 A run whose calls wait for decisions (`approve="defer"`) has ended. Decisions start another run from
@@ -89,6 +89,22 @@ class Runs:
             return run_id
         self._keep_live(run_id, agent.start(task, *arguments), conversation_id)
         return run_id
+
+    def start_for_page(self, messages: list[dict[str, Any]], conversation_id: str) -> str:
+        """Start a run for a page that sends the whole conversation each time, and return its id.
+
+        An agent that keeps conversations gets only what the user has said since its last answer.
+
+        Raises:
+            RequestError: The server is busy.
+            ConfigurationError: The messages cannot be read.
+        """
+        if not self.has_conversations():
+            return self.start(messages, None)
+        new = len(messages)
+        while new and messages[new - 1].get("role") == "user":
+            new -= 1
+        return self.start(messages[new:], conversation_id)
 
     def resume(self, run_id: str, decisions: dict[str, Decision]) -> str:
         """Go on with a run whose calls wait, and return the id of the run that goes on.

@@ -63,7 +63,7 @@ class VercelRoutes:
             self._message_of_run[run_id] = last.id or run_id  # the same message goes on
         else:
             messages = [message for each in body.messages for message in role_dicts(each)]
-            run_id = self._runs.start(messages, None)
+            run_id = self._runs.start_for_page(messages, body.id)
         self._set_run(body.id, run_id)
         return await self._send(request, run_id)
 

@@ -1,68 +1,30 @@
-"""The JavaScript clients of AG-UI and Vercel, with their own checks of the order of events.
-
-`npm install --prefix tests/serve/js_clients` installs them; without them these tests are skipped.
-"""
+"""JavaScript clients: AG-UI's and Vercel's, which check the order of events, and EventSource."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import shutil
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from agent_runs import Calls, HeldTool, served
+from cutting_proxy import cutting_proxy
+from js_client import FOLDER, client, needs_js_clients, read, result_of, started
+from matrix import size
 from msgspec.structs import replace
 from serving import Served, serving
 from wires import WIRES
 
 from rxagents import FunctionAgent, ServerError, ToolCall, Usage, tool
+from rxagents.serve import ServeLimits
 from rxagents.testing import Ending, Reply, ScriptedLLM
 
-FOLDER = Path(__file__).parent / "js_clients"
-IS_MISSING = shutil.which("node") is None or not (FOLDER / "node_modules").is_dir()
+pytestmark = [pytest.mark.real_time, needs_js_clients]
 
-pytestmark = [
-    pytest.mark.real_time,
-    pytest.mark.skipif(
-        IS_MISSING,
-        reason="Node.js is missing, or `npm install --prefix tests/serve/js_clients` was not run",
-    ),
-]
-
-SECONDS = 60
-"""Only a safety net against a client that hangs."""
-
+CUTS = size(whole=40, quick=8)
 WEATHER = ToolCall("c1", "weather", '{"city": "Oslo"}')
 COLD = Reply("It is cold.", reasoning="hm", usage=Usage(3, 2, 5))
-
-
-@asynccontextmanager
-async def started(script: str, server: Served, *words: str) -> AsyncIterator[Any]:
-    command = ["node", str(FOLDER / script), server.url, *words]
-    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
-    try:
-        async with asyncio.timeout(SECONDS):
-            yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def result_of(process: Any) -> Any:
-    printed, complaint = await process.communicate()
-    assert process.returncode == 0, complaint.decode()
-    return json.loads(printed)
-
-
-async def read(script: str, agent: Any, *words: str) -> Any:
-    async with serving(agent) as server, started(script, server, *words) as process:
-        return await result_of(process)
 
 
 def agent_with_all() -> FunctionAgent:
@@ -86,9 +48,18 @@ def agent_with_all() -> FunctionAgent:
     return FunctionAgent(llm, [Calls().weather(), broken, child.as_tool("expert", "Knows it.")])
 
 
-def asking_agent() -> FunctionAgent:
-    weather = replace(Calls().weather(), requires_approval=True)
+def asking_agent(calls: Calls | None = None) -> FunctionAgent:
+    weather = replace((calls or Calls()).weather(), requires_approval=True)
     return FunctionAgent(ScriptedLLM(Reply(tool_calls=[WEATHER]), COLD), [weather], approve="defer")
+
+
+async def entries_of(server: Served, path: str) -> AsyncIterator[list[Any]]:
+    """Yield the id and the event of each entry of a run."""
+    _, text = await server.get(path)
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
+        if "id" in fields:
+            yield [fields["id"], json.loads(fields["data"])]
 
 
 async def test_agui_reads_tools_and_sub_agents() -> None:
@@ -131,11 +102,106 @@ async def test_agui_reads_calls_that_wait() -> None:
     assert interrupt["toolCallId"] == "c1"
 
 
+@pytest.mark.parametrize(
+    ("answer", "calls", "said"),
+    [
+        ('{"approved": true}', [{"city": "Oslo", "days": 1}], "Oslo is cold"),
+        (
+            '{"approved": true, "editedArgs": {"city": "Bergen", "days": 2}}',
+            [{"city": "Bergen", "days": 2}],
+            "Bergen is cold",
+        ),
+        ('{"approved": false, "reason": "too far"}', [], "too far"),
+        ("cancelled", [], "cancelled"),
+    ],
+    ids=["approved", "edited", "denied", "cancelled"],
+)
+async def test_agui_goes_on_after_an_interrupt(answer: str, calls: list[Any], said: str) -> None:
+    asked = Calls()
+    made = await read("agui.mjs", asking_agent(asked), answer)
+    assert (made["error"], made["pending"]) == (None, [])
+    assert made["interrupts"][0]["responseSchema"]["properties"]["editedArgs"]
+    assert [arguments for _, arguments in asked.made] == calls
+    asks, result, _, last = made["messages"][1:]
+    [call] = asks["toolCalls"]
+    assert json.loads(call["function"]["arguments"]) == {"city": "Oslo"}  # sent once
+    assert (result["toolCallId"], last["content"]) == ("c1", "It is cold.")
+    assert said in result["content"]
+
+
+@pytest.mark.parametrize("answer", ['{"approved": "yes"}', "7"], ids=["no boolean", "no object"])
+async def test_agui_answer_of_another_form_is_refused(answer: str) -> None:
+    made = await read("agui.mjs", asking_agent(), answer)
+    assert "HTTP 400" in made["error"]
+    assert "must be" in made["error"]
+
+
+def test_agent_that_reconnects_is_in_the_docs() -> None:
+    page = (FOLDER.parents[2] / "docs" / "serve.md").read_text()
+    assert f"```js\n{(FOLDER / 'reconnecting_agent.mjs').read_text()}```" in page
+
+
+async def test_agui_reconnects_and_reads_on() -> None:
+    words = [f"w{number} " for number in range(60)]
+    llm = ScriptedLLM(Reply(words, interval=0.002))
+    async with serving(FunctionAgent(llm)) as server:
+        cuts = [1000, 150, 2000]
+        async with cutting_proxy(server.url, of=b" /agui", after=cuts) as proxy:
+            async with started("agui_reconnect.mjs", proxy.url, "run") as process:
+                made = await result_of(process)
+    assert made["error"] is None
+    assert (proxy.cuts, len(llm.requests)) == (len(cuts), 1)
+    assert made["messages"][-1]["content"] == "".join(words)
+    assert made["kinds"].count("RUN_STARTED") == made["kinds"].count("RUN_FINISHED") == 1
+    assert made["kinds"].count("TEXT_MESSAGE_CONTENT") == len(words)
+
+
+async def test_agui_connects_after_a_reload() -> None:
+    held = HeldTool()
+    asks = Reply("I look. ", tool_calls=[ToolCall("c", "held", "{}")])
+    async with serving(FunctionAgent(ScriptedLLM(asks, COLD), [held.tool])) as server:
+        async with client("agui_reconnect.mjs", server, "reload") as process:
+            assert await process.stdout.readline() == b"left\n"
+            assert not held.cancelled.is_set()
+            held.release.set()
+            made = await result_of(process)
+    assert made["error"] is None
+    contents = [each.get("content") for each in made["messages"]]
+    assert contents == ["Oslo?", "I look. ", "done", "hm", "It is cold."]
+
+
+async def test_agui_stops_a_run_that_is_kept() -> None:
+    held = HeldTool()
+    asks = Reply("I look. ", tool_calls=[ToolCall("c", "held", "{}")])
+    async with serving(FunctionAgent(ScriptedLLM(asks, COLD), [held.tool])) as server:
+        async with client("agui_reconnect.mjs", server, "stop") as process:
+            await held.cancelled.wait()
+            await result_of(process)
+
+
+async def test_event_source_reads_each_event_once() -> None:
+    words = [f"w{number} " for number in range(CUTS * 50)]
+    llm = ScriptedLLM(Reply(words, interval=0.0005))
+    limits = ServeLimits(retry_seconds=0.01)
+    async with serving(FunctionAgent(llm), limits=limits) as server:
+        _, started_run = await server.post("/runs", {"task": "Count."})
+        path = f"/runs/{started_run['id']}/events"
+        draw = Random(7)
+        cuts = [draw.randrange(1, 4000) for _ in range(CUTS)]
+        async with cutting_proxy(server.url, of=b"GET " + path.encode(), after=cuts) as proxy:
+            async with started("event_source.mjs", proxy.url, started_run["id"]) as process:
+                made = await result_of(process)
+        entries = [entry async for entry in entries_of(server, path)]
+    assert made["events"] == entries
+    assert made["last"] in {"end", 204}
+    assert proxy.cuts == CUTS
+
+
 async def test_agui_abort_closes_the_request() -> None:
     stalled = Reply("one two three", ending=Ending.STALL, cut_after=5)
     async with served(WIRES[0], stalled) as (provider, llm):
         async with serving(FunctionAgent(llm)) as server:
-            async with started("agui.mjs", server, "abort") as process:
+            async with client("agui.mjs", server, "abort") as process:
                 await provider.disconnected()
                 made = await result_of(process)
     assert "one" in made["messages"][-1]["content"]
@@ -199,7 +265,7 @@ async def test_vercel_resumes_after_it_has_left() -> None:
     held = HeldTool()
     asks = Reply("I look. ", tool_calls=[ToolCall("c", "held", "{}")])
     async with serving(FunctionAgent(ScriptedLLM(asks, COLD), [held.tool])) as server:
-        async with started("vercel.mjs", server, "send-and-resume") as process:
+        async with client("vercel.mjs", server, "send-and-resume") as process:
             assert await process.stdout.readline() == b"back\n"
             assert not held.cancelled.is_set()
             held.release.set()
@@ -213,7 +279,7 @@ async def test_vercel_stops_the_run() -> None:
     held = HeldTool()
     asks = Reply("I look. ", tool_calls=[ToolCall("c", "held", "{}")])
     async with serving(FunctionAgent(ScriptedLLM(asks, COLD), [held.tool])) as server:
-        async with started("vercel.mjs", server, "send-and-stop") as process:
+        async with client("vercel.mjs", server, "send-and-stop") as process:
             made = await result_of(process)
     assert made["errors"] == []
     assert not made["goesOn"]

@@ -46,6 +46,7 @@ async def test_reader_comes_back() -> None:
         _, body = await server.post("/runs", {"task": "Count."})
         path = f"/runs/{body['id']}/events"
         async with server.session.get(path) as response:
+            assert await response.content.readuntil(b"\n\n") == b"retry: 1000\n\n"
             first = await response.content.readuntil(b"\n\n")
         last_id = first.split(b"\n")[0].removeprefix(b"id: ").decode()
         whole = await server.frames(path)
