@@ -149,6 +149,7 @@ def typical(count: int, folder: Path) -> dict[str, Work]:
         ),
         "guard_window": Work(lambda: ops.guard_window(is_harmless, 64), chunks),
         "measure": Work(lambda: ops.measure(ignore), chunks),
+        "probe": Work(lambda: ops.probe("here"), chunks),
         "record": Work(lambda: ops.record(folder / "record.jsonl"), chunks),
         "from_recording": Work(lambda: recording(folder / "played.jsonl", chunks), chunks),
         "decode_sse": Work(ops.decode_sse, events),

@@ -9,7 +9,8 @@ Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_
     `fallback_to`, `hedge`.
 Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`.
 Protocols: `encode_sse`, `encode_agui`, `encode_vercel`.
-Checks and observation: `guard_window`, `tap_safely`, `checkpoint`, `measure`, `record`, `persist`.
+Checks and observation: `guard_window`, `tap_safely`, `checkpoint`, `measure`, `probe`, `record`,
+    `persist`.
 
 Types of their items: `PartialJson`, `PartialObject`, `Replayed`. The type that `measure` reports:
 `Measurement`.
@@ -39,6 +40,7 @@ from rxagents.operators.of_type import of_type
 from rxagents.operators.partial_json import partial_json
 from rxagents.operators.partial_object import partial_object
 from rxagents.operators.persist import persist
+from rxagents.operators.probe import probe
 from rxagents.operators.reasoning import reasoning
 from rxagents.operators.record import record
 from rxagents.operators.replay_bounded import replay_bounded
@@ -84,6 +86,7 @@ __all__ = [
     "partial_json",
     "partial_object",
     "persist",
+    "probe",
     "reasoning",
     "record",
     "replay_bounded",

@@ -127,6 +127,13 @@ if TYPE_CHECKING:
     from rxagents.runtime.event_log.log_reader import LogEntry
     from rxagents.runtime.event_log.log_store import Retention
     from rxagents.runtime.event_log.memory_log_store import MemoryLogStore
+    from rxagents.runtime.inspection import (
+        InspectedPipe,
+        InspectedProbe,
+        InspectedStage,
+        Inspection,
+        inspect,
+    )
     from rxagents.storage.conversation_store import (
         ConversationStore,
         Snapshot,
@@ -175,6 +182,10 @@ __all__ = [
     "Handoff",
     "IdleTimeoutError",
     "ImagePart",
+    "InspectedPipe",
+    "InspectedProbe",
+    "InspectedStage",
+    "Inspection",
     "LeaseError",
     "LimitExceededError",
     "Limits",
@@ -258,6 +269,7 @@ __all__ = [
     "from_log",
     "from_recording",
     "get_model",
+    "inspect",
     "run",
     "to_aiter",
     "to_iter",

@@ -13,6 +13,10 @@ LATER: Final = {
     "ConversationalAgent": "rxagents.agents.conversational",
     "EventLog": "rxagents.runtime.event_log.event_log",
     "FunctionAgent": "rxagents.agents.function",
+    "InspectedPipe": "rxagents.runtime.inspection",
+    "InspectedProbe": "rxagents.runtime.inspection",
+    "InspectedStage": "rxagents.runtime.inspection",
+    "Inspection": "rxagents.runtime.inspection",
     "LogEntry": "rxagents.runtime.event_log.log_reader",
     "Memory": "rxagents.agents.memory",
     "MemoryLogStore": "rxagents.runtime.event_log.memory_log_store",
@@ -27,5 +31,6 @@ LATER: Final = {
     "Snapshot": "rxagents.storage.conversation_store",
     "StoredConversation": "rxagents.storage.conversation_store",
     "from_log": "rxagents.runtime.event_log.from_log",
+    "inspect": "rxagents.runtime.inspection",
 }
 """Imported at first use, like the operators: a program that only streams does not need them."""

@@ -15,20 +15,22 @@ NAMES = """
     ApprovalRequest Approve AuthenticationError BackpressureError BadRequestError BaseLLM
     Checkpoint Complete ConfigurationError ConflictError ConnectError ConnectTimeoutError
     Conversation ConversationStore ConversationalAgent Decision Deny ErrorEvent ErrorInfo
-    EventLog EventType FilePart FirstEventTimeoutError FunctionAgent Gemini Handoff IdleTimeoutError
-    ImagePart LLM LeaseError LimitExceededError Limits LogEntry LogGoneError
-    MaxIterationsError Memory MemoryLogStore MemoryStore Message MessageOutcome NotFoundError
-    Ollama OpenAI OpenAIResponses OutputError Overflow OverloadedError ParsedResponse Partial
-    PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError ReActAgent
-    ReActStep Reasoning ReasoningPart RedirectError RedisLogStore Reset Response ResponseError
-    Retention RunArguments RunHandle RunInterruptedError RunLimitError RxAgentsError
-    SQLiteLogStore SQLiteStore ServerError Settings Snapshot StatusError StorageError
-    StoredConversation StreamCancelledError StreamChunk StreamDecodeError StreamEvent
-    StreamTimeoutError StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool
-    ToolArguments ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError
-    ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError
-    TransportError TruncatedStreamError TurnEnd TurnStart Usage __version__ from_aiter
-    from_log from_recording get_model run to_aiter to_iter tool
+    EventLog EventType FilePart FirstEventTimeoutError FunctionAgent Gemini Handoff
+    IdleTimeoutError ImagePart InspectedPipe InspectedProbe InspectedStage Inspection LLM
+    LeaseError LimitExceededError Limits LogEntry LogGoneError MaxIterationsError Memory
+    MemoryLogStore MemoryStore Message MessageOutcome NotFoundError Ollama OpenAI
+    OpenAIResponses OutputError Overflow OverloadedError ParsedResponse Partial
+    PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError
+    ReActAgent ReActStep Reasoning ReasoningPart RedirectError RedisLogStore Reset Response
+    ResponseError Retention RunArguments RunHandle RunInterruptedError RunLimitError
+    RxAgentsError SQLiteLogStore SQLiteStore ServerError Settings Snapshot StatusError
+    StorageError StoredConversation StreamCancelledError StreamChunk StreamDecodeError
+    StreamEvent StreamTimeoutError StreamingAgent StreamingLLM TextPart Thought Timeouts
+    Token Tool ToolArguments ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd
+    ToolError ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError
+    TotalTimeoutError TransportError TruncatedStreamError TurnEnd TurnStart Usage
+    __version__ from_aiter from_log from_recording get_model inspect run to_aiter to_iter
+    tool
 """
 
 
@@ -54,7 +56,7 @@ def test_operators_exports_these_names() -> None:
         Measurement PartialJson PartialObject Replayed accumulate assemble_tool_calls
         check_items checkpoint coalesce collect converse decode_ndjson decode_sse encode_agui
         encode_sse encode_vercel fallback_to guard_window hedge items map_async measure
-        of_type partial_json partial_object persist reasoning record replay_bounded
+        of_type partial_json partial_object persist probe reasoning record replay_bounded
         retry_with_backoff run_tools scan_steps share_bounded smooth split_sentences stop_at
         tap_safely text timeout_first timeout_idle timeout_total total_usage"""
     assert operators.__all__ == names.split(), (

@@ -35,6 +35,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
 from reactivex import abc
 from reactivex.disposable import Disposable
@@ -48,6 +49,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
+class GateWatcher(Protocol):
+    """Code that notes when a gate closes and opens, such as a probe."""
+
+    def gate_changed(self, *, closed: bool) -> None:
+        """Note that the gate has closed or opened."""
+
+
 class Gate:
     """Signals demand to the sources: closed while the consumer wants no more items.
 
@@ -55,18 +63,25 @@ class Gate:
         closed: A plain attribute, because sources read it after every item.
     """
 
-    __slots__ = ("_callbacks", "closed")
+    __slots__ = ("_callbacks", "_watchers", "closed")
 
     def __init__(self) -> None:
         self.closed = False
         self._callbacks: list[Callable[[], None]] = []
+        self._watchers: WeakSet[GateWatcher] | None = None  # only a probe needs it
 
     def close(self) -> None:
         """Ask the sources to stop after the current item."""
-        self.closed = True
+        if not self.closed:
+            self.closed = True
+            if self._watchers is not None:
+                self._report()
 
     def open(self) -> None:
         """Let the sources continue."""
+        if self._watchers is not None and self.closed:
+            self.closed = False
+            self._report()
         self.closed = False
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
@@ -75,6 +90,21 @@ class Gate:
     def when_open(self, callback: Callable[[], None]) -> None:
         """Call `callback` once, when the gate opens next."""
         self._callbacks.append(callback)
+
+    def watch(self, watcher: GateWatcher) -> None:
+        """Call `watcher.gate_changed` at each change, as long as something else refers to it."""
+        if self._watchers is None:
+            self._watchers = WeakSet()
+        self._watchers.add(watcher)
+
+    def unwatch(self, watcher: GateWatcher) -> None:
+        """Undo `watch`."""
+        if self._watchers is not None:
+            self._watchers.discard(watcher)
+
+    def _report(self) -> None:
+        for watcher in tuple(self._watchers or ()):
+            watcher.gate_changed(closed=self.closed)
 
     async def opened(self) -> None:
         """Wait until the gate is open."""
@@ -102,12 +132,14 @@ class Bridge:
         gate: Closed while the awaiting code wants no more items.
         closed: Whether the awaiting code has left.
         scheduler: Carries the bridge; subscribe to the source with it.
+        waiting: Returns how many items wait for the awaiting code; `None` if it is not known.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, fail: Callable[[Exception], None]) -> None:
         self.loop = loop
         self.gate = Gate()
         self.closed = False
+        self.waiting: Callable[[], int | None] = _unknown
         self.scheduler = LoopScheduler(loop, self)
         self.fail = fail
         self._scopes: set[Closing] = set()
@@ -140,6 +172,7 @@ class Bridge:
         """
         self.closed = True
         self.fail = _ignore
+        self.waiting = _unknown
         self.gate.open()
         self._successors += tuple(successors)
         for successor in self._successors:
@@ -192,6 +225,10 @@ class LoopScheduler(AsyncIOScheduler):
         except BaseException as error:
             self._fail(error)
             return Disposable()
+
+
+def _unknown() -> None:
+    """Return that it is not known how many items wait."""
 
 
 def _ignore(_: Exception) -> None:

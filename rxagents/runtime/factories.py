@@ -10,9 +10,9 @@ stage's own.
 
 What must stay:
 
-- An item costs nothing. An observer in between (`_Observer`) has the next observer's `on_next` as
+- An item costs nothing. An observer in between (`Callbacks`) has the next observer's `on_next` as
   an attribute, so that a stage calls the same method as without it. And neither side adds an
-  `AutoDetachObserver`, which reactivex makes in `subscribe`: `_core` gets its subscribe function.
+  `AutoDetachObserver`, which reactivex makes in `subscribe`: `core_of` gets its subscribe function.
 - The mark is on the error and is a number: neither a stage nor a subscription may keep an error
   alive, and errors are pickled. Marks and notes are limited, since a program may fail ten thousand
   times with one error object.
@@ -106,7 +106,7 @@ def staged(
 
 def watched(source: Observable[Any], call: Call) -> Observable[Any]:
     """Mark the errors of `source`, so that the stage of `call` knows them for another's."""
-    core, serial = _core(source), call.serial
+    core, serial = core_of(source), call.serial
 
     def subscribe(
         observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
@@ -116,7 +116,7 @@ def watched(source: Observable[Any], call: Call) -> Observable[Any]:
             observer.on_error(error)
 
         try:
-            return core(_Observer(observer.on_next, on_error, observer.on_completed), scheduler)
+            return core(Callbacks(observer.on_next, on_error, observer.on_completed), scheduler)
         except Exception as error:
             _mark(error, serial)
             raise
@@ -134,7 +134,7 @@ def noting(result: Observable[Any], stage: Stage, *, passing: bool = False) -> S
         stage: The stage.
         passing: Whether errors that come from upstream get the note as well.
     """
-    core, call = _core(result), stage.call
+    core, call = core_of(result), stage.call
 
     def note(error: Exception) -> None:
         if passing or call.serial not in getattr(error, _MARKS, ()):
@@ -148,7 +148,7 @@ def noting(result: Observable[Any], stage: Stage, *, passing: bool = False) -> S
             observer.on_error(error)
 
         try:
-            return core(_Observer(observer.on_next, on_error, observer.on_completed), scheduler)
+            return core(Callbacks(observer.on_next, on_error, observer.on_completed), scheduler)
         except Exception as error:
             note(error)
             raise
@@ -158,7 +158,7 @@ def noting(result: Observable[Any], stage: Stage, *, passing: bool = False) -> S
     return stream
 
 
-class _Observer(abc.ObserverBase[Any]):
+class Callbacks(abc.ObserverBase[Any]):
     """Three callbacks as attributes: a call of one costs what a call of the callback costs."""
 
     __slots__ = ("on_completed", "on_error", "on_next")
@@ -178,7 +178,7 @@ class _Observer(abc.ObserverBase[Any]):
         self.on_completed = on_completed
 
 
-def _core(source: Observable[Any]) -> Subscribe:
+def core_of(source: Observable[Any]) -> Subscribe:
     """Return what subscribes to `source` without another `AutoDetachObserver`."""
     if type(source).subscribe is Observable.subscribe:
         return source._subscribe_core  # noqa: SLF001 - a layer around it would cost every item a call

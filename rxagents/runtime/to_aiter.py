@@ -69,6 +69,7 @@ class Reading(AsyncIterator[T]):
         )
         self._queue, self._low = self._buffer.queue, self._buffer.low
         self._gate = self._bridge.gate
+        self._bridge.waiting = self._queue.__len__
         self._subscription = SingleAssignmentDisposable()
         self._error: Exception | None = None
         self._waiting = False

@@ -124,6 +124,7 @@ CASES: dict[str, Case] = {
     "tap_safely": Case(_always(lambda: ops.tap_safely(_ignore)), _TEXTS),
     "checkpoint": Case(_always(lambda: ops.checkpoint("here")), _TEXTS),
     "measure": Case(_always(lambda: ops.measure(_ignore)), _TEXTS),
+    "probe": Case(_always(lambda: ops.probe("here")), _TEXTS),
     "record": Case(lambda folder: ops.record(folder / "recorded.jsonl"), _TEXTS),
     "encode_sse": Case(_always(ops.encode_sse), _TEXTS),
     "encode_agui": Case(_always(lambda: ops.encode_agui(thread_id="t", run_id="r")), (Token("a"),)),
