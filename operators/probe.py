@@ -9,15 +9,14 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxagents.core.errors import ConfigurationError
-from rxagents.runtime.factories import Callbacks, core_of
+from rxagents.runtime.factories import Callbacks, core_of, operator_factory
 from rxagents.runtime.probing import Meter, counted
-from rxagents.runtime.stage import Call, Stage, user_location
-from rxagents.runtime.stage_times import PROBE
 from rxagents.runtime.stream import Stream, stage_of
 
 T = TypeVar("T")
 
 
+@operator_factory
 def probe(name: str) -> Callable[[Observable[T]], Observable[T]]:
     """Count and time the items at this point of a pipe, for `rxagents.inspect` and `rxagents top`.
 
@@ -56,16 +55,13 @@ def probe(name: str) -> Callable[[Observable[T]], Observable[T]]:
     if not isinstance(name, str) or not name:
         raise ConfigurationError(f"name must be a text of one character or more, not {name!r}.")
 
-    location = user_location(0)
-    call = Call("operator", PROBE, (name,), {}, None if location == "library" else location)
-
     def probe_(source: Observable[T]) -> Observable[T]:
-        core, stage = core_of(source), Stage(call, stage_of(source))
+        core, written = core_of(source), stage_of(source)
 
         def subscribe(
             observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            meter = Meter(name, stage, scheduler)
+            meter = Meter(name, written, scheduler)
 
             def on_error(error: Exception) -> None:
                 meter.end()
@@ -91,8 +87,6 @@ def probe(name: str) -> Callable[[Observable[T]], Observable[T]]:
 
             return Disposable(dispose)
 
-        stream: Stream[T] = Stream(subscribe)
-        stream.stage = stage
-        return stream
+        return Stream(subscribe)
 
     return probe_

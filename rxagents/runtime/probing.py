@@ -71,13 +71,13 @@ class Meter:
 
     Args:
         name: The name of the probe.
-        stage: The probe in the pipe that was written.
+        written: The source and operators before the probe, as they were written.
         scheduler: The subscriber's scheduler.
 
     Attributes:
         name: The same.
         number: The number of the subscription, from 1, counted over all probes of the process.
-        stage: The same.
+        written: The same.
         clock: Returns the time in seconds.
         since: When the subscription was made.
         bridge: The next asynchronous code downstream; `None` where there is none.
@@ -108,14 +108,14 @@ class Meter:
         "place",
         "read",
         "since",
-        "stage",
         "upstream",
+        "written",
     )
 
-    def __init__(self, name: str, stage: Stage, scheduler: abc.SchedulerBase | None) -> None:
+    def __init__(self, name: str, written: Stage, scheduler: abc.SchedulerBase | None) -> None:
         self.name = name
         self.number = next(_numbers)
-        self.stage = stage
+        self.written = written
         self.clock = _clock_of(scheduler)
         self.since = self.clock()
         self.bridge: Bridge | None = bridge_of(scheduler)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from rxagents.runtime.stage import UNKNOWN_SOURCE
+from rxagents.runtime.stage import UNKNOWN_SOURCE, Stage
 
 if TYPE_CHECKING:
     from rxagents.runtime.probing import Meter
 
 SOURCE = "source"
 """What a stage comes after where no probe is upstream."""
-
-PROBE = "probe"
-"""The name of the operator."""
 
 SUBSCRIBER = "subscriber"
 """What a stage comes before where no probe is downstream."""
@@ -85,8 +82,8 @@ def operators_before(meter: Meter) -> tuple[str, ...]:
     They end at the next probe upstream. Arguments are left out: they may be texts.
     """
     names: list[str] = []
-    stage = meter.stage.upstream
-    while stage is not None and stage.call.name != PROBE and len(names) < _MOST_OPERATORS:
+    stage: Stage | None = meter.written
+    while stage is not None and stage.call.name != "probe" and len(names) < _MOST_OPERATORS:
         if stage is not UNKNOWN_SOURCE:
             names.append(stage.call.name)
         stage = stage.upstream
