@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from rxagents.core.errors import RxAgentsError
 
@@ -65,16 +65,24 @@ def report_unhandled(
         raise error
 
 
+def raise_unhandled(error: Exception) -> NoReturn:
+    """Raise the error of a stream whose subscription has no `on_error`, as reactivex does."""
+    raise error
+
+
 _CONSUMER_RAISED = "A stream's subscriber raised"
 _NO_ON_ERROR = "A stream failed, and its subscription has no on_error: pass one to subscribe()"
 
 
 def _lacks_on_error(error: Exception) -> bool:
-    """Return whether reactivex raised `error` in the place of an `on_error` that was not given."""
+    """Return whether `error` was raised in the place of an `on_error` that was not given."""
     traceback = error.__traceback__
     while traceback is not None:
         frame = traceback.tb_frame
-        if frame.f_code.co_name == "default_error" and _is_reactivex(frame.f_globals):
+        code = frame.f_code
+        if code is raise_unhandled.__code__:
+            return True
+        if code.co_name == "default_error" and _is_reactivex(frame.f_globals):
             return True
         traceback = traceback.tb_next
     return False

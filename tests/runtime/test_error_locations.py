@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import sys
 import types
@@ -14,7 +15,7 @@ import pytest
 import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as rx_ops
-from reactivex.subject import Subject
+from reactivex.subject import ReplaySubject, Subject
 
 import rxagents
 from rxagents import FunctionAgent, OpenAI, StreamChunk
@@ -169,6 +170,24 @@ async def _hi() -> Any:
 def test_no_running_loop_names_the_operator() -> None:
     error = failure_of(NUMBER.pipe(ops.timeout_idle(3)))
     assert [note.partition(" at ")[0] for note in notes_of(error)] == ["timeout_idle(3)"]
+
+
+async def test_unhandled_error_has_its_note() -> None:
+    loop, reports = asyncio.get_running_loop(), asyncio.Queue[dict[str, Any]]()
+    loop.set_exception_handler(lambda _, context: reports.put_nowait(context))
+    FAILING.chat_stream("Hi").pipe(ops.text()).subscribe()
+    report = await reports.get()
+    assert "has no on_error" in report["message"]
+    assert notes_of(report["exception"])[0].startswith("ScriptedLLM.chat_stream at ")
+
+
+def test_observer_object_gets_items_and_the_note() -> None:
+    observer = ReplaySubject[Any]()
+    rx.concat(rx.of(1), rx.throw(KeyError())).pipe(ops.checkpoint("here")).subscribe(observer)
+    seen: list[Any] = []
+    observer.subscribe(seen.append, seen.append)
+    assert seen[0] == 1
+    assert notes_of(seen[1])[0].startswith('checkpoint "here"')
 
 
 def test_error_with_notes_can_be_pickled() -> None:
