@@ -29,9 +29,10 @@ _BUFFER_BYTES = 65_536
 def record(path: str | PathLike[str]) -> Callable[[Observable[T]], Observable[T]]:
     """Write the stream to a file: one line of JSON per item, with the time it came.
 
-    `rxagents.from_recording` plays the file back. Each subscription overwrites the file. An error
-    while writing ends the recording and goes to the loop's exception handler, as with
-    `tap_safely`; the stream goes on.
+    `rxagents.from_recording` plays the file back, and `rxagents.draw_run` draws it. The last line
+    is the end: that the stream completed, failed or was disposed. Each subscription overwrites the
+    file. An error while writing ends the recording and goes to the loop's exception handler, as
+    with `tap_safely`; the stream goes on.
 
     .. marble::
         --1--2--3--|
@@ -90,7 +91,7 @@ def record(path: str | PathLike[str]) -> Callable[[Observable[T]], Observable[T]
                 recorder.end()
                 observer.on_completed()
 
-            scope.hold(Disposable(recorder.close))
+            scope.hold(Disposable(recorder.dispose))
             scope.subscribe(source, on_next, on_error, on_completed)
 
         return timed(subscribe)
@@ -117,8 +118,13 @@ class _Recorder(Generic[T]):
         self._write(RecordedLine(self._now() - self._start, completed=info is None, error=info))
         self.close()
 
+    def dispose(self) -> None:
+        """Write that the stream was disposed, unless it has ended, and close the file."""
+        self._write(RecordedLine(self._now() - self._start, stopped="disposed"))
+        self.close()
+
     def close(self) -> None:
-        """Close the file. The recording of a disposed stream has no end line."""
+        """Close the file."""
         file, self._file = self._file, None
         if file is not None:
             try:

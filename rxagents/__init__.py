@@ -122,6 +122,8 @@ if TYPE_CHECKING:
     from rxagents.agents.react import ReActAgent
     from rxagents.agents.react_steps import ReActStep
     from rxagents.agents.run_options import RunArguments
+    from rxagents.pictures.live import LivePicture, display
+    from rxagents.pictures.picture import RunPicture, draw_run
     from rxagents.runtime.event_log.event_log import EventLog, RunHandle
     from rxagents.runtime.event_log.from_log import from_log
     from rxagents.runtime.event_log.log_reader import LogEntry
@@ -189,6 +191,7 @@ __all__ = [
     "LeaseError",
     "LimitExceededError",
     "Limits",
+    "LivePicture",
     "LogEntry",
     "LogGoneError",
     "MaxIterationsError",
@@ -225,6 +228,7 @@ __all__ = [
     "RunHandle",
     "RunInterruptedError",
     "RunLimitError",
+    "RunPicture",
     "RxAgentsError",
     "SQLiteLogStore",
     "SQLiteStore",
@@ -265,6 +269,8 @@ __all__ = [
     "TurnStart",
     "Usage",
     "__version__",
+    "display",
+    "draw_run",
     "from_aiter",
     "from_log",
     "from_recording",

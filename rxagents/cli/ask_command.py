@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 
-from rxagents.cli.asking import answer, place_of
+from rxagents.cli.asking import Operator, answer, place_of
 from rxagents.cli.config import read_config
 from rxagents.cli.failures import report
 from rxagents.cli.log import Log
@@ -32,39 +33,68 @@ Examples:
 """
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.argument("prompt", nargs=-1),
+    question_options,
+    click.option(
+        "--schema",
+        metavar="SCHEMA",
+        help="Answer with JSON that matches this schema: fields such as 'name, age int', a JSON "
+        "schema, or its file.",
+    ),
+    click.option("--schema-multi", metavar="SCHEMA", help="The same, for a list of such objects."),
+    click.option(
+        "-x",
+        "--extract",
+        "extracts",
+        is_flag=True,
+        help="Print only the first fenced block of code.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print each item as a line of JSON."),
+    click.option("--plain", is_flag=True, help="Do not render Markdown at a terminal."),
+    click.option(
+        "-u/ ",
+        "--usage/--no-usage",
+        "usage",
+        default=None,
+        help="Show times and token counts on stderr; by default only at a terminal.",
+    ),
+    click.option(
+        "-n/ ",
+        "--no-log/--log",
+        "no_log",
+        default=None,
+        help="Do not log, or log although it is switched off.",
+    ),
+)
+
+
+def ask_options(function: F) -> F:
+    """Add the options of `rxagents ask` to a command."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
 @click.command(epilog=_EXAMPLES)
-@click.argument("prompt", nargs=-1)
-@question_options
-@click.option(
-    "--schema",
-    metavar="SCHEMA",
-    help="Answer with JSON that matches this schema: fields such as 'name, age int', a JSON "
-    "schema, or its file.",
-)
-@click.option("--schema-multi", metavar="SCHEMA", help="The same, for a list of such objects.")
-@click.option(
-    "-x", "--extract", "extracts", is_flag=True, help="Print only the first fenced block of code."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print each item as a line of JSON.")
-@click.option("--plain", is_flag=True, help="Do not render Markdown at a terminal.")
-@click.option(
-    "-u/ ",
-    "--usage/--no-usage",
-    "usage",
-    default=None,
-    help="Show times and token counts on stderr; by default only at a terminal.",
-)
-@click.option(
-    "-n/ ",
-    "--no-log/--log",
-    "no_log",
-    default=None,
-    help="Do not log, or log although it is switched off.",
-)
+@ask_options
 @click.pass_obj
-def ask(
+def ask(stop: StopSignals, /, **options: Any) -> int:
+    """Stream a model's answer to PROMPT.
+
+    A text that is piped into the command precedes the prompt; - alone reads the prompt from stdin.
+    Keys and hosts are read from the provider's environment variables, such as OPENAI_API_KEY.
+    """
+    return ask_once(stop, **options)
+
+
+def ask_once(
     stop: StopSignals,
+    operator: Operator | None = None,
     /,
+    *,
     prompt: tuple[str, ...],
     as_json: bool,
     extracts: bool,
@@ -75,35 +105,53 @@ def ask(
     conversation: str | None,
     **options: Any,
 ) -> int:
-    """Stream a model's answer to PROMPT.
+    """Ask, and show the answer.
 
-    A text that is piped into the command precedes the prompt; - alone reads the prompt from stdin.
-    Keys and hosts are read from the provider's environment variables, such as OPENAI_API_KEY.
+    Args:
+        stop: The handler of stop signals.
+        operator: Applied to the stream before it is shown.
+        prompt: The words of the prompt.
+        as_json: Whether to print items as JSON.
+        extracts: Whether to print only the first fenced block of code.
+        plain: Whether to leave Markdown as it is.
+        usage: Whether to show times and token counts; `None` for only at a terminal.
+        no_log: Whether to leave the log alone; `None` for what `rxagents logs` says.
+        goes_on: Whether the last conversation is continued.
+        conversation: The id of the conversation to continue.
+        **options: The fields of `Options`.
+
+    Returns:
+        The exit status.
     """
 
     async def work() -> Measurement:
         config = read_config()
         logs = Log().is_on if no_log is None else not no_log
         markdown = config.markdown and not plain
-        view = _view(as_json=as_json, extracts=extracts, markdown=markdown)
+        view = view_of(as_json=as_json, extracts=extracts, markdown=markdown)
         async with place_of(
             goes_on=goes_on,
             conversation=conversation,
             logs=logs,
             probes=options["agent"] is not None,
         ) as place:
-            return await answer(Options(**options), prompt, config, place, view, stop)
+            return await answer(Options(**options), prompt, config, place, view, stop, operator)
 
     try:
         measured = stop.run(work())
     except RxAgentsError as error:
         return report(error, as_json=as_json)
     if not as_json:
-        _report_end(measured, usage=at_terminal() if usage is None else usage)
+        report_end(measured, usage=at_terminal() if usage is None else usage)
     return 0
 
 
-def _view(*, as_json: bool, extracts: bool, markdown: bool) -> View:
+def view_of(*, as_json: bool, extracts: bool = False, markdown: bool) -> View:
+    """Return the view that the options of a command choose.
+
+    Raises:
+        ConfigurationError: They exclude each other.
+    """
     if as_json and extracts:
         raise ConfigurationError("--json and --extract cannot be used together: leave one out.")
     if as_json:
@@ -111,7 +159,7 @@ def _view(*, as_json: bool, extracts: bool, markdown: bool) -> View:
     return first_code_block() if extracts else text_view(markdown=markdown)
 
 
-def _report_end(measured: Measurement, *, usage: bool) -> None:
+def report_end(measured: Measurement, *, usage: bool) -> None:
     """Write the summary, or only an unusual finish reason."""
     console = Console(stderr=True)
     if usage:

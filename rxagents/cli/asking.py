@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from msgspec import Struct
 from reactivex import Observable
@@ -28,6 +28,8 @@ from rxagents.operators import Measurement
 from rxagents.providers.base_llm import BaseLLM
 from rxagents.storage.conversation_store import Snapshot
 from rxagents.storage.sqlite_store import SQLiteStore
+
+Operator: TypeAlias = Callable[[Observable[Item]], Observable[Item]]
 
 
 class Place(Struct, frozen=True):
@@ -97,8 +99,18 @@ async def answer(
     place: Place,
     view: View,
     stop: StopSignals,
+    operator: Operator | None = None,
 ) -> Measurement:
     """Ask a question, show the answer as it streams, and store both.
+
+    Args:
+        options: The options of the question.
+        words: The words of the prompt.
+        config: The configuration.
+        place: The conversation that the exchange belongs to.
+        view: The view that shows the answer.
+        stop: The handler of stop signals.
+        operator: Applied to the stream before it is shown; `None` for none.
 
     Returns:
         The measurement of the stream.
@@ -113,17 +125,18 @@ async def answer(
             "The prompt is empty: pass PROMPT, pipe a text into the command, or pass - to type it."
         )
     message = user_message(question.parts, question.info)
+    pipe = operator or _unchanged
     if question.has_own_agent:
         agent = question.own_agent()
         async with AsyncExitStack() as stack:
             if callable(aclose := getattr(getattr(agent, "llm", None), "aclose", None)):
                 stack.push_async_callback(aclose)
-            return await show(_run(question, agent, message, place), view, stop)
+            return await show(pipe(_run(question, agent, message, place)), view, stop)
     async with aclosing(question.make_model(config)) as model:
         if question.agent is None:
-            return await _ask(question, model, message, place, view, stop)
+            return await _ask(question, model, message, place, view, stop, pipe)
         stream = _run(question, question.make_agent(model), message, place)
-        return await show(stream, view, stop)
+        return await show(pipe(stream), view, stop)
 
 
 async def _ask(
@@ -133,6 +146,7 @@ async def _ask(
     place: Place,
     view: View,
     stop: StopSignals,
+    pipe: Operator,
 ) -> Measurement:
     """Ask the model alone."""
     system = [Message.system(question.info.system)] if question.info.system else []
@@ -148,7 +162,7 @@ async def _ask(
         if isinstance(item, StreamChunk):
             builder.add(item)
 
-    measured = await show(stream, view, stop, add)
+    measured = await show(pipe(stream), view, stop, add)
     response = builder.response()
     if place.store is not None and response.message.parts:
         try:
@@ -169,3 +183,7 @@ def _run(question: Question, agent: Any, message: Message, place: Place) -> Obse
         return cast("Observable[Item]", agent.run_stream([*place.history, message], **options))
     conversation = Conversation(agent, memory=Memory(store=place.store))
     return conversation.run_stream(message, place.conversation_id, **options)
+
+
+def _unchanged(stream: Observable[Item]) -> Observable[Item]:
+    return stream

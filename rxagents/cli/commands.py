@@ -14,6 +14,7 @@ from rxagents.cli.failures import report, report_message, text_of
 from rxagents.cli.listing import names_of, names_of_all
 from rxagents.cli.logs_command import logs
 from rxagents.cli.pieces import printable
+from rxagents.cli.record_commands import marbles, record, replay
 from rxagents.cli.serve_command import serve
 from rxagents.cli.signals import StopSignals
 from rxagents.cli.views import text_view
@@ -79,5 +80,5 @@ def models(stop: StopSignals, /, provider: str | None, base_url: str | None, que
     return 0
 
 
-for command in (ask, chat, config, logs, serve):
+for command in (ask, chat, config, logs, marbles, record, replay, serve):
     cli.add_command(command)

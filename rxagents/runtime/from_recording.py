@@ -49,8 +49,8 @@ def from_recording(
         ConfigurationError: At once, if an argument is of the wrong type or size; in the stream,
             if the file cannot be read.
         StreamDecodeError: In the stream, if a line cannot be read.
-        TruncatedStreamError: In the stream, if the recording has no end, since the recorded stream
-            was disposed.
+        TruncatedStreamError: In the stream, when the recorded stream was disposed; or at the end
+            of a file without an end, since its program stopped.
         RxAgentsError: In the stream, the error that the recorded stream failed with.
 
     Example:
@@ -80,7 +80,7 @@ def from_recording(
             observer.on_error(_unreadable(error))
             return
         scope.hold(Disposable(file.close))
-        _Player(observer, scope, read_lines(file, decoder, str(path)), speed).start()
+        _Player(observer, scope, read_lines(file, decoder, str(path)), speed, str(path)).start()
 
     return timed(subscribe)
 
@@ -98,7 +98,9 @@ class _Player(Generic[T]):
         scope: TimedScope,
         lines: Iterator[RecordedLine[T]],
         speed: float,
+        path: str,
     ) -> None:
+        self._path = path
         self._observer = observer
         self._scope = scope
         self._lines = lines
@@ -135,6 +137,12 @@ class _Player(Generic[T]):
     def _emit(self, line: RecordedLine[T]) -> None:
         if not isinstance(line.item, msgspec.UnsetType):
             self._observer.on_next(line.item)
+        elif line.stopped:
+            self._observer.on_error(
+                TruncatedStreamError(
+                    f"The recording {self._path} stops here: the recorded stream was disposed."
+                )
+            )
         elif (failure := line.failure) is not None:
             self._observer.on_error(failure)
         else:

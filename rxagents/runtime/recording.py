@@ -42,8 +42,8 @@ class RecordedLine(Struct, Generic[T], omit_defaults=True, gc=False):
         item: The item, if the line is not the end.
         completed: Whether the stream completed here.
         error: The error that the stream failed with here.
-        stopped: How the stream was stopped here, in an event log: `"disposed"` by its subscriber,
-            or `"interrupted"` by the end of its process.
+        stopped: How the stream was stopped here: `"disposed"` by its subscriber, or, in an event
+            log, `"interrupted"` by the end of its process.
     """
 
     at: float
@@ -116,8 +116,7 @@ def read_lines(
                 "wrote the file, and that `type` is the type of its items."
             ) from error
     raise TruncatedStreamError(
-        f"The recording {path} has no end: the recorded stream was disposed, or the program that "
-        "recorded it stopped."
+        f"The recording {path} has no end: the program that recorded the stream stopped before it."
     )
 
 

@@ -75,7 +75,7 @@ def test_empty_and_endless_sources(path: Path) -> None:
     assert play(ops.record(path), on_completed(210)) == [on_completed(210)]
     assert lines(path) == [{"at": 10, "completed": True}]
     assert play(ops.record(path)) == []
-    assert lines(path) == []
+    assert lines(path) == [{"at": 800.5, "stopped": "disposed"}]
 
 
 @given(disposed=st.integers(200, 240))
@@ -86,7 +86,12 @@ def test_dispose_closes_a_valid_file(
     messages = [on_next(210, "a"), on_next(220, "b"), on_completed(230)]
     seen = play(ops.record(path), *messages, disposed=disposed + 0.5)
     assert seen == [message for message in messages if message.time <= disposed]
-    assert len(lines(path)) == len(seen)
+    *items, end = lines(path)
+    if disposed < 230:
+        assert end == {"at": disposed + 0.5 - 200, "stopped": "disposed"}
+        assert len(items) == len(seen)
+    else:
+        assert end == {"at": 30, "completed": True}
     gc.collect()  # a file left open gives a warning, which is an error here
 
 
@@ -164,8 +169,10 @@ async def test_plain_subscriber_disposes_from_other_thread(path: Path) -> None:
     seen.subscription.dispose()
     subject.on_next("b")
     assert seen.notes == ["a"]
-    (line,) = lines(path)
-    assert line == {"at": pytest.approx(2), "item": "a"}
+    assert lines(path) == [
+        {"at": pytest.approx(2), "item": "a"},
+        {"at": pytest.approx(2), "stopped": "disposed"},
+    ]
 
 
 async def test_file_closed_while_writing_reports_nothing() -> None:
@@ -198,7 +205,7 @@ async def test_reentrant_source_is_recorded_in_order(path: Path) -> None:
 async def test_raising_subscriber_closes_the_file(path: Path, loop_errors: list[Exception]) -> None:
     rxagents.from_aiter(letters).pipe(ops.record(path)).subscribe(fail)
     await asyncio.sleep(1)
-    assert [line["item"] for line in lines(path)] == ["a"]
+    assert [line.get("item", line.get("stopped")) for line in lines(path)] == ["a", "disposed"]
     assert loop_errors == [FAILURE]
     loop_errors.clear()
 

@@ -119,8 +119,17 @@ def test_disposed_recording_is_truncated(path: Path) -> None:
     record(path, *MESSAGES, disposed=220)
     item, end = play(path)
     assert item == on_next(210, "a")
+    assert end.time == 220
     assert isinstance(end.value.exception, TruncatedStreamError)
-    assert str(path) in str(end.value.exception)
+    assert f"{path} stops here: the recorded stream was disposed" in str(end.value.exception)
+
+
+def test_recording_without_end_is_truncated(path: Path) -> None:
+    path.write_text('{"at": 10, "item": "a"}\n')
+    item, end = play(path)
+    assert (item, end.time) == (on_next(210, "a"), 210)
+    with pytest.raises(TruncatedStreamError, match=r"has no end: the program .* stopped before it"):
+        raise end.value.exception
 
 
 @pytest.mark.parametrize(
