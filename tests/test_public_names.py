@@ -29,8 +29,8 @@ NAMES = """
     Token Tool ToolArguments ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd
     ToolError ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError
     TotalTimeoutError TransportError TruncatedStreamError TurnEnd TurnStart Usage
-    __version__ display draw_run from_aiter from_log from_recording get_model inspect run to_aiter to_iter
-    tool
+    __version__ display draw_run from_aiter from_log from_recording get_model inspect run to_aiter
+    to_iter tool
 """
 
 
