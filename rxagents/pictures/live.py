@@ -79,6 +79,7 @@ class LivePicture(Generic[T]):
         self._is_idle = True
         self._timer: asyncio.TimerHandle | None = None
         self._handle = ipython.display.display(self.picture, display_id=True)
+        self._start = self._loop.time()  # the first picture may have taken a while
         self._timer = self._loop.call_later(_IDLE_INTERVAL, self._draw)
         self._subscription.disposable = stream.subscribe(
             self._on_next, self._on_error, self._on_completed

@@ -123,7 +123,7 @@ class _Drawing:
             label = seconds(stop - start)
             width = right - left
             yield svg.rect(left, top, width, bottom - top, "f-grid soft", hint=f"silent: {label}")
-            room = svg.width_of(label, 11) + 10
+            room = svg.width_of(label, 11) + 6
             if width < room:
                 continue
             middle = (left + right) / 2

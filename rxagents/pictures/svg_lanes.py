@@ -210,13 +210,15 @@ class LaneDrawing:
                 right = max(right, left + 2)
                 label, hint = self._words(bar)
                 yield from self._bar(bar, left, right, top, hint)
+                if not label:
+                    continue
                 room = svg.width_of(label, 11) + 8
                 void = " void" if bar.is_void else ""
                 x = left + 5
                 if room > right - left and self._lane.kind is not LaneKind.TURNS:
                     x = right + 4
                     right += room
-                if label and left >= free and x + room <= max(right, self._scale.width):
+                if left >= free and x + room <= max(right, self._scale.width):
                     yield svg.text(x, top + 15, label, f"small f-ink{void}")
                 free = max(free, right)
 

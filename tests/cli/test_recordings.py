@@ -128,9 +128,11 @@ def test_disposed_recording_ends_with_an_error(invoke: Invoke, folder: Path) -> 
 
 def test_names_cannot_control_the_terminal(invoke: Invoke, folder: Path) -> None:
     (folder / "run.jsonl").write_text(
-        '{"at": 1, "item": {"type": "tool_start", "call_id": "a", "name": "\\u001b[2Jx"}}\n'
+        '{"at": 1, "item": {"type": "tool_start", "call_id": "a", "name": "\\u0007x"}}\n'
     )
-    assert "\x1b" not in invoke("marbles", "run.jsonl").stdout
+    shown = invoke("marbles", "run.jsonl").stdout
+    assert "\nx  " in shown
+    assert "\x07" not in shown
 
 
 @only_full

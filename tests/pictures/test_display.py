@@ -24,6 +24,7 @@ class Screen:
 
     def __init__(self) -> None:
         self.updates: list[tuple[float, str]] = []
+        self.seconds = 0.0  # that an update takes
         self.display = SimpleNamespace(display=self._display)
 
     def get_ipython(self) -> object:
@@ -43,7 +44,10 @@ class Screen:
         return SimpleNamespace(update=self._update)
 
     def _update(self, picture: rxagents.RunPicture) -> None:
-        self.updates.append((asyncio.get_running_loop().time(), picture.summary))
+        loop: Any = asyncio.get_running_loop()
+        self.updates.append((loop.time(), picture.summary))
+        if self.seconds:
+            loop._selector.now += self.seconds
 
 
 @pytest.fixture
@@ -73,6 +77,17 @@ async def test_updates_are_at_most_15_a_second(screen: Screen) -> None:
     assert 25 <= len(times) <= 31
     assert min(b - a for a, b in pairwise(times)) >= 1 / 15 - 1e-9
     assert screen.last == "400 items in 2.0 s, disposed"
+
+
+async def test_drawing_takes_a_tenth_of_the_time(screen: Screen) -> None:
+    screen.seconds = 0.05
+    subject: Subject[str] = Subject()
+    live = rxagents.display(subject)
+    for _ in range(1000):
+        subject.on_next("a")
+        await asyncio.sleep(0.005)
+    live.dispose()
+    assert 8 <= len(screen.times) <= 12
 
 
 async def test_gap_grows_while_nothing_comes(screen: Screen) -> None:

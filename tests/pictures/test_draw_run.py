@@ -83,6 +83,14 @@ def test_many_tokens_are_a_rate(tmp_path: Path) -> None:
     assert len(picture.svg) < 20_000
 
 
+def test_many_calls_are_drawn_once_per_pixel() -> None:
+    events: list[Any] = []
+    for number in range(3000):
+        events.append(ToolStart("a", "add", timestamp=number / 1000))
+        events.append(ToolEnd("a", "add", timestamp=(number + 0.5) / 1000))
+    assert draw_run(events).svg.count("<rect ") < 2 * 960
+
+
 def test_text_picture_has_lanes_of_the_given_width(tmp_path: Path) -> None:
     rows = draw_runs.picture("tools", tmp_path).text(100).splitlines()
     assert max(map(len, rows)) <= 100
