@@ -9,8 +9,8 @@ Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_
     `fallback_to`, `hedge`.
 Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`.
 Protocols: `encode_sse`, `encode_agui`, `encode_vercel`.
-Checks and observation: `guard_window`, `tap_safely`, `checkpoint`, `measure`, `probe`, `record`,
-    `persist`.
+Checks and observation: `guard_window`, `tap_safely`, `log`, `checkpoint`, `measure`, `probe`,
+    `record`, `persist`.
 
 Types of their items: `PartialJson`, `PartialObject`, `Replayed`. The type that `measure` reports:
 `Measurement`.
@@ -34,6 +34,7 @@ from rxagents.operators.fallback_to import fallback_to
 from rxagents.operators.guard_window import guard_window
 from rxagents.operators.hedge import hedge
 from rxagents.operators.items import items
+from rxagents.operators.log import log
 from rxagents.operators.map_async import map_async
 from rxagents.operators.measure import measure
 from rxagents.operators.of_type import of_type
@@ -80,6 +81,7 @@ __all__ = [
     "guard_window",
     "hedge",
     "items",
+    "log",
     "map_async",
     "measure",
     "of_type",

@@ -55,7 +55,7 @@ def test_operators_exports_these_names() -> None:
     names = """
         Measurement PartialJson PartialObject Replayed accumulate assemble_tool_calls
         check_items checkpoint coalesce collect converse decode_ndjson decode_sse encode_agui
-        encode_sse encode_vercel fallback_to guard_window hedge items map_async measure
+        encode_sse encode_vercel fallback_to guard_window hedge items log map_async measure
         of_type partial_json partial_object persist probe reasoning record replay_bounded
         retry_with_backoff run_tools scan_steps share_bounded smooth split_sentences stop_at
         tap_safely text timeout_first timeout_idle timeout_total total_usage"""

@@ -7,6 +7,7 @@ from typing import Any
 
 from rxagents.core.errors import FirstEventTimeoutError, LimitExceededError, ProviderError
 from rxagents.providers.failures import no_stream_error, redact, status_error
+from rxagents.providers.http_log import HttpLog
 from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.wire.errors import decode_body
 
@@ -17,9 +18,10 @@ async def fetch_json(request: PreparedRequest) -> dict[str, Any]:
     Raises:
         ProviderError: No JSON object came within `Timeouts.first` and `Limits.event_bytes`.
     """
+    log = HttpLog(request)
     try:
         async with asyncio.timeout(request.timeouts.first):
-            return await _fetch(request)
+            return await _fetch(request, log)
     except TimeoutError:
         raise FirstEventTimeoutError(
             f"{request.provider} did not answer within Timeouts.first "
@@ -28,13 +30,16 @@ async def fetch_json(request: PreparedRequest) -> dict[str, Any]:
         ) from None
     except ProviderError as error:
         redact(error, request)
+        log.on_failure(error, None)
         raise
 
 
-async def _fetch(request: PreparedRequest) -> dict[str, Any]:
+async def _fetch(request: PreparedRequest, log: HttpLog) -> dict[str, Any]:
+    log.on_request()
     response = await request.transport.send(
         request.url, request.headers, request.body, request.timeouts.connect
     )
+    log.on_response(response)
     try:
         if response.status != 200:
             raise await status_error(request, response)
@@ -57,4 +62,5 @@ async def _fetch(request: PreparedRequest) -> dict[str, Any]:
         response.close()
         raise
     response.finish()
+    log.on_complete()
     return document

@@ -42,6 +42,7 @@ from rxagents.core.errors import (
 from rxagents.core.events import ErrorInfo
 from rxagents.providers.answer_reader import AnswerReader
 from rxagents.providers.failures import redact, request_id, status_error
+from rxagents.providers.http_log import HttpLog
 from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.providers.received_answer import ReceivedAnswer
 from rxagents.providers.redaction import without_frames
@@ -64,11 +65,12 @@ def chunk_stream(request: PreparedRequest) -> Observable[StreamChunk]:
 class _Stream:
     """The attempts of one subscription."""
 
-    __slots__ = ("_emitter", "_failed", "_received", "_request")
+    __slots__ = ("_emitter", "_failed", "_log", "_received", "_request")
 
     def __init__(self, request: PreparedRequest, emitter: Emitter[StreamChunk]) -> None:
         self._request = request
         self._emitter = emitter
+        self._log = HttpLog(request)
         self._received: ReceivedAnswer | None = None  # of the current attempt
         self._failed: tuple[ProviderError, ...] = ()
 
@@ -82,16 +84,20 @@ class _Stream:
                         gate = self._emitter.gate
                         with Watchdog(request.timeouts, request.provider, gate) as watchdog:
                             reader = await self._send(watchdog.clock)
-                            return await reader.read()
+                            await reader.read()
+                            self._log.on_complete()
+                            return
                     except ProviderError as error:
                         if isinstance(error, StreamTimeoutError) and self._is_complete():
-                            return None
+                            return
                         wait = self._wait_after(error)
                     await asyncio.sleep(wait)
         except TimeoutError as timeout:
             without_frames(timeout)
             if not self._is_complete():
-                raise self._total_timeout_error() from None
+                late = self._total_timeout_error()
+                self._log.on_failure(late, None)
+                raise late from None
         except ConfigurationError as error:
             raise without_frames(error) from None
 
@@ -99,9 +105,11 @@ class _Stream:
         """Send the request, and return what reads its response."""
         request = self._request
         self._received = None
+        self._log.on_request()
         response = await request.transport.send(
             request.url, request.headers, request.body, request.timeouts.connect
         )
+        self._log.on_response(response)
         if response.status != 200:
             clock.stop()  # `read_head` has a limit of its own
             try:
@@ -129,6 +137,7 @@ class _Stream:
             error.args = (f"{error}{self._received.quote_before_first_event()}",)
         redact(error, self._request)
         wait = self._wait_before_next(error)
+        self._log.on_failure(error, wait)
         if wait is None:
             error.failed_attempts = self._failed
             raise error

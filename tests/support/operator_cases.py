@@ -122,6 +122,7 @@ CASES: dict[str, Case] = {
     "map_async": Case(_always(lambda: ops.map_async(_same)), _TEXTS),
     "guard_window": Case(_always(lambda: ops.guard_window(_harmless, 3)), _TEXTS),
     "tap_safely": Case(_always(lambda: ops.tap_safely(_ignore)), _TEXTS),
+    "log": Case(_always(lambda: ops.log("here")), _TEXTS),
     "checkpoint": Case(_always(lambda: ops.checkpoint("here")), _TEXTS),
     "measure": Case(_always(lambda: ops.measure(_ignore)), _TEXTS),
     "probe": Case(_always(lambda: ops.probe("here")), _TEXTS),
