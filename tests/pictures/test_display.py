@@ -153,6 +153,18 @@ async def test_result_of_cell_is_not_shown_twice(screen: Screen) -> None:
     assert live.picture.summary == screen.last
 
 
+async def test_picture_of_a_moment_does_not_change(screen: Screen) -> None:
+    subject: Subject[str] = Subject()
+    live = rxagents.display(subject)
+    subject.on_next("a")
+    picture = live.picture
+    text = picture.text(60)
+    subject.on_next("b")
+    live.dispose()
+    assert picture.text(60) == text
+    assert live.picture.text(60) != text
+
+
 async def test_wrong_arguments_are_refused(screen: Screen) -> None:
     with pytest.raises(rxagents.ConfigurationError, match="use draw_run"):
         rxagents.display([rxagents.Token("a")])  # type: ignore[arg-type]  # that is the point
