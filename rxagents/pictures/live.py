@@ -1,11 +1,11 @@
 """Show a run in a notebook while it goes on.
 
-Theory of operation. Each item goes into the `Timeline` at once; a timer draws the picture. One timer
-is pending at a time, of two kinds (`_is_idle`): after a drawing it is an idle one, half a second
-later, so that a gap is seen to grow; the first item replaces it by one that fires as soon as the
-rate allows. `_next_draw` is that time: a fifteenth of a second after the last drawing, or ten times
-as long as that drawing took, since a picture of 200,000 items takes 0.16 s. The end is drawn at
-once.
+Theory of operation. Each item goes into the `Timeline` at once; a timer draws the picture. One
+timer is pending at a time, of two kinds (`_is_idle`): after a drawing it is an idle one, half a
+second later, so that a gap is seen to grow; the first item replaces it by one that fires as soon
+as the rate allows. `_next_draw` is that time: a fifteenth of a second after the last drawing, or
+ten times as long as that drawing took, since a picture of 200,000 items takes 0.16 s. The end is
+drawn at once.
 
 - `_timeline.end` is the only state of the stream. It is set once, on the loop's thread, by
   `on_error`, `on_completed` or `dispose`, whichever comes first; then no timer is left.
