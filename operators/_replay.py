@@ -133,9 +133,19 @@ class ReplayReader(Generic[T]):
         if self._is_paused:
             self._scope.timer(self._read).start(0)
 
-    def on_next(self, _: Replayed[T]) -> None:
+    def on_next(self, item: Replayed[T]) -> None:
         """Read the item that was just kept."""
-        if not self._is_paused:
+        if self._is_paused:
+            return
+        if item.id != self._next_id or self._scope.gate.closed:
+            self._read()
+            return
+        # The usual case, without a look at the buffer: this reader has had all items before it.
+        self._is_paused = True
+        self._next_id += 1
+        self._observer.on_next(item)
+        self._is_paused = False
+        if self._ended or self._next_id < self._buffer.next_id:
             self._read()
 
     def end(self, error: Exception | None = None) -> None:

@@ -9,15 +9,12 @@ import msgspec
 from reactivex import Observable, abc
 
 from rxagents.core.errors import ConfigurationError
-from rxagents.core.events import ErrorEvent, ErrorInfo
 from rxagents.operators._encoding import data_frame
+from rxagents.operators._sse import end_frame, failure_frame
 from rxagents.runtime.event_log.log_reader import LogEntry
 from rxagents.runtime.factories import operator_factory
 
 T = TypeVar("T")
-
-_ERROR = b'{"type":"error"'
-"""How the JSON of an `ErrorEvent` begins: the item may be JSON that was encoded before."""
 
 
 @operator_factory
@@ -59,29 +56,25 @@ def encode_sse(*, end: str = "end") -> Callable[[Observable[T]], Observable[byte
     """
     if not isinstance(end, str) or end.splitlines() != [end]:
         raise ConfigurationError(f"end must be one line of text, not {end!r}.")
-    last = b"event: " + end.encode() + b"\ndata: {}\n\n"
+    last = end_frame(end)
 
     def encode_sse_(source: Observable[T]) -> Observable[bytes]:
         def subscribe(
             observer: abc.ObserverBase[bytes], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             encode = msgspec.json.Encoder().encode
-            has_error_event = False
+            newest = b""
 
             def on_next(item: T) -> None:
-                nonlocal has_error_event
+                nonlocal newest
                 if isinstance(item, LogEntry):
-                    data = encode(item.item)
-                    frame = b"id: " + item.id.encode() + b"\n" + data_frame(data)
+                    newest = b"id: " + item.id.encode() + b"\n" + data_frame(encode(item.item))
                 else:
-                    data = encode(item)
-                    frame = data_frame(data)
-                has_error_event = data.startswith(_ERROR)
-                observer.on_next(frame)
+                    newest = data_frame(encode(item))
+                observer.on_next(newest)
 
             def on_error(error: Exception) -> None:
-                info = ErrorEvent(ErrorInfo.of(error))
-                observer.on_next((b"" if has_error_event else data_frame(encode(info))) + last)
+                observer.on_next(failure_frame(error, newest) + last)
                 observer.on_completed()
 
             def on_completed() -> None:

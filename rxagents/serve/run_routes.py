@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from aiohttp import web
 from msgspec import Struct
-from reactivex import operators as rx_ops
 
 from rxagents.core.approval import Approve, Decision, Deny
-from rxagents.operators.encode_sse import encode_sse
-from rxagents.runtime.event_log.from_log import from_log
 from rxagents.serve.failures import json_response
 from rxagents.serve.limits import ServeLimits
 from rxagents.serve.requests import read_body
+from rxagents.serve.run_frames import run_frames
 from rxagents.serve.runs import Runs
 from rxagents.serve.sending import send_stream
 
@@ -85,10 +82,9 @@ class RunRoutes:
         after = request.headers.get("Last-Event-ID") or request.query.get("after")
         if not await self._runs.log.has_more(run_id, after):
             return web.Response(status=204)  # an EventSource does not connect again after it
-        entries = from_log(self._runs.log, run_id, msgspec.Raw, after=after)
+        frames = run_frames(self._runs.log, run_id, after)
         retry = b"retry: %d\n\n" % round(self._limits.retry_seconds * 1000)
-        frames = entries.pipe(encode_sse(), rx_ops.start_with(retry))
-        return await send_stream(request, frames, self._limits)
+        return await send_stream(request, frames, self._limits, opening=retry, are_joined=True)
 
     async def stop(self, request: web.Request) -> web.Response:
         """End a run with what there is."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct, UnsetType
 from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxagents.core.errors import StreamDecodeError
 from rxagents.core.json_text import JSON_ERRORS
 from rxagents.runtime.event_log.calls import call
-from rxagents.runtime.event_log.hub import Hub
+from rxagents.runtime.event_log.hub import Hub, SharedPage
 from rxagents.runtime.event_log.log_store import LEASE_SECONDS, LogStore, Page, Position
 from rxagents.runtime.loop import run_on_loop
 from rxagents.runtime.recording import ChunkRestorer, RecordedLine, decode_line
@@ -28,12 +29,15 @@ from rxagents.runtime.timed_scope import TimedScope
 # each reader, and a slow reader costs one page.
 #
 #     asking    the store works on a page (`_is_asking`)
-#     emitting  entries of a page are left, and the gate is open
+#     emitting  items of a page are left, and the gate is open
 #     paused    the gate is closed: `when_open` goes on
 #     waiting   all entries were emitted, and the run has not ended (`_is_waiting`)
 #
 # - A wake-up that comes while the reader is asking may be about entries that the page does not have
-#   yet: `_is_woken` makes it ask again.
+#   yet: the hub has another version then, and the reader asks again.
+# - Readers at the same position get one page, which the store reads once. It holds for the version
+#   of the hub at which it was read. The first page and that of the tick are not shared: entries of
+#   other processes, and the loss of a lease, do not change the version.
 # - Pages and wake-ups start on a turn of the loop of their own. What the writer's source emits in
 #   one turn is read together, a long log does not hold the loop, and a reader that writes to the
 #   run it reads does not nest.
@@ -60,17 +64,35 @@ class LogEntry(Struct, Generic[T], frozen=True, gc=False):
     item: T
 
 
+Items: TypeAlias = Callable[[SharedPage, Page], Iterator[T | RecordedLine[Any]]]
+"""Returns the items and the end marks of a page; it may keep its work in `SharedPage.encoded`.
+
+It raises `StreamDecodeError` where an entry cannot be read."""
+
+_NO_MORE: Final = RecordedLine[Any](0.0)
+
+
 class LogReader(Generic[T]):
-    """Reads one run for one subscriber, from `start` until its scope ends."""
+    """Reads one run for one subscriber, from `start` until its scope ends.
+
+    Args:
+        observer: The subscriber.
+        scope: Its subscription.
+        store: Has the entries.
+        hub: Connects the reader to the writers of the run.
+        key: The key of the run.
+        items_of: Makes the items of a page.
+        after: The position before the first entry.
+    """
 
     def __init__(
         self,
-        observer: abc.ObserverBase[LogEntry[T]],
+        observer: abc.ObserverBase[T],
         scope: TimedScope,
         store: LogStore,
         hub: Hub,
         key: str,
-        decoder: msgspec.json.Decoder[RecordedLine[T]],
+        items_of: Items[T],
         after: Position | None,
     ) -> None:
         self._observer = observer
@@ -78,14 +100,14 @@ class LogReader(Generic[T]):
         self._store = store
         self._hub = hub
         self._key = key
-        self._decode: Callable[[bytes], RecordedLine[T]] = partial(
-            decode_line, decoder=decoder, restorer=ChunkRestorer()
-        )
+        self._items_of = items_of
         self._position = after
-        self._rest: Iterator[tuple[int, int, bytes]] = iter(())
+        self._shared: SharedPage | None = None
+        self._rest: Iterator[T | RecordedLine[Any]] = iter(())
         self._state = "live"
-        self._end: RecordedLine[T] | None = None
-        self._is_asking = self._is_waiting = self._is_woken = False
+        self._end: RecordedLine[Any] | None = None
+        self._is_asking = self._is_waiting = False
+        self._version: object = None  # of the hub, when the page was asked for
         self._check_at = scope.now() + LEASE_SECONDS
         self._turn = scope.timer(self._ask)
         self._tick = scope.timer(self._on_tick)
@@ -99,13 +121,19 @@ class LogReader(Generic[T]):
 
     def wake(self) -> None:
         """Read on, on the next loop iteration. Any thread may call it."""
-        self._is_woken = True
         if self._is_waiting:
             self._is_waiting = False
             if self._scope.loop is None:
-                self._turn.start(0)
+                self._ask_next_turn()
             else:
-                run_on_loop(self._scope.loop, self._turn.start, 0)
+                run_on_loop(self._scope.loop, self._ask_next_turn)
+
+    def _ask_next_turn(self) -> None:
+        loop = self._scope.loop
+        if loop is None:
+            self._turn.start(0)
+        else:
+            loop.call_soon(self._scope.run, self._ask_shared)  # a timer costs four times as much
 
     def _on_tick(self) -> None:
         self._tick.start(self._store.poll_seconds or LEASE_SECONDS)
@@ -113,16 +141,40 @@ class LogReader(Generic[T]):
             self._check_at = self._scope.now() + LEASE_SECONDS
             self._ask()
 
+    def _ask_shared(self) -> None:
+        """Take the page of another reader, if there is one, or ask the store."""
+        shared = self._hub.page
+        if (
+            shared is None
+            or shared.version is not self._hub.version
+            or shared.after != self._position
+        ):
+            self._ask()
+        elif not self._is_asking:
+            self._is_asking, self._is_waiting, self._version = True, False, shared.version
+            self._shared = shared
+            page = shared.page
+            if isinstance(page, Future):
+                call(lambda: page, self._on_page, self._fail)
+            else:
+                self._on_page(page)
+
     def _ask(self) -> None:
         if self._is_asking:
             return
-        self._is_asking, self._is_waiting, self._is_woken = True, False, False
-        read = partial(self._store.read, self._key, self._position, _PAGE)
-        call(read, self._on_page, self._fail)
+        self._is_asking, self._is_waiting = True, False
+        self._version = self._hub.version  # before the read: see `Hub.version`
+        call(self._read, self._on_page, self._fail)
+
+    def _read(self) -> Page | Future[Page]:
+        page = self._store.read(self._key, self._position, _PAGE)
+        self._shared = self._hub.page = SharedPage(self._version, self._position, page)
+        return page
 
     def _on_page(self, page: Page) -> None:
+        assert self._shared is not None, "it has the page"
         self._is_asking = False
-        self._state, self._rest, self._end = page.state, iter(page.entries), None
+        self._state, self._rest, self._end = page.state, self._items_of(self._shared, page), None
         if page.entries:
             self._position = Position(*page.entries[-1][:2])
         self._scope.run(self._emit)
@@ -131,18 +183,20 @@ class LogReader(Generic[T]):
         self._scope.run(self._emit)
 
     def _emit(self) -> None:
-        """Emit the entries of the page, and go on from there."""
-        emit, decode, gate = self._observer.on_next, self._decode, self._scope.gate
-        for attempt, seq, line in self._rest:
+        """Emit the items of the page, and go on from there."""
+        emit, rest, gate = self._observer.on_next, self._rest, self._scope.gate
+        while True:
             try:
-                recorded = decode(line)
-            except JSON_ERRORS as error:
-                self._fail(_unreadable(self._key, Position(attempt, seq), error))
+                item = next(rest, _NO_MORE)
+            except StreamDecodeError as error:
+                self._fail(error)
                 return
-            if recorded.item is UNSET:
-                self._end = recorded
+            if item is _NO_MORE:
+                break
+            if isinstance(item, RecordedLine):
+                self._end = item
                 continue
-            emit(LogEntry(f"{attempt}-{seq}", recorded.item))
+            emit(item)
             if gate.closed:
                 gate.when_open(self._on_gate_open)
                 return
@@ -157,32 +211,60 @@ class LogReader(Generic[T]):
                 else:
                     self._observer.on_error(failure)
             case "more":
-                self._turn.start(0)
+                self._ask_next_turn()
             case "lost":
                 interrupt = partial(self._store.interrupt, self._key)
                 call(interrupt, self._on_interrupted, self._fail)
             case "live":
                 self._is_waiting = True  # before the look: a writer may be on another thread
-                if self._is_woken:
+                if self._version is not self._hub.version:
                     self._is_waiting = False
-                    self._turn.start(0)
+                    self._ask_next_turn()
 
     def _on_interrupted(self, _: list[str]) -> None:
         self._hub.wake()  # the other readers
-        self._scope.run(partial(self._turn.start, 0))
+        self._scope.run(self._ask_next_turn)
 
     def _fail(self, error: Exception) -> None:
         self._is_asking = False
         self._scope.run(partial(self._observer.on_error, error))
 
 
+def lines_of(
+    page: Page, key: str, decoder: msgspec.json.Decoder[RecordedLine[T]], restorer: ChunkRestorer
+) -> Iterator[tuple[int, int, RecordedLine[T]]]:
+    """Yield the position and the decoded line of each entry of a page.
+
+    Raises:
+        StreamDecodeError: An entry cannot be read.
+    """
+    for attempt, seq, line in page.entries:
+        try:
+            recorded = decode_line(line, decoder, restorer)
+        except JSON_ERRORS as error:
+            raise _unreadable(key, Position(attempt, seq), error) from error
+        yield attempt, seq, recorded
+
+
+def entries_of(key: str, decoder: msgspec.json.Decoder[RecordedLine[T]]) -> Items[LogEntry[T]]:
+    """Return a function from a page to its entries, for one reader: it may change the items."""
+    restorer = ChunkRestorer()
+
+    def items(_: SharedPage, page: Page) -> Iterator[LogEntry[T] | RecordedLine[T]]:
+        for attempt, seq, recorded in lines_of(page, key, decoder, restorer):
+            if isinstance(recorded.item, UnsetType):
+                yield recorded
+            else:
+                yield LogEntry(f"{attempt}-{seq}", recorded.item)
+
+    return items
+
+
 def _unreadable(key: str, position: Position, error: Exception) -> StreamDecodeError:
-    failure = StreamDecodeError(
+    return StreamDecodeError(
         f"The entry {position} of the run {key!r} cannot be read: {error}. Check that `type` is "
         "the type of the run's items."
     )
-    failure.__cause__ = error
-    return failure
 
 
 def decoder_of(item_type: Any) -> msgspec.json.Decoder[RecordedLine[Any]]:
