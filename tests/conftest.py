@@ -34,6 +34,7 @@ _VARIABLES = (
     "ALL_PROXY",
     "no_proxy",
     "NO_PROXY",
+    "RXAGENTS_INSPECT",
 )
 
 

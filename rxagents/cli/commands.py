@@ -17,6 +17,7 @@ from rxagents.cli.pieces import printable
 from rxagents.cli.record_commands import marbles, record, replay
 from rxagents.cli.serve_command import serve
 from rxagents.cli.signals import StopSignals
+from rxagents.cli.top_command import top
 from rxagents.cli.views import text_view
 from rxagents.core.errors import RxAgentsError
 from rxagents.providers.registry import PROVIDERS
@@ -80,5 +81,5 @@ def models(stop: StopSignals, /, provider: str | None, base_url: str | None, que
     return 0
 
 
-for command in (ask, chat, config, logs, marbles, record, replay, serve):
+for command in (ask, chat, config, logs, marbles, record, replay, serve, top):
     cli.add_command(command)

@@ -37,6 +37,7 @@ Examples:
 )
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="An origin whose pages may call.")
 @click.option("--log", metavar="FILE|URL", help="Keep runs in a SQLite file, or at redis://….")
+@click.option("--inspect", is_flag=True, help="Let 'rxagents top' of the same user look at runs.")
 @click.pass_obj
 def serve(
     stop: StopSignals,
@@ -47,6 +48,7 @@ def serve(
     token: str | None,
     cors: tuple[str, ...],
     log: str | None,
+    inspect: bool,
 ) -> int:
     """Serve an agent over HTTP.
 
@@ -71,6 +73,7 @@ def serve(
             token=token,
             cors=cors,
             name=agent.partition(":")[2],
+            inspect=inspect,
         )
         await serving.serve(app, host=host, port=port, on_start=_say_url)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
 
 if TYPE_CHECKING:
     from rxagents.runtime.inspection import InspectedPipe, Inspection
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
 _HEADINGS = (
     "probe", "items", "per s", "age", "first", "idle", "gap", "own", "blocked", "buffered", "last"
 )  # fmt: skip
+
+
+_TEXTS = {"probe", "last"}
+"""Columns that are not aligned to the right."""
 
 
 def table(inspection: Inspection) -> str:
@@ -38,14 +43,19 @@ def _lines(pipe: InspectedPipe) -> Iterable[str]:
         )
         for probe in pipe.probes
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    widths = [max(_width(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     yield verdict(pipe)
     for row in rows:
-        cells = [
-            cell.ljust(width) if column in (0, len(_HEADINGS) - 1) else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
+        cells = []
+        for heading, cell, width in zip(_HEADINGS, row, widths, strict=True):
+            space = " " * (width - _width(cell))
+            cells.append(cell + space if heading in _TEXTS else space + cell)
         yield "  ".join(cells).rstrip()
+
+
+def _width(text: str) -> int:
+    """Return the columns of a terminal that a text takes."""
+    return sum(2 if east_asian_width(one) in {"F", "W"} else 1 for one in text)
 
 
 def verdict(pipe: InspectedPipe) -> str:

@@ -27,7 +27,9 @@ def item_text(item: object) -> str:
     text = _text(item)
     if text is None:
         text = _REPR.repr(item)  # raises nothing: it says so where the item's `repr` raises
-    line = " ".join(text[: 4 * _MAX_TEXT].split())
+    # Control characters would act on the terminal, and a model may have written them.
+    shown = "".join(one if one.isprintable() else " " for one in text[: 4 * _MAX_TEXT])
+    line = " ".join(shown.split())
     return line if len(line) <= _MAX_TEXT else line[: _MAX_TEXT - 1] + "…"
 
 

@@ -25,6 +25,7 @@ What must stay:
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from itertools import count
@@ -136,6 +137,8 @@ class Meter:
         if self.downstream is not None:
             self.downstream.upstream.add(self)
         _meters[self.number] = self
+        if "RXAGENTS_INSPECT" in os.environ:
+            _listen()
 
     @property
     def is_emitting(self) -> bool:
@@ -226,6 +229,13 @@ def live_meters() -> list[Meter]:
     """Return the meters of all subscriptions that are not over; any thread may call it."""
     found = (reference() for reference in _meters.valuerefs())
     return sorted((meter for meter in found if meter is not None), key=lambda meter: meter.number)
+
+
+def _listen() -> None:
+    # Imported here: few programs listen, and that module needs this one.
+    from rxagents.runtime.inspect_server import listen_if_asked
+
+    listen_if_asked()
 
 
 def _clock_of(scheduler: abc.SchedulerBase | None) -> Callable[[], float]:

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Middleware
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.runtime.event_log.event_log import EventLog
+from rxagents.runtime.inspect_server import listen
 from rxagents.serve.agui_route import AGUIRoute
 from rxagents.serve.chat_completions import ChatRoutes
 from rxagents.serve.connections import Connections
@@ -38,6 +39,7 @@ def make_app(
     cors: Sequence[str] = (),
     name: str = "agent",
     limits: ServeLimits | None = None,
+    inspect: bool = False,
 ) -> web.Application:
     """Return an aiohttp application that serves an agent.
 
@@ -54,12 +56,15 @@ def make_app(
             may.
         name: The name of the agent in `/v1/models` and on the chat page.
         limits: The bounds of the server.
+        inspect: Whether each run has a probe with the name of the agent, and `rxagents top` of the
+            same user may look at them.
 
     Raises:
         ConfigurationError: An argument is not usable.
     """
     limits = limits or ServeLimits()
-    runs = Runs(_maker(agent), log or EventLog(), limits)
+    probed = name if inspect else None
+    runs = Runs(_maker(agent), log or EventLog(), limits, probed)
     connections = Connections(limits)
     guards: list[Middleware] = [
         connections.middleware(),
@@ -85,6 +90,8 @@ def make_app(
         app.add_routes(routes.routes())
     app.on_response_prepare.append(add_cors_header)
     app.cleanup_ctx.append(_with_log)
+    if inspect:
+        app.on_startup.append(_listen)
     return app
 
 
@@ -98,6 +105,10 @@ async def _with_log(app: web.Application) -> AsyncIterator[None]:
     await app[RUNS].log.mark_interrupted()
     yield
     await app[RUNS].log.aclose()
+
+
+async def _listen(_: web.Application) -> None:
+    listen()
 
 
 def _maker(agent: Any) -> Callable[[], Any]:

@@ -31,6 +31,7 @@ from rxagents.core.approval import Decision
 from rxagents.core.events import StreamEvent
 from rxagents.core.messages import Message
 from rxagents.core.protocols import Messages
+from rxagents.operators.probe import probe
 from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.serve.failures import RequestError
 from rxagents.serve.hiding import hide_internals
@@ -54,6 +55,7 @@ class Runs:
         make_agent: Returns the agent of a run.
         log: Keeps the runs that readers join.
         limits: The bounds of the server.
+        probed: The name of the probe that each run gets; `None` for no probe.
 
     Attributes:
         log: The same.
@@ -61,7 +63,13 @@ class Runs:
         started: How many runs have started.
     """
 
-    def __init__(self, make_agent: MakeAgent, log: EventLog, limits: ServeLimits) -> None:
+    def __init__(
+        self,
+        make_agent: MakeAgent,
+        log: EventLog,
+        limits: ServeLimits,
+        probed: str | None = None,
+    ) -> None:
         self.log = log
         self.going_on = 0
         self.started = 0
@@ -70,6 +78,7 @@ class Runs:
         self._is_idle.set()
         self._make_agent = make_agent
         self._limits = limits
+        self._probed = probed
         self._kept: set[str] = set()
         self._live: dict[str, AgentRun[Any]] = {}
         self._ended: OrderedDict[str, _Ended] = OrderedDict()
@@ -196,6 +205,9 @@ class Runs:
             self._is_idle.set()
 
     def _counted(self, events: Observable[Any]) -> Observable[Any]:
+        if self._probed is not None:
+            events = events.pipe(probe(self._probed))
+
         def counted(_: object) -> Observable[Any]:
             self.going_on += 1
             self.started += 1

@@ -10,6 +10,7 @@ from yarl import URL
 
 from rxagents.core.errors import ConfigurationError, ProviderError, TransportError
 from rxagents.parsing.content_encoding import ACCEPTED
+from rxagents.runtime.per_loop import PerLoop
 from rxagents.transport.compressed_response import CompressedResponse
 from rxagents.transport.connection import KeptConnectionLostError
 from rxagents.transport.failures import (
@@ -19,7 +20,6 @@ from rxagents.transport.failures import (
     one_line,
 )
 from rxagents.transport.http_response import HttpResponse
-from rxagents.transport.per_loop import PerLoop
 from rxagents.transport.proxy import proxy_of_environment
 from rxagents.transport.session import make_session
 

@@ -10,8 +10,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import msgspec
 import pytest
 from aiohttp import ClientSession
+from inspecting import runtime_folder
+from matrix import only_full
 
 pytestmark = pytest.mark.real_time
 
@@ -30,6 +33,13 @@ def tool(text: str) -> str:
 
 def make_number():
     return 3
+"""
+
+SLOW = """
+import rxagents
+from rxagents.testing import Reply, ScriptedLLM
+
+agent = rxagents.FunctionAgent(ScriptedLLM(Reply("secret " * 1000, interval=0.05)))
 """
 
 Serve: TypeAlias = Callable[..., Any]
@@ -111,6 +121,30 @@ async def test_url_of_ipv6_address_has_brackets(serve: Serve) -> None:
         pytest.skip("this machine has no IPv6")
     async with serve("mine:agent", "--host", "::1") as (client, _):
         assert (await ask(client))[0] == 200
+
+
+@only_full
+@pytest.mark.skipif(sys.platform == "win32", reason="needs Unix sockets")
+async def test_runs_are_inspected_when_asked_for(
+    serve: Serve, run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "slow.py").write_text(SLOW)
+    with runtime_folder(monkeypatch) as sockets:
+        async with serve("slow:agent", "--inspect") as (client, process):
+            async with client.post("/runs", json={"task": "secret"}) as response:
+                assert response.status == 201, await response.text()
+            done = await run("top", "--json", str(process.pid))
+            assert [probe["name"] for probe in probes(done.out)] == ["agent"]
+            assert "secret" not in done.out
+            process.send_signal(signal.SIGKILL)
+        async with serve("slow:agent"):
+            assert (await run("top")).status == 1
+        assert list((sockets / "rxagents").iterdir()) == []
+
+
+def probes(answer: str) -> list[dict[str, Any]]:
+    found = msgspec.json.decode(answer)["pipes"]
+    return [probe for pipe in found for probe in pipe["probes"]]
 
 
 async def test_cors_lets_pages_read(serve: Serve) -> None:

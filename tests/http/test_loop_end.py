@@ -16,9 +16,9 @@ import reactivex as rx
 
 import rxagents
 from rxagents import OpenAI, Timeouts
+from rxagents.runtime.per_loop import PerLoop
 from rxagents.testing import Ending, RawReply, ScriptedServer
 from rxagents.tools.http_request import http_request_tool
-from rxagents.transport.per_loop import PerLoop
 
 
 class Lookups:
