@@ -124,6 +124,7 @@ if TYPE_CHECKING:
     from rxagents.agents.run_options import RunArguments
     from rxagents.pictures.live import LivePicture, display
     from rxagents.pictures.picture import RunPicture, draw_run
+    from rxagents.runtime.description import Description, describe
     from rxagents.runtime.event_log.event_log import EventLog, RunHandle
     from rxagents.runtime.event_log.from_log import from_log
     from rxagents.runtime.event_log.log_reader import LogEntry
@@ -151,25 +152,25 @@ __all__ = [
     "ApprovalAnswer", "ApprovalRequest", "Approve", "AuthenticationError", "BackpressureError",
     "BadRequestError", "BaseLLM", "Checkpoint", "Complete", "ConfigurationError", "ConflictError",
     "ConnectError", "ConnectTimeoutError", "Conversation", "ConversationStore",
-    "ConversationalAgent", "Decision", "Deny", "ErrorEvent", "ErrorInfo", "EventLog", "EventType",
-    "FilePart", "FirstEventTimeoutError", "FunctionAgent", "Gemini", "Handoff", "IdleTimeoutError",
-    "ImagePart", "InspectedPipe", "InspectedProbe", "InspectedStage", "Inspection", "LeaseError",
-    "LimitExceededError", "Limits", "LivePicture", "LogEntry", "LogGoneError", "MaxIterationsError",
-    "Memory", "MemoryLogStore", "MemoryStore", "Message", "MessageOutcome", "NotFoundError",
-    "Ollama", "OpenAI", "OpenAIResponses", "OutputError", "Overflow", "OverloadedError",
-    "ParsedResponse", "Partial", "PayloadTooLargeError", "ProtocolError", "ProviderError",
-    "ProviderOptions", "RateLimitError", "ReActAgent", "ReActStep", "Reasoning", "ReasoningPart",
-    "RedirectError", "RedisLogStore", "Reset", "Response", "ResponseError", "Retention",
-    "RunArguments", "RunHandle", "RunInterruptedError", "RunLimitError", "RunPicture",
-    "RxAgentsError", "SQLiteLogStore", "SQLiteStore", "ServerError", "Settings", "Snapshot",
-    "StatusError", "StorageError", "StoredConversation", "StreamCancelledError", "StreamChunk",
-    "StreamDecodeError", "StreamEvent", "StreamTimeoutError", "StreamingAgent", "StreamingLLM",
-    "TextPart", "Thought", "Timeouts", "Token", "Tool", "ToolArguments", "ToolArgumentsError",
-    "ToolCall", "ToolCallDelta", "ToolContext", "ToolEnd", "ToolError", "ToolNotFoundError",
-    "ToolProgress", "ToolResult", "ToolStart", "ToolTimeoutError", "TotalTimeoutError",
-    "TransportError", "TruncatedStreamError", "TurnEnd", "TurnStart", "Usage", "__version__",
-    "display", "draw_run", "from_aiter", "from_log", "from_recording", "get_model", "inspect",
-    "run", "to_aiter", "to_iter", "tool",
+    "ConversationalAgent", "Decision", "Deny", "Description", "ErrorEvent", "ErrorInfo", "EventLog",
+    "EventType", "FilePart", "FirstEventTimeoutError", "FunctionAgent", "Gemini", "Handoff",
+    "IdleTimeoutError", "ImagePart", "InspectedPipe", "InspectedProbe", "InspectedStage",
+    "Inspection", "LeaseError", "LimitExceededError", "Limits", "LivePicture", "LogEntry",
+    "LogGoneError", "MaxIterationsError", "Memory", "MemoryLogStore", "MemoryStore", "Message",
+    "MessageOutcome", "NotFoundError", "Ollama", "OpenAI", "OpenAIResponses", "OutputError",
+    "Overflow", "OverloadedError", "ParsedResponse", "Partial", "PayloadTooLargeError",
+    "ProtocolError", "ProviderError", "ProviderOptions", "RateLimitError", "ReActAgent",
+    "ReActStep", "Reasoning", "ReasoningPart", "RedirectError", "RedisLogStore", "Reset",
+    "Response", "ResponseError", "Retention", "RunArguments", "RunHandle", "RunInterruptedError",
+    "RunLimitError", "RunPicture", "RxAgentsError", "SQLiteLogStore", "SQLiteStore", "ServerError",
+    "Settings", "Snapshot", "StatusError", "StorageError", "StoredConversation",
+    "StreamCancelledError", "StreamChunk", "StreamDecodeError", "StreamEvent", "StreamTimeoutError",
+    "StreamingAgent", "StreamingLLM", "TextPart", "Thought", "Timeouts", "Token", "Tool",
+    "ToolArguments", "ToolArgumentsError", "ToolCall", "ToolCallDelta", "ToolContext", "ToolEnd",
+    "ToolError", "ToolNotFoundError", "ToolProgress", "ToolResult", "ToolStart", "ToolTimeoutError",
+    "TotalTimeoutError", "TransportError", "TruncatedStreamError", "TurnEnd", "TurnStart", "Usage",
+    "__version__", "describe", "display", "draw_run", "from_aiter", "from_log", "from_recording",
+    "get_model", "inspect", "run", "to_aiter", "to_iter", "tool",
 ]  # fmt: skip
 
 # In a checkout without symbolic links, as on Windows, `rxagents/operators` is a text file: then

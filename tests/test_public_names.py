@@ -14,23 +14,22 @@ NAMES = """
     Agent AgentError AgentOptions AgentResult AgentRun Answer Anthropic ApprovalAnswer
     ApprovalRequest Approve AuthenticationError BackpressureError BadRequestError BaseLLM
     Checkpoint Complete ConfigurationError ConflictError ConnectError ConnectTimeoutError
-    Conversation ConversationStore ConversationalAgent Decision Deny ErrorEvent ErrorInfo
-    EventLog EventType FilePart FirstEventTimeoutError FunctionAgent Gemini Handoff
+    Conversation ConversationStore ConversationalAgent Decision Deny Description ErrorEvent
+    ErrorInfo EventLog EventType FilePart FirstEventTimeoutError FunctionAgent Gemini Handoff
     IdleTimeoutError ImagePart InspectedPipe InspectedProbe InspectedStage Inspection LLM
-    LeaseError LimitExceededError Limits LivePicture LogEntry LogGoneError MaxIterationsError Memory
-    MemoryLogStore MemoryStore Message MessageOutcome NotFoundError Ollama OpenAI
+    LeaseError LimitExceededError Limits LivePicture LogEntry LogGoneError MaxIterationsError
+    Memory MemoryLogStore MemoryStore Message MessageOutcome NotFoundError Ollama OpenAI
     OpenAIResponses OutputError Overflow OverloadedError ParsedResponse Partial
-    PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError
-    ReActAgent ReActStep Reasoning ReasoningPart RedirectError RedisLogStore Reset Response
-    ResponseError Retention RunArguments RunHandle RunInterruptedError RunLimitError
-    RunPicture RxAgentsError SQLiteLogStore SQLiteStore ServerError Settings Snapshot StatusError
-    StorageError StoredConversation StreamCancelledError StreamChunk StreamDecodeError
-    StreamEvent StreamTimeoutError StreamingAgent StreamingLLM TextPart Thought Timeouts
-    Token Tool ToolArguments ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd
-    ToolError ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError
-    TotalTimeoutError TransportError TruncatedStreamError TurnEnd TurnStart Usage
-    __version__ display draw_run from_aiter from_log from_recording get_model inspect run to_aiter
-    to_iter tool
+    PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError ReActAgent
+    ReActStep Reasoning ReasoningPart RedirectError RedisLogStore Reset Response ResponseError
+    Retention RunArguments RunHandle RunInterruptedError RunLimitError RunPicture RxAgentsError
+    SQLiteLogStore SQLiteStore ServerError Settings Snapshot StatusError StorageError
+    StoredConversation StreamCancelledError StreamChunk StreamDecodeError StreamEvent
+    StreamTimeoutError StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool
+    ToolArguments ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError
+    ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError
+    TransportError TruncatedStreamError TurnEnd TurnStart Usage __version__ describe display
+    draw_run from_aiter from_log from_recording get_model inspect run to_aiter to_iter tool
 """
 
 

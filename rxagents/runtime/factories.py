@@ -31,7 +31,7 @@ from reactivex import Observable, abc
 
 from rxagents.runtime.reporting import raise_unhandled
 from rxagents.runtime.short_repr import short_repr
-from rxagents.runtime.stage import Call, Stage, user_location
+from rxagents.runtime.stage import Call, Stage, chain_of, user_location
 from rxagents.runtime.stream import Stream, stage_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -226,8 +226,8 @@ def _add_note(error: Exception, note: str) -> None:
 
 
 def _shown(argument: Any) -> Any:
-    """Return an argument to keep for the label: of a stream only its call."""
-    return stage_of(argument).call if isinstance(argument, Observable) else argument
+    """Return an argument to keep for the label: of a stream only the call of its source."""
+    return chain_of(stage_of(argument))[0].call if isinstance(argument, Observable) else argument
 
 
 def _watched_if_stream(argument: Any, call: Call) -> Any:

@@ -97,6 +97,16 @@ class Stage(NamedTuple):
     others: tuple[Stage, ...] = ()
 
 
+def chain_of(stage: Stage) -> list[Stage]:
+    """Return the stages from the source to `stage`."""
+    chain: list[Stage] = []
+    link: Stage | None = stage
+    while link is not None:
+        chain.append(link)
+        link = link.upstream
+    return chain[::-1]
+
+
 UNKNOWN_SOURCE: Final = Stage(Call("unknown", "Observable"))
 """A source that was not made by this library."""
 
@@ -105,9 +115,9 @@ def unknown_operator(operator: object, upstream: Stage) -> Stage:
     """Return the stage of an operator that is not of this library; a user's function has a name."""
     name = getattr(operator, "__name__", "")
     module = str(getattr(operator, "__module__", ""))
-    if module.partition(".")[0] in {"reactivex", "functools"} or name in {"", "<lambda>"}:
+    if not name or module.partition(".")[0] in {"reactivex", "functools"}:
         name = "reactivex operator"
-    return Stage(Call("unknown", name), upstream)
+    return Stage(Call("unknown", "lambda" if name == "<lambda>" else name), upstream)
 
 
 def user_location(depth: int) -> Location | Literal["library"] | None:
