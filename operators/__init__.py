@@ -10,7 +10,7 @@ Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_
 Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`.
 Protocols: `encode_sse`, `encode_agui`, `encode_vercel`.
 Checks and observation: `guard_window`, `tap_safely`, `log`, `checkpoint`, `measure`, `probe`,
-    `record`, `persist`.
+    `cost`, `record`, `persist`.
 
 Types of their items: `PartialJson`, `PartialObject`, `Replayed`. The type that `measure` reports:
 `Measurement`.
@@ -25,6 +25,7 @@ from rxagents.operators.checkpoint import checkpoint
 from rxagents.operators.coalesce import coalesce
 from rxagents.operators.collect import collect
 from rxagents.operators.converse import converse
+from rxagents.operators.cost import cost
 from rxagents.operators.decode_ndjson import decode_ndjson
 from rxagents.operators.decode_sse import decode_sse
 from rxagents.operators.encode_agui import encode_agui
@@ -72,6 +73,7 @@ __all__ = [
     "coalesce",
     "collect",
     "converse",
+    "cost",
     "decode_ndjson",
     "decode_sse",
     "encode_agui",

@@ -137,6 +137,11 @@ if TYPE_CHECKING:
         Inspection,
         inspect,
     )
+    from rxagents.runtime.limiting.limiter import Limiter, LimiterState
+    from rxagents.runtime.limiting.protocol import LimitedRequest
+    from rxagents.runtime.spending.budget import Budget
+    from rxagents.runtime.spending.cost import Cost
+    from rxagents.runtime.spending.prices import Price
     from rxagents.storage.conversation_store import (
         ConversationStore,
         Snapshot,
@@ -150,27 +155,27 @@ if TYPE_CHECKING:
 __all__ = [
     "LLM", "Agent", "AgentError", "AgentOptions", "AgentResult", "AgentRun", "Answer", "Anthropic",
     "ApprovalAnswer", "ApprovalRequest", "Approve", "AuthenticationError", "BackpressureError",
-    "BadRequestError", "BaseLLM", "Checkpoint", "Complete", "ConfigurationError", "ConflictError",
-    "ConnectError", "ConnectTimeoutError", "Conversation", "ConversationStore",
-    "ConversationalAgent", "Decision", "Deny", "Description", "ErrorEvent", "ErrorInfo", "EventLog",
-    "EventType", "FilePart", "FirstEventTimeoutError", "FunctionAgent", "Gemini", "Handoff",
-    "IdleTimeoutError", "ImagePart", "InspectedPipe", "InspectedProbe", "InspectedStage",
-    "Inspection", "LeaseError", "LimitExceededError", "Limits", "LivePicture", "LogEntry",
-    "LogGoneError", "MaxIterationsError", "Memory", "MemoryLogStore", "MemoryStore", "Message",
-    "MessageOutcome", "NotFoundError", "Ollama", "OpenAI", "OpenAIResponses", "OutputError",
-    "Overflow", "OverloadedError", "ParsedResponse", "Partial", "PayloadTooLargeError",
-    "ProtocolError", "ProviderError", "ProviderOptions", "RateLimitError", "ReActAgent",
-    "ReActStep", "Reasoning", "ReasoningPart", "RedirectError", "RedisLogStore", "Reset",
-    "Response", "ResponseError", "Retention", "RunArguments", "RunHandle", "RunInterruptedError",
-    "RunLimitError", "RunPicture", "RxAgentsError", "SQLiteLogStore", "SQLiteStore", "ServerError",
-    "Settings", "Snapshot", "StatusError", "StorageError", "StoredConversation",
-    "StreamCancelledError", "StreamChunk", "StreamDecodeError", "StreamEvent", "StreamTimeoutError",
-    "StreamingAgent", "StreamingLLM", "TextPart", "Thought", "Timeouts", "Token", "Tool",
-    "ToolArguments", "ToolArgumentsError", "ToolCall", "ToolCallDelta", "ToolContext", "ToolEnd",
-    "ToolError", "ToolNotFoundError", "ToolProgress", "ToolResult", "ToolStart", "ToolTimeoutError",
-    "TotalTimeoutError", "TransportError", "TruncatedStreamError", "TurnEnd", "TurnStart", "Usage",
-    "__version__", "describe", "display", "draw_run", "from_aiter", "from_log", "from_recording",
-    "get_model", "inspect", "run", "to_aiter", "to_iter", "tool",
+    "BadRequestError", "BaseLLM", "Budget", "Checkpoint", "Complete", "ConfigurationError",
+    "ConflictError", "ConnectError", "ConnectTimeoutError", "Conversation", "ConversationStore",
+    "ConversationalAgent", "Cost", "Decision", "Deny", "Description", "ErrorEvent", "ErrorInfo",
+    "EventLog", "EventType", "FilePart", "FirstEventTimeoutError", "FunctionAgent", "Gemini",
+    "Handoff", "IdleTimeoutError", "ImagePart", "InspectedPipe", "InspectedProbe", "InspectedStage",
+    "Inspection", "LeaseError", "LimitExceededError", "LimitedRequest", "Limiter", "LimiterState",
+    "Limits", "LivePicture", "LogEntry", "LogGoneError", "MaxIterationsError", "Memory",
+    "MemoryLogStore", "MemoryStore", "Message", "MessageOutcome", "NotFoundError", "Ollama",
+    "OpenAI", "OpenAIResponses", "OutputError", "Overflow", "OverloadedError", "ParsedResponse",
+    "Partial", "PayloadTooLargeError", "Price", "ProtocolError", "ProviderError", "ProviderOptions",
+    "RateLimitError", "ReActAgent", "ReActStep", "Reasoning", "ReasoningPart", "RedirectError",
+    "RedisLogStore", "Reset", "Response", "ResponseError", "Retention", "RunArguments", "RunHandle",
+    "RunInterruptedError", "RunLimitError", "RunPicture", "RxAgentsError", "SQLiteLogStore",
+    "SQLiteStore", "ServerError", "Settings", "Snapshot", "StatusError", "StorageError",
+    "StoredConversation", "StreamCancelledError", "StreamChunk", "StreamDecodeError", "StreamEvent",
+    "StreamTimeoutError", "StreamingAgent", "StreamingLLM", "TextPart", "Thought", "Timeouts",
+    "Token", "Tool", "ToolArguments", "ToolArgumentsError", "ToolCall", "ToolCallDelta",
+    "ToolContext", "ToolEnd", "ToolError", "ToolNotFoundError", "ToolProgress", "ToolResult",
+    "ToolStart", "ToolTimeoutError", "TotalTimeoutError", "TransportError", "TruncatedStreamError",
+    "TurnEnd", "TurnStart", "Usage", "__version__", "describe", "display", "draw_run", "from_aiter",
+    "from_log", "from_recording", "get_model", "inspect", "run", "to_aiter", "to_iter", "tool",
 ]  # fmt: skip
 
 # In a checkout without symbolic links, as on Windows, `rxagents/operators` is a text file: then

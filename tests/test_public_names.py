@@ -12,15 +12,15 @@ from rxagents import operators, testing
 
 NAMES = """
     Agent AgentError AgentOptions AgentResult AgentRun Answer Anthropic ApprovalAnswer
-    ApprovalRequest Approve AuthenticationError BackpressureError BadRequestError BaseLLM
+    ApprovalRequest Approve AuthenticationError BackpressureError BadRequestError BaseLLM Budget
     Checkpoint Complete ConfigurationError ConflictError ConnectError ConnectTimeoutError
-    Conversation ConversationStore ConversationalAgent Decision Deny Description ErrorEvent
+    Conversation ConversationStore ConversationalAgent Cost Decision Deny Description ErrorEvent
     ErrorInfo EventLog EventType FilePart FirstEventTimeoutError FunctionAgent Gemini Handoff
-    IdleTimeoutError ImagePart InspectedPipe InspectedProbe InspectedStage Inspection LLM
-    LeaseError LimitExceededError Limits LivePicture LogEntry LogGoneError MaxIterationsError
-    Memory MemoryLogStore MemoryStore Message MessageOutcome NotFoundError Ollama OpenAI
-    OpenAIResponses OutputError Overflow OverloadedError ParsedResponse Partial
-    PayloadTooLargeError ProtocolError ProviderError ProviderOptions RateLimitError ReActAgent
+    IdleTimeoutError ImagePart InspectedPipe InspectedProbe InspectedStage Inspection LLM LeaseError
+    LimitExceededError LimitedRequest Limiter LimiterState Limits LivePicture LogEntry LogGoneError
+    MaxIterationsError Memory MemoryLogStore MemoryStore Message MessageOutcome NotFoundError Ollama
+    OpenAI OpenAIResponses OutputError Overflow OverloadedError ParsedResponse Partial
+    PayloadTooLargeError Price ProtocolError ProviderError ProviderOptions RateLimitError ReActAgent
     ReActStep Reasoning ReasoningPart RedirectError RedisLogStore Reset Response ResponseError
     Retention RunArguments RunHandle RunInterruptedError RunLimitError RunPicture RxAgentsError
     SQLiteLogStore SQLiteStore ServerError Settings Snapshot StatusError StorageError
@@ -53,7 +53,7 @@ def test_misspelt_name_gets_a_suggestion() -> None:
 def test_operators_exports_these_names() -> None:
     names = """
         Measurement PartialJson PartialObject Replayed accumulate assemble_tool_calls
-        check_items checkpoint coalesce collect converse decode_ndjson decode_sse encode_agui
+        check_items checkpoint coalesce collect converse cost decode_ndjson decode_sse encode_agui
         encode_sse encode_vercel fallback_to guard_window hedge items log map_async measure
         of_type partial_json partial_object persist probe reasoning record replay_bounded
         retry_with_backoff run_tools scan_steps share_bounded smooth split_sentences stop_at

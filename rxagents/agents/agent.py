@@ -39,6 +39,7 @@ from rxagents.core.usage import Usage
 from rxagents.operators.run_tools import StartTools, run_tools
 from rxagents.operators.scan_steps import Step
 from rxagents.parsing.answer_parser import AnswerParts, answer_parts
+from rxagents.runtime.metering.metering import checked_budget, checked_limiter
 
 
 class BaseAgent(RunMethods[OutputT], TurnLoop):
@@ -49,6 +50,8 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
     Attributes:
         llm: The model.
         limits: The limits of each run.
+        limiter: The limiter of all runs.
+        budget: The budget of all runs.
     """
 
     def __init__(
@@ -73,6 +76,8 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
             seconds=options.pop("max_seconds", None),
             at_limit=options.pop("at_limit", "error"),
         )
+        self.limiter = checked_limiter(options.pop("limiter", None))
+        self.budget = checked_budget(options.pop("budget", None))
         self._tools = to_tools(tools)
         self._parts = answer_parts(output_type)
         self._corrections = checked_count_or_zero("corrections", options.pop("corrections", 2))
@@ -108,6 +113,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
     ) -> Events:
         run = self.new_run(messages, options=options)
         run.begin(control)
+        control.metering = options.metering(self)
 
         def stages() -> Iterator[Events]:
             if decisions is not None:

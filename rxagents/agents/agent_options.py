@@ -7,6 +7,8 @@ from rxagents.agents.run_options import SystemPrompt
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.settings import SettingsArguments
 from rxagents.operators.run_tools import StartTools
+from rxagents.runtime.limiting.protocol import RequestLimiter
+from rxagents.runtime.spending.budget import Budget
 from rxagents.runtime.tool_execution.approval import Approval
 
 
@@ -32,6 +34,8 @@ class AgentOptions(SettingsArguments, total=False):
             default. Not with `"defer"`.
         corrections: How many times an answer that does not match the `output_type` goes back to
             the model, with the reason; 2 by default. Each correction is a turn.
+        limiter: Lets the requests of all runs wait; see `Limiter`.
+        budget: Limits what all runs use and cost together; see `Budget`.
     """
 
     system_prompt: SystemPrompt | None
@@ -46,6 +50,8 @@ class AgentOptions(SettingsArguments, total=False):
     approve: Approval | None
     approve_timeout: float | None
     corrections: int
+    limiter: RequestLimiter | None
+    budget: Budget | None
 
 
 def not_a_model(agent: str, llm: object) -> ConfigurationError:

@@ -26,6 +26,7 @@ from rxagents.core.events import ErrorEvent, ErrorInfo, StreamEvent
 from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult
 from rxagents.runtime.checkpoints import CheckpointSink, take_sink
+from rxagents.runtime.metering.metering import NONE
 
 if TYPE_CHECKING:
     from rxagents.agents.run import Run
@@ -47,6 +48,7 @@ class RunControl:
         result: The run's result, if it has completed.
         error: Why the run has no result, if it failed or was disposed.
         set_time_limit: Sets how many seconds the run may take from now on; `None` for no limit.
+        metering: The limiters and budgets of the run's requests.
         before_failed: Called when the run fails or is disposed, with whether it is disposed.
     """
 
@@ -57,6 +59,7 @@ class RunControl:
         self.result: AgentResult[Any] | None = None
         self.error: Exception | None = None
         self.set_time_limit: Callable[[float | None], None] = lambda _: None
+        self.metering = NONE
         self.before_failed: Callable[[bool], None] = lambda _: None
         self._on_end = on_end
         self._checkpoints: CheckpointSink | None = None

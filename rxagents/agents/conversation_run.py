@@ -99,6 +99,7 @@ class ConversationRun:
         """
         control, agent = self._control, self._agent
         stages = self._stages(new, decisions)
+        control.metering = self._options.metering(agent)
         run_once = run_stages(stages, agent.limits.seconds, control)
 
         def stop_unstarted() -> StreamEvent:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from rxagents.core.exchange import Exchange, message_text
 from rxagents.core.messages import Message
-from rxagents.core.scripts import HANGUL, UNSPACED
+from rxagents.core.scripts import UNSPACED
 from rxagents.storage.conversation_store import Snapshot
 
 
@@ -66,19 +66,6 @@ class KeptConversation:
         added = snapshot.exchanges[known:]
         self.exchanges += [KeptExchange(each, self._count_tokens) for each in added]
         return True
-
-
-def estimated_tokens(text: str) -> int:
-    """Estimate the tokens of a text: one for four characters.
-
-    The rule is from OpenAI's help pages and holds for English. A letter of Chinese, Japanese,
-    Korean, Thai, Lao, Khmer or Burmese counts as one token. The model's tokenizer is exact.
-    """
-    dense = 0 if text.isascii() else len(_DENSE.findall(text))
-    return dense + -(-(len(text) - dense) // 4)
-
-
-_DENSE = re.compile(f"[{UNSPACED}{HANGUL}]")
 
 
 class Room:

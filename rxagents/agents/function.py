@@ -15,6 +15,7 @@ from rxagents.agents.last_turn import (
     idle_tools,
     tools_of_last_turn,
 )
+from rxagents.agents.model_stream import model_stream
 from rxagents.agents.read_answer import ask_for_answer, read_answer
 from rxagents.agents.resume import defer
 from rxagents.agents.run import Run
@@ -60,8 +61,11 @@ class FunctionAgent(BaseAgent[OutputT]):
         if turn.is_last:
             tools = tools_of_last_turn(run)
             chunks = self.llm.chat_stream(run.messages, tools, **settings)
+            chunks = model_stream(self.llm, chunks, run.messages, tools)
             return chunks.pipe(rx_ops.do_action(turn.accumulate), to_events(turn))
-        chunks = self.llm.chat_stream(run.messages, run.tools or idle_tools(run), **settings)
+        tools = run.tools or idle_tools(run)
+        chunks = self.llm.chat_stream(run.messages, tools, **settings)
+        chunks = model_stream(self.llm, chunks, run.messages, tools)
         return chunks.pipe(
             rx_ops.do_action(turn.accumulate),
             self._run_tools(run.tools, run.context, turn.refuse),

@@ -10,7 +10,6 @@ from msgspec.structs import asdict, replace
 
 from rxagents.core.checks import checked_count, checked_seconds
 from rxagents.core.errors import ConfigurationError, MaxIterationsError
-from rxagents.core.usage import Usage
 
 AtLimit: TypeAlias = Literal["error", "answer"]
 """`"error"` fails the run at its limit; `"answer"` asks the model for its answer, without tools."""
@@ -75,15 +74,6 @@ def no_answer(turns: int, last_text: str, *, has_acted: bool) -> MaxIterationsEr
             "or direct_answer=True of ReActAgent for answers without a label."
         )
     return MaxIterationsError(message, last_text=last_text)
-
-
-def tokens_of(usage: Usage | None) -> int:
-    """Return the provider's total, or the sum of its input and output counts."""
-    if usage is None:
-        return 0
-    if usage.total_tokens is not None:
-        return usage.total_tokens
-    return (usage.input_tokens or 0) + (usage.output_tokens or 0)
 
 
 class Used(Struct, frozen=True):

@@ -14,7 +14,6 @@ from rxagents.agents.exchanges import (
     KeptConversation,
     KeptExchange,
     Room,
-    estimated_tokens,
     most_relevant,
     newest_that_fit,
 )
@@ -23,6 +22,7 @@ from rxagents.core.checks import checked_count, checked_function
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.exchange import Exchange
 from rxagents.core.messages import Message
+from rxagents.core.token_estimate import estimated_tokens
 from rxagents.storage.conversation_store import (
     ConversationStore,
     Snapshot,

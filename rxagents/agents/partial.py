@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from rxagents.agents.exchanges import estimated_tokens
 from rxagents.agents.waiting import result_message
 from rxagents.core.errors import ToolError
 from rxagents.core.events import ErrorInfo, ToolEnd
 from rxagents.core.exchange import message_text
 from rxagents.core.messages import Message, Part, TextPart, ToolCall
 from rxagents.core.response import Response
+from rxagents.core.token_estimate import estimated_tokens
 from rxagents.core.usage import Usage
 from rxagents.runtime.tool_execution.approval import denied
 

@@ -12,6 +12,7 @@ from rxagents.agents.agent import BaseAgent
 from rxagents.agents.agent_options import AgentOptions
 from rxagents.agents.finish import PAUSE
 from rxagents.agents.last_turn import conclude_last
+from rxagents.agents.model_stream import model_stream
 from rxagents.agents.partial import end_of, marked
 from rxagents.agents.react_form import (
     action,
@@ -113,6 +114,7 @@ class ReActAgent(BaseAgent[OutputT]):
     def _turn(self, turn: Turn) -> Events:
         run = turn.run
         chunks = self.llm.chat_stream(run.messages, **self._settings)
+        chunks = model_stream(self.llm, chunks, run.messages)
         steps = chunks.pipe(rx_ops.do_action(turn.accumulate), scan_steps(run.tools))
         if turn.typed is not None:
             steps = steps.pipe(read_answer(turn, turn.typed))

@@ -21,6 +21,7 @@ from reactivex import Observable, abc
 from reactivex import operators as rx_ops
 from reactivex.disposable import SingleAssignmentDisposable
 
+from rxagents.agents.model_stream import model_stream
 from rxagents.agents.turn import Turn
 from rxagents.agents.typed_turn import TypedTurn
 from rxagents.core.chunks import StreamChunk
@@ -58,9 +59,9 @@ def ask_for_answer(
             return rx.throw(error) if other is None else ask(other)
 
         sent = () if is_apart and request.mode == "native" else tools
-        chunks = llm.chat_stream(
-            request.messages(run.messages), request.tools(sent), **request.settings(settings)
-        )
+        messages = request.messages(run.messages)
+        chunks = llm.chat_stream(messages, request.tools(sent), **request.settings(settings))
+        chunks = model_stream(llm, chunks, messages, sent)
         return chunks.pipe(rx_ops.catch(ask_otherwise))
 
     return ask(OutputRequest(run.parts.output, llm, has_tools=bool(tools) and not turn.is_last))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rxagents.agents.control import RunControl
 from rxagents.agents.finish import APPROVAL, CANCELLED
-from rxagents.agents.limits import RunLimits, Used, no_answer, tokens_of
+from rxagents.agents.limits import RunLimits, Used, no_answer
 from rxagents.agents.turn import Turn
 from rxagents.agents.waiting import (
     OwnForm,
@@ -18,7 +18,7 @@ from rxagents.core.events import Complete, StreamEvent, ToolStart, TurnEnd, Turn
 from rxagents.core.messages import Message, ToolCall
 from rxagents.core.protocols import AgentResult
 from rxagents.core.tools import Tool
-from rxagents.core.usage import Usage, add_usage
+from rxagents.core.usage import Usage, add_usage, tokens_of
 from rxagents.parsing.answer_parser import AnswerParts
 
 if TYPE_CHECKING:

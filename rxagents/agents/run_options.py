@@ -11,6 +11,14 @@ from rxagents.core.argument_names import check_names
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.tools import Tool, ToolLike, to_tools
 from rxagents.parsing.answer_parser import AnswerParts, answer_parts
+from rxagents.runtime.limiting.protocol import RequestLimiter
+from rxagents.runtime.metering.metering import (
+    Metering,
+    checked_budget,
+    checked_limiter,
+    current_metering,
+)
+from rxagents.runtime.spending.budget import Budget
 
 T = TypeVar("T")
 
@@ -27,11 +35,15 @@ class RunArguments(TypedDict, total=False):
             `context` that returns it.
         context: Any object, which the tools see as `ToolContext.context`. Subscriptions to one
             stream share it.
+        limiter: Lets the requests of the run and of its sub-agents wait; see `Limiter`.
+        budget: Limits what they use and cost, with all that share it; see `Budget`.
     """
 
     tools: Sequence[ToolLike]
     system_prompt: SystemPrompt | None
     context: Any
+    limiter: RequestLimiter | None
+    budget: Budget | None
 
 
 class TypedRunArguments(RunArguments, Generic[T], total=False):
@@ -62,12 +74,22 @@ class RunOptions(Struct, frozen=True):
         system_prompt: The prompt's text, or `None` for no prompt.
         context: The user's object.
         parts: The parts and the type of the answer; `None` for a text.
+        limiter: The limiter of the run.
+        budget: The budget of the run.
     """
 
     tools: tuple[Tool, ...] = ()
     system_prompt: str | None = None
     context: Any = None
     parts: AnswerParts | None = None
+    limiter: RequestLimiter | None = None
+    budget: Budget | None = None
+
+    def metering(self, agent: object) -> Metering:
+        """Return what the requests of a run are subject to, beside what surrounds the run."""
+        limiter, budget = getattr(agent, "limiter", None), getattr(agent, "budget", None)
+        metering = current_metering().with_own(limiter, budget)
+        return metering.with_own(self.limiter, self.budget, self.context)
 
 
 def checked_prompt(prompt: SystemPrompt | None) -> SystemPrompt | None:
@@ -111,4 +133,6 @@ def run_options(
     output_type = arguments.get("output_type")
     if output_type is not None:
         parts = answer_parts(output_type)
-    return RunOptions(more, text, context, parts)
+    limiter = checked_limiter(arguments.get("limiter"))
+    budget = checked_budget(arguments.get("budget"))
+    return RunOptions(more, text, context, parts, limiter, budget)

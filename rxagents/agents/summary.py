@@ -8,6 +8,7 @@ import reactivex as rx
 from reactivex import operators as rx_ops
 
 from rxagents.agents.finish import is_whole
+from rxagents.agents.model_stream import model_stream
 from rxagents.agents.turns import Events
 from rxagents.core.errors import OutputError
 from rxagents.core.exchange import Exchange, message_text
@@ -57,7 +58,8 @@ class Summary:
             return rx.empty()
 
         request = _request(self.text, exchanges)
-        return llm.chat_stream(request).pipe(collect(), rx_ops.flat_map(replace))
+        chunks = model_stream(llm, llm.chat_stream(request), request)
+        return chunks.pipe(collect(), rx_ops.flat_map(replace))
 
 
 _INSTRUCTIONS = (

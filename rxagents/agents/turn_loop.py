@@ -37,6 +37,7 @@ class TurnLoop(ABC):
             if handoff is None:
                 return last_events
             agent = handoffs.hand_over(handoff)
+            run.control.metering = run.control.metering.with_own(agent.limiter, agent.budget)
             last_events = (*last_events, Handoff(handoff.name))
 
     def own_turns(

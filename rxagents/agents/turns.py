@@ -40,6 +40,8 @@ from rxagents.core.events import (
     TurnStart,
 )
 from rxagents.runtime.bridge import scheduler_on_loop
+from rxagents.runtime.factories import core_of
+from rxagents.runtime.metering.metering import NONE, Metering, under
 from rxagents.runtime.reporting import nonfatal
 from rxagents.runtime.timed_scope import TimedScope, timed
 
@@ -57,10 +59,11 @@ def run_stages(stages: Iterable[Events], seconds: float | None, control: RunCont
     Returns:
         The run's events; a run that fails emits an `ErrorEvent` before `on_error`.
     """
-    return _with_deadline(rx.concat_with_iterable(_deliverable(stages)), seconds, control)
+    source = rx.concat_with_iterable(_deliverable(stages, control))
+    return _with_deadline(source, seconds, control)
 
 
-def _deliverable(stages: Iterable[Events]) -> Iterator[Events]:
+def _deliverable(stages: Iterable[Events], control: RunControl) -> Iterator[Events]:
     """Yield the stages; wrap what making them raises, so that `concat_with_iterable` catches it.
 
     A model's `chat_stream` is called here. With `CancelledError` the run would never end.
@@ -75,7 +78,21 @@ def _deliverable(stages: Iterable[Events]) -> Iterator[Events]:
             raise
         except BaseException as error:
             raise nonfatal(error) from error
-        yield stage
+        yield stage if control.metering is NONE else _metered(stage, control.metering)
+
+
+def _metered(stage: Events, metering: Metering) -> Events:
+    """Subscribe to a stage under the run's metering, whatever code ended the stage before."""
+
+    def subscribe(
+        observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        with under(metering):
+            # `stage.subscribe` would put one more observer before each event.
+            subscription: abc.DisposableBase = core_of(stage)(observer, scheduler)
+        return subscription
+
+    return Observable(subscribe)
 
 
 def to_events(turn: Turn) -> Callable[[Observable[StreamChunk | StreamEvent]], Events]:
@@ -168,7 +185,8 @@ def _with_deadline(source: Events, seconds: float | None, control: RunControl) -
     def subscribe(observer: abc.ObserverBase[StreamEvent], scope: TimedScope) -> None:
         def begin() -> None:
             scope.scheduler = scheduler_on_loop(scope.scheduler)
-            scope.subscribe(source, observer.on_next, fail, observer.on_completed)
+            with under(control.metering):
+                scope.subscribe(source, observer.on_next, fail, observer.on_completed)
 
         def fail(error: Exception) -> None:
             control.fail(error)

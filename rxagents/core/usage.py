@@ -51,6 +51,15 @@ def add_usage(a: Usage | None, b: Usage | None) -> Usage | None:
     )
 
 
+def tokens_of(usage: Usage | None) -> int:
+    """Return the provider's total, or the sum of its input and output counts."""
+    if usage is None:
+        return 0
+    if usage.total_tokens is not None:
+        return usage.total_tokens
+    return (usage.input_tokens or 0) + (usage.output_tokens or 0)
+
+
 def _add(a: int | None, b: int | None) -> int | None:
     if a is None or b is None:
         return b if a is None else a

@@ -10,6 +10,7 @@ from yarl import URL
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError
+from rxagents.core.message_input import to_messages
 from rxagents.core.settings import SettingsArguments
 from rxagents.providers.checks import checked_url, is_origin, key_of_environment
 from rxagents.providers.provider import Provider, ProviderOptions
@@ -65,7 +66,11 @@ class Ollama(Provider):
             raise ConfigurationError(f"prompt must be a str, not {type(prompt).__name__}.")
         chosen = self.settings.override(**settings)
         body = render_generate(self.model, prompt, chosen)
-        return chunk_stream(self._prepare("api/generate", body, raw=bool(chosen.raw)))
+        request = ChatRequest(self.model, to_messages(prompt), (), chosen)
+        metered = self._metered(request)
+        return chunk_stream(
+            self._prepare("api/generate", body, raw=bool(chosen.raw), metered=metered)
+        )
 
     @property
     def _path(self) -> str:

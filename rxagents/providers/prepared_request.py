@@ -9,6 +9,7 @@ from yarl import URL
 
 from rxagents.core.limits import Limits
 from rxagents.providers.timeouts import Timeouts
+from rxagents.runtime.metering.attempt import ModelRequest
 from rxagents.transport import Transport
 from rxagents.wire.parser import StreamInfo, WireParser
 from rxagents.wire.think_tags import ThinkTags
@@ -30,6 +31,7 @@ class PreparedRequest(Struct, frozen=True):
         redact: Replaces the secrets in a text that the provider wrote.
         think_tags: The tags around thinking at the beginning of the text; `None` for none.
         raw: Whether chunks keep the bytes of their events.
+        metered: The request to the model, for limiters and budgets; `None` for other requests.
     """
 
     provider: str
@@ -44,6 +46,7 @@ class PreparedRequest(Struct, frozen=True):
     redact: Callable[[str], str]
     think_tags: ThinkTags | None
     raw: bool
+    metered: ModelRequest | None = None
 
     def __repr__(self) -> str:
         """Show neither the key nor the conversation."""

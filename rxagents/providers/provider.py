@@ -36,6 +36,10 @@ from rxagents.providers.redaction import redacted
 from rxagents.providers.stream import chunk_stream
 from rxagents.providers.timeouts import Timeouts
 from rxagents.runtime.factories import source_factory
+from rxagents.runtime.limiting.protocol import RequestLimiter
+from rxagents.runtime.metering.attempt import ModelRequest
+from rxagents.runtime.metering.metering import checked_budget, checked_limiter
+from rxagents.runtime.spending.budget import Budget
 from rxagents.transport import Transport
 from rxagents.wire.parser import StreamInfo, WireParser
 from rxagents.wire.request import ChatRequest
@@ -55,6 +59,8 @@ class ProviderOptions(SettingsArguments, total=False):
             the chunks' `reasoning`. `("<think>", "</think>")` by default, except at the vendor's
             own host; `(None, "</think>")` where every answer begins with thinking and no first
             tag; `None` leaves the text as it is.
+        limiter: Lets the model's requests wait, so that the provider's rate limits are kept.
+        budget: Limits what the model's requests use and cost, with all that share it.
         structured_output: How the model is asked for an answer of a type: `"native"` by the API's
             own structured output, the default; `"tool"` by a tool call; `"prompt"` by the JSON
             schema in the system prompt.
@@ -66,6 +72,8 @@ class ProviderOptions(SettingsArguments, total=False):
     session: aiohttp.ClientSession | None
     limits: Limits | None
     think_tags: ThinkTags | None
+    limiter: RequestLimiter | None
+    budget: Budget | None
     structured_output: StructuredOutput
 
 
@@ -76,15 +84,16 @@ class Provider(BaseLLM):
         model: The provider's name of the model.
         api_key: The key; `None` sends none.
         base_url: The API's URL, to which paths are added; a query in it is kept.
-        **options: `timeout`, `max_retries`, `headers`, `session`, `limits`, `think_tags` and
-            `structured_output`, see `ProviderOptions`; and generation settings, see `Settings`,
-            which a call may override.
+        **options: `timeout`, `max_retries`, `headers`, `session`, `limits`, `think_tags`,
+            `limiter`, `budget` and `structured_output`, see `ProviderOptions`; and generation
+            settings, see `Settings`, which a call may override.
 
     Raises:
         ConfigurationError: An argument is invalid.
     """
 
     name: ClassVar[str]
+    is_metered: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -105,6 +114,8 @@ class Provider(BaseLLM):
         default_tags = None if self._is_own_host else DEFAULT_TAGS
         self.think_tags = checked_think_tags(options.pop("think_tags", default_tags))
         self.structured_output = checked_mode(options.pop("structured_output", "native"))
+        self.limiter = checked_limiter(options.pop("limiter", None))
+        self.budget = checked_budget(options.pop("budget", None))
         self._api_key = None if api_key is None else checked_text("api_key", api_key, secret=True)
         self._extra_headers = checked_headers(options.pop("headers", None) or {})
         self._transport = Transport(self.name, checked_session(options.pop("session", None)))
@@ -120,8 +131,8 @@ class Provider(BaseLLM):
         """Stream the answer to a conversation; see `BaseLLM.chat_stream`."""
         chosen = self.settings.override(**settings)
         request = ChatRequest(self.model, to_messages(messages), to_tools(tools), chosen)
-        raw = bool(chosen.raw)
-        return chunk_stream(self._prepare(self._path, self._render(request), raw=raw))
+        body, metered = self._render(request), self._metered(request)
+        return chunk_stream(self._prepare(self._path, body, raw=bool(chosen.raw), metered=metered))
 
     async def list_models(self) -> list[str]:
         """Return the names of the host's models, in the host's order.
@@ -213,6 +224,7 @@ class Provider(BaseLLM):
         query: Mapping[str, str] | None = None,
         *,
         raw: bool = False,
+        metered: ModelRequest | None = None,
     ) -> PreparedRequest:
         """Return a POST of `content`, or a GET if it is `None`."""
         try:
@@ -243,6 +255,19 @@ class Provider(BaseLLM):
             redact=self._redact,
             think_tags=self.think_tags,
             raw=raw,
+            metered=metered,
+        )
+
+    def _metered(self, request: ChatRequest) -> ModelRequest:
+        return ModelRequest(
+            self.name,
+            request.model,
+            str(self.base_url.with_query(None)),
+            request.messages,
+            request.tools,
+            request.settings.max_tokens,
+            self.limiter,
+            self.budget,
         )
 
     def _redact(self, text: str) -> str:

@@ -19,6 +19,9 @@ Two clocks run. `Watchdog` limits one attempt (`Timeouts.first`, `Timeouts.idle`
 complete answer: the stream completes. If the first event never came but other text did, the error
 quotes that text.
 
+With a limiter or a budget, an attempt is metered (`runtime/metering`): it waits before it is sent,
+so that no timeout but `Timeouts.total` runs, and settles however it ends.
+
 What must not change: chunks are emitted inside of `AnswerReader.read`, under as few `await`s as
 there are here, since every emission pays for each of them.
 """
@@ -43,12 +46,14 @@ from rxagents.core.events import ErrorInfo
 from rxagents.providers.answer_reader import AnswerReader
 from rxagents.providers.failures import redact, request_id, status_error
 from rxagents.providers.http_log import HttpLog
+from rxagents.providers.metered_answer import MeteredAnswer
 from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.providers.received_answer import ReceivedAnswer
 from rxagents.providers.redaction import without_frames
 from rxagents.providers.retry import wait_before_retry
 from rxagents.providers.timeouts import Watchdog
 from rxagents.runtime.idle_clock import IdleClock
+from rxagents.runtime.metering.attempt import Attempt, metered
 from rxagents.runtime.source import Emitter, task_source
 from rxagents.transport import StaleConnectionError
 from rxagents.wire.parser import StreamInfo
@@ -65,12 +70,13 @@ def chunk_stream(request: PreparedRequest) -> Observable[StreamChunk]:
 class _Stream:
     """The attempts of one subscription."""
 
-    __slots__ = ("_emitter", "_failed", "_log", "_received", "_request")
+    __slots__ = ("_attempt", "_emitter", "_failed", "_log", "_received", "_request")
 
     def __init__(self, request: PreparedRequest, emitter: Emitter[StreamChunk]) -> None:
         self._request = request
         self._emitter = emitter
         self._log = HttpLog(request)
+        self._attempt: Attempt | None = None
         self._received: ReceivedAnswer | None = None  # of the current attempt
         self._failed: tuple[ProviderError, ...] = ()
 
@@ -81,12 +87,13 @@ class _Stream:
             async with asyncio.timeout(request.timeouts.total):
                 while True:
                     try:
-                        gate = self._emitter.gate
-                        with Watchdog(request.timeouts, request.provider, gate) as watchdog:
-                            reader = await self._send(watchdog.clock)
-                            await reader.read()
-                            self._log.on_complete()
-                            return
+                        async with metered(request.metered) as self._attempt:
+                            gate = self._emitter.gate
+                            with Watchdog(request.timeouts, request.provider, gate) as watchdog:
+                                reader = await self._send(watchdog.clock)
+                                await reader.read()
+                                self._log.on_complete()
+                                return
                     except ProviderError as error:
                         if isinstance(error, StreamTimeoutError) and self._is_complete():
                             return
@@ -103,13 +110,15 @@ class _Stream:
 
     async def _send(self, clock: IdleClock) -> AnswerReader:
         """Send the request, and return what reads its response."""
-        request = self._request
+        request, attempt = self._request, self._attempt
         self._received = None
         self._log.on_request()
         response = await request.transport.send(
             request.url, request.headers, request.body, request.timeouts.connect
         )
         self._log.on_response(response)
+        if attempt is not None:
+            attempt.responded(response.headers, is_refused=response.status != 200)
         if response.status != 200:
             clock.stop()  # `read_head` has a limit of its own
             try:
@@ -125,7 +134,10 @@ class _Stream:
             request.think_tags,
             request.raw,
         )
-        self._received = ReceivedAnswer(request, response, info, clock)
+        if attempt is None:
+            self._received = ReceivedAnswer(request, response, info, clock)
+        else:
+            self._received = MeteredAnswer(request, response, info, clock, attempt)
         return AnswerReader(response, self._received, self._emitter, clock)
 
     def _is_complete(self) -> bool:

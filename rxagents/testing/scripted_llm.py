@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 from msgspec import Struct, structs
 from reactivex import Observable, abc
@@ -20,8 +20,13 @@ from rxagents.core.tools import ToolLike, to_tools
 from rxagents.providers.base_llm import BaseLLM
 from rxagents.runtime.bridge import Bridge, LoopScheduler, bridge_of, scheduler_on_loop
 from rxagents.runtime.factories import source_factory
+from rxagents.runtime.limiting.protocol import RequestLimiter
 from rxagents.runtime.loop import running_loop
+from rxagents.runtime.metering.attempt import ModelRequest
+from rxagents.runtime.metering.metered_stream import metered_stream
+from rxagents.runtime.metering.metering import checked_budget, checked_limiter
 from rxagents.runtime.reporting import report_unhandled
+from rxagents.runtime.spending.budget import Budget
 from rxagents.runtime.stream import Stream
 from rxagents.testing.answers.chat_completions import END, events
 from rxagents.testing.delivery import Ending
@@ -61,6 +66,8 @@ class ScriptedLLM(BaseLLM):
         think_tags: The tags around thinking at the beginning of a text; see `ProviderOptions`.
         raw: Whether chunks keep the bytes of their events, as those of a chat-completions host; a
             call may override it.
+        limiter: See `ProviderOptions`.
+        budget: See `ProviderOptions`.
 
     Attributes:
         requests: The requests in the order of the subscriptions.
@@ -70,6 +77,7 @@ class ScriptedLLM(BaseLLM):
             `think_tags` are no tags.
     """
 
+    is_metered: ClassVar[bool] = True
     structured_output: StructuredOutput = "native"
 
     def __init__(
@@ -77,10 +85,14 @@ class ScriptedLLM(BaseLLM):
         *replies: ReplyLike,
         think_tags: ThinkTags | None = DEFAULT_TAGS,
         raw: bool = False,
+        limiter: RequestLimiter | None = None,
+        budget: Budget | None = None,
     ) -> None:
         given = replies or (_DEFAULT_REPLY,)
         self.requests: list[ScriptedRequest] = []
         self._settings = Settings(raw=raw)
+        self._limiter = checked_limiter(limiter)
+        self._budget = checked_budget(budget)
         self._info = StreamInfo(MODEL, think_tags=checked_think_tags(think_tags))
         self._replies = [_checked(to_reply(reply)) for reply in given]
 
@@ -92,7 +104,7 @@ class ScriptedLLM(BaseLLM):
         **settings: Unpack[SettingsArguments],
     ) -> Observable[StreamChunk]:
         """Stream the next reply."""
-        to_tools(tools)  # rejects the tools that a provider would reject
+        checked_tools = to_tools(tools)  # rejects the tools that a provider would reject
         request = ScriptedRequest(
             to_messages(messages), tuple(tools or ()), Settings().override(**settings)
         )
@@ -109,7 +121,17 @@ class ScriptedLLM(BaseLLM):
             parser = ChatCompletionsParser(info)
             return _Playback(reply, parser, observer, chosen, bridge).start()
 
-        return Stream(subscribe)
+        metered = ModelRequest(
+            MODEL,
+            MODEL,
+            None,
+            request.messages,
+            checked_tools,
+            request.settings.max_tokens,
+            self._limiter,
+            self._budget,
+        )
+        return metered_stream(Stream(subscribe), metered)
 
     async def aclose(self) -> None:
         """Do nothing: the model holds no resources."""

@@ -26,6 +26,7 @@ from rxagents.core.errors import ConfigurationError, ToolArgumentsError
 from rxagents.testing.connections import Changes, CountingServer, client_port
 from rxagents.testing.delivery import COMMENT_INTERVAL, Ending
 from rxagents.testing.faults import refuse, send
+from rxagents.testing.rate_limit import RateLimit
 from rxagents.testing.script import NoReply, RawReply, Reply, StatusReply, to_reply
 from rxagents.testing.wires import wire_of
 
@@ -70,8 +71,11 @@ class ScriptedServer:
             `NoReply`, or a function from the request to one of these.
         strict: Whether to respond with status 400 to a request that the provider would refuse,
             such as one with a tool result without a tool call.
+        requests_per_minute: Respond with status 429 to POST requests beyond so many in 60 seconds,
+            and say in `x-ratelimit-*` headers what is left. They take no reply of the script.
 
     Attributes:
+        refusals: The number of responses with status 429 because of `requests_per_minute`.
         requests: The received requests, in order.
         disconnects: The number of responses whose client disconnected before their end.
         port: The port that it listens on; 0 before it runs.
@@ -90,14 +94,19 @@ class ScriptedServer:
         Hello there
     """
 
-    def __init__(self, *replies: Script, strict: bool = False) -> None:
+    def __init__(
+        self, *replies: Script, strict: bool = False, requests_per_minute: int | None = None
+    ) -> None:
         if not replies:
             raise ConfigurationError("A ScriptedServer needs a reply: ScriptedServer('Hello').")
         self.requests: list[ReceivedRequest] = []
         self.disconnects = 0
+        self.refusals = 0
         self.port = 0
         self._replies: Sequence[Script] = replies
         self._strict = strict
+        self._rate = None if requests_per_minute is None else RateLimit(requests_per_minute)
+        self._taken = 0
         self._changes = Changes()
         self._server: CountingServer | None = None
         self._runner: web.ServerRunner | None = None
@@ -156,10 +165,9 @@ class ScriptedServer:
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         received = await self._receive(request)
-        script = self._replies[min(len(self.requests), len(self._replies) - 1)]
         self.requests.append(received)
         self._changes.announce()
-        reply = script(received) if callable(script) else script
+        reply = self._reply(received)
         try:
             return await self._send(request, reply, received)
         except (asyncio.CancelledError, ConnectionError) as error:
@@ -170,6 +178,16 @@ class ScriptedServer:
                 raise
             return web.Response()  # aiohttp requires one; it is not sent
 
+    def _reply(self, received: ReceivedRequest) -> ServerReply:
+        if self._rate is not None and received.method == "POST":
+            refusal = self._rate.refusal()
+            if refusal is not None:
+                self.refusals += 1
+                return refusal
+        script = self._replies[min(self._taken, len(self._replies) - 1)]
+        self._taken += 1
+        return script(received) if callable(script) else script
+
     async def _send(
         self, request: web.BaseRequest, reply: ServerReply, received: ReceivedRequest
     ) -> web.StreamResponse:
@@ -177,10 +195,14 @@ class ScriptedServer:
             case NoReply():
                 return await refuse(request, reply)
             case StatusReply():
-                return await send(request, reply.raw())
+                raw = reply.raw()
             case RawReply():
-                return await send(request, reply)
-        return await send(request, _rendered(to_reply(reply), received, strict=self._strict))
+                raw = reply
+            case _:
+                raw = _rendered(to_reply(reply), received, strict=self._strict)
+        if self._rate is not None:
+            raw = self._rate.with_headers(raw)
+        return await send(request, raw)
 
     async def _receive(self, request: web.BaseRequest) -> ReceivedRequest:
         assert self._server is not None

@@ -21,7 +21,7 @@ from remembering import (
 
 import rxagents
 from rxagents import ImagePart, Memory, Message, ReasoningPart, StoredConversation
-from rxagents.agents.exchanges import estimated_tokens
+from rxagents.core.token_estimate import estimated_tokens
 
 MANY = 10_000
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxagents import Answer, EventLog, Token, ToolCall
+from rxagents import Answer, EventLog, Price, Token, ToolCall
 from rxagents import operators as ops
 from rxagents.core.chunks import StreamChunk, ToolCallDelta
 
@@ -82,6 +82,7 @@ def _never() -> Observable[Any]:
     return rx.never()
 
 
+_PRICES = {"scripted": Price(input=1, output=2)}
 _CHUNKS = (StreamChunk("Hel"), StreamChunk("lo "))
 _TEXTS = ("Hello. ", "You. ")
 _ARRAY = ("[", "1, ")
@@ -126,6 +127,7 @@ CASES: dict[str, Case] = {
     "checkpoint": Case(_always(lambda: ops.checkpoint("here")), _TEXTS),
     "measure": Case(_always(lambda: ops.measure(_ignore)), _TEXTS),
     "probe": Case(_always(lambda: ops.probe("here")), _TEXTS),
+    "cost": Case(_always(lambda: ops.cost(_ignore, prices=_PRICES)), _TEXTS),
     "record": Case(lambda folder: ops.record(folder / "recorded.jsonl"), _TEXTS),
     "encode_sse": Case(_always(ops.encode_sse), _TEXTS),
     "encode_agui": Case(_always(lambda: ops.encode_agui(thread_id="t", run_id="r")), (Token("a"),)),

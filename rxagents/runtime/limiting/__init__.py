@@ -1,0 +1,1 @@
+"""Wait before requests, so that a provider's limits are kept."""

@@ -1,0 +1,1 @@
+"""Apply limiters and budgets to the requests of models, wherever they are made."""

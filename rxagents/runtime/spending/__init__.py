@@ -1,0 +1,1 @@
+"""Count what requests use and cost, and stop them at a budget."""
