@@ -14,7 +14,8 @@ A resumed run begins with the answers to the interrupts. The client has these ca
 before, so they are not sent again, only their results: AG-UI would append to their arguments.
 
 AG-UI has no way to take text back. A `Reset` closes the spans and is sent as the custom event
-`reset`, with the ids of the messages and calls of the turn that are void.
+`reset`, with the ids of the messages and calls of the turn that are void; where its `scope` is
+`run`, all messages of the run before it are.
 """
 
 from __future__ import annotations
@@ -220,7 +221,8 @@ def _reset(event: Reset, agent: AgentSpans) -> Iterator[Frame]:
     yield from agent.close()
     agent.step, void = step, agent.of_turn
     agent.begin_turn()
-    yield frames.Custom("reset", {"ids": void, "message": event.error.message}, agent.id)
+    value = {"ids": void, "scope": event.scope, "message": event.error.message}
+    yield frames.Custom("reset", value, agent.id)
 
 
 def _outcome(event: Complete) -> frames.Outcome:

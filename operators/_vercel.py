@@ -1,9 +1,12 @@
 """Encode the events of a run as Vercel's UI message stream, version 1.
 
 Theory of operation. A stream is one message of the assistant. Text and thinking are spans: the
-client refuses a delta outside of its span. A span ends where another begins, and at `TurnEnd`. A
-`Reset` is `reset-step`, which drops the parts of the turn, so no span is closed before it. The
+client refuses a delta outside of its span. A span ends where another begins, and at `TurnEnd`. The
 protocol has no nested agents: their events are sent as transient data, and the page may show them.
+
+A `Reset` is `reset-step`, which drops the parts of the turn, so no span is closed before it.
+Nothing drops the parts of earlier turns: where another attempt of the whole run begins after them,
+the stream ends with an error, and the page loads the message again.
 
 The stream ends with `finish`, `abort` (the run was stopped) or `error`, and then `[DONE]`.
 """
@@ -61,6 +64,7 @@ class VercelEncoder:
         self._message_id = message_id
         self._is_started = self._has_ended = self._has_answered = False
         self._in_step = False
+        self._steps = 0
         self._open = ""  # "text", "reasoning" or nothing
         self._span = 0
         self._calls: set[str] = set()  # those whose input has begun
@@ -77,6 +81,8 @@ class VercelEncoder:
 
     def end(self) -> bytes:
         """Encode the end of the stream."""
+        if self._has_ended:
+            return _DONE
         begun = b"" if self._is_started else self.event(Complete())
         last = self._last or frames.Finish("other")
         closing = [] if isinstance(last, frames.Error) else self._close_step()
@@ -102,13 +108,21 @@ class VercelEncoder:
             case TurnStart():
                 yield from self._close_step()
                 self._in_step, self._has_answered = True, False
+                self._steps += 1
                 yield frames.StartStep()
             case TurnEnd():
                 yield from self._close_step()
             case Answer() if not self._has_answered:
                 self._has_answered = True
                 yield from self._text("text", event.content)
+            case Reset(scope="run") if self._steps > 1:
+                self._has_ended = True
+                yield frames.Error("The run was started again: load the message again.")
             case Reset():
+                if event.scope == "run":
+                    self._steps = 0
+                    for known in (self._calls, self._given, self._denied):
+                        known.clear()
                 self._open, self._has_answered = "", False
                 yield frames.ResetStep()
             case Partial():

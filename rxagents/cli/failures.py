@@ -18,6 +18,7 @@ _IN_OPTIONS = (
     (r"\bbase_url\b", "--base-url"),
     (r"\bcors must\b", "--cors must"),
     (r"\btoken must\b", "--token must"),
+    (r"\burl must be the URL of a Redis server\b", "--log must be a file, or a Redis server's URL"),
     (r"\bmax_tokens must\b", "--max-tokens must"),
     (r"\btemperature must\b", "--temperature must"),
     (

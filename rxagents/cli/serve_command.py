@@ -7,7 +7,7 @@ import click
 from rxagents.cli.failures import report, report_message
 from rxagents.cli.loading import load_served
 from rxagents.cli.signals import StopSignals
-from rxagents.core.errors import ConfigurationError, RxAgentsError
+from rxagents.core.errors import ConfigurationError, RxAgentsError, StorageError
 from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.runtime.event_log.log_store import LogStore
 
@@ -15,6 +15,7 @@ _EXAMPLES = """\b
 Examples:
   rxagents serve my_agents:agent
   rxagents serve my_agents:make_agent --port 8080 --log runs.db
+  rxagents serve my_agents:agent --log redis://localhost --rerun
   curl -d '{"task": "Hello."}' http://127.0.0.1:8000/runs
 """
 
@@ -38,6 +39,7 @@ Examples:
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="An origin whose pages may call.")
 @click.option("--log", metavar="FILE|URL", help="Keep runs in a SQLite file, or at redis://….")
 @click.option("--inspect", is_flag=True, help="Let 'rxagents top' of the same user look at runs.")
+@click.option("--rerun", is_flag=True, help="Ask lost runs again, from their start; needs --log.")
 @click.pass_obj
 def serve(
     stop: StopSignals,
@@ -49,6 +51,7 @@ def serve(
     cors: tuple[str, ...],
     log: str | None,
     inspect: bool,
+    rerun: bool,
 ) -> int:
     """Serve an agent over HTTP.
 
@@ -66,6 +69,11 @@ def serve(
             )
         )
 
+    if rerun and log is None:
+        return report(
+            ConfigurationError("--rerun needs --log: runs that are only in memory are lost.")
+        )
+
     async def run() -> None:
         app = serving.make_app(
             load_served(agent),
@@ -74,11 +82,16 @@ def serve(
             cors=cors,
             name=agent.partition(":")[2],
             inspect=inspect,
+            rerun=rerun,
         )
         await serving.serve(app, host=host, port=port, on_start=_say_url)
 
     try:
         stop.run(run())
+    except StorageError as error:
+        reason = str(error).partition(" Check that ")[0].removesuffix(".").replace(". ", ": ")
+        report_message(f"--log cannot be used: {reason}.")
+        return 1
     except RxAgentsError as error:
         return report(error)
     except OSError as error:

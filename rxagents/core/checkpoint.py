@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 from rxagents.core.messages import Message
@@ -20,6 +22,7 @@ class Checkpoint(Struct, frozen=True):
         estimated_usage: Estimated counts of the turns that were ended early.
         iterations: The number of turns that have started.
         tool_calls: The number of tool calls that have started.
+        request: What the run was asked, if the log was given it (`EventLog.start`): JSON values.
         after: The id of the last entry of the run before the checkpoint; empty if there is none.
             The event that reports the turn or the tool comes after it.
     """
@@ -30,4 +33,5 @@ class Checkpoint(Struct, frozen=True):
     estimated_usage: Usage | None = None
     iterations: int = 0
     tool_calls: int = 0
+    request: Any = None  # whatever the program that started the run has to know
     after: str = ""

@@ -183,21 +183,24 @@ class Handoff(ErrorFreeEvent, frozen=True, tag="handoff"):
 
 
 class Reset(Event, frozen=True, tag="reset"):
-    """The stream starts again: discard all events before this one.
+    """The stream starts again: discard the events before this one.
 
     Attributes:
         error: The error that caused the restart.
+        scope: Which events are void: those of the present `"turn"`, or all of the `"run"`, of which
+            another attempt begins.
     """
 
     type: ClassVar[EventType] = EventType.RESET
     error: ErrorInfo
     timestamp: float = field(default_factory=time.time)
     path: tuple[str, ...] = ()
+    scope: Literal["turn", "run"] = "turn"
 
     @classmethod
-    def of(cls, error: Exception) -> Reset:
+    def of(cls, error: Exception, scope: Literal["turn", "run"] = "turn") -> Reset:
         """Make the event for a restart that `error` caused."""
-        return cls(ErrorInfo.of(error))
+        return cls(ErrorInfo.of(error), scope=scope)
 
     @property
     def content(self) -> str:

@@ -17,7 +17,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
+
+from msgspec.structs import replace
 
 from rxagents.core.checkpoint import Checkpoint
 
@@ -35,16 +37,31 @@ class CheckpointSink:
 
     Args:
         save: Keeps a checkpoint.
+
+    Attributes:
+        request: What the run was asked; each checkpoint gets it. `None` for nothing.
     """
 
     def __init__(self, save: Callable[[Checkpoint], None]) -> None:
-        self.save = save
+        self.request: Any = None  # whatever the program that started the run has to know
+        self._save = save
         self._run: Ending | None = None
+
+    def begin(self) -> None:
+        """Keep the request, if there is one, before the run has a checkpoint of its own."""
+        if self.request is not None:
+            self.save(Checkpoint(()))
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint."""
+        if self.request is not None:
+            checkpoint = replace(checkpoint, request=self.request)
+        self._save(checkpoint)
 
     def close(self) -> None:
         """Keep no more checkpoints."""
-        self.save = _ignore
-        self._run = None
+        self._save = _ignore
+        self._run = self.request = None
 
     def take(self, run: Ending) -> bool:
         """Reserve the sink for a run; return whether no other has it."""

@@ -22,6 +22,7 @@ from rxagents.operators.encode_agui import encode_agui
 from rxagents.runtime.event_log.from_log import from_log
 from rxagents.serve.agui_input import ResumeEntry, decisions_of, role_dicts
 from rxagents.serve.failures import RequestError
+from rxagents.serve.kept_request import new_run_id
 from rxagents.serve.limits import ServeLimits
 from rxagents.serve.requests import read_body
 from rxagents.serve.runs import Runs
@@ -68,17 +69,19 @@ class AGUIRoute:
     async def run(self, request: web.Request) -> web.StreamResponse:
         """Run the agent for the conversation that the client sends, or go on after interrupts."""
         body = await read_body(request, RunAgentInput)
-        if body.resume:
-            before = self._run_of_thread.get(body.thread_id)
-            key = self._runs.resume(before.key if before else "", decisions_of(body.resume))
-        else:
-            messages = [each for written in body.messages for each in role_dicts(written)]
-            key = self._runs.start_for_page(messages, body.thread_id)
-        run = self._set_run(body.thread_id, _ThreadRun(key, body.run_id))
+        key, is_kept = new_run_id(), request.query.get("keep") == "true"
         try:
+            if body.resume:
+                before = self._run_of_thread.get(body.thread_id)
+                waiting, decisions = before.key if before else "", decisions_of(body.resume)
+                await self._runs.resume(waiting, decisions, key, repeats=is_kept)
+            else:
+                messages = [each for written in body.messages for each in role_dicts(written)]
+                await self._runs.start_for_page(messages, body.thread_id, key, repeats=is_kept)
+            run = self._set_run(body.thread_id, _ThreadRun(key, body.run_id))
             return await self._send(request, body.thread_id, run)
         finally:
-            if request.query.get("keep") != "true" and self._runs.goes_on(key):
+            if not is_kept and self._runs.goes_on(key):
                 self._runs.stop(key)
 
     async def follow(self, request: web.Request) -> web.StreamResponse:

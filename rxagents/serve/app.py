@@ -25,6 +25,7 @@ from rxagents.serve.health import HealthRoutes
 from rxagents.serve.limits import ServeLimits
 from rxagents.serve.page import PageRoutes
 from rxagents.serve.requests import BODY_SECONDS
+from rxagents.serve.reruns import Reruns
 from rxagents.serve.responses import ResponsesRoutes
 from rxagents.serve.run_routes import RunRoutes
 from rxagents.serve.runs import Runs
@@ -40,6 +41,7 @@ def make_app(
     name: str = "agent",
     limits: ServeLimits | None = None,
     inspect: bool = False,
+    rerun: bool = False,
 ) -> web.Application:
     """Return an aiohttp application that serves an agent.
 
@@ -58,6 +60,8 @@ def make_app(
         limits: The bounds of the server.
         inspect: Whether each run has a probe with the name of the agent, and `rxagents top` of the
             same user may look at them.
+        rerun: Whether to ask again the whole run whose process was lost, as another attempt of it;
+            its tools run again. By default such a run ends as interrupted.
 
     Raises:
         ConfigurationError: An argument is not usable.
@@ -89,7 +93,7 @@ def make_app(
     ):
         app.add_routes(routes.routes())
     app.on_response_prepare.append(add_cors_header)
-    app.cleanup_ctx.append(_with_log)
+    app.cleanup_ctx.append(_with_reruns if rerun else _with_log)
     if inspect:
         app.on_startup.append(_listen)
     return app
@@ -104,6 +108,15 @@ async def _with_log(app: web.Application) -> AsyncIterator[None]:
     """Mark the runs that another process has lost, and close the log at the end."""
     await app[RUNS].log.mark_interrupted()
     yield
+    await app[RUNS].log.aclose()
+
+
+async def _with_reruns(app: web.Application) -> AsyncIterator[None]:
+    """Ask again the runs that other processes lose, and close the log at the end."""
+    reruns = Reruns(app[RUNS])
+    await reruns.start()
+    yield
+    await reruns.aclose()
     await app[RUNS].log.aclose()
 
 

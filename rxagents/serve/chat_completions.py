@@ -2,8 +2,9 @@
 
 The tools are the agent's own, and run here: a client sees the text, the thinking as
 `reasoning_content`, and the token counts of all turns. It does not see the calls: a call in a chat
-completion is one that the client has to run. Source of the form: openai-python 3.57, with each
-event left out in turn.
+completion is one that the client has to run. The form has no way to take text back: where a turn
+starts again after text, the stream ends with the error `stream_reset`; thinking may come twice.
+Source of the form: openai-python 3.57, with each event left out in turn.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from rxagents.core.events import (
     Answer,
     Complete,
     Reasoning,
+    Reset,
     StreamEvent,
     Token,
     TurnStart,
@@ -27,7 +29,7 @@ from rxagents.core.events import (
 from rxagents.core.usage import Usage
 from rxagents.runtime.last_value import last_value
 from rxagents.serve.encoding import encoded, json_frame
-from rxagents.serve.failures import RequestError, json_response, message_of
+from rxagents.serve.failures import RequestError, VoidTextError, json_response, message_of
 from rxagents.serve.limits import ServeLimits
 from rxagents.serve.openai_requests import check_tools, role_dict
 from rxagents.serve.requests import read_body
@@ -149,7 +151,8 @@ class ChatEncoder:
 
     def fail(self, error: Exception) -> bytes:
         """Encode the failure of the run."""
-        failure = {"message": message_of(error), "type": type(error).__name__}
+        code = "stream_reset" if isinstance(error, VoidTextError) else None
+        failure = {"message": message_of(error), "type": type(error).__name__, "code": code}
         return json_frame({"error": failure}) + _DONE
 
     def end(self) -> bytes:
@@ -171,6 +174,8 @@ class ChatEncoder:
             case Answer() if not self._has_text:
                 self._has_text = True
                 return self._delta({"content": event.content})
+            case Reset() if self._has_text:
+                raise VoidTextError
             case TurnStart():
                 self._has_text = False
             case Complete():

@@ -7,8 +7,10 @@ from typing import Any, Protocol
 
 import msgspec
 from reactivex import Observable, abc
+from reactivex.disposable import SingleAssignmentDisposable
 
 from rxagents.core.events import StreamEvent
+from rxagents.serve.failures import RequestError
 
 
 class RunEncoder(Protocol):
@@ -18,7 +20,11 @@ class RunEncoder(Protocol):
         """Encode the beginning, before the run's first event."""
 
     def event(self, event: StreamEvent) -> bytes:
-        """Encode an event; empty for those that the protocol does not have."""
+        """Encode an event; empty for those that the protocol does not have.
+
+        Raises:
+            RequestError: The stream cannot go on; `fail` encodes its end.
+        """
 
     def fail(self, error: Exception) -> bytes:
         """Encode the failure of the run, and the end of the stream."""
@@ -41,10 +47,20 @@ def encoded(
             observer: abc.ObserverBase[bytes], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             encoder = make_encoder()
+            subscription = SingleAssignmentDisposable()
 
             def send(frames: bytes) -> None:
                 if frames:
                     observer.on_next(frames)
+
+            def on_next(event: StreamEvent) -> None:
+                try:
+                    frames = encoder.event(event)
+                except RequestError as error:
+                    subscription.dispose()
+                    on_error(error)
+                else:
+                    send(frames)
 
             def on_error(error: Exception) -> None:
                 send(encoder.fail(error))
@@ -55,12 +71,10 @@ def encoded(
                 observer.on_completed()
 
             send(encoder.begin())
-            return source.subscribe(
-                lambda event: send(encoder.event(event)),
-                on_error,
-                on_completed,
-                scheduler=scheduler,
+            subscription.disposable = source.subscribe(
+                on_next, on_error, on_completed, scheduler=scheduler
             )
+            return subscription
 
         return Observable(subscribe)
 

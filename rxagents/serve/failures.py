@@ -29,6 +29,17 @@ class RequestError(Exception):
         self.status = status
 
 
+class VoidTextError(RequestError):
+    """A stream whose protocol cannot take back the text that a restart makes void."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            502,
+            "The model's answer broke off and started again. The text that was sent is void, and "
+            "chat completions have no way to take it back: discard it, and send the request again.",
+        )
+
+
 def status_of(error: Exception) -> int:
     """Return the HTTP status that says what failed: the request, the agent or its provider."""
     match error:

@@ -22,7 +22,7 @@ _OPEN: Final = frozenset({"/", "/health", "/ready"})
 
 _ALLOWED_ORIGIN: Final = web.RequestKey("allowed_origin", str)
 _CORS_METHODS: Final = "GET, POST, OPTIONS"
-_CORS_HEADERS: Final = "Authorization, Content-Type, Last-Event-ID"
+_CORS_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID"
 
 
 def errors_as_responses() -> Middleware:

@@ -48,7 +48,10 @@ def run_frames(log: EventLog, key: str, after: str | None) -> Observable[bytes]:
 
     def subscribe(observer: abc.ObserverBase[bytes], scope: TimedScope) -> None:
         frames = _WithEnd(observer)
-        LogReader(frames, scope, log.store, log.hub(key), key, items_of, start).start()
+        reader = LogReader(
+            frames, scope, log.store, log.hub(key), key, items_of, start, log.on_lost
+        )
+        reader.start()
 
     return timed(subscribe)
 

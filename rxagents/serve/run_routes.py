@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from rxagents.core.approval import Approve, Decision, Deny
 from rxagents.serve.failures import json_response
+from rxagents.serve.kept_request import new_run_id
 from rxagents.serve.limits import ServeLimits
 from rxagents.serve.requests import read_body
 from rxagents.serve.run_frames import run_frames
@@ -72,9 +73,12 @@ class RunRoutes:
         ]
 
     async def start(self, request: web.Request) -> web.Response:
-        """Start a run; the response has its id."""
+        """Start a run; the response has its id. A key makes it safe to ask again."""
         body = await read_body(request, RunRequest)
-        return json_response({"id": self._runs.start(body.task, body.conversation_id)}, 201)
+        key = request.headers.get("Idempotency-Key")
+        return json_response(
+            {"id": await self._runs.start(body.task, body.conversation_id, key)}, 201
+        )
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Send the events of a run from `Last-Event-ID` on, and follow it to its end."""
@@ -101,7 +105,9 @@ class RunRoutes:
         """Decide about the calls that wait; the response has the id of the run that goes on."""
         body = await read_body(request, ApproveRequest)
         decisions = {call_id: _decision(each) for call_id, each in body.decisions.items()}
-        return json_response({"id": self._runs.resume(request.match_info["id"], decisions)}, 201)
+        resumed = new_run_id()
+        await self._runs.resume(request.match_info["id"], decisions, resumed)
+        return json_response({"id": resumed}, 201)
 
 
 def _decision(request: DecisionRequest) -> Decision:

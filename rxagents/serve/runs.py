@@ -4,48 +4,36 @@ Theory of operation. A run that readers join is kept by the event log, which own
 subscription; readers come and go. A run of one request (OpenAI's APIs) has no entry here: it ends
 with its connection. Both count as runs that go on, and `ServeLimits.runs` bounds their number.
 
-A run whose calls wait for decisions (`approve="defer"`) has ended. Decisions start another run from
-its messages, so the messages of the newest `ServeLimits.runs` runs are kept. A `Conversation` keeps
-such a run in its own store, so only the id of the conversation is kept of its runs. The resumed run
-may wait again: it is kept like any other.
+The agent starts inside of the log's subscription, once the log has the run: then its checkpoints go
+to the log, and a run that cannot be kept costs no request. So `start` waits for the log. What a run
+was asked is in its checkpoints, for a server that finds it lost (`Reruns`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections import OrderedDict
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from inspect import signature
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
+import msgspec
 import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from rxagents.agents.agent_run import AgentRun
-from rxagents.agents.conversation import Conversation
 from rxagents.core.approval import Decision
+from rxagents.core.errors import LeaseError
 from rxagents.core.events import StreamEvent
-from rxagents.core.messages import Message
 from rxagents.core.protocols import Messages
 from rxagents.operators.probe import probe
 from rxagents.runtime.event_log.event_log import EventLog
+from rxagents.runtime.event_log.run_handle import RunHandle
+from rxagents.serve.agent_runs import AgentRuns, MakeAgent
 from rxagents.serve.failures import RequestError
 from rxagents.serve.hiding import hide_internals
+from rxagents.serve.kept_request import KeptRequest, new_run_id
 from rxagents.serve.limits import ServeLimits
-
-MakeAgent: TypeAlias = Callable[[], Any]
-"""Returns the agent of a run: an object with `run_stream`, perhaps `start` and `start_resumed`."""
-
-
-class _Ended(NamedTuple):
-    """What decisions need of a run that has ended."""
-
-    messages: tuple[Message, ...]
-    conversation_id: str | None
 
 
 class Runs:
@@ -79,69 +67,112 @@ class Runs:
         self._make_agent = make_agent
         self._limits = limits
         self._probed = probed
-        self._kept: set[str] = set()
-        self._live: dict[str, AgentRun[Any]] = {}
-        self._ended: OrderedDict[str, _Ended] = OrderedDict()
+        self._kept: dict[str, RunHandle] = {}
+        self._agent_runs = AgentRuns(make_agent, limits.runs)
 
-    def start(self, task: Messages, conversation_id: str | None, run_id: str = "") -> str:
+    async def start(
+        self, task: str | list[dict[str, Any]], conversation_id: str | None, key: str | None = None
+    ) -> str:
         """Start a run that readers join, and return its id, which nobody can guess.
 
+        The log has the run then: another process finds it from now on.
+
+        Args:
+            task: What the user says.
+            conversation_id: The conversation, for an agent that has conversations.
+            key: The client's idempotency key: a run that was started with it is not started again.
+
         Raises:
-            RequestError: The server is busy, or the run goes on already.
+            RequestError: The server is busy, or the key was used for another request.
             ConfigurationError: The task cannot be read.
+            StorageError: The log's store failed.
         """
-        self._check_room()
-        agent, run_id = self._make_agent(), run_id or f"run_{uuid.uuid4().hex}"
-        arguments = () if conversation_id is None else (conversation_id,)
-        if not callable(getattr(agent, "start", None)):
-            self._keep(run_id, agent.run_stream(task, *arguments))
-            return run_id
-        self._keep_live(run_id, agent.start(task, *arguments), conversation_id)
+        request = KeptRequest(task, conversation_id)
+        run_id = new_run_id(key)
+        if key is None:
+            await self.ask(run_id, request)
+        elif not await self._is_known(run_id, request):
+            try:
+                await self.ask(run_id, request)
+            except LeaseError:
+                if not await self._is_known(run_id, request):
+                    raise  # else the same request came twice at once
         return run_id
 
-    def start_for_page(self, messages: list[dict[str, Any]], conversation_id: str) -> str:
-        """Start a run for a page that sends the whole conversation each time, and return its id.
+    async def start_for_page(
+        self, messages: list[dict[str, Any]], conversation_id: str, run_id: str, *, repeats: bool
+    ) -> None:
+        """Start a run for a page that sends the whole conversation each time.
 
         An agent that keeps conversations gets only what the user has said since its last answer.
+
+        Args:
+            messages: The conversation.
+            conversation_id: Its id.
+            run_id: The id of the run.
+            repeats: Whether another server may ask again if the run is lost.
 
         Raises:
             RequestError: The server is busy.
             ConfigurationError: The messages cannot be read.
+            StorageError: The log's store failed.
         """
         if not self.has_conversations():
-            return self.start(messages, None)
-        new = len(messages)
-        while new and messages[new - 1].get("role") == "user":
-            new -= 1
-        return self.start(messages[new:], conversation_id)
+            request = KeptRequest(messages)
+        else:
+            new = len(messages)
+            while new and messages[new - 1].get("role") == "user":
+                new -= 1
+            request = KeptRequest(messages[new:], conversation_id)
+        await self.ask(run_id, request, repeats=repeats)
 
-    def resume(self, run_id: str, decisions: dict[str, Decision]) -> str:
-        """Go on with a run whose calls wait, and return the id of the run that goes on.
+    async def resume(
+        self, run_id: str, decisions: dict[str, Decision], resumed: str, *, repeats: bool = True
+    ) -> None:
+        """Go on with a run whose calls wait.
+
+        Args:
+            run_id: The id of the run whose calls wait.
+            decisions: The decisions.
+            resumed: The id of the run that goes on.
+            repeats: Whether another server may ask again if the run is lost.
 
         Raises:
             RequestError: No call of this run waits.
             ConfigurationError: The decisions do not match the calls.
+            StorageError: The log's store failed.
+        """
+        ended = self._agent_runs.take_ended(run_id)
+        request = KeptRequest("", ended.conversation_id, decisions, ended.messages)
+        try:
+            await self.ask(resumed, request, repeats=repeats)
+        except Exception:
+            self._agent_runs.set_ended(run_id, ended)  # its calls still wait
+            raise
+
+    async def ask(self, run_id: str, request: KeptRequest, *, repeats: bool = True) -> None:
+        """Start a run, or another attempt of one; the log has it then.
+
+        Args:
+            run_id: The id of the run.
+            request: What it is asked.
+            repeats: Whether the log keeps the request, for a server that finds the run lost.
+
+        Raises:
+            RequestError: The server is busy, or the agent cannot do it.
+            ConfigurationError: The request cannot be read.
+            LeaseError: The run goes on already.
+            StorageError: The log's store failed.
         """
         self._check_room()
-        ended = self._ended.get(run_id)
-        if ended is None:
-            raise RequestError(
-                404,
-                "No run with this id has ended here. Calls wait for decisions when the agent has "
-                'approve="defer" and the run has ended with the finish reason "approval".',
-            )
-        agent, resumed = self._make_agent(), f"run_{uuid.uuid4().hex}"
-        if isinstance(agent, Conversation):
-            conversation_id = ended.conversation_id or "default"
-            events = agent.resume_stream(decisions, conversation_id)
-            at_end = partial(self._set_ended, resumed, _Ended((), conversation_id))
-            self._keep(resumed, events.pipe(rx_ops.finally_action(at_end)))
-        elif callable(getattr(agent, "start_resumed", None)):
-            self._keep_live(resumed, agent.start_resumed(ended.messages, decisions), None)
-        else:
-            raise RequestError(400, "The agent cannot go on with a run: it has no start_resumed.")
-        del self._ended[run_id]
-        return resumed
+        start = self._agent_runs.prepare(run_id, request)
+        stream = rx.defer(lambda _: start()).pipe(self._probe, hide_internals)
+        kept = msgspec.to_builtins(request) if repeats else None
+        handle = self.log.start(run_id, stream, request=kept)
+        self._begin_one()
+        self._kept[run_id] = handle
+        handle.when_ended(partial(self._end_kept, run_id))
+        await handle.begun()
 
     def events(self, task: Messages, conversation_id: str | None = None) -> Observable[StreamEvent]:
         """Return a run that ends with its subscription.
@@ -169,10 +200,7 @@ class Runs:
         Raises:
             RequestError: There is no such run that goes on.
         """
-        run = self._live.get(run_id)
-        if run is not None:
-            run.stop()
-        elif not self.log.stop(run_id):
+        if not self._agent_runs.stop(run_id) and not self.log.stop(run_id):
             raise RequestError(404, "No run with this id goes on here.")
 
     def steer(self, run_id: str, text: Messages, *, now: bool) -> None:
@@ -181,8 +209,7 @@ class Runs:
         Raises:
             RequestError: There is no such run that goes on, or its agent cannot be steered.
         """
-        run = self._live.get(run_id)
-        if run is None or not run.steer(text, now=now):
+        if not self._agent_runs.steer(run_id, text, now=now):
             raise RequestError(404, "No run with this id goes on here that can be steered.")
 
     @property
@@ -196,8 +223,12 @@ class Runs:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._is_idle.wait()
-        for run in tuple(self._live.values()):
-            run.stop()
+        self._agent_runs.stop_all()
+
+    def _begin_one(self) -> None:
+        self.going_on += 1
+        self.started += 1
+        self._is_idle.clear()
 
     def _end_one(self) -> None:
         self.going_on -= 1
@@ -205,37 +236,32 @@ class Runs:
             self._is_idle.set()
 
     def _counted(self, events: Observable[Any]) -> Observable[Any]:
-        if self._probed is not None:
-            events = events.pipe(probe(self._probed))
-
         def counted(_: object) -> Observable[Any]:
-            self.going_on += 1
-            self.started += 1
-            self._is_idle.clear()
-            return events.pipe(hide_internals, rx_ops.finally_action(self._end_one))
+            self._begin_one()
+            return events.pipe(self._probe, hide_internals, rx_ops.finally_action(self._end_one))
 
         return rx.defer(counted)
 
-    def _keep(self, run_id: str, events: Observable[StreamEvent]) -> None:
-        def end() -> None:
-            self._kept.discard(run_id)
+    def _probe(self, events: Observable[Any]) -> Observable[Any]:
+        return events if self._probed is None else events.pipe(probe(self._probed))
 
-        self._kept.add(run_id)
-        self.log.start(run_id, self._counted(events).pipe(rx_ops.finally_action(end)))
+    async def _is_known(self, run_id: str, request: KeptRequest) -> bool:
+        """Return whether the log has a run with this id.
 
-    def _keep_live(self, run_id: str, run: AgentRun[Any], conversation_id: str | None) -> None:
-        def end() -> None:
-            run.stop()  # the log may have left it: it was stopped there, or cannot be written
-            del self._live[run_id]
-            self._set_ended(run_id, _Ended(run.messages, conversation_id))
+        Raises:
+            RequestError: It was asked something else.
+        """
+        handle = self._kept.get(run_id)
+        if handle is not None:
+            await handle.begun()
+        known = KeptRequest.of(await self.log.checkpoint(run_id))
+        if known is not None and not known.is_same(request):
+            raise RequestError(422, "This Idempotency-Key was used for another request: make one.")
+        return known is not None
 
-        self._live[run_id] = run
-        self._keep(run_id, run.events.pipe(rx_ops.finally_action(end)))
-
-    def _set_ended(self, run_id: str, ended: _Ended) -> None:
-        self._ended[run_id] = ended
-        if len(self._ended) > self._limits.runs:
-            self._ended.popitem(last=False)
+    def _end_kept(self, run_id: str) -> None:
+        del self._kept[run_id]
+        self._end_one()
 
     def _check_room(self) -> None:
         if self._is_draining:

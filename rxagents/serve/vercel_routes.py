@@ -16,6 +16,7 @@ from msgspec import Struct
 from rxagents.operators.encode_vercel import encode_vercel
 from rxagents.runtime.event_log.from_log import from_log
 from rxagents.serve.failures import RequestError
+from rxagents.serve.kept_request import new_run_id
 from rxagents.serve.limits import ServeLimits
 from rxagents.serve.requests import read_body
 from rxagents.serve.runs import Runs
@@ -58,12 +59,13 @@ class VercelRoutes:
         """Start a run for the conversation that the page sends, or go on after decisions."""
         body = await read_body(request, ChatRequest)
         last = body.messages[-1] if body.messages else None
+        run_id = new_run_id()
         if last is not None and (decisions := decisions_of(last)):
-            run_id = self._runs.resume(self._run_of_chat.get(body.id, ""), decisions)
+            await self._runs.resume(self._run_of_chat.get(body.id, ""), decisions, run_id)
             self._message_of_run[run_id] = last.id or run_id  # the same message goes on
         else:
             messages = [message for each in body.messages for message in role_dicts(each)]
-            run_id = self._runs.start_for_page(messages, body.id)
+            await self._runs.start_for_page(messages, body.id, run_id, repeats=True)
         self._set_run(body.id, run_id)
         return await self._send(request, run_id)
 

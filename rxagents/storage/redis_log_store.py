@@ -121,6 +121,10 @@ class RedisLogStore:
         parse = partial(_page, key, after, limit)
         return self._call("read", key, parse, *start, _text(self._retention.age), limit)
 
+    def lost(self) -> Future[list[str]]:
+        """Return lost runs; see `LogStore.lost`."""
+        return self._call("lost", "", _names)
+
     def interrupt(self, key: str | None) -> Future[list[str]]:
         """Mark lost runs, each in a step of its own; see `LogStore.interrupt`."""
         marked: Future[list[str]] = Future()
@@ -136,13 +140,13 @@ class RedisLogStore:
             else:
                 marked.set_exception(error)
 
-        self._call("lost", "", _names).add_done_callback(mark)
+        self.lost().add_done_callback(mark)
         return marked
 
     def _mark(self, keys: Sequence[str], marked: Future[list[str]]) -> None:
         age = _text(self._retention.age)
         answers = [(name, self._call("interrupt", name, bool, INTERRUPTED, age)) for name in keys]
-        last = self._call("lost", "", _names)  # answered after the marks
+        last = self.lost()  # answered after the marks
         last.add_done_callback(lambda _: _collect(marked, answers))
 
     def forget(self, key: str) -> Future[None]:

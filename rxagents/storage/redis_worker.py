@@ -8,6 +8,7 @@ meanwhile is the next batch. The thread ends when the queue is empty, and is a d
   answers of the one before it.
 - A batch whose connection breaks is sent again as a whole, for some seconds, since nobody knows
   which calls the server has run. The scripts are written so that a second run changes nothing.
+- A server that was never reached fails the first batch at once: a wrong URL is found quickly.
 - A server that was restarted has no scripts: they are loaded, and the batch is sent again.
 """
 
@@ -77,6 +78,7 @@ class RedisWorker:
         self._lock = threading.Lock()
         self._queue: deque[_Call] = deque()
         self._is_working = False
+        self._was_reached = False
 
     def submit(
         self,
@@ -159,7 +161,7 @@ class RedisWorker:
                     self._load()
                 answers = self._sent(calls)
             except (errors.ConnectionError, errors.TimeoutError):
-                wait = next(waits, None)
+                wait = next(waits, None) if self._was_reached else None
                 if wait is None:
                     raise
                 time.sleep(wait)
@@ -170,6 +172,7 @@ class RedisWorker:
 
     def _load(self) -> None:
         self._hashes = {name: self._client.script_load(code) for name, code in SCRIPTS.items()}
+        self._was_reached = True
 
     def _sent(self, calls: Sequence[_Call]) -> list[Any]:
         with self._client.pipeline(transaction=False) as pipeline:

@@ -160,17 +160,20 @@ class SQLiteLogStore:
             return Page(entries, "ended")
         return Page(entries, "live" if run.lease > now else "lost")
 
+    def lost(self) -> Future[list[str]]:
+        """Return lost runs; see `LogStore.lost`."""
+
+        def lost(connection: sqlite3.Connection) -> list[str]:
+            return _lost(connection, self._clock(), None)
+
+        return self._writer.submit(lost, writes=False)
+
     def interrupt(self, key: str | None) -> Future[list[str]]:
         """Mark lost runs; see `LogStore.interrupt`."""
 
         def interrupt(connection: sqlite3.Connection) -> list[str]:
             now = self._clock()
-            lost = connection.execute(
-                "SELECT key FROM runs WHERE ended IS NULL AND lease <= ?1 AND key = ifnull(?2, key)"
-                " ORDER BY number",
-                (now, key),
-            )
-            keys = [name for [name] in lost.fetchall()]
+            keys = _lost(connection, now, key)
             for run in [SQLiteRun.of(connection, name) for name in keys]:
                 if run is not None:
                     run.interrupt(now)
@@ -204,3 +207,12 @@ class SQLiteLogStore:
                 "AND number <> ? ORDER BY ended LIMIT ?)",
                 (kept.number, max(0, count - limit)),
             )
+
+
+def _lost(connection: sqlite3.Connection, now: float, key: str | None) -> list[str]:
+    lost = connection.execute(
+        "SELECT key FROM runs WHERE ended IS NULL AND lease <= ?1 AND key = ifnull(?2, key)"
+        " ORDER BY number",
+        (now, key),
+    )
+    return [name for [name] in lost.fetchall()]

@@ -176,6 +176,8 @@ async def test_function_that_returns_no_agent_is_reported(serve: Serve) -> None:
         (["mine:agent", "--cors", "a.example"], "--cors must"),
         (["mine:agent", "--cors", "https://a.example/"], "--cors must"),
         (["mine:agent", "--port", "65536"], "'--port'"),
+        (["mine:agent", "--rerun"], "--rerun needs --log"),
+        (["mine:agent", "--log", "redis://localhost:no"], "--log must be a file, or a Redis"),
     ],
 )
 def test_wrong_use_is_status_2(
@@ -206,6 +208,18 @@ async def test_folder_of_the_log_must_exist(run: Any, folder: Path) -> None:
     done = await run("serve", "mine:agent", *options, cwd=folder)
     assert (done.status, done.out, done.err.count("\n")) == (1, "", 1), done.err
     assert "none/runs.db" in done.err
+
+
+async def test_redis_that_is_not_there_is_named(run: Any, folder: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # nothing listens here
+        url = f"redis://user:secret@127.0.0.1:{unused.getsockname()[1]}"
+        done = await run("serve", "mine:agent", "--port", "0", "--log", url, cwd=folder)
+    assert (done.status, done.out, done.err.count("\n")) == (1, "", 1), done.err
+    assert done.err.startswith("Error: --log cannot be used: Redis failed: ConnectionError: ")
+    assert done.err.rstrip().count(". ") == 0, "one sentence"
+    assert "url" not in done.err
+    assert "secret" not in done.err
 
 
 def has_ipv6() -> bool:

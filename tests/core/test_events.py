@@ -154,7 +154,7 @@ def test_event_round_trips(codec: Any, kind: str) -> None:
         ("partial", '{"a":[1]}', {"value": {"a": [1]}}),
         ("answer", "It is 3.", {}),
         ("handoff", "billing", {"name": "billing"}),
-        ("reset", "Too fast.", {}),
+        ("reset", "Too fast.", {"scope": "turn"}),
         (
             "complete",
             "It is 3.",

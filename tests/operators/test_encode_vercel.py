@@ -22,12 +22,15 @@ from rxagents import (
     Token,
     ToolCall,
     ToolEnd,
+    TurnEnd,
+    TurnStart,
     Usage,
 )
 from rxagents import operators as ops
 from rxagents.operators._vercel import VercelEncoder
 from rxagents.testing import Reply, ScriptedLLM
 
+RUN_RESET = Reset.of(ServerError("It broke off.", status=500), "run")
 OSLO = ToolCall("call_1", "weather", '{"city": "Oslo"}')
 
 
@@ -56,6 +59,32 @@ async def test_run_with_a_tool() -> None:
     assert given_input["dynamic"] is True
     assert frames[-2]["finishReason"] == "stop"
     assert frames[-2]["messageMetadata"]["usage"]["input_tokens"] == 1
+
+
+async def test_attempt_after_the_first_turn_drops_the_step() -> None:
+    events = [
+        TurnStart(1),
+        Token("Half"),
+        RUN_RESET,
+        TurnStart(1),
+        Token("Whole."),
+        Complete("Whole."),
+    ]
+    frames = await encoded(rx.from_iterable(events))
+    assert [each["delta"] for each in frames[:-1] if each["type"] == "text-delta"] == [
+        "Half",
+        "Whole.",
+    ]
+    assert kinds(frames).index("reset-step") == kinds(frames).index("text-delta") + 1
+
+
+async def test_attempt_after_later_turns_ends_the_message() -> None:
+    """Nothing takes back the parts of turns that have ended."""
+    events = [TurnStart(1), Token("One."), TurnEnd(1), TurnStart(2), Token("Half"), RUN_RESET]
+    events += [TurnStart(1), Token("Whole."), Complete("Whole.")]
+    frames = await encoded(rx.from_iterable(events))
+    assert kinds(frames)[-2:] == ["error", "[DONE]"]
+    assert "Whole." not in str(frames)
 
 
 async def test_reset_drops_the_step() -> None:

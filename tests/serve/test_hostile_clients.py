@@ -4,14 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import resource
 import socket
+import subprocess
+import sys
+import tracemalloc
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
+from child import started
+from matrix import only_full
+from reactivex import Observable
 from serving import Served, serving
 
-from rxagents import EventLog, FunctionAgent, MemoryLogStore, Retention
+from rxagents import (
+    Complete,
+    EventLog,
+    FunctionAgent,
+    MemoryLogStore,
+    Retention,
+    StreamEvent,
+    Token,
+    TurnStart,
+    from_aiter,
+)
 from rxagents.serve import ServeLimits
 from rxagents.serve.app import RUNS
 from rxagents.testing import Reply, ScriptedLLM
@@ -19,7 +40,7 @@ from rxagents.testing import Reply, ScriptedLLM
 pytestmark = pytest.mark.real_time
 
 CHAT = b'{"stream": true, "messages": [{"role": "user", "content": "hi"}]}'
-SAFETY_SECONDS = 60
+SAFETY_SECONDS = 8
 
 
 @asynccontextmanager
@@ -61,17 +82,80 @@ def agent() -> FunctionAgent:
     return FunctionAgent(ScriptedLLM(*["hi"] * 4))
 
 
-async def test_reader_that_reads_nothing_is_closed() -> None:
-    long = FunctionAgent(ScriptedLLM(("x" * 50_000 + " ") * 400))
-    limits = ServeLimits(write_seconds=0.2)
-    async with serving(long, limits=limits) as server, connected(server) as (reader, writer):
-        writer.write(post("/v1/chat/completions", CHAT))
-        await reader.readuntil(b"data: ")
-        async with asyncio.timeout(SAFETY_SECONDS):
+class Flood:
+    """An agent that writes 100 MB as fast as they are read.
+
+    Attributes:
+        emitted: How many tokens it has written.
+    """
+
+    TOKENS = 2000
+    LENGTH = 50_000
+
+    def __init__(self) -> None:
+        self.emitted = 0
+
+    def run_stream(self, _: Any) -> Observable[StreamEvent]:
+        return from_aiter(self._events)
+
+    async def _events(self) -> AsyncIterator[StreamEvent]:
+        text = "x" * self.LENGTH
+        yield TurnStart(1)
+        for _ in range(self.TOKENS):
+            self.emitted += 1
+            yield Token(text)
+            await asyncio.sleep(0)
+        yield Complete("done")
+
+
+async def run_path(server: Served) -> bytes:
+    _, body = await server.post("/runs", {"task": "hi"})
+    return f"GET /runs/{body['id']}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+UI_MESSAGE = {"id": "1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}
+AGUI = {"threadId": "t", "runId": "r", "messages": [{"id": "1", "role": "user", "content": "hi"}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "is_kept"),
+    [
+        ("/runs", None, True),
+        ("/v1/chat/completions", json.loads(CHAT), False),
+        pytest.param("/vercel", {"id": "c", "messages": [UI_MESSAGE]}, True, marks=only_full),
+        pytest.param("/v1/responses", {"input": "hi", "stream": True}, False, marks=only_full),
+        pytest.param("/agui", AGUI, False, marks=only_full),
+    ],
+)
+async def test_reader_that_reads_nothing_is_closed(
+    path: str, body: Any, is_kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection is closed, and what the server holds for it is bounded."""
+    flood, limits, closed = Flood(), ServeLimits(write_seconds=0.1), asyncio.Event()
+    log = EventLog(MemoryLogStore(Retention(bytes=2**20)))
+    transport: Any = vars(asyncio.selector_events)["_SelectorSocketTransport"]
+    abort = transport.abort
+
+    def note_and_abort(self: Any) -> None:
+        closed.set()
+        abort(self)
+
+    async with serving(flood, limits=limits, log=log) as server, connected(server) as (reader, out):
+        asking = await run_path(server) if body is None else post(path, json.dumps(body).encode())
+        monkeypatch.setattr(transport, "abort", note_and_abort)
+        tracemalloc.start()
+        try:
+            out.write(asking)
+            await reader.readuntil(b"data: ")
+            await closed.wait()
             await server.app[RUNS].drain(SAFETY_SECONDS)  # waits until the run has ended
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
         received = await read_to_close(reader)
-        assert b"data: " in received
         assert not received.endswith(b"\r\n0\r\n\r\n"), "this is the end of a whole response"
+        assert (flood.emitted == Flood.TOKENS) is is_kept
+        assert peak < Flood.TOKENS * Flood.LENGTH / 8, peak
 
 
 async def test_slow_reader_holds_up_nobody() -> None:
@@ -148,6 +232,85 @@ async def test_odd_requests_are_refused(request_bytes: bytes) -> None:
             assert b"Traceback" not in rest
             assert b"root:" not in rest
         assert (await server.get("/health"))[0] == 200
+
+
+@pytest.mark.parametrize("run_id", ["none", "%ed%a0%80", "%00", "a%2fb", "..", "x" * 600, "%0d%0a"])
+async def test_wrong_ids_find_nothing(run_id: str) -> None:
+    async with serving(agent()) as server:
+        await server.post("/runs", {"task": "hi"})
+        bodies: dict[str, Any] = {
+            "stop": None,
+            "steer": {"text": "a"},
+            "approve": {"decisions": {}},
+        }
+        answers = [await server.post(f"/runs/{run_id}/{each}", bodies[each]) for each in bodies]
+        answers.append(await server.get(f"/runs/{run_id}/events"))
+        for status, answer in answers:
+            assert status in {400, 404, 405}, answer
+            assert "Traceback" not in str(answer)
+
+
+async def test_very_deep_body_is_refused() -> None:
+    async with serving(agent()) as server, connected(server) as (reader, writer):
+        writer.write(post("/runs", b'{"task": ' + b"[" * 2_000_000))
+        assert b" 400 " in await reader.readline()
+
+
+async def test_ids_of_runs_cannot_be_guessed() -> None:
+    async with serving(agent()) as server:
+        ids = [(await server.post("/runs", {"task": "hi"}))[1]["id"] for _ in range(3)]
+        assert len(set(ids)) == 3
+        assert all(re.fullmatch("run_[0-9a-f]{32}", each) for each in ids)
+
+
+SERVER = """
+import asyncio, resource
+from rxagents import FunctionAgent
+from rxagents.serve import ServeLimits, make_app, serve
+from rxagents.testing import ScriptedLLM
+
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+app = make_app(FunctionAgent(ScriptedLLM("hi")), limits=ServeLimits(head_seconds=6))
+asyncio.run(serve(app, port=0, on_start=lambda url: print(url, flush=True)))
+"""
+
+
+def memory_of(process: int) -> int:
+    """Return the bytes of memory that a process uses."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+
+
+@only_full
+def test_ten_thousand_silent_connections() -> None:
+    count, room = 10_000, 300
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < count + room or not Path("/proc/self/status").exists():
+        pytest.skip(f"the limit of file descriptors is {hard}, or there is no /proc")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    sockets: list[socket.socket] = []
+    try:
+        with started([sys.executable, "-c", SERVER], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            url = process.stdout.readline().decode().strip()
+            host, _, port = url.removeprefix("http://").partition(":")
+            before = memory_of(process.pid)
+            for number in range(count - 1):  # the last one is for /health
+                sockets.append(socket.create_connection((host, int(port)), SAFETY_SECONDS))
+                sockets[-1].sendall(b"GET / HTTP/1.1\r\n"[: number % 17])
+            with urllib.request.urlopen(f"{url}/health", timeout=SAFETY_SECONDS) as response:
+                assert response.status == 200
+            assert memory_of(process.pid) - before < 25_000 * count
+            for each in sockets:
+                assert each.recv(1000) == b"", "closed when the time of the head is over"
+            with urllib.request.urlopen(f"{url}/health", timeout=SAFETY_SECONDS) as response:
+                assert response.status == 200
+            process.kill()
+    finally:
+        for each in sockets:
+            each.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_endless_body_is_refused() -> None:

@@ -6,13 +6,28 @@ import asyncio
 from typing import Any
 
 import pytest
+import reactivex as rx
 from agent_runs import Calls, HeldTool, served
 from frames import check_agui_order, check_vercel_order
 from msgspec.structs import replace
+from reactivex import Observable
+from reactivex import operators as rx_ops
 from serving import serving
 from wires import WIRES, SpokenWire
 
-from rxagents import FunctionAgent, ServerError, ToolCall, Usage
+from rxagents import (
+    Answer,
+    Complete,
+    FunctionAgent,
+    Reasoning,
+    Reset,
+    ServerError,
+    StreamEvent,
+    Token,
+    ToolCall,
+    TurnStart,
+    Usage,
+)
 from rxagents.serve import ServeLimits
 from rxagents.testing import Reply, ScriptedLLM
 
@@ -74,6 +89,68 @@ async def test_failure_of_a_chat_completion() -> None:
         status, body = await server.post("/v1/chat/completions", HELLO)
         assert status == 502
         assert body["error"]["type"] == "server_error"
+
+
+class Emitting:
+    """An agent whose runs emit these events, and then wait.
+
+    Attributes:
+        disposed: How many runs were disposed.
+    """
+
+    def __init__(self, *events: StreamEvent) -> None:
+        self.disposed = 0
+        self._events = events
+
+    def run_stream(self, _: Any) -> Observable[StreamEvent]:
+        def end() -> None:
+            self.disposed += 1
+
+        ends = isinstance(self._events[-1], Complete)
+        rest: Observable[Any] = rx.empty() if ends else rx.never()
+        return rx.concat(rx.from_iterable(self._events), rest).pipe(rx_ops.finally_action(end))
+
+
+RESET = Reset.of(ServerError("It broke off.", status=500))
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [TurnStart(1), Token("Half"), RESET],
+        [TurnStart(1), Answer("Half"), RESET],
+        [TurnStart(1), Token("I look."), TurnStart(2), Token("Half"), RESET],
+    ],
+    ids=["token", "answer", "second turn"],
+)
+async def test_chat_completion_ends_where_its_text_is_void(events: list[StreamEvent]) -> None:
+    agent = Emitting(*events)
+    async with serving(agent) as server:
+        *chunks, error, done = await server.frames(
+            "/v1/chat/completions", {**HELLO, "stream": True}
+        )
+        assert chunks[-1]["choices"][0]["delta"]["content"] == "Half"
+        assert (error["error"]["code"], done) == ("stream_reset", "[DONE]")
+        assert agent.disposed == 1
+
+
+async def test_chat_completion_goes_on_where_no_text_is_void() -> None:
+    nested = Token("of a sub-agent", path=("expert",))
+    events: list[StreamEvent] = [TurnStart(1), Token("I look."), TurnStart(2), Reasoning("hm")]
+    events += [nested, RESET]
+    agent = Emitting(*events, Token("Cold."), Complete("Cold."))
+    async with serving(agent) as server:
+        *chunks, done = await server.frames("/v1/chat/completions", {**HELLO, "stream": True})
+        deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+        assert [each["content"] for each in deltas if each.get("content")] == ["I look.", "Cold."]
+        assert done == "[DONE]"
+
+
+async def test_whole_chat_completion_survives_a_reset() -> None:
+    agent = Emitting(TurnStart(1), Token("Half"), RESET, Token("Cold."), Complete("Cold."))
+    async with serving(agent) as server:
+        status, body = await server.post("/v1/chat/completions", HELLO)
+        assert (status, body["choices"][0]["message"]["content"]) == (200, "Cold.")
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,18 @@ def test_break_of_the_connection_repeats_nothing(
     reader.close().result(30)
 
 
+def test_server_that_was_never_reached_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("rxagents.storage.redis_worker.time.sleep", waits.append)
+    store = RedisLogStore(f"unix://{tmp_path}/none")
+    with pytest.raises(StorageError, match="Redis failed: ConnectionError"):
+        store.begin("run").result(30)
+    assert waits == []
+    store.close().result(30)
+
+
 async def test_run_survives_restart_of_the_server(tmp_path: Path) -> None:
     if reason := missing():
         pytest.skip(reason)

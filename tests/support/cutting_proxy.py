@@ -18,13 +18,13 @@ class CuttingProxy:
             connections after the last of them are not cut.
 
     Attributes:
+        target: The URL of the server; it may change.
         url: The URL of the proxy.
         cuts: How many connections it has cut.
     """
 
     def __init__(self, url: str, of: bytes, after: Iterable[int]) -> None:
-        parts = urlsplit(url)
-        self._server = (parts.hostname, parts.port)
+        self.target = url
         self._of = of
         self._after = iter(after)
         self.url = ""
@@ -32,7 +32,14 @@ class CuttingProxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass one connection on."""
-        server_reader, server_writer = await asyncio.open_connection(*self._server)
+        target = urlsplit(self.target)
+        try:
+            server_reader, server_writer = await asyncio.open_connection(
+                target.hostname, target.port
+            )
+        except OSError:
+            writer.close()  # the server is gone
+            return
         left: list[int] = []  # how many bytes may still pass, once the request is known
 
         async def send_on() -> None:

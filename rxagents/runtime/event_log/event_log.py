@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Lock
 from types import TracebackType
@@ -12,18 +13,16 @@ from weakref import WeakSet, WeakValueDictionary
 import msgspec
 from msgspec.structs import replace
 from reactivex import Observable
-from reactivex.disposable import SingleAssignmentDisposable
 
 from rxagents.core.checkpoint import Checkpoint
 from rxagents.core.errors import ConfigurationError, LeaseError, StorageError
 from rxagents.core.json_text import JSON_ERRORS
 from rxagents.runtime.bridge import Bridge
 from rxagents.runtime.event_log.hub import Hub
-from rxagents.runtime.event_log.kept import kept
 from rxagents.runtime.event_log.log_store import LogStore, Position, checked_key, parse_id
 from rxagents.runtime.event_log.log_writer import LogWriter
 from rxagents.runtime.event_log.memory_log_store import MemoryLogStore
-from rxagents.runtime.loop import running_loop
+from rxagents.runtime.event_log.run_handle import RunHandle
 from rxagents.runtime.recording import RecordedLine
 
 T = TypeVar("T")
@@ -67,12 +66,15 @@ class EventLog:
             )
         self.writers: set[LogWriter[Any]] = set()
         """Those that have something left to write."""
+        self.on_lost: Callable[[str], object] | None = None
+        """Called with the key of a lost run that a reader finds; who sets it marks or repeats it.
+        By default the reader marks it as interrupted."""
         self._lock = Lock()
         self._hubs: WeakValueDictionary[str, Hub] = WeakValueDictionary()
         self._handles: dict[str, RunHandle] = {}
         self._bridges: WeakSet[Bridge] = WeakSet()
 
-    def start(self, key: str, stream: Observable[Any]) -> RunHandle:
+    def start(self, key: str, stream: Observable[Any], *, request: object = None) -> RunHandle:
         """Subscribe to a stream and keep it; it goes on whoever reads it, until its end or `stop`.
 
         A slow store slows the stream down.
@@ -80,6 +82,8 @@ class EventLog:
         Args:
             key: The key of the run.
             stream: The stream, such as `agent.run_stream(…)`.
+            request: What the run was asked, as JSON values: each checkpoint has it, so that another
+                process can ask the same again (`Checkpoint.request`).
 
         Returns:
             A handle to stop the run and to wait for its end.
@@ -97,7 +101,7 @@ class EventLog:
                 f"This log has started the run {key!r}, which has not ended. Stop it first, or use "
                 "another key."
             )
-        handle = RunHandle(self, key)
+        handle = RunHandle(self, key, request)
         self._handles[key] = handle
         self._bridges.add(handle.bridge)
         handle.run(stream)
@@ -140,10 +144,22 @@ class EventLog:
         ]
         return any(end.stopped for end in ends)
 
-    async def mark_interrupted(self) -> list[str]:
+    async def lost(self) -> list[str]:
+        """Return the keys of the runs whose writers are lost; they have no end mark yet.
+
+        Raises:
+            StorageError: The store failed.
+        """
+        lost = self.store.lost()
+        return await asyncio.wrap_future(lost) if isinstance(lost, Future) else lost
+
+    async def mark_interrupted(self, key: str | None = None) -> list[str]:
         """Write the end mark `interrupted` to all runs whose writers are lost.
 
         A reader does it for the run that it reads. A server calls this when it starts.
+
+        Args:
+            key: The key of one run; by default all of them.
 
         Returns:
             The keys of the runs.
@@ -151,11 +167,11 @@ class EventLog:
         Raises:
             StorageError: The store failed.
         """
-        marked = self.store.interrupt(None)
+        marked = self.store.interrupt(key)
         if isinstance(marked, Future):
             marked = await asyncio.wrap_future(marked)
-        for key in marked:
-            self.hub(key).wake()
+        for each in marked:
+            self.hub(each).wake()
         return marked
 
     async def checkpoint(self, key: str) -> Checkpoint | None:
@@ -230,71 +246,3 @@ class EventLog:
         """Forget a run that has ended."""
         if self._handles.get(handle.key) is handle:
             del self._handles[handle.key]
-
-
-class RunHandle:
-    """A run that an event log has started; `EventLog.start` makes it.
-
-    Attributes:
-        key: The key of the run.
-    """
-
-    def __init__(self, log: EventLog, key: str) -> None:
-        self.key = key
-        self._log = log
-        self._loop = running_loop()
-        self.bridge = Bridge(self._loop, self._fail)
-        self._subscription = SingleAssignmentDisposable()
-        self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._writer: LogWriter[Any] | None = None
-
-    def run(self, stream: Observable[Any]) -> None:
-        """Subscribe to the stream."""
-        source = kept(self._log, self.key, stream, self._on_writer)
-        with self.bridge.entered():
-            self._subscription.disposable = source.subscribe(
-                on_error=_ignore, scheduler=self.bridge.scheduler
-            )
-
-    def stop(self) -> None:
-        """Stop the run, with the end mark `disposed`; any thread may call it, also twice."""
-        self._subscription.dispose()
-
-    async def wait(self) -> None:
-        """Wait until the end mark of the run is stored.
-
-        How the run ended is in the log: this does not raise its error.
-
-        Raises:
-            LeaseError: Another process has the run.
-            StorageError: The store failed, or an item cannot be stored.
-        """
-        await asyncio.shield(self._ended)
-
-    def _on_writer(self, writer: LogWriter[Any]) -> None:
-        self._writer = writer
-        writer.when_closed(self._on_closed)
-
-    def _fail(self, error: Exception) -> None:
-        """End the run with the error of an operator between the source and the log."""
-        writer = self._writer
-        if writer is not None:
-            writer.end(writer.end_of(error), _do_nothing, _ignore)
-        self._subscription.dispose()
-
-    def _on_closed(self) -> None:
-        self._log.release(self)
-        self.bridge.close()
-        failure = None if self._writer is None else self._writer.failure
-        if self._ended.done():
-            return
-        if failure is None:
-            self._ended.set_result(None)
-        else:
-            self._ended.set_exception(failure)
-
-
-def _do_nothing() -> None: ...
-
-
-def _ignore(_: object) -> None: ...

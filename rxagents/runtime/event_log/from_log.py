@@ -95,6 +95,9 @@ def from_log(
 
     def subscribe(observer: abc.ObserverBase[LogEntry[Any]], scope: TimedScope) -> None:
         items_of = entries_of(key, decoder)
-        LogReader(observer, scope, log.store, log.hub(key), key, items_of, start).start()
+        reader = LogReader(
+            observer, scope, log.store, log.hub(key), key, items_of, start, log.on_lost
+        )
+        reader.start()
 
     return timed(subscribe)

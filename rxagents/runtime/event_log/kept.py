@@ -25,6 +25,8 @@ def kept(
     key: str | Callable[[], str],
     source: Observable[T],
     on_writer: Callable[[LogWriter[T]], None] | None = None,
+    on_begun: Callable[[], None] = lambda: None,
+    request: object = None,
 ) -> Observable[T]:
     """Return an Observable that passes a stream on and writes it; see `ops.persist`.
 
@@ -33,6 +35,8 @@ def kept(
         key: The key of the run, or a function that returns one for each subscription.
         source: The stream.
         on_writer: Called with the writer of a subscription, which then slows the source down.
+        on_begun: Called when the log has given the run an attempt.
+        request: What the run was asked, for its checkpoints.
     """
 
     def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
@@ -58,6 +62,9 @@ def kept(
             writer.end(writer.end_of(None), observer.on_completed, observer.on_error)
 
         def start() -> None:
+            writer.checkpoints.request = request
+            writer.checkpoints.begin()
+            on_begun()
             with writer.checkpoints.entered():
                 scope.subscribe(source, on_next, on_error, on_completed)
 

@@ -83,6 +83,7 @@ class LogReader(Generic[T]):
         key: The key of the run.
         items_of: Makes the items of a page.
         after: The position before the first entry.
+        on_lost: Called with the key if the run is lost; without it the reader marks the run.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class LogReader(Generic[T]):
         key: str,
         items_of: Items[T],
         after: Position | None,
+        on_lost: Callable[[str], object] | None,
     ) -> None:
         self._observer = observer
         self._scope = scope
@@ -102,6 +104,7 @@ class LogReader(Generic[T]):
         self._key = key
         self._items_of = items_of
         self._position = after
+        self._on_lost = on_lost
         self._shared: SharedPage | None = None
         self._rest: Iterator[T | RecordedLine[Any]] = iter(())
         self._state = "live"
@@ -212,6 +215,9 @@ class LogReader(Generic[T]):
                     self._observer.on_error(failure)
             case "more":
                 self._ask_next_turn()
+            case "lost" if self._on_lost is not None:
+                self._is_waiting = True  # for the next attempt, or for the mark
+                self._on_lost(self._key)
             case "lost":
                 interrupt = partial(self._store.interrupt, self._key)
                 call(interrupt, self._on_interrupted, self._fail)

@@ -218,6 +218,10 @@ class LogStore(Protocol):
         """
         ...
 
+    def lost(self) -> list[str] | Future[list[str]]:
+        """Return the keys of the runs that have no end mark, and whose lease is lost."""
+        ...
+
     def interrupt(self, key: str | None) -> list[str] | Future[list[str]]:
         """Take the next attempt of a run whose lease is lost, and end it with `INTERRUPTED`.
 

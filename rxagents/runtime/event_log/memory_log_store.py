@@ -122,18 +122,19 @@ class MemoryLogStore:
                 return Page(entries, "ended")
             return Page(entries, "live" if run.lease > now else "lost")
 
+    def lost(self) -> list[str]:
+        """Return lost runs; see `LogStore.lost`."""
+        with self._lock:
+            return self._lost(self._clock())
+
     def interrupt(self, key: str | None) -> list[str]:
         """Mark lost runs; see `LogStore.interrupt`."""
         with self._lock:
             now = self._clock()
-            lost = [
-                (name, run)
-                for name, run in self._runs.items()
-                if key in {None, name} and not run.has_ended and run.lease <= now
-            ]
-            for name, run in lost:
-                self._mark(name, run, now)
-            return [name for name, _ in lost]
+            lost = [name for name in self._lost(now) if key in {None, name}]
+            for name in lost:
+                self._mark(name, self._runs[name], now)
+            return lost
 
     def forget(self, key: str) -> None:
         """Delete a run; see `LogStore.forget`."""
@@ -143,6 +144,10 @@ class MemoryLogStore:
 
     def close(self) -> None:
         """Do nothing: there is nothing open."""
+
+    def _lost(self, now: float) -> list[str]:
+        runs = self._runs.items()
+        return [key for key, run in runs if not run.has_ended and run.lease <= now]
 
     def _writable(self, key: str, token: str) -> _Run:
         run = self._runs.get(key)

@@ -27,4 +27,4 @@ def reset_after(end: bytes, item: object) -> Any:
     error = line.failure or RxAgentsError("The run was started again.")
     if isinstance(item, StreamChunk):
         return StreamChunk.reset(error)
-    return Reset.of(error) if isinstance(item, Event) else None
+    return Reset.of(error, "run") if isinstance(item, Event) else None
