@@ -11,7 +11,7 @@ import pytest
 from agent_runs import Calls, HeldTool, served
 from cutting_proxy import cutting_proxy
 from js_client import FOLDER, client, needs_js_clients, read, result_of, started
-from matrix import size
+from matrix import only_full, size
 from msgspec.structs import replace
 from serving import Served, serving
 from wires import WIRES
@@ -102,6 +102,7 @@ async def test_agui_reads_calls_that_wait() -> None:
     assert interrupt["toolCallId"] == "c1"
 
 
+@only_full
 @pytest.mark.parametrize(
     ("answer", "calls", "said"),
     [
@@ -129,6 +130,7 @@ async def test_agui_goes_on_after_an_interrupt(answer: str, calls: list[Any], sa
     assert said in result["content"]
 
 
+@only_full
 @pytest.mark.parametrize("answer", ['{"approved": "yes"}', "7"], ids=["no boolean", "no object"])
 async def test_agui_answer_of_another_form_is_refused(answer: str) -> None:
     made = await read("agui.mjs", asking_agent(), answer)
@@ -156,6 +158,7 @@ async def test_agui_reconnects_and_reads_on() -> None:
     assert made["kinds"].count("TEXT_MESSAGE_CONTENT") == len(words)
 
 
+@only_full
 async def test_agui_connects_after_a_reload() -> None:
     held = HeldTool()
     asks = Reply("I look. ", tool_calls=[ToolCall("c", "held", "{}")])
@@ -170,6 +173,7 @@ async def test_agui_connects_after_a_reload() -> None:
     assert contents == ["Oslo?", "I look. ", "done", "hm", "It is cold."]
 
 
+@only_full
 async def test_agui_stops_a_run_that_is_kept() -> None:
     held = HeldTool()
     asks = Reply("I look. ", tool_calls=[ToolCall("c", "held", "{}")])
@@ -284,4 +288,59 @@ async def test_vercel_stops_the_run() -> None:
     assert made["errors"] == []
     assert not made["goesOn"]
     texts = [part["text"] for part in made["message"]["parts"] if part["type"] == "text"]
+    assert texts == ["I look. "]
+
+
+@only_full
+async def test_use_chat_reads_tools() -> None:
+    made = await read("use_chat.mjs", agent_with_all(), "send")
+    assert (made["error"], made["status"]) == (None, "ready")
+    _, answer = made["messages"]
+    tools = {part["toolCallId"]: part for part in answer["parts"] if "toolCallId" in part}
+    assert tools["c2"]["output"] == "Rome is cold"
+    assert tools["c3"]["state"] == "output-error"
+    assert made["statuses"][:2] == ["ready", "submitted"]
+
+
+@only_full
+@pytest.mark.parametrize(
+    ("action", "state", "calls"), [("approve", "output-available", 1), ("deny", "output-denied", 0)]
+)
+async def test_use_chat_decides_about_a_call(action: str, state: str, calls: int) -> None:
+    asked = Calls()
+    made = await read("use_chat.mjs", asking_agent(asked), action)
+    assert (made["error"], len(asked.made)) == (None, calls)
+    _, answer = made["messages"]  # the same message goes on
+    [call] = [part for part in answer["parts"] if part["type"] == "dynamic-tool"]
+    assert call["state"] == state
+    assert "so I say" in call["approval"]["reason"]
+    assert answer["parts"][-1]["text"] == "It is cold."
+
+
+@only_full
+async def test_use_chat_resumes_after_a_reload() -> None:
+    held = HeldTool()
+    asks = Reply("I look. ", tool_calls=[ToolCall("c", "held", "{}")])
+    async with serving(FunctionAgent(ScriptedLLM(asks, COLD), [held.tool])) as server:
+        async with client("use_chat.mjs", server, "resume") as process:
+            assert await process.stdout.readline() == b"back\n"
+            assert not held.cancelled.is_set()
+            held.release.set()
+            made = await result_of(process)
+    assert (made["error"], made["status"]) == (None, "ready")
+    _, answer = made["messages"]
+    texts = [part["text"] for part in answer["parts"] if part["type"] == "text"]
+    assert texts == ["I look. ", "It is cold."]
+
+
+@only_full
+async def test_use_chat_stops_the_run() -> None:
+    held = HeldTool()
+    asks = Reply("I look. ", tool_calls=[ToolCall("c", "held", "{}")])
+    async with serving(FunctionAgent(ScriptedLLM(asks, COLD), [held.tool])) as server:
+        async with client("use_chat.mjs", server, "stop") as process:
+            await held.cancelled.wait()
+            made = await result_of(process)
+    assert (made["error"], made["status"]) == (None, "ready")
+    texts = [part["text"] for part in made["messages"][1]["parts"] if part["type"] == "text"]
     assert texts == ["I look. "]

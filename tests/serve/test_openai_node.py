@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from agent_runs import Calls, served
 from js_client import client, needs_js_clients, read, result_of
+from matrix import only_full
 from serving import serving
 from wires import WIRES
 
@@ -38,6 +39,7 @@ def agent_with_tools(*replies: Any) -> FunctionAgent:
     return FunctionAgent(ScriptedLLM(ASKS, COLD, *replies), [Calls().weather(), broken])
 
 
+@only_full
 async def test_chat_completion_of_node() -> None:
     made = await read("openai.mjs", agent_with_tools(), "chat")
     assert made["error"] is None
@@ -46,6 +48,7 @@ async def test_chat_completion_of_node() -> None:
     assert made["completion"]["usage"]["total_tokens"] == 5
 
 
+@only_full
 async def test_chat_completion_chunks_of_node() -> None:
     made = await read("openai.mjs", agent_with_tools(), "chat-events")
     assert made["error"] is None
@@ -63,6 +66,7 @@ async def test_chat_completion_stream_helper() -> None:
     assert made["usage"]["total_tokens"] == 5
 
 
+@only_full
 @pytest.mark.parametrize("action", ["response", "response-stream"])
 async def test_response_has_the_calls_of_the_agent(action: str) -> None:
     made = await read("openai.mjs", agent_with_tools(), action)
@@ -93,11 +97,13 @@ async def test_response_stream_helper_sees_calls_as_they_appear() -> None:
     assert made["text"] == "I look. It is cold."
 
 
+@only_full
 async def test_models_of_node() -> None:
     made = await read("openai.mjs", agent_with_tools(), "models")
     assert (made["error"], made["models"]) == (None, ["agent", "agent"])
 
 
+@only_full
 async def test_node_sends_the_conversation_again() -> None:
     agent = agent_with_tools("Warm.", ASKS, COLD, "Warm.")
     made = await read("openai.mjs", agent, "conversation")
@@ -113,6 +119,7 @@ async def test_node_sends_the_conversation_again() -> None:
     assert "no such place" in str(sent[4])
 
 
+@only_full
 @pytest.mark.parametrize(
     ("error", "name", "status"),
     [
@@ -130,6 +137,7 @@ async def test_node_reads_a_failure(
     assert str(error) in made["error"]["message"]
 
 
+@only_full
 @pytest.mark.parametrize("action", ["chat-events", "chat-stream"])
 async def test_node_reads_a_failure_in_a_chat_stream(action: str) -> None:
     llm = ScriptedLLM(Reply("Half", error=ServerError("no such luck", status=500)))
@@ -138,6 +146,7 @@ async def test_node_reads_a_failure_in_a_chat_stream(action: str) -> None:
     assert "no such luck" in made["error"]["message"]
 
 
+@only_full
 async def test_node_reads_a_failure_in_a_response_stream() -> None:
     llm = ScriptedLLM(Reply("Half", error=ServerError("no such luck", status=500)))
     made = await read("openai.mjs", FunctionAgent(llm), "response-stream")
@@ -146,6 +155,7 @@ async def test_node_reads_a_failure_in_a_response_stream() -> None:
     assert "no such luck" in str(made["response"]["error"])
 
 
+@only_full
 @pytest.mark.parametrize("action", ["chat-cancel", "response-cancel"])
 async def test_cancel_of_node_closes_the_request(action: str) -> None:
     stalled = Reply("one two three", ending=Ending.STALL, cut_after=5)

@@ -24,7 +24,7 @@ needs_js_clients = pytest.mark.skipif(
     reason="Node.js is missing, or `npm install --prefix tests/serve/js_clients` was not run",
 )
 
-SECONDS = 60
+SECONDS = 20
 """Only a safety net against a client that hangs."""
 
 
