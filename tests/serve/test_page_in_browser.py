@@ -1,15 +1,25 @@
-"""The chat page in Chromium, driven by clicks and keys; skipped where no browser is."""
+"""The chat page in Chromium, driven by clicks and keys; skipped where no browser is.
+
+`pytest` runs three of these tests, and `pytest --full` all.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+from random import Random
+from typing import Any
 
 import pytest
 from agent_runs import Calls, HeldTool
-from browser import chat_page
+from browser import Page, browser_tab, chat_page
+from cutting_proxy import cutting_proxy
+from matrix import only_full
 from msgspec.structs import replace
+from serving import serving
 
 from rxagents import FunctionAgent, ServerError, ToolCall, Usage
+from rxagents.serve import ServeLimits
 from rxagents.testing import Reply, ScriptedLLM
 
 pytestmark = pytest.mark.real_time
@@ -67,6 +77,7 @@ async def test_arguments_are_edited_and_approved() -> None:
         assert calls.made == [("weather", {"city": "Bergen", "days": 2})]
 
 
+@only_full
 async def test_call_is_denied_with_a_reason() -> None:
     calls = Calls()
     weather = replace(calls.weather(), requires_approval=True)
@@ -83,6 +94,7 @@ async def test_call_is_denied_with_a_reason() -> None:
         assert calls.made == []
 
 
+@only_full
 async def test_answer_is_stopped_by_a_key() -> None:
     held = HeldTool()
     async with chat_page(FunctionAgent(ScriptedLLM(HELD, "Done."), [held.tool])) as page:
@@ -94,6 +106,7 @@ async def test_answer_is_stopped_by_a_key() -> None:
         await page.shows("Stopped")
 
 
+@only_full
 @pytest.mark.parametrize(("key", "is_cancelled"), [("Enter", False), ("Control+Enter", True)])
 async def test_running_answer_takes_a_message(key: str, is_cancelled: bool) -> None:
     held = HeldTool()
@@ -115,6 +128,7 @@ async def test_running_answer_takes_a_message(key: str, is_cancelled: bool) -> N
         assert texts == ["Oslo?", "I look.", "No, Bergen.", "Wet.", "Thanks."]
 
 
+@only_full
 async def test_page_reads_on_after_reload() -> None:
     llm = ScriptedLLM(Reply(COUNT, interval=0.02))
     async with chat_page(FunctionAgent(llm)) as page:
@@ -128,6 +142,7 @@ async def test_page_reads_on_after_reload() -> None:
         assert len(llm.requests) == 1
 
 
+@only_full
 async def test_page_reads_on_when_network_is_back() -> None:
     llm = ScriptedLLM(Reply(COUNT, interval=0.02))
     async with chat_page(FunctionAgent(llm)) as page:
@@ -146,6 +161,7 @@ async def test_page_reads_on_when_network_is_back() -> None:
         assert await page.tab.locator("#net").is_hidden()
 
 
+@only_full
 async def test_failed_answer_is_tried_again() -> None:
     failing = Reply("Half", error=ServerError("It is overloaded.", status=500))
     async with chat_page(FunctionAgent(ScriptedLLM(failing, "Whole."))) as page:
@@ -156,6 +172,7 @@ async def test_failed_answer_is_tried_again() -> None:
         assert "Half" not in await page.words()
 
 
+@only_full
 async def test_token_is_asked_for_once() -> None:
     async with chat_page(FunctionAgent(ScriptedLLM("Hi.")), token="secret-token") as page:
         await page.tab.fill("#ask-input", "wrong")
@@ -170,6 +187,7 @@ async def test_token_is_asked_for_once() -> None:
         assert not await page.tab.locator("dialog").is_visible()
 
 
+@only_full
 async def test_conversations_are_apart() -> None:
     llm = ScriptedLLM("One.", "Two.")
     async with chat_page(FunctionAgent(llm)) as page:
@@ -183,3 +201,206 @@ async def test_conversations_are_apart() -> None:
         await page.tab.click("#menu")
         await page.tab.get_by_role("button", name="first", exact=True).click()
         await page.shows("One.")
+
+
+SPOKEN = """First **point** is
+this.
+
+- one
+- two, and
+  1. nested
+
+| city | degrees |
+|---|---|
+| Oslo | -3 |
+
+```python
+x = 1
+y = 2
+```
+
+Last."""
+
+
+async def listen(page: Page) -> None:
+    """Keep what a screen reader says, which is what is added to the live regions."""
+    await page.tab.evaluate(
+        """() => {
+          window.heard = [];
+          const region = document.getElementById("said");
+          new MutationObserver((changes) => {
+            for (const { addedNodes } of changes)
+              for (const node of addedNodes) heard.push(node.textContent);
+          }).observe(region, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+
+
+async def heard(page: Page) -> Any:
+    return await page.tab.evaluate("window.heard")
+
+
+async def test_screen_reader_hears_whole_paragraphs() -> None:
+    held = HeldTool()
+    pieces = [SPOKEN[at : at + 3] for at in range(0, len(SPOKEN), 3)]
+    llm = ScriptedLLM(HELD, Reply(pieces, interval=0.002))
+    async with chat_page(FunctionAgent(llm, [held.tool])) as page:
+        await listen(page)
+        await page.send("Oslo?")
+        await page.shows("Running")
+        held.release.set()
+        await page.shows("Last.")
+        await page.ends()
+        assert await heard(page) == [
+            "Sent.",
+            "I look.",
+            "Running held.",
+            "First point is\nthis.",
+            "one. two, and. nested.",
+            "Table, 1 row, columns city, degrees.",
+            "Code, 2 lines.",
+            "Last.",
+            "The answer is complete.",
+        ]
+
+
+@only_full
+async def test_screen_reader_hears_a_question_and_its_answer_once() -> None:
+    weather = replace(Calls().weather(), requires_approval=True)
+    llm = ScriptedLLM(Reply("I ask.", tool_calls=[WEATHER]), "Rain.")
+    async with chat_page(FunctionAgent(llm, [weather], approve="defer")) as page:
+        await listen(page)
+        await page.send("Oslo?")
+        await page.tab.get_by_role("button", name="Approve").click()
+        await page.shows("Rain.")
+        await page.ends()
+        said = [
+            text for text in await heard(page) if text != "Running weather."
+        ]  # if it takes time
+        assert said == [
+            *("Sent.", "I ask.", "weather needs your approval."),
+            *("Rain.", "The answer is complete."),
+        ]
+        await page.tab.reload()
+        await listen(page)
+        await page.shows("Rain.")
+        assert await heard(page) == []
+
+
+TREE = """
+- main:
+  - heading "Oslo?" [level=1]
+  - log "Messages":
+    - article "You": Oslo?
+    - article "agent":
+      - group: Thoughts
+      - paragraph: I ask.
+      - group: /weather .* Needs your approval/
+      - form "Approval of weather":
+        - paragraph: Let weather run?
+        - textbox "city": Oslo
+        - textbox "days": "3"
+        - button "Approve"
+        - button "Deny…"
+  - textbox "Message"
+  - button "Send" [disabled]
+"""
+TREE_OF_SIDE = """
+- link "Skip to the message"
+- navigation "Conversations":
+  - button "New conversation"
+  - list:
+    - listitem: Today
+    - listitem:
+      - button "Oslo? , needs your approval"
+      - 'button "Rename: Oslo?"'
+      - 'button "Delete: Oslo?"'
+"""
+WIDE = {"viewport": {"width": 1280, "height": 860}}
+
+
+@only_full
+async def test_page_has_roles_and_names() -> None:
+    weather = replace(Calls().weather(), requires_approval=True)
+    llm = ScriptedLLM(Reply("I ask.", reasoning="hm", tool_calls=[WEATHER]), "Rain.")
+    agent = FunctionAgent(llm, [weather], approve="defer")
+    async with serving(agent) as server, browser_tab(server.url, **WIDE) as page:
+        await page.send("Oslo?")
+        await page.shows("Let weather run?")
+        await page.has_roles("body", TREE_OF_SIDE)
+        await page.has_roles("body", TREE)
+
+
+@only_full
+async def test_page_is_used_by_keys_alone() -> None:
+    weather = replace(Calls().weather(), requires_approval=True)
+    llm = ScriptedLLM(Reply(tool_calls=[WEATHER]), "Rain.")
+    agent = FunctionAgent(llm, [weather], approve="defer")
+    async with serving(agent) as server, browser_tab(server.url, **WIDE) as page:
+        keys = page.tab.keyboard
+        await page.tab.wait_for_selector("#text:focus")
+        await keys.type("Oslo?")
+        await keys.press("Enter")
+        await page.shows("Let weather run?")
+        assert await page.focus() == "Message"
+        back = []
+        for _ in range(4):
+            await keys.press("Shift+Tab")
+            back.append(await page.focus())
+        assert back == ["Deny…", "Approve", "days", "city"]
+        await keys.press("Tab")
+        await keys.press("Tab")
+        await keys.press("Enter")
+        await page.shows("Rain.")
+        await page.ends()
+        await page.focuses("Message")  # and not lost with the form
+
+        await page.tab.focus("#skip")
+        order = []
+        for _ in range(4):
+            await keys.press("Tab")
+            order.append(await page.focus())
+        assert order == ["New conversation", "Oslo?", "Rename: Oslo?", "Delete: Oslo?"]
+        await keys.press("Shift+Tab")
+        await keys.press("Enter")
+        await page.focuses("Title")
+        await keys.type("Rain")
+        await keys.press("Enter")
+        await page.focuses("Rename: Rain")
+        await keys.press("Tab")
+        await keys.press("Enter")
+        await page.focuses("Cancel")  # what removes is not the first
+        await keys.press("Escape")
+        await page.focuses("Delete: Rain")
+
+
+@only_full
+async def test_event_source_of_the_browser_reads_each_event_once() -> None:
+    words = [f"w{number} " for number in range(400)]
+    llm = ScriptedLLM(Reply(words, interval=0.001))
+    limits = ServeLimits(retry_seconds=0.01)
+    draw = Random(3)
+    cuts = [draw.randrange(1, 4000) for _ in range(12)]
+    async with serving(FunctionAgent(llm), limits=limits) as server:
+        _, run = await server.post("/runs", {"task": "Count."})
+        path = f"/runs/{run['id']}/events"
+        async with cutting_proxy(server.url, of=b"GET " + path.encode(), after=cuts) as proxy:
+            async with browser_tab(proxy.url) as page:
+                ids, texts = json.loads(await page.tab.evaluate(EVENT_SOURCE, path))
+        _, whole = await server.get(path)
+    assert ids == [line[4:] for line in whole.split("\n") if line.startswith("id: ")]
+    assert "".join(texts) == "".join(words)
+    assert proxy.cuts == len(cuts)
+
+
+EVENT_SOURCE = """(path) => new Promise((resolve) => {
+  const source = new EventSource(path), ids = [], texts = [];
+  const finish = () => { source.close(); resolve(JSON.stringify([ids, texts])); };
+  source.onmessage = ({ lastEventId, data }) => {
+    const event = JSON.parse(data);
+    ids.push(lastEventId);
+    if (event.type === "token") texts.push(event.content);
+  };
+  source.addEventListener("end", finish);
+  source.onerror = () => { if (source.readyState === EventSource.CLOSED) finish(); };
+})"""
