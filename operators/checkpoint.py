@@ -73,6 +73,6 @@ def checkpoint(
         return staged(operator, call)
 
     def checkpoint_(source: Observable[Any]) -> Observable[Any]:
-        return noting(source, Stage(call, stage_of(source)), passing=True)
+        return noting(source, Stage(call, stage_of(source)))
 
     return checkpoint_

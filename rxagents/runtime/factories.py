@@ -110,15 +110,14 @@ def watched(source: Observable[Any], call: Call) -> Observable[Any]:
     return _Hooked(source, stage_of(source), partial(_mark, call.serial))
 
 
-def noting(result: Observable[Any], stage: Stage, *, passing: bool = False) -> Observable[Any]:
-    """Return a stream that adds the note of its stage to errors.
+def noting(result: Observable[Any], stage: Stage) -> Observable[Any]:
+    """Return a stream that adds the note of its stage to errors without the mark of its call.
 
     Args:
-        result: The stream of the stage.
+        result: The stream of the stage. If nothing marks what enters it, all errors get the note.
         stage: The stage.
-        passing: Whether errors that come from upstream get the note as well.
     """
-    return _Hooked(result, stage, partial(_note_passing if passing else _note_own, stage.call))
+    return _Hooked(result, stage, partial(_note, stage.call))
 
 
 class _Hooked(Stream[Any]):
@@ -202,13 +201,15 @@ def core_of(source: Observable[Any]) -> Subscribe:
     return lambda observer, scheduler: source.subscribe(observer, scheduler=scheduler)
 
 
-def _note_own(call: Call, error: Exception) -> None:
-    if call.serial not in getattr(error, _MARKS, ()):
-        _add_note(error, str(call))
-
-
-def _note_passing(call: Call, error: Exception) -> None:
-    _add_note(error, str(call))
+def _note(call: Call, error: Exception) -> None:
+    # A class may refuse notes, reactivex takes any object as an error, and the label calls code of
+    # the arguments: the error is delivered in any case.
+    with suppress(Exception):
+        if call.serial in getattr(error, _MARKS, ()):
+            return
+        note, notes = str(call), getattr(error, "__notes__", ())
+        if note not in notes and len(notes) < _MOST_NOTES:
+            error.add_note(note)
 
 
 def _mark(serial: int, error: Exception) -> None:
@@ -216,13 +217,6 @@ def _mark(serial: int, error: Exception) -> None:
     if serial not in marks:
         with suppress(Exception):  # an error without a `__dict__`
             setattr(error, _MARKS, (*marks, serial)[-_MOST_MARKS:])
-
-
-def _add_note(error: Exception, note: str) -> None:
-    notes = getattr(error, "__notes__", ())
-    if note not in notes and len(notes) < _MOST_NOTES:
-        with suppress(Exception):  # a class may refuse notes, and reactivex takes any object
-            error.add_note(note)
 
 
 def _shown(argument: Any) -> Any:

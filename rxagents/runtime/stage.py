@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from rxagents.runtime.short_repr import short_call
+from rxagents.runtime.short_repr import Verbatim, short_call
 
 StageKind: TypeAlias = Literal["source", "operator", "checkpoint", "unknown"]
 """`unknown`: a source or an operator that is not of this library."""
@@ -77,10 +77,15 @@ class Call:
             return f'checkpoint "{self.name}"'
         if self._named is None:
             return self.name
-        return short_call(self.name, self._arguments, self._named)
+        named = {key: _shown(value) for key, value in self._named.items()}
+        return short_call(self.name, [_shown(value) for value in self._arguments], named)
 
     def __str__(self) -> str:
         return self.label if self.location is None else f"{self.label} at {self.location}"
+
+
+def _shown(argument: object) -> object:
+    return Verbatim(argument.label) if isinstance(argument, Call) else argument
 
 
 class Stage(NamedTuple):

@@ -210,6 +210,19 @@ def test_errors_that_refuse_notes_pass() -> None:
     assert isinstance(failure_of(stream.pipe(ops.of_type(object))), BareError)
 
 
+def test_error_is_delivered_if_an_argument_cannot_be_shown() -> None:
+    class Strange:
+        def __getattr__(self, name: str) -> object:
+            raise ValueError(name)
+
+        def __call__(self, _: Exception) -> bool:
+            raise KeyError
+
+    broken: Observable[Any] = rx.throw(OSError())
+    error = failure_of(broken.pipe(ops.fallback_to(NUMBER, fallback_if=Strange())))
+    assert isinstance(error, KeyError)
+
+
 FACTORIES = [name for name in ops.__all__ if isinstance(getattr(ops, name), types.FunctionType)]
 FACTORIES.remove("checkpoint")  # has its own tests
 
