@@ -65,8 +65,9 @@ def test_operators_exports_these_names() -> None:
 
 
 def test_testing_exports_these_names() -> None:
-    names = """Delivery Ending Framing NoReply RawReply ReceivedRequest Reply ScriptedLLM
-        ScriptedServer StatusReply VirtualLoop gzip_bomb marbles run_in_virtual_time"""
+    names = """BrokenRule BrokenRulesError Cassette CassetteMissError Delivery Ending Fault
+        FaultKind Framing NoReply RawReply ReceivedRequest Reply Rule ScriptedLLM ScriptedServer
+        StatusReply VirtualLoop every_fault gzip_bomb marbles run_in_virtual_time"""
     assert testing.__all__ == names.split()
 
 

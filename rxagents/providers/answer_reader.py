@@ -36,7 +36,7 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.providers.received_answer import ReceivedAnswer
 from rxagents.runtime.idle_clock import IdleClock
 from rxagents.runtime.source import Emitter
-from rxagents.transport import HttpResponse
+from rxagents.transport import StreamedResponse
 
 
 class AnswerReader:
@@ -54,7 +54,7 @@ class AnswerReader:
 
     def __init__(
         self,
-        response: HttpResponse,
+        response: StreamedResponse,
         received: ReceivedAnswer,
         emitter: Emitter[StreamChunk],
         clock: IdleClock,

@@ -12,6 +12,7 @@ from yarl import URL
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.limits import DEFAULT_LIMITS, Limits
 from rxagents.core.output_request import StructuredOutput
+from rxagents.transport import Interceptor
 from rxagents.transport.urls import parse_url
 
 
@@ -100,13 +101,13 @@ def checked_retries(max_retries: object) -> int:
     return max_retries
 
 
-def checked_session(session: object) -> aiohttp.ClientSession | None:
+def checked_session(session: object) -> aiohttp.ClientSession | Interceptor | None:
     """Return the caller's session, or `None`.
 
     Raises:
-        ConfigurationError: It is no aiohttp session.
+        ConfigurationError: It is no aiohttp session, and nothing that takes requests in its place.
     """
-    if session is not None and not isinstance(session, aiohttp.ClientSession):
+    if session is not None and not isinstance(session, (aiohttp.ClientSession, Interceptor)):
         raise ConfigurationError(
             f"session must be an aiohttp.ClientSession, not {type(session).__name__}."
         )

@@ -17,7 +17,7 @@ from rxagents.core.surrogates import replace_surrogates
 from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.providers.redaction import without_frames
 from rxagents.providers.retry import requested_retry, requested_wait
-from rxagents.transport import HttpResponse
+from rxagents.transport import StreamedResponse
 from rxagents.wire.errors import decode_body, parse_error
 
 _LONGEST_MESSAGE = 2000
@@ -35,7 +35,7 @@ _ADVICE = {
 }
 
 
-async def status_error(request: PreparedRequest, response: HttpResponse) -> ProviderError:
+async def status_error(request: PreparedRequest, response: StreamedResponse) -> ProviderError:
     """Return the error of a response whose status is not 200."""
     body = await response.read_head(request.limits.error_bytes)
     wait = requested_wait(response.headers)
@@ -58,7 +58,9 @@ async def status_error(request: PreparedRequest, response: HttpResponse) -> Prov
     )
 
 
-def no_stream_error(request: PreparedRequest, response: HttpResponse, head: bytes) -> ProviderError:
+def no_stream_error(
+    request: PreparedRequest, response: StreamedResponse, head: bytes
+) -> ProviderError:
     """Return the error of a response with status 200 whose body begins with `head`, not an event.
 
     Some hosts send an error as plain JSON with status 200, and name its status inside.
@@ -84,7 +86,7 @@ def no_stream_error(request: PreparedRequest, response: HttpResponse, head: byte
     )
 
 
-def truncated_error(request: PreparedRequest, response: HttpResponse) -> ProviderError:
+def truncated_error(request: PreparedRequest, response: StreamedResponse) -> ProviderError:
     """Return the error of a body that ended before the provider marked its end."""
     return TruncatedStreamError(
         f"The stream from {request.provider} ended without a finish reason or end marker. All "

@@ -13,7 +13,7 @@ from rxagents.core.printing import printed
 from rxagents.providers.failures import request_id
 from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.runtime.logs import logger
-from rxagents.transport.http_response import HttpResponse
+from rxagents.transport import StreamedResponse
 
 _LONGEST_ERROR = 300
 
@@ -44,7 +44,7 @@ class HttpLog:
         method, size = ("GET", 0) if request.body is None else ("POST", len(request.body))
         self._debug(f"{method} {url}, {size} bytes, attempt {self._attempt}")
 
-    def on_response(self, response: HttpResponse) -> None:
+    def on_response(self, response: StreamedResponse) -> None:
         """Log the status of a response and the provider's id of the request."""
         if self._is_silent():
             return

@@ -9,7 +9,7 @@ from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.providers.received_answer import ReceivedAnswer
 from rxagents.runtime.idle_clock import IdleClock
 from rxagents.runtime.metering.attempt import Attempt
-from rxagents.transport import HttpResponse
+from rxagents.transport import StreamedResponse
 from rxagents.wire.parser import StreamInfo
 
 
@@ -25,7 +25,7 @@ class MeteredAnswer(ReceivedAnswer):
     def __init__(
         self,
         request: PreparedRequest,
-        response: HttpResponse,
+        response: StreamedResponse,
         info: StreamInfo,
         clock: IdleClock,
         attempt: Attempt,

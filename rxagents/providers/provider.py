@@ -40,7 +40,7 @@ from rxagents.runtime.limiting.protocol import RequestLimiter
 from rxagents.runtime.metering.attempt import ModelRequest
 from rxagents.runtime.metering.metering import checked_budget, checked_limiter
 from rxagents.runtime.spending.budget import Budget
-from rxagents.transport import Transport
+from rxagents.transport import Interceptor, Transport
 from rxagents.wire.parser import StreamInfo, WireParser
 from rxagents.wire.request import ChatRequest
 from rxagents.wire.think_tags import DEFAULT_TAGS, ThinkTags, checked_think_tags
@@ -53,7 +53,8 @@ class ProviderOptions(SettingsArguments, total=False):
         timeout: `Timeouts`, or seconds for the first event and for each further one.
         max_retries: The most retries of a request while nothing has been delivered; 2 by default.
         headers: More headers; they replace the library's own of the same name.
-        session: Your own aiohttp session, which is never closed here.
+        session: Your own aiohttp session, which is never closed here; or, in a test, a
+            `rxagents.testing.Cassette`.
         limits: The most that an answer may hold; `None` for the defaults of `Limits`.
         think_tags: The tags around thinking at the beginning of an answer's text, which becomes
             the chunks' `reasoning`. `("<think>", "</think>")` by default, except at the vendor's
@@ -69,7 +70,7 @@ class ProviderOptions(SettingsArguments, total=False):
     timeout: Timeouts | float | None
     max_retries: int
     headers: Mapping[str, str] | None
-    session: aiohttp.ClientSession | None
+    session: aiohttp.ClientSession | Interceptor | None
     limits: Limits | None
     think_tags: ThinkTags | None
     limiter: RequestLimiter | None

@@ -23,7 +23,7 @@ from rxagents.providers.failures import (
 )
 from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.runtime.idle_clock import IdleClock
-from rxagents.transport import HttpResponse
+from rxagents.transport import StreamedResponse
 from rxagents.wire.errors import decode_body
 from rxagents.wire.parser import StreamInfo
 
@@ -55,7 +55,7 @@ class ReceivedAnswer:
     def __init__(
         self,
         request: PreparedRequest,
-        response: HttpResponse,
+        response: StreamedResponse,
         info: StreamInfo,
         clock: IdleClock,
     ) -> None:

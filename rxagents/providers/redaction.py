@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _SHORTEST_SECRET = 8
 """Characters. Shorter header and query values are words and no secrets: hiding them would garble
@@ -27,12 +27,18 @@ def redacted(text: str, key: str | None, others: Iterable[str]) -> str:
         others: Other values that may be secret, such as those of headers; hidden from 8
             characters on.
     """
-    secrets = [secret for secret in others if len(secret) >= _SHORTEST_SECRET]
-    if key is not None and len(key) >= _SHORTEST_KEY:
-        secrets.insert(0, key)
-    for secret in secrets:
-        text = _without(text, [_spellings(character) for character in secret])
+    for secret in _hidden(key, others):
+        pieces, position = [], 0
+        for start, end in _places(text, secret):
+            pieces.append(text[position:start])
+            position = end
+        text = "***".join([*pieces, text[position:]])
     return text
+
+
+def secret_places(text: str, key: str | None, others: Iterable[str]) -> list[tuple[int, int]]:
+    """Return the start and end of each part of `text` that `redacted` would replace."""
+    return sorted(place for secret in _hidden(key, others) for place in _places(text, secret))
 
 
 def without_frames(error: BaseException) -> BaseException:
@@ -52,19 +58,26 @@ def without_frames(error: BaseException) -> BaseException:
     return error
 
 
-def _without(text: str, spellings: list[str]) -> str:
-    start = re.compile("".join(spellings[:_SHORTEST_SECRET]))
+def _hidden(key: str | None, others: Iterable[str]) -> list[str]:
+    """Return the values that are long enough to be secrets."""
+    secrets = [secret for secret in others if len(secret) >= _SHORTEST_SECRET]
+    return secrets if key is None or len(key) < _SHORTEST_KEY else [key, *secrets]
+
+
+def _places(text: str, secret: str) -> Iterator[tuple[int, int]]:
+    """Yield where a secret, or its beginning, starts and ends in `text`."""
+    spellings = [_spellings(character) for character in secret]
+    first = re.compile("".join(spellings[:_SHORTEST_SECRET]))
     rest = [re.compile(spelling) for spelling in spellings[_SHORTEST_SECRET:]]
-    pieces, position = [], 0
-    while (match := start.search(text, position)) is not None:
-        pieces.append(text[position : match.start()])
-        position = match.end()
+    position = 0
+    while (match := first.search(text, position)) is not None:
+        start, position = match.span()
         for character in rest:
             following = character.match(text, position)
             if following is None:
                 break
             position = following.end()
-    return "***".join([*pieces, text[position:]])
+        yield start, position
 
 
 def _spellings(character: str) -> str:

@@ -26,6 +26,23 @@ from rxagents.runtime.reporting import as_exception
 T = TypeVar("T")
 
 
+class WorkThread(threading.Thread):
+    """A thread that knows whether it works: virtual time stands still until it does not.
+
+    Attributes:
+        given: How many steps it was given; the loop counts them.
+        done: How many of these are done; the thread itself counts them.
+    """
+
+    given = 0
+    done = 0
+
+    @property
+    def is_working(self) -> bool:
+        """Whether there is a step that is not done."""
+        return self.given != self.done
+
+
 class DaemonThread:
     """Runs steps one after the other on a daemon thread, until `close`.
 
@@ -41,21 +58,25 @@ class DaemonThread:
         self._loop = asyncio.get_running_loop()
         self._steps: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         work = partial(copy_context().run, self._work)
-        threading.Thread(target=work, name=name, daemon=True).start()
+        self._thread = WorkThread(target=work, name=name, daemon=True)
+        self._thread.start()
 
     def run(self, step: Callable[[], T]) -> asyncio.Future[T]:
         """Run `step` after the steps before it; return a future, which need not be awaited."""
         outcome: asyncio.Future[T] = self._loop.create_future()
+        self._thread.given += 1
         self._steps.put(partial(self._run_step, step, outcome))
         return outcome
 
     def close(self) -> None:
         """End the thread after the steps that were given to it."""
+        self._thread.given += 1
         self._steps.put(None)
 
     def _work(self) -> None:
         while (step := self._steps.get()) is not None:
             step()
+            self._thread.done += 1
         if self._on_end is not None:
             run_on_loop(self._loop, self._on_end)
 

@@ -3,6 +3,7 @@
 `ScriptedLLM` replies in process, on the subscriber's scheduler, so that virtual time drives it.
 `ScriptedServer` replies over HTTP on loopback, with the timing and the faults of the script.
 `marbles` checks what a stream emits, and when; `VirtualLoop` is the clock that it runs on.
+`Cassette` replays the recorded answers of a provider, `every_fault` with a fault at each event.
 
 The kinds of replies:
 
@@ -34,24 +35,42 @@ redirects                      `StatusReply(307, headers={"location": url})`
 """
 
 from rxagents.testing import marbles
+from rxagents.testing.cassettes.cassette import Cassette
+from rxagents.testing.cassettes.misses import CassetteMissError
 from rxagents.testing.delivery import Delivery, Ending, Framing
+from rxagents.testing.fault_runs.every_fault import every_fault
+from rxagents.testing.fault_runs.fault import (
+    BrokenRule,
+    BrokenRulesError,
+    Fault,
+    FaultKind,
+    Rule,
+)
 from rxagents.testing.script import NoReply, RawReply, Reply, StatusReply, gzip_bomb
 from rxagents.testing.scripted_llm import ScriptedLLM
 from rxagents.testing.scripted_server import ReceivedRequest, ScriptedServer
 from rxagents.testing.virtual_time import VirtualLoop, run_in_virtual_time
 
 __all__ = [
+    "BrokenRule",
+    "BrokenRulesError",
+    "Cassette",
+    "CassetteMissError",
     "Delivery",
     "Ending",
+    "Fault",
+    "FaultKind",
     "Framing",
     "NoReply",
     "RawReply",
     "ReceivedRequest",
     "Reply",
+    "Rule",
     "ScriptedLLM",
     "ScriptedServer",
     "StatusReply",
     "VirtualLoop",
+    "every_fault",
     "gzip_bomb",
     "marbles",
     "run_in_virtual_time",

@@ -102,7 +102,8 @@ class _Selector(selectors.DefaultSelector):
         if not self.waits_for_threads:
             return False
         return self.jobs > 0 or any(
-            thread.name.startswith("rxagents ") for thread in threading.enumerate()
+            thread.name.startswith("rxagents ") and getattr(thread, "is_working", True)
+            for thread in threading.enumerate()
         )
 
 

@@ -5,6 +5,14 @@ always verified.
 """
 
 from rxagents.transport.http_response import HttpResponse
+from rxagents.transport.interception import HttpRequest, Interceptor, StreamedResponse
 from rxagents.transport.transport import StaleConnectionError, Transport
 
-__all__ = ["HttpResponse", "StaleConnectionError", "Transport"]
+__all__ = [
+    "HttpRequest",
+    "HttpResponse",
+    "Interceptor",
+    "StaleConnectionError",
+    "StreamedResponse",
+    "Transport",
+]

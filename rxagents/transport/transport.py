@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
 import aiohttp
 from yarl import URL
@@ -20,6 +21,7 @@ from rxagents.transport.failures import (
     one_line,
 )
 from rxagents.transport.http_response import HttpResponse
+from rxagents.transport.interception import HttpRequest, Interceptor, StreamedResponse
 from rxagents.transport.proxy import proxy_of_environment
 from rxagents.transport.session import make_session
 
@@ -42,12 +44,15 @@ class Transport:
         provider: The provider's name, for errors.
         session: The caller's own session, which is never closed here. `None` makes one for each
             loop, without a limit on connections, without cookies, and with the environment's
-            proxies.
+            proxies. An `Interceptor` gets each request before such a session.
     """
 
-    def __init__(self, provider: str, session: aiohttp.ClientSession | None = None) -> None:
+    def __init__(
+        self, provider: str, session: aiohttp.ClientSession | Interceptor | None = None
+    ) -> None:
         self._provider = provider
-        self._session = session
+        self._session = session if isinstance(session, aiohttp.ClientSession) else None
+        self._interceptor = None if isinstance(session, aiohttp.ClientSession) else session
         self._sessions = PerLoop(make_session, _close_session)
         self._lingering: dict[HttpResponse, asyncio.AbstractEventLoop] = {}
         self._loops = PerLoop(asyncio.get_running_loop, self._close_lingering)
@@ -58,7 +63,7 @@ class Transport:
         headers: Mapping[str, str],
         body: bytes | None,
         connect_timeout: float | None,
-    ) -> HttpResponse:
+    ) -> StreamedResponse:
         """Send a request, and wait for the status and headers of the response.
 
         Args:
@@ -73,6 +78,21 @@ class Transport:
             TransportError: There was no connection, or no HTTP response on it.
             ConfigurationError: The environment's proxy or the caller's session is not usable.
         """
+        if self._interceptor is None:
+            return await self._send(url, headers, body, connect_timeout)
+        method = "GET" if body is None else "POST"
+        return await self._interceptor.intercept(
+            HttpRequest(self._provider, method, url, headers, body),
+            partial(self._send, url, headers, body, connect_timeout),
+        )
+
+    async def _send(
+        self,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        connect_timeout: float | None,
+    ) -> HttpResponse:
         proxy = proxy_of_environment(url) if self._session is None else None
         session = self._sessions.get() if self._session is None else self._session
         try:

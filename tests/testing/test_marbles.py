@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from reactivex import operators as rx_ops
 import rxagents
 from rxagents import ConfigurationError, FunctionAgent, IdleTimeoutError, StreamChunk, Token
 from rxagents import operators as ops
+from rxagents.runtime.daemon_thread import DaemonThread
 from rxagents.testing import Reply, ScriptedLLM, run_in_virtual_time
 from rxagents.testing.marbles import (
     answer,
@@ -28,6 +30,7 @@ from rxagents.testing.marbles import (
     tool_end,
     tool_start,
 )
+from rxagents.testing.virtual_time import virtual_loop
 
 
 @rxagents.tool
@@ -289,3 +292,16 @@ def test_virtual_time_of_a_coroutine() -> None:
         return asyncio.get_running_loop().time()
 
     assert run_in_virtual_time(wait()) == 3600
+
+
+async def test_idle_thread_does_not_hold_virtual_time() -> None:
+    """The thread of a tool whose reader pauses lives on, and does nothing."""
+    thread = DaemonThread("rxagents tool")
+    release = threading.Event()
+    working = thread.run(release.wait)
+    assert virtual_loop()._virtual._threads_work()
+    release.set()
+    await working
+    while virtual_loop()._virtual._threads_work():  # noqa: ASYNC110  # it counts after it woke us
+        await asyncio.sleep(0)
+    thread.close()
