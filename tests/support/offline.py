@@ -38,8 +38,10 @@ def _call(tool: dict[str, Any]) -> ToolCall:
 
 
 _RUN = """
-import ast, asyncio, sys
+import ast, asyncio, logging, sys
 name, code = sys.argv[1:]
+# Debug mode warns of a busy machine, and a page may show what is logged.
+logging.getLogger("asyncio").addFilter(lambda record: not record.msg.startswith("Executing "))
 flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 if coroutine := eval(compile(code, name, "exec", flags, dont_inherit=True), globals()):
     asyncio.run(coroutine)
