@@ -109,7 +109,8 @@ def checked_session(session: object) -> aiohttp.ClientSession | Interceptor | No
     """
     if session is not None and not isinstance(session, (aiohttp.ClientSession, Interceptor)):
         raise ConfigurationError(
-            f"session must be an aiohttp.ClientSession, not {type(session).__name__}."
+            "session must be an aiohttp.ClientSession, or a rxagents.testing.Cassette, not "
+            f"{type(session).__name__}."
         )
     return session
 

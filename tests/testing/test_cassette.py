@@ -251,6 +251,16 @@ async def test_request_disposed_before_answer_is_recorded(path: Path) -> None:
     lost.subscription.dispose()
 
 
+async def test_request_on_lost_connection_is_not_recorded(path: Path) -> None:
+    """The server never saw it, and a replay has no connection that could be lost."""
+    server = ScriptedServer(lambda request: NoReply() if request.reused else "Hello")
+    async with server, model(server.url, Cassette(path, "record")) as llm:
+        for prompt in ("Hi", "Ho"):
+            await chunks_of(llm, prompt)
+    assert len(server.requests) == 3
+    assert len(Cassette(path).requests) == 2
+
+
 async def test_list_of_models_is_recorded(path: Path) -> None:
     async with ScriptedServer("Hello") as server:
         async with model(server.url, Cassette(path, "record")) as llm:
@@ -345,6 +355,14 @@ def llm_like(llm: OpenAI, path: Path) -> OpenAI:
         "m", api_key=KEY, base_url=str(llm.base_url), headers={"x-team": "team-secret-0123"},
         session=Cassette(path),
     )  # fmt: skip
+
+
+async def test_short_key_garbles_no_answer(path: Path) -> None:
+    async with ScriptedServer("Any key would do: local") as server:
+        cassette = Cassette(path, "record")
+        async with OpenAI("m", api_key="local", base_url=server.url, session=cassette) as llm:
+            await llm.chat("Hi")
+    assert (await model(server.url, Cassette(path)).chat("Hi")).content.endswith(" local")
 
 
 async def test_secret_cut_by_reads_is_masked(path: Path) -> None:
@@ -444,7 +462,7 @@ def test_invalid_arguments_are_refused(path: Path) -> None:
         Cassette(7)  # type: ignore[arg-type]  # that is the point
     with pytest.raises(ConfigurationError, match="folder of the cassette"):
         Cassette(path / "deeper.jsonl", "record")
-    with pytest.raises(ConfigurationError, match=r"must be an aiohttp.ClientSession, not str"):
+    with pytest.raises(ConfigurationError, match=r"or a rxagents.testing.Cassette, not str"):
         model("http://localhost", "run.jsonl")  # type: ignore[arg-type]  # that is the point
 
 

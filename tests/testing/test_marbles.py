@@ -213,6 +213,12 @@ def test_failure_draws_expected_and_seen_aligned() -> None:
     ]
 
 
+def test_failure_cuts_long_values() -> None:
+    message = _message(rx.of("x" * 5000), "(a|)")
+    assert "xxx… and 4502 more characters" in message
+    assert len(message) < 1000
+
+
 def test_failure_names_items_that_no_marble_has() -> None:
     message = _message(cold("-a-b|", a=Token("Hi"), b=Token("Hi")), "-a-b|", a="Ho", b="Ho")
     assert "  seen      -A-A|" in message

@@ -35,13 +35,14 @@ _MADE_ID = re.compile(r"call_[0-9a-f]{32}")
 class Secrets(Struct, frozen=True):
     """The secrets of one request.
 
+    A value of less than 8 characters is a word and no secret, also as a key: a local host takes
+    any, such as `"any"`, and hiding that word would garble the answers.
+
     Attributes:
-        key: The API key, if there is one.
-        others: Other values that may be secret, such as those of the caller's own headers.
+        values: The API key, the values of the caller's own headers, and those in the URL.
     """
 
-    key: str | None
-    others: tuple[str, ...]
+    values: tuple[str, ...]
 
     @classmethod
     def of(cls, request: HttpRequest) -> Secrets:
@@ -59,11 +60,11 @@ class Secrets(Struct, frozen=True):
         ]
         query = [value for name, value in request.url.query.items() if _is_secret(name)]
         password = [request.url.password] if request.url.password else []
-        return cls(keys[0] if keys else None, (*keys[1:], *words, *query, *password))
+        return cls((*keys, *words, *query, *password))
 
     def hide(self, text: str) -> str:
         """Return `text` with `***` for each secret."""
-        return redacted(text, self.key, self.others)
+        return redacted(text, None, self.values)
 
     def hide_all(self, value: Any) -> Any:
         """Return a JSON value with `***` for each secret in its texts and names."""
@@ -83,7 +84,7 @@ class Secrets(Struct, frozen=True):
         """
         whole = bytearray(b"".join(pieces))
         text = whole.decode("latin-1")  # a character for each byte
-        for start, end in secret_places(text, self.key, self.others):
+        for start, end in secret_places(text, None, self.values):
             whole[start:end] = b"*" * (end - start)
         masked, position = [], 0
         for piece in pieces:

@@ -18,6 +18,9 @@ from rxagents.testing.marbles.diagram import Kind, Mark
 _LONGEST_PAUSE = 12
 """Frames; a longer pause is drawn as a time."""
 
+_LONGEST_VALUE = 500
+"""Characters of a value or an error that are shown."""
+
 _MARKS = {Kind.COMPLETED: "|", Kind.ERROR: "#"}
 
 
@@ -45,12 +48,17 @@ def difference(
         f"  expected  {upper}",
         f"  seen      {lower}",
         f"            {' ' * column}^",
-        *(f"  {name} = {text}" for name, text in legend.items()),
+        *(f"  {name} = {_cut(text)}" for name, text in legend.items()),
     ]
     if errors is not None and any(mark.kind is Kind.ERROR for mark in expected):
         lines.append(f"  expected # = {shown(errors)}")
-    lines += [f"  seen # = {mark.value!r}" for mark in seen if mark.kind is Kind.ERROR]
+    lines += [f"  seen # = {_cut(repr(mark.value))}" for mark in seen if mark.kind is Kind.ERROR]
     return "\n".join(lines)
+
+
+def _cut(text: str) -> str:
+    more = len(text) - _LONGEST_VALUE
+    return text if more <= 0 else f"{text[:_LONGEST_VALUE]}… and {more} more characters"
 
 
 def _names(expected: tuple[Mark, ...], seen: list[Mark]) -> tuple[list[str], dict[str, str]]:
