@@ -51,10 +51,10 @@ def top(
 
     Keys: q ends, s changes the order, Tab shows the next process.
     """
-    if not hasattr(sys, "getwindowsversion"):
-        return stop.run(_top(pid, interval, items=items, once=once, as_json=as_json))
-    report_message("rxagents top needs Unix sockets, which Windows lacks.")
-    return 1
+    if sys.platform == "win32":
+        report_message("rxagents top needs Unix sockets, which Windows lacks.")
+        return 1
+    return stop.run(_top(pid, interval, items=items, once=once, as_json=as_json))
 
 
 async def _top(pid: int | None, interval: float, *, items: bool, once: bool, as_json: bool) -> int:

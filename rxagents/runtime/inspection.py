@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
+from rxagents.core.checks import checked_count
 from rxagents.runtime.inspection_table import table
 from rxagents.runtime.item_summary import item_text, item_type
 from rxagents.runtime.probing import Meter, live_meters
@@ -17,6 +18,7 @@ from rxagents.runtime.stage_times import (
     SUBSCRIBER,
     StageName,
     blocked,
+    by_number,
     seconds_before,
     stages_before,
 )
@@ -162,6 +164,9 @@ def inspect(*, items: bool = False, max_pipes: int | None = None) -> Inspection:
         max_pipes: How many pipes are read, the oldest ones; `None` for all. A probe takes some
             20 us.
 
+    Raises:
+        ConfigurationError: `max_pipes` is not `None` or a whole number of 1 or more.
+
     Example:
         >>> import reactivex as rx, rxagents
         >>> from rxagents import operators as ops
@@ -172,6 +177,8 @@ def inspect(*, items: bool = False, max_pipes: int | None = None) -> Inspection:
         >>> rxagents.inspect().pipes
         ()
     """
+    if max_pipes is not None:
+        checked_count("max_pipes", max_pipes)
     roots = [meter for meter in live_meters() if _live_downstream(meter) is None]
     pipes = tuple(_pipe(root, items=items) for root in roots[:max_pipes])
     return Inspection(os.getpid(), _program(), time.time(), pipes, len(roots) - len(pipes))
@@ -197,7 +204,7 @@ def _stages(found: Iterable[tuple[StageName, float]], total: float) -> tuple[Ins
 
 
 def _from_source(root: Meter) -> Iterator[Meter]:
-    for meter in sorted(root.upstream, key=lambda one: one.number):
+    for meter in by_number(root.upstream):
         yield from _from_source(meter)
     yield root
 

@@ -31,7 +31,7 @@ from collections.abc import Callable
 from itertools import count
 from math import inf
 from typing import NamedTuple, TypeVar
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 from reactivex import abc
 from reactivex.scheduler import VirtualTimeScheduler
@@ -39,7 +39,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 from rxagents.runtime.bridge import Bridge, bridge_of
 from rxagents.runtime.probe_place import Place, place_downstream
 from rxagents.runtime.stage import Stage
-from rxagents.runtime.stage_times import StageName, blocked, stages_before
+from rxagents.runtime.stage_times import StageName, blocked, by_number, stages_before
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ class Meter:
         bridge: The next asynchronous code downstream; `None` where there is none.
         place: The position in its pipe.
         downstream: The next probe downstream.
-        upstream: The next probes upstream.
+        upstream: The next probes upstream, by number.
         past: What the probes upstream that have ended were blocked in all.
         past_stages: The seconds of the stages before those probes.
         first: When the first item came; `None` if none came.
@@ -122,7 +122,7 @@ class Meter:
         self.bridge: Bridge | None = bridge_of(scheduler)
         self.place = Place(self, place_downstream())
         self.downstream = self.place.downstream_probe
-        self.upstream: WeakSet[Meter] = WeakSet()
+        self.upstream: WeakValueDictionary[int, Meter] = WeakValueDictionary()
         self.past = 0.0
         self.past_names: dict[str, None] = {}
         self.past_stages: dict[StageName, float] = {}
@@ -135,7 +135,7 @@ class Meter:
             self.bridge.gate.watch(self)
             self.gate_changed(closed=self.bridge.gate.closed)
         if self.downstream is not None:
-            self.downstream.upstream.add(self)
+            self.downstream.upstream[self.number] = self
         _meters[self.number] = self
         if "RXAGENTS_INSPECT" in os.environ:
             _listen()
@@ -177,7 +177,7 @@ class Meter:
         if self.bridge is not None:
             self.bridge.gate.unwatch(self)
         if self.downstream is not None:
-            self.downstream.upstream.discard(self)
+            self.downstream.upstream.pop(self.number, None)
             self.downstream.take_over(self)
         self.bridge = None
         self.read = Figures
@@ -226,9 +226,8 @@ def counted(meter: Meter, emit: Callable[[T], None]) -> Callable[[T], None]:
 
 
 def live_meters() -> list[Meter]:
-    """Return the meters of all subscriptions that are not over; any thread may call it."""
-    found = (reference() for reference in _meters.valuerefs())
-    return sorted((meter for meter in found if meter is not None), key=lambda meter: meter.number)
+    """Return the meters of all subscriptions that are not over."""
+    return by_number(_meters)
 
 
 def _listen() -> None:

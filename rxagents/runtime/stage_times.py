@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakValueDictionary
 
 from rxagents.runtime.stage import UNKNOWN_SOURCE, Stage
 
@@ -37,6 +38,12 @@ class StageName(NamedTuple):
     operators: tuple[str, ...] = ()
 
 
+def by_number(meters: WeakValueDictionary[int, Meter]) -> list[Meter]:
+    """Return the meters that still exist; any thread may call it."""
+    found = (reference() for reference in meters.valuerefs())  # a copy, made in one step
+    return sorted((meter for meter in found if meter is not None), key=lambda one: one.number)
+
+
 def blocked(meter: Meter, now: float) -> float:
     """Return for how many seconds the code after a probe took no further item.
 
@@ -59,9 +66,8 @@ def stages_before(meter: Meter, now: float) -> Iterator[tuple[StageName, float]]
     less what is blocked after it. The seconds of the source are those for which the first probe
     waited for it.
     """
-    upstream = sorted(meter.upstream, key=lambda one: one.number)
-    yield from meter.past_stages.items()
-    for one in upstream:
+    yield from tuple(meter.past_stages.items())
+    for one in by_number(meter.upstream):
         yield from stages_before(one, now)
     yield (
         StageName(names_before(meter), meter.name, operators_before(meter)),
@@ -71,7 +77,7 @@ def stages_before(meter: Meter, now: float) -> Iterator[tuple[StageName, float]]
 
 def names_before(meter: Meter) -> str:
     """Return the names of the next probes upstream, also of those that have ended."""
-    live = sorted(meter.upstream, key=lambda one: one.number)
+    live = by_number(meter.upstream)
     names = dict.fromkeys([*meter.past_names, *(one.name for one in live)])
     return ", ".join(list(names)[:_MOST_NAMES]) or SOURCE
 
@@ -93,9 +99,9 @@ def operators_before(meter: Meter) -> tuple[str, ...]:
 def seconds_before(meter: Meter, now: float) -> float:
     """Return the seconds of the stage that ends at a probe."""
     after = blocked(meter, now)
-    if not meter.upstream and not meter.past_names:
+    live = by_number(meter.upstream)
+    if not live and not meter.past_names:
         return max(0.0, now - meter.since - after)
-    live = tuple(meter.upstream)
     shared = {one.bridge: one.gated(now) for one in live}  # one gate stops all of its sources
     before = sum(blocked(one, now) - one.gated(now) for one in live) + sum(shared.values())
     return max(0.0, meter.past + before - after)

@@ -159,6 +159,7 @@ class _Worker(Generic[T]):
             self._bridge = Bridge(self._loop, self._end)
             gate = self._bridge.gate
             self._buffer = buffer_for(self._overflow, self._capacity, gate, self._end)
+            self._bridge.waiting = self._buffer.queue.__len__
             self._left = asyncio.Event()
             work = partial(copy_context().run, self._work)
             thread = threading.Thread(target=work, name="rxagents to_iter", daemon=True)

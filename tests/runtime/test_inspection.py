@@ -17,9 +17,10 @@ from reactivex import operators as rx_ops
 from reactivex.subject import Subject
 
 import rxagents
-from rxagents import InspectedPipe, Inspection, StreamChunk, Token
+from rxagents import InspectedPipe, Inspection, StreamChunk, Token, ToolCall
 from rxagents import operators as ops
 from rxagents.runtime.probing import live_meters
+from rxagents.testing import Reply, ScriptedLLM
 from rxagents.testing.virtual_time import virtual_loop
 
 STAGES = 10
@@ -293,6 +294,31 @@ async def test_table_has_a_row_for_each_probe() -> None:
     )
     subscription.dispose()
     await settle()
+
+
+def test_number_of_pipes_is_limited() -> None:
+    streams = [rx.never().pipe(ops.probe(str(number))).subscribe() for number in range(3)]
+    found = rxagents.inspect(max_pipes=2)
+    assert [pipe.probes[0].name for pipe in found.pipes] == ["0", "1"]
+    assert found.left_out == 1
+    for stream in streams:
+        stream.dispose()
+    with pytest.raises(rxagents.ConfigurationError, match="max_pipes"):
+        rxagents.inspect(max_pipes=0)
+
+
+@pytest.mark.usefixtures("clock")
+async def test_stream_of_a_tool_feeds_the_run() -> None:
+    @rxagents.tool
+    def count() -> Observable[int]:
+        """Count."""
+        return rxagents.from_aiter(ticks(100, 1)).pipe(ops.probe("tool"))
+
+    llm = ScriptedLLM(Reply(tool_calls=[ToolCall("1", "count", "{}")]), "Done.")
+    run = rxagents.FunctionAgent(llm, [count]).run_stream("Count.").pipe(ops.probe("run"))
+    pipe = await inspected(run, 5)
+    assert [probe.name for probe in pipe.probes] == ["tool", "run"]
+    assert pipe.probes[0].feeds == pipe.probes[1].number
 
 
 def test_table_without_probes_says_so() -> None:
