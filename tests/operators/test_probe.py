@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from typing import Any
 
 import pytest
@@ -165,6 +166,29 @@ async def test_gated_time_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(0)
         read += [item async for item in items]
     assert read == list(range(20))
+
+
+async def test_ended_probe_leaves_the_gate() -> None:
+    source: Subject[int] = Subject()
+    async with rxagents.to_aiter(source.pipe(ops.probe("here"))):
+        (meter,) = live_meters()
+        assert meter.bridge is not None
+        gate = meter.bridge.gate
+        assert len(gate._watchers or ()) == 1
+        source.on_completed()
+        assert len(gate._watchers or ()) == 0
+        assert meter.bridge is None
+
+
+def test_items_that_wait_for_to_iter_are_counted() -> None:
+    items = rxagents.to_iter(rxagents.from_aiter(Numbers(9)).pipe(ops.probe("here")), capacity=4)
+    assert next(items) == 0
+    for _ in range(2000):
+        if (waiting := the_probe().buffered) in {3, 4}:
+            break
+        time.sleep(0.001)
+    assert waiting in {3, 4}
+    assert list(items) == list(range(1, 9))
 
 
 @pytest.mark.parametrize("name", ["", 3, None])

@@ -156,6 +156,34 @@ async def test_slow_subscriber_is_named() -> None:
 
 
 @pytest.mark.usefixtures("clock")
+async def test_item_that_is_being_handled_counts() -> None:
+    found: list[InspectedPipe] = []
+
+    def on_next(_: object) -> None:
+        virtual_loop().hold(3)
+        found.append(only_pipe())
+
+    source: Subject[int] = Subject()
+    subscription = source.pipe(ops.probe("a"), ops.probe("b")).subscribe(on_next)
+    await asyncio.sleep(1)
+    source.on_next(1)
+    (pipe,) = found
+    assert str(pipe.slowest) == "b -> subscriber"
+    assert [probe.blocked for probe in pipe.probes] == [3, 3]
+    assert [probe.downstream for probe in pipe.probes] == [3, 3]
+    subscription.dispose()
+
+
+@pytest.mark.usefixtures("clock")
+async def test_sources_with_one_gate_are_blocked_once() -> None:
+    sources = [rxagents.from_aiter(ticks(10_000, 0.01)).pipe(ops.probe(name)) for name in "ab"]
+    stream = rx.merge(*sources).pipe(ops.map_async(wait, capacity=4), ops.probe("c"))
+    pipe = await inspected(stream, 20)
+    seconds = {stage.after: stage.seconds for stage in pipe.stages if stage.before == "c"}
+    assert seconds["a, b"] == pytest.approx(20, abs=1)
+
+
+@pytest.mark.usefixtures("clock")
 async def test_slow_reader_is_named() -> None:
     stream = ten_stages(rxagents.from_aiter(ticks(100, 0.01)), 4, lambda: rx_ops.map(hold(0.01)))
     async with rxagents.to_aiter(stream, capacity=2) as items:
@@ -233,6 +261,7 @@ def test_text_is_shown_only_when_asked_for() -> None:
         (StreamChunk("se\ncret"), "StreamChunk(7)", "se cret"),
         (Token("secret"), "Token(6)", "secret"),
         ("s" * 200, "str(200)", "s" * 79 + "…"),
+        ("\x1b[31ma\x00\u202eb", "str(9)", "[31ma b"),
         (b"secret", "bytes(6)", "b'secret'"),
         ([1, 2], "list(2)", "[1, 2]"),
         (7, "int", "7"),
