@@ -145,6 +145,18 @@ async def test_blocked_process_answers_late_and_its_end_is_noticed() -> None:
                     await link.ask(5)
 
 
+async def test_connection_that_ends_is_an_error(folder: Path) -> None:
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.close()
+
+    path = folder / "1-short.sock"
+    async with await asyncio.start_unix_server(close, path):
+        async with Link(path, items=False) as link:
+            with pytest.raises(ConnectionResetError, match="closed the connection"):
+                await link.ask(5)
+
+
 @only_full
 async def test_screen_is_updated_until_process_ends(at_terminal: Any) -> None:
     async with watched() as process:

@@ -66,10 +66,13 @@ def test_subscriptions_are_counted_apart() -> None:
 
 def test_completed_stream_is_not_listed() -> None:
     source: Subject[int] = Subject()
-    source.pipe(ops.probe("here")).subscribe()
+    listed: list[Any] = []
+    source.pipe(ops.probe("here")).subscribe(
+        on_completed=lambda: listed.append(rxagents.inspect().pipes)
+    )
     assert the_probe().items == 0
     source.on_completed()
-    assert rxagents.inspect().pipes == ()
+    assert listed == [()]
 
 
 def test_failed_stream_is_not_listed() -> None:

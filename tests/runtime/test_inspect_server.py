@@ -186,6 +186,7 @@ async def test_folder_of_others_is_refused_once(
         made.symlink_to(folder / "mine")
     else:
         made.write_text("")
+        made.chmod(0o600)
     with caplog.at_level(logging.WARNING, "rxagents"):
         for _ in range(2):
             assert await rx.of(1).pipe(ops.probe("here")) == 1
