@@ -138,7 +138,8 @@ if TYPE_CHECKING:
         Inspection,
         inspect,
     )
-    from rxagents.runtime.limiting.limiter import Limiter, LimiterState
+    from rxagents.runtime.limiting.limiter import Limiter
+    from rxagents.runtime.limiting.limiter_state import LimiterState
     from rxagents.runtime.limiting.protocol import LimitedRequest
     from rxagents.runtime.spending.budget import Budget
     from rxagents.runtime.spending.cost import Cost

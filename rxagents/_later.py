@@ -22,7 +22,7 @@ LATER: Final = {
     "Inspection": "rxagents.runtime.inspection",
     "LimitedRequest": "rxagents.runtime.limiting.protocol",
     "Limiter": "rxagents.runtime.limiting.limiter",
-    "LimiterState": "rxagents.runtime.limiting.limiter",
+    "LimiterState": "rxagents.runtime.limiting.limiter_state",
     "LogEntry": "rxagents.runtime.event_log.log_reader",
     "Memory": "rxagents.agents.memory",
     "LivePicture": "rxagents.pictures.live",

@@ -220,7 +220,7 @@ class MaxIterationsError(AgentError):
 
 
 class RunLimitError(AgentError):
-    """The run reached its limit of tool calls, tokens or time."""
+    """The run reached its limit of tool calls, tokens or time, or a budget that it shares."""
 
 
 class OutputError(AgentError):

@@ -263,7 +263,7 @@ class Provider(BaseLLM):
         return ModelRequest(
             self.name,
             request.model,
-            str(self.base_url.with_query(None)),
+            str(self.base_url.with_query(None).with_user(None)),
             request.messages,
             request.tools,
             request.settings.max_tokens,

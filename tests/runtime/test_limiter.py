@@ -24,7 +24,7 @@ from rxagents import (
 from rxagents.testing import Reply, ScriptedLLM
 from rxagents.testing.rate_limit import RateLimit
 
-REQUEST = LimitedRequest("openai", "gpt", 100)
+REQUEST = LimitedRequest("openai", "gpt", 50, 50)
 
 
 def time() -> float:
@@ -100,7 +100,7 @@ async def test_keys_take_turns() -> None:
     served: list[str] = []
 
     async def send(user: str) -> None:
-        permit = await limiter.acquire(LimitedRequest("openai", "gpt", 1, user))
+        permit = await limiter.acquire(LimitedRequest("openai", "gpt", 1, 0, user))
         served.append(user)
         permit.settle(1)
 
@@ -186,6 +186,22 @@ async def test_reserves_estimate_and_settles_with_usage() -> None:
     stream.dispose()
 
 
+@pytest.mark.parametrize(
+    ("most", "share"), [(100, 0.95), (1000, 0.6)], ids=["exact", "ten times too much"]
+)
+async def test_no_minute_has_more_tokens_than_limit(most: int, share: float) -> None:
+    limiter, sent = Limiter(tokens_per_minute=60_000), list[float]()
+    llm = ScriptedLLM(Reply("Hello", delay=3, usage=Usage(5, 95, 100)), limiter=limiter)
+
+    async def ask() -> None:
+        await llm.chat("Hi", max_tokens=most - 5)
+        sent.append(time() - 3)
+
+    await asyncio.gather(*(ask() for _ in range(1500)))
+    assert 1499 * 100 / (sent[-1] - sent[0]) >= share * 1000
+    assert max(sum(at <= other < at + 60 for other in sent) for at in sent[::50]) <= 600
+
+
 async def test_tools_and_sub_agents_wait_for_limiter_of_run() -> None:
     limiter = Limiter(requests_per_minute=61, fair_by=lambda request: request.context)
     inner = FunctionAgent(ScriptedLLM("Inner"))
@@ -255,7 +271,7 @@ async def test_share_of_keys_is_even() -> None:
 
     async def keep_sending(user: int) -> None:
         while True:
-            (await limiter.acquire(LimitedRequest("openai", "gpt", 1, user))).settle(1)
+            (await limiter.acquire(LimitedRequest("openai", "gpt", 1, 0, user))).settle(1)
             served[user] += 1
 
     tasks = [asyncio.ensure_future(keep_sending(user)) for user in (1, 1, 1, 1, 1, 2, 3)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,13 +45,38 @@ def test_waiting_line_uses_most_of_limit(limit: int) -> None:
     assert (count - 1) / last >= 0.95 * limit / 60
 
 
-@given(st.integers(100, 100_000), st.lists(st.integers(1, 5000), min_size=20, max_size=100))
-def test_tokens_keep_rate_over_time(limit: int, needs: list[int]) -> None:
+@given(st.integers(1000, 100_000), st.lists(st.integers(1, 50), min_size=20, max_size=100))
+def test_small_requests_use_most_of_token_limit(limit: int, needs: list[int]) -> None:
     rules = RateRules(Rates(tokens_per_minute=limit))
     sent = sent_times(rules, [0.0] * len(needs), needs)
-    most = max(needs) + max(1.0, limit / 120)
-    assert sum(needs[:-1]) <= limit / 60 * sent[-1] + most
     assert sum(needs) >= 0.95 * limit / 60 * sent[-1]
+
+
+requests = st.tuples(st.floats(0, 20), st.integers(1, 400), st.floats(0, 1), st.floats(0, 90))
+
+
+@given(st.integers(500, 20_000), st.lists(requests, min_size=5, max_size=60))
+def test_no_minute_has_more_tokens_than_limit(
+    limit: int, plan: list[tuple[float, int, float, float]]
+) -> None:
+    """Requests use a part of what they reserve, and end at any time."""
+    rules, now = RateRules(Rates(tokens_per_minute=limit)), 0.0
+    sent: list[tuple[float, int]] = []
+    running: list[tuple[float, Any, int]] = []
+    for pause, need, share, length in plan:
+        now += pause
+        while True:
+            for end in [end for end in running if end[0] <= now]:
+                rules.settle(now, end[1], end[2])
+                running.remove(end)
+            if (wait := rules.wait(now, need)) <= 0:
+                break
+            now = min([now + wait, *(end for end, *_ in running)])
+        used = int(need * share)
+        running.append((now + length, rules.take(now, need), used))
+        sent.append((now, used))
+    for at, _ in sent:
+        assert sum(used for other, used in sent if at <= other < at + 60) <= limit
 
 
 def test_request_larger_than_minute_is_sent() -> None:

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 import rxagents
-from rxagents import ToolCall, Usage
+from rxagents import OpenAI, RateLimitError, ToolCall, Usage
 from rxagents.testing import Ending, RawReply, Reply, ScriptedServer, StatusReply
 
 
@@ -78,3 +78,16 @@ async def test_disconnect_is_counted() -> None:
 def test_server_needs_a_reply() -> None:
     with pytest.raises(rxagents.ConfigurationError, match="needs a reply"):
         ScriptedServer()
+
+
+async def test_requests_beyond_rate_are_refused() -> None:
+    async with ScriptedServer("one", "two", requests_per_minute=1) as server:
+        async with OpenAI("any", api_key="any", base_url=server.url, max_retries=0) as llm:
+            assert (await llm.chat("Hi")).content == "one"
+            with pytest.raises(RateLimitError, match="1 requests per minute") as caught:
+                await llm.chat("Hi")
+            assert caught.value.retry_after == pytest.approx(60, abs=1)
+            await llm.list_models()
+            await asyncio.sleep(60)
+            assert (await llm.chat("Hi")).content == "two"  # a refusal takes no reply
+    assert server.refusals == 1

@@ -76,7 +76,7 @@ class Bucket:
             self.level -= amount
 
     def put_back(self, now: float, amount: float) -> None:
-        """Put back units that were taken and not used, or take those used in addition.
+        """Put back units that were taken and not used; a negative amount takes more.
 
         The level may then be above the capacity: the units were part of the rate when they were
         taken, and nobody has used them.

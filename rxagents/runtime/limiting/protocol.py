@@ -14,14 +14,21 @@ class LimitedRequest(Struct, frozen=True):
     Attributes:
         provider: The provider's name, such as `"openai"`.
         model: The model's name.
-        tokens: The tokens to reserve: an estimate of the input, and `max_tokens`.
+        input_tokens: An estimate of the input.
+        output_tokens: The most tokens of the answer: `max_tokens`, or 1,000 without it.
         context: The `context` of the run that makes the request; `None` outside of a run.
     """
 
     provider: str
     model: str
-    tokens: int
+    input_tokens: int
+    output_tokens: int
     context: Any = None
+
+    @property
+    def tokens(self) -> int:
+        """The tokens to reserve."""
+        return self.input_tokens + self.output_tokens
 
 
 class Permit(Protocol):

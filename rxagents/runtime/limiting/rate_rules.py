@@ -9,6 +9,7 @@ from msgspec import Struct
 from rxagents.core.checks import checked_count, checked_seconds
 from rxagents.runtime.limiting.bucket import Bucket
 from rxagents.runtime.limiting.headers import Seen
+from rxagents.runtime.limiting.minute import Minute, Taken
 
 
 class Rates(Struct, frozen=True, kw_only=True):
@@ -30,22 +31,6 @@ class Rates(Struct, frozen=True, kw_only=True):
         checked_seconds("burst", self.burst, zero=True)
 
 
-class Taken(Struct):
-    """What a request has taken.
-
-    Attributes:
-        at: When.
-        tokens: The tokens that it has reserved.
-        requests_before: How many requests had been sent, with this one.
-        tokens_before: How many tokens they had reserved.
-    """
-
-    at: float
-    tokens: int
-    requests_before: int
-    tokens_before: int
-
-
 class RateRules:
     """The rules of a limiter, without a clock of their own: each method takes the time.
 
@@ -55,10 +40,10 @@ class RateRules:
     Attributes:
         in_flight: The number of requests that were sent and have not ended.
         requests: The bucket of requests.
-        tokens: The bucket of tokens.
+        tokens: The bucket of tokens. It sets the pace; no minute has more than the limit.
     """
 
-    __slots__ = ("_held_until", "_last", "_rates", "_sent_requests", "_sent_tokens",
+    __slots__ = ("_held_until", "_last", "_minute", "_rates", "_sent_requests", "_sent_tokens",
                  "in_flight", "requests", "tokens")  # fmt: skip
 
     def __init__(self, rates: Rates) -> None:
@@ -66,6 +51,7 @@ class RateRules:
         self.requests = Bucket(rates.requests_per_minute, rates.burst)
         self.tokens = Bucket(rates.tokens_per_minute, rates.burst)
         self._rates = rates
+        self._minute = Minute()
         self._held_until = -math.inf
         self._last = -math.inf
         self._sent_requests = 0
@@ -89,11 +75,13 @@ class RateRules:
         self._last = now
         if self._rates.concurrent is not None and self.in_flight >= self._rates.concurrent:
             return math.inf
+        limit = self.tokens.limit
         return max(
             0.0,
             self._held_until - now,
             self.requests.wait(now, 1),
             self.tokens.wait(now, tokens),
+            0.0 if limit is None else self._minute.wait(now, tokens, limit),
         )
 
     def take(self, now: float, tokens: int) -> Taken:
@@ -103,19 +91,24 @@ class RateRules:
         self.tokens.take(now, tokens)
         self._sent_requests += 1
         self._sent_tokens += tokens
-        return Taken(now, tokens, self._sent_requests, self._sent_tokens)
+        taken = Taken(now, tokens, self._sent_requests, self._sent_tokens)
+        if self.tokens.limit is not None:
+            self._minute.add(taken)
+        return taken
 
     def settle(self, now: float, taken: Taken, used: int | None) -> None:
         """Note that a request has ended, and the tokens that it has used in fact."""
         self.in_flight -= 1
         if used is not None:
             self.tokens.put_back(now, taken.tokens - used)
+            self._minute.correct(taken, used)
 
     def give_back(self, now: float, taken: Taken) -> None:
         """Note that a request was not sent after all."""
         self.in_flight -= 1
         self.requests.put_back(now, 1)
         self.tokens.put_back(now, taken.tokens)
+        self._minute.correct(taken, 0)
 
     def hold(self, now: float, seconds: float) -> None:
         """Send nothing for some seconds."""

@@ -102,7 +102,7 @@ class Attempt:
         "_is_refused",
         "_metering",
         "_model",
-        "_permits",
+        "_permits", "_pieces",
         "_request",
         "_text",
         "_usage",
@@ -118,6 +118,7 @@ class Attempt:
         self._entries: list[Entry] = []
         self._model = ""
         self._text = TextCount()
+        self._pieces = 0
         self._usage: Usage | None = None
         self._has_responded = False
         self._is_refused = False
@@ -155,7 +156,7 @@ class Attempt:
             return
         output = request.max_tokens or _EXPECTED_OUTPUT
         limited = LimitedRequest(
-            request.provider, request.model, self._input + output, metering.context
+            request.provider, request.model, self._input, output, metering.context
         )
         try:
             # In one order everywhere: two requests never wait for each other's limiter.
@@ -201,10 +202,13 @@ class Attempt:
         for chunk in chunks:
             if chunk.delta:
                 add(chunk.delta)
-            if chunk.reasoning:
+                self._pieces += 1
+            elif chunk.reasoning:
                 add(chunk.reasoning)
-            for call in chunk.tool_calls:
-                add(call.name + call.arguments)
+                self._pieces += 1
+            elif chunk.tool_calls:
+                add("".join([call.name + call.arguments for call in chunk.tool_calls]))
+                self._pieces += 1
             if chunk.usage is not None:
                 self._usage = chunk.usage
             if not self._model:
@@ -218,7 +222,7 @@ class Attempt:
         """
         for entry in self._entries:
             if entry.is_limited:
-                entry.progress(self._text.tokens)
+                entry.progress(self._written)
 
     def end(self, error: BaseException | None) -> None:
         """Settle what was reserved, and enter what was used."""
@@ -236,6 +240,11 @@ class Attempt:
         for entry in self._entries:
             entry.end(usage, model)
 
+    @property
+    def _written(self) -> int:
+        """The estimate of the output so far: no chunk has less than one token."""
+        return max(self._text.tokens, self._pieces)
+
     def _used(self, error: BaseException | None) -> Usage | None:
         """Return the provider's counts, an estimate, or `None` for a request that is not billed."""
         known = self._usage
@@ -244,11 +253,11 @@ class Attempt:
         if not self._has_responded and isinstance(error, _NOT_SENT):
             return None
         is_refused = self._is_refused or isinstance(error, _REFUSALS)
-        if is_refused and known is None and not self._text.tokens:
+        if is_refused and known is None and not self._pieces:
             return None
         known = known or Usage()
         given = self._input if known.input_tokens is None else known.input_tokens
-        written = max(known.output_tokens or 0, self._text.tokens)
+        written = max(known.output_tokens or 0, self._written)
         return Usage(
             given,
             written,
