@@ -185,8 +185,7 @@ def _with_deadline(source: Events, seconds: float | None, control: RunControl) -
     def subscribe(observer: abc.ObserverBase[StreamEvent], scope: TimedScope) -> None:
         def begin() -> None:
             scope.scheduler = scheduler_on_loop(scope.scheduler)
-            with under(control.metering):
-                scope.subscribe(source, observer.on_next, fail, observer.on_completed)
+            scope.subscribe(source, observer.on_next, fail, observer.on_completed)
 
         def fail(error: Exception) -> None:
             control.fail(error)

@@ -29,7 +29,7 @@ from rxagents import (
     to_aiter,
 )
 from rxagents import operators as ops
-from rxagents.testing import Ending, Reply, ScriptedServer, StatusReply
+from rxagents.testing import Ending, RawReply, Reply, ScriptedServer, StatusReply
 
 PRICES = {"m": Price(input=1, output=2), "scripted": Price(input=1, output=2)}
 COUNTED = Usage(10, 5, 15)
@@ -157,10 +157,15 @@ async def test_budget_in_dollars_ends_stream_of_model() -> None:
 
 
 async def test_answer_that_is_complete_is_no_failure() -> None:
-    budget = Budget(tokens=12)
-    async with host(Reply("Hello", usage=COUNTED), budget=budget) as (_, llm):
+    """The packet that reaches the limit ends the answer too."""
+    budget = Budget(tokens=6)
+    choice = '"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]'
+    whole = f"data: {{{choice}}}\n\ndata: [DONE]\n\n".encode()
+    async with host(RawReply([whole]), budget=budget) as (_, llm):
         assert (await llm.chat("Hi")).content == "Hello"
         assert budget.is_reached
+        with pytest.raises(RunLimitError):
+            await llm.chat("Hi")
 
 
 async def test_dollars_without_price_are_refused_before_sending() -> None:

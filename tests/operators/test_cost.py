@@ -6,6 +6,7 @@ import asyncio
 from decimal import Decimal
 from typing import Any, ClassVar
 
+import pytest
 import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as rx_ops
@@ -15,6 +16,7 @@ from rxagents import (
     Cost,
     FunctionAgent,
     Price,
+    RunLimitError,
     StreamChunk,
     ToolCall,
     Usage,
@@ -75,6 +77,19 @@ async def test_steered_run_is_still_counted() -> None:
     assert (budget.spent.requests, budget.spent.estimated_requests) == (1, 1)
 
 
+async def test_run_that_is_handed_over_has_both_budgets() -> None:
+    budgets = rxagents.Budget(), rxagents.Budget()
+    second = FunctionAgent(ScriptedLLM(HELLO), budget=budgets[1])
+    call = ToolCall("1", "transfer", "{}")
+    first = FunctionAgent(
+        ScriptedLLM(Reply(tool_calls=[call], usage=USAGE)),
+        tools=[second.as_handoff("transfer", "Knows more.")],
+        budget=budgets[0],
+    )
+    assert (await first.run("Hi")).output == "Hello"
+    assert [budget.spent.requests for budget in budgets] == [2, 1]
+
+
 async def test_disposed_stream_is_estimated() -> None:
     costs: list[Cost] = []
     llm = ScriptedLLM(Reply("one two three", interval=1, usage=USAGE))
@@ -87,6 +102,37 @@ async def test_disposed_stream_is_estimated() -> None:
     assert (cost.requests, cost.usage, cost.usd) == (0, None, Decimal(0))
     assert cost.estimated_usage == Usage(5, 1, 6, estimated=True)
     assert cost.estimated_usd == Decimal("0.000007")
+
+
+async def test_chunk_is_at_least_one_token() -> None:
+    budget = rxagents.Budget()
+    llm = ScriptedLLM(Reply(["a"] * 50, interval=1), budget=budget)
+    subscription = llm.chat_stream("Hi").subscribe()
+    await asyncio.sleep(10.5)
+    subscription.dispose()
+    await asyncio.sleep(0)
+    assert budget.spent.estimated_usage == Usage(5, 11, 16, estimated=True)
+
+
+async def test_used_budget_does_not_wait_for_limiter() -> None:
+    budget, limiter = rxagents.Budget(tokens=100), rxagents.Limiter(requests_per_minute=1)
+    llm = ScriptedLLM(HELLO, budget=budget, limiter=limiter)
+    await llm.chat("Hi")
+    with pytest.raises(RunLimitError, match="The budget of 100 tokens is used: 110"):
+        await llm.chat("Hi")
+    assert asyncio.get_running_loop().time() < 1
+    assert limiter.state().in_flight == 0
+
+
+async def test_budget_used_while_waiting_gives_turn_back() -> None:
+    budget, limiter = rxagents.Budget(tokens=100), rxagents.Limiter(concurrent=1)
+    llm = ScriptedLLM(Reply("Hello", delay=1, usage=USAGE), budget=budget, limiter=limiter)
+    first, second = (asyncio.ensure_future(llm.chat("Hi")) for _ in range(2))
+    await first
+    with pytest.raises(RunLimitError):
+        await second
+    assert limiter.state().in_flight == 0
+    assert budget.spent.requests == 1
 
 
 async def test_unknown_price_is_none_and_named() -> None:

@@ -130,7 +130,11 @@ async def test_disposed_waiter_leaves_at_once() -> None:
     streams = [llm.chat_stream("Hi").subscribe() for _ in range(1000)]
     await asyncio.sleep(0.1)
     assert limiter.state().waiting == {None: 999}
-    for stream in streams[1:]:
+    for stream in streams[2::2]:
+        stream.dispose()
+    await asyncio.sleep(0)
+    assert limiter.state().waiting == {None: 500}
+    for stream in streams[1::2]:
         stream.dispose()
     await asyncio.sleep(0)
     assert limiter.state().waiting == {}

@@ -8,7 +8,7 @@ so what starts inside of a subscription finds the `Metering` of that subscriptio
 - `under` sets the variable while a source is subscribed to. A source that reactivex schedules on
   its trampoline is subscribed to when the outermost `subscribe` returns, so `under` has to be the
   outermost one: its users start it with a timer of the loop.
-- A run sets it once more for each of its stages. A stage starts where the one before ended, which
+- A run sets it for each of its stages. A stage starts where the one before ended, which
   may be in a callback of other code (`AgentRun.steer`).
 - An inner `Metering` adds to the outer one: a request of a sub-agent counts for both runs.
 """
