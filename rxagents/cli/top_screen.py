@@ -103,22 +103,25 @@ class TopScreen:
             body = [Text(waits)] if link is None else [Text("Waiting for the first figures …")]
             head = "rxagents top"
         else:
-            count = sum(len(pipe.probes) for pipe in recent.pipes)
-            head = (
-                f"{printable(recent.program)} ({recent.pid}): {len(recent.pipes)} pipes, "
-                f"{count} probes"
-            )
+            head = f"{printable(recent.program)} ({recent.pid}): "
+            if self._is_late:
+                late = time.time() - recent.time
+                head += f"no answer for {late:.0f} s, its event loop is blocked"
+            else:
+                probes = sum(len(pipe.probes) for pipe in recent.pipes)
+                head += f"{_count(len(recent.pipes), 'pipe')}, {_count(probes, 'probe')}"
             if len(self._sockets) > 1:
                 at = [found.pid for found in self._sockets].index(recent.pid) + 1
                 head += f", process {at} of {len(self._sockets)}"
-            if self._is_late:
-                late = time.time() - recent.time
-                head += f"; no answer for {late:.0f} s: its event loop is blocked"
             body = rows(recent, width, height - 2, self._sort)
         keys = f"q quit  s sort: {self._sort}  Tab next process"
         lines = [Text(head[:width], "reverse"), *body]
         lines += [Text("")] * (height - 1 - len(lines))
         return Group(*lines[: height - 1], Text(keys[:width], "dim"))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @contextmanager

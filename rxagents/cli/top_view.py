@@ -52,6 +52,7 @@ _COLUMNS = (
     _Column("buffer", lambda probe, _: _count(probe.buffered), 6, 72),
 )
 _LAST_FROM = 60
+_MIN_NAME = len(f"({SUBSCRIBER})")
 _MAX_NAME = 28
 
 
@@ -69,7 +70,9 @@ def rows(inspection: Inspection, width: int, height: int, sort: str) -> list[Tex
     columns = [column for column in _COLUMNS if width >= column.from_width]
     names = [cell_len(probe.name) for pipe in inspection.pipes for probe in pipe.probes]
     room = width - sum(column.widest + 1 for column in columns)
-    name = max(6, min(max(10, *names) + 2, _MAX_NAME, room if width < _LAST_FROM else room // 2))
+    name = max(
+        6, min(max(_MIN_NAME, *names) + 2, _MAX_NAME, room if width < _LAST_FROM else room // 2)
+    )
     lines = [_headings(columns, name, width)]
     pipes = sorted(inspection.pipes, key=SORTS[sort])
     left = len(pipes) + inspection.left_out

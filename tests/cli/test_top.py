@@ -16,12 +16,16 @@ import msgspec
 import pytest
 from inspecting import runtime_folder
 from matrix import only_full
+from observing import settle
 from rich.text import Text
 
+import rxagents
 from rxagents import InspectedPipe, InspectedProbe, InspectedStage, Inspection
+from rxagents import operators as ops
 from rxagents.cli.top_client import Link, live_sockets
 from rxagents.cli.top_view import SORTS, rows
 from rxagents.runtime.inspect_folder import found_sockets
+from rxagents.runtime.inspect_server import listen
 
 pytestmark = [
     pytest.mark.real_time,
@@ -87,14 +91,31 @@ async def watched(block: float = 0) -> AsyncIterator[Any]:
         assert process.returncode == 0
 
 
-async def test_slow_stage_of_another_process_is_named(run: Any) -> None:
-    async with watched():
-        table = await run("top", "--once")
-    assert table.out.startswith("slowest: p5 -> p6 (map_async), "), table
+async def test_slow_stage_of_another_process_is_named(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(item: str) -> str:
+        await asyncio.sleep(0.02)
+        return item
+
+    async def secrets() -> AsyncIterator[str]:
+        while True:
+            yield "secret"
+            await asyncio.sleep(0.001)
+
+    monkeypatch.setenv("RXAGENTS_INSPECT", "1")
+    stream = rxagents.from_aiter(secrets).pipe(
+        ops.probe("a"), ops.map_async(slow, capacity=4), ops.probe("b")
+    )
+    subscription = stream.subscribe(lambda _: None)
+    table = await run("top", "--once")
+    assert table.out.startswith("slowest: a -> b (map_async), "), table
     assert "secret" not in table.out
-    assert found_sockets() == []
+    subscription.dispose()
+    await settle()
 
 
+@only_full
 async def test_no_process_is_status_1(run: Any) -> None:
     done = await run("top", "1")
     assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
@@ -103,12 +124,14 @@ async def test_no_process_is_status_1(run: Any) -> None:
 
 @only_full
 async def test_several_processes_want_a_choice(run: Any) -> None:
-    async with watched() as one, watched() as other:
+    async with watched() as one:
+        listen()
         done, answer = await asyncio.gather(
             run("top", "--once"), run("top", "--json", "--items", str(one.pid))
         )
     assert done.status == 2
-    assert f"{other.pid}, {one.pid}. Write rxagents top PID." in done.err
+    assert f"{os.getpid()}, {one.pid}. Write rxagents top PID." in done.err
+    assert [found.pid for found in found_sockets()] == [os.getpid()]
     snapshot = msgspec.json.decode(answer.out, type=Inspection)
     assert snapshot.pid == one.pid
     assert [probe.name for probe in snapshot.pipes[0].probes] == [f"p{n}" for n in range(10)]
@@ -161,7 +184,7 @@ async def test_connection_that_ends_is_an_error(folder: Path) -> None:
 async def test_screen_is_updated_until_process_ends(at_terminal: Any) -> None:
     async with watched() as process:
         async with at_terminal("top", "--interval", "0.1", "--items") as terminal:
-            await terminal.until(f"({process.pid}): 1 pipes, 10 probes")
+            await terminal.until(f"({process.pid}): 1 pipe, 10 probes")
             await terminal.until("in p5 -> p6 (map_async)")
             await terminal.until("secret")
             await terminal.until("q quit  s sort: age")
@@ -224,6 +247,7 @@ def test_lines_fit_the_terminal(width: int) -> None:
 
 def test_narrow_terminal_keeps_rate_and_share() -> None:
     head, pipe, *probes = lines(40)
+    assert probes[-1].startswith("  (subscriber) ")
     assert head.split() == ["probe", "per", "s", "share"]
     assert pipe.startswith("#1 10.0 s  70% in read1 -> a very long")
     assert [line.split()[-1] for line in probes] == ["10%", "70%", "10%", "10%"]
