@@ -32,6 +32,7 @@ from rxagents.testing import (
     BrokenRulesError,
     Cassette,
     FaultKind,
+    RawReply,
     Reply,
     Rule,
     ScriptedServer,
@@ -100,6 +101,25 @@ def test_every_wire_keeps_the_rules(wire: SpokenWire, tmp_path: Path) -> None:
     )
     assert {fault.kind for fault in faults} == set(FaultKind)
     assert len(faults) > 15
+
+
+def test_stream_without_text_keeps_the_rules(tmp_path: Path) -> None:
+    """As OpenRouter sends it: a chunk without content first, and the finish reason twice.
+
+    A retry repeats the first chunk, and the stream is complete at the first finish reason.
+    """
+    call = '[{"index":0,"id":"c","function":{"name":"weather","arguments":"{}"}}]'
+    finish = '"delta":{},"finish_reason":"tool_calls"}]'
+    events = [
+        '{"model":"m","choices":[{"delta":{"content":"","reasoning_details":[{"data":"x"}]}}]}',
+        f'{{"choices":[{{"delta":{{"tool_calls":{call}}}}}]}}',
+        f'{{"choices":[{{{finish}}}',
+        f'{{"choices":[{{{finish},"usage":{{"prompt_tokens":1}}}}',
+        "[DONE]",
+    ]
+    path = tmp_path / "run.jsonl"
+    url = record(path, RawReply([f"data: {event}\n\n".encode() for event in events]))
+    every_fault(Cassette(path), lambda session: model(url, session).chat_stream("Hi"))
 
 
 def test_agent_with_tool_keeps_the_rules(tmp_path: Path) -> None:

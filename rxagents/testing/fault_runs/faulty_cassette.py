@@ -55,6 +55,8 @@ class FaultyCassette:
         sizes: How many events the response to each request has.
         text: The text of all that was read, in the order of reading.
         is_concurrent: Whether two responses were read at the same time.
+        was_complete: Whether the response with the fault was complete before it: a provider may
+            send token counts after its finish reason, and a stream may complete without them.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class FaultyCassette:
         self.sizes: list[int] = []
         self.text = ""
         self.is_concurrent = False
+        self.was_complete = False
         self._cassette = cassette.rewound()
         self._fault = fault
         self._delivered = delivered
@@ -108,6 +111,8 @@ class FaultyCassette:
                 chunks = parser.feed(data, 0.0) if data else parser.flush(0.0)
                 self.text += "".join(chunk.delta for chunk in chunks)
             fault = self._fault
+            if parser is not None and fault is not None and fault.request == number:
+                self.was_complete = parser.complete
             place = (FaultKind.DISPOSE, number, event)
             if fault is not None and (fault.kind, fault.request, fault.place) == place:
                 # In the next turn, when the pipe has got the event, and may hold it back.
