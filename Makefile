@@ -45,6 +45,7 @@ bench:
 	python benchmarks/start_and_stop.py
 	python benchmarks/conversations.py
 	python benchmarks/event_log.py
+	python benchmarks/gateway.py
 	python benchmarks/operators.py
 
 build-check:

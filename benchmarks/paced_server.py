@@ -1,12 +1,12 @@
 """Serve many endless streams at a steady rate, in a process of its own.
 
-    python benchmarks/paced_server.py --rate 20
+    python benchmarks/paced_server.py --rate 20 --burst 1
 
 prints its base URL. `POST {url}/chat/completions` answers with an endless stream of chat-
-completion chunks at this rate, until the client closes it. The text of each chunk holds the time
-at which it was sent, so that a reader on this machine can compute its delay. The server does as
-little as possible, because the client is what is measured: HTTP is written by hand, and only the
-text of a frame changes.
+completion chunks at this rate, until the client closes it; `--burst` of them are written at a time.
+The text of each chunk holds the time at which it was sent, so that a reader on this machine can
+compute its delay. The server does as little as possible, because the client is what is measured:
+HTTP is written by hand, and only the text of a frame changes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MARKER = b'"delta":{"content":"'
 
 _SLOT_SECONDS = 0.001
 _BACKLOG = 4096
-_HEAD = (
+HEAD = (
     b"HTTP/1.1 200 OK\r\n"
     b"content-type: text/event-stream; charset=utf-8\r\n"
     b"cache-control: no-cache\r\n"
@@ -44,7 +44,7 @@ _HEAD = (
 )
 
 
-def _frame(delta: dict[str, str | None]) -> bytes:
+def frame_of(delta: dict[str, str | None]) -> bytes:
     """Return an event as OpenAI sends it, as one chunk of the HTTP body."""
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
     event = {
@@ -62,8 +62,10 @@ def _frame(delta: dict[str, str | None]) -> bytes:
     return b"%x\r\n%s\r\n" % (len(framed), framed)
 
 
-_FIRST_FRAME = _frame({"role": "assistant", "content": "", "refusal": None})
-_BEFORE_TEXT, _, _AFTER_TEXT = _frame({"content": "~" * TEXT_LENGTH}).partition(b"~" * TEXT_LENGTH)
+FIRST_FRAME = frame_of({"role": "assistant", "content": "", "refusal": None})
+_BEFORE_TEXT, _, _AFTER_TEXT = frame_of({"content": "~" * TEXT_LENGTH}).partition(
+    b"~" * TEXT_LENGTH
+)
 
 
 class _Stream(asyncio.Protocol):
@@ -83,25 +85,28 @@ class _Stream(asyncio.Protocol):
             return
         self._head += data
         if b"\r\n\r\n" in self._head:
-            self._transport.write(_HEAD + _FIRST_FRAME)
+            self._transport.write(HEAD + FIRST_FRAME)
             self._pacer.add(self)
 
     def connection_lost(self, _: Exception | None) -> None:
         self._pacer.remove(self)
 
-    def send(self, server_cpu: float) -> None:
-        """Send the next chunk."""
-        text = TEXT_FORMAT % (time.monotonic(), server_cpu, self._number)
-        self._transport.write(_BEFORE_TEXT + text + _AFTER_TEXT)
-        self._number += 1
+    def send(self, burst: int, server_cpu: float) -> None:
+        """Send the next chunks."""
+        now, number = time.monotonic(), self._number
+        texts = [TEXT_FORMAT % (now, server_cpu, number + each) for each in range(burst)]
+        self._transport.write(b"".join([_BEFORE_TEXT + text + _AFTER_TEXT for text in texts]))
+        self._number += burst
 
 
 class _Pacer:
-    """Sends every stream's next chunk once a period, the streams spread over the period."""
+    """Sends every stream's next burst once a period, the streams spread over the period."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, burst: int) -> None:
         self._loop = asyncio.get_running_loop()
-        self._slots: list[set[_Stream]] = [set() for _ in range(round(1 / rate / _SLOT_SECONDS))]
+        self._burst = burst
+        slots = round(burst / rate / _SLOT_SECONDS)
+        self._slots: list[set[_Stream]] = [set() for _ in range(slots)]
         self._position = 0
         self._next = self._loop.time()
         self._tick()
@@ -120,15 +125,15 @@ class _Pacer:
         server_cpu = time.process_time()
         while self._next <= self._loop.time():
             for stream in self._slots[self._position]:
-                stream.send(server_cpu)
+                stream.send(self._burst, server_cpu)
             self._position = (self._position + 1) % len(self._slots)
             self._next += _SLOT_SECONDS
         self._loop.call_at(self._next, self._tick)
 
 
-async def _serve(rate: float) -> None:
+async def _serve(rate: float, burst: int) -> None:
     loop = asyncio.get_running_loop()
-    pacer = _Pacer(rate)
+    pacer = _Pacer(rate, burst)
     server = await loop.create_server(lambda: _Stream(pacer), "127.0.0.1", 0, backlog=_BACKLOG)
     async with server:
         host, port = server.sockets[0].getsockname()
@@ -144,9 +149,9 @@ def pin(position: int) -> None:
 
 
 @contextmanager
-def paced_server(rate: float) -> Iterator[str]:
+def paced_server(rate: float, burst: int = 1) -> Iterator[str]:
     """Run the server on the second core; it stops when its standard input closes."""
-    command = [sys.executable, __file__, "--rate", str(rate)]
+    command = [sys.executable, __file__, "--rate", str(rate), "--burst", str(burst)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]  # mypy joins the values of `pipes`
         yield process.stdout.readline().strip()
@@ -156,5 +161,7 @@ def paced_server(rate: float) -> Iterator[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--rate", type=float, default=20.0, help="chunks a second, each stream")
+    parser.add_argument("--burst", type=int, default=1, help="chunks in one write")
+    options = parser.parse_args()
     pin(1)
-    asyncio.run(_serve(parser.parse_args().rate))
+    asyncio.run(_serve(options.rate, options.burst))

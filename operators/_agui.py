@@ -50,7 +50,7 @@ from rxagents.core.messages import ToolCall
 from rxagents.core.usage import Usage
 from rxagents.operators import _agui_frames as frames
 from rxagents.operators._agui_spans import AgentSpans
-from rxagents.operators._encoding import Frame, data_frame
+from rxagents.operators._encoding import Frame, data_frame, is_plain_text
 
 _Path: TypeAlias = tuple[str, ...]
 
@@ -78,6 +78,9 @@ class AGUIEncoder:
         """Encode an event: no frame, one or several."""
         if self._has_failed:
             return b""
+        if is_plain_text(event) and self._is_running and (message := self._agents[()].text):
+            frame = frames.TextMessageContent(message, event.content)  # nearly all events of a run
+            return data_frame(self._encode(frame))
         return b"".join(data_frame(self._encode(frame)) for frame in self._frames(event))
 
     def end(self) -> bytes:

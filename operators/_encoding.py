@@ -8,7 +8,7 @@ has no other way to carry it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeGuard, TypeVar, cast
 
 from msgspec import Struct
 from reactivex import Observable, abc
@@ -22,6 +22,7 @@ from rxagents.core.events import (
     ErrorEvent,
     ErrorInfo,
     StreamEvent,
+    Token,
     ToolStart,
 )
 from rxagents.core.response import ResponseBuilder
@@ -123,6 +124,16 @@ class ChunkEvents:
         if self._has_chunks:
             response = self._response.response()
             yield Complete(response.content, response.usage, 1, response.finish_reason)
+
+
+def is_plain_text(event: StreamEvent) -> TypeGuard[Token]:
+    """Return whether an event is text of the run's own answer, and not of a sub-agent or a call."""
+    return (
+        event.__class__ is Token
+        and event.content != ""
+        and not event.path
+        and event.section not in {"thought", "action"}
+    )
 
 
 def data_frame(encoded_json: bytes) -> bytes:

@@ -39,7 +39,7 @@ from rxagents.core.events import (
     TurnStart,
 )
 from rxagents.operators import _vercel_frames as frames
-from rxagents.operators._encoding import Frame, data_frame
+from rxagents.operators._encoding import Frame, data_frame, is_plain_text
 
 _DONE: Final = data_frame(b"[DONE]")
 
@@ -77,6 +77,8 @@ class VercelEncoder:
         """Encode an event: no frame, one or several."""
         if self._has_ended:
             return b""
+        if is_plain_text(event) and self._open == "text":  # nearly all events of a run
+            return data_frame(self._encode(frames.TextDelta(str(self._span), event.content)))
         return b"".join(data_frame(self._encode(frame)) for frame in self._frames(event))
 
     def end(self) -> bytes:

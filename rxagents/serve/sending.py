@@ -159,6 +159,8 @@ class _Sender:
             return
         data = b"".join(frames)
         frames.clear()
+        if not data:
+            return  # an empty chunk would be the end of the response
         if transport.is_closing():
             self._end(ClientConnectionResetError("The client has left."))
             return

@@ -142,6 +142,7 @@ async def test_writer_that_lost_its_lease_is_refused() -> None:
     second = Seen(new.pipe(ops.persist(log, "run")))
     old.on_next("b")
     new.on_next("c")
+    await asyncio.sleep(0)  # the second item of a turn is written in the next one
     assert isinstance(first.error, LeaseError)
     assert not old.observers
     new.on_completed()
@@ -283,3 +284,28 @@ def test_wrong_log_is_refused() -> None:
         ops.persist(wrong, "run")
     with pytest.raises(ConfigurationError, match=r"MemoryLogStore\(\), not str"):
         EventLog("run.db")  # type: ignore[arg-type]  # that is the point
+
+
+class _CountingStore(MemoryLogStore):
+    """Counts its writes."""
+
+    appends = 0
+
+    def append(self, *arguments: Any, **options: Any) -> None:
+        self.appends += 1
+        super().append(*arguments, **options)
+
+
+async def test_burst_is_written_in_two_calls() -> None:
+    store = _CountingStore()
+    source = Subject[int]()
+    Seen(source.pipe(ops.persist(EventLog(store), "run")))
+    for number in range(16):
+        source.on_next(number)
+    assert store.appends == 1
+    await asyncio.sleep(0)
+    assert store.appends == 2
+    assert len(store.read("run", None, 100).entries) == 16
+    source.on_next(16)
+    assert store.appends == 3
+    source.on_completed()

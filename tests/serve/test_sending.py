@@ -67,6 +67,17 @@ async def test_frames_of_a_turn_are_one_write() -> None:
         await ended
 
 
+async def test_empty_frame_is_not_the_end() -> None:
+    frames = Subject[bytes]()
+    async with sent(frames) as (reader, _):
+        await reader.readuntil(b"\r\n\r\n")
+        frames.on_next(b"")
+        await asyncio.sleep(0)
+        frames.on_next(b"a")
+        frames.on_completed()
+        assert await reader.readuntil(b"\r\n0\r\n\r\n") == b"1\r\na\r\n0\r\n\r\n"
+
+
 async def test_joined_frames_are_written_at_once() -> None:
     async with sent(rx.of(b"a", b"bc"), opening=b"o", are_joined=True) as (reader, _):
         assert await body_of(reader) == b"1\r\no\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from rxagents.core.checks import checked_count, checked_seconds
-from rxagents.core.errors import ConfigurationError, LeaseError, LogGoneError
+from rxagents.core.errors import BackpressureError, ConfigurationError, LeaseError, LogGoneError
 from rxagents.runtime.recording import RecordedLine
 
 LEASE_SECONDS: Final = 15.0
@@ -260,6 +260,14 @@ def still_written(key: str, seconds: float) -> LeaseError:
     return LeaseError(
         f"The run {key!r} is being written; its lease ends in {seconds:.1f} s unless its writer "
         "renews it. Stop that run first, or use another key."
+    )
+
+
+def too_slow(key: str, limit: int) -> BackpressureError:
+    """Return the error of a writer for whose store too many lines wait."""
+    return BackpressureError(
+        f"More than {limit} items of the run {key!r} wait to be stored: the store is slower than "
+        "the stream. Use log.start, which slows the stream down."
     )
 
 

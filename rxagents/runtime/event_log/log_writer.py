@@ -12,11 +12,12 @@ exactly one end mark, whatever ends the stream. A writer is in one of these stat
 
 - An item is encoded once, when it comes, since its objects may change later. The bytes go through
   the store to all readers.
-- There is no queue between tasks and no timer for each item. With a store that writes at once, an
-  item is a call. With one that answers later, the lines that come until its answer are the next
-  batch: the slower the disk, the larger the batch. Only checkpoints and the end of a disposed
-  stream are handed over while a write is on its way. A store keeps the order of its calls, and
-  refuses lines after those that it failed to write.
+- There is no queue between tasks and no timer for each item. The first item of a loop turn is
+  written at once, and the rest of the turn with the next one, before readers read: a burst is two
+  calls. With a store that answers later, the lines that come until its answer are the next batch:
+  the slower the disk, the larger the batch. Only checkpoints and the end of a disposed stream are
+  handed over while a write is on its way. A store keeps the order of its calls, and refuses lines
+  after those that it failed to write.
 - Readers are woken after the store has answered. A reader that saw an item which a crash then
   undid could not go on from it.
 - The end waits for its mark: `on_completed` and `on_error` come after it is stored.
@@ -39,12 +40,12 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 import msgspec
 
 from rxagents.core.checkpoint import Checkpoint
-from rxagents.core.errors import BackpressureError, LeaseError, StorageError
+from rxagents.core.errors import LeaseError, StorageError
 from rxagents.core.events import ErrorInfo
 from rxagents.runtime.checkpoints import CheckpointSink
 from rxagents.runtime.event_log.calls import call
 from rxagents.runtime.event_log.lease import Lease
-from rxagents.runtime.event_log.log_store import Begun, checked_key
+from rxagents.runtime.event_log.log_store import Begun, checked_key, too_slow
 from rxagents.runtime.event_log.resets import reset_after
 from rxagents.runtime.loop import run_on_loop
 from rxagents.runtime.recording import RecordedLine, encode_odd, encode_value
@@ -61,11 +62,6 @@ _HIGH = 1_000
 
 _MOST = 100_000
 """Lines that may wait for the store where nothing slows the source down."""
-
-_TOO_SLOW = (
-    "More than {} items of the run {!r} wait to be stored: the store is slower than the stream. "
-    "Use log.start, which slows the stream down."
-)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -113,7 +109,7 @@ class LogWriter(Generic[T]):
         self._token = ""
         self._next = 1  # the number of the next entry
         self._pending: list[bytes] = []
-        self._writes = 0  # that have no answer yet
+        self._writes, self._has_written = 0, False  # without an answer yet; in this loop turn
         self.checkpoints = CheckpointSink(self._save)
         self._on_end: Callable[[], None] = _do_nothing
         self._on_closed: list[Callable[[], None]] = []
@@ -153,10 +149,19 @@ class LogWriter(Generic[T]):
                 self.end(self.end_of(failure), partial(self._fail, failure), self._fail)
                 return
         self._pending.append(encoded)
-        if not self._writes:
+        if self._writes:
+            if len(self._pending) > _HIGH:
+                self._slow_down()
+        elif not self._has_written or len(self._pending) > _HIGH:
+            if not self._has_written and self._scope.loop is not None:
+                self._has_written = True
+                self._scope.loop.call_soon(self._end_turn)
             self._write()
-        elif len(self._pending) > _HIGH:
-            self._slow_down()
+
+    def _end_turn(self) -> None:
+        self._has_written = False
+        if self._pending and not self._writes:
+            self._write()
 
     def _save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, after the items before it."""
@@ -269,7 +274,7 @@ class LogWriter(Generic[T]):
         if self._gate is not None:
             self._gate.close()
         if len(self._pending) > _MOST:
-            self._close(BackpressureError(_TOO_SLOW.format(_MOST, self._key)))
+            self._close(too_slow(self._key, _MOST))
 
     def _close(self, failure: Exception | None = None) -> None:
         if self not in self._log.writers:
@@ -283,7 +288,7 @@ class LogWriter(Generic[T]):
         self._log.writers.discard(self)
         self._hub.wake()
         on_end, fail, on_closed = self._on_end, self._fail, self._on_closed
-        self._on_end, self._fail, self._on_closed = _do_nothing, _ignore, []
+        self._on_end, self._fail, self._on_closed = _do_nothing, _do_nothing, []
         if failure is None:
             on_end()
         else:
@@ -292,7 +297,4 @@ class LogWriter(Generic[T]):
             callback()
 
 
-def _do_nothing() -> None: ...
-
-
-def _ignore(_: object) -> None: ...
+def _do_nothing(*_: object) -> None: ...
