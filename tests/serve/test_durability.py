@@ -348,3 +348,34 @@ async def test_run_that_pauses_here_is_not_asked_again() -> None:
         assert kinds(frames)[-2] == "complete"
         assert "reset" not in kinds(frames)
         assert len(llm.requests) == 2
+
+
+AGUI = {"threadId": "t", "runId": "r", "messages": [{"id": "1", "role": "user", "content": "hi"}]}
+
+
+@pytest.mark.parametrize(("query", "is_kept"), [("", False), ("?keep=true", True)])
+async def test_run_that_ends_with_its_client_is_not_repeated(query: str, is_kept: bool) -> None:
+    lost, held = Lost(), HeldTool()
+    agent = FunctionAgent(ScriptedLLM(ASKS_HELD, "Cold."), [held.tool])
+    async with serving(agent, log=lost.log) as server:
+        asking = asyncio.create_task(server.frames(f"/agui{query}", AGUI))
+        await held.running.wait()
+        [run_id] = server.app[RUNS]._kept
+        request = KeptRequest.of(await lost.log.checkpoint(run_id))
+        assert (request is not None) is is_kept
+        held.release.set()
+        await asking
+
+
+async def test_client_that_leaves_while_the_log_is_slow_ends_its_run() -> None:
+    store, llm = SlowStore(), ScriptedLLM(Reply("never", delay=60))
+    async with serving(FunctionAgent(llm), log=EventLog(store)) as server:
+        asking = asyncio.create_task(server.post("/agui", AGUI))
+        while not store.waiting:
+            await settle()
+        asking.cancel()
+        await asyncio.wait([asking])
+        while server.app[RUNS].going_on:
+            store.answer(len(store.waiting))
+            await asyncio.sleep(0.001)
+        assert llm.requests == []

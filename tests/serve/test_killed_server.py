@@ -33,7 +33,7 @@ from rxagents.serve import make_app, serve
 from rxagents.testing import Reply, ScriptedLLM
 
 def make_agent():
-    return FunctionAgent(ScriptedLLM(Reply("on and " * 50_000, interval=0.02)))
+    return FunctionAgent(ScriptedLLM(Reply("on and " * 3_000, interval=0.02)))
 
 store = globals()[sys.argv[1]](sys.argv[2])
 app = make_app(make_agent, log=EventLog(store))
@@ -163,12 +163,14 @@ async def test_readers_of_a_killed_server_see_whole_runs(place: Place, rerun: bo
             await asyncio.gather(*tasks)
             for run_id, reader in readers.items():
                 pairs = await written(server, run_id)
-                assert received(reader, pairs) == pairs
+                seen = received(reader, pairs)
+                assert [entry_id for entry_id, _ in seen] == [entry_id for entry_id, _ in pairs]
+                assert seen == pairs
                 first = [pair for pair in pairs if pair[0].startswith("1-")]
                 rest = pairs[len(first) :]
                 check_ids(first, 1)
                 assert len(first) >= least
-                assert ("on and " * 50_000).startswith(text_of(first))
+                assert ("on and " * 3_000).startswith(text_of(first))
                 if rerun:  # the second attempt is the mark of the first one
                     check_ids(rest, 3)
                     assert (rest[0][1]["type"], rest[0][1]["scope"]) == ("reset", "run")

@@ -11,7 +11,7 @@ import aiohttp
 
 from rxagents.parsing.sse import ServerSentEvent, SSEDecoder
 
-_WAIT = 0.02
+_WAIT = 0.2
 """Seconds before a reader connects again after a connection without an event."""
 
 

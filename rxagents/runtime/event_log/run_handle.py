@@ -34,6 +34,7 @@ class RunHandle:
         self._subscription = SingleAssignmentDisposable()
         self._begun: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._on_ended: list[Callable[[], object]] = []
         self._writer: LogWriter[Any] | None = None
 
     def run(self, stream: Observable[Any]) -> None:
@@ -64,7 +65,10 @@ class RunHandle:
 
     def when_ended(self, callback: Callable[[], object]) -> None:
         """Call `callback` once nothing more will be written, however the run ended."""
-        self._ended.add_done_callback(lambda _: callback())
+        if self._ended.done():
+            callback()
+        else:
+            self._on_ended.append(callback)
 
     async def wait(self) -> None:
         """Wait until the end mark of the run is stored.
@@ -102,6 +106,8 @@ class RunHandle:
             self._ended.set_result(None)
         else:
             self._ended.set_exception(failure)
+        for callback in self._on_ended:
+            callback()
 
 
 def _do_nothing() -> None: ...
