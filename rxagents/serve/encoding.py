@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import msgspec
 from reactivex import Observable, abc
-from reactivex.disposable import SingleAssignmentDisposable
 
 from rxagents.core.events import StreamEvent
 from rxagents.serve.failures import RequestError
@@ -47,7 +46,6 @@ def encoded(
             observer: abc.ObserverBase[bytes], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             encoder = make_encoder()
-            subscription = SingleAssignmentDisposable()
 
             def send(frames: bytes) -> None:
                 if frames:
@@ -57,7 +55,6 @@ def encoded(
                 try:
                     frames = encoder.event(event)
                 except RequestError as error:
-                    subscription.dispose()
                     on_error(error)
                 else:
                     send(frames)
@@ -71,10 +68,7 @@ def encoded(
                 observer.on_completed()
 
             send(encoder.begin())
-            subscription.disposable = source.subscribe(
-                on_next, on_error, on_completed, scheduler=scheduler
-            )
-            return subscription
+            return source.subscribe(on_next, on_error, on_completed, scheduler=scheduler)
 
         return Observable(subscribe)
 

@@ -212,16 +212,16 @@ elseif attempt ~= tonumber(h[1]) or seq + 1 ~= tonumber(h[4]) then
 end
 
 local packs, lines = {}, 0
-local found = redis.call('XRANGE', log, start, '+', 'COUNT', 64)
-for _, pack in ipairs(found) do
-  packs[#packs + 1] = {pack[1], pack[2][4]}
-  lines = lines + pack[2][2]
-  if lines > limit + 64 then
+local found = redis.call('XRANGE', log, start, '+', 'COUNT', 65)
+for i, pack in ipairs(found) do
+  if i > 64 or lines > limit + 64 then
     break
   end
+  packs[#packs + 1] = {pack[1], pack[2][4]}
+  lines = lines + pack[2][2]
 end
 local state = 'lost'
-if #packs < #found or #found == 64 then
+if #packs < #found then
   state = 'more'
 elseif h[2] then
   state = 'ended'

@@ -38,6 +38,7 @@ from rxagents import (
 )
 from rxagents import operators as ops
 from rxagents.runtime.event_log import log_writer
+from rxagents.runtime.event_log.log_store import Page, Position
 
 
 def _inverse(number: int) -> int:
@@ -116,6 +117,22 @@ async def test_failed_run_fails_its_readers() -> None:
     assert ids(seen) == ["1-1"]
     assert isinstance(seen.error, RateLimitError)
     assert (str(seen.error), seen.error.status) == ("slow down", 429)
+
+
+class LatePageEnd(MemoryLogStore):
+    """A store that learns only from an empty page that nothing follows the one before."""
+
+    def read(self, key: str, after: Position | None, limit: int) -> Page:
+        page = super().read(key, after, limit)
+        return Page(page.entries, "more") if page.entries else page
+
+
+async def test_end_mark_before_an_empty_page_counts() -> None:
+    log = EventLog(LatePageEnd())
+    await log.start("run", rx.throw(RateLimitError("Too fast.", status=429))).wait()
+    seen = Seen(from_log(log, "run", int))
+    await seen.over.wait()
+    assert isinstance(seen.error, RateLimitError)
 
 
 @pytest.mark.parametrize("how", ["handle", "log", "thread", "close"])

@@ -147,9 +147,10 @@ async def test_run_starts_once_the_log_has_it() -> None:
 # -- asking again with an Idempotency-Key
 
 
-async def test_request_that_comes_again_starts_no_run() -> None:
+async def test_request_that_comes_again_starts_no_run(tmp_path: Path) -> None:
     llm, key = ScriptedLLM("one", "two"), str(uuid4())
-    async with serving(FunctionAgent(llm)) as server:
+    log = EventLog(SQLiteLogStore(tmp_path / "log.db"))
+    async with serving(FunctionAgent(llm), log=log) as server:
         ids = await asyncio.gather(*[started(server, **{"Idempotency-Key": key}) for _ in range(3)])
         await server.frames(f"/runs/{ids[0]}/events")
         ids.append(await started(server, **{"Idempotency-Key": key}))
@@ -239,6 +240,7 @@ async def test_lost_run_is_asked_again_at_start() -> None:
     lost.leave("run_1", {"task": "Oslo?"})
     lost.lose()
     async with serving(FunctionAgent(llm, [Calls().weather()]), log=lost.log, rerun=True) as server:
+        assert server.app[RUNS].started == 1
         frames = await server.frames("/runs/run_1/events")
         assert kinds(frames)[:3] == ["token", "reset", "turn_start"]
         assert frames[1]["scope"] == "run"
@@ -332,6 +334,22 @@ async def test_lost_run_of_a_conversation_is_asked_again(tmp_path: Path) -> None
         said = [message.text for message in llm.requests[1].messages if message.role != "system"]
         assert said == ["First.", "one", "Second."]
         assert "Second." in await agent.memory.export("talk")
+
+
+async def test_run_that_another_server_has_is_left_to_it() -> None:
+    class Late(MemoryLogStore):
+        """Returns a run as lost that another server has taken meanwhile."""
+
+        def lost(self) -> list[str]:
+            return ["run_1"]
+
+    lost, llm = Lost(), ScriptedLLM("never")
+    lost.log.store = lost.store = Late()
+    lost.leave("run_1", {"task": "Oslo?"})
+    async with serving(FunctionAgent(llm), log=lost.log, rerun=True) as server:
+        assert server.app[RUNS].going_on == 0
+        page = lost.store.read("run_1", None, 10)
+        assert (len(page.entries), page.state) == (1, "live")
 
 
 async def test_run_that_pauses_here_is_not_asked_again() -> None:

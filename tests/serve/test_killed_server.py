@@ -164,7 +164,8 @@ async def test_readers_of_a_killed_server_see_whole_runs(place: Place, rerun: bo
             for run_id, reader in readers.items():
                 pairs = await written(server, run_id)
                 seen = received(reader, pairs)
-                assert [entry_id for entry_id, _ in seen] == [entry_id for entry_id, _ in pairs]
+                ids = [entry_id for entry_id, _ in pairs]
+                assert [entry_id for entry_id, _ in seen] == ids, (seen[-3:], pairs[-3:])
                 assert seen == pairs
                 first = [pair for pair in pairs if pair[0].startswith("1-")]
                 rest = pairs[len(first) :]

@@ -125,7 +125,7 @@ RESET = Reset.of(ServerError("It broke off.", status=500))
 )
 async def test_chat_completion_ends_where_its_text_is_void(events: list[StreamEvent]) -> None:
     agent = Emitting(*events)
-    async with serving(agent) as server:
+    async with asyncio.timeout(30), serving(agent) as server:
         *chunks, error, done = await server.frames(
             "/v1/chat/completions", {**HELLO, "stream": True}
         )

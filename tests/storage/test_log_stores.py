@@ -328,6 +328,22 @@ def test_oldest_runs_are_dropped_but_none_that_runs(tested: StoreCase) -> None:
             page_of(stores[1], key=key)
 
 
+@pytest.mark.parametrize("count", [63, 64, 65, 128])
+def test_last_page_says_that_the_run_has_ended(tested: StoreCase, count: int) -> None:
+    """Redis reads 64 packs of lines at a time."""
+    stores = both(tested)
+    token = begin(stores[0])
+    for number in range(count - 1):
+        write(stores[0], token, str(number))
+    write(stores[0], token, end=True)
+    for store in stores:
+        page = page_of(store, limit=1000)
+        while page.state == "more":
+            page = page_of(store, str(Position(*page.entries[-1][:2])), limit=1000)
+        assert page.state == "ended"
+        assert page.entries[-1][2] == END
+
+
 def test_every_position_of_large_batches_can_be_read(tested: StoreCase) -> None:
     stores = both(tested)
     count = 0

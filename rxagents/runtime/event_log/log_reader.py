@@ -177,8 +177,9 @@ class LogReader(Generic[T]):
     def _on_page(self, page: Page) -> None:
         assert self._shared is not None, "it has the page"
         self._is_asking = False
-        self._state, self._rest, self._end = page.state, self._items_of(self._shared, page), None
-        if page.entries:
+        self._state, self._rest = page.state, self._items_of(self._shared, page)
+        if page.entries:  # else the end mark was in the page before
+            self._end = None
             self._position = Position(*page.entries[-1][:2])
         self._scope.run(self._emit)
 
