@@ -25,13 +25,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import reactivex as rx
 from msgspec import Struct
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
 from reactivex import Observable, abc
 from reactivex import operators as rx_ops
 from reactivex.disposable import Disposable
@@ -149,6 +151,7 @@ def typical(count: int, folder: Path) -> dict[str, Work]:
         ),
         "guard_window": Work(lambda: ops.guard_window(is_harmless, 64), chunks),
         "measure": Work(lambda: ops.measure(ignore), chunks),
+        "trace": Work(lambda: ops.trace(**no_exporter()), chunks),
         "probe": Work(lambda: ops.probe("here"), chunks),
         "record": Work(lambda: ops.record(folder / "record.jsonl"), chunks),
         "from_recording": Work(lambda: recording(folder / "played.jsonl", chunks), chunks),
@@ -159,6 +162,12 @@ def typical(count: int, folder: Path) -> dict[str, Work]:
 
 def ignore(_: object) -> None:
     """Do nothing."""
+
+
+@cache
+def no_exporter() -> dict[str, Any]:
+    """Return providers that make spans and metrics, and send them nowhere."""
+    return {"tracer_provider": TracerProvider(), "meter_provider": MeterProvider()}
 
 
 def is_harmless(text: str) -> bool:
@@ -212,7 +221,7 @@ async def nanoseconds(operator: Operator, items: Sequence[Any]) -> float:
 
     gc.collect()
     operator(source).subscribe(count, done.set_exception, lambda: done.set_result(None))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.001)  # `cost` and `trace` subscribe in a later iteration
     start = time.process_time_ns()
     source.emit(items)
     await done

@@ -10,7 +10,7 @@ Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_
 Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`.
 Protocols: `encode_sse`, `encode_agui`, `encode_vercel`.
 Checks and observation: `guard_window`, `tap_safely`, `log`, `checkpoint`, `measure`, `probe`,
-    `cost`, `record`, `persist`.
+    `cost`, `trace`, `record`, `persist`.
 
 Types of their items: `PartialJson`, `PartialObject`, `Replayed`. The type that `measure` reports:
 `Measurement`.
@@ -59,6 +59,7 @@ from rxagents.operators.timeout_first import timeout_first
 from rxagents.operators.timeout_idle import timeout_idle
 from rxagents.operators.timeout_total import timeout_total
 from rxagents.operators.total_usage import total_usage
+from rxagents.operators.trace import trace
 from rxagents.parsing.json_snapshots import PartialJson, PartialObject
 
 __all__ = [
@@ -107,4 +108,5 @@ __all__ = [
     "timeout_idle",
     "timeout_total",
     "total_usage",
+    "trace",
 ]

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from reactivex import abc
 
@@ -64,6 +64,7 @@ from rxagents.runtime.tool_execution.execute import execute
 from rxagents.runtime.tool_execution.slot import Slot
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 ToolEvent: TypeAlias = ToolArguments | ApprovedEvent
 
@@ -75,6 +76,7 @@ class ToolCalls(Generic[T]):
         slots: How many more calls may run at the moment.
         held: Whether all calls wait for the end of the source.
         refuse: Returns why a call must not run; `None` lets all run.
+        call_in_context: Calls a function with arguments, in the context in which tools start.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class ToolCalls(Generic[T]):
         self.slots = 0
         self.held = False
         self.refuse: Callable[[ToolCall], str | None] | None = None
+        self.call_in_context = _call
         self._observer = observer
         self._emit = observer.on_next
         self._scope = scope
@@ -188,7 +191,9 @@ class ToolCalls(Generic[T]):
             events = execute_if_approved(tool, call, slot, self._approvals, self._context)
         else:
             events = execute(tool, call, slot, self._context)
-        subscription = self._scope.subscribe(events, self._emit, self.on_error, on_completed)
+        subscription = self.call_in_context(
+            self._scope.subscribe, events, self._emit, self.on_error, on_completed
+        )
         self._running[number] = subscription, slot
 
     def _on_free_slot(self) -> None:
@@ -224,6 +229,10 @@ class ToolCalls(Generic[T]):
         for subscription, slot in running.values():
             subscription.dispose()
             slot.release()
+
+
+def _call(function: Callable[..., R], *arguments: Any) -> R:
+    return function(*arguments)
 
 
 def _unknown_tool(call: ToolCall, tools: dict[str, Tool]) -> ToolEnd:

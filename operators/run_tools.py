@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias, TypeVar, get_args
+from contextvars import Context
+from functools import partial
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from msgspec import structs
 from reactivex import Observable, abc
@@ -15,10 +17,12 @@ from rxagents.core.messages import ToolCall
 from rxagents.core.tools import Tool, ToolLike, to_tools
 from rxagents.operators._tool_calls import ToolCalls, ToolEvent
 from rxagents.runtime.factories import operator_factory
+from rxagents.runtime.listening import context_if_listening
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution.approval import Approval, Approvals
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 StartTools: TypeAlias = Literal["at_once", "turn_end"]
 
@@ -113,11 +117,19 @@ def run_tools(
             calls.slots = concurrency
             calls.held = start == "turn_end"
             calls.refuse = refuse
+            context_of_tools = context_if_listening()
+            if context_of_tools is not None:
+                calls.call_in_context = partial(_call_in, context_of_tools)
             scope.subscribe(source, calls.on_next, calls.on_error, calls.on_completed)
 
         return timed(subscribe)
 
     return run_tools_
+
+
+def _call_in(context: Context, function: Callable[..., R], *arguments: Any) -> R:
+    """Call in a copy of a context: a context cannot be entered twice."""
+    return context.copy().run(function, *arguments)
 
 
 def _limited(tool: Tool, limit: int | None) -> Tool:

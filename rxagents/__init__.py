@@ -138,6 +138,7 @@ if TYPE_CHECKING:
         Inspection,
         inspect,
     )
+    from rxagents.runtime.instrument import instrument
     from rxagents.runtime.limiting.limiter import Limiter
     from rxagents.runtime.limiting.limiter_state import LimiterState
     from rxagents.runtime.limiting.protocol import LimitedRequest
@@ -177,7 +178,8 @@ __all__ = [
     "ToolContext", "ToolEnd", "ToolError", "ToolNotFoundError", "ToolProgress", "ToolResult",
     "ToolStart", "ToolTimeoutError", "TotalTimeoutError", "TransportError", "TruncatedStreamError",
     "TurnEnd", "TurnStart", "Usage", "__version__", "describe", "display", "draw_run", "from_aiter",
-    "from_log", "from_recording", "get_model", "inspect", "run", "to_aiter", "to_iter", "tool",
+    "from_log", "from_recording", "get_model", "inspect", "instrument", "run", "to_aiter",
+    "to_iter", "tool",
 ]  # fmt: skip
 
 # In a checkout without symbolic links, as on Windows, `rxagents/operators` is a text file: then

@@ -44,5 +44,6 @@ LATER: Final = {
     "draw_run": "rxagents.pictures.picture",
     "from_log": "rxagents.runtime.event_log.from_log",
     "inspect": "rxagents.runtime.inspection",
+    "instrument": "rxagents.runtime.instrument",
 }
 """Imported at first use, like the operators: a program that only streams does not need them."""

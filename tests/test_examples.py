@@ -30,6 +30,7 @@ PRINTED = {
     "race_providers.py": "late: Blue is scattered most.",
     "record_and_replay.py": "chunks; the first is {",
     "structured_output.py": "City(name='Suva', country='Fiji', inhabitants=93000)",
+    "tracing.py": "      execute_tool temperature (",
     "typed_agent.py": "Take a coat. (3 degrees)",
     "testing_a_pipeline.py": "The pipe survived 118 faults.",
     "supersede_on_new_input.py": "(its request is closed)\n> No, about Lima!\nLima is the capital",

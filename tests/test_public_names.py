@@ -29,7 +29,8 @@ NAMES = """
     ToolArguments ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError
     ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError
     TransportError TruncatedStreamError TurnEnd TurnStart Usage __version__ describe display
-    draw_run from_aiter from_log from_recording get_model inspect run to_aiter to_iter tool
+    draw_run from_aiter from_log from_recording get_model inspect instrument run to_aiter
+    to_iter tool
 """
 
 
@@ -57,7 +58,7 @@ def test_operators_exports_these_names() -> None:
         encode_sse encode_vercel fallback_to guard_window hedge items log map_async measure
         of_type partial_json partial_object persist probe reasoning record replay_bounded
         retry_with_backoff run_tools scan_steps share_bounded smooth split_sentences stop_at
-        tap_safely text timeout_first timeout_idle timeout_total total_usage"""
+        tap_safely text timeout_first timeout_idle timeout_total total_usage trace"""
     assert operators.__all__ == names.split(), (
         "A public name of rxagents.operators was added or removed. If that is intended, change the "
         "list in tests/test_public_names.py and add a line to CHANGELOG.md."

@@ -7,7 +7,7 @@ from typing import Unpack, cast
 
 from reactivex import Observable
 
-from rxagents.agents.agent_options import AgentOptions, not_a_model
+from rxagents.agents.agent_options import AgentOptions, checked_name, not_a_model
 from rxagents.agents.control import RunControl
 from rxagents.agents.direct import answer_directly, results_in
 from rxagents.agents.handoff import follow_handoffs, handoff_in, handoff_tool, take_over
@@ -52,6 +52,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
         limits: The limits of each run.
         limiter: The limiter of all runs.
         budget: The budget of all runs.
+        name: The name of the agent in traces.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
         )
         self.limiter = checked_limiter(options.pop("limiter", None))
         self.budget = checked_budget(options.pop("budget", None))
+        self.name = checked_name(options.pop("name", None), own)
         self._tools = to_tools(tools)
         self._parts = answer_parts(output_type)
         self._corrections = checked_count_or_zero("corrections", options.pop("corrections", 2))
@@ -114,6 +116,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
         run = self.new_run(messages, options=options)
         run.begin(control)
         control.metering = options.metering(self)
+        control.agent_name = self.name
 
         def stages() -> Iterator[Events]:
             if decisions is not None:

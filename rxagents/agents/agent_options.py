@@ -36,6 +36,7 @@ class AgentOptions(SettingsArguments, total=False):
             the model, with the reason; 2 by default. Each correction is a turn.
         limiter: Lets the requests of all runs wait; see `Limiter`.
         budget: Limits what all runs use and cost together; see `Budget`.
+        name: The name of the agent in traces; the name of its class by default.
     """
 
     system_prompt: SystemPrompt | None
@@ -52,6 +53,20 @@ class AgentOptions(SettingsArguments, total=False):
     corrections: int
     limiter: RequestLimiter | None
     budget: Budget | None
+    name: str | None
+
+
+def checked_name(name: object, default: str) -> str:
+    """Return the name of an agent.
+
+    Raises:
+        ConfigurationError: It is not a text of one character or more.
+    """
+    if name is None:
+        return default
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(f"name must be a text of one character or more, not {name!r}.")
+    return name
 
 
 def not_a_model(agent: str, llm: object) -> ConfigurationError:

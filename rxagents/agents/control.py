@@ -49,6 +49,8 @@ class RunControl:
         error: Why the run has no result, if it failed or was disposed.
         set_time_limit: Sets how many seconds the run may take from now on; `None` for no limit.
         metering: The limiters and budgets of the run's requests.
+        agent_name: The name of the agent, for a listener.
+        conversation_id: The conversation that the run belongs to; `None` if there is none.
         before_failed: Called when the run fails or is disposed, with whether it is disposed.
     """
 
@@ -60,6 +62,8 @@ class RunControl:
         self.error: Exception | None = None
         self.set_time_limit: Callable[[float | None], None] = lambda _: None
         self.metering = NONE
+        self.agent_name = "agent"
+        self.conversation_id: str | None = None
         self.before_failed: Callable[[bool], None] = lambda _: None
         self._on_end = on_end
         self._checkpoints: CheckpointSink | None = None

@@ -100,6 +100,7 @@ class ConversationRun:
         control, agent = self._control, self._agent
         stages = self._stages(new, decisions)
         control.metering = self._options.metering(agent)
+        control.agent_name, control.conversation_id = agent.name, self._id
         run_once = run_stages(stages, agent.limits.seconds, control)
 
         def stop_unstarted() -> StreamEvent:

@@ -50,12 +50,14 @@ class EventAgent:
         agent: The user's agent.
 
     Attributes:
+        name: The name of the agent's class.
         llm: `None`: what model the agent uses is not known.
         limits: No limits.
     """
 
     def __init__(self, agent: AgentOfMessages) -> None:
         self._agent = agent
+        self.name = type(agent).__name__
         self.llm = None
         self.limits = RunLimits()
 

@@ -1,4 +1,4 @@
-"""Meter the requests of a model that does not do so itself."""
+"""Meter and trace the requests of a model that does not do so itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.messages import Message
 from rxagents.core.protocols import StreamingLLM
 from rxagents.core.tools import Tool
+from rxagents.runtime.listening import ModelCall, OtherStream, listened
 from rxagents.runtime.metering.attempt import ModelRequest
 from rxagents.runtime.metering.metered_stream import metered_stream
 
@@ -20,7 +21,7 @@ def model_stream(
     messages: Sequence[Message],
     tools: Sequence[Tool] = (),
 ) -> Observable[StreamChunk]:
-    """Return `chunks` of a model, so that the limiters and budgets of a run hold for them.
+    """Return `chunks` of a model, so that limiters, budgets and listeners of a run see them.
 
     Args:
         llm: The model.
@@ -33,4 +34,11 @@ def model_stream(
     model = getattr(llm, "model", None)
     name = model if isinstance(model, str) else type(llm).__name__
     request = ModelRequest(type(llm).__name__, name, None, tuple(messages), tuple(tools))
-    return metered_stream(chunks, request, is_model=False)
+    metered = metered_stream(chunks, request, is_model=False)
+
+    def describe() -> OtherStream:
+        provider = getattr(llm, "name", None)
+        kind = provider if isinstance(provider, str) else type(llm).__name__
+        return OtherStream(call=ModelCall(kind, name, messages, tools))
+
+    return listened(lambda _: metered, describe)

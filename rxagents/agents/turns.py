@@ -21,6 +21,7 @@ them; `defer` (in the agents) makes a new generator for each subscription.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import copy_context
 from typing import TypeAlias
 
 import reactivex as rx
@@ -41,6 +42,7 @@ from rxagents.core.events import (
 )
 from rxagents.runtime.bridge import scheduler_on_loop
 from rxagents.runtime.factories import core_of
+from rxagents.runtime.listening import AgentCall, listened, subscribed_in
 from rxagents.runtime.metering.metering import NONE, Metering, under
 from rxagents.runtime.reporting import nonfatal
 from rxagents.runtime.timed_scope import TimedScope, timed
@@ -59,8 +61,33 @@ def run_stages(stages: Iterable[Events], seconds: float | None, control: RunCont
     Returns:
         The run's events; a run that fails emits an `ErrorEvent` before `on_error`.
     """
-    source = rx.concat_with_iterable(_deliverable(stages, control))
-    return _with_deadline(source, seconds, control)
+
+    def make(call: AgentCall | None) -> Events:
+        made = _deliverable(stages, control)
+        if call is not None:
+            return _in_own_context(made, seconds, control)
+        return _with_deadline(rx.concat_with_iterable(made), seconds, control)
+
+    def describe() -> AgentCall:
+        return AgentCall(control.agent_name, lambda: control.result, control.conversation_id)
+
+    return listened(make, describe)
+
+
+def _in_own_context(stages: Iterator[Events], seconds: float | None, control: RunControl) -> Events:
+    """Subscribe to each stage in the context of the run, whatever code ended the one before."""
+
+    def subscribe(
+        observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        context = copy_context()
+        source = rx.concat_with_iterable(subscribed_in(context, stage) for stage in stages)
+        subscription: abc.DisposableBase = core_of(_with_deadline(source, seconds, control))(
+            observer, scheduler
+        )
+        return subscription
+
+    return Observable(subscribe)
 
 
 def _deliverable(stages: Iterable[Events], control: RunControl) -> Iterator[Events]:

@@ -68,9 +68,8 @@ class Ollama(Provider):
         body = render_generate(self.model, prompt, chosen)
         request = ChatRequest(self.model, to_messages(prompt), (), chosen)
         metered = self._metered(request)
-        return chunk_stream(
-            self._prepare("api/generate", body, raw=bool(chosen.raw), metered=metered)
-        )
+        prepared = self._prepare("api/generate", body, raw=bool(chosen.raw), metered=metered)
+        return chunk_stream(prepared, request, is_completion=True)
 
     @property
     def _path(self) -> str:

@@ -133,7 +133,8 @@ class Provider(BaseLLM):
         chosen = self.settings.override(**settings)
         request = ChatRequest(self.model, to_messages(messages), to_tools(tools), chosen)
         body, metered = self._render(request), self._metered(request)
-        return chunk_stream(self._prepare(self._path, body, raw=bool(chosen.raw), metered=metered))
+        prepared = self._prepare(self._path, body, raw=bool(chosen.raw), metered=metered)
+        return chunk_stream(prepared, request)
 
     async def list_models(self) -> list[str]:
         """Return the names of the host's models, in the host's order.

@@ -53,27 +53,56 @@ from rxagents.providers.redaction import without_frames
 from rxagents.providers.retry import wait_before_retry
 from rxagents.providers.timeouts import Watchdog
 from rxagents.runtime.idle_clock import IdleClock
+from rxagents.runtime.listening import ModelCall, listened
 from rxagents.runtime.metering.attempt import Attempt, metered
 from rxagents.runtime.source import Emitter, task_source
 from rxagents.transport import StaleConnectionError
 from rxagents.wire.parser import StreamInfo
+from rxagents.wire.request import ChatRequest
 
 _CONGESTION = (RateLimitError, OverloadedError)
 """The only errors inside of a stream after which the same request is sent again."""
 
 
-def chunk_stream(request: PreparedRequest) -> Observable[StreamChunk]:
-    """Return the cold stream of the answer's chunks; each subscription sends the request anew."""
-    return task_source(lambda emitter: _Stream(request, emitter).run())
+def chunk_stream(
+    request: PreparedRequest, chat: ChatRequest, *, is_completion: bool = False
+) -> Observable[StreamChunk]:
+    """Return the cold stream of the answer's chunks; each subscription sends the request anew.
+
+    Args:
+        request: The request.
+        chat: What it was rendered from.
+        is_completion: Whether it has a text to be continued, and no conversation.
+    """
+
+    def describe() -> ModelCall:
+        return ModelCall(
+            request.provider,
+            chat.model,
+            chat.messages,
+            chat.tools,
+            chat.settings,
+            request.url.host or "",
+            request.url.port,
+            is_completion,
+        )
+
+    def make(call: ModelCall | None) -> Observable[StreamChunk]:
+        return task_source(lambda emitter: _Stream(request, emitter, call).run())
+
+    return listened(make, describe)
 
 
 class _Stream:
     """The attempts of one subscription."""
 
-    __slots__ = ("_attempt", "_emitter", "_failed", "_log", "_received", "_request")
+    __slots__ = ("_attempt", "_call", "_emitter", "_failed", "_log", "_received", "_request")
 
-    def __init__(self, request: PreparedRequest, emitter: Emitter[StreamChunk]) -> None:
+    def __init__(
+        self, request: PreparedRequest, emitter: Emitter[StreamChunk], call: ModelCall | None
+    ) -> None:
         self._request = request
+        self._call = call  # for a listener; `None` if there is none
         self._emitter = emitter
         self._log = HttpLog(request)
         self._attempt: Attempt | None = None
@@ -153,6 +182,8 @@ class _Stream:
         if wait is None:
             error.failed_attempts = self._failed
             raise error
+        if self._call is not None:
+            self._call.on_retry(error, wait)
         self._failed += (error.with_traceback(None),)
         return wait
 

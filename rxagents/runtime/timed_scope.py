@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 from typing import TypeAlias, TypeVar
 
@@ -148,7 +149,8 @@ class TimedScope:
             handle = self.loop.call_later(seconds, callback)
             return Disposable(partial(run_on_loop, self.loop, handle.cancel))
         assert self.scheduler is not None, "time is the loop's or a scheduler's"
-        return self.scheduler.schedule_relative(seconds, callback)
+        # As the loop does, call it with the context variables of now.
+        return self.scheduler.schedule_relative(seconds, partial(copy_context().run, callback))
 
     def run(self, action: Callable[[], None]) -> None:
         """Call `action` unless the scope has ended; what it raises ends the scope."""

@@ -21,6 +21,7 @@ from rxagents.providers.base_llm import BaseLLM
 from rxagents.runtime.bridge import Bridge, LoopScheduler, bridge_of, scheduler_on_loop
 from rxagents.runtime.factories import source_factory
 from rxagents.runtime.limiting.protocol import RequestLimiter
+from rxagents.runtime.listening import ModelCall, listened
 from rxagents.runtime.loop import running_loop
 from rxagents.runtime.metering.attempt import ModelRequest
 from rxagents.runtime.metering.metered_stream import metered_stream
@@ -131,7 +132,12 @@ class ScriptedLLM(BaseLLM):
             self._limiter,
             self._budget,
         )
-        return metered_stream(Stream(subscribe), metered)
+        stream = metered_stream(Stream(subscribe), metered)
+
+        def describe() -> ModelCall:
+            return ModelCall(MODEL, MODEL, request.messages, checked_tools, request.settings)
+
+        return listened(lambda _: stream, describe)
 
     async def aclose(self) -> None:
         """Do nothing: the model holds no resources."""

@@ -126,6 +126,7 @@ CASES: dict[str, Case] = {
     "log": Case(_always(lambda: ops.log("here")), _TEXTS),
     "checkpoint": Case(_always(lambda: ops.checkpoint("here")), _TEXTS),
     "measure": Case(_always(lambda: ops.measure(_ignore)), _TEXTS),
+    "trace": Case(_always(ops.trace), _TEXTS),
     "probe": Case(_always(lambda: ops.probe("here")), _TEXTS),
     "cost": Case(_always(lambda: ops.cost(_ignore, prices=_PRICES)), _TEXTS),
     "record": Case(lambda folder: ops.record(folder / "recorded.jsonl"), _TEXTS),

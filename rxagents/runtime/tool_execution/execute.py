@@ -50,6 +50,7 @@ from rxagents.core.tool_context import ToolContext
 from rxagents.core.tools import Tool
 from rxagents.runtime.bridge import LoopScheduler, bridge_of, detached
 from rxagents.runtime.from_aiter import from_aiter
+from rxagents.runtime.listening import ToolExecution, listened
 from rxagents.runtime.loop import run_on_loop, running_loop
 from rxagents.runtime.reporting import nonfatal, report_unhandled
 from rxagents.runtime.source import is_cancellation
@@ -92,13 +93,16 @@ def execute(
         Observable fails the stream with `ConfigurationError`, also in virtual time.
     """
 
-    def subscribe(observer: abc.ObserverBase[ToolEvent], scope: TimedScope) -> None:
-        if not _is_called_on_loop(tool):
-            running_loop()  # raises, in virtual time too: tasks and threads need a real loop
-        held = slot or Slot(_ignore_free_slot)
-        _Execution(tool, call, observer, scope, held, context).start()
+    def make(operation: ToolExecution | None) -> Observable[ToolEvent]:
+        def subscribe(observer: abc.ObserverBase[ToolEvent], scope: TimedScope) -> None:
+            if not _is_called_on_loop(tool):
+                running_loop()  # raises, in virtual time too: tasks and threads need a real loop
+            held = slot or Slot(_ignore_free_slot)
+            _Execution(tool, call, observer, scope, held, context, operation).start()
 
-    return timed(subscribe)
+        return timed(subscribe)
+
+    return listened(make, lambda: ToolExecution(tool, call))
 
 
 class _Execution:
@@ -112,7 +116,9 @@ class _Execution:
         scope: TimedScope,
         slot: Slot,
         context: object,
+        operation: ToolExecution | None,
     ) -> None:
+        self._operation = operation  # for a listener; `None` if there is none
         self._tool = tool
         self._slot = slot
         self._call = call
@@ -196,6 +202,8 @@ class _Execution:
         if self._attempts > self._tool.retries or isinstance(error, ToolArgumentsError):
             self._end_with_error(error)
             return
+        if self._operation is not None:
+            self._operation.on_retry(error, 0.0)
         self._emit_progress()
         self._timeout.stop()
         self._next_attempt.start(0)
@@ -220,18 +228,19 @@ class _Execution:
         self._timeout.stop()
         duration = self._scope.now() - self._started
         result, parts = shortened(result, parts, self._tool.max_result_length)
-        self._observer.on_next(
-            ToolEnd(
-                self._call.id,
-                self._tool.name,
-                result,
-                error,
-                duration,
-                usage=self._nested.usage,
-                parts=parts,
-                estimated_usage=self._nested.estimated_usage,
-            )
+        end = ToolEnd(
+            self._call.id,
+            self._tool.name,
+            result,
+            error,
+            duration,
+            usage=self._nested.usage,
+            parts=parts,
+            estimated_usage=self._nested.estimated_usage,
         )
+        if self._operation is not None:
+            self._operation.end = end
+        self._observer.on_next(end)
         self._observer.on_completed()
 
 

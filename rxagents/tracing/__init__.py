@@ -1,0 +1,1 @@
+"""Traces and metrics of OpenTelemetry, by its conventions for generative AI."""
