@@ -171,8 +171,8 @@ def inspect(*, items: bool = False, max_pipes: int | None = None) -> Inspection:
         >>> import reactivex as rx, rxagents
         >>> from rxagents import operators as ops
         >>> waiting = rx.never().pipe(ops.probe("model")).subscribe()
-        >>> [probe.name for pipe in rxagents.inspect().pipes for probe in pipe.probes]
-        ['model']
+        >>> rxagents.inspect().pipes[0].probes[0].name
+        'model'
         >>> waiting.dispose()
         >>> rxagents.inspect().pipes
         ()
