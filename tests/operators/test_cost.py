@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import reactivex as rx
@@ -161,17 +162,17 @@ async def test_failing_report_leaves_stream_alone(loop_errors: list[Exception]) 
 class Router(rxagents.BaseLLM):
     """A model of the user's own, which passes requests on, or answers itself."""
 
-    is_router: ClassVar[bool] = True
-
     def __init__(self, llm: ScriptedLLM | None) -> None:
         self.llm = llm
 
     def chat_stream(self, messages: Any, tools: Any = None, **settings: Any) -> Any:
         if self.llm is not None:
             return self.llm.chat_stream(messages, tools, **settings)
-        return rx.timer(0.1).pipe(
-            rx_ops.map(lambda _: StreamChunk("Hello", usage=USAGE, finish_reason="stop"))
-        )
+        return rxagents.from_aiter(self.answer)
+
+    async def answer(self) -> AsyncIterator[StreamChunk]:
+        await asyncio.sleep(0.1)
+        yield StreamChunk("Hello", usage=USAGE, finish_reason="stop")
 
     async def aclose(self) -> None: ...
 
