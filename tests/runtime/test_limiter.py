@@ -242,6 +242,18 @@ def test_limiter_serves_one_loop_after_another() -> None:
     rxagents.run(llm.chat_stream("Hi"))
 
 
+@pytest.mark.real_time
+async def test_loop_of_another_thread_is_refused_while_in_use() -> None:
+    limiter = Limiter(concurrent=2)
+    llm = ScriptedLLM("Hello", limiter=limiter)
+    permit = await limiter.acquire(REQUEST)
+    with pytest.raises(ConfigurationError, match="event loop of another thread"):
+        await asyncio.to_thread(rxagents.run, llm.chat_stream("Hi"))
+    permit.settle(None)
+    await asyncio.to_thread(rxagents.run, llm.chat_stream("Hi"))
+    assert (await llm.chat("Hi")).content == "Hello"
+
+
 async def test_failing_key_function_fails_stream() -> None:
     def fail(_: LimitedRequest) -> str:
         raise KeyError("user")

@@ -113,6 +113,7 @@ class Limiter:
         self._rules = RateRules(rates)
         self._line: FairLine[_Waiter] = FairLine()
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._now = 0.0
 
     def change(self, **rates: Unpack[RateArguments]) -> None:
@@ -142,7 +143,7 @@ class Limiter:
 
     async def acquire(self, request: LimitedRequest) -> LimiterPermit:
         """Wait until a request may be sent."""
-        loop = running_loop()
+        loop = self._checked_loop()
         key = None if self._fair_by is None else _checked_key(self._fair_by(request))
         now, tokens = self._time(), request.tokens
         if not self._line and self._rules.wait(now, tokens) <= 0:
@@ -161,6 +162,22 @@ class Limiter:
 
     def __repr__(self) -> str:
         return f"Limiter({self._rules.rates!r})"
+
+    def _checked_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the running loop, which is the limiter's from now on.
+
+        Raises:
+            ConfigurationError: Requests of another loop, which runs on another thread, wait or run.
+        """
+        loop, known = running_loop(), self._loop
+        is_busy = bool(self._line) or self._rules.in_flight > 0
+        if known is not None and known is not loop and known.is_running() and is_busy:
+            raise ConfigurationError(
+                "This Limiter is in use by the event loop of another thread. Use one Limiter for "
+                "each loop, or call agents from tools that are async functions."
+            )
+        self._loop = loop
+        return loop
 
     def _time(self) -> float:
         """Return the running loop's time; outside of a loop the last one that was seen."""
