@@ -220,7 +220,7 @@ def main() -> None:
     parser.add_argument("--litellm-streams", type=int, default=20, help="its live streams")
     options = parser.parse_args()
     allow_open_files(4 * options.streams + 200)
-    console = Console()
+    console = Console(width=100)
     if options.litellm is None or not Path(options.litellm).exists():
         options.litellm = None
         console.print("litellm's proxy: missing (--litellm PYTHON of an environment that has it)")
