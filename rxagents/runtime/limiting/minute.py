@@ -6,7 +6,10 @@ from collections import deque
 
 from msgspec import Struct
 
-_SECONDS = 60.0
+_SECONDS = 60.5
+"""A minute, and half a second by which requests may arrive earlier or later than others."""
+
+_LEAST_WAIT = 1e-6
 
 
 class Taken(Struct):
@@ -30,7 +33,7 @@ class Taken(Struct):
 
 
 class Minute:
-    """The tokens of the requests that were sent in the last 60 seconds.
+    """The tokens of the requests that were sent in the last minute.
 
     A bucket alone does not keep a limit of tokens: what a request gives back when it has ended may
     have been taken minutes ago, and would be used in addition to the minute's own.
@@ -51,7 +54,8 @@ class Minute:
             self.total -= old.counted
         if not requests or self.total + tokens <= limit:
             return 0.0
-        return requests[0].at + _SECONDS - now
+        # The difference may be rounded to 0, which would mean that the request may be sent.
+        return max(_LEAST_WAIT, requests[0].at + _SECONDS - now)
 
     def add(self, taken: Taken) -> None:
         """Count a request that is sent."""
