@@ -20,7 +20,8 @@ from rxagents.core.response import ResponseBuilder
 from rxagents.core.usage import Usage
 from rxagents.runtime.listening import ModelCall
 from rxagents.tracing import content, names
-from rxagents.tracing.spans import OpenSpan, Telemetry, attributes_of, current_run
+from rxagents.tracing.run_spans import current_run
+from rxagents.tracing.spans import OpenSpan, Telemetry, attributes_of
 
 OnChunk = Callable[[StreamChunk], None]
 

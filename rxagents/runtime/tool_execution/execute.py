@@ -94,11 +94,13 @@ def execute(
     """
 
     def make(operation: ToolExecution | None) -> Observable[ToolEvent]:
+        noted = operation or ToolExecution(tool, call)
+
         def subscribe(observer: abc.ObserverBase[ToolEvent], scope: TimedScope) -> None:
             if not _is_called_on_loop(tool):
                 running_loop()  # raises, in virtual time too: tasks and threads need a real loop
             held = slot or Slot(_ignore_free_slot)
-            _Execution(tool, call, observer, scope, held, context, operation).start()
+            _Execution(tool, call, observer, scope, held, context, noted).start()
 
         return timed(subscribe)
 
@@ -116,9 +118,9 @@ class _Execution:
         scope: TimedScope,
         slot: Slot,
         context: object,
-        operation: ToolExecution | None,
+        operation: ToolExecution,
     ) -> None:
-        self._operation = operation  # for a listener; `None` if there is none
+        self._operation = operation  # for a listener
         self._tool = tool
         self._slot = slot
         self._call = call
@@ -202,8 +204,7 @@ class _Execution:
         if self._attempts > self._tool.retries or isinstance(error, ToolArgumentsError):
             self._end_with_error(error)
             return
-        if self._operation is not None:
-            self._operation.on_retry(error, 0.0)
+        self._operation.on_retry(error, 0.0)
         self._emit_progress()
         self._timeout.stop()
         self._next_attempt.start(0)
@@ -238,8 +239,7 @@ class _Execution:
             parts=parts,
             estimated_usage=self._nested.estimated_usage,
         )
-        if self._operation is not None:
-            self._operation.end = end
+        self._operation.end = end
         self._observer.on_next(end)
         self._observer.on_completed()
 
