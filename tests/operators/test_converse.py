@@ -389,7 +389,8 @@ async def test_superseded_request_is_closed_before_next_is_sent(wire: SpokenWire
 @any_wire
 @pytest.mark.parametrize("policy", ["queue", "merge", "ignore"])
 async def test_policies_with_server(wire: SpokenWire, policy: Policy) -> None:
-    async with ScriptedServer(Reply("One. ", delay=0.2), "Two.", "Three.", strict=True) as server:
+    slow = Reply("One. ", delay=0.2)
+    async with ScriptedServer(slow, "Two.", slow, "Two.", "Three.", strict=True) as server:
         async with wire.model(wire.url_of(server), max_retries=0) as llm:
             agent = rxagents.ConversationalAgent(llm)
             seen = await converse_at([(0.0, "a"), (1.0, "b")], agent, policy, quiet=0.1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import reactivex as rx
+from reactivex.testing import TestScheduler
 from tracing import Collected, values
 
 import rxagents
@@ -130,3 +131,11 @@ def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("importlib.import_module", missing)
     with pytest.raises(ConfigurationError, match=r"pip install 'rxagents\[otel\]'"):
         ops.trace()
+
+
+def test_trace_in_virtual_time_leaves_other_streams_alone(collected: Collected) -> None:
+    scheduler, llm = TestScheduler(), ScriptedLLM("One")
+    llm.chat_stream("Hi").pipe(ops.trace(**collected.providers)).subscribe(scheduler=scheduler)
+    llm.chat_stream("Hi").subscribe(scheduler=scheduler)
+    scheduler.start()
+    assert collected.tree() == ["chat scripted"]

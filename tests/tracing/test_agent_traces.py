@@ -10,6 +10,7 @@ import pytest
 import reactivex as rx
 from opentelemetry import trace as otel
 from opentelemetry.trace import SpanKind, StatusCode
+from reactivex import operators as rx_ops
 from reactivex.testing import TestScheduler
 from tracing import Collected, values
 
@@ -358,10 +359,12 @@ async def test_model_of_a_user_that_asks_ours_adds_no_span(collected: Collected)
 
 def test_run_in_virtual_time_has_the_same_parents(collected: Collected) -> None:
     scheduler = TestScheduler()
+    seen: list[str] = []
 
     @tool
     def look(n: int) -> rx.Observable[str]:
-        return rx.timer(5.0).pipe(rx.operators.map(str))
+        seen.append(current_span().name)
+        return rx.timer(5.0).pipe(rx_ops.map(str))
 
     asked = Reply(tool_calls=[ToolCall("c", "look", '{"n": 1}')], interval=1)
     agent = FunctionAgent(ScriptedLLM(asked, Reply("5", interval=1)), [look])
@@ -370,6 +373,7 @@ def test_run_in_virtual_time_has_the_same_parents(collected: Collected) -> None:
         with outer.start_as_current_span("request"):
             agent.run_stream("Go").subscribe(scheduler=scheduler)
         scheduler.start()
+    assert seen == ["execute_tool look"]
     assert collected.tree() == [
         "request",
         "..invoke_agent FunctionAgent",
@@ -381,7 +385,7 @@ def test_run_in_virtual_time_has_the_same_parents(collected: Collected) -> None:
 
 @pytest.mark.real_time
 async def test_retry_over_http_is_an_event_of_one_span(collected: Collected) -> None:
-    busy = StatusReply(503, headers={"retry-after": "1"})
+    busy = StatusReply(503, headers={"retry-after-ms": "20"})
     async with ScriptedServer(busy, Reply("Hi")) as server:
         async with OpenAI("m", base_url=server.url) as llm:
             with collected.instrumented():
@@ -398,6 +402,45 @@ async def test_retry_over_http_is_an_event_of_one_span(collected: Collected) -> 
         "http.response.status_code": 503,
     }
     assert chat.status.status_code is StatusCode.UNSET
+
+
+@pytest.mark.real_time
+async def test_hedge_over_http_has_two_spans_below_the_run(collected: Collected) -> None:
+    class Hedged:
+        def __init__(self, llm: OpenAI) -> None:
+            self.llm = llm
+
+        def chat_stream(self, messages: Any, tools: Any = None, **settings: Any) -> Any:
+            stream = self.llm.chat_stream(messages, tools, **settings)
+            return stream.pipe(ops.hedge(stream, after=0.02))
+
+    async with ScriptedServer(Reply("slow", delay=5), Reply("fast", usage=USAGE)) as server:
+        async with OpenAI("m", base_url=server.url) as llm:
+            with collected.instrumented():
+                result = await FunctionAgent(Hedged(llm)).run("Hi")  # type: ignore[arg-type]  # as users write it
+    assert result.output == "fast"
+    assert collected.tree() == ["invoke_agent FunctionAgent", "..chat m", "..chat m"]
+    loser, winner = collected.named("chat m")
+    assert values(loser)["rxagents.disposed"] is True
+    assert "gen_ai.usage.input_tokens" not in values(loser)
+    assert values(winner)["gen_ai.usage.input_tokens"] == 10
+    (calls_of_run,) = collected.points("gen_ai.invoke_agent.inference_calls")
+    assert calls_of_run.sum == 2
+
+
+@pytest.mark.real_time
+async def test_dispose_over_http_ends_spans_and_request(collected: Collected) -> None:
+    async with ScriptedServer(Reply("One two " * 500, interval=0.01)) as server:
+        async with OpenAI("m", base_url=server.url) as llm:
+            with collected.instrumented():
+                stream = FunctionAgent(llm).run_stream("Go")
+                async with rxagents.to_aiter(stream) as events:
+                    async for event in events:
+                        if event.type == "token":
+                            break
+            await server.disconnected()
+    assert collected.live() == {"chat": 0, "invoke_agent": 0}
+    assert all(values(span)["rxagents.disposed"] for span in collected.spans)
 
 
 async def test_trace_of_a_run_needs_no_instrument(collected: Collected) -> None:

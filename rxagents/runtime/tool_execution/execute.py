@@ -99,8 +99,7 @@ def execute(
         def subscribe(observer: abc.ObserverBase[ToolEvent], scope: TimedScope) -> None:
             if not _is_called_on_loop(tool):
                 running_loop()  # raises, in virtual time too: tasks and threads need a real loop
-            held = slot or Slot(_ignore_free_slot)
-            _Execution(tool, call, observer, scope, held, context, noted).start()
+            _Execution(tool, call, observer, scope, slot, context, noted).start()
 
         return timed(subscribe)
 
@@ -116,13 +115,13 @@ class _Execution:
         call: ToolCall,
         observer: abc.ObserverBase[ToolEvent],
         scope: TimedScope,
-        slot: Slot,
+        slot: Slot | None,
         context: object,
         operation: ToolExecution,
     ) -> None:
         self._operation = operation  # for a listener
         self._tool = tool
-        self._slot = slot
+        self._slot = slot or Slot(_ignore_free_slot)
         self._call = call
         self._observer = observer
         self._scope = scope
