@@ -42,6 +42,8 @@ class ConversationalAgent(Conversation[OutputT]):
         output_type: type[OutputT] | None = None,
         **options: Unpack[AgentOptions],
     ) -> None:
+        if options.get("name") is None:
+            options["name"] = type(self).__name__
         agent = FunctionAgent(llm, tools, output_type=output_type, **options)
         super().__init__(agent, memory=memory, on_stop=on_stop)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,12 +19,21 @@ from rxagents.core.messages import (
     ToolCall,
     ToolResult,
 )
+from rxagents.core.printing import printed
 from rxagents.core.tools import Tool
 
 
 def as_json(value: object) -> str:
-    """Return a value as JSON; what JSON does not have becomes a text."""
-    return msgspec.json.encode(value, enc_hook=str).decode()
+    """Return a value as JSON; what JSON does not have becomes a text.
+
+    A value that cannot be rendered must not fail the stream: then its JSON says so.
+    """
+    try:
+        return msgspec.json.encode(value, enc_hook=str).decode()
+    except UnicodeEncodeError:  # a lone surrogate, which a model may write as an escape
+        return json.dumps(msgspec.to_builtins(value, enc_hook=str))
+    except Exception as error:
+        return json.dumps(f"This value has no JSON: {printed(error)}")
 
 
 def messages_json(messages: Iterable[Message], finish_reason: str = "") -> str:

@@ -9,6 +9,7 @@ from opentelemetry.util.types import AttributeValue
 
 from rxagents.core.events import ToolEnd
 from rxagents.core.messages import Message
+from rxagents.core.surrogates import replace_surrogates
 from rxagents.core.tools import Tool
 from rxagents.core.usage import Usage
 from rxagents.runtime.listening import AgentCall, ToolExecution
@@ -132,7 +133,7 @@ class ToolSpan(OpenSpan):
             if run.agent:
                 self.metric_attributes[names.AGENT] = run.agent
         if telemetry.has_content:
-            self.set({names.ARGUMENTS: arguments})
+            self.set({names.ARGUMENTS: replace_surrogates(arguments)})
 
     @classmethod
     def of(cls, telemetry: Telemetry, operation: ToolExecution) -> ToolSpan:
@@ -151,4 +152,4 @@ class ToolSpan(OpenSpan):
         if end.error is not None:
             self.fail(end.error.kind, end.error.message)
         if self.telemetry.has_content:
-            self.set({names.RESULT: end.result})
+            self.set({names.RESULT: replace_surrogates(end.result)})

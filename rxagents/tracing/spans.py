@@ -91,8 +91,9 @@ class OpenSpan:
         self._metric = metric
         self._retries = 0
         self._once = threading.Lock()
-        self._live: Attributes = operation_attributes
-        telemetry.instruments.live.add(1, self._live)
+        self._live: Attributes = operation_attributes  # empty: it is no operation
+        if operation:
+            telemetry.instruments.live.add(1, self._live)
 
     @property
     def context(self) -> Context:
@@ -166,7 +167,8 @@ class OpenSpan:
         self.finish()
         self.span.end()
         instruments = self.telemetry.instruments
-        instruments.live.add(-1, self._live)
+        if self._live:
+            instruments.live.add(-1, self._live)
         if self._metric is not None:
             seconds = time.perf_counter() - self.began
             instruments.record(self._metric, seconds, self.metric_attributes)

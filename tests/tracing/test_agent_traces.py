@@ -18,6 +18,7 @@ import rxagents
 from rxagents import (
     AgentRun,
     Conversation,
+    ConversationalAgent,
     FunctionAgent,
     OpenAI,
     ReActAgent,
@@ -265,6 +266,14 @@ async def test_conversation_has_its_id_on_run_and_chat(collected: Collected) -> 
         await conversation.run("Hello", "ada")
     assert collected.tree() == ["invoke_agent friend", "..chat scripted"]
     assert [values(span)["gen_ai.conversation.id"] for span in collected.spans] == ["ada", "ada"]
+
+
+async def test_conversational_agent_has_its_own_name(collected: Collected) -> None:
+    with collected.instrumented():
+        await ConversationalAgent(ScriptedLLM("Hi")).run("Hello")
+        await ConversationalAgent(ScriptedLLM("Hi"), name="ada").run("Hello")
+    names = [span.name for span in collected.spans if span.name.startswith("invoke")]
+    assert names == ["invoke_agent ConversationalAgent", "invoke_agent ada"]
 
 
 async def test_started_run_keeps_its_parent(collected: Collected) -> None:

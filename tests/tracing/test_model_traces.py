@@ -182,6 +182,30 @@ async def test_content_is_left_out_unless_asked_for(collected: Collected) -> Non
     assert json.loads(values(chat)["gen_ai.tool.definitions"])[0]["name"] == "whisper"
 
 
+async def test_text_that_no_encoding_has_does_not_fail_a_stream(collected: Collected) -> None:
+    @tool
+    async def echo(text: str) -> str:
+        return text
+
+    asked = Reply(tool_calls=[ToolCall("c", "echo", '{"text": "\\ud800"}')])
+    with collected.instrumented(content=True):
+        await FunctionAgent(ScriptedLLM(asked, "done"), [echo]).run("Go \ud800")
+    texts = [value for span in collected.spans for value in values(span).values()]
+    assert all(text.encode() for text in texts if isinstance(text, str))
+    first = collected.named("chat scripted")[0]
+    assert json.loads(values(first)["gen_ai.input.messages"])[0]["parts"][0]["content"]
+
+
+async def test_dispose_from_a_thread_ends_the_span(collected: Collected) -> None:
+    with collected.instrumented():
+        stream = ScriptedLLM(Reply("One two three", interval=1)).chat_stream("Hi")
+        subscription = stream.subscribe()
+        await asyncio.to_thread(subscription.dispose)
+        subscription.dispose()
+    assert values(collected.one("chat scripted"))["rxagents.disposed"] is True
+    assert collected.live() == {"chat": 0}
+
+
 async def test_dispose_is_no_error(collected: Collected) -> None:
     first = asyncio.Event()
     with collected.instrumented():
