@@ -90,6 +90,7 @@ from rxagents.core.output_request import ParsedResponse
 from rxagents.core.protocols import LLM, Agent, AgentResult, StreamingAgent, StreamingLLM
 from rxagents.core.response import Response
 from rxagents.core.settings import Settings
+from rxagents.core.timeouts import Timeouts
 from rxagents.core.tool_context import ToolContext
 from rxagents.core.tools import Tool, tool
 from rxagents.core.usage import Usage
@@ -101,7 +102,6 @@ from rxagents.providers.openai import OpenAI
 from rxagents.providers.openai_responses import OpenAIResponses
 from rxagents.providers.provider import ProviderOptions
 from rxagents.providers.registry import get_model
-from rxagents.providers.timeouts import Timeouts
 from rxagents.runtime.from_aiter import from_aiter
 from rxagents.runtime.from_recording import from_recording
 from rxagents.runtime.overflow import Overflow

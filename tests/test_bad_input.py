@@ -43,8 +43,8 @@ def local(**arguments: Any) -> OpenAI:
         ({"headers": {"x-a": f"{SECRET}\0"}}, "line ends"),
         ({"headers": {"x\r\na": "b"}}, "line ends"),
         ({"headers": ["x"]}, "headers must be a dict"),
-        ({"timeout": -1}, "first timeout"),
-        ({"timeout": "soon"}, "first timeout"),
+        ({"timeout": -1}, "timeout must be a positive"),
+        ({"timeout": "soon"}, "timeout must be a positive"),
         ({"max_retries": -1}, "max_retries"),
         ({"max_retries": 1.5}, "max_retries"),
         ({"session": object()}, "aiohttp.ClientSession"),
@@ -171,20 +171,25 @@ def test_unknown_host_fails() -> None:
         asyncio.run(ask())
 
 
+def auth_headers(llm: OpenAI) -> dict[str, str]:
+    assert not callable(llm._api_key)
+    return llm._auth_headers(llm._api_key)
+
+
 class TestKeys:
     def test_environment_key_for_own_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", SECRET)
         monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
-        assert SECRET in str(OpenAI("m")._auth_headers())
-        assert OpenAI("m")._auth_headers()["openai-organization"] == "org-1"
+        assert SECRET in str(auth_headers(OpenAI("m")))
+        assert auth_headers(OpenAI("m"))["openai-organization"] == "org-1"
 
     def test_environment_key_not_sent_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", SECRET)
         monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
-        assert local()._auth_headers() == {}
+        assert auth_headers(local()) == {}
         monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example/v1")
-        assert SECRET in str(OpenAI("m")._auth_headers())
-        assert OpenAI("m", base_url="https://gateway.example/v2")._auth_headers() != {}
+        assert SECRET in str(auth_headers(OpenAI("m")))
+        assert auth_headers(OpenAI("m", base_url="https://gateway.example/v2")) != {}
         with pytest.raises(rxagents.ConfigurationError, match="needs a key"):
             OpenAI("m", base_url="https://api.openai.com/v1")
 
@@ -195,7 +200,7 @@ class TestKeys:
             OpenAI("m")
 
     def test_passed_key_goes_to_base_url(self) -> None:
-        assert SECRET in str(local(api_key=SECRET)._auth_headers())
+        assert SECRET in str(auth_headers(local(api_key=SECRET)))
 
     @pytest.mark.parametrize("shown", [SECRET, SECRET[:-4], f"a {SECRET} b"])
     def test_echoed_key_is_redacted(self, shown: str) -> None:
@@ -204,7 +209,7 @@ class TestKeys:
             local(headers={"authorization": f"Bearer {SECRET}"}),
             local(base_url=f"{HOST}?key={SECRET}"),
         ):
-            redacted = llm._redact(f"said {shown}")
+            redacted = llm._prepare("x", None).redact(f"said {shown}")
             assert redacted == "said " + shown.replace(SECRET, "***").replace(SECRET[:-4], "***")
 
     def test_repr_hides_key(self) -> None:

@@ -14,7 +14,9 @@ from rxagents.core.settings import GenerationArguments
 MODEL_OPTIONS = ("timeout", "max_retries", "structured_output")
 """Options that are arguments of the model and no settings of a request."""
 
-_SETTINGS = tuple(sorted(GenerationArguments.__annotations__.keys() - {"raw"}))
+_SETTINGS = tuple(
+    sorted(GenerationArguments.__annotations__.keys() - {"raw", "headers", "timeout"})
+)
 _NAMES = (*_SETTINGS, *MODEL_OPTIONS)
 _TEXTS = {"stop", "tool_choice", "structured_output"}
 """Options whose values are texts, also where they look like numbers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import UnionType
 from typing import Any, TypeAlias, TypedDict, Unpack
 
@@ -11,7 +11,9 @@ from msgspec import Struct, structs
 
 from rxagents.core.argument_names import check_names
 from rxagents.core.errors import ConfigurationError
+from rxagents.core.header_text import checked_headers
 from rxagents.core.output_type import is_output_type
+from rxagents.core.timeouts import Timeouts
 
 ResponseFormat: TypeAlias = str | dict[str, Any] | type | UnionType
 """`"text"`, `"json_object"`, a dict in the provider's own format, or the type of the answer."""
@@ -32,6 +34,8 @@ class GenerationArguments(TypedDict, total=False):
     parallel_tool_calls: bool | None
     extra_body: dict[str, Any] | None
     raw: bool | None
+    headers: Mapping[str, str] | None
+    timeout: Timeouts | float | None
 
 
 class SettingsArguments(GenerationArguments, total=False):
@@ -57,6 +61,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         extra_body: Fields that are added unchanged to the request's body; they override the
             fields that the library renders, and the value `None` removes a field.
         raw: Whether each chunk keeps the bytes of its event in `StreamChunk.raw`; not sent.
+        headers: More HTTP headers of the request; they replace those of the model of the same name.
+            Models in process ignore them.
+        timeout: The time limits of the request, in place of the model's: `Timeouts`, or seconds
+            for the first event and for each further one. Models in process ignore them.
 
     Raises:
         ConfigurationError: A value is out of its range or of the wrong type.
@@ -72,6 +80,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     response_format: ResponseFormat | None = None
     extra_body: dict[str, Any] | None = None
     raw: bool | None = None
+    headers: Mapping[str, str] | None = None
+    timeout: Timeouts | float | None = None
 
     def __post_init__(self) -> None:
         _check_number("temperature", self.temperature, upper=sys.float_info.max)
@@ -84,6 +94,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         _check_type("parallel_tool_calls", self.parallel_tool_calls, bool, "True or False")
         _check_type("extra_body", self.extra_body, dict, "a dict")
         _check_type("raw", self.raw, bool, "True or False")
+        if self.headers is not None:
+            checked_headers(self.headers)
+        if self.timeout is not None:
+            Timeouts.of(self.timeout)
         _check_type("stop", self.stop, tuple, "a str or a sequence of str")
         if self.stop is not None and not all(isinstance(s, str) and s for s in self.stop):
             raise ConfigurationError(
@@ -101,6 +115,13 @@ class Settings(Struct, frozen=True, kw_only=True):
                 f"response_format must be 'text', 'json_object', a dict or a type, not "
                 f"{self.response_format!r}."
             )
+
+    def __repr__(self) -> str:
+        """Show the settings that are set, and of the headers only the names."""
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
+        values["headers"] = None if self.headers is None else dict.fromkeys(self.headers, "***")
+        shown = (f"{name}={value!r}" for name, value in values.items() if value is not None)
+        return f"Settings({', '.join(shown)})"
 
     def override(self, **changes: Unpack[SettingsArguments]) -> Settings:
         """Return a copy with the values of `changes` that are not `None`.

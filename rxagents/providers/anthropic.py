@@ -6,7 +6,9 @@ import os
 from typing import Any, ClassVar, Unpack
 
 from rxagents.core.errors import ConfigurationError
-from rxagents.providers.checks import checked_text, checked_url, is_origin, key_of_environment
+from rxagents.core.header_text import checked_text
+from rxagents.providers.api_key import ApiKey
+from rxagents.providers.checks import checked_url, is_origin, key_of_environment
 from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.wire.anthropic import AnthropicParser, render_messages
 from rxagents.wire.anthropic.render import CURRENT_VERSION
@@ -21,9 +23,10 @@ class Anthropic(Provider):
 
     Args:
         model: The model's name.
-        api_key: The key; by default `ANTHROPIC_API_KEY`, or `ANTHROPIC_AUTH_TOKEN` as a bearer
-            token. A key from the environment goes only to Anthropic or `ANTHROPIC_BASE_URL`, and
-            never to another `base_url`.
+        api_key: The key, or a function that returns it for each attempt; by default
+            `ANTHROPIC_API_KEY`, or `ANTHROPIC_AUTH_TOKEN` as a bearer token. A key from the
+            environment goes only to Anthropic or `ANTHROPIC_BASE_URL`, and never to another
+            `base_url`.
         base_url: By default `ANTHROPIC_BASE_URL`, or Anthropic's own. A query in it is kept.
         api_version: The header `anthropic-version`. Many compatible hosts know only
             `"2023-06-01"`, which also takes `temperature`, `top_p` and `top_k`.
@@ -39,7 +42,7 @@ class Anthropic(Provider):
         self,
         model: str,
         *,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         base_url: str | None = None,
         api_version: str = CURRENT_VERSION,
         **options: Unpack[ProviderOptions],
@@ -76,13 +79,13 @@ class Anthropic(Provider):
         more = body.get("has_more") and body.get("last_id")
         return {"after_id": str(body["last_id"])} if more else None
 
-    def _auth_headers(self) -> dict[str, str]:
+    def _auth_headers(self, key: str | None) -> dict[str, str]:
         version = {"anthropic-version": self.api_version}
-        if self._api_key is None:
+        if key is None:
             return version
         if self._is_token:
-            return {**version, "authorization": f"Bearer {self._api_key}"}
-        return {**version, "x-api-key": self._api_key}
+            return {**version, "authorization": f"Bearer {key}"}
+        return {**version, "x-api-key": key}
 
     def _render(self, request: ChatRequest) -> dict[str, object]:
         return render_messages(request, self.api_version)

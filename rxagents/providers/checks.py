@@ -3,42 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import get_args
 
 import aiohttp
 from yarl import URL
 
 from rxagents.core.errors import ConfigurationError
+from rxagents.core.header_text import checked_text
 from rxagents.core.limits import DEFAULT_LIMITS, Limits
 from rxagents.core.output_request import StructuredOutput
 from rxagents.transport import Interceptor
 from rxagents.transport.urls import parse_url
-
-
-def checked_text(name: str, text: object, *, secret: bool = False) -> str:
-    """Return `text` if a header can hold it.
-
-    Args:
-        name: The argument, for the error.
-        text: Its value.
-        secret: Keep the value out of the error.
-
-    Raises:
-        ConfigurationError: It is empty, no text, or has characters that a header cannot hold.
-    """
-    shown = "" if secret else f", not {text!r}"
-    if not isinstance(text, str) or not text.strip():
-        raise ConfigurationError(f"{name} must be a non-empty str{shown}.")
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ConfigurationError(
-            f"{name} must not contain line ends or other control characters{shown}."
-        )
-    if secret and not text.isascii():
-        raise ConfigurationError(
-            f"{name} must contain only ASCII characters: check how it was copied."
-        )
-    return text
 
 
 def checked_mode(mode: StructuredOutput) -> StructuredOutput:
@@ -52,20 +27,6 @@ def checked_mode(mode: StructuredOutput) -> StructuredOutput:
             f"structured_output must be 'native', 'tool' or 'prompt', not {mode!r}."
         )
     return mode
-
-
-def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers with their names in lower case.
-
-    Raises:
-        ConfigurationError: It is no mapping, or a header cannot be sent.
-    """
-    if not isinstance(headers, Mapping):
-        raise ConfigurationError(f"headers must be a dict, not {type(headers).__name__}.")
-    for name, value in headers.items():
-        checked_text("A header's name", name, secret=True)
-        checked_text(f"The header {name!r}", value, secret=True)
-    return {name.lower(): value for name, value in headers.items()}
 
 
 def checked_url(base_url: object) -> URL:

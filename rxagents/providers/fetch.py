@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from rxagents.core.errors import FirstEventTimeoutError, LimitExceededError, ProviderError
+from rxagents.providers.api_key import authorized
 from rxagents.providers.failures import no_stream_error, redact, status_error
 from rxagents.providers.http_log import HttpLog
 from rxagents.providers.prepared_request import PreparedRequest
@@ -21,6 +22,7 @@ async def fetch_json(request: PreparedRequest) -> dict[str, Any]:
     log = HttpLog(request)
     try:
         async with asyncio.timeout(request.timeouts.first):
+            request = await authorized(request)
             return await _fetch(request, log)
     except TimeoutError:
         raise FirstEventTimeoutError(
@@ -35,7 +37,7 @@ async def fetch_json(request: PreparedRequest) -> dict[str, Any]:
 
 
 async def _fetch(request: PreparedRequest, log: HttpLog) -> dict[str, Any]:
-    log.on_request()
+    log.on_request(request)
     response = await request.transport.send(
         request.url, request.headers, request.body, request.timeouts.connect
     )

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Unpack
 from urllib.parse import quote
 
 from rxagents.core.errors import ConfigurationError
+from rxagents.providers.api_key import ApiKey
 from rxagents.providers.checks import checked_url, is_origin, key_of_environment
 from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.wire.gemini import GeminiParser, render_contents
@@ -20,7 +21,8 @@ class Gemini(Provider):
 
     Args:
         model: The model's name, with or without `models/` before it.
-        api_key: The key; by default `GOOGLE_API_KEY` or else `GEMINI_API_KEY`. A key from the
+        api_key: The key, or a function that returns it for each attempt; by default
+            `GOOGLE_API_KEY` or else `GEMINI_API_KEY`. A key from the
             environment goes only to Google, and never to another `base_url`.
         base_url: By default Google's own. A query in it is kept.
         **options: See `Provider`.
@@ -36,7 +38,7 @@ class Gemini(Provider):
         self,
         model: str,
         *,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         base_url: str | None = None,
         **options: Unpack[ProviderOptions],
     ) -> None:
@@ -79,8 +81,8 @@ class Gemini(Provider):
         token = body.get("nextPageToken")
         return {"pageToken": str(token)} if token else None
 
-    def _auth_headers(self) -> dict[str, str]:
-        return {} if self._api_key is None else {"x-goog-api-key": self._api_key}
+    def _auth_headers(self, key: str | None) -> dict[str, str]:
+        return {} if key is None else {"x-goog-api-key": key}
 
     def _render(self, request: ChatRequest) -> dict[str, Any]:
         return render_contents(request)

@@ -33,13 +33,17 @@ class HttpLog:
         self._attempt = 0
         self._start = 0.0
 
-    def on_request(self) -> None:
-        """Log that an attempt begins."""
+    def on_request(self, request: PreparedRequest) -> None:
+        """Log that an attempt begins.
+
+        Args:
+            request: The request of the attempt, with its key.
+        """
+        self._request = request
         self._attempt += 1
         if self._is_silent():
             return
         self._start = time.monotonic()
-        request = self._request
         url = request.redact(str(request.url.with_query(None).with_user(None)))
         method, size = ("GET", 0) if request.body is None else ("POST", len(request.body))
         self._debug(f"{method} {url}, {size} bytes, attempt {self._attempt}")

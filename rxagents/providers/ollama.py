@@ -12,6 +12,7 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.message_input import to_messages
 from rxagents.core.settings import SettingsArguments
+from rxagents.providers.api_key import ApiKey
 from rxagents.providers.checks import checked_url, is_origin, key_of_environment
 from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.providers.stream import chunk_stream
@@ -28,7 +29,8 @@ class Ollama(Provider):
 
     Args:
         model: The model's name, as `ollama list` shows it.
-        api_key: The key, which only hosted servers need; by default `OLLAMA_API_KEY`. A key from
+        api_key: The key, which only hosted servers need, or a function that
+            returns it for each attempt; by default `OLLAMA_API_KEY`. A key from
             the environment goes only to `OLLAMA_HOST` or this machine, and never to another
             `base_url`.
         base_url: By default `OLLAMA_HOST`, where a bare host means HTTP and port 11434, or this
@@ -47,7 +49,7 @@ class Ollama(Provider):
         self,
         model: str,
         *,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         base_url: str | None = None,
         **options: Unpack[ProviderOptions],
     ) -> None:
@@ -68,7 +70,7 @@ class Ollama(Provider):
         body = render_generate(self.model, prompt, chosen)
         request = ChatRequest(self.model, to_messages(prompt), (), chosen)
         metered = self._metered(request)
-        prepared = self._prepare("api/generate", body, raw=bool(chosen.raw), metered=metered)
+        prepared = self._prepare("api/generate", body, settings=chosen, metered=metered)
         return chunk_stream(prepared, request, is_completion=True)
 
     @property
@@ -87,8 +89,8 @@ class Ollama(Provider):
     def _model_list(self) -> tuple[str, str]:
         return "models", "name"
 
-    def _auth_headers(self) -> dict[str, str]:
-        return {} if self._api_key is None else {"authorization": f"Bearer {self._api_key}"}
+    def _auth_headers(self, key: str | None) -> dict[str, str]:
+        return {} if key is None else {"authorization": f"Bearer {key}"}
 
     def _render(self, request: ChatRequest) -> dict[str, Any]:
         return render_chat(request)

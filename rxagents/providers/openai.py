@@ -6,7 +6,9 @@ import os
 from typing import ClassVar, Unpack
 
 from rxagents.core.errors import ConfigurationError
-from rxagents.providers.checks import checked_text, checked_url, is_origin, key_of_environment
+from rxagents.core.header_text import checked_text
+from rxagents.providers.api_key import ApiKey
+from rxagents.providers.checks import checked_url, is_origin, key_of_environment
 from rxagents.providers.openai_hosts import host_of, is_openai
 from rxagents.providers.provider import Provider, ProviderOptions
 from rxagents.wire.chat_completions import ChatCompletionsParser, render_chat
@@ -26,7 +28,8 @@ class OpenAI(Provider):
 
     Args:
         model: The model's name.
-        api_key: The key; by default `OPENAI_API_KEY`. A key from the environment goes only to
+        api_key: The key, or a function that returns it for each attempt; by default
+            `OPENAI_API_KEY`. A key from the environment goes only to
             OpenAI or `OPENAI_BASE_URL`, and never to another `base_url`.
         base_url: By default `OPENAI_BASE_URL`, or OpenAI's own. A query in it is kept.
         **options: See `Provider`.
@@ -41,7 +44,7 @@ class OpenAI(Provider):
         self,
         model: str,
         *,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         base_url: str | None = None,
         **options: Unpack[ProviderOptions],
     ) -> None:
@@ -72,9 +75,9 @@ class OpenAI(Provider):
     def _models_path(self) -> str:
         return "models"
 
-    def _auth_headers(self) -> dict[str, str]:
-        key = {} if self._api_key is None else {"authorization": f"Bearer {self._api_key}"}
-        return {**self._account, **key}
+    def _auth_headers(self, key: str | None) -> dict[str, str]:
+        sent = {} if key is None else {"authorization": f"Bearer {key}"}
+        return {**self._account, **sent}
 
     def _render(self, request: ChatRequest) -> dict[str, object]:
         return render_chat(request, self._host)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 from yarl import URL
 
 from rxagents.core.limits import Limits
-from rxagents.providers.timeouts import Timeouts
+from rxagents.core.timeouts import Timeouts
 from rxagents.runtime.metering.attempt import ModelRequest
 from rxagents.transport import Transport
 from rxagents.wire.parser import StreamInfo, WireParser
@@ -21,7 +21,7 @@ class PreparedRequest(Struct, frozen=True):
     Attributes:
         provider: The provider's name.
         url: The full URL.
-        headers: All headers.
+        headers: All headers; without those of the key, if a function returns it.
         body: The rendered JSON for a POST; `None` for a GET.
         parser: Makes a parser for one answer.
         transport: Sends the request.
@@ -32,6 +32,8 @@ class PreparedRequest(Struct, frozen=True):
         think_tags: The tags around thinking at the beginning of the text; `None` for none.
         raw: Whether chunks keep the bytes of their events.
         metered: The request to the model, for limiters and budgets; `None` for other requests.
+        key_function: Returns the key of each attempt; `None` if the headers have it already.
+        authorize: Returns the headers that carry a key.
     """
 
     provider: str
@@ -47,6 +49,8 @@ class PreparedRequest(Struct, frozen=True):
     think_tags: ThinkTags | None
     raw: bool
     metered: ModelRequest | None = None
+    key_function: Callable[[], str | Awaitable[str]] | None = None
+    authorize: Callable[[str | None], dict[str, str]] | None = None
 
     def __repr__(self) -> str:
         """Show neither the key nor the conversation."""

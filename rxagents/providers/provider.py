@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Unpack, cast
 
 import aiohttp
@@ -15,26 +16,26 @@ from rxagents._version import __version__
 from rxagents.core.argument_names import check_names, names_taken_by
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError
+from rxagents.core.header_text import checked_headers, checked_text
 from rxagents.core.limits import Limits
 from rxagents.core.message_input import to_messages
 from rxagents.core.output_request import StructuredOutput
 from rxagents.core.protocols import Messages
 from rxagents.core.settings import Settings, SettingsArguments
+from rxagents.core.timeouts import Timeouts
 from rxagents.core.tools import ToolLike, to_tools
+from rxagents.providers.api_key import ApiKey, checked_api_key
 from rxagents.providers.base_llm import BaseLLM
 from rxagents.providers.checks import (
-    checked_headers,
     checked_limits,
     checked_mode,
     checked_retries,
     checked_session,
-    checked_text,
 )
 from rxagents.providers.fetch import fetch_json
 from rxagents.providers.prepared_request import PreparedRequest
 from rxagents.providers.redaction import redacted
 from rxagents.providers.stream import chunk_stream
-from rxagents.providers.timeouts import Timeouts
 from rxagents.runtime.factories import source_factory
 from rxagents.runtime.limiting.protocol import RequestLimiter
 from rxagents.runtime.metering.attempt import ModelRequest
@@ -67,9 +68,7 @@ class ProviderOptions(SettingsArguments, total=False):
             schema in the system prompt.
     """
 
-    timeout: Timeouts | float | None
     max_retries: int
-    headers: Mapping[str, str] | None
     session: aiohttp.ClientSession | Interceptor | None
     limits: Limits | None
     think_tags: ThinkTags | None
@@ -78,12 +77,17 @@ class ProviderOptions(SettingsArguments, total=False):
     structured_output: StructuredOutput
 
 
+_NO_SETTINGS = Settings()
+
+
 class Provider(BaseLLM):
     """A model at a provider; a `StreamingLLM`.
 
     Args:
         model: The provider's name of the model.
-        api_key: The key; `None` sends none.
+        api_key: The key, or a function or coroutine function that returns it for each attempt, such
+            as a token that expires soon; `None` sends none. A plain function runs on the loop's
+            thread, so it must return at once.
         base_url: The API's URL, to which paths are added; a query in it is kept.
         **options: `timeout`, `max_retries`, `headers`, `session`, `limits`, `think_tags`,
             `limiter`, `budget` and `structured_output`, see `ProviderOptions`; and generation
@@ -100,7 +104,7 @@ class Provider(BaseLLM):
         self,
         model: str,
         *,
-        api_key: str | None,
+        api_key: ApiKey | None,
         base_url: URL,
         **options: Unpack[ProviderOptions],
     ) -> None:
@@ -117,7 +121,7 @@ class Provider(BaseLLM):
         self.structured_output = checked_mode(options.pop("structured_output", "native"))
         self.limiter = checked_limiter(options.pop("limiter", None))
         self.budget = checked_budget(options.pop("budget", None))
-        self._api_key = None if api_key is None else checked_text("api_key", api_key, secret=True)
+        self._api_key = checked_api_key(api_key)
         self._extra_headers = checked_headers(options.pop("headers", None) or {})
         self._transport = Transport(self.name, checked_session(options.pop("session", None)))
         self.settings = Settings().override(**cast("SettingsArguments", options))
@@ -133,7 +137,7 @@ class Provider(BaseLLM):
         chosen = self.settings.override(**settings)
         request = ChatRequest(self.model, to_messages(messages), to_tools(tools), chosen)
         body, metered = self._render(request), self._metered(request)
-        prepared = self._prepare(self._path, body, raw=bool(chosen.raw), metered=metered)
+        prepared = self._prepare(self._path, body, settings=chosen, metered=metered)
         return chunk_stream(prepared, request)
 
     async def list_models(self) -> list[str]:
@@ -208,8 +212,8 @@ class Provider(BaseLLM):
         return "text/event-stream"
 
     @abstractmethod
-    def _auth_headers(self) -> dict[str, str]:
-        """The headers that authenticate the request."""
+    def _auth_headers(self, key: str | None) -> dict[str, str]:
+        """The headers that authenticate the request with a key; `None` is no key."""
 
     @abstractmethod
     def _render(self, request: ChatRequest) -> object:
@@ -225,7 +229,7 @@ class Provider(BaseLLM):
         content: object,
         query: Mapping[str, str] | None = None,
         *,
-        raw: bool = False,
+        settings: Settings = _NO_SETTINGS,
         metered: ModelRequest | None = None,
     ) -> PreparedRequest:
         """Return a POST of `content`, or a GET if it is `None`."""
@@ -242,22 +246,28 @@ class Provider(BaseLLM):
             "content-type": "application/json",
             "accept": "application/json" if content is None else self._accept,
             "user-agent": f"rxagents/{__version__}",
-            **self._auth_headers(),
         }
+        more = {**self._extra_headers, **checked_headers(settings.headers or {})}
+        key = self._api_key
+        function = key if callable(key) else None
+        if not callable(key):
+            own |= self._auth_headers(key)
         return PreparedRequest(
             provider=self.name,
             url=_join(self.base_url, path).update_query(self._query if query is None else query),
-            headers={**own, **self._extra_headers},
+            headers={**own, **more},
             body=body,
             parser=self._parser,
             transport=self._transport,
-            timeouts=self.timeouts,
+            timeouts=self.timeouts if settings.timeout is None else Timeouts.of(settings.timeout),
             limits=self.limits,
             max_retries=self.max_retries,
-            redact=self._redact,
+            redact=partial(self._redact, tuple(more.values())),
             think_tags=self.think_tags,
-            raw=raw,
+            raw=bool(settings.raw),
             metered=metered,
+            key_function=function,
+            authorize=None if function is None else self._auth_headers,
         )
 
     def _metered(self, request: ChatRequest) -> ModelRequest:
@@ -272,9 +282,10 @@ class Provider(BaseLLM):
             self.budget,
         )
 
-    def _redact(self, text: str) -> str:
-        words = [word for value in self._extra_headers.values() for word in value.split()]
-        return redacted(text, self._api_key, [*words, *self.base_url.query.values()])
+    def _redact(self, headers: tuple[str, ...], text: str) -> str:
+        words = [word for value in headers for word in value.split()]
+        key = self._api_key if isinstance(self._api_key, str) else None
+        return redacted(text, key, [*words, *self.base_url.query.values()])
 
 
 def _join(base: URL, path: str) -> URL:

@@ -19,6 +19,9 @@ Two clocks run. `Watchdog` limits one attempt (`Timeouts.first`, `Timeouts.idle`
 complete answer: the stream completes. If the first event never came but other text did, the error
 quotes that text.
 
+A key that a function returns is asked for at each attempt, while `Timeouts.first` runs. The request
+of the attempt holds it, so that errors are redacted with the key that was sent.
+
 With a limiter or a budget, an attempt is metered (`runtime/metering`): it waits before it is sent,
 so that no timeout but `Timeouts.total` runs, and settles however it ends.
 
@@ -44,6 +47,7 @@ from rxagents.core.errors import (
 )
 from rxagents.core.events import ErrorInfo
 from rxagents.providers.answer_reader import AnswerReader
+from rxagents.providers.api_key import authorized
 from rxagents.providers.failures import redact, request_id, status_error
 from rxagents.providers.http_log import HttpLog
 from rxagents.providers.metered_answer import MeteredAnswer
@@ -96,12 +100,14 @@ def chunk_stream(
 class _Stream:
     """The attempts of one subscription."""
 
-    __slots__ = ("_attempt", "_call", "_emitter", "_failed", "_log", "_received", "_request")
+    __slots__ = ("_attempt", "_call", "_emitter", "_failed", "_log", "_prepared", "_received",
+                 "_request")  # fmt: skip
 
     def __init__(
         self, request: PreparedRequest, emitter: Emitter[StreamChunk], call: ModelCall | None
     ) -> None:
-        self._request = request
+        self._prepared = request
+        self._request = request  # of the current attempt, with its key
         self._call = call  # for a listener; `None` if there is none
         self._emitter = emitter
         self._log = HttpLog(request)
@@ -139,9 +145,11 @@ class _Stream:
 
     async def _send(self, clock: IdleClock) -> AnswerReader:
         """Send the request, and return what reads its response."""
-        request, attempt = self._request, self._attempt
-        self._received = None
-        self._log.on_request()
+        attempt, self._received = self._attempt, None
+        request = self._request = self._prepared
+        if request.key_function is not None:
+            request = self._request = await authorized(request)
+        self._log.on_request(request)
         response = await request.transport.send(
             request.url, request.headers, request.body, request.timeouts.connect
         )

@@ -40,7 +40,7 @@ def run(**arguments: Any) -> object:
         (make_model, "retries", r"Did you mean max_retries\?"),
         (make_agent, "instructions", r"FunctionAgent takes no .* Did you mean system_prompt\?"),
         (make_agent, "max_turns", r"Did you mean max_iterations\?"),
-        (make_agent, "timeout", r"Pass timeout where the model is made"),
+        (make_agent, "max_retries", r"Pass max_retries where the model is made"),
         (call, "temprature", r"A call of the model .* Did you mean temperature\?"),
         (call, "base_url", r"Pass base_url where the model is made"),
         (run, "deps", r"A run of an agent .* Did you mean context\?"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rxagents import ConfigurationError, Settings
+from rxagents import ConfigurationError, Settings, Timeouts
 
 GOOD: dict[str, list[Any]] = {
     "temperature": [0, 0.7, 2, 5.0],
@@ -19,6 +19,8 @@ GOOD: dict[str, list[Any]] = {
     "stop": [("END",), ("a", "b"), ()],
     "extra_body": [{}, {"a": None}],
     "raw": [True, False],
+    "headers": [{}, {"x-user": "1"}],
+    "timeout": [1, 0.5, Timeouts(total=9)],
     "response_format": ["text", "json_object", {"type": "x"}, dict],
 }
 BAD: dict[str, list[Any]] = {
@@ -31,6 +33,8 @@ BAD: dict[str, list[Any]] = {
     "stop": [("",), (5,), ("a", None), 5],
     "extra_body": [[], "x", 5],
     "raw": [1, 0, "yes"],
+    "headers": ["x: y", [("x", "y")], 5],
+    "timeout": [0, -1, "5", True, math.inf],
     "response_format": [5, True, [], "jsn", "json", Settings()],
 }
 

@@ -70,7 +70,7 @@ async def test_gemini_path_query_and_key(monkeypatch: pytest.MonkeyPatch) -> Non
         assert headers["x-goog-api-key"] == KEY
     monkeypatch.setenv("GEMINI_API_KEY", "k-gemini-1234")
     monkeypatch.setenv("GOOGLE_API_KEY", "k-google-1234")
-    assert Gemini("m")._auth_headers() == {"x-goog-api-key": "k-google-1234"}
+    assert Gemini("m")._prepare("x", None).headers["x-goog-api-key"] == "k-google-1234"
 
 
 @pytest.mark.parametrize(

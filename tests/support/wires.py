@@ -69,7 +69,7 @@ class ChatCompletions(SpokenWire):
     name = "chat completions"
 
     def model(self, url: str, **arguments: Any) -> Provider:
-        return OpenAI("m", api_key=KEY, base_url=url, **arguments)
+        return OpenAI("m", base_url=url, **{"api_key": KEY, **arguments})
 
     def start(self) -> bytes:
         return self._choice({"role": "assistant", "content": ""})
@@ -106,7 +106,7 @@ class AnthropicMessages(SpokenWire):
     name = "anthropic"
 
     def model(self, url: str, **arguments: Any) -> Provider:
-        return Anthropic("m", api_key=KEY, base_url=url, **arguments)
+        return Anthropic("m", base_url=url, **{"api_key": KEY, **arguments})
 
     def start(self) -> bytes:
         message = {"id": "msg_1", "model": "m", "content": [], "usage": {"input_tokens": 1}}
@@ -144,7 +144,7 @@ class GeminiContent(SpokenWire):
     ends_itself = False
 
     def model(self, url: str, **arguments: Any) -> Provider:
-        return Gemini("m", api_key=KEY, base_url=url, **arguments)
+        return Gemini("m", base_url=url, **{"api_key": KEY, **arguments})
 
     def start(self) -> bytes:
         return self.raw(_json({"usageMetadata": {"promptTokenCount": 1}, "modelVersion": "m"}))
@@ -177,7 +177,7 @@ class OllamaChat(SpokenWire):
     is_sse = False
 
     def model(self, url: str, **arguments: Any) -> Provider:
-        return Ollama("m", api_key=KEY, base_url=url, **arguments)
+        return Ollama("m", base_url=url, **{"api_key": KEY, **arguments})
 
     def start(self) -> bytes:
         return self.raw(_json({"model": "m", "message": {"content": ""}, "done": False}))
@@ -202,7 +202,7 @@ class Responses(SpokenWire):
     name = "openai responses"
 
     def model(self, url: str, **arguments: Any) -> Provider:
-        return OpenAIResponses("m", api_key=KEY, base_url=url, **arguments)
+        return OpenAIResponses("m", base_url=url, **{"api_key": KEY, **arguments})
 
     def start(self) -> bytes:
         return self._event("response.created", response={"id": "resp_1", "model": "m"})
