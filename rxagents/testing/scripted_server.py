@@ -76,7 +76,7 @@ class ScriptedServer:
 
     Attributes:
         refusals: The number of responses with status 429 because of `requests_per_minute`.
-        requests: The received requests, in order.
+        requests: The received requests, in order. Clearing the list starts the script anew.
         disconnects: The number of responses whose client disconnected before their end.
         port: The port that it listens on; 0 before it runs.
 
@@ -184,6 +184,8 @@ class ScriptedServer:
             if refusal is not None:
                 self.refusals += 1
                 return refusal
+        if len(self.requests) == 1:  # the first, or the first after `requests.clear()`
+            self._taken = 0
         script = self._replies[min(self._taken, len(self._replies) - 1)]
         self._taken += 1
         return script(received) if callable(script) else script

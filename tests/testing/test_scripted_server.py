@@ -39,6 +39,14 @@ async def test_replies_are_taken_in_turn() -> None:
     assert (request.headers["x-mine"], request.json()) == ("1", {"model": "m"})
 
 
+async def test_cleared_requests_start_script_anew() -> None:
+    async with ScriptedServer(StatusReply(503), "x") as server:
+        await post(server)
+        assert (await post(server))[0] == 200
+        server.requests.clear()
+        assert (await post(server))[0] == 503
+
+
 async def test_function_replies_to_request() -> None:
     async with ScriptedServer(lambda request: f"to {request.json()['model']}") as server:
         assert b'" m"' in (await post(server))[2]
