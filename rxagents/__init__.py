@@ -142,6 +142,8 @@ if TYPE_CHECKING:
     from rxagents.runtime.limiting.limiter import Limiter
     from rxagents.runtime.limiting.limiter_state import LimiterState
     from rxagents.runtime.limiting.protocol import LimitedRequest
+    from rxagents.runtime.many_runs.run_many import run_many
+    from rxagents.runtime.many_runs.run_report import RunReport
     from rxagents.runtime.spending.budget import Budget
     from rxagents.runtime.spending.cost import Cost
     from rxagents.runtime.spending.prices import Price
@@ -170,16 +172,16 @@ __all__ = [
     "Partial", "PayloadTooLargeError", "Price", "ProtocolError", "ProviderError", "ProviderOptions",
     "RateLimitError", "ReActAgent", "ReActStep", "Reasoning", "ReasoningPart", "RedirectError",
     "RedisLogStore", "Reset", "Response", "ResponseError", "Retention", "RunArguments", "RunHandle",
-    "RunInterruptedError", "RunLimitError", "RunPicture", "RxAgentsError", "SQLiteLogStore",
-    "SQLiteStore", "ServerError", "Settings", "Snapshot", "StatusError", "StorageError",
-    "StoredConversation", "StreamCancelledError", "StreamChunk", "StreamDecodeError", "StreamEvent",
-    "StreamTimeoutError", "StreamingAgent", "StreamingLLM", "TextPart", "Thought", "Timeouts",
-    "Token", "Tool", "ToolArguments", "ToolArgumentsError", "ToolCall", "ToolCallDelta",
-    "ToolContext", "ToolEnd", "ToolError", "ToolNotFoundError", "ToolProgress", "ToolResult",
-    "ToolStart", "ToolTimeoutError", "TotalTimeoutError", "TransportError", "TruncatedStreamError",
-    "TurnEnd", "TurnStart", "Usage", "__version__", "describe", "display", "draw_run", "from_aiter",
-    "from_log", "from_recording", "get_model", "inspect", "instrument", "run", "to_aiter",
-    "to_iter", "tool",
+    "RunInterruptedError", "RunLimitError", "RunPicture", "RunReport", "RxAgentsError",
+    "SQLiteLogStore", "SQLiteStore", "ServerError", "Settings", "Snapshot", "StatusError",
+    "StorageError", "StoredConversation", "StreamCancelledError", "StreamChunk",
+    "StreamDecodeError", "StreamEvent", "StreamTimeoutError", "StreamingAgent", "StreamingLLM",
+    "TextPart", "Thought", "Timeouts", "Token", "Tool", "ToolArguments", "ToolArgumentsError",
+    "ToolCall", "ToolCallDelta", "ToolContext", "ToolEnd", "ToolError", "ToolNotFoundError",
+    "ToolProgress", "ToolResult", "ToolStart", "ToolTimeoutError", "TotalTimeoutError",
+    "TransportError", "TruncatedStreamError", "TurnEnd", "TurnStart", "Usage", "__version__",
+    "describe", "display", "draw_run", "from_aiter", "from_log", "from_recording", "get_model",
+    "inspect", "instrument", "run", "run_many", "to_aiter", "to_iter", "tool",
 ]  # fmt: skip
 
 # In a checkout without symbolic links, as on Windows, `rxagents/operators` is a text file: then

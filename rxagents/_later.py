@@ -35,6 +35,7 @@ LATER: Final = {
     "Retention": "rxagents.runtime.event_log.log_store",
     "RunHandle": "rxagents.runtime.event_log.run_handle",
     "RunPicture": "rxagents.pictures.picture",
+    "RunReport": "rxagents.runtime.many_runs.run_report",
     "SQLiteLogStore": "rxagents.storage.sqlite_log_store",
     "SQLiteStore": "rxagents.storage.sqlite_store",
     "Snapshot": "rxagents.storage.conversation_store",
@@ -45,5 +46,6 @@ LATER: Final = {
     "from_log": "rxagents.runtime.event_log.from_log",
     "inspect": "rxagents.runtime.inspection",
     "instrument": "rxagents.runtime.instrument",
+    "run_many": "rxagents.runtime.many_runs.run_many",
 }
 """Imported at first use, like the operators: a program that only streams does not need them."""

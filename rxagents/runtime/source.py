@@ -70,6 +70,18 @@ class Emitter(Generic[T]):
         while not self.push(rest):
             await self.gate.opened()
 
+    def push_one(self, item: T) -> None:
+        """Emit one item, whether the gate is open or not.
+
+        Raises:
+            ConsumerFailedError: The subscriber raised. Let it pass.
+        """
+        try:
+            self._observer.on_next(item)
+        except BaseException as error:
+            self.failure = nonfatal(error)
+            raise ConsumerFailedError from error
+
     def push(self, items: Iterator[T]) -> bool:
         """Emit `items`; return False if the gate closed, to call again with the rest.
 

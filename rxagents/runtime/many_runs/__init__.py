@@ -1,0 +1,1 @@
+"""Run an agent for many inputs, on this loop or on workers elsewhere, as one stream."""

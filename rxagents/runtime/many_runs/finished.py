@@ -1,0 +1,49 @@
+"""Find out whether an event log has the whole run of a key."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+
+import msgspec
+
+from rxagents.core.errors import LogGoneError
+from rxagents.runtime.event_log.event_log import EventLog
+from rxagents.runtime.event_log.log_store import Position, parse_id
+from rxagents.runtime.recording import RecordedLine
+
+_PAGE = 1_000
+
+_decode = msgspec.json.Decoder(RecordedLine[msgspec.Raw]).decode
+
+
+async def is_finished(log: EventLog, key: str, *, retry_failed: bool) -> bool:
+    """Return whether a run is not to be started again: it has completed, or has failed.
+
+    Args:
+        log: The event log.
+        key: The key of the run.
+        retry_failed: Whether a run that has failed is to be started again.
+
+    Raises:
+        StorageError: The store failed.
+    """
+    after: Position | None = None
+    while True:
+        try:
+            page = log.store.read(key, after, _PAGE)
+            if isinstance(page, Future):
+                page = await asyncio.wrap_future(page)
+        except LogGoneError as gone:
+            if not gone.first_id or after is not None:
+                return False
+            first = parse_id(gone.first_id)  # the beginning is no longer kept
+            after = Position(first.attempt, first.seq - 1)
+            continue
+        if page.state != "more":
+            break
+        after = Position(*page.entries[-1][:2])
+    if page.state != "ended" or not page.entries:
+        return False
+    end = _decode(page.entries[-1][2])
+    return end.completed or (end.error is not None and not retry_failed)
