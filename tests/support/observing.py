@@ -118,7 +118,7 @@ FAILURE = LookupError("the screen is gone")
 
 def fail(_: object) -> None:
     """Fail as a consumer: raise `FAILURE`."""
-    raise FAILURE
+    raise FAILURE.with_traceback(None)  # without the frames of earlier tests
 
 
 async def letters() -> AsyncIterator[str]:
