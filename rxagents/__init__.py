@@ -142,6 +142,7 @@ if TYPE_CHECKING:
     from rxagents.runtime.limiting.limiter import Limiter
     from rxagents.runtime.limiting.limiter_state import LimiterState
     from rxagents.runtime.limiting.protocol import LimitedRequest
+    from rxagents.runtime.many_runs.processes import processes
     from rxagents.runtime.many_runs.run_many import run_many
     from rxagents.runtime.many_runs.run_report import RunReport
     from rxagents.runtime.spending.budget import Budget
@@ -181,7 +182,7 @@ __all__ = [
     "ToolProgress", "ToolResult", "ToolStart", "ToolTimeoutError", "TotalTimeoutError",
     "TransportError", "TruncatedStreamError", "TurnEnd", "TurnStart", "Usage", "__version__",
     "describe", "display", "draw_run", "from_aiter", "from_log", "from_recording", "get_model",
-    "inspect", "instrument", "run", "run_many", "to_aiter", "to_iter", "tool",
+    "inspect", "instrument", "processes", "run", "run_many", "to_aiter", "to_iter", "tool",
 ]  # fmt: skip
 
 # In a checkout without symbolic links, as on Windows, `rxagents/operators` is a text file: then

@@ -46,6 +46,7 @@ LATER: Final = {
     "from_log": "rxagents.runtime.event_log.from_log",
     "inspect": "rxagents.runtime.inspection",
     "instrument": "rxagents.runtime.instrument",
+    "processes": "rxagents.runtime.many_runs.processes",
     "run_many": "rxagents.runtime.many_runs.run_many",
 }
 """Imported at first use, like the operators: a program that only streams does not need them."""

@@ -29,8 +29,8 @@ NAMES = """
     ToolArguments ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError
     ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError
     TransportError TruncatedStreamError TurnEnd TurnStart Usage __version__ describe display
-    draw_run from_aiter from_log from_recording get_model inspect instrument run run_many to_aiter
-    to_iter tool
+    draw_run from_aiter from_log from_recording get_model inspect instrument processes run run_many
+    to_aiter to_iter tool
 """
 
 

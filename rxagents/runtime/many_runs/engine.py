@@ -9,7 +9,7 @@ from msgspec import Struct
 from reactivex import Observable
 
 from rxagents.core.errors import ConfigurationError
-from rxagents.core.events import StreamEvent
+from rxagents.core.events import ErrorInfo, StreamEvent
 from rxagents.runtime.bridge import Gate
 from rxagents.runtime.limiting.protocol import RequestLimiter
 from rxagents.runtime.metering.metering import Metering, current_metering
@@ -47,16 +47,18 @@ class RunState:
         value: Its input.
         attempts: How often it was started.
         cost: What its requests have used; the engine sets it before the stream ends.
+        error: What it failed with on a worker, as data: the exception may be of any class there.
         metering: What its requests on this loop are subject to.
     """
 
-    __slots__ = ("_ledger", "attempts", "cost", "key", "metering", "value")
+    __slots__ = ("_ledger", "attempts", "cost", "error", "key", "metering", "value")
 
     def __init__(self, key: str, value: Any) -> None:
         self.key = key
         self.value = value
         self.attempts = 0
         self.cost: Cost | None = None
+        self.error: ErrorInfo | None = None
         self.metering = current_metering()
         self._ledger: Ledger | None = None
 

@@ -163,7 +163,7 @@ class ManyRuns:
 
         def on_error(error: Exception) -> None:
             if not isinstance(last, ErrorEvent):
-                on_next(ErrorEvent(ErrorInfo.of(error)))
+                on_next(ErrorEvent(run.error or ErrorInfo.of(error)))
             self._end(run, last)
 
         def on_completed() -> None:

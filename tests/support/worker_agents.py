@@ -1,0 +1,76 @@
+"""Make agents in the workers of `run_many`, which import them by name."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+from collections.abc import AsyncIterator
+from typing import Any
+
+import reactivex as rx
+from reactivex import Observable
+
+import rxagents
+from rxagents import FunctionAgent, StreamEvent, Token
+from rxagents.testing import Reply, ScriptedLLM
+
+
+def make_agent() -> FunctionAgent[str]:
+    return FunctionAgent(ScriptedLLM(Reply("It is warm.", usage=rxagents.Usage(7, 2))))
+
+
+def make_mixed() -> Any:
+    """Return a function whose input says what the run does."""
+    return _mixed
+
+
+def make_nothing() -> Any:
+    raise OSError("no such model")
+
+
+def _mixed(what: Any) -> Observable[StreamEvent]:
+    match what:
+        case "raises":
+            raise KeyError("no such thing")
+        case "fails":
+            return rx.throw(rxagents.RateLimitError("slow down", provider="x", status=429))
+        case "exits":
+            return rxagents.from_aiter(lambda: _after_token(os._exit, 3))
+        case "is killed":
+            return rxagents.from_aiter(lambda: _after_token(os.kill, os.getpid(), signal.SIGKILL))
+        case "large number":
+            return rx.of(rxagents.Partial(2**70))
+        case "odd text":
+            return rx.of(Token("\ud800 a"))
+        case "no event":
+            return rx.of("text")  # type: ignore[arg-type]  # the fault under test
+        case "cannot be encoded":
+            return rx.of(rxagents.Partial(object()))
+        case "endless":
+            return rxagents.from_aiter(_endless)
+        case "slow":
+            return rxagents.from_aiter(_slow)
+        case {"ask": url}:
+            llm = rxagents.OpenAI(model="m", api_key="k", base_url=url)
+            return FunctionAgent(llm).run_stream("Hello")
+        case _:
+            return make_agent().run_stream("Oslo")
+
+
+async def _after_token(function: Any, *arguments: Any) -> AsyncIterator[StreamEvent]:
+    yield Token("a")
+    await asyncio.sleep(0.05)
+    function(*arguments)
+
+
+async def _endless() -> AsyncIterator[StreamEvent]:
+    for number in itertools.count():
+        yield Token(str(number))
+
+
+async def _slow() -> AsyncIterator[StreamEvent]:
+    yield Token("a")
+    await asyncio.sleep(0.3)
+    yield Token("b")
