@@ -7,7 +7,8 @@ Text: `partial_json`, `partial_object`, `items`, `check_items`, `split_sentences
 Agents: `scan_steps`, `run_tools`, `converse`, `of_type`.
 Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_backoff`,
     `fallback_to`, `hedge`.
-Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`.
+Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`, `pause_when`,
+    `heartbeat`, `stop_with`.
 Protocols: `encode_sse`, `encode_agui`, `encode_vercel`.
 Checks and observation: `guard_window`, `tap_safely`, `log`, `checkpoint`, `measure`, `probe`,
     `cost`, `trace`, `record`, `persist`.
@@ -33,6 +34,7 @@ from rxagents.operators.encode_sse import encode_sse
 from rxagents.operators.encode_vercel import encode_vercel
 from rxagents.operators.fallback_to import fallback_to
 from rxagents.operators.guard_window import guard_window
+from rxagents.operators.heartbeat import heartbeat
 from rxagents.operators.hedge import hedge
 from rxagents.operators.items import items
 from rxagents.operators.log import log
@@ -41,6 +43,7 @@ from rxagents.operators.measure import measure
 from rxagents.operators.of_type import of_type
 from rxagents.operators.partial_json import partial_json
 from rxagents.operators.partial_object import partial_object
+from rxagents.operators.pause_when import pause_when
 from rxagents.operators.persist import persist
 from rxagents.operators.probe import probe
 from rxagents.operators.reasoning import reasoning
@@ -53,6 +56,7 @@ from rxagents.operators.share_bounded import share_bounded
 from rxagents.operators.smooth import smooth
 from rxagents.operators.split_sentences import split_sentences
 from rxagents.operators.stop_at import stop_at
+from rxagents.operators.stop_with import stop_with
 from rxagents.operators.tap_safely import tap_safely
 from rxagents.operators.text import text
 from rxagents.operators.timeout_first import timeout_first
@@ -82,6 +86,7 @@ __all__ = [
     "encode_vercel",
     "fallback_to",
     "guard_window",
+    "heartbeat",
     "hedge",
     "items",
     "log",
@@ -90,6 +95,7 @@ __all__ = [
     "of_type",
     "partial_json",
     "partial_object",
+    "pause_when",
     "persist",
     "probe",
     "reasoning",
@@ -102,6 +108,7 @@ __all__ = [
     "smooth",
     "split_sentences",
     "stop_at",
+    "stop_with",
     "tap_safely",
     "text",
     "timeout_first",

@@ -139,6 +139,7 @@ if TYPE_CHECKING:
         inspect,
     )
     from rxagents.runtime.instrument import instrument
+    from rxagents.runtime.kill_switch import KillSwitch
     from rxagents.runtime.limiting.limiter import Limiter
     from rxagents.runtime.limiting.limiter_state import LimiterState
     from rxagents.runtime.limiting.protocol import LimitedRequest
@@ -148,6 +149,7 @@ if TYPE_CHECKING:
     from rxagents.runtime.spending.budget import Budget
     from rxagents.runtime.spending.cost import Cost
     from rxagents.runtime.spending.prices import Price
+    from rxagents.runtime.stream_hub import Hub
     from rxagents.storage.conversation_store import (
         ConversationStore,
         Snapshot,
@@ -165,24 +167,25 @@ __all__ = [
     "ConflictError", "ConnectError", "ConnectTimeoutError", "Conversation", "ConversationStore",
     "ConversationalAgent", "Cost", "Decision", "Deny", "Description", "ErrorEvent", "ErrorInfo",
     "EventLog", "EventType", "FilePart", "FirstEventTimeoutError", "FunctionAgent", "Gemini",
-    "Handoff", "IdleTimeoutError", "ImagePart", "InspectedPipe", "InspectedProbe", "InspectedStage",
-    "Inspection", "LeaseError", "LimitExceededError", "LimitedRequest", "Limiter", "LimiterState",
-    "Limits", "LivePicture", "LogEntry", "LogGoneError", "MaxIterationsError", "Memory",
-    "MemoryLogStore", "MemoryStore", "Message", "MessageOutcome", "NotFoundError", "Ollama",
-    "OpenAI", "OpenAIResponses", "OutputError", "Overflow", "OverloadedError", "ParsedResponse",
-    "Partial", "PayloadTooLargeError", "Price", "ProtocolError", "ProviderError", "ProviderOptions",
-    "RateLimitError", "ReActAgent", "ReActStep", "Reasoning", "ReasoningPart", "RedirectError",
-    "RedisLogStore", "Reset", "Response", "ResponseError", "Retention", "RunArguments", "RunHandle",
-    "RunInterruptedError", "RunLimitError", "RunPicture", "RunReport", "RxAgentsError",
-    "SQLiteLogStore", "SQLiteStore", "ServerError", "Settings", "Snapshot", "StatusError",
-    "StorageError", "StoredConversation", "StreamCancelledError", "StreamChunk",
-    "StreamDecodeError", "StreamEvent", "StreamTimeoutError", "StreamingAgent", "StreamingLLM",
-    "TextPart", "Thought", "Timeouts", "Token", "Tool", "ToolArguments", "ToolArgumentsError",
-    "ToolCall", "ToolCallDelta", "ToolContext", "ToolEnd", "ToolError", "ToolNotFoundError",
-    "ToolProgress", "ToolResult", "ToolStart", "ToolTimeoutError", "TotalTimeoutError",
-    "TransportError", "TruncatedStreamError", "TurnEnd", "TurnStart", "Usage", "__version__",
-    "describe", "display", "draw_run", "from_aiter", "from_log", "from_recording", "get_model",
-    "inspect", "instrument", "processes", "run", "run_many", "to_aiter", "to_iter", "tool",
+    "Handoff", "Hub", "IdleTimeoutError", "ImagePart", "InspectedPipe", "InspectedProbe",
+    "InspectedStage", "Inspection", "KillSwitch", "LeaseError", "LimitExceededError",
+    "LimitedRequest", "Limiter", "LimiterState", "Limits", "LivePicture", "LogEntry",
+    "LogGoneError", "MaxIterationsError", "Memory", "MemoryLogStore", "MemoryStore", "Message",
+    "MessageOutcome", "NotFoundError", "Ollama", "OpenAI", "OpenAIResponses", "OutputError",
+    "Overflow", "OverloadedError", "ParsedResponse", "Partial", "PayloadTooLargeError", "Price",
+    "ProtocolError", "ProviderError", "ProviderOptions", "RateLimitError", "ReActAgent",
+    "ReActStep", "Reasoning", "ReasoningPart", "RedirectError", "RedisLogStore", "Reset",
+    "Response", "ResponseError", "Retention", "RunArguments", "RunHandle", "RunInterruptedError",
+    "RunLimitError", "RunPicture", "RunReport", "RxAgentsError", "SQLiteLogStore", "SQLiteStore",
+    "ServerError", "Settings", "Snapshot", "StatusError", "StorageError", "StoredConversation",
+    "StreamCancelledError", "StreamChunk", "StreamDecodeError", "StreamEvent", "StreamTimeoutError",
+    "StreamingAgent", "StreamingLLM", "TextPart", "Thought", "Timeouts", "Token", "Tool",
+    "ToolArguments", "ToolArgumentsError", "ToolCall", "ToolCallDelta", "ToolContext", "ToolEnd",
+    "ToolError", "ToolNotFoundError", "ToolProgress", "ToolResult", "ToolStart", "ToolTimeoutError",
+    "TotalTimeoutError", "TransportError", "TruncatedStreamError", "TurnEnd", "TurnStart", "Usage",
+    "__version__", "describe", "display", "draw_run", "from_aiter", "from_log", "from_recording",
+    "get_model", "inspect", "instrument", "processes", "run", "run_many", "to_aiter", "to_iter",
+    "tool",
 ]  # fmt: skip
 
 # In a checkout without symbolic links, as on Windows, `rxagents/operators` is a text file: then

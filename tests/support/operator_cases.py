@@ -18,7 +18,7 @@ from msgspec import Struct
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxagents import Answer, EventLog, Price, Token, ToolCall
+from rxagents import Answer, EventLog, KillSwitch, Price, Token, ToolCall
 from rxagents import operators as ops
 from rxagents.core.chunks import StreamChunk, ToolCallDelta
 
@@ -121,6 +121,9 @@ CASES: dict[str, Case] = {
     "share_bounded": Case(_always(ops.share_bounded), _TEXTS),
     "replay_bounded": Case(_always(lambda: ops.replay_bounded(4)), _TEXTS),
     "map_async": Case(_always(lambda: ops.map_async(_same)), _TEXTS),
+    "pause_when": Case(_always(lambda: ops.pause_when(_never())), _TEXTS),
+    "heartbeat": Case(_always(lambda: ops.heartbeat(200_000, str)), _TEXTS),
+    "stop_with": Case(_always(lambda: ops.stop_with(KillSwitch())), _TEXTS),
     "guard_window": Case(_always(lambda: ops.guard_window(_harmless, 3)), _TEXTS),
     "tap_safely": Case(_always(lambda: ops.tap_safely(_ignore)), _TEXTS),
     "log": Case(_always(lambda: ops.log("here")), _TEXTS),
