@@ -49,6 +49,6 @@ if __name__ == "__main__":
     answers = [sentences(name, llm) for name, llm in models().items()]
     with suppress(KeyboardInterrupt):
         print("The first to answer; the requests of the others are closed:")
-        rxagents.run(rx.amb(*answers), print)
+        rxagents.run(rxagents.first_of(*answers), print)
         print("All at once:")
         rxagents.run(rx.merge(*answers), print)

@@ -6,7 +6,7 @@ Chunks: `text`, `reasoning`, `accumulate`, `collect`, `assemble_tool_calls`, `to
 Text: `partial_json`, `partial_object`, `items`, `check_items`, `split_sentences`.
 Agents: `scan_steps`, `run_tools`, `converse`, `of_type`.
 Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_backoff`,
-    `fallback_to`, `hedge`.
+    `fallback_to`, `resume_with`, `hedge`, `best_of`.
 Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`, `pause_when`,
     `heartbeat`, `stop_with`.
 Protocols: `encode_sse`, `encode_agui`, `encode_vercel`.
@@ -21,6 +21,7 @@ from rxagents.operators._measurement import Measurement
 from rxagents.operators._replay import Replayed
 from rxagents.operators.accumulate import accumulate
 from rxagents.operators.assemble_tool_calls import assemble_tool_calls
+from rxagents.operators.best_of import best_of
 from rxagents.operators.check_items import check_items
 from rxagents.operators.checkpoint import checkpoint
 from rxagents.operators.coalesce import coalesce
@@ -49,6 +50,7 @@ from rxagents.operators.probe import probe
 from rxagents.operators.reasoning import reasoning
 from rxagents.operators.record import record
 from rxagents.operators.replay_bounded import replay_bounded
+from rxagents.operators.resume_with import resume_with
 from rxagents.operators.retry_with_backoff import retry_with_backoff
 from rxagents.operators.run_tools import run_tools
 from rxagents.operators.scan_steps import scan_steps
@@ -73,6 +75,7 @@ __all__ = [
     "Replayed",
     "accumulate",
     "assemble_tool_calls",
+    "best_of",
     "check_items",
     "checkpoint",
     "coalesce",
@@ -101,6 +104,7 @@ __all__ = [
     "reasoning",
     "record",
     "replay_bounded",
+    "resume_with",
     "retry_with_backoff",
     "run_tools",
     "scan_steps",

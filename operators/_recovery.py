@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from reactivex import abc
 
-from rxagents.core.chunks import StreamChunk
+from rxagents.core.content import is_content
 from rxagents.core.events import ErrorEvent
 from rxagents.runtime.reporting import nonfatal
 
@@ -33,13 +33,6 @@ from rxagents.runtime.reporting import nonfatal
 T = TypeVar("T")
 
 
-def is_content(item: object) -> bool:
-    """Return whether `item` is content: once it was delivered, a restart would repeat it."""
-    if type(item) is StreamChunk:
-        return item.has_content
-    return type(item) is not ErrorEvent
-
-
 class RestartableObserver(Generic[T]):
     """Passes a stream on to an observer until the stream ends or is started again.
 
@@ -60,6 +53,16 @@ class RestartableObserver(Generic[T]):
         self._delivered = False
         self._observer_raised = False
         self._held: list[T] = []
+
+    @property
+    def has_delivered(self) -> bool:
+        """Whether content was delivered that no reset has made void."""
+        return self._delivered
+
+    @property
+    def observer_raised(self) -> bool:
+        """Whether the subscriber raised: the error that follows is not the source's."""
+        return self._observer_raised
 
     @property
     def may_restart(self) -> bool:

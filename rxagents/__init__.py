@@ -122,8 +122,10 @@ if TYPE_CHECKING:
     from rxagents.agents.react import ReActAgent
     from rxagents.agents.react_steps import ReActStep
     from rxagents.agents.run_options import RunArguments
+    from rxagents.operators._first_of import first_of
     from rxagents.pictures.live import LivePicture, display
     from rxagents.pictures.picture import RunPicture, draw_run
+    from rxagents.runtime.circuit import Circuit
     from rxagents.runtime.description import Description, describe
     from rxagents.runtime.event_log.event_log import EventLog
     from rxagents.runtime.event_log.from_log import from_log
@@ -146,6 +148,7 @@ if TYPE_CHECKING:
     from rxagents.runtime.many_runs.processes import processes
     from rxagents.runtime.many_runs.run_many import run_many
     from rxagents.runtime.many_runs.run_report import RunReport
+    from rxagents.runtime.racing.latencies import Latencies
     from rxagents.runtime.spending.budget import Budget
     from rxagents.runtime.spending.cost import Cost
     from rxagents.runtime.spending.prices import Price
@@ -163,27 +166,28 @@ if TYPE_CHECKING:
 __all__ = [
     "LLM", "Agent", "AgentError", "AgentOptions", "AgentResult", "AgentRun", "Answer", "Anthropic",
     "ApprovalAnswer", "ApprovalRequest", "Approve", "AuthenticationError", "BackpressureError",
-    "BadRequestError", "BaseLLM", "Budget", "Checkpoint", "Complete", "ConfigurationError",
-    "ConflictError", "ConnectError", "ConnectTimeoutError", "Conversation", "ConversationStore",
-    "ConversationalAgent", "Cost", "Decision", "Deny", "Description", "ErrorEvent", "ErrorInfo",
-    "EventLog", "EventType", "FilePart", "FirstEventTimeoutError", "FunctionAgent", "Gemini",
-    "Handoff", "Hub", "IdleTimeoutError", "ImagePart", "InspectedPipe", "InspectedProbe",
-    "InspectedStage", "Inspection", "KillSwitch", "LeaseError", "LimitExceededError",
-    "LimitedRequest", "Limiter", "LimiterState", "Limits", "LivePicture", "LogEntry",
-    "LogGoneError", "MaxIterationsError", "Memory", "MemoryLogStore", "MemoryStore", "Message",
-    "MessageOutcome", "NotFoundError", "Ollama", "OpenAI", "OpenAIResponses", "OutputError",
-    "Overflow", "OverloadedError", "ParsedResponse", "Partial", "PayloadTooLargeError", "Price",
-    "ProtocolError", "ProviderError", "ProviderOptions", "RateLimitError", "ReActAgent",
-    "ReActStep", "Reasoning", "ReasoningPart", "RedirectError", "RedisLogStore", "Reset",
-    "Response", "ResponseError", "Retention", "RunArguments", "RunHandle", "RunInterruptedError",
-    "RunLimitError", "RunPicture", "RunReport", "RxAgentsError", "SQLiteLogStore", "SQLiteStore",
-    "ServerError", "Settings", "Snapshot", "StatusError", "StorageError", "StoredConversation",
-    "StreamCancelledError", "StreamChunk", "StreamDecodeError", "StreamEvent", "StreamTimeoutError",
-    "StreamingAgent", "StreamingLLM", "TextPart", "Thought", "Timeouts", "Token", "Tool",
-    "ToolArguments", "ToolArgumentsError", "ToolCall", "ToolCallDelta", "ToolContext", "ToolEnd",
-    "ToolError", "ToolNotFoundError", "ToolProgress", "ToolResult", "ToolStart", "ToolTimeoutError",
-    "TotalTimeoutError", "TransportError", "TruncatedStreamError", "TurnEnd", "TurnStart", "Usage",
-    "__version__", "describe", "display", "draw_run", "from_aiter", "from_log", "from_recording",
+    "BadRequestError", "BaseLLM", "Budget", "Checkpoint", "Circuit", "Complete",
+    "ConfigurationError", "ConflictError", "ConnectError", "ConnectTimeoutError", "Conversation",
+    "ConversationStore", "ConversationalAgent", "Cost", "Decision", "Deny", "Description",
+    "ErrorEvent", "ErrorInfo", "EventLog", "EventType", "FilePart", "FirstEventTimeoutError",
+    "FunctionAgent", "Gemini", "Handoff", "Hub", "IdleTimeoutError", "ImagePart", "InspectedPipe",
+    "InspectedProbe", "InspectedStage", "Inspection", "KillSwitch", "Latencies", "LeaseError",
+    "LimitExceededError", "LimitedRequest", "Limiter", "LimiterState", "Limits", "LivePicture",
+    "LogEntry", "LogGoneError", "MaxIterationsError", "Memory", "MemoryLogStore", "MemoryStore",
+    "Message", "MessageOutcome", "NotFoundError", "Ollama", "OpenAI", "OpenAIResponses",
+    "OutputError", "Overflow", "OverloadedError", "ParsedResponse", "Partial",
+    "PayloadTooLargeError", "Price", "ProtocolError", "ProviderError", "ProviderOptions",
+    "RateLimitError", "ReActAgent", "ReActStep", "Reasoning", "ReasoningPart", "RedirectError",
+    "RedisLogStore", "Reset", "Response", "ResponseError", "Retention", "RunArguments", "RunHandle",
+    "RunInterruptedError", "RunLimitError", "RunPicture", "RunReport", "RxAgentsError",
+    "SQLiteLogStore", "SQLiteStore", "ServerError", "Settings", "Snapshot", "StatusError",
+    "StorageError", "StoredConversation", "StreamCancelledError", "StreamChunk",
+    "StreamDecodeError", "StreamEvent", "StreamTimeoutError", "StreamingAgent", "StreamingLLM",
+    "TextPart", "Thought", "Timeouts", "Token", "Tool", "ToolArguments", "ToolArgumentsError",
+    "ToolCall", "ToolCallDelta", "ToolContext", "ToolEnd", "ToolError", "ToolNotFoundError",
+    "ToolProgress", "ToolResult", "ToolStart", "ToolTimeoutError", "TotalTimeoutError",
+    "TransportError", "TruncatedStreamError", "TurnEnd", "TurnStart", "Usage", "__version__",
+    "describe", "display", "draw_run", "first_of", "from_aiter", "from_log", "from_recording",
     "get_model", "inspect", "instrument", "processes", "run", "run_many", "to_aiter", "to_iter",
     "tool",
 ]  # fmt: skip

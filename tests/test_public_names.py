@@ -13,24 +13,24 @@ from rxagents import operators, testing
 NAMES = """
     Agent AgentError AgentOptions AgentResult AgentRun Answer Anthropic ApprovalAnswer
     ApprovalRequest Approve AuthenticationError BackpressureError BadRequestError BaseLLM Budget
-    Checkpoint Complete ConfigurationError ConflictError ConnectError ConnectTimeoutError
+    Checkpoint Circuit Complete ConfigurationError ConflictError ConnectError ConnectTimeoutError
     Conversation ConversationStore ConversationalAgent Cost Decision Deny Description ErrorEvent
     ErrorInfo EventLog EventType FilePart FirstEventTimeoutError FunctionAgent Gemini Handoff Hub
     IdleTimeoutError ImagePart InspectedPipe InspectedProbe InspectedStage Inspection KillSwitch LLM
-    LeaseError LimitExceededError LimitedRequest Limiter LimiterState Limits LivePicture LogEntry
-    LogGoneError MaxIterationsError Memory MemoryLogStore MemoryStore Message MessageOutcome
-    NotFoundError Ollama OpenAI OpenAIResponses OutputError Overflow OverloadedError ParsedResponse
-    Partial PayloadTooLargeError Price ProtocolError ProviderError ProviderOptions RateLimitError
-    ReActAgent ReActStep Reasoning ReasoningPart RedirectError RedisLogStore Reset Response
-    ResponseError Retention RunArguments RunHandle RunInterruptedError RunLimitError RunPicture
-    RunReport RxAgentsError SQLiteLogStore SQLiteStore ServerError Settings Snapshot StatusError
-    StorageError StoredConversation StreamCancelledError StreamChunk StreamDecodeError StreamEvent
-    StreamTimeoutError StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool
+    Latencies LeaseError LimitExceededError LimitedRequest Limiter LimiterState Limits LivePicture
+    LogEntry LogGoneError MaxIterationsError Memory MemoryLogStore MemoryStore Message
+    MessageOutcome NotFoundError Ollama OpenAI OpenAIResponses OutputError Overflow OverloadedError
+    ParsedResponse Partial PayloadTooLargeError Price ProtocolError ProviderError ProviderOptions
+    RateLimitError ReActAgent ReActStep Reasoning ReasoningPart RedirectError RedisLogStore Reset
+    Response ResponseError Retention RunArguments RunHandle RunInterruptedError RunLimitError
+    RunPicture RunReport RxAgentsError SQLiteLogStore SQLiteStore ServerError Settings Snapshot
+    StatusError StorageError StoredConversation StreamCancelledError StreamChunk StreamDecodeError
+    StreamEvent StreamTimeoutError StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool
     ToolArguments ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError
     ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError
     TransportError TruncatedStreamError TurnEnd TurnStart Usage __version__ describe display
-    draw_run from_aiter from_log from_recording get_model inspect instrument processes run run_many
-    to_aiter to_iter tool
+    draw_run first_of from_aiter from_log from_recording get_model inspect instrument processes run
+    run_many to_aiter to_iter tool
 """
 
 
@@ -53,12 +53,12 @@ def test_misspelt_name_gets_a_suggestion() -> None:
 
 def test_operators_exports_these_names() -> None:
     names = """
-        Measurement PartialJson PartialObject Replayed accumulate assemble_tool_calls check_items
-        checkpoint coalesce collect converse cost decode_ndjson decode_sse encode_agui encode_sse
-        encode_vercel fallback_to guard_window heartbeat hedge items log map_async measure
-        of_type partial_json partial_object pause_when persist probe reasoning record
-        replay_bounded retry_with_backoff run_tools scan_steps share_bounded smooth
-        split_sentences stop_at stop_with tap_safely text timeout_first timeout_idle
+        Measurement PartialJson PartialObject Replayed accumulate assemble_tool_calls best_of
+        check_items checkpoint coalesce collect converse cost decode_ndjson decode_sse
+        encode_agui encode_sse encode_vercel fallback_to guard_window heartbeat hedge items log
+        map_async measure of_type partial_json partial_object pause_when persist probe reasoning
+        record replay_bounded resume_with retry_with_backoff run_tools scan_steps share_bounded
+        smooth split_sentences stop_at stop_with tap_safely text timeout_first timeout_idle
         timeout_total total_usage trace"""
     assert operators.__all__ == names.split(), (
         "A public name of rxagents.operators was added or removed. If that is intended, change the "

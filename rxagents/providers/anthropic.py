@@ -37,6 +37,7 @@ class Anthropic(Provider):
     """
 
     name: ClassVar[str] = "anthropic"
+    takes_prefill: ClassVar[bool] = True
 
     def __init__(
         self,

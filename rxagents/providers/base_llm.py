@@ -32,6 +32,8 @@ class BaseLLM(ABC):
         takes_tool_choice: Whether the API can require a tool call.
         takes_format_with_tools: Whether the API takes a `response_format` beside tools. If not, an
             answer of a type is asked for by a tool call where there are tools.
+        takes_prefill: Whether the API continues an assistant's message at the end of the
+            conversation. Hosts may still refuse it, as Anthropic does for newer models.
         is_metered: Whether it applies limiters and budgets to each attempt itself. If not, an agent
             does so for each request.
         structured_output: How the model is asked for an answer of a type: `"native"` by a type as
@@ -41,6 +43,7 @@ class BaseLLM(ABC):
     takes_stop: ClassVar[bool] = True
     takes_tool_choice: ClassVar[bool] = True
     takes_format_with_tools: ClassVar[bool] = True
+    takes_prefill: ClassVar[bool] = False
     is_metered: ClassVar[bool] = False
     structured_output: StructuredOutput = "prompt"
 

@@ -43,6 +43,7 @@ class Ollama(Provider):
 
     name: ClassVar[str] = "ollama"
     takes_tool_choice: ClassVar[bool] = False
+    takes_prefill: ClassVar[bool] = True
     takes_format_with_tools: ClassVar[bool] = False  # the format's grammar admits no tool call
 
     def __init__(

@@ -72,6 +72,17 @@ def test_failure_after_content_needs_on_reset() -> None:
     ]
 
 
+@pytest.mark.parametrize("on", [OSError, (ValueError, OSError), Exception])
+def test_chosen_kinds_of_error_continue(on: Any) -> None:
+    assert Pair([on_error(5, DOWN)], OTHER).run(on=on) == [on_next(215, "b"), on_completed(225)]
+
+
+def test_other_kinds_of_error_pass() -> None:
+    pair = Pair([on_error(5, DOWN)], OTHER)
+    assert pair.run(on=(ValueError, LookupError)) == [on_error(205, DOWN)]
+    assert pair.other.subscriptions == []
+
+
 def test_fallback_if_decides_by_error() -> None:
     asked: list[Exception] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,13 +11,22 @@ import pytest
 import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
+from matrix import size
 from observing import Numbers, Seen, in_thread, pending, stall, subscribe_on_a_loop_that_ends
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
 
-from rxagents import ErrorEvent, StreamCancelledError, StreamChunk, from_aiter, to_aiter
+from rxagents import (
+    ConfigurationError,
+    ErrorEvent,
+    Latencies,
+    StreamCancelledError,
+    StreamChunk,
+    from_aiter,
+    to_aiter,
+)
 from rxagents import operators as ops
 from rxagents.core.events import ErrorInfo
 
@@ -210,6 +220,88 @@ def test_loser_inside_subscribe_is_muted(rest: str) -> None:
     subject.on_next("second")
     assert seen == ["first", "second"]
     assert closed == [True]
+
+
+# A percentile of the measured times.
+
+
+class Line:
+    """Requests one after the other, each of which takes a given time to its first item."""
+
+    def __init__(self, *, after: str, latencies: Latencies) -> None:
+        self.scheduler = TestScheduler()
+        self.hedged = 0
+        self._latency = 0.0
+        source = rx.defer(lambda _: self._after(self._latency))
+        self._operator = ops.hedge(rx.defer(self._hedge), after=after, latencies=latencies)
+        self._stream = source.pipe(self._operator)
+
+    def request(self, latency: float) -> None:
+        self._latency = latency
+        self._stream.subscribe(scheduler=self.scheduler)
+        self.scheduler.start()
+
+    def _hedge(self, _: Any) -> Observable[Any]:
+        self.hedged += 1
+        return self._after(1)
+
+    def _after(self, seconds: float) -> Observable[Any]:
+        time: Any = seconds  # typed as `int`, and fractions work
+        return self.scheduler.create_cold_observable(on_next(time, "item"), on_completed(time))
+
+
+def test_percentile_is_learnt_from_the_times() -> None:
+    line = Line(after="p95", latencies=(latencies := Latencies()))
+    for latency in range(1, 20):
+        line.request(latency)
+    line.request(10_000)
+    assert line.hedged == 0  # too few times are known
+    assert latencies.quantile(0.95) == 19
+    line.request(18)
+    assert line.hedged == 0
+    line.request(25)
+    assert line.hedged == 1
+
+
+@pytest.mark.parametrize(("after", "share"), [("p95", 0.05), ("p80", 0.2)])
+def test_share_of_hedged_requests_stays_constant(after: str, share: float) -> None:
+    """A lost race counts too: without it, each hedge would lower the percentile."""
+    chance, line = random.Random(1), Line(after=after, latencies=Latencies(size=100))
+    for _ in range(size(4000, quick=1500)):
+        line.request(chance.expovariate(0.01))
+    assert line.hedged / size(4000, quick=1500) == pytest.approx(share, rel=0.35)
+
+
+def test_operator_learns_by_itself() -> None:
+    scheduler, started = TestScheduler(), list[float]()
+    source = scheduler.create_cold_observable(on_next(10, "a"), on_completed(10))
+    other = rx.defer(lambda _: started.append(scheduler.clock) or rx.of("b"))  # type: ignore[func-returns-value]  # `append` returns None
+    operator = ops.hedge(other, after="p50")
+    for _ in range(20):
+        source.pipe(operator).subscribe(scheduler=scheduler)
+        scheduler.start()
+    now = scheduler.clock
+    NEVER.pipe(operator).subscribe(scheduler=scheduler)
+    scheduler.start()
+    assert started == [now + 10]
+
+
+def test_failed_first_stream_is_not_measured() -> None:
+    scheduler, latencies = TestScheduler(), Latencies()
+    source: Observable[Any] = scheduler.create_cold_observable(on_error(10, DOWN))
+    source.pipe(ops.hedge(rx.of("b"), after="p95", latencies=latencies)).subscribe(
+        scheduler=scheduler
+    )
+    scheduler.start()
+    assert len(latencies) == 0
+
+
+@pytest.mark.parametrize("after", ["95", "p0", "p100", "p-5", "P95", "", None, -1])
+def test_wrong_delays_are_refused(after: Any) -> None:
+    with pytest.raises(ConfigurationError, match="after must be"):
+        ops.hedge(NEVER, after=after)
+    with pytest.raises(ConfigurationError, match=r"latencies must be an rxagents\.Latencies"):
+        ops.hedge(NEVER, after="p95", latencies=5)  # type: ignore[arg-type]  # on purpose
 
 
 # Backpressure, and the end of the loop.

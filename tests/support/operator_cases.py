@@ -21,6 +21,7 @@ from reactivex.disposable import Disposable
 from rxagents import Answer, EventLog, KillSwitch, Price, Token, ToolCall
 from rxagents import operators as ops
 from rxagents.core.chunks import StreamChunk, ToolCallDelta
+from rxagents.testing import ScriptedLLM
 
 Operator = Callable[[Observable[Any]], Observable[Any]]
 
@@ -78,6 +79,14 @@ class _Parrot:
         return rx.of(Answer(task))
 
 
+def _first(_: list[Any]) -> int:
+    return 0
+
+
+def _never_true(_: Exception) -> bool:
+    return False
+
+
 def _never() -> Observable[Any]:
     return rx.never()
 
@@ -115,6 +124,10 @@ CASES: dict[str, Case] = {
     "timeout_total": Case(_always(lambda: ops.timeout_total(300)), _TEXTS),
     "retry_with_backoff": Case(_always(ops.retry_with_backoff), _CHUNKS),
     "fallback_to": Case(_always(lambda: ops.fallback_to(_never())), _CHUNKS),
+    "resume_with": Case(
+        _always(lambda: ops.resume_with(ScriptedLLM(), "hi", resume_if=_never_true)), _CHUNKS
+    ),
+    "best_of": Case(_always(lambda: ops.best_of(1, _first)), _CHUNKS),
     "hedge": Case(_always(lambda: ops.hedge(_never(), after=300)), _CHUNKS),
     "coalesce": Case(_always(lambda: ops.coalesce(20)), _TEXTS),
     "smooth": Case(_always(lambda: ops.smooth(10, longest_lag=100)), ("a b", " c")),

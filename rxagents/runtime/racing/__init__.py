@@ -1,0 +1,1 @@
+"""Race streams, and remember how long they took to begin."""
