@@ -123,6 +123,8 @@ if TYPE_CHECKING:
     from rxagents.agents.react_steps import ReActStep
     from rxagents.agents.run_options import RunArguments
     from rxagents.operators._first_of import first_of
+    from rxagents.mcp.client import MCPTools, mcp_tools
+    from rxagents.mcp.server import mcp_server
     from rxagents.pictures.live import LivePicture, display
     from rxagents.pictures.picture import RunPicture, draw_run
     from rxagents.runtime.circuit import Circuit
@@ -173,9 +175,9 @@ __all__ = [
     "FunctionAgent", "Gemini", "Handoff", "Hub", "IdleTimeoutError", "ImagePart", "InspectedPipe",
     "InspectedProbe", "InspectedStage", "Inspection", "KillSwitch", "Latencies", "LeaseError",
     "LimitExceededError", "LimitedRequest", "Limiter", "LimiterState", "Limits", "LivePicture",
-    "LogEntry", "LogGoneError", "MaxIterationsError", "Memory", "MemoryLogStore", "MemoryStore",
-    "Message", "MessageOutcome", "NotFoundError", "Ollama", "OpenAI", "OpenAIResponses",
-    "OutputError", "Overflow", "OverloadedError", "ParsedResponse", "Partial",
+    "LogEntry", "LogGoneError", "MCPTools", "MaxIterationsError", "Memory", "MemoryLogStore",
+    "MemoryStore", "Message", "MessageOutcome", "NotFoundError", "Ollama", "OpenAI",
+    "OpenAIResponses", "OutputError", "Overflow", "OverloadedError", "ParsedResponse", "Partial",
     "PayloadTooLargeError", "Price", "ProtocolError", "ProviderError", "ProviderOptions",
     "RateLimitError", "ReActAgent", "ReActStep", "Reasoning", "ReasoningPart", "RedirectError",
     "RedisLogStore", "Reset", "Response", "ResponseError", "Retention", "RunArguments", "RunHandle",
@@ -188,8 +190,8 @@ __all__ = [
     "ToolProgress", "ToolResult", "ToolStart", "ToolTimeoutError", "TotalTimeoutError",
     "TransportError", "TruncatedStreamError", "TurnEnd", "TurnStart", "Usage", "__version__",
     "describe", "display", "draw_run", "first_of", "from_aiter", "from_log", "from_recording",
-    "get_model", "inspect", "instrument", "processes", "run", "run_many", "to_aiter", "to_iter",
-    "tool",
+    "get_model", "inspect", "instrument", "mcp_server", "mcp_tools", "processes", "run", "run_many",
+    "to_aiter", "to_iter", "tool",
 ]  # fmt: skip
 
 # In a checkout without symbolic links, as on Windows, `rxagents/operators` is a text file: then

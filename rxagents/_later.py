@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 LATER: Final = {
+    "MCPTools": "rxagents.mcp.client",
+    "mcp_server": "rxagents.mcp.server",
+    "mcp_tools": "rxagents.mcp.client",
     "AgentOptions": "rxagents.agents.agent_options",
     "AgentRun": "rxagents.agents.agent_run",
     "Budget": "rxagents.runtime.spending.budget",

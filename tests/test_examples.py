@@ -25,6 +25,7 @@ PRINTED = {
     "agent_from_operators.py": "It is 56088.",
     "agent_with_approval.py": "call_1: refunded 20 for A1",
     "hedged_requests.py": "two requests: ",
+    "mcp_tools.py": "tool_progress: asking the satellite\ntool_end: Oslo: rain, 7 degrees.\n",
     "many_agents.py": "Kenya: Nairobi.",
     "moderated_sentences.py": "I cannot say that.",
     "race_providers.py": "late: Blue is scattered most.",

@@ -115,7 +115,12 @@ def test_reference_has_every_public_name_once() -> None:
         for entry in re.findall(r"^::: (.+)$", page.read_text(), re.MULTILINE)
     ]
     types = [name for name in operators.__all__ if name[0].isupper()]
-    parts = {"operators": types, "testing": testing.__all__, "tools": tools.__all__}
+    parts: dict[str, list[str]] = {
+        "operators": types,
+        "testing": testing.__all__,
+        "tools": tools.__all__,
+        "mcp.stdio": ["serve_stdio"],
+    }
     named = [f"{part}.{name}" for part, names in parts.items() for name in names]
     public = [name for name in rxagents.__all__ if not name.startswith("__")] + named
     short = [re.sub(r"^tools\.\w+\.", "tools.", entry) for entry in listed]

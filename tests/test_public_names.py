@@ -18,7 +18,7 @@ NAMES = """
     ErrorInfo EventLog EventType FilePart FirstEventTimeoutError FunctionAgent Gemini Handoff Hub
     IdleTimeoutError ImagePart InspectedPipe InspectedProbe InspectedStage Inspection KillSwitch LLM
     Latencies LeaseError LimitExceededError LimitedRequest Limiter LimiterState Limits LivePicture
-    LogEntry LogGoneError MaxIterationsError Memory MemoryLogStore MemoryStore Message
+    LogEntry LogGoneError MCPTools MaxIterationsError Memory MemoryLogStore MemoryStore Message
     MessageOutcome NotFoundError Ollama OpenAI OpenAIResponses OutputError Overflow OverloadedError
     ParsedResponse Partial PayloadTooLargeError Price ProtocolError ProviderError ProviderOptions
     RateLimitError ReActAgent ReActStep Reasoning ReasoningPart RedirectError RedisLogStore Reset
@@ -29,8 +29,8 @@ NAMES = """
     ToolArguments ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError
     ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError
     TransportError TruncatedStreamError TurnEnd TurnStart Usage __version__ describe display
-    draw_run first_of from_aiter from_log from_recording get_model inspect instrument processes run
-    run_many to_aiter to_iter tool
+    draw_run first_of from_aiter from_log from_recording get_model inspect instrument mcp_server
+    mcp_tools processes run run_many to_aiter to_iter tool
 """
 
 

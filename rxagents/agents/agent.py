@@ -12,6 +12,7 @@ from rxagents.agents.control import RunControl
 from rxagents.agents.direct import answer_directly, results_in
 from rxagents.agents.handoff import follow_handoffs, handoff_in, handoff_tool, take_over
 from rxagents.agents.limits import RunLimits
+from rxagents.agents.own_tools import OwnTools
 from rxagents.agents.prompts import system_prompt, with_prompt
 from rxagents.agents.resume import RunTools, resumed
 from rxagents.agents.run import Run
@@ -80,7 +81,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
         self.limiter = checked_limiter(options.pop("limiter", None))
         self.budget = checked_budget(options.pop("budget", None))
         self.name = checked_name(options.pop("name", None), own)
-        self._tools = to_tools(tools)
+        self._tools = OwnTools(tools)
         self._parts = answer_parts(output_type)
         self._corrections = checked_count_or_zero("corrections", options.pop("corrections", 2))
         self._system_prompt = prompt
@@ -96,7 +97,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
     @property
     def tools(self) -> tuple[Tool, ...]:
         """The tools of runs that start from now on."""
-        return self._tools
+        return self._tools.now()
 
     def add_tool(self, tool: ToolLike) -> None:
         """Add a tool for later runs.
@@ -104,7 +105,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
         Raises:
             ConfigurationError: `tool` is not usable, or its name is taken.
         """
-        self._tools = to_tools([*self._tools, tool])
+        self._tools.add(tool)
 
     def _events(
         self,
@@ -137,7 +138,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
         Raises:
             ConfigurationError: An option is not usable.
         """
-        return run_options(self._tools, self._system_prompt, self._parts, options)
+        return run_options(self.tools, self._system_prompt, self._parts, options)
 
     def new_run(
         self,
@@ -154,7 +155,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
             options: The options of the run; the agent's own by default.
         """
         options = options or self.run_options()
-        tools = to_tools((*self._tools, *options.tools)) if options.tools else self._tools
+        tools = to_tools((*self.tools, *options.tools)) if options.tools else self.tools
         text = self._prompt_text(options.system_prompt, tools, options.parts)
         prompt = None if text is None else system_prompt(text)
         sent = with_prompt(prompt, messages)

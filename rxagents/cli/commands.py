@@ -13,6 +13,7 @@ from rxagents.cli.demo import show_demo
 from rxagents.cli.failures import report, report_message, text_of
 from rxagents.cli.listing import names_of, names_of_all
 from rxagents.cli.logs_command import logs
+from rxagents.cli.mcp_command import mcp
 from rxagents.cli.pieces import printable
 from rxagents.cli.record_commands import marbles, record, replay
 from rxagents.cli.serve_command import serve
@@ -81,5 +82,5 @@ def models(stop: StopSignals, /, provider: str | None, base_url: str | None, que
     return 0
 
 
-for command in (ask, chat, config, logs, marbles, record, replay, serve, top):
+for command in (ask, chat, config, logs, marbles, mcp, record, replay, serve, top):
     cli.add_command(command)

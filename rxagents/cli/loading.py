@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from reactivex import Observable
 
 from rxagents.agents.function import FunctionAgent
 from rxagents.agents.react import ReActAgent
 from rxagents.core.errors import ConfigurationError
+from rxagents.core.events import StreamEvent
 from rxagents.core.tools import Tool
 from rxagents.tools import calculator, current_time, http_request
 
@@ -53,6 +57,45 @@ def load_served(name: str) -> Any:
             "function that returns one."
         )
     return found
+
+
+def load_for_mcp(name: str) -> Any:
+    """Return what the user serves to MCP clients: an agent, a tool, or a sequence of them.
+
+    A function that returns an agent is called for each run.
+
+    Raises:
+        ConfigurationError: It cannot be imported.
+    """
+    if ":" not in name:
+        raise ConfigurationError(f"'{name}' is not MODULE:NAME, such as my_agents:agent.")
+    found = _load("", name, {})
+    is_agent = callable(getattr(found, "run_stream", None)) and not isinstance(found, type)
+    if is_agent or (isinstance(found, Tool | Sequence) and not isinstance(found, str)):
+        return found
+    if not callable(found) or isinstance(found, type):
+        raise ConfigurationError(
+            f"{name} is no agent and no tool but {_described(found)}. Name an object with "
+            "run_stream, an rxagents.tool, a list of them, or a function that returns an agent."
+        )
+    return _AgentOfEachRun(found)
+
+
+class _AgentOfEachRun:
+    """Starts each run with an agent of its own."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def run_stream(self, task: str) -> Observable[StreamEvent]:
+        agent = self._make()
+        if not callable(getattr(agent, "run_stream", None)):
+            raise ConfigurationError(
+                f"{getattr(self._make, '__name__', self._make)} must return an object with "
+                f"run_stream, not {_described(agent)}. Mark a tool with @rxagents.tool."
+            )
+        events: Observable[StreamEvent] = agent.run_stream(task)
+        return events
 
 
 def load_tool(name: str) -> Tool:

@@ -40,6 +40,7 @@ Examples:
 @click.option("--log", metavar="FILE|URL", help="Keep runs in a SQLite file, or at redis://….")
 @click.option("--inspect", is_flag=True, help="Let 'rxagents top' of the same user look at runs.")
 @click.option("--rerun", is_flag=True, help="Ask lost runs again, from their start; needs --log.")
+@click.option("--mcp", is_flag=True, help="Let MCP clients call the agent as a tool, at /mcp.")
 @click.pass_obj
 def serve(
     stop: StopSignals,
@@ -52,12 +53,13 @@ def serve(
     log: str | None,
     inspect: bool,
     rerun: bool,
+    mcp: bool,
 ) -> int:
     """Serve an agent over HTTP.
 
     MODULE:NAME is an agent, or a function that returns one for each run. Open the address in a
     browser to chat with it. Endpoints: /runs, OpenAI's /v1/chat/completions, /v1/responses and
-    /v1/models, /agui, /vercel, /health, /ready and /metrics.
+    /v1/models, /agui, /vercel, /health, /ready and /metrics; with --mcp also /mcp.
     """
     # Imported here: only this command needs the server.
     from rxagents import serve as serving
@@ -83,6 +85,7 @@ def serve(
             name=agent.partition(":")[2],
             inspect=inspect,
             rerun=rerun,
+            mcp=mcp,
         )
         await serving.serve(app, host=host, port=port, on_start=_say_url)
 

@@ -19,6 +19,7 @@ from rxagents.core.checks import (
     checked_seconds,
 )
 from rxagents.core.errors import ConfigurationError, ToolError
+from rxagents.core.live_tools import LiveTools, with_live_tools
 from rxagents.core.schema_check import SchemaCheck
 from rxagents.core.tool_context import ToolContext
 
@@ -148,7 +149,7 @@ class Tool(Struct, frozen=True, kw_only=True):
         )
 
 
-ToolLike: TypeAlias = Tool | Mapping[str, Any] | Callable[..., Any]
+ToolLike: TypeAlias = Tool | LiveTools | Mapping[str, Any] | Callable[..., Any]
 
 
 @overload
@@ -262,7 +263,7 @@ def to_tools(tools: Sequence[ToolLike] | None) -> tuple[Tool, ...]:
     """
     if isinstance(tools, (str, bytes, Tool, Mapping)) or not isinstance(tools, Sequence | None):
         raise ConfigurationError(f"tools must be a sequence of tools, not {type(tools).__name__}.")
-    read = tuple(_to_tool(tool) for tool in tools or ())
+    read = tuple(_to_tool(tool) for tool in with_live_tools(tools or ()))
     counts = Counter(tool.name for tool in read)
     twice = [name for name, count in counts.items() if count > 1]
     if twice:
@@ -272,7 +273,7 @@ def to_tools(tools: Sequence[ToolLike] | None) -> tuple[Tool, ...]:
     return read
 
 
-def _to_tool(given: ToolLike) -> Tool:
+def _to_tool(given: object) -> Tool:
     if isinstance(given, Tool):
         return given
     if isinstance(given, Mapping):

@@ -23,6 +23,7 @@ from rxagents.serve.guard import (
 )
 from rxagents.serve.health import HealthRoutes
 from rxagents.serve.limits import ServeLimits
+from rxagents.serve.mcp_route import MCPRoute
 from rxagents.serve.page import PageRoutes
 from rxagents.serve.requests import BODY_SECONDS
 from rxagents.serve.reruns import Reruns
@@ -42,6 +43,7 @@ def make_app(
     limits: ServeLimits | None = None,
     inspect: bool = False,
     rerun: bool = False,
+    mcp: bool = False,
 ) -> web.Application:
     """Return an aiohttp application that serves an agent.
 
@@ -62,6 +64,8 @@ def make_app(
             same user may look at them.
         rerun: Whether to ask again the whole run whose process was lost, as another attempt of it;
             its tools run again. By default such a run ends as interrupted.
+        mcp: Whether clients of MCP may call the agent as a tool, at `/mcp` over streamable HTTP; it
+            needs the extra `mcp`.
 
     Raises:
         ConfigurationError: An argument is not usable.
@@ -92,6 +96,11 @@ def make_app(
         VercelRoutes(runs, limits),
     ):
         app.add_routes(routes.routes())
+    if mcp:
+        route = MCPRoute(runs, limits, name)
+        app.add_routes(route.routes())
+        app.on_startup.append(route.start)
+        app.on_shutdown.append(route.stop)
     app.on_response_prepare.append(add_cors_header)
     app.cleanup_ctx.append(_with_reruns if rerun else _with_log)
     if inspect:

@@ -21,7 +21,7 @@ _OPEN: Final = frozenset({"/", "/health", "/ready"})
 """What is sent without a token: the page asks for it, and a load balancer has none."""
 
 _ALLOWED_ORIGIN: Final = web.RequestKey("allowed_origin", str)
-_CORS_METHODS: Final = "GET, POST, OPTIONS"
+_CORS_METHODS: Final = "GET, POST, DELETE, OPTIONS"
 _CORS_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID"
 
 

@@ -27,6 +27,19 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
     Raises:
         RequestError: The body is too large (413) or too slow (408), or is not of this type (400).
     """
+    body = await read_bytes(request)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RequestError(400, f"The body cannot be read: {error}.") from error
+
+
+async def read_bytes(request: web.Request) -> bytes:
+    """Return the body of a request, which is JSON or empty.
+
+    Raises:
+        RequestError: The body is too large (413), too slow (408), or nested too deeply (400).
+    """
     seconds = request.app[BODY_SECONDS]
     try:
         async with asyncio.timeout(seconds):
@@ -39,7 +52,4 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
         ) from error
     if is_deeper(body, _DEPTH):
         raise RequestError(400, f"The body's JSON has more than {_DEPTH} levels.")
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestError(400, f"The body cannot be read: {error}.") from error
+    return body

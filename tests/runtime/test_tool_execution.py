@@ -35,6 +35,7 @@ from rxagents import (
     tool,
 )
 from rxagents.runtime.tool_execution.execute import execute
+from rxagents.runtime.tool_execution.items import Progress
 from rxagents.runtime.tool_execution.text import result_text
 
 pytestmark = pytest.mark.real_time
@@ -255,6 +256,27 @@ async def test_exception_becomes_tool_end_error(function: Callable[..., Any]) ->
     (end,) = await events_of(tool(function))
     assert end.result == "Error: KeyError: 'mine'"
     assert (end.error.kind, end.error.message) == ("KeyError", "'mine'")
+
+
+async def test_progress_item_is_emitted_at_once() -> None:
+    wait = asyncio.Event()
+
+    @rxagents.tool
+    async def report() -> AsyncIterator[object]:
+        yield Progress({"done": 1})
+        await wait.wait()
+        yield "result"
+
+    seen: list[str] = []
+
+    def on_event(event: rxagents.StreamEvent) -> None:
+        seen.append(event.content)
+        wait.set()
+
+    done = asyncio.Event()
+    execute(report, ToolCall("c", "report", "{}")).subscribe(on_event, None, done.set)
+    await done.wait()
+    assert seen == ['{"done":1}', "result"]
 
 
 async def test_items_before_exception_are_progress() -> None:

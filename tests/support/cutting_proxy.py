@@ -62,11 +62,11 @@ class CuttingProxy:
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            writer.close()  # first: the next line may be cancelled
+            server_writer.close()
             for each in both:
                 each.cancel()
             await asyncio.gather(*both, return_exceptions=True)
-            writer.close()
-            server_writer.close()
 
 
 @asynccontextmanager

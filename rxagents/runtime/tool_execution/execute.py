@@ -10,10 +10,10 @@ Observable of whatever the function gives, so that all kinds of tools end in the
     any other function                    `items_of`, on a daemon thread
 
 The last item is the result and all others are progress. An item is known to be progress only when
-the next one comes, so the newest one waits in `_latest`. An attempt ends in one of three ways:
-`_on_completed` emits the result, `_on_error` starts the next attempt or emits the error, and
-`_on_timeout` emits the timeout. Each ends the call with one `ToolEnd`, except an error that is
-retried.
+the next one comes, so the newest one waits in `_latest`; only a `Progress` is emitted at once. An
+attempt ends in one of three ways: `_on_completed` emits the result, `_on_error` starts the next
+attempt or emits the error, and `_on_timeout` emits the timeout. Each ends the call with one
+`ToolEnd`, except an error that is retried.
 
 What must stay:
 
@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import reactivex as rx
 from msgspec import UNSET
@@ -48,14 +48,14 @@ from rxagents.core.events import ErrorInfo, StreamEvent, ToolEnd, ToolProgress
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_context import ToolContext
 from rxagents.core.tools import Tool
-from rxagents.runtime.bridge import LoopScheduler, bridge_of, detached
+from rxagents.runtime.bridge import LoopScheduler, bridge_of
 from rxagents.runtime.from_aiter import from_aiter
 from rxagents.runtime.listening import ToolExecution, listened
 from rxagents.runtime.loop import run_on_loop, running_loop
 from rxagents.runtime.reporting import nonfatal, report_unhandled
 from rxagents.runtime.source import is_cancellation
 from rxagents.runtime.timed_scope import TimedScope, timed
-from rxagents.runtime.tool_execution.items import in_tool, items_of
+from rxagents.runtime.tool_execution.items import Progress, call_detached, in_tool, items_of
 from rxagents.runtime.tool_execution.nested import NestedEvents
 from rxagents.runtime.tool_execution.shorten import shortened
 from rxagents.runtime.tool_execution.slot import Slot
@@ -158,7 +158,7 @@ class _Execution:
         if self._tool.timeout is not None:
             self._timeout.start(self._tool.timeout)
         if _is_called_on_loop(self._tool):
-            self._subscribe(rx.defer(lambda _: _call_detached(call)))
+            self._subscribe(rx.defer(lambda _: call_detached(call)))
         else:
             self._subscribe(from_aiter(partial(items_of, self._tool.name, call, self._slot)))
 
@@ -172,6 +172,9 @@ class _Execution:
         if isinstance(item, StreamEvent):
             self._observer.on_next(self._nested.add(item))
             return
+        if isinstance(item, Progress):
+            self._on_progress(item.content)
+            return
         self._emit_progress()
         self._latest = item
 
@@ -179,9 +182,10 @@ class _Execution:
         """Emit the latest item, which is not the result."""
         latest, self._latest = self._latest, UNSET
         if latest is not UNSET:
-            self._observer.on_next(
-                ToolProgress(self._call.id, self._tool.name, result_text(latest))
-            )
+            self._on_progress(latest)
+
+    def _on_progress(self, item: object) -> None:
+        self._observer.on_next(ToolProgress(self._call.id, self._tool.name, result_text(item)))
 
     def _on_completed(self) -> None:
         latest, self._latest = self._latest, UNSET
@@ -245,11 +249,6 @@ class _Execution:
 
 def _ignore_free_slot() -> None:
     """Do nothing: no other call waits for the slot."""
-
-
-def _call_detached(call: partial[Any]) -> Any:
-    with detached():
-        return call()
 
 
 def on_loop_thread(items: Observable[object]) -> Observable[object]:

@@ -14,7 +14,7 @@ from reactivex import Observable
 
 from rxagents.core.errors import StreamCancelledError, ToolError
 from rxagents.core.printing import printed
-from rxagents.runtime.bridge import detach
+from rxagents.runtime.bridge import detach, detached
 from rxagents.runtime.daemon_thread import DaemonThread
 from rxagents.runtime.reporting import report_harmless
 from rxagents.runtime.tool_execution.slot import Slot
@@ -31,6 +31,19 @@ def in_tool() -> Iterator[None]:
         yield
     finally:
         is_in_tool.reset(token)
+
+
+def call_detached(call: partial[Any]) -> Any:
+    """Call a function without the current bridge, and return what it returns."""
+    with detached():
+        return call()
+
+
+class Progress:
+    """An item that is progress, also if no other item follows: it is emitted at once."""
+
+    def __init__(self, content: object) -> None:
+        self.content = content
 
 
 class _End:
