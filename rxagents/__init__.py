@@ -122,9 +122,9 @@ if TYPE_CHECKING:
     from rxagents.agents.react import ReActAgent
     from rxagents.agents.react_steps import ReActStep
     from rxagents.agents.run_options import RunArguments
-    from rxagents.operators._first_of import first_of
     from rxagents.mcp.client import MCPTools, mcp_tools
     from rxagents.mcp.server import mcp_server
+    from rxagents.operators._first_of import first_of
     from rxagents.pictures.live import LivePicture, display
     from rxagents.pictures.picture import RunPicture, draw_run
     from rxagents.runtime.circuit import Circuit
