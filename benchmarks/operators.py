@@ -63,6 +63,7 @@ REASONS = {
     "partial_object": "partial_json, and an object type around each snapshot",
     "scan_steps": "reads every character; makes a Token per piece",
     "record": "encodes each item as JSON",
+    "cached": "replay_bounded, and keeps each item with its time",
     "persist": "encodes each item as JSON, and keeps it",
     "from_recording": "reads and decodes JSON",
     "replay_bounded": "share_bounded, and numbers and keeps each item",
@@ -73,7 +74,7 @@ REASONS = {
 }
 """Why an operator costs more than `TOLERATED`."""
 
-OFF_TOKEN_PATH = {"smooth", "replay_bounded", "map_async", "record", "from_recording",
+OFF_TOKEN_PATH = {"cached", "smooth", "replay_bounded", "map_async", "record", "from_recording",
                   "decode_sse", "decode_ndjson"}  # fmt: skip
 """Not every token passes them: they serve one subscriber of many, a screen, or bytes."""
 

@@ -11,7 +11,7 @@ Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`, `pau
     `heartbeat`, `stop_with`.
 Protocols: `encode_sse`, `encode_agui`, `encode_vercel`.
 Checks and observation: `guard_window`, `tap_safely`, `log`, `checkpoint`, `measure`, `probe`,
-    `cost`, `trace`, `record`, `persist`.
+    `cost`, `trace`, `record`, `persist`, `cached`.
 
 Types of their items: `PartialJson`, `PartialObject`, `Replayed`. The type that `measure` reports:
 `Measurement`.
@@ -22,6 +22,7 @@ from rxagents.operators._replay import Replayed
 from rxagents.operators.accumulate import accumulate
 from rxagents.operators.assemble_tool_calls import assemble_tool_calls
 from rxagents.operators.best_of import best_of
+from rxagents.operators.cached import cached
 from rxagents.operators.check_items import check_items
 from rxagents.operators.checkpoint import checkpoint
 from rxagents.operators.coalesce import coalesce
@@ -76,6 +77,7 @@ __all__ = [
     "accumulate",
     "assemble_tool_calls",
     "best_of",
+    "cached",
     "check_items",
     "checkpoint",
     "coalesce",

@@ -32,6 +32,8 @@ there are here, since every emission pays for each of them.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from functools import partial
 
 from reactivex import Observable
 
@@ -94,7 +96,16 @@ def chunk_stream(
     def make(call: ModelCall | None) -> Observable[StreamChunk]:
         return task_source(lambda emitter: _Stream(request, emitter, call).run())
 
-    return listened(make, describe)
+    stream = listened(make, describe)
+    stream.request_key = partial(_request_key, request)
+    return stream
+
+
+def _request_key(request: PreparedRequest) -> str:
+    """Return a text that only requests with the same URL and body have."""
+    url = str(request.url.with_query(None).with_user(None))
+    head = f"{request.provider} {url} {request.raw}\n".encode()
+    return hashlib.sha256(head + (request.body or b"")).hexdigest()
 
 
 class _Stream:

@@ -134,6 +134,7 @@ class _Hooked(Stream[Any]):
     ) -> None:
         super().__init__()
         self.stage = stage
+        self.request_key = source.request_key if isinstance(source, Stream) else None
         self._source = source
         self._hook = hook
 

@@ -80,7 +80,7 @@ def from_recording(
             observer.on_error(_unreadable(error))
             return
         scope.hold(Disposable(file.close))
-        _Player(observer, scope, read_lines(file, decoder, str(path)), speed, str(path)).start()
+        Player(observer, scope, read_lines(file, decoder, str(path)), speed, str(path)).start()
 
     return timed(subscribe)
 
@@ -89,8 +89,16 @@ def _unreadable(error: Exception) -> ConfigurationError:
     return ConfigurationError(f"The recording cannot be read: {error}.")
 
 
-class _Player(Generic[T]):
-    """Emits each line when it is due; lines that are due together need one timer only."""
+class Player(Generic[T]):
+    """Emits each line when it is due; lines that are due together need one timer only.
+
+    Args:
+        observer: The subscriber.
+        scope: Its subscription.
+        lines: The lines.
+        speed: What the times are divided by.
+        path: Names the recording in errors.
+    """
 
     def __init__(
         self,

@@ -162,7 +162,7 @@ def listening(listener: Listener) -> Iterator[None]:
         _scoped.reset(token)
 
 
-def listened(make: Callable[[O | None], Observable[T]], describe: Callable[[], O]) -> Observable[T]:
+def listened(make: Callable[[O | None], Observable[T]], describe: Callable[[], O]) -> Stream[T]:
     """Return the stream of an operation, which a listener may follow.
 
     Args:

@@ -20,6 +20,7 @@ One price: code that asks `isinstance(stream, Iterable)` gets True. In reactivex
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from reactivex import Observable
@@ -35,9 +36,11 @@ class Stream(Observable[T_co]):
 
     Attributes:
         stage: What made it; `None` if that is not known.
+        request_key: Returns a text that only equal requests have, if it is the stream of a model.
     """
 
     stage: Stage | None = None
+    request_key: Callable[[], str] | None = None
 
     def __iter__(self) -> NoReturn:
         raise ConfigurationError(

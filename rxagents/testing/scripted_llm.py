@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, Unpack
 
 from msgspec import Struct, structs
@@ -16,7 +18,7 @@ from rxagents.core.messages import Message
 from rxagents.core.output_request import StructuredOutput
 from rxagents.core.protocols import Messages
 from rxagents.core.settings import Settings, SettingsArguments
-from rxagents.core.tools import ToolLike, to_tools
+from rxagents.core.tools import Tool, ToolLike, to_tools
 from rxagents.providers.base_llm import BaseLLM
 from rxagents.runtime.bridge import Bridge, LoopScheduler, bridge_of, scheduler_on_loop
 from rxagents.runtime.factories import source_factory
@@ -26,6 +28,7 @@ from rxagents.runtime.loop import running_loop
 from rxagents.runtime.metering.attempt import ModelRequest
 from rxagents.runtime.metering.metered_stream import metered_stream
 from rxagents.runtime.metering.metering import checked_budget, checked_limiter
+from rxagents.runtime.recording import encode_value
 from rxagents.runtime.reporting import report_unhandled
 from rxagents.runtime.spending.budget import Budget
 from rxagents.runtime.stream import Stream
@@ -137,10 +140,20 @@ class ScriptedLLM(BaseLLM):
         def describe() -> ModelCall:
             return ModelCall(MODEL, MODEL, request.messages, checked_tools, request.settings)
 
-        return listened(lambda _: stream, describe)
+        answer = listened(lambda _: stream, describe)
+        answer.request_key = partial(_request_key, request, checked_tools)
+        return answer
 
     async def aclose(self) -> None:
         """Do nothing: the model holds no resources."""
+
+
+def _request_key(request: ScriptedRequest, tools: Sequence[Tool]) -> str:
+    """Return a text that only equal requests have."""
+    shown = [(tool.name, tool.description, tool.parameters) for tool in tools]
+    settings = structs.replace(request.settings, headers=None, timeout=None)
+    body = encode_value((request.messages, shown, repr(settings)))
+    return hashlib.sha256(body).hexdigest()
 
 
 class _Playback:

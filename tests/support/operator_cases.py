@@ -149,6 +149,7 @@ CASES: dict[str, Case] = {
     "encode_sse": Case(_always(ops.encode_sse), _TEXTS),
     "encode_agui": Case(_always(lambda: ops.encode_agui(thread_id="t", run_id="r")), (Token("a"),)),
     "encode_vercel": Case(_always(lambda: ops.encode_vercel(message_id="m")), (Token("a"),)),
+    "cached": Case(lambda _: ops.cached(EventLog(), _new_key, type=str), _TEXTS),
     "persist": Case(lambda _: ops.persist(EventLog(), _new_key), _TEXTS),
 }
 
