@@ -110,6 +110,7 @@ from rxagents.runtime.to_aiter import to_aiter
 from rxagents.runtime.to_iter import to_iter
 
 if TYPE_CHECKING:
+    from rxagents import cluster as cluster
     from rxagents import operators as operators
     from rxagents import testing as testing
     from rxagents import tools as tools
@@ -199,7 +200,7 @@ __all__ = [
 if Path(__path__[0], "operators").is_file():
     __path__.append(str(Path(__path__[0]).parent))
 
-_MODULES = ("operators", "testing", "tools")
+_MODULES = ("cluster", "operators", "testing", "tools")
 """Imported at first use, so that `import rxagents` is all that a program needs."""
 
 

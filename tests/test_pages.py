@@ -14,7 +14,7 @@ from offline import run_page_offline
 from pages import PAGES, README, ROOT, SEPARATOR, Program
 
 import rxagents
-from rxagents import operators, testing, tools
+from rxagents import cluster, operators, testing, tools
 
 REPOSITORY = "https://github.com/rxagents/rxagents/blob/main/"
 
@@ -120,6 +120,7 @@ def test_reference_has_every_public_name_once() -> None:
         "testing": testing.__all__,
         "tools": tools.__all__,
         "mcp.stdio": ["serve_stdio"],
+        "cluster": cluster.__all__,
     }
     named = [f"{part}.{name}" for part, names in parts.items() for name in names]
     public = [name for name in rxagents.__all__ if not name.startswith("__")] + named

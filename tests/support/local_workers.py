@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections import deque
 
 from rxagents.runtime.many_runs.engine import Job
@@ -30,6 +31,9 @@ class LocalWorkers:
 
     def main_data(self) -> bytes:
         return b""
+
+    def dumps(self, value: object) -> bytes:
+        return pickle.dumps(value)
 
     async def start(self) -> LocalLink:
         self.links.append(LocalLink())

@@ -46,6 +46,14 @@ class Workers(Protocol):
         """Return what a worker has to know of the main module; see `Setup.main`."""
         ...
 
+    def dumps(self, value: object) -> bytes:
+        """Return a value pickled.
+
+        Raises:
+            Exception: It cannot be pickled.
+        """
+        ...
+
     async def start(self) -> Link:
         """Start a worker.
 

@@ -19,7 +19,6 @@ how many workers a run has lost, and a worker has the runs of one level at a tim
 from __future__ import annotations
 
 import asyncio
-import pickle
 from collections import deque
 from itertools import count
 from math import ceil, isqrt
@@ -107,7 +106,7 @@ class PoolSession:
     def __init__(self, job: Job, workers: Workers) -> None:
         self._job = job
         self._workers = workers
-        factory = _pickled(job.factory, "The factory of run_many", "a function of a module")
+        factory = self._pickled(job.factory, "The factory of run_many", "a function of a module")
         self._setup = Setup(factory, workers.main_data(), job.counts, job.limiter is not None)
         share = ceil(job.concurrency / workers.count)
         self._most = (share, max(1, isqrt(share)), 1)
@@ -122,7 +121,7 @@ class PoolSession:
         Raises:
             ConfigurationError: Its input cannot be pickled.
         """
-        value = _pickled(run.value, f"The input of the run {run.key!r}", "plain values")
+        value = self._pickled(run.value, f"The input of the run {run.key!r}", "plain values")
 
         def subscribe(
             observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
@@ -265,6 +264,14 @@ class PoolSession:
                 member.runs[run.number] = run
                 member.send(Start(run.number, run.value))
 
+    def _pickled(self, value: object, what: str, instead: str) -> bytes:
+        try:
+            return self._workers.dumps(value)
+        except Exception as error:
+            raise ConfigurationError(
+                f"{what} cannot be sent to a worker: {printed(error)}. Use {instead}."
+            ) from error
+
     def _free_member(self, level: int) -> Member | None:
         most = self._most[level]
         free = [
@@ -273,12 +280,3 @@ class PoolSession:
             if not member.runs or (member.level == level and len(member.runs) < most)
         ]
         return min(free, key=lambda member: len(member.runs), default=None)
-
-
-def _pickled(value: object, what: str, instead: str) -> bytes:
-    try:
-        return pickle.dumps(value)
-    except Exception as error:
-        raise ConfigurationError(
-            f"{what} cannot be sent to a worker: {printed(error)}. Use {instead}."
-        ) from error

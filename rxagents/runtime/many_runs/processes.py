@@ -85,6 +85,9 @@ class _Processes:
         data["authkey"] = bytes(data["authkey"])  # the key itself refuses to be pickled
         return pickle.dumps(data)
 
+    def dumps(self, value: object) -> bytes:
+        return pickle.dumps(value)
+
     async def start(self) -> ProcessLink:
         ours, theirs = socket.socketpair()
         link = ProcessLink()

@@ -86,9 +86,9 @@ class RemotePermit:
 
     def learn(self, headers: Mapping[str, str]) -> None:
         """Send the headers of the response that speak of rates."""
-        told = {name: value for name, value in headers.items() if _speaks_of_rates(name.lower())}
-        if told:
-            self._send(Learned(self._number, told))
+        limits = {name: value for name, value in headers.items() if _speaks_of_rates(name.lower())}
+        if limits:
+            self._send(Learned(self._number, limits))
 
     def refused(self, retry_after: float | None) -> None:
         """Hold back all requests."""
