@@ -174,13 +174,13 @@ async def test_answer_whose_beginning_was_dropped_is_a_miss() -> None:
 
 async def test_void_attempt_is_not_kept() -> None:
     log, chunks = EventLog(), Subject[StreamChunk]()
-    first = Seen(chunks.pipe(ops.cached(log, "answer"), rx_ops.map(lambda chunk: chunk.delta)))
+    first = Seen(chunks.pipe(ops.cached(log, "answer"), rx_ops.map(_delta)))
     reset = StreamChunk.reset(rxagents.ServerError("broken"))
     for chunk in (StreamChunk("Pa"), reset, StreamChunk("Paris")):
         chunks.on_next(chunk)
     chunks.on_completed()
     await first.over.wait()
-    again = Seen(rx.never().pipe(ops.cached(log, "answer"), rx_ops.map(lambda chunk: chunk.delta)))
+    again = Seen(rx.never().pipe(ops.cached(log, "answer"), rx_ops.map(_delta)))
     await settle()
     assert again.notes == ["Paris", "end"]
 
@@ -226,3 +226,7 @@ def test_stream_without_a_request_needs_a_key() -> None:
 def test_bad_arguments_raise(arguments: Any, options: Any) -> None:
     with pytest.raises(ConfigurationError):
         ops.cached(*arguments, **options)
+
+
+def _delta(chunk: StreamChunk) -> str:
+    return chunk.delta
