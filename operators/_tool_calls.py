@@ -33,7 +33,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from reactivex import abc
+from reactivex import Observable, abc
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ToolNotFoundError, ToolTimeoutError
@@ -76,6 +76,7 @@ class ToolCalls(Generic[T]):
         slots: How many more calls may run at the moment.
         held: Whether all calls wait for the end of the source.
         refuse: Returns why a call must not run; `None` lets all run.
+        before_start: A tool starts when it has completed, after `ToolStart`; `None` for at once.
         call_in_context: Calls a function with arguments, in the context in which tools start.
     """
 
@@ -90,6 +91,7 @@ class ToolCalls(Generic[T]):
         self.slots = 0
         self.held = False
         self.refuse: Callable[[ToolCall], str | None] | None = None
+        self.before_start: Observable[Any] | None = None
         self.call_in_context = _call
         self._observer = observer
         self._emit = observer.on_next
@@ -187,10 +189,11 @@ class ToolCalls(Generic[T]):
                 return
         self.slots -= 1
         slot = Slot(self._on_free_slot)
+        before = self.before_start
         if needs_approval:
-            events = execute_if_approved(tool, call, slot, self._approvals, self._context)
+            events = execute_if_approved(tool, call, slot, self._approvals, self._context, before)
         else:
-            events = execute(tool, call, slot, self._context)
+            events = execute(tool, call, slot, self._context, before)
         subscription = self.call_in_context(
             self._scope.subscribe, events, self._emit, self.on_error, on_completed
         )

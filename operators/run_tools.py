@@ -38,6 +38,7 @@ def run_tools(
     max_result_length: int | None = None,
     context: object = None,
     refuse: Callable[[ToolCall], str | None] | None = None,
+    before_start: Observable[Any] | None = None,
 ) -> Callable[[Observable[T]], Observable[T | ToolEvent]]:
     """Run the tools that a model calls, and emit their events; other items pass through.
 
@@ -81,6 +82,8 @@ def run_tools(
         context: Any object, which the tools see as `ToolContext.context`.
         refuse: Called with each call of a known tool when it is due. If it returns a text, the tool
             does not run, and the text tells the model why. What it raises refuses the call too.
+        before_start: Subscribed to after each `ToolStart`; the tool starts when it has completed,
+            such as when the start is stored. Its error fails the stream.
 
     Returns:
         An operator that adds events to the items.
@@ -117,6 +120,7 @@ def run_tools(
             calls.slots = concurrency
             calls.held = start == "turn_end"
             calls.refuse = refuse
+            calls.before_start = before_start
             context_of_tools = context_if_listening()
             if context_of_tools is not None:
                 calls.call_in_context = partial(_call_in, context_of_tools)

@@ -10,6 +10,8 @@ from reactivex import Observable
 from rxagents.agents.agent_options import AgentOptions, checked_name, not_a_model
 from rxagents.agents.control import RunControl
 from rxagents.agents.direct import answer_directly, results_in
+from rxagents.agents.finish import CANCELLED
+from rxagents.agents.go_on import end_lost_turn, restore
 from rxagents.agents.handoff import follow_handoffs, handoff_in, handoff_tool, take_over
 from rxagents.agents.limits import RunLimits
 from rxagents.agents.own_tools import OwnTools
@@ -29,9 +31,10 @@ from rxagents.agents.turns import Events, emitted, run_stages
 from rxagents.agents.waiting import waiting_calls
 from rxagents.core.approval import Decisions
 from rxagents.core.argument_names import check_names, names_taken_by
+from rxagents.core.checkpoint import Checkpoint
 from rxagents.core.checks import checked_count_or_zero
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.events import Handoff, StreamEvent
+from rxagents.core.events import Answer, Handoff, StreamEvent, TurnEnd
 from rxagents.core.messages import Message, ToolCall
 from rxagents.core.protocols import OutputT, StreamingLLM
 from rxagents.core.settings import Settings, SettingsArguments
@@ -92,7 +95,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
         self._approve_timeout = options.pop("approve_timeout", None)
         self._settings = cast("SettingsArguments", options)
         Settings().override(**self._settings)  # raises here for a setting that no run could use
-        self._run_tools(())  # the same for the options of tools
+        self._run_tools(None)  # the same for the options of tools
 
     @property
     def tools(self) -> tuple[Tool, ...]:
@@ -120,13 +123,28 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
         control.agent_name = self.name
 
         def stages() -> Iterator[Events]:
-            if decisions is not None:
+            previous = control.take_previous()
+            if previous is not None:
+                yield from self.gone_on(run, previous)
+            elif decisions is not None:
                 yield from self.resumed(run, decisions)
             last_events = yield from self.turns(run)
             control.complete(run.result())
             yield emitted((*last_events, run.complete()))
 
         return run_stages(stages(), self.limits.seconds, control)
+
+    def _completed(
+        self,
+        messages: Sequence[Message],
+        options: RunOptions,
+        control: RunControl,
+        checkpoint: Checkpoint,
+    ) -> None:
+        run = self.new_run(messages, options=options)
+        run.begin(control)
+        restore(run, checkpoint)
+        control.complete(run.result())
 
     def as_handoff(self, name: str, description: str) -> Tool:
         """Return a tool that hands a run over to this agent; see `handoff_tool`."""
@@ -188,7 +206,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
         """
 
         def make_run_tools(turn: Turn) -> RunTools:
-            return cast("RunTools", self._run_tools(run.tools, run.context, turn.refuse, decisions))
+            return cast("RunTools", self._run_tools(turn, decisions))
 
         follow_handoffs(run)
         if run.agent is not None and run.agent is not self:
@@ -197,37 +215,72 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
         ended = yield from resumed(run, decisions, make_run_tools, self.in_own_form)
         if waiting is not None and not run.control.is_stopped:
             results = {call.id: result for call, result in ended}
-            messages = waiting.answered(lambda call: results[call.id])
-            results_of_turn = list(results_in(messages))
-            events = answer_directly(run, results_of_turn, self._answer_label)
-            handoff = handoff_in(run.tools, results_of_turn)
-            if handoff is not None and run.output is None:
-                take_over(run, handoff)
-                events = (Handoff(handoff.name),)
-            if events:
-                yield emitted(events)
+            yield from self._ended_calls(run, waiting.answered(lambda call: results[call.id]))
         return ended
 
+    def gone_on(self, run: Run, checkpoint: Checkpoint) -> Generator[Events, None, None]:
+        """Yield the stages that bring a new run to the end of the turn that was lost.
+
+        Raises:
+            ConfigurationError: The checkpoint is that of another task, or a handoff is missing.
+        """
+        restore(run, checkpoint)
+        yield from (run.agent or self).ended_lost_turn(run, checkpoint.partial)
+
+    def ended_lost_turn(self, run: Run, lost: Sequence[Message]) -> Generator[Events, None, None]:
+        """Yield the stages that end the turn that was lost; see `end_lost_turn`."""
+
+        def make_run_tools(turn: Turn, decisions: Decisions) -> RunTools:
+            return cast("RunTools", self._run_tools(turn, decisions))
+
+        if run.output is not None:
+            if run.output and not run.pending:
+                yield emitted((Answer(run.output),))
+            return
+        messages = yield from end_lost_turn(run, lost, make_run_tools)
+        if messages:
+            number = run.iterations
+            if not run.control.is_stopped:
+                yield from self._ended_calls(run, messages)
+            run.control.save()
+            yield emitted((TurnEnd(number, CANCELLED),))
+
+    def _ended_calls(self, run: Run, messages: Sequence[Message]) -> Generator[Events, None, None]:
+        """End or hand over the run if the results of calls say so.
+
+        Args:
+            run: The run.
+            messages: The model's message with the calls, and the results.
+        """
+        results = list(results_in(messages))
+        events = answer_directly(run, results, self._answer_label)
+        handoff = handoff_in(run.tools, results)
+        if handoff is not None and run.output is None:
+            take_over(run, handoff)
+            events = (Handoff(handoff.name),)
+        if events:
+            yield emitted(events)
+
     def _run_tools(
-        self,
-        tools: tuple[Tool, ...],
-        context: object = None,
-        refuse: Callable[[ToolCall], str | None] | None = None,
-        decisions: Decisions | None = None,
+        self, turn: Turn | None, decisions: Decisions | None = None
     ) -> Callable[[Observable[StreamChunk | Step]], Observable[StreamChunk | StreamEvent]]:
         """Return `run_tools` with this agent's options; events replace the calls.
 
-        With `decisions` nobody is asked.
+        Args:
+            turn: The turn whose calls run; `None` to check the options.
+            decisions: Decisions that were made before; with them nobody is asked.
         """
+        run = None if turn is None else turn.run
         operator = run_tools(
-            tools,
+            () if run is None else run.tools,
             concurrency=self._concurrency,
             start=self._start_tools,
             max_result_length=self._max_result_length,
             approve=self._approve if decisions is None else decisions,
             approve_timeout=self._approve_timeout,
-            context=context,
-            refuse=refuse,
+            context=None if run is None else run.context,
+            refuse=None if turn is None else turn.refuse,
+            before_start=None if run is None else run.control.before_tool,
         )
         return cast(
             "Callable[[Observable[StreamChunk | Step]], Observable[StreamChunk | StreamEvent]]",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
+from rxagents.agents.run_checkpoint import checkpoint_of
 from rxagents.core.checkpoint import Checkpoint
 from rxagents.core.errors import StreamCancelledError
 from rxagents.core.events import ErrorEvent, ErrorInfo, StreamEvent
@@ -77,23 +78,39 @@ class RunControl:
         An event log that keeps the stream then gets the run's checkpoints.
         """
         control = cls(on_end)
-        control._checkpoints = take_sink(control)
+        control.take_checkpoints()
         return control
 
-    def save(self) -> None:
-        """Keep a checkpoint of the run, if an event log keeps its stream."""
-        run = self.run
-        if self._checkpoints is None or run is None:
-            return
-        checkpoint = Checkpoint(
-            tuple(run.messages),
-            tuple(run.partial_messages()),
-            run.usage_so_far,
-            run.estimated_usage,
-            run.iterations,
-            run.tool_calls,
-        )
-        self._checkpoints.save(checkpoint)
+    def take_checkpoints(self) -> None:
+        """Give checkpoints to the event log that is subscribing to the run's stream."""
+        self._checkpoints = take_sink(self)
+
+    def take_previous(self) -> Checkpoint | None:
+        """Return the checkpoint that the run goes on from; `None` if it starts anew."""
+        return None if self._checkpoints is None else self._checkpoints.take_previous()
+
+    def save(self, then: Callable[[], None] = lambda: None) -> None:
+        """Keep a checkpoint of the run, if an event log keeps its stream.
+
+        Args:
+            then: Called when it is stored.
+        """
+        if self._checkpoints is not None and self.run is not None:
+            self._checkpoints.save(checkpoint_of(self.run), then)
+
+    @property
+    def before_tool(self) -> Observable[Any] | None:
+        """Completes when the calls that have started are stored; `None` if no tool has to wait."""
+        if self._checkpoints is None or not self._checkpoints.is_durable:
+            return None
+
+        def subscribe(
+            observer: abc.ObserverBase[Any], _: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            self.save(observer.on_completed)
+            return Disposable()
+
+        return Observable(subscribe)
 
     @property
     def has_ended(self) -> bool:

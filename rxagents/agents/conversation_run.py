@@ -136,6 +136,8 @@ class ConversationRun:
         try:
             if decisions is not None:
                 yield from self._resumed(kept, decisions)
+            elif isinstance(agent, BaseAgent) and (previous := control.take_previous()):
+                yield from agent.gone_on(run, previous)
             last_events = yield from agent.turns(run)
         except OutputError:
             exchange = whole_part(run.messages[run.start :])

@@ -52,6 +52,16 @@ def _value_of(answer: str, output: OutputType[Any]) -> Any:
     return output.convert(f'{{"{WRAPPED_FIELD}":{answer}}}' if output.wrapped else answer)
 
 
+def value_of_output(text: str, output: OutputType[Any]) -> Any:
+    """Return the value of a run's output text; `None` for text that was ended early."""
+    for convert in (output.convert, lambda given: _value_of(given, output)):
+        try:
+            return convert(text)
+        except OutputError:
+            continue
+    return None
+
+
 def results_in(messages: Iterable[Message]) -> Iterator[ToolResult]:
     """Yield the results in messages."""
     for message in messages:

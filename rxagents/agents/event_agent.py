@@ -96,7 +96,7 @@ class EventAgent:
         while run.goes_on():
             run.take_messages()
             fold = _Fold(run)
-            run.partial_messages = fold.partial_messages
+            run.set_partial(fold.partial_messages)
             yield self._stage(run, fold)
             if not fold.is_finished:
                 run.end_early(fold.written)
@@ -197,7 +197,7 @@ class _Fold:
         if self._error is not None:
             raise self._error.error.exception()
         run, self.is_finished = self._run, True
-        run.partial_messages = list
+        run.set_partial(list)
         run.output = run.output or ""
         if run.output:
             run.messages.append(Message.assistant(run.output))

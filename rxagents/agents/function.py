@@ -68,7 +68,7 @@ class FunctionAgent(BaseAgent[OutputT]):
         chunks = model_stream(self.llm, chunks, run.messages, tools)
         return chunks.pipe(
             rx_ops.do_action(turn.accumulate),
-            self._run_tools(run.tools, run.context, turn.refuse),
+            self._run_tools(turn),
             to_events(turn),
         )
 
@@ -80,7 +80,7 @@ class FunctionAgent(BaseAgent[OutputT]):
         )
         if turn.is_last:
             return chunks.pipe(to_events(turn))
-        return chunks.pipe(self._run_tools(run.tools, run.context, turn.refuse), to_events(turn))
+        return chunks.pipe(self._run_tools(turn), to_events(turn))
 
     @property
     def _last_request(self) -> Message:
@@ -121,7 +121,7 @@ class FunctionAgent(BaseAgent[OutputT]):
                 if turn.calls:
                     run.messages += self._partial(turn)  # the cut call can have no result
                 else:
-                    run.partial_messages = partial(self._partial, turn)
+                    run.set_partial(partial(self._partial, turn))
                 raise OutputError(
                     f"The model's response ended inside its call of {call.name!r} (finish reason "
                     f"{response.finish_reason!r}). Raise max_tokens."

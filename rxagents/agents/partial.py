@@ -63,6 +63,31 @@ def partial_messages(turn: Turn) -> list[Message]:
     return [message, *(result_message(call, end) for call, end in ends)]
 
 
+def turn_so_far(turn: Turn) -> list[Message]:
+    """Return the model's message with the calls that have started, and the results so far.
+
+    A call that has no result has started, and has not ended. Without calls, the text so far.
+    """
+    started = started_calls(turn)
+    if not started:
+        return partial_messages(turn)
+    message = turn.response().message
+    parts = [part for part in message.parts if not isinstance(part, ToolCall) or part.id in started]
+    return with_results(marked(replace(message, parts=tuple(parts))), turn)
+
+
+def started_calls(turn: Turn) -> set[str]:
+    """Return the ids of the calls that have started or ended; a call may wait for its approval."""
+    waiting = {call.call_id for call in turn.waiting}
+    return {call.call_id for call in turn.calls if call.call_id not in waiting}
+
+
+def with_results(message: Message, turn: Turn) -> list[Message]:
+    """Return a message with calls of a turn, and the results of those that have ended."""
+    ends = [(call, turn.results.get(call.id)) for call in message.tool_calls]
+    return [message, *(result_message(call, end) for call, end in ends if end is not None)]
+
+
 def end_of(turn: Turn, call: ToolCall) -> ToolEnd:
     """Return how a call of a turn that is ended early has ended, or what the model sees instead."""
     end = turn.results.get(call.id)

@@ -13,7 +13,7 @@ from rxagents.agents.agent_options import AgentOptions
 from rxagents.agents.finish import PAUSE
 from rxagents.agents.last_turn import conclude_last
 from rxagents.agents.model_stream import model_stream
-from rxagents.agents.partial import end_of, marked
+from rxagents.agents.partial import end_of, marked, started_calls, with_results
 from rxagents.agents.react_form import (
     action,
     after_answer_label,
@@ -42,6 +42,7 @@ from rxagents.core.events import (
     StreamEvent,
     Thought,
     Token,
+    ToolStart,
 )
 from rxagents.core.finish_reasons import is_whole_text
 from rxagents.core.messages import Message, Part, ToolCall, ToolResult
@@ -122,7 +123,7 @@ class ReActAgent(BaseAgent[OutputT]):
             return steps.pipe(
                 of_type(Token, Reasoning, Thought, Partial, Answer, Reset), to_events(turn)
             )
-        return steps.pipe(self._run_tools(run.tools, run.context, turn.refuse), to_events(turn))
+        return steps.pipe(self._run_tools(turn), to_events(turn))
 
     @property
     def _last_request(self) -> Message:
@@ -241,6 +242,19 @@ class ReActAgent(BaseAgent[OutputT]):
         observed = "\n".join(f"Observation: {end.name}: {end.result}" for end in ends)
         return [written, Message.user(observed, *_images_and_files(turn))]
 
+    def _turn_so_far(self, turn: Turn) -> list[Message]:
+        if not (started := started_calls(turn)):
+            return self._partial(turn)
+        steps = [
+            each for each in turn.steps if isinstance(each, Thought) or each.call_id in started
+        ]
+        calls = [
+            ToolCall(each.call_id, each.name, _arguments(each.arguments))
+            for each in steps
+            if isinstance(each, ToolStart)
+        ]
+        return with_results(marked(Message.assistant("\n".join(_lines(steps)), *calls)), turn)
+
     def _partial_output(self, turn: Turn) -> str:
         return turn.answer or after_answer_label(turn.response().content)
 
@@ -249,13 +263,17 @@ def _written(turn: Turn, response: Response) -> str:
     """Return the turn in the protocol's form, without what the model made up after it."""
     if turn.answer is None and not turn.calls:
         return up_to_observation(response.content) or "(nothing)"
-    lines = [
+    lines = _lines(turn.steps)
+    return "\n".join(lines if turn.answer is None else [*lines, f"Answer: {turn.answer}"])
+
+
+def _lines(steps: Sequence[Thought | ToolStart]) -> list[str]:
+    return [
         f"Thought: {step.content}"
         if isinstance(step, Thought)
         else action(step.name, _arguments(step.arguments))
-        for step in turn.steps
+        for step in steps
     ]
-    return "\n".join(lines if turn.answer is None else [*lines, f"Answer: {turn.answer}"])
 
 
 def _arguments(arguments: dict[str, Any]) -> str:

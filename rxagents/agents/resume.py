@@ -6,15 +6,17 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import reactivex as rx
+from msgspec.structs import replace
 from reactivex import Observable
 
 from rxagents.agents.limits import raised
-from rxagents.agents.partial import end_of
+from rxagents.agents.partial import end_of, started_calls
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, to_events
 from rxagents.agents.waiting import (
     OwnForm,
     RunCounts,
+    WaitingCalls,
     checked_decisions,
     marked_as_deferred,
     result_message,
@@ -61,11 +63,28 @@ def resumed(
         return result_message(call, end_of(turn, call))
 
     run.messages = list(waiting.before)
-    run.partial_messages = lambda: list(in_own_form(waiting.answered(result_of)))
+    run.set_partial(
+        lambda: list(in_own_form(waiting.answered(result_of))), lambda: _so_far(waiting, turn)
+    )
     yield rx.from_iterable(waiting.calls).pipe(make_run_tools(turn), to_events(turn))
     run.messages += run.partial_messages()
-    run.partial_messages = list
+    run.set_partial(list)
     return [(call, result_of(call)) for call in waiting.calls]
+
+
+def _so_far(waiting: WaitingCalls, turn: Turn) -> list[Message]:
+    """Return the model's message with the calls that have started, and the results so far."""
+    results = dict(waiting.results)
+    for call in waiting.calls:
+        if call.id in turn.results:
+            results[call.id] = result_message(call, turn.results[call.id])
+    known = started_calls(turn) | results.keys()
+    parts = [
+        part for part in waiting.message.parts if not isinstance(part, ToolCall) or part.id in known
+    ]
+    calls = waiting.message.tool_calls
+    ended = [results[call.id] for call in calls if call.id in results]
+    return [replace(waiting.message, parts=tuple(parts)), *ended]
 
 
 def defer(run: Run, message: Message, results: Iterable[Message]) -> None:

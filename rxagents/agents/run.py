@@ -54,6 +54,7 @@ class Run:
         turn: The turn that runs, or ran last.
         control: Says what was asked of the run from outside.
         partial_messages: Returns what the turn that runs has written and called so far.
+        partial_in_checkpoints: Returns the same for `Checkpoint.partial`.
         pending: The calls that wait for decisions, if the run ends with them.
         in_own_form: Returns calls and results in the form that the agent's model reads.
         start: The index of the first message of the run's exchange, in a conversation.
@@ -95,6 +96,7 @@ class Run:
         self.turn: Turn | None = None
         self.control = RunControl()
         self.partial_messages: Callable[[], list[Message]] = list
+        self.partial_in_checkpoints: Callable[[], list[Message]] = list
         self.pending: tuple[ToolCall, ...] = ()
         self.in_own_form: OwnForm = list
         self.start = 0
@@ -107,6 +109,15 @@ class Run:
         """Let `control` stop and steer the run."""
         self.control = control
         control.run = self
+
+    def set_partial(
+        self,
+        partial: Callable[[], list[Message]],
+        in_checkpoints: Callable[[], list[Message]] | None = None,
+    ) -> None:
+        """Set `partial_messages` and `partial_in_checkpoints`; by default both are the same."""
+        self.partial_messages = partial
+        self.partial_in_checkpoints = in_checkpoints or partial
 
     @property
     def used(self) -> Used:
@@ -130,7 +141,7 @@ class Run:
     def end_early(self, output: str) -> None:
         """Add what the turn that runs has written; it is the output of a run that is stopped."""
         self.messages += self.partial_messages()
-        self.partial_messages = list
+        self.set_partial(list)
         self.finish_reason = CANCELLED
         if self.control.is_stopped:
             self.output = output

@@ -12,15 +12,18 @@ from reactivex import Observable
 from rxagents.agents.agent_run import DEFAULT_REPLAY, AgentRun
 from rxagents.agents.as_tool import agent_tool
 from rxagents.agents.control import RunControl
+from rxagents.agents.kept_run import kept_run
 from rxagents.agents.run_options import AnyRunArguments, RunArguments, RunOptions, TypedRunArguments
 from rxagents.agents.turns import Events
 from rxagents.agents.waiting import checked_decisions, superseded
 from rxagents.core.approval import Decisions
+from rxagents.core.checkpoint import Checkpoint
 from rxagents.core.events import StreamEvent
 from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult, Messages, OutputT
 from rxagents.core.tools import Tool
+from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.runtime.factories import source_factory
 from rxagents.runtime.last_value import last_value
 
@@ -76,26 +79,53 @@ class RunMethods(ABC, Generic[OutputT]):
         task: Messages,
         *,
         replay: int = DEFAULT_REPLAY,
+        log: EventLog | None = None,
+        key: str | None = None,
         **options: Unpack[TypedRunArguments[T]],
     ) -> AgentRun[T]: ...
     @overload
     def start(
-        self, task: Messages, *, replay: int = DEFAULT_REPLAY, **options: Unpack[RunArguments]
+        self,
+        task: Messages,
+        *,
+        replay: int = DEFAULT_REPLAY,
+        log: EventLog | None = None,
+        key: str | None = None,
+        **options: Unpack[RunArguments],
     ) -> AgentRun[OutputT]: ...
     def start(
-        self, task: Messages, *, replay: int = DEFAULT_REPLAY, **options: Unpack[AnyRunArguments]
+        self,
+        task: Messages,
+        *,
+        replay: int = DEFAULT_REPLAY,
+        log: EventLog | None = None,
+        key: str | None = None,
+        **options: Unpack[AnyRunArguments],
     ) -> AgentRun[Any]:
         """Start a run at once, and return a handle on it.
 
         Args:
             task: A `str`, a `Message`, a role/content dict, or a sequence of these.
-            replay: How many of the last events a late subscriber gets.
+            replay: How many of the last events a late subscriber gets; with `log`, it gets all that
+                the log keeps.
+            log: Keeps the run and its state. With the same `key` after a crash, or after a failure,
+                the run goes on from its last turn, and finished tools do not run again; one that
+                has completed is not run again. `result` raises `LeaseError` if another process has
+                the run.
+            key: The key of the run in the log.
             **options: See `run_stream`.
 
         Raises:
             ConfigurationError: An argument cannot be used, or no event loop is running.
         """
         messages, read = self._task(task), self.run_options(**options)
+        if log is not None or key is not None:
+            return kept_run(
+                log,
+                key,
+                lambda control: self._events(messages, read, control),
+                lambda control, checkpoint: self._completed(messages, read, control, checkpoint),
+            )
         return AgentRun(lambda control: self._events(messages, read, control), replay)
 
     @source_factory
@@ -197,3 +227,13 @@ class RunMethods(ABC, Generic[OutputT]):
         decisions: Decisions | None = None,
     ) -> Events:
         """Return the events of one run, which goes on with waiting calls if there are decisions."""
+
+    @abstractmethod
+    def _completed(
+        self,
+        messages: Sequence[Message],
+        options: RunOptions,
+        control: RunControl,
+        checkpoint: Checkpoint,
+    ) -> None:
+        """Give `control` the result in the checkpoint of a run that has completed."""

@@ -208,5 +208,5 @@ class Turn:
         self.run.finish_reason = self._finish_reason = response.finish_reason
         if response.finish_reason != PAUSE:
             check_finish(response)
-        self.run.partial_messages = list
+        self.run.set_partial(list)
         return response

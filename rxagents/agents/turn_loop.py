@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from rxagents.agents.direct import answer_directly
 from rxagents.agents.handoff import Handoffs, HandoffTool, handoff_in
-from rxagents.agents.partial import partial_messages
+from rxagents.agents.partial import partial_messages, turn_so_far
 from rxagents.agents.run import Run
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, emitted
@@ -63,7 +63,7 @@ class TurnLoop(ABC):
                 last_events = ()
                 continue  # a subscriber may have stopped or steered the run
             turn = run.begin_turn(self._last_request)
-            run.partial_messages = partial(self._partial, turn)
+            run.set_partial(partial(self._partial, turn), partial(self._turn_so_far, turn))
             yield self._turn(turn)
             last_events = (*self._end_turn(turn), turn.end_event())
             run.control.save()
@@ -83,7 +83,7 @@ class TurnLoop(ABC):
             try:
                 return self._conclude_last(turn)
             except OutputError:
-                turn.run.partial_messages = partial(self._partial, turn)
+                turn.run.set_partial(partial(self._partial, turn))
                 raise
         last_events = self._conclude(turn)
         if last_events or turn.run.output is not None:
@@ -93,6 +93,10 @@ class TurnLoop(ABC):
     def _partial(self, turn: Turn) -> list[Message]:
         """Return the messages of a turn that was ended early."""
         return partial_messages(turn)
+
+    def _turn_so_far(self, turn: Turn) -> list[Message]:
+        """Return the messages of the turn that runs, for a checkpoint."""
+        return turn_so_far(turn)
 
     def _partial_output(self, turn: Turn) -> str:
         """Return the answer as far as the model has written it."""

@@ -39,7 +39,7 @@ Examples:
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="An origin whose pages may call.")
 @click.option("--log", metavar="FILE|URL", help="Keep runs in a SQLite file, or at redis://….")
 @click.option("--inspect", is_flag=True, help="Let 'rxagents top' of the same user look at runs.")
-@click.option("--rerun", is_flag=True, help="Ask lost runs again, from their start; needs --log.")
+@click.option("--rerun", is_flag=True, help="Go on with lost runs; needs --log.")
 @click.option("--mcp", is_flag=True, help="Let MCP clients call the agent as a tool, at /mcp.")
 @click.pass_obj
 def serve(

@@ -16,8 +16,8 @@ class Checkpoint(Struct, frozen=True):
     Attributes:
         messages: The messages of all turns that have ended, oldest first, with their
             `provider_data`.
-        partial: The messages of the turn that runs: what the model has called so far, and the
-            results. A call without a result yet has one that says so.
+        partial: The messages of the turn that runs: the model's message with the calls that have
+            started, and the results of those that have ended.
         usage: The token counts that the provider has sent; `None` if it sent none.
         estimated_usage: Estimated counts of the turns that were ended early.
         iterations: The number of turns that have started.
@@ -25,6 +25,13 @@ class Checkpoint(Struct, frozen=True):
         request: What the run was asked, if the log was given it (`EventLog.start`): JSON values.
         after: The id of the last entry of the run before the checkpoint; empty if there is none.
             The event that reports the turn or the tool comes after it.
+        output: The text of the answer, if the run has it.
+        finish_reason: The finish reason of the last turn that has ended.
+        handoffs: The names of the handoffs that the run has followed.
+        start: The index of the first message of the run's own exchange, in a conversation.
+        corrections_left: How many times a wrong answer may still go back to the model; `None` if
+            that is not known.
+        is_asked_for_answer: Whether the model was asked for its answer after an empty turn.
     """
 
     messages: tuple[Message, ...]
@@ -35,3 +42,9 @@ class Checkpoint(Struct, frozen=True):
     tool_calls: int = 0
     request: Any = None  # whatever the program that started the run has to know
     after: str = ""
+    output: str | None = None
+    finish_reason: str = ""
+    handoffs: tuple[str, ...] = ()
+    start: int = 0
+    corrections_left: int | None = None
+    is_asked_for_answer: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from rxagents.core.errors import ConfigurationError, ToolError
 from rxagents.core.live_tools import LiveTools, with_live_tools
 from rxagents.core.schema_check import SchemaCheck
 from rxagents.core.tool_context import ToolContext
+from rxagents.core.tool_documentation import documentation_of
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
@@ -50,6 +50,8 @@ class Tool(Struct, frozen=True, kw_only=True):
             a sentence after them says how many were left out. `None` for the agent's limit.
         returns_directly: Whether the result is the run's answer, so that the model is not asked
             again; see `tool`.
+        idempotent: Whether a call may run again after the process that ran it was lost. By default
+            it is not run again, and the model sees that its outcome is unknown.
         check: Whether a tool that is made of a schema and a function checks the arguments against
             the schema, with the library `jsonschema` (the extra `schema`).
         signature: Converts the arguments to a call; without it they are passed by name, unchanged.
@@ -69,6 +71,7 @@ class Tool(Struct, frozen=True, kw_only=True):
     requires_approval: bool = False
     max_result_length: int | None = None
     returns_directly: bool = False
+    idempotent: bool = False
     check: bool = True
     signature: CallSignature | SchemaCheck | None = None
 
@@ -165,6 +168,7 @@ def tool(
     requires_approval: bool = False,
     max_result_length: int | None = None,
     returns_directly: bool = False,
+    idempotent: bool = False,
 ) -> Tool: ...
 
 
@@ -179,6 +183,7 @@ def tool(
     requires_approval: bool = False,
     max_result_length: int | None = None,
     returns_directly: bool = False,
+    idempotent: bool = False,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -194,6 +199,7 @@ def tool(
     requires_approval: bool = False,
     max_result_length: int | None = None,
     returns_directly: bool = False,
+    idempotent: bool = False,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool from a function.
 
@@ -218,6 +224,7 @@ def tool(
         max_result_length: How many characters of a result the model sees at most.
         returns_directly: Whether the result is the answer of an agent's run. Other calls of the
             same turn run to their end first. If the tool fails, the model sees the error instead.
+        idempotent: Whether a call may run again after the process that ran it was lost.
 
     Returns:
         The tool, which can be called like the function; or a decorator that makes it.
@@ -237,7 +244,7 @@ def tool(
 
     def decorate(function: Callable[..., Any]) -> Tool:
         signature = CallSignature.of(function)
-        text, descriptions = _documentation(function)
+        text, descriptions = documentation_of(function)
         return Tool(
             name=function.__name__ if name is None else name,
             description=text if description is None else description,
@@ -249,6 +256,7 @@ def tool(
             requires_approval=requires_approval,
             max_result_length=max_result_length,
             returns_directly=returns_directly,
+            idempotent=idempotent,
             signature=signature,
         )
 
@@ -283,16 +291,3 @@ def _to_tool(given: object) -> Tool:
     raise ConfigurationError(
         f"A tool must be a Tool, a dict or a function, not {type(given).__name__}."
     )
-
-
-def _documentation(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """Return the description and the parameter descriptions of the docstring."""
-    import docstring_parser  # imported here: it takes 19 ms, and only tools need it
-
-    text = inspect.getdoc(function) or ""
-    try:
-        parsed = docstring_parser.parse(text)
-    except docstring_parser.ParseError:
-        return text, {}
-    described = {part.arg_name: part.description for part in parsed.params if part.description}
-    return (parsed.description or "").strip(), described

@@ -8,6 +8,10 @@ has taken its own before.
 
 - One run has the sink at a time. An agent's tools may be agents, which are subscribed to inside the
   same context: their state is no part of a checkpoint, since the outer run starts the tool again.
+- A durable stream goes on from the checkpoint of the attempt before (`previous`), which the first
+  run that takes the sink gets. Its tools start when the checkpoint with their start is stored:
+  `save` calls `then` for that. Without it a tool could run twice: once before a crash that left no
+  trace of it, and once when the model calls it again.
 - Timers and pooled connections keep the context variables of their creation. `close` drops what the
   sink refers to, so that they do not keep the subscriber.
 """
@@ -17,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec.structs import replace
 
@@ -40,28 +44,47 @@ class CheckpointSink:
 
     Attributes:
         request: What the run was asked; each checkpoint gets it. `None` for nothing.
+        is_durable: Whether the run goes on after a crash.
+        previous: The checkpoint of the attempt before, until a run goes on from it.
+        is_continued: Whether a run goes on from the attempt before.
     """
 
-    def __init__(self, save: Callable[[Checkpoint], None]) -> None:
+    def __init__(self, save: Callable[[Checkpoint, Callable[[], None]], None]) -> None:
         self.request: Any = None  # whatever the program that started the run has to know
+        self.is_durable = False
+        self.previous: Checkpoint | None = None
+        self.is_continued = False
         self._save = save
         self._run: Ending | None = None
 
     def begin(self) -> None:
         """Keep the request, if there is one, before the run has a checkpoint of its own."""
         if self.request is not None:
-            self.save(Checkpoint(()))
+            self.save(self.previous or Checkpoint(()))
 
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Keep a checkpoint."""
+    def save(self, checkpoint: Checkpoint, then: Callable[[], None] = lambda: None) -> None:
+        """Keep a checkpoint, and call `then` when it is stored."""
         if self.request is not None:
             checkpoint = replace(checkpoint, request=self.request)
-        self._save(checkpoint)
+        self._save(checkpoint, then)
+
+    def take_previous(self) -> Checkpoint | None:
+        """Return the checkpoint to go on from, once; `None` if there is none."""
+        previous, self.previous = self.previous, None
+        if previous is None or not previous.messages:
+            return None
+        self.is_continued = True
+        return previous
+
+    @property
+    def reset_scope(self) -> Literal["turn", "run"]:
+        """Which events of the attempt before are void."""
+        return "turn" if self.is_continued else "run"
 
     def close(self) -> None:
         """Keep no more checkpoints."""
         self._save = _ignore
-        self._run = self.request = None
+        self._run = self.request = self.previous = None
 
     def take(self, run: Ending) -> bool:
         """Reserve the sink for a run; return whether no other has it."""
@@ -89,4 +112,4 @@ def take_sink(run: Ending) -> CheckpointSink | None:
     return sink if sink is not None and sink.take(run) else None
 
 
-def _ignore(_: Checkpoint) -> None: ...
+def _ignore(_: Checkpoint, __: object) -> None: ...

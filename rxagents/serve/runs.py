@@ -168,7 +168,7 @@ class Runs:
         start = self._agent_runs.prepare(run_id, request)
         stream = rx.defer(lambda _: start()).pipe(self._probe, hide_internals)
         kept = msgspec.to_builtins(request) if repeats else None
-        handle = self.log.start(run_id, stream, request=kept)
+        handle = self.log.start(run_id, stream, request=kept, durable=repeats)
         self._begin_one()
         self._kept[run_id] = handle
         handle.when_ended(partial(self._end_kept, run_id))

@@ -22,6 +22,7 @@ from rxagents import (
     EventLog,
     FunctionAgent,
     MemoryLogStore,
+    Message,
     SQLiteLogStore,
     SQLiteStore,
     StorageError,
@@ -66,10 +67,7 @@ async def test_served_run_keeps_checkpoints() -> None:
     async with serving(FunctionAgent(ScriptedLLM(*replies), [held.tool])) as server:
         run_id = await started(server, [{"role": "user", "content": "Oslo?"}])
         first = await checkpoint_of(server, run_id)
-        assert (first.messages, first.request) == (
-            (),
-            {"task": [{"role": "user", "content": "Oslo?"}]},
-        )
+        assert first.request == {"task": [{"role": "user", "content": "Oslo?"}]}
         await held.running.wait()
         held.release.set()
         await server.frames(f"/runs/{run_id}/events")
@@ -250,6 +248,29 @@ async def test_lost_run_is_asked_again_at_start() -> None:
         request = KeptRequest.of(await checkpoint_of(server, "run_1"))
         assert request is not None
         assert request.losses == 1
+
+
+async def test_lost_run_goes_on_after_its_tools() -> None:
+    lost, llm, calls = Lost(), ScriptedLLM("Cold."), Calls()
+    begun = lost.store.begin("run_1")
+    checkpoint = Checkpoint(
+        (Message.user("Oslo?"),),
+        (
+            Message.assistant(ToolCall("c", "weather", '{"city": "Oslo"}')),
+            Message.tool("c", "-3 degrees", name="weather"),
+        ),
+        iterations=1,
+        tool_calls=1,
+        request={"task": "Oslo?"},
+    )
+    lost.store.save("run_1", begun.token, msgspec.json.encode(checkpoint))
+    lost.lose()
+    async with serving(FunctionAgent(llm, [calls.weather()]), log=lost.log, rerun=True) as server:
+        frames = await server.frames("/runs/run_1/events")
+        assert kinds(frames)[:5] == ["reset", "tool_start", "tool_end", "turn_end", "turn_start"]
+        assert frames[0]["scope"] == "turn"
+        assert llm.requests[0].messages[-1] == Message.tool("c", "-3 degrees", name="weather")
+        assert (await checkpoint_of(server, "run_1")).messages[-1].text == "Cold."
 
 
 async def test_reader_goes_on_with_the_next_attempt() -> None:

@@ -11,21 +11,23 @@ from typing import Any, Self, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 import msgspec
-from msgspec.structs import replace
 from reactivex import Observable
 
 from rxagents.core.checkpoint import Checkpoint
-from rxagents.core.errors import ConfigurationError, LeaseError, StorageError
-from rxagents.core.json_text import JSON_ERRORS
+from rxagents.core.errors import ConfigurationError, LeaseError, LogGoneError
 from rxagents.runtime.bridge import Bridge
 from rxagents.runtime.event_log.hub import Hub
-from rxagents.runtime.event_log.log_store import LogStore, Position, checked_key, parse_id
+from rxagents.runtime.event_log.log_store import LogStore, checked_key, parse_id
 from rxagents.runtime.event_log.log_writer import LogWriter
 from rxagents.runtime.event_log.memory_log_store import MemoryLogStore
+from rxagents.runtime.event_log.read_checkpoint import read_checkpoint
 from rxagents.runtime.event_log.run_handle import RunHandle
 from rxagents.runtime.recording import RecordedLine
 
 T = TypeVar("T")
+
+_LAST_ENTRIES = 100
+"""More entries than a run has after its last checkpoint: the end of its turn and of the run."""
 
 
 class EventLog:
@@ -74,7 +76,14 @@ class EventLog:
         self._handles: dict[str, RunHandle] = {}
         self._bridges: WeakSet[Bridge] = WeakSet()
 
-    def start(self, key: str, stream: Observable[Any], *, request: object = None) -> RunHandle:
+    def start(
+        self,
+        key: str,
+        stream: Observable[Any],
+        *,
+        request: object = None,
+        durable: bool = False,
+    ) -> RunHandle:
         """Subscribe to a stream and keep it; it goes on whoever reads it, until its end or `stop`.
 
         A slow store slows the stream down.
@@ -84,6 +93,9 @@ class EventLog:
             stream: The stream, such as `agent.run_stream(…)`.
             request: What the run was asked, as JSON values: each checkpoint has it, so that another
                 process can ask the same again (`Checkpoint.request`).
+            durable: Whether the run of an agent goes on from the checkpoint of an attempt before,
+                so that finished tools do not run again. The stream must be one run of an agent.
+                Each tool waits until the store has its start.
 
         Returns:
             A handle to stop the run and to wait for its end.
@@ -101,7 +113,7 @@ class EventLog:
                 f"This log has started the run {key!r}, which has not ended. Stop it first, or use "
                 "another key."
             )
-        handle = RunHandle(self, key, request)
+        handle = RunHandle(self, key, request, is_durable=durable)
         self._handles[key] = handle
         self._bridges.add(handle.bridge)
         handle.run(stream)
@@ -143,6 +155,25 @@ class EventLog:
             msgspec.json.decode(line, type=RecordedLine[msgspec.Raw]) for _, _, line in page.entries
         ]
         return any(end.stopped for end in ends)
+
+    async def has_completed(self, key: str) -> bool:
+        """Return whether the last attempt of a run has completed; its checkpoint has the result.
+
+        Raises:
+            StorageError: The store failed.
+        """
+        checkpoint = await self.checkpoint(key)
+        if checkpoint is None or not checkpoint.after:
+            return False
+        try:
+            page = self.store.read(key, parse_id(checkpoint.after), _LAST_ENTRIES)
+            if isinstance(page, Future):
+                page = await asyncio.wrap_future(page)
+        except LogGoneError:
+            return False
+        if page.state != "ended" or not page.entries:
+            return False
+        return msgspec.json.decode(page.entries[-1][2], type=RecordedLine[msgspec.Raw]).completed
 
     async def lost(self) -> list[str]:
         """Return the keys of the runs whose writers are lost; they have no end mark yet.
@@ -186,17 +217,7 @@ class EventLog:
         saved = self.store.saved(key)
         if isinstance(saved, Future):
             saved = await asyncio.wrap_future(saved)
-        if saved is None:
-            return None
-        try:
-            checkpoint = msgspec.json.decode(saved.data, type=Checkpoint)
-        except JSON_ERRORS as error:
-            raise StorageError(
-                f"The checkpoint of the run {key!r} cannot be read: {error}. Use the version of "
-                "rxagents that wrote it."
-            ) from error
-        after = str(Position(saved.attempt, saved.seq)) if saved.seq else ""
-        return replace(checkpoint, after=after)
+        return read_checkpoint(key, saved)
 
     async def forget(self, key: str) -> None:
         """Delete a run; an unknown one is no error.

@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
+from rxagents.core.errors import StorageError
 from rxagents.runtime.bridge import bridge_of
+from rxagents.runtime.event_log.calls import call
+from rxagents.runtime.event_log.log_store import Saved
 from rxagents.runtime.event_log.log_writer import LogWriter
+from rxagents.runtime.event_log.read_checkpoint import read_checkpoint
 from rxagents.runtime.reporting import report_harmless
 from rxagents.runtime.timed_scope import TimedScope, timed
 
@@ -27,6 +31,8 @@ def kept(
     on_writer: Callable[[LogWriter[T]], None] | None = None,
     on_begun: Callable[[], None] = lambda: None,
     request: object = None,
+    *,
+    is_durable: bool = False,
 ) -> Observable[T]:
     """Return an Observable that passes a stream on and writes it; see `ops.persist`.
 
@@ -37,6 +43,7 @@ def kept(
         on_writer: Called with the writer of a subscription, which then slows the source down.
         on_begun: Called when the log has given the run an attempt.
         request: What the run was asked, for its checkpoints.
+        is_durable: Whether the run goes on from the checkpoint of the attempt before.
     """
 
     def subscribe(observer: abc.ObserverBase[T], scope: TimedScope) -> None:
@@ -62,6 +69,23 @@ def kept(
             writer.end(writer.end_of(None), observer.on_completed, observer.on_error)
 
         def start() -> None:
+            if not is_durable:
+                begin(None)
+                return
+            call(lambda: log.store.saved(name), begin, fail_to_start)
+
+        def fail_to_start(error: Exception) -> None:
+            writer.end(writer.end_of(error), partial(observer.on_error, error), observer.on_error)
+
+        def begin(saved: Saved | None) -> None:
+            if writer.state != "open":
+                return  # disposed while the store worked
+            try:
+                writer.checkpoints.previous = read_checkpoint(name, saved)
+            except StorageError as error:
+                fail_to_start(error)
+                return
+            writer.checkpoints.is_durable = is_durable
             writer.checkpoints.request = request
             writer.checkpoints.begin()
             on_begun()

@@ -57,11 +57,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_HIGH = 1_000
-"""Lines that wait for the store before a run that the log itself has started is slowed down."""
-
-_MOST = 100_000
-"""Lines that may wait for the store where nothing slows the source down."""
+_HIGH = 1_000  # lines that wait before a run that the log itself has started is slowed down
+_MOST = 100_000  # lines that may wait where nothing slows the source down
 
 _encode = msgspec.json.Encoder().encode
 
@@ -135,7 +132,7 @@ class LogWriter(Generic[T]):
         """Write an item."""
         if self._previous is not None:
             previous, self._previous = self._previous, None
-            if (reset := reset_after(previous, item)) is not None:
+            if reset := reset_after(previous, item, self.checkpoints.reset_scope):
                 self.append(reset)
         if self.state != "open":
             return
@@ -163,14 +160,17 @@ class LogWriter(Generic[T]):
         if self._pending and not self._writes:
             self._write()
 
-    def _save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, after the items before it."""
+    def _save(self, checkpoint: Checkpoint, then: Callable[[], None]) -> None:
+        """Write a checkpoint, after the items before it; call `then` when it is stored."""
         if self.state != "open":
             return
         try:
             data = encode_value(checkpoint)
         except Exception as error:  # of `provider_data` or `raw`, which may be the user's
-            report_harmless(error, f"A checkpoint of the run {self._key!r} could not be encoded")
+            if self.checkpoints.is_durable:
+                self.end(self.end_of(error), partial(self._fail, error), self._fail)
+            else:
+                report_harmless(error, f"A checkpoint of the run {self._key!r} cannot be encoded")
             return
         if self._pending:
             self._write()
@@ -180,6 +180,7 @@ class LogWriter(Generic[T]):
             self._close(as_exception(error))
         else:
             self._await(written)
+            call(lambda: written, lambda _: then(), _do_nothing)
 
     def end(
         self,
@@ -190,9 +191,8 @@ class LogWriter(Generic[T]):
         """Write the end mark; call `then` when it is stored, or `fail` with what prevented it."""
         if self.state != "open":
             return
-        self.state = "ending"
+        self.state, self._on_end, self._fail = "ending", then, fail
         self._lease.stop()
-        self._on_end, self._fail = then, fail
         self._pending.append(_encode(line))
         if not self._writes:
             self._write()
@@ -216,7 +216,7 @@ class LogWriter(Generic[T]):
         line = RecordedLine[None](self._now() - self._start, stopped="disposed")
         self.end(line, _do_nothing, self._report)
         if self._pending:
-            self._write()  # the loop may be closed before the write that is on its way is answered
+            self._write()  # the loop may close before the write that is on its way is answered
 
     def _report(self, error: Exception) -> None:
         if not isinstance(error, LeaseError):  # then the other writer's end counts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -13,12 +13,13 @@ from rxagents.core.events import Reset
 from rxagents.runtime.recording import RecordedLine
 
 
-def reset_after(end: bytes, item: object) -> Any:
+def reset_after(end: bytes, item: object, scope: Literal["turn", "run"]) -> Any:
     """Return what stands before the first item of another attempt.
 
     Args:
         end: The end mark of the attempt before.
         item: The first item.
+        scope: What is void: the whole run, or only its last turn, where the run goes on.
 
     Returns:
         A reset of the item's kind; `None` if the kind has none.
@@ -27,4 +28,4 @@ def reset_after(end: bytes, item: object) -> Any:
     error = line.failure or RxAgentsError("The run was started again.")
     if isinstance(item, StreamChunk):
         return StreamChunk.reset(error)
-    return Reset.of(error, "run") if isinstance(item, Event) else None
+    return Reset.of(error, scope) if isinstance(item, Event) else None

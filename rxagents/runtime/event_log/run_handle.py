@@ -25,10 +25,11 @@ class RunHandle:
         key: The key of the run.
     """
 
-    def __init__(self, log: EventLog, key: str, request: object) -> None:
+    def __init__(self, log: EventLog, key: str, request: object, *, is_durable: bool) -> None:
         self.key = key
         self._log = log
         self._request = request
+        self._is_durable = is_durable
         self._loop = running_loop()
         self.bridge = Bridge(self._loop, self._fail)
         self._subscription = SingleAssignmentDisposable()
@@ -39,7 +40,15 @@ class RunHandle:
 
     def run(self, stream: Observable[Any]) -> None:
         """Subscribe to the stream."""
-        source = kept(self._log, self.key, stream, self._on_writer, self._on_begun, self._request)
+        source = kept(
+            self._log,
+            self.key,
+            stream,
+            self._on_writer,
+            self._on_begun,
+            self._request,
+            is_durable=self._is_durable,
+        )
         with self.bridge.entered():
             self._subscription.disposable = source.subscribe(
                 on_error=_ignore, scheduler=self.bridge.scheduler

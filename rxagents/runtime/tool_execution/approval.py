@@ -48,7 +48,8 @@ from rxagents.runtime.daemon_thread import DaemonThread
 from rxagents.runtime.reporting import nonfatal
 from rxagents.runtime.source import Emitter, task_source
 from rxagents.runtime.timed_scope import TimedScope, timed
-from rxagents.runtime.tool_execution.execute import execute, on_loop_thread
+from rxagents.runtime.tool_execution.execute import execute
+from rxagents.runtime.tool_execution.on_loop_thread import on_loop_thread
 from rxagents.runtime.tool_execution.slot import Slot
 
 ApproveFunction: TypeAlias = (
@@ -117,7 +118,12 @@ class Approvals:
 
 
 def execute_if_approved(
-    tool: Tool, call: ToolCall, slot: Slot, approvals: Approvals, context: object = None
+    tool: Tool,
+    call: ToolCall,
+    slot: Slot,
+    approvals: Approvals,
+    context: object = None,
+    before_start: Observable[Any] | None = None,
 ) -> Observable[ApprovedEvent]:
     """Return the events of a call that needs approval, after its `ApprovalRequest`.
 
@@ -127,6 +133,7 @@ def execute_if_approved(
         slot: Held as long as the function runs.
         approvals: Asked once for each subscription.
         context: The run's context, for `ToolContext.context`.
+        before_start: The tool starts when it has completed, after its approval; `None` for at once.
     """
     approve, timeout = approvals.approve, approvals.timeout
 
@@ -168,7 +175,7 @@ def execute_if_approved(
             observer.on_next(ApprovalAnswer(call.id, call.name, True, arguments))
             observer.on_next(ToolStart(call.id, call.name, arguments_of(approved)))
             scope.subscribe(
-                execute(tool, approved, slot, context),
+                execute(tool, approved, slot, context, before_start),
                 observer.on_next,
                 observer.on_error,
                 observer.on_completed,

@@ -33,14 +33,12 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import reactivex as rx
 from msgspec import UNSET
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
-from reactivex.scheduler import VirtualTimeScheduler
-from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from rxagents.core.content_parts import ContentPart
 from rxagents.core.errors import ToolArgumentsError, ToolTimeoutError
@@ -48,15 +46,15 @@ from rxagents.core.events import ErrorInfo, StreamEvent, ToolEnd, ToolProgress
 from rxagents.core.messages import ToolCall
 from rxagents.core.tool_context import ToolContext
 from rxagents.core.tools import Tool
-from rxagents.runtime.bridge import LoopScheduler, bridge_of
 from rxagents.runtime.from_aiter import from_aiter
 from rxagents.runtime.listening import ToolExecution, listened
-from rxagents.runtime.loop import run_on_loop, running_loop
-from rxagents.runtime.reporting import nonfatal, report_unhandled
+from rxagents.runtime.loop import running_loop
+from rxagents.runtime.reporting import nonfatal
 from rxagents.runtime.source import is_cancellation
 from rxagents.runtime.timed_scope import TimedScope, timed
 from rxagents.runtime.tool_execution.items import Progress, call_detached, in_tool, items_of
 from rxagents.runtime.tool_execution.nested import NestedEvents
+from rxagents.runtime.tool_execution.on_loop_thread import on_loop_thread
 from rxagents.runtime.tool_execution.shorten import shortened
 from rxagents.runtime.tool_execution.slot import Slot
 from rxagents.runtime.tool_execution.text import error_text, result_parts, result_text
@@ -66,7 +64,11 @@ ToolEvent: TypeAlias = StreamEvent
 
 
 def execute(
-    tool: Tool, call: ToolCall, slot: Slot | None = None, context: object = None
+    tool: Tool,
+    call: ToolCall,
+    slot: Slot | None = None,
+    context: object = None,
+    before_start: Observable[Any] | None = None,
 ) -> Observable[ToolEvent]:
     """Make a cold Observable of one tool call.
 
@@ -85,6 +87,7 @@ def execute(
         call: The model's call.
         slot: Held as long as the function runs, which may be longer than the stream.
         context: The run's context, for `ToolContext.context`.
+        before_start: The tool starts when it has completed; `None` for at once.
 
     Returns:
         An Observable of `ToolProgress`, and of one `ToolEnd` as its last item. A failure of the
@@ -99,7 +102,7 @@ def execute(
         def subscribe(observer: abc.ObserverBase[ToolEvent], scope: TimedScope) -> None:
             if not _is_called_on_loop(tool):
                 running_loop()  # raises, in virtual time too: tasks and threads need a real loop
-            _Execution(tool, call, observer, scope, slot, context, noted).start()
+            _Execution(tool, call, observer, scope, slot, context, noted).start(before_start)
 
         return timed(subscribe)
 
@@ -134,10 +137,14 @@ class _Execution:
         self._latest: object = UNSET
         self._nested = NestedEvents(tool.name)
 
-    def start(self) -> None:
-        """Make the first attempt, on the next loop iteration."""
+    def start(self, before: Observable[Any] | None) -> None:
+        """Make the first attempt, on the next loop iteration, or after `before` has completed."""
         self._scope.hold(Disposable(self._set_cancelled))
-        self._next_attempt.start(0)
+        begin = partial(self._next_attempt.start, 0)
+        if before is None:
+            begin()
+        else:
+            self._scope.subscribe(before, lambda _: None, self._observer.on_error, begin)
 
     def _set_cancelled(self) -> None:
         """Ask a running function to return: its result is not needed any more."""
@@ -249,49 +256,6 @@ class _Execution:
 
 def _ignore_free_slot() -> None:
     """Do nothing: no other call waits for the slot."""
-
-
-def on_loop_thread(items: Observable[object]) -> Observable[object]:
-    """Return a user's Observable, with its notifications moved to the loop's thread.
-
-    Its scheduler is the loop's, even if the subscriber has none: reactivex's time operators would
-    else fire on other threads. What a scheduled action raises fails the Observable.
-    """
-
-    def subscribe(
-        observer: abc.ObserverBase[object], scheduler: abc.SchedulerBase | None = None
-    ) -> abc.DisposableBase:
-        if isinstance(scheduler, VirtualTimeScheduler):
-            return items.subscribe(observer, scheduler=scheduler)
-        loop, bridge = running_loop(), bridge_of(scheduler)
-        has_ended = False
-
-        def on_error(error: Exception) -> None:
-            nonlocal has_ended
-            has_ended = True
-            observer.on_error(error)
-
-        def on_completed() -> None:
-            nonlocal has_ended
-            has_ended = True
-            observer.on_completed()
-
-        def on_action_error(error: BaseException) -> None:
-            if has_ended:
-                report_unhandled(error, loop, bridge)
-            else:
-                on_error(nonfatal(error))
-
-        if scheduler is None or isinstance(scheduler, AsyncIOScheduler):
-            scheduler = LoopScheduler(loop, bridge, on_action_error)
-        return items.subscribe(
-            partial(run_on_loop, loop, observer.on_next),
-            partial(run_on_loop, loop, on_error),
-            partial(run_on_loop, loop, on_completed),
-            scheduler=scheduler,
-        )
-
-    return Observable(subscribe)
 
 
 def _is_called_on_loop(tool: Tool) -> bool:
