@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import rxagents
 from rxagents.mcp import serve_stdio
@@ -39,5 +40,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    served = "serve" in sys.argv
-    asyncio.run(serve_stdio(rxagents.mcp_server(forecast)) if served else main())
+    with suppress(KeyboardInterrupt):
+        is_server = "serve" in sys.argv
+        asyncio.run(serve_stdio(rxagents.mcp_server(forecast)) if is_server else main())
