@@ -221,3 +221,29 @@ async def test_cancel_closes_the_connection() -> None:
 def test_bad_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         http_request_tool(**options)
+
+
+async def test_method_must_be_allowed() -> None:
+    async with running_site() as site:
+        reading = http_request_tool(allow_private=True, methods=["HEAD", "GET"])
+        site.answer("/", "read")
+        assert "read" in await ask(reading, url=site.url())
+        message = await refusal(reading, url=site.url(), method="POST", body="x")
+        assert "The method POST is not allowed. Use GET, HEAD." in message
+        assert len(site.requests) == 1
+
+
+async def test_long_request_body_is_refused() -> None:
+    async with running_site() as site:
+        small = http_request_tool(allow_private=True, max_body_bytes=10)
+        site.answer("/", "taken")
+        assert "taken" in await ask(small, url=site.url(), method="POST", body="0123456789")
+        message = await refusal(small, url=site.url(), method="POST", body="ü" * 6)
+        assert "The body has 12 bytes, and at most 10 are allowed" in message
+        assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize("methods", [[], "GET", ["TRACE"], 5])
+def test_bad_methods_raise(methods: Any) -> None:
+    with pytest.raises(ConfigurationError, match="methods must"):
+        http_request_tool(methods=methods)

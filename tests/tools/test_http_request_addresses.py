@@ -12,8 +12,7 @@ from http_site import KEY, OPEN, REFUSED, ask, refusal, running_site
 from rxagents.tools import http_request, http_request_tool
 from rxagents.tools.public_addresses import is_public
 
-# `rxagents.tools.http_request` is the tool, which hides the module of the same name.
-_module = importlib.import_module("rxagents.tools.http_request")
+_module = importlib.import_module("rxagents.tools.guarded_http")
 
 
 @pytest.mark.parametrize(
