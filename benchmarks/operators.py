@@ -136,6 +136,7 @@ def typical(count: int, folder: Path) -> dict[str, Work]:
         "collect": Work(ops.collect, chunks),
         "assemble_tool_calls": Work(ops.assemble_tool_calls, calls),
         "total_usage": Work(ops.total_usage, chunks),
+        "resume_with": Work(lambda: ops.resume_with(rxagents.get_model("scripted:"), "Hi"), chunks),
         "stop_at": Work(lambda: ops.stop_at("\nObservation:"), chunks),
         "partial_json": Work(ops.partial_json, array),
         "partial_object": Work(lambda: ops.partial_object(list[Any]), array),

@@ -13,6 +13,9 @@ The fragments of a tool call are held back until the call is complete. A fragmen
 could not be taken back, and no model continues a call: it makes the call anew. A complete call may
 have been started by then, so the turn ends with it, and the model sees its result in the next turn.
 
+A reset from the attempt after a seam voids that attempt's text only: the text before the seam is
+emitted again behind it.
+
 After the seam, `index`, `content` and `usage` are those of the whole stream.
 """
 
@@ -66,6 +69,8 @@ class Resumer:
         "_observer_raised",
         "_on_next",
         "_overlap",
+        "_repeated",
+        "_seam",
         "_usage",
     )
 
@@ -78,6 +83,8 @@ class Resumer:
         self._usage: Usage | None = None
         self._last_usage: Usage | None = None
         self._overlap = OverlapRemover((), "")
+        self._repeated: tuple[str, ...] = ()
+        self._seam = ""
         self._clear()
 
     def _clear(self) -> None:
@@ -157,28 +164,26 @@ class Resumer:
         if self.has_content:
             self._emit(error=error)
         self._is_resumed = True
-        text = self._buffer.upto(self._buffer.end)
-        sent = text.rstrip()  # Anthropic refuses white space at the end of the last message
-        if not sent:
-            self._overlap = OverlapRemover((), text)
-            return messages
-        space = text[len(sent) :]
-        if prefill:
-            self._overlap = OverlapRemover((), space)
-            return _with_beginning(messages, sent)
+        self._seam = self._buffer.upto(self._buffer.end)
+        sent = self._seam.rstrip()  # Anthropic refuses white space at the end of the last message
         quoted = _end_of(sent)
-        self._overlap = OverlapRemover((quoted, sent), space)
+        self._repeated = () if prefill else (quoted, sent)
+        self._begin_rest()
+        if not sent:
+            return messages
+        if prefill:
+            return _with_beginning(messages, sent)
         instruction = Message.user(_INSTRUCTION.format(quoted=quoted))
         return (*_with_beginning(messages, sent), instruction)
+
+    def _begin_rest(self) -> None:
+        space = self._seam[len(self._seam.rstrip()) :]
+        self._overlap = OverlapRemover(self._repeated, space)
 
     def _noted(self, chunk: StreamChunk) -> StreamChunk:
         """Remember what the chunk delivers; return it as part of the whole stream."""
         if not chunk.delta and "reset" in chunk.metadata:
-            self._clear()
-            self._is_resumed = False
-            self._overlap = OverlapRemover((), "")
-            self._index = chunk.index + 1
-            return chunk
+            return self._reset(chunk)
         if chunk.choice or chunk.refusal:
             self._is_single = False
         self._has_content = self._has_content or chunk.has_content
@@ -205,6 +210,20 @@ class Resumer:
         self._index += 1
         set_content(copy, (self._buffer, self._buffer.append(delta)))
         return copy
+
+    def _reset(self, chunk: StreamChunk) -> StreamChunk:
+        """Start the attempt again; return what the reset leaves, or the reset itself."""
+        self._clear()
+        if not self._is_resumed:
+            self._index = chunk.index + 1
+            return chunk
+        # The attempt's own text is void, and the text before the seam is not: it comes again.
+        self._on_next(replace(chunk, index=self._index))
+        self._begin_rest()
+        text = StreamChunk(self._seam, self._index + 1, timestamp=chunk.timestamp)
+        self._index += 2
+        set_content(text, (self._buffer, self._buffer.append(self._seam)))
+        return text
 
     def _completed_calls(self, chunk: StreamChunk) -> tuple[ToolCallDelta, ...]:
         """Return the fragments to deliver with the chunk: of calls that are complete."""

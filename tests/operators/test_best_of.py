@@ -103,6 +103,13 @@ async def test_failed_attempts_are_left_out() -> None:
     assert asked == [2]
 
 
+async def test_enough_is_not_asked_about_failed_attempts() -> None:
+    attempts = iter([rx.throw(OSError("down")), rx.of("whole")])
+    operator = ops.best_of(2, lambda _: 0, enough=lambda result: result is None)
+    stream: Observable[Any] = rx.defer(lambda _: next(attempts))
+    assert await notes_of(stream.pipe(operator)) == ["whole", "end"]
+
+
 async def test_first_error_passes_if_all_fail() -> None:
     replies = [Reply("Hel", error=ServerError(str(number))) for number in range(3)]
     notes = await notes_of(ScriptedLLM(*replies).chat_stream("hi").pipe(ops.best_of(3, longest)))

@@ -14,7 +14,6 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 from reactivex.testing import ReactiveTest, TestScheduler
 
-import rxagents
 from rxagents import (
     Answer,
     ConfigurationError,
@@ -72,13 +71,12 @@ def test_completion_ends_the_last_sentence() -> None:
     expect(first_of(cold("a-|", a="Hi"), other, by="sentence"), "--(a|)", a="Hi")
 
 
-def test_judge_sees_the_text_so_far() -> None:
+async def test_judge_sees_the_text_so_far() -> None:
     llms = ScriptedLLM(Reply("a b", interval=1)), ScriptedLLM(Reply("c d e f", interval=1))
     streams = [llm.chat_stream("hi") for llm in llms]
-    seen: list[Any] = []
-    by = lambda chunk: chunk.content.startswith("c d e")  # noqa: E731
-    rxagents.run(first_of(*streams, by=by), seen.append)
-    assert "".join(chunk.delta for chunk in seen) == "c d e f"
+    seen = Seen(first_of(*streams, by=lambda chunk: chunk.content.startswith("c d e")))
+    await seen.over.wait()
+    assert "".join(chunk.delta for chunk in seen.items) == "c d e f"
 
 
 def test_unjudged_stream_is_taken_when_nothing_else_is_left() -> None:

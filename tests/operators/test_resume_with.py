@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prefilling import ContinuingLLM
 from reactivex import Observable, abc
+from wires import SpokenWire, any_wire
 
 import rxagents
 from rxagents import (
@@ -30,7 +32,14 @@ from rxagents import (
 )
 from rxagents import operators as ops
 from rxagents.core.chunks import TextBuffers
-from rxagents.testing import Reply, ScriptedLLM
+from rxagents.testing import (
+    Cassette,
+    Reply,
+    ScriptedLLM,
+    ScriptedServer,
+    every_fault,
+    run_in_virtual_time,
+)
 
 CUT = TruncatedStreamError("the connection was lost")
 TEXT = "The sky is blue, \n\nbecause air scatters blue light.  It scatters red light less. "
@@ -239,6 +248,8 @@ def test_calls_of_a_whole_stream_pass(sealed: bool) -> None:
         source = rx.from_iterable(chunks[:last])
         response = fold(chunks_of(notes_of(source.pipe(ops.resume_with(ScriptedLLM(), "?")))))
         assert response == fold(chunks[:last])
+        passed = chunks_of(notes_of(source.pipe(ops.resume_with(ScriptedLLM(), "?"))))
+        assert passed[-1].finish_reason == ("tool_calls" if last == 3 else "")
 
 
 def test_finished_answer_is_complete() -> None:
@@ -274,6 +285,21 @@ def test_reset_of_the_source_starts_the_text_again() -> None:
     stream = cut(StreamChunk("void"), StreamChunk.reset(CUT), StreamChunk("The"))
     notes = notes_of(stream.pipe(ops.resume_with(ContinuingLLM("The sky"), "?")))
     assert fold(chunks_of(notes)).content == "The sky"
+
+
+@pytest.mark.parametrize("prefill", [True, False])
+def test_reset_of_the_rest_keeps_the_text_before_the_seam(prefill: bool) -> None:
+    class Restarting(ContinuingLLM):
+        def chat_stream(self, *arguments: Any, **settings: Any) -> Observable[StreamChunk]:
+            stream = super().chat_stream(*arguments, **settings)
+            first = stream.pipe(rx.operators.take(4))
+            return rx.concat(first, rx.of(StreamChunk.reset(CUT)), stream)
+
+    operator = ops.resume_with(Restarting(TEXT), "?", prefill=prefill)
+    chunks = chunks_of(notes_of(cut(StreamChunk(TEXT[:17])).pipe(operator)))
+    assert fold(chunks).content == TEXT
+    assert chunks[-1].content == TEXT
+    assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), StreamCancelledError("the loop ends")])
@@ -321,6 +347,7 @@ def test_open_calls_and_held_text_pass_before_an_error() -> None:
         notes_of(cut(StreamChunk("The")).pipe(ops.resume_with(llm, "?", prefill=False)))
     )
     assert text_of(chunks) == "TheTh"
+    assert [chunk.finish_reason for chunk in chunks][-1] == "stop"
 
 
 def test_consumer_that_raises_starts_nothing() -> None:
@@ -333,8 +360,11 @@ def test_consumer_that_raises_starts_nothing() -> None:
             observer.on_error(error)
         return rx.disposable.Disposable()
 
+    first = iter([LookupError("the screen is gone")])
+
     def fail(_: object) -> None:
-        raise LookupError("the screen is gone")
+        for error in first:
+            raise error
 
     errors: list[Exception] = []
     rx.create(emit).pipe(ops.resume_with(llm, "?")).subscribe(fail, errors.append)
@@ -365,3 +395,30 @@ def test_reply_over_the_scripted_model_is_resumed() -> None:
     stream = broken.chat_stream("?").pipe(ops.resume_with(spare, "?"), ops.collect())
     response: Any = rxagents.run(stream)
     assert response.content == "The sky is blue."
+
+
+@any_wire
+def test_every_fault_is_survived_with_the_whole_text(wire: SpokenWire, tmp_path: Path) -> None:
+    """The rules forbid a completion with a part of the text, and text that is repeated."""
+    path = tmp_path / "run.jsonl"
+
+    async def record() -> str:
+        async with ScriptedServer(Reply(TEXT, interval=1)) as server:
+            url = wire.url_of(server)
+            async with wire.model(url, session=Cassette(path, "record")) as llm:
+                await llm.chat("Why?")
+            return url
+
+    url = run_in_virtual_time(record())
+    failed: list[Exception] = []
+
+    def pipe(session: Any) -> Observable[StreamChunk]:
+        stream = wire.model(url, session=session, max_retries=0).chat_stream("Why?")
+        resumed: Observable[StreamChunk] = stream.pipe(
+            ops.resume_with(ContinuingLLM(TEXT), "Why?", resume_if=lambda _: True),
+            rx.operators.do_action(on_error=failed.append),
+        )
+        return resumed
+
+    assert len(every_fault(Cassette(path), pipe)) > 50
+    assert failed == []

@@ -130,15 +130,16 @@ class Race(Generic[T]):
         self._timer.stop()
         if self._on_won is not None:
             self._on_won(winner)
-        self._dispose_others(winner)
+        losers = [runner for runner in self._runners if runner is not winner]
+        self._runners, self._completed = [winner], []
+        for loser in losers:
+            if loser.subscription is not None:
+                loser.subscription.dispose()
         winner.release()
 
     def fail(self, error: Exception) -> None:
-        """End the race with an error that is no stream's."""
+        """End the race with an error that is no stream's; the end of the scope disposes them."""
         self.is_won = True
-        self._waiting = None
-        self._timer.stop()
-        self._dispose_others(None)
         self.observer.on_error(error)
 
     def set_completed(self, runner: Runner[T]) -> None:
@@ -155,13 +156,6 @@ class Race(Generic[T]):
         if isinstance(error, StreamCancelledError):
             self._waiting = None
         self._go_on()
-
-    def _dispose_others(self, winner: Runner[T] | None) -> None:
-        losers = [runner for runner in self._runners if runner is not winner]
-        self._runners, self._completed = [] if winner is None else [winner], []
-        for loser in losers:
-            if loser.subscription is not None:
-                loser.subscription.dispose()
 
     def _go_on(self) -> None:
         if self._waiting is not None:
