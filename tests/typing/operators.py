@@ -8,7 +8,7 @@ import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as rx_ops
 
-from rxagents import FunctionAgent, StreamChunk, StreamEvent, Token, ToolEnd
+from rxagents import FunctionAgent, StreamChunk, StreamEvent, Token, ToolEnd, first_of
 from rxagents import operators as ops
 from rxagents.providers.base_llm import BaseLLM
 from rxagents.testing import ScriptedLLM
@@ -27,6 +27,12 @@ def operators_keep_their_types(llm: BaseLLM, scripted: ScriptedLLM) -> None:
     assert_type(chunks.pipe(ops.text(), ops.coalesce()), Observable[str])
     assert_type(chunks.pipe(ops.text(), ops.map_async(shout)), Observable[bytes])
     assert_type(chunks.pipe(ops.items("a[]", int)), Observable[int])
+    assert_type(chunks.pipe(ops.resume_with(llm, "?")), Observable[StreamChunk])
+    assert_type(chunks.pipe(ops.best_of(2, lambda _: 0)), Observable[StreamChunk])
+    assert_type(chunks.pipe(ops.hedge(chunks, after="p95")), Observable[StreamChunk])
+    assert_type(first_of(chunks, chunks, by="sentence"), Observable[StreamChunk])
+    by_text = first_of(chunks, by=lambda chunk: len(chunk.content) > 5)
+    assert_type(by_text, Observable[StreamChunk])
 
 
 def sources_keep_their_types(llm: BaseLLM) -> None:
