@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+from reactivex import Observable
+
 import rxagents
-from rxagents import FunctionAgent, StreamEvent, Token
+from rxagents import FunctionAgent, StreamEvent, Token, ToolCall
 from rxagents.testing import Reply, ScriptedLLM
 
 WORDS = 100
@@ -38,6 +41,36 @@ def make_endless() -> Any:
 def make_client(url: str) -> FunctionAgent[str]:
     """Return an agent of a model behind HTTP."""
     return FunctionAgent(rxagents.OpenAI("any", api_key="any", base_url=url))
+
+
+class _StepModel:
+    """A model that calls a tool and then answers; its script is the conversation."""
+
+    def chat_stream(self, messages: Any, tools: Any = None, **_: Any) -> Observable[Any]:
+        """Stream the reply."""
+        task = messages[0].text
+        if messages[-1].role == "tool":
+            reply = Reply(f"The answer of {task} is whole.", interval=0.002)
+        else:
+            call = ToolCall(f"call of {task}", "step", json.dumps({"task": task}))
+            reply = Reply("I call the tool.", tool_calls=[call], interval=0.002)
+        return ScriptedLLM(reply).chat_stream(messages, tools)
+
+
+def make_stepping(port: int) -> FunctionAgent[str]:
+    """Return an agent with a tool that asks a server."""
+
+    @rxagents.tool
+    async def step(task: str) -> str:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"{task}\n".encode())
+        answer = await reader.readline()
+        writer.close()
+        if not answer:
+            raise OSError("The server is gone.")
+        return answer.decode().strip()
+
+    return FunctionAgent(_StepModel(), [step])  # type: ignore[arg-type]  # it needs no more
 
 
 class HandWritten:

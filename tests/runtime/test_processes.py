@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
+
 import pytest
 from matrix import only_full
+from pages import ROOT
 from worker_agents import make_mixed
 
 import rxagents
@@ -70,6 +75,22 @@ async def test_run_that_ends_its_process_fails_alone(what: str) -> None:
     assert [event.content for event in events["good"] if not isinstance(event, Reset)][-3:] == [
         "a", "b", "",
     ]  # fmt: skip
+
+
+@only_full
+async def test_killed_workers_run_each_tool_once() -> None:
+    program = ROOT / "benchmarks" / "run_many_crashes.py"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(program),
+        "--runs",
+        "60",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    assert b"60 runs completed" in output
 
 
 def test_count_of_processes_is_checked() -> None:

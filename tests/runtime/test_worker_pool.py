@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 import worker_agents
 from local_workers import LocalLink, LocalWorkers
 from reactivex import Observable
-from worker_agents import make_agent, make_mixed
+from worker_agents import make_agent, make_mixed, make_stepping
 
 import rxagents
-from rxagents import ConfigurationError, RunReport, StreamEvent, run_many, to_aiter
+from rxagents import (
+    Complete,
+    ConfigurationError,
+    EventLog,
+    Reset,
+    RunReport,
+    StreamEvent,
+    run_many,
+    to_aiter,
+)
 from rxagents.runtime.many_runs.worker import WINDOW
 
 
@@ -166,6 +175,58 @@ async def test_run_that_ends_its_worker_is_only_one_to_fail() -> None:
     assert len(workers.links) == 4
 
 
+@pytest.mark.parametrize("lost_after", ["tool_start", "tool_end", "turn_end", "token"])
+async def test_run_in_log_goes_on_after_lost_worker(lost_after: str) -> None:
+    worker_agents.CALLS.clear()
+    workers, log = LocalWorkers(1), EventLog()
+    stream = run_many(make_stepping, {"a": "A"}, concurrency=1, engine=workers, log=log)
+    events: list[StreamEvent] = []
+    async with to_aiter(stream) as items:
+        async for _, event in items:
+            events.append(event)
+            if event.type == lost_after and len(workers.links) == 1:
+                await asyncio.sleep(0.005)
+                workers.links[0].lose()
+    assert isinstance(events[-1], Complete)
+    assert events[-1].content == "The answer of A is whole."
+    assert len(workers.links) == 2
+    [reset] = [event for event in events if isinstance(event, Reset)]
+    assert reset.scope == ("run" if lost_after == "token" else "turn")
+    assert worker_agents.CALLS == ["A call_0", "A call_1"]
+    entries = [event.item async for event in _entries(log, "a")]
+    assert shapes(entries) == shapes(events)
+
+
+async def _entries(log: EventLog, key: str) -> AsyncIterator[Any]:
+    async with to_aiter(rxagents.from_log(log, key)) as entries:
+        async for entry in entries:
+            yield entry
+
+
+@pytest.mark.parametrize("has_workers", [False, True], ids=["loop", "workers"])
+async def test_stream_started_again_goes_on_with_log(has_workers: bool) -> None:
+    worker_agents.CALLS.clear()
+    log = EventLog()
+
+    def runs() -> Observable[tuple[str, StreamEvent]]:
+        engine = LocalWorkers(2) if has_workers else None
+        inputs = {name: name for name in "abc"}
+        return run_many(make_stepping, inputs, concurrency=3, engine=engine, log=log)
+
+    async with to_aiter(runs()) as items:
+        while (await anext(items))[1].type != "tool_end":
+            pass
+        while (await anext(items))[1].type != "tool_end":
+            pass
+    await asyncio.sleep(1)
+    found = await collected(runs())
+    assert {events[-1].content for events in found.values()} == {
+        f"The answer of {name} is whole." for name in "abc"
+    }
+    ended = [call for call in worker_agents.CALLS if call != "c call_0"]
+    assert len(ended) == len(set(ended)) == 5
+
+
 async def test_lost_run_is_not_started_more_often_than_attempts() -> None:
     workers = LocalWorkers(1)
 
@@ -183,7 +244,9 @@ async def test_worker_lost_before_ready_fails_stream(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(LocalLink, "send", lose)
     stream = run_many(make_mixed, ["a"], concurrency=1, engine=LocalWorkers(1))
-    with pytest.raises(rxagents.RxAgentsError, match="ended with exit code 3 before it was ready"):
+    with pytest.raises(
+        rxagents.RxAgentsError, match="ended with exit code 3 before it was ready, 3 times"
+    ):
         await collected(stream)
 
 

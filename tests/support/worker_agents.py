@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -13,12 +14,39 @@ import reactivex as rx
 from reactivex import Observable
 
 import rxagents
-from rxagents import FunctionAgent, StreamEvent, Token
+from rxagents import FunctionAgent, StreamEvent, Token, ToolCall
 from rxagents.testing import Reply, ScriptedLLM
 
 
 def make_agent() -> FunctionAgent[str]:
     return FunctionAgent(ScriptedLLM(Reply("It is warm.", usage=rxagents.Usage(7, 2))))
+
+
+CALLS: list[str] = []
+"""The calls of `step`."""
+
+
+class StepModel:
+    """A model that calls a tool in two turns and then answers; its script is the conversation."""
+
+    def chat_stream(self, messages: Any, tools: Any = None, **_: Any) -> Observable[Any]:
+        done = sum(message.role == "tool" for message in messages)
+        if done == 2:
+            reply = Reply(f"The answer of {messages[0].text} is whole.", interval=0.05)
+        else:
+            call = ToolCall(f"call_{done}", "step", json.dumps({"name": messages[0].text}))
+            reply = Reply(f"Step {done}. ", tool_calls=[call], interval=0.05)
+        return ScriptedLLM(reply).chat_stream(messages, tools)
+
+
+def make_stepping() -> FunctionAgent[str]:
+    @rxagents.tool
+    async def step(name: str, context: rxagents.ToolContext) -> str:
+        CALLS.append(f"{name} {context.call_id}")
+        await asyncio.sleep(0.01)
+        return "ok"
+
+    return FunctionAgent(StepModel(), [step])  # type: ignore[arg-type]  # an agent uses no more
 
 
 def make_mixed() -> Any:

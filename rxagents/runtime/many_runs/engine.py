@@ -47,16 +47,18 @@ class RunState:
         value: Its input.
         attempts: How often it was started.
         cost: What its requests have used; the engine sets it before the stream ends.
+        is_durable: Whether an event log may go on with it; the engine sets it.
         error: What it failed with on a worker, as data: the exception may be of any class there.
         metering: What its requests on this loop are subject to.
     """
 
-    __slots__ = ("_ledger", "attempts", "cost", "error", "key", "metering", "value")
+    __slots__ = ("_ledger", "attempts", "cost", "error", "is_durable", "key", "metering", "value")
 
     def __init__(self, key: str, value: Any) -> None:
         self.key = key
         self.value = value
         self.attempts = 0
+        self.is_durable = False
         self.cost: Cost | None = None
         self.error: ErrorInfo | None = None
         self.metering = current_metering()
@@ -113,11 +115,16 @@ class Target:
 
     Args:
         factory: Returns an agent, or a function from an input to a stream of events.
+
+    Attributes:
+        is_agent: Whether it has returned an agent. The stream of a function may be several runs,
+            of which a checkpoint does not say which one it is of.
     """
 
     def __init__(self, factory: Callable[[], Any]) -> None:
         self._factory = factory
         self._make: Callable[[Any], Any] | None = None
+        self.is_agent = False
 
     def stream(self, value: Any) -> Observable[StreamEvent]:
         """Return the events of the run for one input.
@@ -127,7 +134,8 @@ class Target:
         """
         if self._make is None:
             made = self._factory()
-            make = getattr(made, "run_stream", made)
+            self.is_agent = hasattr(made, "run_stream")
+            make = made.run_stream if self.is_agent else made
             if not callable(make):
                 raise ConfigurationError(
                     "The factory of run_many must return an agent, or a function that takes an "
@@ -162,7 +170,9 @@ class LoopSession:
         """Return the events of one run."""
         run.attempts = 1
         run.meter(self._job.limiter, counts=self._job.counts)
-        return self._target.stream(run.value)
+        stream = self._target.stream(run.value)
+        run.is_durable = self._target.is_agent
+        return stream
 
     async def aclose(self) -> None:
         """Do nothing: there is nothing open."""

@@ -33,10 +33,19 @@ class Setup(Struct, tag="setup", array_like=True):
 
 
 class Start(Struct, tag="start", array_like=True):
-    """Start a run; its input is pickled."""
+    """Start a run.
+
+    Attributes:
+        run: Its number.
+        value: Its input, pickled.
+        is_durable: Whether to send checkpoints.
+        checkpoint: What it goes on from, as JSON; empty for nothing.
+    """
 
     run: int
     value: bytes
+    is_durable: bool
+    checkpoint: bytes
 
 
 class Stop(Struct, tag="stop", array_like=True):
@@ -58,7 +67,13 @@ class Granted(Struct, tag="granted", array_like=True):
     error: ErrorInfo | None
 
 
-Order: TypeAlias = Setup | Start | Stop | Credit | Granted
+class Stored(Struct, tag="stored", array_like=True):
+    """A checkpoint is stored."""
+
+    number: int
+
+
+Order: TypeAlias = Setup | Start | Stop | Credit | Granted | Stored
 
 
 class Ready(Struct, tag="ready", array_like=True):
@@ -86,6 +101,14 @@ class JsonEvent(Struct, tag="json", array_like=True):
     """An event that MessagePack does not hold, such as one with an integer of more than 64 bits."""
 
     run: int
+    data: bytes
+
+
+class Checkpointed(Struct, tag="checkpoint", array_like=True):
+    """What a run has done so far, as JSON: after the events of the batches before."""
+
+    run: int
+    number: int
     data: bytes
 
 
@@ -128,7 +151,7 @@ class Settled(Struct, tag="settled", array_like=True):
 
 
 LimiterAnswer: TypeAlias = Asked | Left | Learned | Refused | Settled
-Answer: TypeAlias = Ready | Batch | JsonEvent | LimiterAnswer
+Answer: TypeAlias = Ready | Batch | JsonEvent | Checkpointed | LimiterAnswer
 
 encode = msgspec.msgpack.Encoder().encode
 decode_order = msgspec.msgpack.Decoder(Order).decode

@@ -13,13 +13,14 @@ how many workers a run has lost, and a worker has the runs of one level at a tim
 - After each event that closes the subscriber's gate, the reader waits, and gives no credit. The
   worker then runs out of credit and stops reading its sockets.
 - An observer is called only here and never inside `subscribe`.
-- A worker that is lost before it was ready would be lost again: that ends the stream.
+- Workers that are lost before they are ready, one after the other, end the stream.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from itertools import count
 from math import ceil, isqrt
 
@@ -34,62 +35,28 @@ from rxagents.runtime.many_runs.links import Link, LinkLostError, Workers
 from rxagents.runtime.many_runs.messages import (
     Answer,
     Batch,
+    Checkpointed,
     Credit,
     Ended,
     JsonEvent,
-    Order,
     Ready,
     Setup,
     Start,
     Stop,
+    Stored,
     decode_answer,
     decode_event,
     encode,
 )
 from rxagents.runtime.many_runs.permits import Permits
+from rxagents.runtime.many_runs.pool_run import Member, PoolRun
 from rxagents.runtime.stream import Stream
+
+_STARTS = 3
+"""How often a worker may be lost before it is ready."""
 
 _ALONE = 2
 """The level from which on a run has a worker of its own."""
-
-
-class PoolRun:
-    """One run, on whichever worker.
-
-    Attributes:
-        number: Its number in messages.
-        state: Its key, and what is known of it.
-        value: Its input, pickled.
-        observer: Gets its events.
-        has_emitted: Whether the present attempt has emitted.
-        member: The worker that has it.
-    """
-
-    __slots__ = ("has_emitted", "member", "number", "observer", "state", "value")
-
-    def __init__(
-        self, number: int, state: RunState, value: bytes, observer: abc.ObserverBase[StreamEvent]
-    ) -> None:
-        self.number = number
-        self.state = state
-        self.value = value
-        self.observer = observer
-        self.has_emitted = False
-        self.member: Member | None = None
-
-
-class Member:
-    """A worker that is ready."""
-
-    def __init__(self, link: Link, permits: Permits) -> None:
-        self.link = link
-        self.permits = permits
-        self.level = 0
-        self.runs: dict[int, PoolRun] = {}
-
-    def send(self, order: Order) -> None:
-        """Send an order."""
-        self.link.send(encode(order))
 
 
 class PoolSession:
@@ -131,6 +98,7 @@ class PoolSession:
             self._dispatch()
             return Disposable(lambda: self._stop(pool_run))
 
+        run.is_durable = True
         return Stream(subscribe)
 
     async def aclose(self) -> None:
@@ -141,25 +109,32 @@ class PoolSession:
 
     async def _keep(self) -> None:
         """Start a worker, and another one when it is lost."""
+        lost_starts = 0
         try:
             while True:
                 link = await self._workers.start()
                 try:
-                    await self._serve(link)
+                    ready = await self._ready(link)
+                    lost_starts = 0
+                    await self._serve(link, ready)
+                except LinkLostError as lost:
+                    lost_starts += 1
+                    if lost_starts == _STARTS:
+                        raise RxAgentsError(
+                            f"A {self._workers.what} ended {lost} before it was ready, {_STARTS} "
+                            "times. What it printed to its standard error says why."
+                        ) from lost
                 finally:
                     await link.aclose()
         except Exception as error:
             self._job.fail(error)
 
-    async def _serve(self, link: Link) -> None:
+    async def _ready(self, link: Link) -> Answer:
         link.send(encode(self._setup))
-        try:
-            ready = decode_answer(await link.receive())
-        except LinkLostError as lost:
-            raise RxAgentsError(
-                f"A {self._workers.what} ended {lost} before it was ready. What it printed to its "
-                "standard error says why."
-            ) from lost
+        return decode_answer(await link.receive())
+
+    async def _serve(self, link: Link, ready: Answer) -> None:
+        """Read the answers of a worker until it is lost."""
         if not isinstance(ready, Ready) or ready.error is not None:
             reason = (
                 ready.error.message if isinstance(ready, Ready) and ready.error else "no answer"
@@ -201,6 +176,10 @@ class PoolSession:
                     run.has_emitted = True
                     run.observer.on_next(decode_event(answer.data))
                 member.send(Credit(1))
+            case Checkpointed():
+                run = member.runs.get(answer.run)
+                if run is not None:
+                    run.save(answer.data, partial(member.send, Stored(answer.number)))
             case Ready():
                 pass  # the answer to a second `Setup`, which is never sent
             case _:
@@ -211,7 +190,7 @@ class PoolSession:
         run = member.runs.pop(ended.run, None)
         if run is None:
             return
-        run.member = None
+        run.member, run.has_ended = None, True
         run.state.cost = ended.cost
         if ended.error is None:
             run.observer.on_completed()
@@ -235,11 +214,11 @@ class PoolSession:
             self._waiting[min(state.attempts, _ALONE)].append(run)
             if run.has_emitted:
                 run.has_emitted = False
-                run.observer.on_next(Reset.of(error, "run"))
+                run.observer.on_next(Reset.of(error, "turn" if run.checkpoint else "run"))
         self._dispatch()
 
     def _stop(self, run: PoolRun) -> None:
-        member, run.member = run.member, None
+        member, run.member, run.has_ended = run.member, None, True
         if member is not None:
             del member.runs[run.number]
             member.send(Stop(run.number))
@@ -262,7 +241,7 @@ class PoolSession:
                 run.member = member
                 member.level = level
                 member.runs[run.number] = run
-                member.send(Start(run.number, run.value))
+                member.send(Start(run.number, run.value, run.is_durable, run.checkpoint))
 
     def _pickled(self, value: object, what: str, instead: str) -> bytes:
         try:

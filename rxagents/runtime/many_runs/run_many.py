@@ -60,12 +60,13 @@ def run_many(
         concurrency: How many runs run at a time.
         engine: Where; by default on the running loop.
         log: Keeps each run by its key. A run that the log has to its end is not started again and
-            emits nothing.
+            emits nothing. The run of an agent that has lost its worker, or this process, goes on
+            from its last turn, and tools that have ended do not run again; see `agent.start`.
         retry_failed: Whether a run that has failed according to the log is started again.
         limiter: What the requests of all runs wait for. `fair_by` gets a request whose `context` is
             the key, unless the run has its own.
-        attempts: How often a run may be started whose worker is lost. It starts again behind a
-            `Reset`. Then it fails with `RunInterruptedError`.
+        attempts: How often a run may be started whose worker is lost. It starts again, or goes on
+            if it has a `log`, behind a `Reset`. Then it fails with `RunInterruptedError`.
         report: Called with a `RunReport` after the last event of each key. What it raises goes to
             the loop's exception handler.
 

@@ -176,7 +176,7 @@ class ManyRuns:
             stream: Observable[StreamEvent] = session.stream(run)
             log = self._options.log
             if log is not None:
-                stream = kept(log, key, stream)
+                stream = kept(log, key, stream, is_durable=run.is_durable)
             with under(run.metering), bridge.entered():
                 subscription.disposable = stream.subscribe(
                     on_next, on_error, on_completed, scheduler=bridge.scheduler

@@ -19,20 +19,24 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Callable
+from itertools import count
 
 import msgspec
 from msgspec import Struct
 from reactivex.disposable import SingleAssignmentDisposable
 
+from rxagents.core.checkpoint import Checkpoint
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.event_base import ErrorInfo, Event
 from rxagents.core.events import StreamEvent
 from rxagents.core.surrogates import replace_all_surrogates
 from rxagents.runtime.bridge import Bridge
+from rxagents.runtime.checkpoints import CheckpointSink
 from rxagents.runtime.many_runs.engine import Target
 from rxagents.runtime.many_runs.messages import (
     Answer,
     Batch,
+    Checkpointed,
     Credit,
     Ended,
     Granted,
@@ -42,10 +46,12 @@ from rxagents.runtime.many_runs.messages import (
     Setup,
     Start,
     Stop,
+    Stored,
     encode,
 )
 from rxagents.runtime.many_runs.remote_limiter import PermitRequests, RunLimiter
 from rxagents.runtime.metering.metering import NONE, Metering, under
+from rxagents.runtime.recording import encode_value
 from rxagents.runtime.reporting import report_harmless
 from rxagents.runtime.spending.ledger import Ledger
 
@@ -80,6 +86,8 @@ class Worker:
         self._timer: asyncio.TimerHandle | None = None
         self._under_way = 0
         self._permits = PermitRequests(self._send)
+        self._checkpoints = count(1)
+        self._when_stored: dict[int, Callable[[], None]] = {}
 
     def on_order(self, order: Order) -> None:
         """Do what an order says."""
@@ -98,6 +106,8 @@ class Worker:
                     self._bridge.gate.open()
             case Granted():
                 self._permits.on_granted(order)
+            case Stored():
+                self._when_stored.pop(order.number, _do_nothing)()
 
     def dispose(self) -> None:
         """Dispose all runs, which closes their connections."""
@@ -148,12 +158,37 @@ class Worker:
 
         try:
             stream = self._target.stream(pickle.loads(order.value))
-            with under(metering), self._bridge.entered():
+            with under(metering), self._bridge.entered(), self._sink(order).entered():
                 run.subscription.disposable = stream.subscribe(
                     on_next, on_error, on_completed, scheduler=self._bridge.scheduler
                 )
         except Exception as error:
             on_error(error)
+
+    def _sink(self, order: Start) -> CheckpointSink:
+        """Return what takes the checkpoints of a run."""
+        assert self._target is not None
+        if not order.is_durable or not self._target.is_agent:
+            return CheckpointSink(_ignore)
+
+        def save(checkpoint: Checkpoint, then: Callable[[], None]) -> None:
+            if order.run not in self._runs:
+                return
+            try:
+                data = encode_value(checkpoint)
+            except Exception as error:  # of `provider_data`, which may be the user's
+                self._end(order.run, error)
+                return
+            self._flush()  # the events before it
+            number = next(self._checkpoints)
+            self._when_stored[number] = then
+            self._send(Checkpointed(order.run, number, data))
+
+        sink = CheckpointSink(save)
+        sink.is_durable = True
+        if order.checkpoint:
+            sink.previous = msgspec.json.decode(order.checkpoint, type=Checkpoint)
+        return sink
 
     def _end(self, number: int, error: Exception | None) -> None:
         run = self._runs.pop(number, None)
@@ -207,6 +242,12 @@ class Worker:
 
     def _send(self, answer: Answer) -> None:
         self._send_bytes(encode(answer))
+
+
+def _do_nothing() -> None: ...
+
+
+def _ignore(_: Checkpoint, __: object) -> None: ...
 
 
 def _encoded(number: int, event: StreamEvent) -> bytes:
