@@ -56,6 +56,7 @@ class Resumer:
     """Passes chunks on, and knows how to continue their text."""
 
     __slots__ = (
+        "_at_seam",
         "_buffer",
         "_calls",
         "_has_call",
@@ -79,6 +80,7 @@ class Resumer:
         self._on_next = observer.on_next
         self._observer_raised = False
         self._is_resumed = False
+        self._at_seam = False
         self._index = 0
         self._usage: Usage | None = None
         self._last_usage: Usage | None = None
@@ -152,7 +154,7 @@ class Resumer:
     def resume(
         self, messages: tuple[Message, ...], error: Exception, *, prefill: bool
     ) -> tuple[Message, ...]:
-        """Mark the seam; return the conversation that asks for the rest.
+        """Mark the seam, if text has come since the last; return the conversation for the rest.
 
         Args:
             messages: The conversation whose answer was cut.
@@ -161,8 +163,9 @@ class Resumer:
         """
         self._calls.clear()  # what `_overlap` holds back is dropped too: it was delivered before
         self._usage, self._last_usage = add_usage(self._usage, self._last_usage), None
-        if self.has_content:
+        if self.has_content and not self._at_seam:
             self._emit(error=error)
+            self._at_seam = True
         self._is_resumed = True
         self._seam = self._buffer.upto(self._buffer.end)
         sent = self._seam.rstrip()  # Anthropic refuses white space at the end of the last message
@@ -205,6 +208,8 @@ class Resumer:
         delta = self._overlap.feed(chunk.delta) if chunk.delta else ""
         if calls or chunk.finish_reason:
             delta += self._overlap.flush()
+        if delta or chunk.reasoning:
+            self._at_seam = False
         usage = chunk.usage and add_usage(self._usage, chunk.usage)
         copy = replace(chunk, index=self._index, delta=delta, tool_calls=calls, usage=usage)
         self._index += 1

@@ -191,6 +191,8 @@ def test_refused_prefill_becomes_an_instruction() -> None:
     notes = notes_of(cut(StreamChunk(TEXT[:20])).pipe(ops.resume_with(llm, "Why?")))
     assert text_of(notes) == TEXT
     assert [request[-1].role for request in llm.requests] == ["assistant", "user"]
+    seams = [chunk.metadata["resumed"].kind for chunk in notes[:-1] if "resumed" in chunk.metadata]
+    assert seams == ["TruncatedStreamError"]
     notes = notes_of(cut(StreamChunk(TEXT[:20])).pipe(ops.resume_with(llm, "Why?", prefill=True)))
     assert type(notes[-1]) is BadRequestError
 
@@ -333,6 +335,7 @@ def test_resumes_are_counted() -> None:
     assert len(llm.requests) == 3
     assert notes[-1] is CUT
     assert text_of(notes) == TEXT[:9]
+    assert sum("resumed" in chunk.metadata for chunk in notes[:-1]) == 3
 
 
 def test_open_calls_and_held_text_pass_before_an_error() -> None:
