@@ -15,6 +15,7 @@ from reactivex.testing import ReactiveTest, TestScheduler
 from rxagents import BackpressureError, ConfigurationError, OpenAI, from_aiter, to_aiter
 from rxagents import operators as ops
 from rxagents.testing import Reply, ScriptedServer
+from rxagents.testing.marbles import cold, expect
 
 on_next: Any = ReactiveTest.on_next
 on_error, on_completed = ReactiveTest.on_error, ReactiveTest.on_completed
@@ -62,6 +63,16 @@ def test_error_of_paused_fails_the_stream() -> None:
     failure = OSError("no signal")
     seen = play(NUMBERS, [on_next(205, True), on_error(225, failure)])
     assert seen == [on_error(225, failure)]
+
+
+def test_marbles_of_a_pause() -> None:
+    paused = cold("---t------f|", t=True, f=False)
+    expect(cold("--a--b--c-----d--|").pipe(ops.pause_when(paused)), "--a-------(bc)d--|")
+
+
+def test_marbles_of_two_pauses() -> None:
+    paused = cold("-t---f--t--f|", t=True, f=False)
+    expect(cold("a--b-c---d---e|").pipe(ops.pause_when(paused)), "a----(bc)--d-e|")
 
 
 async def test_source_stops_at_the_gate() -> None:

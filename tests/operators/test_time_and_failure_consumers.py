@@ -14,7 +14,7 @@ from reactivex import operators as rx_ops
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
-from timed_operators import Counting, Operator, each_operator, each_timed
+from timed_operators import Counting, Operator, each_operator, each_plain, each_timed
 
 from rxagents import from_aiter, run, to_aiter
 from rxagents import operators as ops
@@ -163,7 +163,7 @@ async def test_raising_at_end_is_reported_once(
     loop_errors.clear()
 
 
-@each_operator
+@each_plain
 async def test_unhandled_error_leaves_no_timer(make: Callable[[], Operator]) -> None:
     subject: Subject[int] = Subject()
     subject.pipe(make()).subscribe()

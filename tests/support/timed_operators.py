@@ -10,6 +10,7 @@ import pytest
 import reactivex as rx
 from reactivex import Observable
 
+from rxagents import KillSwitch
 from rxagents import operators as ops
 
 Operator = Callable[[Observable[Any]], Observable[Any]]
@@ -25,10 +26,16 @@ TIMED: dict[str, Callable[[], Operator]] = {
     "timeout_total": lambda: ops.timeout_total(500),
     "retry_with_backoff": lambda: ops.retry_with_backoff(),
     "hedge": lambda: ops.hedge(never(), after=500),
+    "heartbeat": lambda: ops.heartbeat(2000, str),
+    "pause_when": lambda: ops.pause_when(never()),
+    "stop_with": lambda: ops.stop_with(KillSwitch()),
 }
 ALL = {**TIMED, "fallback_to": lambda: ops.fallback_to(never())}
 each_timed = pytest.mark.parametrize("make", TIMED.values(), ids=TIMED)
+PLAIN = {name: make for name, make in ALL.items() if name != "pause_when"}
+"""Those that subscribe to the source with the subscriber's own scheduler."""
 each_operator = pytest.mark.parametrize("make", ALL.values(), ids=ALL)
+each_plain = pytest.mark.parametrize("make", PLAIN.values(), ids=PLAIN)
 
 
 class Counting:

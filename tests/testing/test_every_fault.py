@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,19 @@ def play(recorded: tuple[Path, str]) -> Callable[..., Any]:
         )
 
     return play
+
+
+def test_operators_of_flow_keep_the_rules(play: Callable[..., Any]) -> None:
+    switch, log = rxagents.KillSwitch(), rxagents.EventLog()
+    log_key = count(1)
+    play(ops.stop_with(switch), ops.cached(log, lambda: f"answer-{next(log_key)}"))
+    play(ops.pause_when(rx.never()), ops.heartbeat(100_000, str))
+    assert switch.running == 0
+
+
+def test_pausing_keeps_the_rules(play: Callable[..., Any]) -> None:
+    paused = rx.concat(rx.of(True), rx.timer(7), rx.of(False))
+    play(ops.pause_when(paused))
 
 
 @any_wire
