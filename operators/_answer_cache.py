@@ -31,7 +31,7 @@ from rxagents.runtime.reporting import report_harmless
 # An answer is one run of the log with one attempt, and is written when it is complete: its entries
 # and its end mark in one call. So the log never holds half an answer, also if the process ends,
 # and a failed, disposed or void attempt leaves nothing. What the store drops (`Retention`) is a
-# miss: a run without its end mark or without its first entry is never played.
+# miss: a store gives out no run whose beginning it has dropped.
 #
 # While an answer is made, later subscribers of the same key join it (`Answers.making`) and get its
 # items from the first on. It leaves the table after it was written, so that a subscriber finds it
@@ -188,7 +188,7 @@ def read_answer(
                 ask(Position(*entries[-1][:2]))
                 return
         is_whole = page is not None and page.state == "ended" and bool(entries)
-        then(_decoded(entries, decoder) if is_whole and entries[0][1] == 1 else None)
+        then(_decoded(entries, decoder) if is_whole else None)
 
     def fail(error: Exception) -> None:
         if not isinstance(error, LogGoneError):

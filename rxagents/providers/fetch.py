@@ -22,7 +22,8 @@ async def fetch_json(request: PreparedRequest) -> dict[str, Any]:
     log = HttpLog(request)
     try:
         async with asyncio.timeout(request.timeouts.first):
-            request = await authorized(request)
+            log.on_request()
+            request = log.request = await authorized(request)
             return await _fetch(request, log)
     except TimeoutError:
         raise FirstEventTimeoutError(
@@ -37,7 +38,6 @@ async def fetch_json(request: PreparedRequest) -> dict[str, Any]:
 
 
 async def _fetch(request: PreparedRequest, log: HttpLog) -> dict[str, Any]:
-    log.on_request(request)
     response = await request.transport.send(
         request.url, request.headers, request.body, request.timeouts.connect
     )

@@ -23,27 +23,26 @@ class HttpLog:
 
     Args:
         request: The request.
+
+    Attributes:
+        request: The same; where a function returns the key, that of the attempt, which hides it.
     """
 
-    __slots__ = ("_attempt", "_log", "_request", "_start")
+    __slots__ = ("_attempt", "_log", "_start", "request")
 
     def __init__(self, request: PreparedRequest) -> None:
-        self._request = request
+        self.request = request
         self._log = logger("http")
         self._attempt = 0
         self._start = 0.0
 
-    def on_request(self, request: PreparedRequest) -> None:
-        """Log that an attempt begins.
-
-        Args:
-            request: The request of the attempt, with its key.
-        """
-        self._request = request
+    def on_request(self) -> None:
+        """Log that an attempt begins."""
         self._attempt += 1
         if self._is_silent():
             return
         self._start = time.monotonic()
+        request = self.request
         url = request.redact(str(request.url.with_query(None).with_user(None)))
         method, size = ("GET", 0) if request.body is None else ("POST", len(request.body))
         self._debug(f"{method} {url}, {size} bytes, attempt {self._attempt}")
@@ -53,7 +52,7 @@ class HttpLog:
         if self._is_silent():
             return
         known_id = request_id(response.headers)
-        shown = f", request id {self._request.redact(known_id)}" if known_id else ""
+        shown = f", request id {self.request.redact(known_id)}" if known_id else ""
         self._debug(f"status {response.status} after {self._seconds()} s{shown}")
 
     def on_failure(self, error: ProviderError, wait: float | None) -> None:
@@ -84,4 +83,4 @@ class HttpLog:
         return f"{time.monotonic() - self._start:.3f}"
 
     def _debug(self, text: str) -> None:
-        self._log.debug("%s: %s", self._request.provider, text)
+        self._log.debug("%s: %s", self.request.provider, text)

@@ -158,9 +158,9 @@ class _Stream:
         """Send the request, and return what reads its response."""
         attempt, self._received = self._attempt, None
         request = self._request = self._prepared
+        self._log.on_request()
         if request.key_function is not None:
-            request = self._request = await authorized(request)
-        self._log.on_request(request)
+            request = self._request = self._log.request = await authorized(request)
         response = await request.transport.send(
             request.url, request.headers, request.body, request.timeouts.connect
         )

@@ -105,6 +105,28 @@ async def test_reader_and_pause_share_the_gate() -> None:
     assert numbers.closed == 1
 
 
+async def test_items_held_wait_for_a_slow_reader() -> None:
+    subject, paused = Subject[int](), BehaviorSubject(True)
+    async with to_aiter(subject.pipe(ops.pause_when(paused)), capacity=4) as items:
+        for number in range(100):
+            subject.on_next(number)
+        subject.on_completed()
+        paused.on_next(False)
+        assert len(items.take_waiting()) == 4
+        assert [item async for item in items] == list(range(4, 100))
+
+
+async def test_pause_while_held_items_are_emitted() -> None:
+    subject, paused = Subject[int](), BehaviorSubject(True)
+    seen = Seen(subject.pipe(ops.pause_when(paused)), lambda _: paused.on_next(True))
+    for number in range(3):
+        subject.on_next(number)
+    for count in range(1, 4):
+        paused.on_next(False)
+        assert seen.notes == list(range(count))
+    seen.subscription.dispose()
+
+
 async def test_paused_socket_is_not_read() -> None:
     text = "word " * 40_000
     paused = BehaviorSubject(True)

@@ -157,6 +157,14 @@ async def test_retryable_error_of_key_function_is_retried() -> None:
         assert (await llm.chat("hi")).content == "x"
 
 
+async def test_failing_key_function_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "rxagents.http")
+    async with ScriptedServer("x") as server:
+        async with model(server, _raise(KeyError("vault"))) as llm:
+            await failure_of(llm)
+    assert "attempt 1 failed after 0.0" in caplog.text
+
+
 async def test_slow_key_function_meets_the_timeout() -> None:
     async def never() -> str:
         await asyncio.Event().wait()
