@@ -102,7 +102,7 @@ def test_operators_of_flow_keep_the_rules(play: Callable[..., Any]) -> None:
 
 
 def test_pausing_keeps_the_rules(play: Callable[..., Any]) -> None:
-    paused = rx.concat(rx.of(True), rx.timer(7), rx.of(False))
+    paused: Any = rx.concat(rx.of(True), rx.timer(7), rx.of(False))
     play(ops.pause_when(paused))
 
 
