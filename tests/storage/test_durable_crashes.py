@@ -96,7 +96,7 @@ def attempt_texts(events: list[StreamEvent]) -> list[str]:
         if isinstance(event, TurnStart):
             turns.append("")
         elif isinstance(event, Reset) and turns:
-            turns.pop()
+            turns[-1] = ""
         elif isinstance(event, Token):
             turns[-1] += event.content
     return turns
@@ -129,11 +129,15 @@ async def test_killed_processes_run_each_tool_once(tmp_path: Path) -> None:
         with started(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert await asyncio.to_thread(process.stdout.readline) == b"started\n"
+            output = asyncio.create_task(asyncio.to_thread(process.stdout.read))
             if attempt < KILLS:
-                await is_enough.wait()
+                enough_calls = asyncio.create_task(is_enough.wait())
+                either = {enough_calls, output}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                enough_calls.cancel()
                 await asyncio.sleep(rng.uniform(0, 0.03))
                 process.kill()
-            rest = await asyncio.to_thread(process.stdout.read)
+            rest = await output
             process.wait()
             process.stdout.close()
     assert rest == b"done\n"
