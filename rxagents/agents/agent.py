@@ -123,7 +123,7 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
         control.agent_name = self.name
 
         def stages() -> Iterator[Events]:
-            previous = control.take_previous()
+            previous = control.take_previous(run)
             if previous is not None:
                 yield from self.gone_on(run, previous)
             elif decisions is not None:
@@ -134,17 +134,12 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
 
         return run_stages(stages(), self.limits.seconds, control)
 
-    def _completed(
-        self,
-        messages: Sequence[Message],
-        options: RunOptions,
-        control: RunControl,
-        checkpoint: Checkpoint,
-    ) -> None:
+    def _restored(
+        self, messages: Sequence[Message], options: RunOptions, checkpoint: Checkpoint
+    ) -> Run:
         run = self.new_run(messages, options=options)
-        run.begin(control)
         restore(run, checkpoint)
-        control.complete(run.result())
+        return run
 
     def as_handoff(self, name: str, description: str) -> Tool:
         """Return a tool that hands a run over to this agent; see `handoff_tool`."""

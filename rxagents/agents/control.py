@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
-from rxagents.agents.run_checkpoint import checkpoint_of
+from rxagents.agents.run_checkpoint import checkpoint_of, is_checkpoint_of
 from rxagents.core.checkpoint import Checkpoint
 from rxagents.core.errors import StreamCancelledError
 from rxagents.core.events import ErrorEvent, ErrorInfo, StreamEvent
@@ -85,9 +86,11 @@ class RunControl:
         """Give checkpoints to the event log that is subscribing to the run's stream."""
         self._checkpoints = take_sink(self)
 
-    def take_previous(self) -> Checkpoint | None:
+    def take_previous(self, run: Run) -> Checkpoint | None:
         """Return the checkpoint that the run goes on from; `None` if it starts anew."""
-        return None if self._checkpoints is None else self._checkpoints.take_previous()
+        if self._checkpoints is None:
+            return None
+        return self._checkpoints.take_previous(partial(is_checkpoint_of, run))
 
     def save(self, then: Callable[[], None] = lambda: None) -> None:
         """Keep a checkpoint of the run, if an event log keeps its stream.

@@ -136,7 +136,7 @@ class ConversationRun:
         try:
             if decisions is not None:
                 yield from self._resumed(kept, decisions)
-            elif isinstance(agent, BaseAgent) and (previous := control.take_previous()):
+            elif isinstance(agent, BaseAgent) and (previous := control.take_previous(run)):
                 yield from agent.gone_on(run, previous)
             last_events = yield from agent.turns(run)
         except OutputError:

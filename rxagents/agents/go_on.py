@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
 import reactivex as rx
 
 from rxagents.agents.direct import value_of_output
@@ -30,6 +29,7 @@ from rxagents.agents.handoff import handoff_named, take_over
 from rxagents.agents.limits import raised
 from rxagents.agents.partial import end_of
 from rxagents.agents.resume import RunTools
+from rxagents.agents.run_checkpoint import is_checkpoint_of
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events, emitted, to_events
 from rxagents.agents.waiting import result_message, waiting_calls
@@ -39,7 +39,6 @@ from rxagents.core.errors import ConfigurationError, ToolError
 from rxagents.core.events import ErrorInfo, StreamEvent, ToolEnd, ToolStart
 from rxagents.core.messages import Message, ToolCall, ToolResult
 from rxagents.core.tool_names import with_tool_name
-from rxagents.runtime.recording import encode_value
 from rxagents.runtime.tool_execution.approval import arguments_of
 
 if TYPE_CHECKING:
@@ -59,7 +58,11 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
     Raises:
         ConfigurationError: The checkpoint is that of another task, or a handoff is missing.
     """
-    _check_task(run, checkpoint)
+    if not is_checkpoint_of(run, checkpoint):
+        raise ConfigurationError(
+            "The log has a run with this key that was asked something else. Use another key, or "
+            "delete that run with log.forget(key)."
+        )
     for name in checkpoint.handoffs[len(run.handoffs) :]:
         take_over(run, handoff_named(run.tools, name))
     run.messages, run.start = list(checkpoint.messages), checkpoint.start
@@ -126,19 +129,6 @@ def end_lost_turn(
     run.set_partial(list)
     run.finish_reason = CANCELLED
     return messages
-
-
-def _check_task(run: Run, checkpoint: Checkpoint) -> None:
-    task = _texts(msgspec.json.decode(encode_value(run.messages[run.start :]), type=list[Message]))
-    if _texts(checkpoint.messages[checkpoint.start :])[: len(task)] != task:
-        raise ConfigurationError(
-            "The log has a run with this key that was asked something else. Use another key, or "
-            "delete that run with log.forget(key)."
-        )
-
-
-def _texts(messages: Sequence[Message]) -> list[str]:
-    return [message.text for message in messages if message.role == "user"]
 
 
 def _results(message: Message) -> list[ToolResult]:

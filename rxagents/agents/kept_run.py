@@ -11,6 +11,7 @@ from reactivex import operators as rx_ops
 
 from rxagents.agents.agent_run import AgentRun
 from rxagents.agents.control import RunControl
+from rxagents.agents.run import Run
 from rxagents.agents.settled import started
 from rxagents.agents.turns import Events
 from rxagents.core.checkpoint import Checkpoint
@@ -37,7 +38,7 @@ class KeptRun(AgentRun[OutputT]):
         log: The event log.
         key: The key of the run, which is its `id`.
         make_events: Makes the stream of the run.
-        set_completed: Gives the control the result in the checkpoint of a completed run.
+        restored: Returns a run in the state of a checkpoint, which it checks.
     """
 
     def __init__(
@@ -45,14 +46,14 @@ class KeptRun(AgentRun[OutputT]):
         log: EventLog,
         key: str,
         make_events: Callable[[RunControl], Events],
-        set_completed: Callable[[RunControl, Checkpoint], None],
+        restored: Callable[[Checkpoint], Run],
     ) -> None:
         self._loop = running_loop()
         self._end = self._loop.create_future()
         self._control = RunControl()
         self.id = key
         self._log = log
-        self._make_events, self._set_completed = make_events, set_completed
+        self._make_events, self._restored = make_events, restored
         self._begun = self._loop.create_future()
         self._begun.add_done_callback(lambda begun: begun.exception())
         items: Observable[StreamEvent] = from_log(log, key).pipe(rx_ops.map(_item_of))
@@ -75,14 +76,13 @@ class KeptRun(AgentRun[OutputT]):
     async def _run_to_end(self) -> None:
         log, key = self._log, self.id
         checkpoint = await log.checkpoint(key)
-        if (
-            checkpoint is not None
-            and checkpoint.output is not None
-            and await log.has_completed(key)
-        ):
-            self._set_completed(self._control, checkpoint)
-            self._begun.set_result(None)
-            return
+        if checkpoint is not None and checkpoint.messages:
+            run = self._restored(checkpoint)
+            if run.output is not None and await log.has_completed(key):
+                run.begin(self._control)
+                self._control.complete(run.result())
+                self._begun.set_result(None)
+                return
         handle = log.start(key, rx.defer(lambda _: self._events()), durable=True)
         await handle.begun()
         self._begun.set_result(None)
@@ -97,7 +97,7 @@ def kept_run(
     log: EventLog | None,
     key: str | None,
     make_events: Callable[[RunControl], Events],
-    set_completed: Callable[[RunControl, Checkpoint], None],
+    restored: Callable[[Checkpoint], Run],
 ) -> KeptRun[OutputT]:
     """Start a run that a log keeps.
 
@@ -109,7 +109,7 @@ def kept_run(
             "A run that goes on after a crash takes log, an rxagents.EventLog, and key, the text "
             f"that names the run: not {type(log).__name__} and {key!r:.80}."
         )
-    return KeptRun(log, checked_key(key), make_events, set_completed)
+    return KeptRun(log, checked_key(key), make_events, restored)
 
 
 def _item_of(entry: LogEntry[StreamEvent]) -> StreamEvent:

@@ -1,10 +1,15 @@
-"""Make the checkpoint of a run."""
+"""Make the checkpoint of a run, and find out whether a run may go on from one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from rxagents.core.checkpoint import Checkpoint
+from rxagents.core.messages import Message
+from rxagents.runtime.recording import encode_value
 
 if TYPE_CHECKING:
     from rxagents.agents.run import Run
@@ -26,3 +31,13 @@ def checkpoint_of(run: Run) -> Checkpoint:
         corrections_left=run.corrections_left,
         is_asked_for_answer=run.is_asked_for_answer,
     )
+
+
+def is_checkpoint_of(run: Run, checkpoint: Checkpoint) -> bool:
+    """Return whether a checkpoint is that of a run with the task of `run`, which is new."""
+    task = _texts(msgspec.json.decode(encode_value(run.messages[run.start :]), type=list[Message]))
+    return _texts(checkpoint.messages[checkpoint.start :])[: len(task)] == task
+
+
+def _texts(messages: Sequence[Message]) -> list[str]:
+    return [message.text for message in messages if message.role == "user"]

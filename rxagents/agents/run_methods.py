@@ -13,6 +13,7 @@ from rxagents.agents.agent_run import DEFAULT_REPLAY, AgentRun
 from rxagents.agents.as_tool import agent_tool
 from rxagents.agents.control import RunControl
 from rxagents.agents.kept_run import kept_run
+from rxagents.agents.run import Run
 from rxagents.agents.run_options import AnyRunArguments, RunArguments, RunOptions, TypedRunArguments
 from rxagents.agents.turns import Events
 from rxagents.agents.waiting import checked_decisions, superseded
@@ -124,7 +125,7 @@ class RunMethods(ABC, Generic[OutputT]):
                 log,
                 key,
                 lambda control: self._events(messages, read, control),
-                lambda control, checkpoint: self._completed(messages, read, control, checkpoint),
+                lambda checkpoint: self._restored(messages, read, checkpoint),
             )
         return AgentRun(lambda control: self._events(messages, read, control), replay)
 
@@ -229,11 +230,11 @@ class RunMethods(ABC, Generic[OutputT]):
         """Return the events of one run, which goes on with waiting calls if there are decisions."""
 
     @abstractmethod
-    def _completed(
-        self,
-        messages: Sequence[Message],
-        options: RunOptions,
-        control: RunControl,
-        checkpoint: Checkpoint,
-    ) -> None:
-        """Give `control` the result in the checkpoint of a run that has completed."""
+    def _restored(
+        self, messages: Sequence[Message], options: RunOptions, checkpoint: Checkpoint
+    ) -> Run:
+        """Return a new run in the state of a checkpoint.
+
+        Raises:
+            ConfigurationError: The checkpoint is that of another task.
+        """

@@ -68,10 +68,16 @@ class CheckpointSink:
             checkpoint = replace(checkpoint, request=self.request)
         self._save(checkpoint, then)
 
-    def take_previous(self) -> Checkpoint | None:
-        """Return the checkpoint to go on from, once; `None` if there is none."""
+    def take_previous(
+        self, is_own: Callable[[Checkpoint], bool] = lambda _: True
+    ) -> Checkpoint | None:
+        """Return the checkpoint to go on from, once; `None` if there is none.
+
+        Args:
+            is_own: Whether a checkpoint is that of the run.
+        """
         previous, self.previous = self.previous, None
-        if previous is None or not previous.messages:
+        if previous is None or not previous.messages or not is_own(previous):
             return None
         self.is_continued = True
         return previous

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import reactivex as rx
 from agent_runs import AgentKind, HeldTool, each_agent
 from log_stores import Clock, SlowStore
 from observing import Seen, settle
@@ -23,6 +24,7 @@ from rxagents import (
     Message,
     Reset,
     RunInterruptedError,
+    RunReport,
     ServerError,
     StreamCancelledError,
     Token,
@@ -32,6 +34,7 @@ from rxagents import (
     TurnEnd,
     Usage,
     from_log,
+    run_many,
     tool,
 )
 from rxagents.agents.conversational import ConversationalAgent
@@ -390,3 +393,40 @@ async def test_interrupted_mark_does_not_end_it() -> None:
     assert isinstance(seen.error, RunInterruptedError)
     run = FunctionAgent(ScriptedLLM("done"), counted.tools).start("Wait.", log=log, key="run")
     assert (await run.result).output == "done"
+
+
+async def test_many_runs_go_on_from_their_log() -> None:
+    counted, crash = Counted(), Crash()
+    doubles = ToolCall("c", "double", '{"number": 2}')
+    hangs = Reply(tool_calls=[doubles, ToolCall("h", "hang", "{}")])
+    inputs = {"a": "2 + 2?"}
+    lost = run_many(
+        lambda: FunctionAgent(ScriptedLLM(hangs), counted.tools),
+        inputs,
+        concurrency=1,
+        log=crash.log,
+    )
+    seen = Seen(lost)
+    await counted.running.wait()
+    await asyncio.sleep(0.1)
+    crash.process.is_dead = True
+    seen.subscription.dispose()
+    await settle()
+    log = await crash.happen()
+    agent = FunctionAgent(ScriptedLLM("It is 4."), counted.tools)
+    reports: list[RunReport] = []
+    await run_many(lambda: agent, inputs, concurrency=1, log=log, report=reports.append)
+    assert [report.output for report in reports] == ["It is 4."]
+    assert counted.calls == ["double", "hang"]
+
+
+async def test_stream_of_another_task_starts_anew() -> None:
+    log = EventLog()
+    one, two = FunctionAgent(ScriptedLLM("one")), FunctionAgent(ScriptedLLM("two", "two"))
+    stream = rx.concat(one.run_stream("One?"), two.run_stream("Two?"))
+    await log.start("run", stream, durable=True).wait()
+    anew = FunctionAgent(ScriptedLLM("one again"))
+    await log.start("run", anew.run_stream("One?"), durable=True).wait()
+    events = await seen_in(log)
+    resets = [event.scope for event in events if isinstance(event, Reset)]
+    assert (resets, events[-1].content) == (["run"], "one again")
