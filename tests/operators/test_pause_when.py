@@ -128,7 +128,7 @@ async def test_pause_while_held_items_are_emitted() -> None:
 
 
 async def test_paused_socket_is_not_read() -> None:
-    text = "word " * 40_000
+    text = "word " * 20_000
     paused = BehaviorSubject(True)
     async with ScriptedServer(Reply(text)) as server:
         async with OpenAI("m", base_url=server.url, max_retries=0) as llm:
