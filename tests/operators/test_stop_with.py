@@ -40,7 +40,7 @@ def test_switch_ends_the_stream_in_virtual_time(use: Any, end: Any) -> None:
 
 async def test_all_streams_stop_and_close_their_requests() -> None:
     switch = KillSwitch()
-    async with ScriptedServer(Reply("word " * 20_000, delay=0.01)) as server:
+    async with ScriptedServer(Reply("word " * 200, interval=1)) as server:
         async with OpenAI("m", base_url=server.url) as llm:
             streams = [Seen(llm.chat_stream("hi").pipe(ops.stop_with(switch))) for _ in range(3)]
             for seen in streams:
