@@ -63,9 +63,9 @@ def log(name: str) -> Callable[[Observable[T]], Observable[T]]:
         >>> stream_log.addHandler(handler)
         >>> stream_log.setLevel("DEBUG")
         >>> rx.of("Hello").pipe(ops.log("words")).subscribe()
-        words #... 0.000 s subscribe
-        words #... 0.000 s next str(5) Hello
-        words #... 0.000 s completed
+        words #... 0.0... s subscribe
+        words #... 0.0... s next str(5) Hello
+        words #... 0.0... s completed
         <...>
         >>> stream_log.removeHandler(handler)
         >>> stream_log.setLevel("NOTSET")
