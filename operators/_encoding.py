@@ -27,7 +27,7 @@ from rxagents.core.events import (
 )
 from rxagents.core.response import ResponseBuilder
 from rxagents.core.tool_calls import ToolCallAssembler
-from rxagents.runtime.event_log.log_reader import LogEntry
+from rxagents.runtime.event_log.log_entries import LogEntry
 from rxagents.runtime.tool_execution.approval import arguments_of
 
 Encodable = TypeVar("Encodable", bound="Event | StreamChunk | LogEntry[Any]")

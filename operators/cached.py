@@ -13,7 +13,7 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError
 from rxagents.operators._answer_cache import Answers, read_answer
 from rxagents.runtime.event_log.event_log import EventLog
-from rxagents.runtime.event_log.log_reader import decoder_of
+from rxagents.runtime.event_log.log_entries import decoder_of
 from rxagents.runtime.event_log.log_store import checked_key
 from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.from_recording import Player

@@ -11,7 +11,7 @@ from reactivex import Observable, abc
 from rxagents.core.errors import ConfigurationError
 from rxagents.operators._encoding import data_frame
 from rxagents.operators._sse import end_frame, failure_frame
-from rxagents.runtime.event_log.log_reader import LogEntry
+from rxagents.runtime.event_log.log_entries import LogEntry
 from rxagents.runtime.factories import operator_factory
 
 T = TypeVar("T")

@@ -132,7 +132,7 @@ if TYPE_CHECKING:
     from rxagents.runtime.description import Description, describe
     from rxagents.runtime.event_log.event_log import EventLog
     from rxagents.runtime.event_log.from_log import from_log
-    from rxagents.runtime.event_log.log_reader import LogEntry
+    from rxagents.runtime.event_log.log_entries import LogEntry
     from rxagents.runtime.event_log.log_store import Retention
     from rxagents.runtime.event_log.memory_log_store import MemoryLogStore
     from rxagents.runtime.event_log.run_handle import RunHandle

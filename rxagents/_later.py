@@ -28,7 +28,7 @@ LATER: Final = {
     "LimitedRequest": "rxagents.runtime.limiting.protocol",
     "Limiter": "rxagents.runtime.limiting.limiter",
     "LimiterState": "rxagents.runtime.limiting.limiter_state",
-    "LogEntry": "rxagents.runtime.event_log.log_reader",
+    "LogEntry": "rxagents.runtime.event_log.log_entries",
     "Memory": "rxagents.agents.memory",
     "LivePicture": "rxagents.pictures.live",
     "MemoryLogStore": "rxagents.runtime.event_log.memory_log_store",

@@ -8,11 +8,13 @@ from collections.abc import Awaitable, Callable, Generator
 from operator import attrgetter
 from typing import Any, Generic
 
-from reactivex import Observable
+from reactivex import abc
 from reactivex import operators as rx_ops
 
 from rxagents.agents.control import RunControl
 from rxagents.agents.turns import Events
+from rxagents.core.checks import checked_count_or_zero
+from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import StreamEvent
 from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
@@ -20,7 +22,9 @@ from rxagents.core.protocols import AgentResult, Messages, OutputT
 from rxagents.core.usage import Usage
 from rxagents.operators._replay import Replayed
 from rxagents.operators.replay_bounded import replay_bounded
+from rxagents.runtime.factories import core_of
 from rxagents.runtime.loop import run_on_loop, running_loop
+from rxagents.runtime.stream import Stream
 
 DEFAULT_REPLAY = 1024
 """How many of the last events a late subscriber gets."""
@@ -30,7 +34,8 @@ class AgentRun(Generic[OutputT]):
     """One run of an agent, which `agent.start(task)` starts at once.
 
     The run goes on without subscribers. While all subscribers are slow, it slows down; one that is
-    more than `replay` events behind the others fails with `BackpressureError`.
+    more than `replay` events behind the others fails with `BackpressureError`. With `replay=0` no
+    event is kept or shared: the only subscriber of `events` starts the run, and ends it by leaving.
 
     Attributes:
         id: The id of the run.
@@ -40,12 +45,17 @@ class AgentRun(Generic[OutputT]):
 
     def __init__(self, make_events: Callable[[RunControl], Events], replay: int) -> None:
         self._loop = running_loop()
+        self.events: Events
         self._end: asyncio.Future[AgentResult[OutputT]] = self._loop.create_future()
         self._control = RunControl.subscribed(self._on_end)
         self.id = f"run_{uuid.uuid4().hex}"
-        shared = make_events(self._control).pipe(replay_bounded(replay, when_abandoned="continue"))
+        events = make_events(self._control)
+        if not checked_count_or_zero("replay", replay):
+            self.events = _for_one_subscriber(events)
+            return
+        shared = events.pipe(replay_bounded(replay, when_abandoned="continue"))
         item_of: Callable[[Replayed[StreamEvent]], StreamEvent] = attrgetter("item")
-        self.events: Observable[StreamEvent] = shared.pipe(rx_ops.map(item_of))
+        self.events = shared.pipe(rx_ops.map(item_of))
         # This starts the run, which then goes on without subscribers. It may fail at once.
         self.events.subscribe(on_error=lambda _: None).dispose()
 
@@ -117,6 +127,25 @@ class AgentRun(Generic[OutputT]):
         elif control.error is not None:
             self._end.set_exception(control.error)
             self._end.exception()  # a result that nobody awaits is no unhandled error
+
+
+def _for_one_subscriber(events: Events) -> Events:
+    has_subscriber = False
+
+    def subscribe(
+        observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        nonlocal has_subscriber
+        if has_subscriber:
+            raise ConfigurationError(
+                "The run was started with replay=0, for one subscriber, and has had one. Start it "
+                "with replay=1 or more to share its events."
+            )
+        has_subscriber = True
+        subscription: abc.DisposableBase = core_of(events)(observer, scheduler)
+        return subscription
+
+    return Stream(subscribe)
 
 
 class _Result(Awaitable[AgentResult[OutputT]]):

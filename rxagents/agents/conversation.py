@@ -199,7 +199,8 @@ class Conversation(Generic[OutputT]):
         Args:
             task: What the user says.
             conversation_id: The id of the conversation.
-            replay: How many of the last events a late subscriber gets.
+            replay: How many of the last events a late subscriber gets; 0 for a run that its only
+                subscriber starts and ends, see `AgentRun`.
             **options: See `run_stream`.
 
         Raises:

@@ -20,7 +20,7 @@ from rxagents.core.events import StreamEvent
 from rxagents.core.protocols import OutputT
 from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.runtime.event_log.from_log import from_log
-from rxagents.runtime.event_log.log_reader import LogEntry
+from rxagents.runtime.event_log.log_entries import LogEntry
 from rxagents.runtime.event_log.log_store import checked_key
 from rxagents.runtime.loop import running_loop
 from rxagents.runtime.reporting import as_exception

@@ -108,7 +108,7 @@ class RunMethods(ABC, Generic[OutputT]):
         Args:
             task: A `str`, a `Message`, a role/content dict, or a sequence of these.
             replay: How many of the last events a late subscriber gets; with `log`, it gets all that
-                the log keeps.
+                the log keeps. 0 for a run that its only subscriber starts, see `AgentRun`.
             log: Keeps the run and its state. With the same `key` after a crash, or after a failure,
                 the run goes on from its last turn, and finished tools do not run again; one that
                 has completed is not run again. `result` raises `LeaseError` if another process has
@@ -192,7 +192,8 @@ class RunMethods(ABC, Generic[OutputT]):
         Args:
             messages: See `resume_stream`.
             decisions: See `resume_stream`.
-            replay: How many of the last events a late subscriber gets.
+            replay: How many of the last events a late subscriber gets; 0 for a run that its only
+                subscriber starts and ends, see `AgentRun`.
             **options: See `resume_stream`.
 
         Raises:

@@ -61,12 +61,14 @@ class Gate:
 
     Attributes:
         closed: A plain attribute, because sources read it after every item.
+        is_emitting: Whether a source emits the items of one read at the moment.
     """
 
-    __slots__ = ("_callbacks", "_watchers", "closed")
+    __slots__ = ("_after_burst", "_callbacks", "_watchers", "closed", "is_emitting")
 
     def __init__(self) -> None:
-        self.closed = False
+        self.closed = self.is_emitting = False
+        self._after_burst: list[Callable[[], None]] = []
         self._callbacks: list[Callable[[], None]] = []
         self._watchers: WeakSet[GateWatcher] | None = None  # only a probe needs it
 
@@ -90,6 +92,24 @@ class Gate:
     def when_open(self, callback: Callable[[], None]) -> None:
         """Call `callback` once, when the gate opens next."""
         self._callbacks.append(callback)
+
+    def after_burst(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+        """Call `callback` when the source has emitted what it has read, or in the next turn."""
+        if self.is_emitting:
+            self._after_burst.append(callback)
+        else:
+            loop.call_soon(callback)
+
+    def end_burst(self) -> None:
+        """Note that the source has emitted what it has read."""
+        self.is_emitting = False
+        if callbacks := self._after_burst:
+            self._after_burst = []
+            for callback in callbacks:
+                try:
+                    callback()
+                except Exception as error:  # it is no failure of the source
+                    report_unhandled(error, asyncio.get_running_loop(), None)
 
     def watch(self, watcher: GateWatcher) -> None:
         """Call `watcher.gate_changed` at each change, as long as something else refers to it."""

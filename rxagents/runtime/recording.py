@@ -30,6 +30,8 @@ T = TypeVar("T")
 _JSON_DEPTH = 2 * DEFAULT_LIMITS.json_depth
 """Levels of one line. An item may hold what a server nested, and adds levels of its own."""
 
+_ITEM = b',"item":'
+"""Stands between the time of a line, a number, and its item."""
 
 Stop: TypeAlias = Literal["", "disposed", "interrupted"]
 
@@ -148,6 +150,11 @@ def encode_odd(line: RecordedLine[Any], error: BaseException) -> bytes:
             f"An item of type {type(line.item).__name__} cannot be stored as JSON: "
             f"{printed(failure)}. Map the stream to values that msgspec can encode."
         ) from failure
+
+
+def item_json(line: bytes) -> bytes:
+    """Return the JSON of the item of a line that this process has encoded."""
+    return line[line.index(_ITEM) + len(_ITEM) : -1]
 
 
 def decode_line(

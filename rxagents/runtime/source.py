@@ -89,6 +89,7 @@ class Emitter(Generic[T]):
             ConsumerFailedError: The subscriber raised. Let it pass.
         """
         on_next, gate = self._observer.on_next, self.gate
+        gate.is_emitting = True
         try:
             for item in items:
                 on_next(item)
@@ -97,6 +98,8 @@ class Emitter(Generic[T]):
         except BaseException as error:
             self.failure = nonfatal(error)
             raise ConsumerFailedError from error
+        finally:
+            gate.end_burst()
         return True
 
 

@@ -14,15 +14,16 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from reactivex import Observable
-from reactivex import operators as rx_ops
 
 from rxagents.agents.agent_run import AgentRun
 from rxagents.agents.conversation import Conversation
+from rxagents.agents.run_methods import RunMethods
 from rxagents.core.events import StreamEvent
 from rxagents.core.messages import Message
 from rxagents.core.protocols import Messages
 from rxagents.serve.failures import RequestError
 from rxagents.serve.kept_request import KeptRequest
+from rxagents.serve.run_stream import with_clean_up
 
 MakeAgent: TypeAlias = Callable[[], Any]
 """Returns the agent of a run: an object with `run_stream`, perhaps `start` and `start_resumed`."""
@@ -63,15 +64,17 @@ class AgentRuns:
             stream = agent.run_stream(request.task, *arguments)
             if not callable(getattr(agent, "start", None)):
                 return lambda: stream
-            make_run = partial(agent.start, request.task, *arguments)
+            make_run = partial(agent.start, request.task, *arguments, **_options(agent))
         elif isinstance(agent, Conversation):
             conversation_id = conversation_id or "default"
             stream = agent.resume_stream(request.decisions, conversation_id)
             at_end = partial(self.set_ended, run_id, EndedRun((), conversation_id))
-            return lambda: stream.pipe(rx_ops.finally_action(at_end))
+            return lambda: with_clean_up(stream, at_end)
         elif callable(getattr(agent, "start_resumed", None)):
             agent.resume_stream(request.messages, request.decisions)
-            make_run = partial(agent.start_resumed, request.messages, request.decisions)
+            make_run = partial(
+                agent.start_resumed, request.messages, request.decisions, **_options(agent)
+            )
         else:
             raise RequestError(400, "The agent cannot go on with a run: it has no start_resumed.")
         return lambda: self._live_events(run_id, make_run(), conversation_id)
@@ -123,4 +126,9 @@ class AgentRuns:
             self.set_ended(run_id, EndedRun(run.messages, conversation_id))
 
         self._live[run_id] = run
-        return run.events.pipe(rx_ops.finally_action(end))
+        return with_clean_up(run.events, end)
+
+
+def _options(agent: object) -> dict[str, Any]:
+    """Return how a run is started that has one subscriber, the log."""
+    return {"replay": 0} if isinstance(agent, RunMethods | Conversation) else {}

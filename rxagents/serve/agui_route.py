@@ -9,18 +9,16 @@ twice. The runs of the newest `ServeLimits.runs` threads are known.
 
 from __future__ import annotations
 
+import uuid
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from aiohttp import web
 from msgspec import Struct
-from reactivex import Observable
-from reactivex import operators as rx_ops
 
-from rxagents.operators.encode_agui import encode_agui
-from rxagents.runtime.event_log.from_log import from_log
+from rxagents.operators._agui import AGUIEncoder
 from rxagents.serve.agui_input import ResumeEntry, decisions_of, role_dicts
+from rxagents.serve.encoded_run import encoded_run
 from rxagents.serve.failures import RequestError
 from rxagents.serve.kept_request import new_run_id
 from rxagents.serve.limits import ServeLimits
@@ -113,31 +111,7 @@ class AGUIRoute:
         after = request.headers.get("Last-Event-ID", "0")
         if not after.isdecimal() or len(after) > 18:
             raise RequestError(400, "Last-Event-ID must be the number of events that were read.")
-        entries = from_log(self._runs.log, run.key)
-        frames = entries.pipe(
-            encode_agui(thread_id=thread_id, run_id=run.run_id), _numbered(int(after))
-        )
-        return await send_stream(request, frames, self._limits)
-
-
-def _numbered(after: int) -> Callable[[Observable[bytes]], Observable[bytes]]:
-    """Return an operator that numbers the events from 1 on, and leaves out the first `after`."""
-
-    def number(source: Observable[bytes]) -> Observable[bytes]:
-        count = 0
-
-        def numbered(frames: bytes) -> bytes:
-            nonlocal count
-            if count >= after and frames.count(b"\n\n") == 1:  # nearly always
-                count += 1
-                return b"id: %d\n%b" % (count, frames)
-            kept = []
-            for frame in frames.split(b"\n\n")[:-1]:
-                count += 1
-                if count > after:
-                    kept.append(b"id: %d\n%b\n\n" % (count, frame))
-            return b"".join(kept)
-
-        return source.pipe(rx_ops.map(numbered))
-
-    return number
+        protocol_run = run.run_id or f"run_{uuid.uuid4().hex}"
+        encoder = AGUIEncoder(thread_id or f"thread_{uuid.uuid4().hex}", protocol_run)
+        frames = encoded_run(self._runs.log, run.key, encoder, int(after))
+        return await send_stream(request, frames, self._limits, are_joined=True)

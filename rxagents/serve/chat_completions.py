@@ -13,6 +13,7 @@ import time
 import uuid
 from typing import Any
 
+import msgspec
 from aiohttp import web
 from msgspec import Struct
 from reactivex import Observable
@@ -27,8 +28,9 @@ from rxagents.core.events import (
     TurnStart,
 )
 from rxagents.core.usage import Usage
+from rxagents.operators._encoding import is_plain_text
 from rxagents.runtime.last_value import last_value
-from rxagents.serve.encoding import encoded, json_frame
+from rxagents.serve.encoding import around_text, encoded, json_frame
 from rxagents.serve.failures import RequestError, VoidTextError, json_response, message_of
 from rxagents.serve.limits import ServeLimits
 from rxagents.serve.openai_requests import check_tools, role_dict
@@ -144,6 +146,8 @@ class ChatEncoder:
         self._head = {**head, "object": "chat.completion.chunk"}
         self._include_usage = include_usage
         self._has_begun = self._has_text = False
+        self._before, self._after = around_text(self._text_frame)
+        self._encode = msgspec.json.Encoder().encode
 
     def begin(self) -> bytes:
         """Return nothing: the first chunk has the first text."""
@@ -161,6 +165,9 @@ class ChatEncoder:
 
     def event(self, event: StreamEvent) -> bytes:
         """Encode an event; empty for those that a chat completion does not have."""
+        if self._has_begun and is_plain_text(event):  # nearly all events of a run
+            self._has_text = True
+            return self._before + self._encode(event.content) + self._after
         if event.path:
             return b""
         match event:
@@ -193,6 +200,12 @@ class ChatEncoder:
         if not self._has_begun:
             self._has_begun = True
             delta = {"role": "assistant", "content": "", **delta}
+        return self._frame(delta, finish_reason)
+
+    def _text_frame(self, text: str) -> bytes:
+        return self._frame({"content": text}, None)
+
+    def _frame(self, delta: dict[str, Any], finish_reason: str | None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
         return json_frame({**self._head, "choices": [choice]})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -79,3 +80,14 @@ def json_frame(body: dict[str, Any], event: str = "") -> bytes:
     """Return a server-sent event with JSON data."""
     name = f"event: {event}\n".encode() if event else b""
     return name + b"data: " + msgspec.json.encode(body) + b"\n\n"
+
+
+def around_text(make_frame: Callable[[str], bytes]) -> tuple[bytes, bytes]:
+    """Return the bytes before and after the JSON of a text, in frames that differ in it alone.
+
+    Args:
+        make_frame: Returns the frame of a text.
+    """
+    mark = uuid.uuid4().hex
+    before, after = make_frame(mark).split(b'"%b"' % mark.encode())
+    return before, after

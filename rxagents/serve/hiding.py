@@ -9,6 +9,7 @@ from reactivex import Observable, abc
 
 from rxagents.core.errors import RxAgentsError
 from rxagents.core.events import ErrorEvent, ErrorInfo, StreamEvent
+from rxagents.runtime.factories import Callbacks, core_of
 from rxagents.serve.failures import message_of
 
 _log = logging.getLogger("rxagents.serve")
@@ -35,7 +36,9 @@ def hide_internals(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
                 error = RxAgentsError(message_of(error))
             observer.on_error(error)
 
-        return source.subscribe(on_next, on_error, observer.on_completed, scheduler=scheduler)
+        callbacks = Callbacks(on_next, on_error, observer.on_completed)
+        subscription: abc.DisposableBase = core_of(source)(callbacks, scheduler)
+        return subscription
 
     return Observable(subscribe)
 

@@ -18,6 +18,8 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
+
 from rxagents.core.events import (
     Answer,
     ApprovalRequest,
@@ -33,7 +35,8 @@ from rxagents.core.events import (
     TurnStart,
 )
 from rxagents.core.usage import Usage
-from rxagents.serve.encoding import json_frame
+from rxagents.operators._encoding import is_plain_text
+from rxagents.serve.encoding import around_text, json_frame
 from rxagents.serve.failures import message_of, status_of
 from rxagents.serve.responses_calls import CallItem, ResponseEvent
 
@@ -63,9 +66,11 @@ class ResponsesEncoder:
         self._item: dict[str, Any] = {}  # the open text or thinking; empty for none
         self._item_index = -1
         self._texts: list[str] = []  # of the open item
+        self._delta_form = b""  # of a delta of the open text, for its number and its JSON
         self._calls: dict[str, CallItem] = {}  # the open ones, by call id
         self._index = -1  # the last one that was used
         self._number = -1
+        self._encode_json = msgspec.json.Encoder().encode
         self._has_answered = False
 
     def response(self) -> dict[str, Any]:
@@ -81,6 +86,10 @@ class ResponsesEncoder:
 
     def event(self, event: StreamEvent) -> bytes:
         """Encode an event; empty for those that a response does not have."""
+        if self._delta_form and is_plain_text(event):  # nearly all events of a run
+            self._number += 1
+            self._texts.append(event.content)
+            return self._delta_form % (self._number, self._encode_json(event.content))
         return b"" if event.path else self._encode(self._events(event))
 
     def fail(self, error: Exception) -> bytes:
@@ -100,9 +109,7 @@ class ResponsesEncoder:
         frames = []
         for kind, fields in events:
             self._number += 1
-            frames.append(
-                json_frame({"type": kind, "sequence_number": self._number, **fields}, kind)
-            )
+            frames.append(_frame(kind, self._number, fields))
         return b"".join(frames)
 
     def _events(self, event: StreamEvent) -> Iterator[ResponseEvent]:
@@ -174,6 +181,10 @@ class ResponsesEncoder:
         else:
             yield "response.reasoning_summary_text.delta", {**self._place(), "delta": delta}
 
+    def _delta_frame(self, text: str) -> bytes:
+        fields = {**self._place(), "delta": text, "logprobs": []}
+        return _frame("response.output_text.delta", -1, fields)
+
     def _place(self) -> dict[str, Any]:
         part = "content_index" if self._item["type"] == "message" else "summary_index"
         return {"item_id": self._item["id"], "output_index": self._item_index, part: 0}
@@ -186,6 +197,9 @@ class ResponsesEncoder:
         self._item = {"id": item_id, "type": kind, "status": "in_progress", **fields}
         yield "response.output_item.added", {"output_index": self._index, "item": self._item}
         yield f"response.{_PARTS[kind]}.added", {**self._place(), "part": _part(kind, "")}
+        if kind == "message":
+            before, after = around_text(self._delta_frame)
+            self._delta_form = before.replace(b":-1,", b":%d,") + b"%b" + after
 
     def _close(self, status: str) -> Iterator[ResponseEvent]:
         """Close the open text, and the calls that have no result: they were cut off, or wait."""
@@ -209,11 +223,15 @@ class ResponsesEncoder:
         parts = "content" if kind == "message" else "summary"
         item = {**self._item, "status": status, parts: [part]}
         self._output[self._item_index] = item
-        self._item, self._texts = {}, []
+        self._item, self._texts, self._delta_form = {}, [], b""
         yield "response.output_item.done", {"output_index": self._item_index, "item": item}
 
 
 _PARTS = {"message": "content_part", "reasoning": "reasoning_summary_part"}
+
+
+def _frame(kind: str, number: int, fields: dict[str, Any]) -> bytes:
+    return json_frame({"type": kind, "sequence_number": number, **fields}, kind)
 
 
 def _part(kind: str, text: str) -> dict[str, Any]:

@@ -17,12 +17,14 @@ from reactivex import Observable, abc
 from rxagents.operators._sse import end_frame, failure_frame
 from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.runtime.event_log.hub import SharedPage
-from rxagents.runtime.event_log.log_reader import LogReader, decoder_of, lines_of
+from rxagents.runtime.event_log.log_entries import decoder_of, lines_of
+from rxagents.runtime.event_log.log_reader import LogReader
 from rxagents.runtime.event_log.log_store import Page, parse_id
-from rxagents.runtime.recording import ChunkRestorer, RecordedLine
+from rxagents.runtime.recording import ChunkRestorer, RecordedLine, item_json
 from rxagents.runtime.timed_scope import TimedScope, timed
 
 _decoder: Final = decoder_of(msgspec.Raw)
+_FRAME: Final = b"id: %d-%d\ndata: %b\n\n"
 _END: Final = end_frame("end")
 
 
@@ -40,7 +42,8 @@ def run_frames(log: EventLog, key: str, after: str | None) -> Observable[bytes]:
 
     def items_of(shared: SharedPage, page: Page) -> Iterator[bytes | RecordedLine[Any]]:
         if shared.encoded is None:
-            shared.encoded = _encoded(key, page)
+            handed_over = bool(shared.tokens)
+            shared.encoded = (_frames(page), ()) if handed_over else _encoded(key, page)
         frames, ends = shared.encoded
         if frames:
             yield frames
@@ -56,6 +59,14 @@ def run_frames(log: EventLog, key: str, after: str | None) -> Observable[bytes]:
     return timed(subscribe)
 
 
+def _frames(page: Page) -> bytes:
+    """Return the frames of a page that a writer has handed over: it has items only."""
+    entries = page.entries
+    if len(entries) == 1:  # nearly always in a live stream
+        return _FRAME % (entries[0][0], entries[0][1], item_json(entries[0][2]))
+    return b"".join(_FRAME % (attempt, seq, item_json(line)) for attempt, seq, line in entries)
+
+
 def _encoded(key: str, page: Page) -> tuple[bytes, list[RecordedLine[Any]]]:
     """Return the frames of a page, joined, and its end marks.
 
@@ -64,11 +75,11 @@ def _encoded(key: str, page: Page) -> tuple[bytes, list[RecordedLine[Any]]]:
     """
     frames: list[bytes] = []
     ends: list[RecordedLine[Any]] = []
-    for attempt, seq, line in lines_of(page, key, _decoder, ChunkRestorer()):
+    for attempt, seq, line in lines_of(page.entries, key, _decoder, ChunkRestorer()):
         if isinstance(line.item, UnsetType):
             ends.append(line)
         else:
-            frames.append(b"id: %d-%d\ndata: %b\n\n" % (attempt, seq, line.item))
+            frames.append(_FRAME % (attempt, seq, line.item))
     return b"".join(frames), ends
 
 

@@ -18,9 +18,7 @@ from inspect import signature
 from typing import Any
 
 import msgspec
-import reactivex as rx
 from reactivex import Observable
-from reactivex import operators as rx_ops
 
 from rxagents.core.approval import Decision
 from rxagents.core.errors import LeaseError
@@ -34,6 +32,7 @@ from rxagents.serve.failures import RequestError
 from rxagents.serve.hiding import hide_internals
 from rxagents.serve.kept_request import KeptRequest, new_run_id
 from rxagents.serve.limits import ServeLimits
+from rxagents.serve.run_stream import started, with_clean_up
 
 
 class Runs:
@@ -166,7 +165,7 @@ class Runs:
         """
         self._check_room()
         start = self._agent_runs.prepare(run_id, request)
-        stream = rx.defer(lambda _: start()).pipe(self._probe, hide_internals)
+        stream = started(start).pipe(self._probe, hide_internals)
         kept = msgspec.to_builtins(request) if repeats else None
         handle = self.log.start(run_id, stream, request=kept, durable=repeats)
         self._begin_one()
@@ -236,11 +235,11 @@ class Runs:
             self._is_idle.set()
 
     def _counted(self, events: Observable[Any]) -> Observable[Any]:
-        def counted(_: object) -> Observable[Any]:
+        def counted() -> Observable[Any]:
             self._begin_one()
-            return events.pipe(self._probe, hide_internals, rx_ops.finally_action(self._end_one))
+            return with_clean_up(events.pipe(self._probe, hide_internals), self._end_one)
 
-        return rx.defer(counted)
+        return started(counted)
 
     def _probe(self, events: Observable[Any]) -> Observable[Any]:
         return events if self._probed is None else events.pipe(probe(self._probed))

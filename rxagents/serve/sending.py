@@ -1,11 +1,12 @@
 """Send an encoded stream as the body of a response.
 
 Theory of operation. Goal: an event costs no task switch, no timer and no coroutine between the
-encoder and the socket, and the events of one loop turn cost one write.
+encoder and the socket, and the events of one read cost one write.
 
-- The first frame of a turn schedules `_flush` with `call_soon`; the frames that come until then are
-  joined. `_flush` writes to the transport itself, as one chunk of HTTP: `StreamResponse.write` is a
-  coroutine, so a task would have to wake up for each write.
+- The first frame schedules `_flush` for the end of what the source has read (`Gate.after_burst`),
+  or for the next loop turn; the frames that come until then are joined. `_flush` writes to the
+  transport itself, as one chunk of HTTP: `StreamResponse.write` is a coroutine, so a task would
+  have to wake up for each write.
 - The handler's task sleeps meanwhile. It is woken by the end of the stream and by a transport that
   takes no more, and after a silence it sends a comment.
 - While the transport is paused, frames wait in `_frames` and the gate is closed, which slows the
@@ -151,13 +152,13 @@ class _Sender:
         elif len(frames) >= self._most_joined:
             self._flush()
         elif len(frames) == 1:
-            self._loop.call_soon(self._flush)
+            self._bridge.gate.after_burst(self._loop, self._flush)
 
     def _flush(self) -> None:
         frames, transport = self._frames, self._transport
         if not frames or self._is_paused:
             return
-        data = b"".join(frames)
+        data = frames[0] if len(frames) == 1 else b"".join(frames)
         frames.clear()
         if not data:
             return  # an empty chunk would be the end of the response

@@ -13,8 +13,8 @@ from collections import OrderedDict
 from aiohttp import web
 from msgspec import Struct
 
-from rxagents.operators.encode_vercel import encode_vercel
-from rxagents.runtime.event_log.from_log import from_log
+from rxagents.operators._vercel import VercelEncoder
+from rxagents.serve.encoded_run import encoded_run
 from rxagents.serve.failures import RequestError
 from rxagents.serve.kept_request import new_run_id
 from rxagents.serve.limits import ServeLimits
@@ -93,6 +93,6 @@ class VercelRoutes:
             self._message_of_run.pop(oldest, None)
 
     async def _send(self, request: web.Request, run_id: str) -> web.StreamResponse:
-        entries = from_log(self._runs.log, run_id)
-        frames = entries.pipe(encode_vercel(message_id=self._message_of_run.get(run_id, run_id)))
-        return await send_stream(request, frames, self._limits, _HEADERS)
+        encoder = VercelEncoder(self._message_of_run.get(run_id, run_id))
+        frames = encoded_run(self._runs.log, run_id, encoder)
+        return await send_stream(request, frames, self._limits, _HEADERS, are_joined=True)

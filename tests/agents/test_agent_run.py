@@ -22,6 +22,7 @@ from rxagents import (
     FunctionAgent,
     MaxIterationsError,
     ServerError,
+    StreamCancelledError,
     Token,
     ToolEnd,
     TurnEnd,
@@ -66,6 +67,20 @@ async def test_replay_is_bounded() -> None:
     late = await seen_to_end(run.events)
     assert [str(event.type) for event in late.items[-3:]] == ["answer", "turn_end", "complete"]
     assert len(late.items) == 4
+
+
+async def test_run_without_replay_is_its_subscribers() -> None:
+    run = FunctionAgent(ScriptedLLM(Reply("one two three", interval=1))).start("hi", replay=0)
+    await asyncio.sleep(10)
+    assert not run.has_ended
+    seen = Seen(run.events)
+    await seen.saw(Token)
+    second = Seen(run.events)
+    assert isinstance(second.error, ConfigurationError)
+    assert "replay=0" in str(second.error)
+    seen.subscription.dispose()
+    with pytest.raises(StreamCancelledError, match="disposed"):
+        await run.result
 
 
 @each_agent

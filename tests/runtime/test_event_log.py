@@ -257,6 +257,52 @@ async def test_slow_reader_gets_all_and_holds_up_nobody() -> None:
     assert received == list(range(2000))
 
 
+async def test_waiting_reader_gets_tokens_without_decoding() -> None:
+    log, tokens = EventLog(), Subject[Token]()
+    log.start("run", tokens)
+    live = Seen(from_log(log, "run"))
+    written = [Token(text) for text in "abcd"]
+    for token in written:
+        tokens.on_next(token)
+        await settle()
+    again = Seen(from_log(log, "run"))
+    await settle()
+    tokens.on_completed()
+    await again.over.wait()
+    assert live.items == again.items
+    assert live.items[1].item is written[1]
+    assert again.items[1].item is not written[1]
+
+
+async def test_entry_that_was_read_is_not_handed_over() -> None:
+    log, tokens = EventLog(), Subject[Token]()
+    log.start("run", tokens)
+    seen = Seen(from_log(log, "run"))
+    await settle()
+    log.hub("run").wake()  # the reader asks the store in the next turn, before the writer's
+    tokens.on_next(Token("a"))
+    tokens.on_next(Token("b"))
+    await settle()
+    tokens.on_completed()
+    await seen.over.wait()
+    assert ids(seen) == ["1-1", "1-2"]
+
+
+async def test_reader_that_fell_behind_goes_on_without_a_gap() -> None:
+    log, tokens = EventLog(), Subject[Token]()
+    log.start("run", tokens)
+    received: list[str] = []
+    async with to_aiter(from_log(log, "run"), capacity=1) as entries:
+        for number in range(60):
+            tokens.on_next(Token(str(number)))
+            await settle()
+            if number % 3 == 2:
+                received.append((await anext(entries)).item.content)
+        tokens.on_completed()
+        received += [entry.item.content async for entry in entries]
+    assert received == [str(number) for number in range(60)]
+
+
 @pytest.mark.parametrize("finder", ["reader", "log"])
 async def test_lost_run_ends_as_interrupted_for_its_reader(finder: str) -> None:
     clock = Clock()

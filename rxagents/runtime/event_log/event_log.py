@@ -239,7 +239,7 @@ class EventLog:
             await bridge.aclose()
         for writer in tuple(self.writers):
             if writer.state in {"ending", "closed"}:
-                await writer.aclose()
+                await writer.closed.aclose()
         closed = self.store.close()
         if isinstance(closed, Future):
             await asyncio.wrap_future(closed)

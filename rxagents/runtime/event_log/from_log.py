@@ -9,12 +9,8 @@ from reactivex import Observable, abc
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import StreamEvent
 from rxagents.runtime.event_log.event_log import EventLog
-from rxagents.runtime.event_log.log_reader import (
-    LogEntry,
-    LogReader,
-    decoder_of,
-    entries_of,
-)
+from rxagents.runtime.event_log.log_entries import LogEntry, decoder_of, entries_of
+from rxagents.runtime.event_log.log_reader import LogReader
 from rxagents.runtime.event_log.log_store import checked_key, parse_id
 from rxagents.runtime.factories import source_factory
 from rxagents.runtime.timed_scope import TimedScope, timed
@@ -94,7 +90,7 @@ def from_log(
         raise ConfigurationError(f"Items cannot be read as {type!r}: {error}.") from error
 
     def subscribe(observer: abc.ObserverBase[LogEntry[Any]], scope: TimedScope) -> None:
-        items_of = entries_of(key, decoder)
+        items_of = entries_of(key, decoder, has_events=type is StreamEvent)
         reader = LogReader(
             observer, scope, log.store, log.hub(key), key, items_of, start, log.on_lost
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -14,6 +16,9 @@ class Wakeable(Protocol):
     def wake(self) -> None:
         """Look for new entries; called from any thread."""
 
+    def take(self, shared: SharedPage, loop: AbstractEventLoop) -> None:
+        """Emit a page that a writer on this loop has just stored, or look for new entries."""
+
 
 class SharedPage:
     """A page that the store has read once for all readers at the same position.
@@ -23,15 +28,25 @@ class SharedPage:
         after: The position that the page follows.
         page: The page, or a future of it.
         encoded: What the readers make of the page, so that the next one does not make it again.
+        tokens: Empty for a page that the store has read. For one that a writer of this process has
+            handed over, the item of each entry where it is a `Token`, which never changes; else
+            `None`. Such a page has no end mark.
     """
 
-    __slots__ = ("after", "encoded", "page", "version")
+    __slots__ = ("after", "encoded", "page", "tokens", "version")
 
-    def __init__(self, version: object, after: Position | None, page: Page | Future[Page]) -> None:
+    def __init__(
+        self,
+        version: object,
+        after: Position | None,
+        page: Page | Future[Page],
+        tokens: Sequence[object] = (),
+    ) -> None:
         self.version = version
         self.after = after
         self.page = page
         self.encoded: Any = None
+        self.tokens = tokens
 
 
 class Hub:

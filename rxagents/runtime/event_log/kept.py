@@ -95,8 +95,8 @@ def kept(
         scope.hold(Disposable(writer.dispose))
         bridge = bridge_of(scope.scheduler)
         if bridge is not None:
-            bridge.adopt(writer)
-            writer.when_closed(partial(bridge.release, writer))
+            bridge.adopt(writer.closed)
+            writer.closed.then(partial(bridge.release, writer.closed))
         writer.begin(start)
 
     return timed(subscribe)

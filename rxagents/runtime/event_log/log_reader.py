@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-import msgspec
-from msgspec import Struct, UnsetType
 from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxagents.core.errors import StreamDecodeError
-from rxagents.core.json_text import JSON_ERRORS
 from rxagents.runtime.event_log.calls import call
 from rxagents.runtime.event_log.hub import Hub, SharedPage
+from rxagents.runtime.event_log.log_entries import Items
 from rxagents.runtime.event_log.log_store import LEASE_SECONDS, LogStore, Page, Position
 from rxagents.runtime.loop import run_on_loop
-from rxagents.runtime.recording import ChunkRestorer, RecordedLine, decode_line
+from rxagents.runtime.recording import RecordedLine
 from rxagents.runtime.timed_scope import TimedScope
 
 # Theory of operation
 #
 # A reader knows the position of the last entry that it was given, and asks the store for a page
-# of those after it. It never gets an entry from a writer: a wake-up only says that there is
-# something to read. So old and new entries cannot overlap or leave a gap, there is no queue for
-# each reader, and a slow reader costs one page.
+# of those after it: a wake-up only says that there is something to read. So old and new entries
+# cannot overlap or leave a gap, there is no queue for each reader, and a slow reader costs one
+# page. A writer of the same loop may hand over a page that it has just stored (`take`). Only a
+# reader that waits at the position before that page takes it: the store would give it the same.
 #
 #     asking    the store works on a page (`_is_asking`)
 #     emitting  items of a page are left, and the gate is open
@@ -40,7 +40,7 @@ from rxagents.runtime.timed_scope import TimedScope
 #   other processes, and the loss of a lease, do not change the version.
 # - Pages and wake-ups start on a turn of the loop of their own. What the writer's source emits in
 #   one turn is read together, a long log does not hold the loop, and a reader that writes to the
-#   run it reads does not nest.
+#   run it reads does not nest. `take` is called after the source has emitted.
 # - The tick finds entries of other processes, and a writer that is lost: it asks again where no
 #   writer of this process would wake the reader, and every 15 s in any case, since the loop of such
 #   a writer may have been closed.
@@ -50,24 +50,6 @@ T = TypeVar("T")
 
 _PAGE = 256
 
-
-class LogEntry(Struct, Generic[T], frozen=True, gc=False):
-    """An item of a run with its id.
-
-    Attributes:
-        id: `"attempt-number"`, such as `"1-15"`: ordered, never used twice in a run, and fit to be
-            the id of a server-sent event. The attempt changes where a run was started again.
-        item: The item.
-    """
-
-    id: str
-    item: T
-
-
-Items: TypeAlias = Callable[[SharedPage, Page], Iterator[T | RecordedLine[Any]]]
-"""Returns the items and the end marks of a page; it may keep its work in `SharedPage.encoded`.
-
-It raises `StreamDecodeError` where an entry cannot be read."""
 
 _NO_MORE: Final = RecordedLine[Any](0.0)
 
@@ -131,6 +113,16 @@ class LogReader(Generic[T]):
             else:
                 run_on_loop(self._scope.loop, self._ask_next_turn)
 
+    def take(self, shared: SharedPage, loop: AbstractEventLoop) -> None:
+        """Emit a page that a writer on `loop` has just stored, or read on if it is not the next."""
+        if self._is_waiting and self._scope.loop is loop and shared.after == self._position:
+            self._is_waiting = False
+            self._shared, self._version = shared, shared.version
+            assert isinstance(shared.page, Page), "a writer hands no futures over"
+            self._on_page(shared.page)
+        else:
+            self.wake()
+
     def _ask_next_turn(self) -> None:
         loop = self._scope.loop
         if loop is None:
@@ -180,7 +172,8 @@ class LogReader(Generic[T]):
         self._state, self._rest = page.state, self._items_of(self._shared, page)
         if page.entries:  # else the end mark was in the page before
             self._end = None
-            self._position = Position(*page.entries[-1][:2])
+            attempt, seq, _ = page.entries[-1]
+            self._position = Position(attempt, seq)
         self._scope.run(self._emit)
 
     def _on_gate_open(self) -> None:
@@ -235,49 +228,3 @@ class LogReader(Generic[T]):
     def _fail(self, error: Exception) -> None:
         self._is_asking = False
         self._scope.run(partial(self._observer.on_error, error))
-
-
-def lines_of(
-    page: Page, key: str, decoder: msgspec.json.Decoder[RecordedLine[T]], restorer: ChunkRestorer
-) -> Iterator[tuple[int, int, RecordedLine[T]]]:
-    """Yield the position and the decoded line of each entry of a page.
-
-    Raises:
-        StreamDecodeError: An entry cannot be read.
-    """
-    for attempt, seq, line in page.entries:
-        try:
-            recorded = decode_line(line, decoder, restorer)
-        except JSON_ERRORS as error:
-            raise _unreadable(key, Position(attempt, seq), error) from error
-        yield attempt, seq, recorded
-
-
-def entries_of(key: str, decoder: msgspec.json.Decoder[RecordedLine[T]]) -> Items[LogEntry[T]]:
-    """Return a function from a page to its entries, for one reader: it may change the items."""
-    restorer = ChunkRestorer()
-
-    def items(_: SharedPage, page: Page) -> Iterator[LogEntry[T] | RecordedLine[T]]:
-        for attempt, seq, recorded in lines_of(page, key, decoder, restorer):
-            if isinstance(recorded.item, UnsetType):
-                yield recorded
-            else:
-                yield LogEntry(f"{attempt}-{seq}", recorded.item)
-
-    return items
-
-
-def _unreadable(key: str, position: Position, error: Exception) -> StreamDecodeError:
-    return StreamDecodeError(
-        f"The entry {position} of the run {key!r} cannot be read: {error}. Check that `type` is "
-        "the type of the run's items."
-    )
-
-
-def decoder_of(item_type: Any) -> msgspec.json.Decoder[RecordedLine[Any]]:
-    """Return the decoder of lines with items of a type.
-
-    Raises:
-        Exception: msgspec and typing raise many kinds for what is no type.
-    """
-    return msgspec.json.Decoder(RecordedLine[item_type])

@@ -12,14 +12,15 @@ exactly one end mark, whatever ends the stream. A writer is in one of these stat
 
 - An item is encoded once, when it comes, since its objects may change later. The bytes go through
   the store to all readers.
-- There is no queue between tasks and no timer for each item. The first item of a loop turn is
-  written at once, and the rest of the turn with the next one, before readers read: a burst is two
-  calls. With a store that answers later, the lines that come until its answer are the next batch:
-  the slower the disk, the larger the batch. Only checkpoints and the end of a disposed stream are
-  handed over while a write is on its way. A store keeps the order of its calls, and refuses lines
-  after those that it failed to write.
-- Readers are woken after the store has answered. A reader that saw an item which a crash then
-  undid could not go on from it.
+- There is no queue between tasks and no timer for each item. The first item of a burst
+  (`Gate.after_burst`) is written at once, and the rest at its end: a burst is two calls. With a
+  store that answers later, the lines that come until its answer are the next batch: the slower the
+  disk, the larger the batch. Only checkpoints and the end of a disposed stream are handed over
+  while a write is on its way. A store keeps the order of its calls, and refuses lines after those
+  that it failed to write.
+- Readers get lines after the store has answered. A reader that saw an item which a crash then
+  undid could not go on from it. A store that answers at once (memory) is not asked again: at the
+  end of the burst the writer hands its lines to the readers that wait for them (`Handover`).
 - The end waits for its mark: `on_completed` and `on_error` come after it is stored.
 - Nothing awaits a write, so that neither `dispose` nor the end of the loop can undo it. The mark of
   a disposed stream is handed to the store inside `dispose`.
@@ -31,7 +32,6 @@ exactly one end mark, whatever ends the stream. A writer is in one of these stat
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -41,11 +41,13 @@ import msgspec
 
 from rxagents.core.checkpoint import Checkpoint
 from rxagents.core.errors import LeaseError, StorageError
-from rxagents.core.events import ErrorInfo
+from rxagents.core.events import ErrorInfo, Token
 from rxagents.runtime.checkpoints import CheckpointSink
 from rxagents.runtime.event_log.calls import call
+from rxagents.runtime.event_log.closed_signal import ClosedSignal
+from rxagents.runtime.event_log.handover import Handover
 from rxagents.runtime.event_log.lease import Lease
-from rxagents.runtime.event_log.log_store import Begun, checked_key, too_slow
+from rxagents.runtime.event_log.log_store import Begun, Position, checked_key, too_slow
 from rxagents.runtime.event_log.resets import reset_after
 from rxagents.runtime.loop import run_on_loop
 from rxagents.runtime.recording import RecordedLine, encode_odd, encode_value
@@ -77,6 +79,7 @@ class LogWriter(Generic[T]):
         attempt: The number of the attempt; 0 before it has begun.
         failure: What kept the writer from writing on.
         checkpoints: Takes the checkpoints of the agent's run whose events these are.
+        closed: Set once nothing more will be written.
         state: See above.
     """
 
@@ -96,6 +99,7 @@ class LogWriter(Generic[T]):
         self._store = log.store
         self._key = checked_key(key)
         self._hub = log.hub(key)
+        self._handover = Handover(self._hub)
         self._scope = scope
         self._now = scope.now
         self._start = 0.0
@@ -106,10 +110,11 @@ class LogWriter(Generic[T]):
         self._token = ""
         self._next = 1  # the number of the next entry
         self._pending: list[bytes] = []
-        self._writes, self._has_written = 0, False  # without an answer yet; in this loop turn
+        self._tokens: list[object] = []  # the items of `_pending`, where they are
+        self._writes, self._is_in_burst = 0, False  # writes without an answer yet
         self.checkpoints = CheckpointSink(self._save)
+        self.closed = ClosedSignal()
         self._on_end: Callable[[], None] = _do_nothing
-        self._on_closed: list[Callable[[], None]] = []
 
     def begin(self, then: Callable[[], None]) -> None:
         """Begin an attempt, and call `then` when the items may come."""
@@ -120,11 +125,10 @@ class LogWriter(Generic[T]):
     def _on_begun(self, then: Callable[[], None], begun: Begun) -> None:
         self.attempt, self._previous, self._token = begun
         self._hub.writers += 1
-        if self.state == "closed":  # disposed while the store worked
-            self.state = "open"
+        is_disposed, self.state = self.state == "closed", "open"
+        if is_disposed:  # while the store worked
             self._dispose()
             return
-        self.state = "open"
         self._lease.start()
         then()
 
@@ -137,28 +141,33 @@ class LogWriter(Generic[T]):
         if self.state != "open":
             return
         line = RecordedLine(self._now() - self._start, item)
+        token = item if type(item) is Token else None  # see `SharedPage.tokens`
         try:
             encoded = _encode(line)
         except BaseException as error:
+            token = None  # the line has another text
             try:
                 encoded = encode_odd(line, error)
             except StorageError as failure:
                 self.end(self.end_of(failure), partial(self._fail, failure), self._fail)
                 return
         self._pending.append(encoded)
+        self._tokens.append(token)
         if self._writes:
             if len(self._pending) > _HIGH:
                 self._slow_down()
-        elif not self._has_written or len(self._pending) > _HIGH:
-            if not self._has_written and self._scope.loop is not None:
-                self._has_written = True
-                self._scope.loop.call_soon(self._end_turn)
+        elif not self._is_in_burst or len(self._pending) > _HIGH:
+            if not self._is_in_burst and self._scope.loop is not None:
+                self._is_in_burst = True
+                self._scope.gate.after_burst(self._scope.loop, self._end_burst)
             self._write()
 
-    def _end_turn(self) -> None:
-        self._has_written = False
+    def _end_burst(self) -> None:
         if self._pending and not self._writes:
             self._write()
+        self._is_in_burst = False
+        if self._handover.lines and self._scope.loop is not None:
+            self._handover.deliver(self._scope.loop)
 
     def _save(self, checkpoint: Checkpoint, then: Callable[[], None]) -> None:
         """Write a checkpoint, after the items before it; call `then` when it is stored."""
@@ -194,6 +203,7 @@ class LogWriter(Generic[T]):
         self.state, self._on_end, self._fail = "ending", then, fail
         self._lease.stop()
         self._pending.append(_encode(line))
+        self._tokens.append(None)
         if not self._writes:
             self._write()
 
@@ -222,25 +232,13 @@ class LogWriter(Generic[T]):
         if not isinstance(error, LeaseError):  # then the other writer's end counts
             report_harmless(error, f"The end of the run {self._key!r} could not be stored")
 
-    def when_closed(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once nothing more will be written."""
-        if self.state == "closed" and self not in self._log.writers:
-            callback()
-        else:
-            self._on_closed.append(callback)
-
     def _renew(self) -> Future[None] | None:
         return self._store.renew(self._key, self._token)
-
-    async def aclose(self) -> None:
-        """Wait until nothing more will be written, after `dispose` or the end."""
-        loop, closed = asyncio.get_running_loop(), asyncio.Event()
-        self.when_closed(partial(run_on_loop, loop, closed.set))
-        await closed.wait()
 
     def _write(self) -> None:
         """Hand all lines that wait to the store."""
         lines, self._pending = self._pending, []
+        tokens, self._tokens = self._tokens, []
         first, ends = self._next, self.state == "ending"
         self._next += len(lines)
         try:
@@ -248,6 +246,8 @@ class LogWriter(Generic[T]):
         except Exception as error:
             self._close(as_exception(error))
         else:
+            if written is None and self._is_in_burst and not ends:
+                self._handover.add(Position(self.attempt, first - 1), lines, tokens)
             self._await(written)
 
     def _await(self, written: Future[None] | None) -> None:
@@ -255,11 +255,12 @@ class LogWriter(Generic[T]):
         if isinstance(written, Future):
             self._writes += 1
             call(lambda: written, self._on_written, self._close)
-        elif self._hub.readers or self.state == "ending":
-            self._on_written(None)
+        elif self.state == "ending" or (self._hub.readers and not self._is_in_burst):
+            self._on_written(None)  # else `_end_burst` hands the lines over
 
     def _on_written(self, _: None) -> None:
         self._writes = max(0, self._writes - 1)
+        self._handover.clear()
         self._hub.wake()
         if self._writes:
             return
@@ -287,14 +288,13 @@ class LogWriter(Generic[T]):
         self._pending.clear()
         self._log.writers.discard(self)
         self._hub.wake()
-        on_end, fail, on_closed = self._on_end, self._fail, self._on_closed
-        self._on_end, self._fail, self._on_closed = _do_nothing, _do_nothing, []
+        on_end, fail = self._on_end, self._fail
+        self._on_end = self._fail = _do_nothing
         if failure is None:
             on_end()
         else:
             fail(failure)
-        for callback in on_closed:
-            callback()
+        self.closed.set()
 
 
 def _do_nothing(*_: object) -> None: ...

@@ -92,7 +92,7 @@ class RunHandle:
 
     def _on_writer(self, writer: LogWriter[Any]) -> None:
         self._writer = writer
-        writer.when_closed(self._on_closed)
+        writer.closed.then(self._on_closed)
 
     def _on_begun(self) -> None:
         if not self._begun.done():  # a stream that is subscribed to again begins again

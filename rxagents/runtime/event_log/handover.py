@@ -1,0 +1,64 @@
+"""Hand the lines that a writer has stored to the readers that wait for them.
+
+A store that answers at once has the lines when its `append` returns. To read them from it again,
+in another loop turn for each reader, took as long as all else that a live entry cost.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop
+from collections.abc import Sequence
+
+from rxagents.runtime.event_log.hub import Hub, SharedPage
+from rxagents.runtime.event_log.log_store import Page, Position
+
+
+class Handover:
+    """The lines that the store has, and that readers were not yet given.
+
+    Args:
+        hub: The readers of the run.
+
+    Attributes:
+        lines: The lines.
+    """
+
+    __slots__ = ("_after", "_hub", "_tokens", "lines")
+
+    def __init__(self, hub: Hub) -> None:
+        self.lines: list[bytes] = []
+        self._hub = hub
+        self._after = Position(0, 0)
+        self._tokens: list[object] = []
+
+    def add(self, after: Position, lines: Sequence[bytes], tokens: Sequence[object]) -> None:
+        """Add lines that the store has.
+
+        Args:
+            after: The position that they follow.
+            lines: The lines.
+            tokens: For each line its item, or `None`: see `SharedPage.tokens`.
+        """
+        if not self.lines:
+            self._after = after
+        self.lines += lines
+        self._tokens += tokens
+
+    def clear(self) -> None:
+        """Forget the lines: the readers read them from the store."""
+        self.lines.clear()
+        self._tokens.clear()
+
+    def deliver(self, loop: AbstractEventLoop) -> None:
+        """Give the lines to the readers; call it when the source has emitted all that it has."""
+        after, hub = self._after, self._hub
+        lines, self.lines = self.lines, []
+        tokens, self._tokens = self._tokens, []
+        if not hub.readers:
+            return
+        version = hub.version = object()
+        attempt, seq = after
+        entries = [(attempt, number, line) for number, line in enumerate(lines, seq + 1)]
+        shared = hub.page = SharedPage(version, after, Page(entries, "live"), tokens)
+        for reader in tuple(hub.readers):
+            reader.take(shared, loop)
