@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -26,6 +27,8 @@ from rxagents.mcp.target import ServerLike, Target
 
 if TYPE_CHECKING:
     import mcp_types
+
+_log = logging.getLogger("rxagents.mcp")
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST_NAME = 64
@@ -101,7 +104,8 @@ def mcp_tools(
         headers: Headers of each request, such as `{"Authorization": "Bearer …"}`.
         env: Variables of the command's environment, beside the few that `mcp` passes on.
         prefix: Put before the names of the tools, where two servers have the same names.
-        only: The names of the tools to take, as the server has them; all by default.
+        only: The names of the tools to take, as the server has them; all by default. Names that
+            the server does not have are logged as a warning.
         requires_approval: Whether the calls need approval; or the names of the tools that do.
         timeout: Seconds that a call may take; no limit by default.
         connect_timeout: Seconds that connecting, and reading the list of tools, may take.
@@ -116,6 +120,9 @@ def mcp_tools(
     """
     target = Target.of(server, headers, env)
     checked_seconds("connect_timeout", connect_timeout)
+    for option, names in (("only", only), ("requires_approval", requires_approval)):
+        if isinstance(names, str):
+            raise ConfigurationError(f"{option} must be a list of names, such as [{names!r}].")
     if _NOT_IN_NAMES.search(prefix):
         raise ConfigurationError(f"prefix {prefix!r}: use letters, digits, '_' and '-' only.")
 
@@ -138,12 +145,15 @@ def mcp_tools(
             ),
         )
 
-    return _open(target, make_tool, connect_timeout)
+    named = {*(only or ())}
+    if not isinstance(requires_approval, bool):
+        named.update(requires_approval)
+    return _open(target, make_tool, connect_timeout, named)
 
 
 @asynccontextmanager
 async def _open(
-    target: Target, make_tool: Callable[..., Tool | None], seconds: float
+    target: Target, make_tool: Callable[..., Tool | None], seconds: float, named: set[str]
 ) -> AsyncIterator[MCPTools]:
     await asyncio.to_thread(need_mcp)  # the loop goes on meanwhile
     owner = Owner(Connection(target).opened())
@@ -163,6 +173,14 @@ async def _open(
             f"Cannot use the MCP server {target.label}: {why}. Check the URL or the command.",
             provider="mcp",
         ) from error
+    missing = sorted(named.difference(each.name for each in connection.definitions))
+    if missing:  # no error: the server may add them later
+        _log.warning(
+            "The MCP server %s has no tool %s, which only or requires_approval name. It has: %s.",
+            target.label,
+            ", ".join(map(repr, missing)),
+            ", ".join(repr(each.name) for each in connection.definitions),
+        )
     try:
         yield MCPTools(connection, make_tool)
     finally:

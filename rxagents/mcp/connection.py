@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from rxagents.core.errors import ToolError
+from rxagents.core.errors import ConfigurationError, ToolError
 from rxagents.core.printing import printed
 from rxagents.mcp.content import result_of
 from rxagents.mcp.owner import first_of
@@ -56,6 +56,7 @@ class Connection:
         self._target = target
         self._client: Client | None = None
         self._has_changed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Connection]:
@@ -81,12 +82,19 @@ class Connection:
 
         Raises:
             ToolError: The tool failed, or the server cannot be reached.
+            ConfigurationError: The running loop is not that of the connection.
         """
         client = self._client
         if client is None:
             raise ToolError(
                 f"The connection to the MCP server {self._target.label} is closed: its tools work "
                 "inside the block of mcp_tools only."
+            )
+        if asyncio.get_running_loop() is not self._loop:
+            raise ConfigurationError(  # the package would wait for ever
+                f"The MCP server {self._target.label} was connected on another event loop. Open "
+                "mcp_tools in the coroutine that runs the agent; rxagents.run, to_iter and "
+                "asyncio.run start a loop of their own."
             )
         items: asyncio.Queue[Progress | None] = asyncio.Queue()
 

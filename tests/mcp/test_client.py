@@ -199,6 +199,25 @@ async def test_options_apply_to_the_tools() -> None:
         assert (await call(tools, "math-add", a=1, b=2)).result == "3"
 
 
+async def test_names_that_no_tool_has_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    options: dict[str, Any] = {"only": ["add", "ad"], "requires_approval": ["delete", "add"]}
+    async with tools_over_http(**options) as (_, tools):
+        assert [tool.name for tool in tools] == ["add"]
+    (record,) = [each for each in caplog.records if each.name == "rxagents.mcp"]
+    assert "has no tool 'ad', 'delete', which" in record.getMessage()
+
+
+async def test_call_from_another_event_loop_fails() -> None:
+    async with tools_over_http() as (_, tools):
+
+        def in_another_loop() -> ToolEnd:
+            return asyncio.run(asyncio.wait_for(call(tools, "add", a=1, b=2), 5))
+
+        end = await asyncio.to_thread(in_another_loop)
+        assert end.error is not None
+        assert "was connected on another event loop" in end.error.message
+
+
 async def test_agent_refuses_two_tools_of_one_name() -> None:
     @rxagents.tool
     def add() -> str:
@@ -245,6 +264,8 @@ def unused_url() -> str:
         ("http://a", {"env": {"a": "b"}}, "pass headers instead"),
         ("http://a", {"prefix": "a b"}, "prefix 'a b'"),
         ("http://a", {"connect_timeout": -1}, "connect_timeout"),
+        ("http://a", {"only": "add"}, r"only must be a list of names, such as \['add'\]"),
+        ("http://a", {"requires_approval": "add"}, "requires_approval must be a list"),
     ],
     ids=str,
 )
