@@ -99,9 +99,9 @@ def _headings(columns: Sequence[_Column], name: int, width: int) -> Text:
 
 def _pipe(pipe: InspectedPipe, columns: Sequence[_Column], name: int, width: int) -> Iterator[Text]:
     slowest = pipe.slowest
-    verdict = "" if slowest is None else f"  {slowest.share:.0%} in {slowest}"
+    verdict = "" if slowest is None else f"  {slowest.share:.0%} in {_one_line(str(slowest))}"
     head = f"#{pipe.probes[-1].number} {seconds(pipe.probes[-1].age)}{verdict}"
-    yield Text(_fit(printable(head), width), "cyan")
+    yield Text(_fit(head, width), "cyan")
     for probe in pipe.probes:
         stage = _stage_before(pipe, probe)
         line = _fit("  " + _one_line(probe.name), name)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
+from rxagents.runtime.short_repr import one_line
+
 if TYPE_CHECKING:
     from rxagents.runtime.inspection import InspectedPipe, Inspection
 
@@ -29,7 +31,7 @@ def _lines(pipe: InspectedPipe) -> Iterable[str]:
     rows: list[Sequence[str]] = [_HEADINGS]
     rows += [
         (
-            probe.name,
+            one_line(probe.name),
             str(probe.items),
             f"{probe.rate:.1f}",
             seconds(probe.age),
@@ -63,7 +65,7 @@ def verdict(pipe: InspectedPipe) -> str:
     slowest = pipe.slowest
     if slowest is None:
         return "slowest: no time has passed"
-    return f"slowest: {slowest}, {slowest.share:.0%} of the time"
+    return f"slowest: {one_line(str(slowest))}, {slowest.share:.0%} of the time"
 
 
 def seconds(value: float | None) -> str:

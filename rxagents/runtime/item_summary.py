@@ -6,6 +6,7 @@ import reprlib
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.core.event_base import Event
+from rxagents.runtime.short_repr import one_line
 
 _MAX_TEXT = 80
 """The characters of an item's text that are shown."""
@@ -27,9 +28,7 @@ def item_text(item: object) -> str:
     text = _text(item)
     if text is None:
         text = _REPR.repr(item)  # raises nothing: it says so where the item's `repr` raises
-    # Control characters would act on the terminal, and a model may have written them.
-    shown = "".join(one if one.isprintable() else " " for one in text[: 4 * _MAX_TEXT])
-    line = " ".join(shown.split())
+    line = one_line(text[: 4 * _MAX_TEXT])
     return line if len(line) <= _MAX_TEXT else line[: _MAX_TEXT - 1] + "…"
 
 

@@ -65,6 +65,11 @@ def short_repr(value: object) -> str:
     return f"{type(value).__name__}(…)"
 
 
+def one_line(text: str) -> str:
+    """Return a text in one line, without control characters, which would act on a terminal."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+
+
 def _short_text(text: str) -> str:
     if re.search(_SECRET_TEXT, text):
         return HIDDEN

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from rxagents.runtime.short_repr import Verbatim, short_call
+from rxagents.runtime.short_repr import Verbatim, one_line, short_call
 
 StageKind: TypeAlias = Literal["source", "operator", "checkpoint", "unknown"]
 """`unknown`: a source or an operator that is not of this library."""
@@ -74,7 +74,7 @@ class Call:
     def label(self) -> str:
         """The call as text, such as `timeout_idle(5)`."""
         if self.kind == "checkpoint":
-            return f'checkpoint "{self.name}"'
+            return f'checkpoint "{one_line(self.name)}"'
         if self._named is None:
             return self.name
         named = {key: _shown(value) for key, value in self._named.items()}

@@ -203,7 +203,7 @@ def snapshot(pipes: int = 1, left_out: int = 0) -> Inspection:
 
 
 def a_pipe(number: int) -> InspectedPipe:
-    names = [f"read{number}", "a very long name of a probe, longer than a column", "日本"]
+    names = [f"read{number}", "a very long\nname of a probe, longer than a column", "日本"]
     probes = tuple(
         InspectedProbe(
             name=name,

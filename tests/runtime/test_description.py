@@ -182,6 +182,13 @@ def test_no_arrow_of_the_picture_crosses_a_box() -> None:
         assert not [b for b in boxes if b[1] < y < b[3] and left < b[0] and b[2] < right]
 
 
+def test_control_characters_of_names_are_not_shown() -> None:
+    pipe = rxagents.describe(rx.of(1), ops.checkpoint("a\n\x1b[31m b", rx_ops.map(str)))
+    assert str(pipe).splitlines()[1].startswith('└─ checkpoint "a [31m b"')
+    assert "checkpoint #quot;a [31m b#quot;" in pipe.mermaid()
+    assert "\x1b" not in pipe.svg()
+
+
 def test_picture_escapes_names() -> None:
     texts = ElementTree.fromstring(describe(NUMBERS, ops.checkpoint("<&>")).svg()).itertext()
     assert 'checkpoint "<&>"' in list(texts)

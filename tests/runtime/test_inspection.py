@@ -325,6 +325,13 @@ async def test_table_has_a_row_for_each_probe() -> None:
     await settle()
 
 
+def test_table_hides_control_characters_of_names() -> None:
+    subscription = rx.never().pipe(ops.probe("a\n\x1b[31mb")).subscribe()
+    _, _, row = str(rxagents.inspect()).splitlines()
+    assert row.startswith("a [31mb ")
+    subscription.dispose()
+
+
 def test_number_of_pipes_is_limited() -> None:
     streams = [rx.never().pipe(ops.probe(str(number))).subscribe() for number in range(3)]
     found = rxagents.inspect(max_pipes=2)
