@@ -1,10 +1,12 @@
-"""Handle one connection: aiohttp's protocol, with five differences.
+"""Handle one connection: aiohttp's protocol, with six differences.
 
-Theory of operation. asyncio calls the protocol with each packet, aiohttp's parser takes it, and
-the body's bytes wait in a `StreamReader` until `HttpResponse` reads them.
+Theory of operation. asyncio calls the protocol with each packet. aiohttp's parser takes the
+headers, and `_body` the body, if it is a simple one; the body's bytes go to the listener. Those
+that it has no use for yet wait in a `StreamReader` until `HttpResponse` reads them. A body that is
+not simple goes through aiohttp's parser to the `StreamReader`.
 
-1. A listener is called after each packet, so that a chunk needs no task switch. It is called as
-   the last thing, when the parser has taken the packet.
+1. A listener is called for each packet, so that a chunk needs no task switch. It is called as
+   the last thing, when the packet is decoded.
 2. Packets are read into a buffer that exists already. For a protocol without a buffer asyncio
    allocates 256 KiB for each read and frees the rest, each with a system call. With glibc a read of
    370 bytes costs 17 us that way, and 4 us with a buffer. A burst over TLS gets its own buffer,
@@ -17,11 +19,13 @@ the body's bytes wait in a `StreamReader` until `HttpResponse` reads them.
 5. A connection that is lost before a byte of the response (`_is_silent`), and that has served a
    request before, is stale: the server had closed it before it read the request. aiohttp reports
    that like any other lost connection.
+6. A simple body is decoded here (`body.py`). aiohttp's parser calls Python three times for each
+   HTTP chunk. A packet with one event costs 3.3 us here, and 3.9 us through the `StreamReader`.
 
 A connection that closes while reading is paused still holds bytes that arrived. `connection_lost`
 parses them first, since they may be the end of a good answer.
 
-What must not change: `data_received` runs for every packet. Add no call to it.
+What must not change: `buffer_updated` runs for every packet. Add no call to it.
 """
 
 from __future__ import annotations
@@ -35,6 +39,8 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 
+from rxagents.transport.body import TakenBody, take_body
+
 READ_BYTES = 32 * 1024
 """The most bytes that are read from a socket, or handed on, at once. What is made of so many stays
 in the processor's cache: a chunk of a burst read in pieces of 256 KiB costs about a sixth more."""
@@ -45,6 +51,9 @@ _TLS_RECORD = 16 * 1024
 _INTERIM = re.compile(rb"HTTP/\S+ +1(?!01)")
 """A 1xx status line (except 101): the real response follows (RFC 9110, section 15.2)."""
 
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+"""A line end at which aiohttp's parser may have seen the end of the headers earlier."""
+
 
 class KeptConnectionLostError(aiohttp.ServerDisconnectedError):
     """A connection kept from an earlier request was lost before a byte of the response."""
@@ -53,8 +62,11 @@ class KeptConnectionLostError(aiohttp.ServerDisconnectedError):
 class Listener(typing.Protocol):
     """Gets the events of a connection as soon as they happen."""
 
+    def body_arrived(self, data: bytes) -> None:
+        """Handle a packet: `data` is the next part of the body."""
+
     def data_arrived(self) -> None:
-        """Handle a packet: the body has more to read, or has ended."""
+        """Handle a packet: the body's reader has more, or the body has ended."""
 
     def connection_lost(self) -> None:
         """Handle the loss of the connection."""
@@ -71,8 +83,8 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
         listener: Gets the events of the connection; `None` for nobody.
     """
 
-    __slots__ = ("_buffer_of_burst", "_head", "_is_idle", "_is_in_headers", "_is_silent",
-                 "_requests", "_shared_buffer", "listener")  # fmt: skip
+    __slots__ = ("_body", "_buffer_of_burst", "_head", "_is_idle", "_is_in_headers", "_is_silent",
+                 "_message", "_requests", "_shared_buffer", "listener")  # fmt: skip
 
     def __init__(self, loop: Any, buffer: memoryview) -> None:
         super().__init__(loop)
@@ -80,6 +92,8 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
         self._shared_buffer = buffer
         self._buffer_of_burst: memoryview | None = None
         self._requests = 0
+        self._message: RawResponseMessage | None = None  # with the headers that just ended
+        self._body: TakenBody | None = None  # the body that is being received
         self._head = b""
         self._is_in_headers = False
         self._is_silent = False
@@ -108,7 +122,19 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
         buffer = self._shared_buffer
         if self._buffer_of_burst is not None:
             buffer, self._buffer_of_burst = self._buffer_of_burst, None
-        self.data_received(bytes(buffer[:nbytes]))
+        data = bytes(buffer[:nbytes])
+        body = self._body
+        if body is None:
+            self.data_received(data)
+            return
+        piece = body.decoder.feed(data)
+        if body.decoder.is_over:
+            self._leave_body(body, piece)
+        elif piece:
+            if self.listener is None:
+                body.reader.feed_data(piece)
+            else:
+                self.listener.body_arrived(piece)
 
     def data_received(self, data: bytes) -> None:
         """Parse a packet; without data, parse what was left when reading was paused."""
@@ -119,6 +145,11 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
             self._is_silent = False
             data = self._parse_headers(data)
             if not data or self.exception() is not None:
+                return
+            if self._body is not None:
+                self._body.reader.feed_data(self._body.decoder.feed(data))
+                if self._body.decoder.is_over:
+                    self._leave_body(self._body, b"")
                 return
         super().data_received(data)
         if data and self.listener is not None:  # without data the reader itself asked for more
@@ -131,6 +162,7 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
         if self._is_idle:
             self._close_unasked()
         else:
+            self._message = data[0]
             super().feed_data(data, size)
 
     def _parse_headers(self, data: bytes) -> bytes:
@@ -144,10 +176,31 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
             data = data[end:]
             if blank_line >= 0:
                 self._is_in_headers = _INTERIM.match(self._head) is not None
+                if self._message is not None and not _BARE_LF.search(self._head, 0, blank_line):
+                    self._body = take_body(self._message, self._payload, self._parser)
+                    if self._body is not None:
+                        self._parser = self._body  # type: ignore[assignment]  # what aiohttp uses
                 self._head = b""
+                self._message = None
         if not self._is_in_headers and self._payload is not None:
             self._payload.on_eof(self._become_idle)
         return data
+
+    def _leave_body(self, body: TakenBody, piece: bytes) -> None:
+        """End the body after `piece`, or let aiohttp's parser read the rest of it."""
+        self._body = None
+        decoder = body.decoder
+        body.reader.feed_data(piece)
+        if decoder.done:
+            if decoder.rest:
+                self._close_unasked()
+            body.reader.feed_eof()
+        else:
+            if not decoder.error:
+                self._parser = body.parser
+            super().data_received(decoder.rest)
+        if self.listener is not None:
+            self.listener.data_arrived()
 
     def _become_idle(self) -> None:
         self._is_idle = True
@@ -163,6 +216,7 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
         while self._reading_paused:
             self.resume_reading()
         super().connection_lost(exc)
+        self._body = None
         if self.listener is not None:
             self.listener.connection_lost()
 

@@ -1,9 +1,13 @@
 """Hold the response to one request: status, headers, and a body to read.
 
 Theory of operation. Two ways lead to the body's bytes. `read` waits for them, like any stream. With
-`listen`, the connection calls `data_arrived` for each packet, and the reader takes the bytes with
-`read_nowait` in the same iteration of the loop. `_is_drained` spares `read_nowait` a look into an
-empty buffer: it is set by a read that got less than it asked for, and reset by the next packet.
+`listen`, the connection calls `body_arrived` for each packet, and the reader takes the bytes with
+`read_nowait` in the same iteration of the loop. They pass through `_fresh` and not through the
+buffer, `_content`, unless earlier ones wait there or the reader leaves them. The buffer stops the
+socket when it is over its limit. `_is_drained` says that it is empty, which spares `read_nowait` a
+look: it is set by a read that got less than it asked for, and reset by bytes that go into the
+buffer. At the end of a body, and for a body that aiohttp's parser reads, the connection calls
+`data_arrived` instead.
 
 The rule for every end of a body: what arrived is delivered first, then `failure` says why the body
 ended. aiohttp raises an error before it hands out the bytes that came before it, so
@@ -17,7 +21,7 @@ such as `[DONE]` the rest of the body is often milliseconds away; `finish` waits
 for it, so that the connection can serve the next request. `lingering` lists the responses that
 wait, so that `Transport` can close them in `aclose` and at the end of their loop.
 
-What must not change: `read_nowait` and `data_arrived` run for every packet, so add no call to
+What must not change: `read_nowait` and `body_arrived` run for every packet, so add no call to
 them. Once `finish` or `close` has run, the connection no longer calls this response: it may serve
 another one by then.
 """
@@ -59,8 +63,8 @@ class HttpResponse:
         failure: Why the body ended; `None` if it is complete, or has not ended yet.
     """
 
-    __slots__ = ("_closed", "_connection", "_content", "_is_drained", "_lingering", "_on_data",
-                 "_provider", "_response", "_session", "failure", "headers", "reason",
+    __slots__ = ("_closed", "_connection", "_content", "_fresh", "_is_drained", "_lingering",
+                 "_on_data", "_provider", "_response", "_session", "failure", "headers", "reason",
                  "status")  # fmt: skip
 
     def __init__(
@@ -79,6 +83,7 @@ class HttpResponse:
         self._provider = provider
         self._session = session
         self._lingering = lingering
+        self._fresh = b""
         self._is_drained = False
         self._on_data: Callable[[], object] | None = None
         self._connection: Connection | None = None
@@ -99,6 +104,9 @@ class HttpResponse:
 
     def read_nowait(self) -> bytes | None:
         """Return the next bytes as `read` does; `None` if none are there yet."""
+        if self._fresh:
+            data, self._fresh = self._fresh, b""
+            return data
         if self._is_drained:
             return None
         content = self._content
@@ -122,6 +130,18 @@ class HttpResponse:
             return False
         self._on_data = on_data
         return True
+
+    def body_arrived(self, data: bytes) -> None:
+        """Let the listener read `data` at once, or else keep it in the buffer."""
+        if self._on_data is None or not self._is_drained:
+            self._content.feed_data(data)
+            self.data_arrived()
+            return
+        self._fresh = data
+        self._on_data()
+        if self._fresh:  # the listener is busy
+            self._content.feed_data(self._fresh)
+            self._fresh, self._is_drained = b"", False
 
     def data_arrived(self) -> None:
         """Call the listener: a packet has arrived, or the body has ended."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 from faults import LAST, chunk, head
 from faulty_server import Act, Cue, FaultyServer, Step
 from wires import WIRES, SpokenWire, any_wire
+from yarl import URL
 
 import rxagents
+from rxagents.transport import Transport
 
 FIRST = WIRES[0]
 
@@ -97,3 +100,29 @@ async def test_connection_is_reused_beside_slow_reader(wire: SpokenWire) -> None
                 others += [item.delta async for item in quick]
         assert ("".join(texts), "".join(others)) == ("abc", "xyz")
         assert server.accepted == 1
+
+
+async def test_late_reader_gets_packets_in_order() -> None:
+    pieces = [step for text in "abc" for step in (Cue.PAUSE, chunk(text.encode()))]
+    async with FaultyServer([chunked_head(FIRST), *pieces, Cue.PAUSE, LAST]) as server:
+        transport = Transport("test")
+        response = await transport.send(URL(server.url), {}, b"", None)
+        calls = 0
+        seen: list[bytes | None] = []
+        end = asyncio.Event()
+
+        def on_data() -> None:
+            nonlocal calls
+            calls += 1
+            if calls != 2:
+                while seen[-1:] != [b""] and (data := response.read_nowait()) is not None:
+                    seen.append(data)
+            if seen[-1:] == [b""]:
+                end.set()
+
+        assert response.listen(on_data)
+        assert response.read_nowait() is None
+        await end.wait()
+        response.finish()
+        await transport.aclose()
+    assert seen == [b"a", b"bc", b""]
