@@ -7,6 +7,7 @@ from rich.console import Console
 
 from rxagents._version import __version__
 from rxagents.cli.ask_command import ask
+from rxagents.cli.batch_command import batch
 from rxagents.cli.chat_command import chat
 from rxagents.cli.config_command import config
 from rxagents.cli.demo import show_demo
@@ -82,5 +83,5 @@ def models(stop: StopSignals, /, provider: str | None, base_url: str | None, que
     return 0
 
 
-for command in (ask, chat, config, logs, marbles, mcp, record, replay, serve, top):
+for command in (ask, batch, chat, config, logs, marbles, mcp, record, replay, serve, top):
     cli.add_command(command)

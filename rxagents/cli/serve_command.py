@@ -6,10 +6,10 @@ import click
 
 from rxagents.cli.failures import report, report_message
 from rxagents.cli.loading import load_served
+from rxagents.cli.log_stores import store_of
 from rxagents.cli.signals import StopSignals
 from rxagents.core.errors import ConfigurationError, RxAgentsError, StorageError
 from rxagents.runtime.event_log.event_log import EventLog
-from rxagents.runtime.event_log.log_store import LogStore
 
 _EXAMPLES = """\b
 Examples:
@@ -79,7 +79,7 @@ def serve(
     async def run() -> None:
         app = serving.make_app(
             load_served(agent),
-            log=None if log is None else EventLog(_store_of(log)),
+            log=None if log is None else EventLog(store_of(log)),
             token=token,
             cors=cors,
             name=agent.partition(":")[2],
@@ -107,13 +107,3 @@ def _say_url(url: str) -> None:
     click.echo(
         f"Serving at {url} (Ctrl-C lets its runs end, for 10 s; twice stops at once)", err=True
     )
-
-
-def _store_of(place: str) -> LogStore:
-    if place.startswith(("redis://", "rediss://", "unix://")):
-        from rxagents.storage.redis_log_store import RedisLogStore  # needs the extra `redis`
-
-        return RedisLogStore(place)
-    from rxagents.storage.sqlite_log_store import SQLiteLogStore
-
-    return SQLiteLogStore(place)

@@ -27,7 +27,7 @@ async def test_version_is_shown(run: Any) -> None:
     assert rxagents.__version__ in (await run("--version")).out
 
 
-@pytest.mark.parametrize("command", [[], ["ask"], ["logs"], ["marbles"], ["serve"]])
+@pytest.mark.parametrize("command", [[], ["ask"], ["batch"], ["logs"], ["marbles"], ["serve"]])
 async def test_help_has_examples(run: Any, command: list[str]) -> None:
     text = (await run(*command, "--help")).out
     assert "\n    rxagents " in text[text.index("  Examples:\n") :]

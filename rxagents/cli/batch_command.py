@@ -1,0 +1,121 @@
+"""The command `rxagents batch`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from rxagents.cli.failures import report, report_message
+from rxagents.cli.loading import load_served
+from rxagents.cli.log_stores import store_of
+from rxagents.cli.signals import StopSignals
+from rxagents.core.errors import RxAgentsError
+from rxagents.runtime.event_log.event_log import EventLog
+from rxagents.runtime.event_log.log_store import Retention
+
+_EXAMPLES = """\b
+Examples:
+  rxagents batch prompts.jsonl --agent my_agents:agent --to answers.jsonl
+  rxagents batch prompts.csv --agent my_agents:make_agent --to answers.parquet --engine processes
+  rxagents batch prompts.jsonl --agent my_agents:agent --to answers.jsonl --retry-failed
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--agent", required=True, metavar="MODULE:NAME", help="The agent, or a function returning it."
+)
+@click.option(
+    "--to",
+    "output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file for the results: .jsonl, .csv or .parquet.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="How many runs run at a time.",
+)
+@click.option(
+    "--engine",
+    default="loop",
+    show_default=True,
+    metavar="ENGINE",
+    help="loop, processes (all cores), processes:N, ray, or ray:ADDRESS.",
+)
+@click.option("--retry-failed", is_flag=True, help="Run the rows again that have failed.")
+@click.option("--column", default="prompt", show_default=True, help="The column of the prompts.")
+@click.option("--key", help="The column of the keys. [default: key, or else the row's position]")
+@click.option(
+    "--log", metavar="FILE|URL", help="Keep runs too, so that a killed one goes on where it was."
+)
+@click.pass_obj
+def batch(
+    stop: StopSignals,
+    /,
+    file: Path,
+    agent: str,
+    output: Path,
+    concurrency: int,
+    engine: str,
+    retry_failed: bool,
+    column: str,
+    key: str | None,
+    log: str | None,
+) -> int:
+    """Run an agent for each row of FILE, and write the results to another file.
+
+    FILE has JSON lines, CSV or Parquet. The same command goes on after Ctrl-C or a crash: rows
+    that have a result are not run again. The status is 1 if rows have failed.
+    """
+    # Imported here: only this command needs them.
+    from rxagents.cli.batch.progress import BatchProgress
+    from rxagents.cli.batch.results import Results
+    from rxagents.cli.batch.rows import Rows
+    from rxagents.cli.batch.run import Batch, engine_of
+
+    console = Console(stderr=True)
+    try:
+        load_served(agent)
+        chosen, rows = engine_of(engine), Rows(file, column, key)
+        if output.exists() and output.samefile(file):
+            raise click.UsageError("--to must be another file than the input.")
+        rows.check()
+        total = rows.count()
+        with Results(output, retry_failed=retry_failed) as results:
+            progress = BatchProgress(console, total, len(results.done), results.failed)
+
+            async def run() -> None:
+                kept = None if log is None else EventLog(store_of(log, _WHOLE))
+                try:
+                    work = Batch(agent, rows, results, progress, kept, retry_failed=retry_failed)
+                    await work.run(concurrency, chosen)
+                finally:
+                    if kept is not None:
+                        await kept.aclose()
+
+            try:
+                with progress:
+                    stop.run(run())
+            finally:
+                console.print(progress.summary(), highlight=False, soft_wrap=True)
+                if len(results.done) < total:
+                    rest = f"{total - len(results.done):,}"
+                    report_message(
+                        f"run the same command again for the other {rest} rows", "Stopped"
+                    )
+            return 1 if progress.failed else 0
+    except RxAgentsError as error:
+        return report(error)
+    except OSError as error:
+        report_message(f"{error.filename or output}: {error.strerror or error}.")
+        return 1
+
+
+_WHOLE = Retention(entries=None, bytes=None, age=None, runs=None)
