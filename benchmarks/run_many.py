@@ -6,7 +6,8 @@
 
 For each engine and number of live runs:
 
-- events/s and the driver's CPU an event, with models in the workers that write as fast as they can;
+- events/s, and the CPU time an event of the driver and of the workers, with models in the workers
+  that write as fast as they can;
 - p50 and p99 of the time from an event's creation to the subscriber, at 20 tokens a second a run.
 
 "by hand" is a Ray actor with one generator of batches for all its runs, written without `run_many`.
@@ -25,7 +26,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reactivex import Observable
 from rich.console import Console
@@ -84,19 +85,22 @@ def by_hand(workers: int, factory: Callable[[], Any], count: int, live: int) -> 
     return rxagents.from_aiter(events)
 
 
-def throughput(make: Make, live: int, runs: int) -> tuple[float, float]:
-    """Return the events a second, and the driver's microseconds of CPU an event."""
-    count, first, first_cpu = 0, 0.0, 0.0
+def throughput(make: Make, live: int, runs: int) -> tuple[float, float, float]:
+    """Return the events a second, and the microseconds of CPU an event: driver, workers."""
+    count, begin, end = 0, runs * WORDS // 4, runs * WORDS  # all workers are there by then
+    times: list[tuple[float, float, float]] = []
 
     def on_next(_: object) -> None:
-        nonlocal count, first, first_cpu
-        if not count:
-            first, first_cpu = time.perf_counter(), time.process_time()
+        nonlocal count
         count += 1
+        if count in {begin, end}:
+            cpu = sum(worker.cpu for worker in _workers())
+            times.append((time.perf_counter(), time.process_time(), cpu))
 
     rxagents.run(make(make_fast, runs, live), on_next)
-    seconds = time.perf_counter() - first
-    return count / seconds, (time.process_time() - first_cpu) / count * 1e6
+    seconds, driver, workers = (after - before for before, after in zip(*times, strict=True))
+    events = end - begin
+    return events / seconds, driver / events * 1e6, workers / events * 1e6
 
 
 def delivery(make: Make, live: int) -> tuple[float, float]:
@@ -150,26 +154,39 @@ async def memory(make: Make, live: int) -> list[tuple[float, float]]:
             await anext(items)
         for seconds in (1, 5, 5):
             await asyncio.sleep(seconds)
-            found.append(_resident())
+            own = _process(Path("/proc/self")).memory
+            found.append((own, sum(worker.memory for worker in _workers())))
     return found
 
 
-def _resident() -> tuple[float, float]:
-    """Return the resident memory of this process, and of its workers, in MiB."""
-    page = os.sysconf("SC_PAGE_SIZE") / 2**20
-    own = workers = 0.0
+class _Process(NamedTuple):
+    """A process: its resident memory in MiB, and its CPU time in seconds."""
+
+    memory: float
+    cpu: float
+
+
+def _process(folder: Path) -> _Process:
+    stat = (folder / "stat").read_text().rpartition(")")[2].split()
+    pages = int((folder / "statm").read_text().split()[1])
+    ticks = int(stat[11]) + int(stat[12])
+    return _Process(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def _workers() -> list[_Process]:
+    """Return the worker processes, of this program or of Ray."""
+    found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            size = int((folder / "statm").read_text().split()[1]) * page
             name = (folder / "cmdline").read_bytes()
+            if (parent == os.getpid() and b"many_runs.child" in name) or name.startswith(
+                (b"ray::RayWorker", b"ray::HandWritten")
+            ):
+                found.append(_process(folder))
         except (OSError, IndexError, ValueError):
             continue
-        if int(folder.name) == os.getpid():
-            own = size
-        elif (parent == os.getpid() and b"many_runs.child" in name) or name.startswith(b"ray::Ray"):
-            workers += size
-    return own, workers
+    return found
 
 
 def main() -> None:
@@ -199,12 +216,13 @@ def main() -> None:
 
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     console = Console()
-    table = Table("engine", "live", "events/s", "driver µs/event", "p50 ms", "p99 ms")
+    table = Table("engine", "live", "events/s", "driver µs", "workers µs", "p50 ms", "p99 ms")
     for live in options.live:
         for name, make in engines.items():
-            rate, cpu = throughput(make, live, max(options.runs, live))
+            rate, driver, workers = throughput(make, live, max(options.runs, live))
             median, late = delivery(make, live)
-            row = f"{rate:,.0f}", f"{cpu:.2f}", f"{median:.1f}", f"{late:.1f}"
+            figures = rate, driver, workers, median, late
+            row = [f"{rate:,.0f}", *(f"{figure:.1f}" for figure in figures[1:])]
             table.add_row(name, str(live), *row)
             console.print(name, live, *row)
     console.print(f"\n{WORDS} tokens a run", table)

@@ -24,6 +24,7 @@ SERVERS = ("browser_aiohttp.py", "browser_fastapi.py")
 PRINTED = {
     "agent_from_operators.py": "It is 56088.",
     "agent_with_approval.py": "call_1: refunded 20 for A1",
+    "batch_on_cores.py": "100 completed, 0 failed,",
     "hedged_requests.py": "two requests: ",
     "mcp_tools.py": "tool_progress: asking the satellite\ntool_end: Oslo: rain, 7 degrees.\n",
     "many_agents.py": "Kenya: Nairobi.",

@@ -34,8 +34,8 @@ def ray(
     end with the subscription, or when this process ends.
 
     Args:
-        address: The cluster, as `ray.init` takes it: `"auto"`, or `"ray://…"`. By default a cluster
-            that this program has joined, or else one on this machine, which is started. Joining
+        address: The cluster, as `ray.init` takes it, such as `"auto"`. By default a cluster that
+            this program has joined, or else one on this machine, which is started. Joining
             blocks the loop, for some seconds if the cluster is started: to avoid that, call
             `ray.init` before the loop runs.
         actors: How many actors.
@@ -115,7 +115,7 @@ class RayLink:
         self._is_closed = False
 
     def send(self, message: bytes) -> None:
-        """Send an order, with all others of this turn of the loop: a call costs Ray 0.1 ms."""
+        """Send an order, with all others of this turn of the loop: a call costs 0.09 ms of CPU."""
         self._orders.append(message)
         if len(self._orders) == 1:
             asyncio.get_running_loop().call_soon(self._flush)

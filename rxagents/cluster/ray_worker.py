@@ -36,7 +36,7 @@ class RayWorker:
             self._next += 1
 
     async def answers(self) -> AsyncIterator[list[bytes]]:
-        """Yield answers, all that wait at a time: an object costs Ray a millisecond."""
+        """Yield answers, all that wait at a time: an object costs 0.3 ms of the reader's CPU."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()

@@ -74,6 +74,7 @@ async def test_request_that_leaves_gets_no_permit(is_early: bool) -> None:
         if not is_early:
             await actor.leave("holder", 2)
         assert await asked is False
+        assert asyncio.get_running_loop().time() < 10  # not dropped as a silent holder
         await actor.leave("holder", 1)
         state = await actor.state()
         assert (state.in_flight, state.waiting) == (0, {})

@@ -207,6 +207,47 @@ async def test_slow_reader_holds_up_runs_and_inputs() -> None:
     assert sum(event.type == "complete" for _, event in rest) == 100
 
 
+async def test_slow_reader_stops_sources_on_loop() -> None:
+    emitted = []
+
+    def make() -> Any:
+        async def events() -> AsyncIterator[StreamEvent]:
+            for number in range(10_000):
+                emitted.append(number)
+                yield Token(str(number))
+
+        return lambda _: rxagents.from_aiter(events)
+
+    async with to_aiter(run_many(make, ["a", "b"], concurrency=2), capacity=8) as items:
+        await anext(items)
+        await asyncio.sleep(5)
+        assert len(emitted) <= 8 + 2 * 2
+
+
+async def test_endless_inputs_that_fail_leave_time_for_others() -> None:
+    read = []
+
+    def inputs() -> Iterator[str]:
+        for number in itertools.count():
+            read.append(number)
+            yield "raises"
+
+    def make() -> Any:
+        raise OSError("no model")
+
+    async with to_aiter(run_many(make, inputs(), concurrency=1), capacity=8) as items:
+        await anext(items)
+        await asyncio.sleep(5)
+        assert len(read) <= 16
+    seen: list[object] = []
+    subscription = run_many(make, inputs(), concurrency=1).subscribe(seen.append)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    subscription.dispose()
+    await asyncio.sleep(1)
+    assert seen
+
+
 async def test_dispose_ends_all_runs() -> None:
     seen: list[tuple[str, StreamEvent]] = []
     subscription = run_many(make_slow, ["a", "b"], concurrency=2).subscribe(seen.append)

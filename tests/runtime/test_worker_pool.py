@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -23,7 +24,19 @@ from rxagents import (
     run_many,
     to_aiter,
 )
-from rxagents.runtime.many_runs.worker import WINDOW
+from rxagents.runtime.many_runs.messages import (
+    Answer,
+    Asked,
+    Batch,
+    Checkpointed,
+    Granted,
+    Left,
+    Setup,
+    Start,
+    decode_answer,
+)
+from rxagents.runtime.many_runs.permits import Permits
+from rxagents.runtime.many_runs.worker import WINDOW, Worker
 
 
 async def collected(
@@ -225,6 +238,33 @@ async def test_stream_started_again_goes_on_with_log(has_workers: bool) -> None:
     }
     ended = [call for call in worker_agents.CALLS if call != "c call_0"]
     assert len(ended) == len(set(ended)) == 5
+
+
+async def test_checkpoint_follows_events_before_it() -> None:
+    answers: list[Answer] = []
+    worker = Worker(lambda data: answers.append(decode_answer(data)))
+    worker.on_order(Setup(pickle.dumps(make_stepping), b"", False, False))
+    worker.on_order(Start(1, pickle.dumps("A"), True, b""))
+    await asyncio.sleep(1)
+    first = next(n for n, answer in enumerate(answers) if isinstance(answer, Checkpointed))
+    batches = [answer for answer in answers[:first] if isinstance(answer, Batch) and answer.events]
+    assert batches[-1].events[-1][1].type == "tool_start"
+    await worker.aclose()
+
+
+async def test_request_that_leaves_worker_leaves_line() -> None:
+    limiter = rxagents.Limiter(concurrent=1)
+    permits = Permits(limiter)
+    sent: list[Granted] = []
+    for number in (1, 2):
+        permits.on_answer(Asked(number, 1, "openai", "m", 10, 10), sent.append, "key")
+    await asyncio.sleep(1)
+    assert [each.permit for each in sent] == [1]
+    permits.on_answer(Left(2), sent.append, "")
+    await asyncio.sleep(1)
+    assert limiter.state().waiting == {}
+    permits.close()
+    assert limiter.state().in_flight == 0
 
 
 async def test_lost_run_is_not_started_more_often_than_attempts() -> None:

@@ -201,6 +201,8 @@ class PoolSession:
 
     def _on_lost(self, member: Member, lost: LinkLostError) -> None:
         for run in tuple(member.runs.values()):
+            if run.has_ended:
+                continue  # disposed by the subscriber, who got the error of another one
             run.member = None
             state = run.state
             times = "once" if state.attempts == 1 else f"{state.attempts} times"

@@ -41,7 +41,7 @@ from rxagents.runtime.reporting import report_harmless
 from rxagents.runtime.source import Emitter
 
 _FAIR_SHARE = 64
-"""Inputs that are skipped between two loop turns."""
+"""Inputs between two loop turns, at most."""
 
 
 class Options(Struct, frozen=True):
@@ -106,14 +106,14 @@ class ManyRuns:
                 await session.aclose()
 
     async def _feed(self, session: Session) -> None:
-        skipped = 0
+        count = 0
         async with aclosing(keyed(self._options.inputs)) as inputs:
             async for key, value in inputs:
+                count += 1
+                if count % _FAIR_SHARE == 0:  # runs may be skipped or fail without a wait
+                    await asyncio.sleep(0)
                 log, retry = self._options.log, self._options.retry_failed
                 if log is not None and await is_finished(log, key, retry_failed=retry):
-                    skipped += 1
-                    if skipped % _FAIR_SHARE == 0:
-                        await asyncio.sleep(0)
                     continue
                 await self._until_fewer_than(self._options.concurrency)
                 await self._emitter.gate.opened()
