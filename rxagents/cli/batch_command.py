@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import click
@@ -94,7 +95,15 @@ def batch(
             async def run() -> None:
                 kept = None if log is None else EventLog(store_of(log, _WHOLE))
                 try:
-                    work = Batch(agent, rows, results, progress, kept, retry_failed=retry_failed)
+                    work = Batch(
+                        agent,
+                        rows,
+                        results,
+                        progress,
+                        kept,
+                        retry_failed=retry_failed,
+                        prefix=_prefix_of(output),
+                    )
                     await work.run(concurrency, chosen)
                 finally:
                     if kept is not None:
@@ -119,3 +128,8 @@ def batch(
 
 
 _WHOLE = Retention(entries=None, bytes=None, age=None, runs=None)
+
+
+def _prefix_of(output: Path) -> str:
+    """Return what a batch is called in a log: the same for each start with the same output."""
+    return f"batch-{hashlib.sha256(str(output.resolve()).encode()).hexdigest()[:16]}:"

@@ -66,7 +66,7 @@ async def run_batch(rows: Path, to: Path, log: EventLog | None = None, **options
         progress = BatchProgress(
             Console(file=shown), found.count(), len(results.done), results.failed
         )
-        await Batch(AGENT, found, results, progress, log, retry_failed=retry).run(16, None)
+        await Batch(AGENT, found, results, progress, log, **options).run(16, None)
     return shown.getvalue() + progress.summary()
 
 
@@ -122,6 +122,17 @@ async def test_ended_run_of_the_log_gets_its_result(tmp_path: Path) -> None:
     }
     assert found["k7"]["error_kind"] == "ServerError"
     assert found["k1"]["total_tokens"] == 15
+
+
+async def test_batches_share_a_log(tmp_path: Path) -> None:
+    log = EventLog()
+    one = write(tmp_path / "one.jsonl", ["Question 1"])
+    two = write(tmp_path / "two.jsonl", ["Question 2"])
+    for rows in (one, two):
+        await run_batch(rows, rows.with_suffix(".out.jsonl"), log, prefix=f"{rows.name}:")
+    assert [(row["key"], row["output"]) for row in read(tmp_path / "two.out.jsonl")] == [
+        ("0", "Answer 2")
+    ]
 
 
 @pytest.mark.parametrize("torn", [b'{"key":"k9","out', b"{", b'{"key":"k9","output":"x"}'])

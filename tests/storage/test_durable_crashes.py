@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 from child import started
-from matrix import size
+from matrix import only_full, size
 from observing import Seen
 
 from rxagents import (
     Answer,
     Complete,
     EventLog,
+    RedisLogStore,
     Reset,
     SQLiteLogStore,
     StreamEvent,
@@ -27,20 +28,22 @@ from rxagents import (
     TurnStart,
     from_log,
 )
+from rxagents.runtime.event_log.log_store import LogStore
 
 pytestmark = pytest.mark.real_time
 
 RUNS = size(20, quick=6)
-KILLS = size(8, quick=1)
+KILLS = size(5, quick=1)
 STEPS = 4
 
 PROGRAM = """
 import asyncio, sys, time
 import rxagents
-from rxagents import EventLog, FunctionAgent, SQLiteLogStore, ToolCall, ToolContext, tool
+from rxagents import EventLog, FunctionAgent, RedisLogStore, SQLiteLogStore
+from rxagents import ToolCall, ToolContext, tool
 from rxagents.testing import Reply, ScriptedLLM
 
-path, port, ahead = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+port, ahead = int(sys.argv[1]), float(sys.argv[2])
 
 class Model:
     # Calls the next step, or answers after the last one; what it writes depends on the messages.
@@ -72,7 +75,7 @@ async def again(context: ToolContext) -> str:
     return await ask(context)
 
 async def main():
-    store = SQLiteLogStore(path, clock=lambda: time.time() + ahead)
+    store = {store}, clock=lambda: time.time() + ahead)
     async with EventLog(store) as log:
         agent = FunctionAgent(Model(), [step, again])
         runs = [
@@ -103,7 +106,25 @@ def attempt_texts(events: list[StreamEvent]) -> list[str]:
 
 
 async def test_killed_processes_run_each_tool_once(tmp_path: Path) -> None:
-    path, rng = tmp_path / "log.db", random.Random(7)
+    path = tmp_path / "log.db"
+    await kill_processes(f"SQLiteLogStore({str(path)!r}", SQLiteLogStore(path))
+
+
+@only_full
+async def test_killed_processes_run_each_tool_once_in_redis(redis_url: str, tmp_path: Path) -> None:
+    prefix = str(tmp_path)
+    store = RedisLogStore(redis_url, prefix=prefix)
+    await kill_processes(f"RedisLogStore({redis_url!r}, prefix={prefix!r}", store)
+
+
+async def kill_processes(make_store: str, store: LogStore) -> None:
+    """Kill processes with durable runs until the last one ends them; check what they left.
+
+    Args:
+        make_store: The code that makes the store, up to its clock.
+        store: The same store, to read.
+    """
+    rng = random.Random(7)
     begun: Counter[str] = Counter()
     enough, is_enough = 0, asyncio.Event()
 
@@ -121,11 +142,11 @@ async def test_killed_processes_run_each_tool_once(tmp_path: Path) -> None:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    program = PROGRAM.format(steps=STEPS, runs=RUNS)
+    program = PROGRAM.format(steps=STEPS, runs=RUNS, store=make_store)
     for attempt in range(KILLS + 1):
         enough = begun.total() + rng.randint(1, RUNS * STEPS // (KILLS + 1))
         is_enough.clear()
-        command = [sys.executable, "-c", program, str(path), str(port), str(20 * attempt)]
+        command = [sys.executable, "-c", program, str(port), str(20 * attempt)]
         with started(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert await asyncio.to_thread(process.stdout.readline) == b"started\n"
@@ -145,7 +166,7 @@ async def test_killed_processes_run_each_tool_once(tmp_path: Path) -> None:
     await server.wait_closed()
 
     attempts: Counter[str] = Counter()
-    async with EventLog(SQLiteLogStore(path)) as log:
+    async with EventLog(store) as log:
         for number in range(RUNS):
             seen = Seen(from_log(log, f"run {number}"))
             await seen.over.wait()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
 from reactivex import Observable
 
 from rxagents.cli.batch.progress import BatchProgress
@@ -65,6 +66,7 @@ class Batch:
         log: Keeps the runs, so that one that was killed goes on from its last turn; `None` for no
             log.
         retry_failed: Whether runs that have failed according to the log start again.
+        prefix: What the keys of the runs begin with in the log, which other batches may share.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Batch:
         log: EventLog | None = None,
         *,
         retry_failed: bool = False,
+        prefix: str = "",
     ) -> None:
         self._agent = agent
         self._rows = rows
@@ -83,6 +86,7 @@ class Batch:
         self._progress = progress
         self._log = log
         self._retry_failed = retry_failed
+        self._prefix = prefix
         self._failure: asyncio.Future[None] | None = None
 
     async def run(self, concurrency: int, engine: Engine | None) -> None:
@@ -121,19 +125,20 @@ class Batch:
         for row in self._rows:
             if row.key in self._results.done:
                 continue
+            name = self._prefix + row.key
             if row.problem is not None:
                 error = ErrorInfo.of(ConfigurationError(row.problem))
-                self._on_report(RunReport(row.key, error=error))
-            elif self._log is not None and await self._is_in_log(self._log, row.key):
-                self._on_report(await _report_from(self._log, row.key))
+                self._on_report(RunReport(name, error=error))
+            elif self._log is not None and await self._is_in_log(self._log, name):
+                self._on_report(await _report_from(self._log, name))
             else:
-                yield row.key, row.prompt
+                yield name, row.prompt
 
     async def _is_in_log(self, log: EventLog, key: str) -> bool:
         return await is_finished(log, key, retry_failed=self._retry_failed)
 
     def _on_report(self, report: RunReport) -> None:
-        result = Result.of(report)
+        result = Result.of(replace(report, key=report.key.removeprefix(self._prefix)))
         try:
             self._results.add(result)
         except OSError as error:
