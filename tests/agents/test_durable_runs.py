@@ -57,7 +57,7 @@ class Counted:
         self.hangs = asyncio.Event()
         self.running = asyncio.Event()
 
-        @tool
+        @tool(idempotent=True)
         async def double(number: int) -> int:
             """Double a number."""
             self.calls.append("double")
@@ -208,10 +208,10 @@ async def test_completed_run_is_not_run_again() -> None:
     log, llm = EventLog(), ScriptedLLM(Reply("It is 4.", usage=FIVE))
     first = FunctionAgent(llm).start("2 + 2?", log=log, key="run")
     one = await first.result
+    kinds = [event.type for event in await seen_in(log)]
     second = FunctionAgent(llm).start("2 + 2?", log=log, key="run")
     assert await second.result == one
     assert len(llm.requests) == 1
-    kinds = [event.type for event in await seen_in(log)]
     seen = Seen(second.events)
     await seen.over.wait()
     assert [event.type for event in seen.items] == kinds
