@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from rxagents.core.errors import ConfigurationError
+
+# RFC 9110, section 5.6.2. A name with a colon would be sent as another name.
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def checked_text(name: str, text: object, *, secret: bool = False) -> str:
@@ -42,5 +46,9 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
         raise ConfigurationError(f"headers must be a dict, not {type(headers).__name__}.")
     for name, value in headers.items():
         checked_text("A header's name", name, secret=True)
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(
+                "A header's name must consist of letters, digits and hyphens, without a colon."
+            )
         checked_text(f"The header {name!r}", value, secret=True)
     return {name.lower(): value for name, value in headers.items()}

@@ -219,6 +219,7 @@ async def test_agent_passes_headers_and_timeout_on() -> None:
     ("settings", "message"),
     [
         ({"headers": {"x": "a\r\nb"}}, "line ends"),
+        ({"headers": {"x-a: b": "c"}}, "without a colon"),
         ({"headers": "x: y"}, "must be a dict"),
         ({"timeout": -1}, "positive number"),
         ({"timeout": "soon"}, "positive number"),
