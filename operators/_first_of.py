@@ -26,10 +26,10 @@ def first_of(*streams: Observable[T], by: FirstBy[T] = "content") -> Observable[
     """Subscribe to all streams and emit the first that wins; the others are disposed at once.
 
     A stream wins `by="content"` with its first text, reasoning, tool call or finish reason;
-    reactivex's `amb` takes the first item of any kind, and a model's first chunk often only names
-    the model. It wins `by="sentence"` when its first sentence is complete, or with a tool call or
-    its end. With a function it wins with the first item for which the function returns True; a
-    chunk's `content` is all its text so far.
+    reactivex's `amb` takes the first item of any kind: a model's first chunk often only names the
+    model, and a run's first event is the start of a turn. It wins `by="sentence"` when its first
+    sentence is complete, or with a tool call or its end. With a function it wins with the first
+    item for which the function returns True; a chunk's `content` is all its text so far.
 
     Until a stream wins, the items of all are held back. A stream that fails before is out of the
     race. If all have ended and none has won, the first that completed is emitted.

@@ -25,10 +25,10 @@ def hedge(
     """Start a second stream when the first is slow to begin; the faster one wins.
 
     A stream wins with its first content: text, reasoning, a tool call, a finish reason. Items
-    before it, such as a chunk that only names the model, wait until then. The loser is disposed,
-    which closes its request. If a stream fails before it wins, the race goes on with the other,
-    which starts at once if it has not yet. After a task was cancelled from outside, as at the end
-    of its loop, nothing is started.
+    before it, such as a chunk that only names the model or the start of a turn, wait until then.
+    The loser is disposed, which closes its request. If a stream fails before it wins, the race goes
+    on with the other, which starts at once if it has not yet. After a task was cancelled from
+    outside, as at the end of its loop, nothing is started.
 
     .. marble::
         --------------1--2--|

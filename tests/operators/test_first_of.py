@@ -16,14 +16,18 @@ from reactivex.testing import ReactiveTest, TestScheduler
 
 from rxagents import (
     Answer,
+    Complete,
     ConfigurationError,
+    FunctionAgent,
     StreamChunk,
     Token,
     ToolCallDelta,
+    TurnStart,
     first_of,
     from_aiter,
     to_aiter,
 )
+from rxagents import operators as ops
 from rxagents.testing import Reply, ScriptedLLM
 from rxagents.testing.marbles import cold, expect
 
@@ -42,6 +46,16 @@ def test_first_content_wins_over_first_item() -> None:
     quick = cold("-m-b---c|", m=START, b=StreamChunk("b"), c=StreamChunk("c"))
     stream = first_of(cold("m----a|", m=START, a=StreamChunk("a")), quick)
     expect(stream, "---(mb)c|", m=START, b=StreamChunk("b"), c=StreamChunk("c"))
+
+
+def test_start_of_a_turn_does_not_win() -> None:
+    def run_of(text: str, delay: float) -> Observable[Any]:
+        return FunctionAgent(ScriptedLLM(Reply(text, delay=delay))).run_stream("hi")
+
+    events = first_of(run_of("slow", 3), run_of("quick", 2)), run_of("slow", 3)
+    hedged = events[1].pipe(ops.hedge(run_of("quick", 1), after=1))
+    for stream in (events[0], hedged):
+        expect(stream.pipe(ops.of_type(TurnStart, Complete)), "--(sc|)", s=TurnStart, c="quick")
 
 
 def test_first_sentence_wins() -> None:

@@ -18,6 +18,7 @@ from reactivex import Observable, abc
 
 from rxagents.core.content import is_content
 from rxagents.core.errors import StreamCancelledError
+from rxagents.core.events import Reset, TurnStart
 from rxagents.runtime.reporting import nonfatal
 from rxagents.runtime.timed_scope import TimedScope
 
@@ -40,6 +41,8 @@ class Criterion(Protocol[T_contra]):
 class FirstContent:
     """A stream wins with its first content.
 
+    The start of a turn is none: a run emits it before its model has answered.
+
     Args:
         is_end_enough: Whether it also wins by completing without content.
     """
@@ -51,7 +54,7 @@ class FirstContent:
 
     def wins(self, item: object) -> bool:
         """Return whether the item is content."""
-        return is_content(item)
+        return is_content(item) and not isinstance(item, (TurnStart, Reset))
 
     def wins_at_end(self) -> bool:
         """Return whether completion is enough."""
