@@ -169,13 +169,15 @@ async def test_run_of_lost_worker_starts_again_behind_reset() -> None:
     assert reports[0].attempts == 2
 
 
-async def test_run_that_ends_its_worker_is_only_one_to_fail() -> None:
+@pytest.mark.parametrize("attempts", [2, 3, 4])
+async def test_run_that_ends_its_worker_is_only_one_to_fail(attempts: int) -> None:
     workers = LocalWorkers(1)
     stream = run_many(
         make_mixed,
         {str(number): "slow" for number in range(9)},
         concurrency=9,
         engine=workers,
+        attempts=attempts,
     )
 
     def lose_worker_of_4(key: str) -> None:
@@ -185,7 +187,7 @@ async def test_run_that_ends_its_worker_is_only_one_to_fail() -> None:
     found = await collected(stream, lose_worker_of_4)
     assert {key for key, events in found.items() if kind(events)} == {"4"}
     assert kind(found["4"]) == "RunInterruptedError"
-    assert len(workers.links) == 4
+    assert len(workers.links) == attempts + 1
 
 
 @pytest.mark.parametrize("lost_after", ["tool_start", "tool_end", "turn_end", "token"])

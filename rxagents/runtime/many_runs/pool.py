@@ -7,8 +7,9 @@ with the fewest runs.
 A worker that is lost takes all its runs with it, and does not say which of them has ended it. So
 the runs start again in groups that get smaller: those that have lost a worker once are no longer
 mixed with new ones, and only the square root of a worker's share runs at a time; those that have
-lost two run alone. A run that ends its worker each time is so the only one that fails. `level` is
-how many workers a run has lost, and a worker has the runs of one level at a time.
+lost two run alone, and so does each at its last attempt. A run that ends its worker each time is so
+the only one that fails. `level` is how many workers a run has lost, and a worker has the runs of
+one level at a time.
 
 - After each event that closes the subscriber's gate, the reader waits, and gives no credit. The
   worker then runs out of credit and stops reading its sockets.
@@ -213,7 +214,8 @@ class PoolSession:
             if state.attempts >= self._job.attempts:
                 run.observer.on_error(error)
                 continue
-            self._waiting[min(state.attempts, _ALONE)].append(run)
+            is_last = state.attempts + 1 >= self._job.attempts
+            self._waiting[_ALONE if is_last else min(state.attempts, _ALONE)].append(run)
             if run.has_emitted:
                 run.has_emitted = False
                 run.observer.on_next(Reset.of(error, "turn" if run.checkpoint else "run"))
