@@ -7,9 +7,8 @@ in another loop turn for each reader, took as long as all else that a live entry
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
-from collections.abc import Sequence
 
-from rxagents.runtime.event_log.hub import Hub, SharedPage
+from rxagents.runtime.event_log.hub import PAGE, Hub, SharedPage
 from rxagents.runtime.event_log.log_store import Page, Position
 
 
@@ -31,7 +30,7 @@ class Handover:
         self._after = Position(0, 0)
         self._tokens: list[object] = []
 
-    def add(self, after: Position, lines: Sequence[bytes], tokens: Sequence[object]) -> None:
+    def add(self, after: Position, lines: list[bytes], tokens: list[object]) -> None:
         """Add lines that the store has.
 
         Args:
@@ -39,15 +38,15 @@ class Handover:
             lines: The lines.
             tokens: For each line its item, or `None`: see `SharedPage.tokens`.
         """
-        if not self.lines:
-            self._after = after
-        self.lines += lines
-        self._tokens += tokens
+        if self.lines:
+            self.lines += lines
+            self._tokens += tokens
+        else:
+            self._after, self.lines, self._tokens = after, lines, tokens
 
     def clear(self) -> None:
         """Forget the lines: the readers read them from the store."""
-        self.lines.clear()
-        self._tokens.clear()
+        self.lines, self._tokens = [], []
 
     def deliver(self, loop: AbstractEventLoop) -> None:
         """Give the lines to the readers; call it when the source has emitted all that it has."""
@@ -55,6 +54,9 @@ class Handover:
         lines, self.lines = self.lines, []
         tokens, self._tokens = self._tokens, []
         if not hub.readers:
+            return
+        if len(lines) > PAGE:
+            hub.wake()
             return
         version = hub.version = object()
         attempt, seq = after

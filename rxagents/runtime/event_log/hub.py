@@ -5,9 +5,12 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from rxagents.runtime.event_log.log_store import Page, Position
+
+PAGE: Final = 256
+"""How many entries readers get at once: more would hold the loop, and wait for a slow client."""
 
 
 class Wakeable(Protocol):

@@ -13,7 +13,7 @@ from reactivex.disposable import Disposable
 
 from rxagents.core.errors import StreamDecodeError
 from rxagents.runtime.event_log.calls import call
-from rxagents.runtime.event_log.hub import Hub, SharedPage
+from rxagents.runtime.event_log.hub import PAGE, Hub, SharedPage
 from rxagents.runtime.event_log.log_entries import Items
 from rxagents.runtime.event_log.log_store import LEASE_SECONDS, LogStore, Page, Position
 from rxagents.runtime.loop import run_on_loop
@@ -47,8 +47,6 @@ from rxagents.runtime.timed_scope import TimedScope
 # - An end mark ends the stream only if no other attempt follows it.
 
 T = TypeVar("T")
-
-_PAGE = 256
 
 
 _NO_MORE: Final = RecordedLine[Any](0.0)
@@ -162,7 +160,7 @@ class LogReader(Generic[T]):
         call(self._read, self._on_page, self._fail)
 
     def _read(self) -> Page | Future[Page]:
-        page = self._store.read(self._key, self._position, _PAGE)
+        page = self._store.read(self._key, self._position, PAGE)
         self._shared = self._hub.page = SharedPage(self._version, self._position, page)
         return page
 
