@@ -30,6 +30,11 @@ def checked_api_key(key: object) -> ApiKey | None:
     """
     if key is None or callable(key):
         return key
+    if not isinstance(key, str):
+        kind = type(key).__name__
+        raise ConfigurationError(
+            f"api_key must be a str or a function that returns it, not {kind}."
+        )
     return checked_text("api_key", key, secret=True)
 
 

@@ -137,10 +137,19 @@ def tracer(
     The same options give the same tracer, since its instruments are made once.
 
     Raises:
-        ConfigurationError: `names` is none of its values.
+        ConfigurationError: `names` is none of its values, or a provider is none.
     """
     if names not in get_args(Names):
         raise ConfigurationError(f'names must be "new", "old" or "both", not {names!r}.')
+    for name, provider, method in (
+        ("tracer_provider", tracer_provider, "get_tracer"),
+        ("meter_provider", meter_provider, "get_meter"),
+    ):
+        if provider is not None and not hasattr(provider, method):
+            raise ConfigurationError(
+                f"{name} must be a {name.title().replace('_', '')} of OpenTelemetry, not "
+                f"{type(provider).__name__}."
+            )
     made = trace.get_tracer(_SCOPE, __version__, tracer_provider)
     meter = metrics.get_meter(_SCOPE, __version__, meter_provider)
     old = _OLD_ATTRIBUTES if names != "new" else {}

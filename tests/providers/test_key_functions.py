@@ -176,7 +176,9 @@ async def test_slow_key_function_meets_the_timeout() -> None:
 
 
 def test_key_must_be_text_or_function() -> None:
-    with pytest.raises(rxagents.ConfigurationError, match="api_key must be"):
+    with pytest.raises(
+        rxagents.ConfigurationError, match="a str or a function that returns it, not bytes"
+    ):
         OpenAI("m", api_key=b"key", base_url="http://127.0.0.1/v1")  # type: ignore[arg-type]  # on purpose
 
 

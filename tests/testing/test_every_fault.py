@@ -456,5 +456,8 @@ async def test_running_loop_is_explained(tmp_path: Path) -> None:
 def test_invalid_arguments_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="takes a Cassette, not str"):
         every_fault("run.jsonl", lambda _: rx.empty())  # type: ignore[arg-type]  # that is the point
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(ConfigurationError, match="must return an Observable, not list"):
+        every_fault(Cassette(tmp_path / "empty.jsonl"), lambda _: [])  # type: ignore[arg-type, return-value]  # that is the point
     with pytest.raises(ConfigurationError, match="records: replay it with mode='replay'"):
         every_fault(Cassette(tmp_path / "new.jsonl", "record"), lambda _: rx.empty())

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import reactivex as rx
 from child import run_program
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, StatusCode
 from tracing import Collected, values
 
@@ -323,8 +325,10 @@ async def test_instrument_ends_with_its_disposable(collected: Collected) -> None
         (lambda: ops.trace(""), "name must be a text"),
         (lambda: ops.trace(names="newest"), 'names must be "new", "old" or "both"'),  # type: ignore[arg-type]  # wrong on purpose
         (lambda: FunctionAgent(ScriptedLLM(), name=""), "name must be a text"),
+        (lambda: ops.trace(tracer_provider=MeterProvider()), "tracer_provider must be a Tracer"),  # type: ignore[arg-type]  # wrong on purpose
+        (lambda: ops.trace(meter_provider=TracerProvider()), "meter_provider must be a Meter"),  # type: ignore[arg-type]  # wrong on purpose
     ],
-    ids=["empty name", "unknown names", "empty agent name"],
+    ids=["empty name", "unknown names", "empty agent name", "no tracers", "no meters"],
 )
 def test_arguments_are_checked(call: Callable[[], object], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):

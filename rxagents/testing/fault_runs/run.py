@@ -21,6 +21,7 @@ from typing import Any
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SerialDisposable
 
+from rxagents.core.errors import ConfigurationError
 from rxagents.core.printing import printed
 from rxagents.runtime.bridge import LoopScheduler
 from rxagents.runtime.to_aiter import to_aiter
@@ -78,6 +79,10 @@ class Run(abc.ObserverBase[Any]):
         loop.set_exception_handler(self._on_report)
         self._over = asyncio.Event()
         stream = self._pipe(self.session)
+        if not isinstance(stream, Observable):
+            raise ConfigurationError(
+                f"The pipe of every_fault must return an Observable, not {type(stream).__name__}."
+            )
         if self.fault is not None and self.fault.kind is FaultKind.SLOW_READER:
             await self._read_slowly(stream, self.fault.place)
         else:
