@@ -60,7 +60,8 @@ def kind(events: list[StreamEvent]) -> str:
 
 
 async def test_workers_give_same_events_as_loop() -> None:
-    inputs = {name: name for name in ("good", "raises", "fails", "large number")}
+    names = "good", "raises", "fails", "large number", "operator raises", "good again"
+    inputs = {name: name for name in names}
     on_loop = await collected(run_many(make_mixed, inputs, concurrency=2))
     on_workers = await collected(
         run_many(make_mixed, inputs, concurrency=2, engine=LocalWorkers(2))
@@ -68,6 +69,8 @@ async def test_workers_give_same_events_as_loop() -> None:
     assert {key: shapes(events) for key, events in on_workers.items()} == {
         key: shapes(events) for key, events in on_loop.items()
     }
+    assert kind(on_loop["operator raises"]) == "ZeroDivisionError"
+    assert kind(on_loop["good again"]) == ""
     error = on_workers["fails"][-1].error
     assert error is not None
     assert isinstance(error.exception(), rxagents.RateLimitError)

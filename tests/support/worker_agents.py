@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import reactivex as rx
-from reactivex import Observable
+from reactivex import Observable, abc
 
 import rxagents
 from rxagents import FunctionAgent, StreamEvent, Token, ToolCall
@@ -76,6 +76,8 @@ def _mixed(what: Any) -> Observable[StreamEvent]:
             return rx.of("text")  # type: ignore[arg-type]  # the fault under test
         case "cannot be encoded":
             return rx.of(rxagents.Partial(object()))
+        case "operator raises":
+            return make_agent().run_stream("Oslo").pipe(_broken)
         case "endless":
             return rxagents.from_aiter(_endless)
         case "slow":
@@ -85,6 +87,22 @@ def _mixed(what: Any) -> Observable[StreamEvent]:
             return FunctionAgent(llm).run_stream("Hello")
         case _:
             return make_agent().run_stream("Oslo")
+
+
+def _broken(source: Observable[StreamEvent]) -> Observable[StreamEvent]:
+    """An operator that raises in its `on_next`, and not to `on_error`."""
+
+    def subscribe(
+        observer: abc.ObserverBase[StreamEvent], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        def on_next(_: StreamEvent) -> None:
+            raise ZeroDivisionError("broken")
+
+        return source.subscribe(
+            on_next, observer.on_error, observer.on_completed, scheduler=scheduler
+        )
+
+    return Observable(subscribe)
 
 
 async def _after_token(function: Any, *arguments: Any) -> AsyncIterator[StreamEvent]:

@@ -5,10 +5,11 @@ fewer than `concurrency` are live. The engine makes these streams; this module d
 they run. Their events go to the subscriber inside of their `on_next`, without a task or a queue.
 
 - The streams have a bridge of their own, whose gate follows that of the subscriber. So a slow
-  subscriber closes the gate of each source on this loop, and operators that fail call `fail` here.
-  While it is closed, each live stream may emit one event more, and no run starts.
+  subscriber closes the gate of each source on this loop. Each stream has another one behind it:
+  what an operator raises fails this one run. While the gate is closed, each live stream may emit
+  one event more, and no run starts.
 - What the subscriber raises must not go through the streams: each would take it for its own
-  consumer's. `_emit` keeps it, disposes all runs, and `run` raises it.
+  consumer's. The emitter keeps it, `_fail` disposes all runs, and `run` ends.
 - A run ends with one terminal event, `Complete` or `ErrorEvent`: a stream that ends without it gets
   it here. Then its report is made, and its place is free.
 - All ways to end go through the future `_over`: all done, an input that cannot be read, an engine
@@ -35,6 +36,7 @@ from rxagents.runtime.limiting.protocol import RequestLimiter
 from rxagents.runtime.many_runs.engine import Engine, Job, RunState, Session
 from rxagents.runtime.many_runs.finished import is_finished
 from rxagents.runtime.many_runs.inputs import keyed
+from rxagents.runtime.many_runs.run_bridge import RunBridge
 from rxagents.runtime.many_runs.run_report import RunReport
 from rxagents.runtime.metering.metering import under
 from rxagents.runtime.reporting import report_harmless
@@ -58,6 +60,11 @@ class Options(Struct, frozen=True):
     report: Callable[[RunReport], object] | None
 
 
+class _LiveRun(Struct, eq=False):
+    subscription: SingleAssignmentDisposable
+    bridge: RunBridge
+
+
 class ManyRuns:
     """The runs of one subscription.
 
@@ -73,7 +80,7 @@ class ManyRuns:
         self._bridge = Bridge(loop, self._fail)
         self._link = _GateLink(emitter.gate, self._bridge.gate)
         self._over: asyncio.Future[None] = loop.create_future()
-        self._live: dict[str, SingleAssignmentDisposable] = {}
+        self._live: dict[str, _LiveRun] = {}
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -96,8 +103,7 @@ class ManyRuns:
         finally:
             self._link.cut()
             feeder.cancel()
-            for subscription in tuple(self._live.values()):
-                subscription.dispose()
+            self._dispose_all()
             with suppress(BaseException):
                 await asyncio.shield(asyncio.wait({feeder}))
             try:
@@ -145,12 +151,15 @@ class ManyRuns:
         if not self._over.done():
             self._over.set_exception(error)
             self._over.exception()  # `run` may have been cancelled meanwhile
-        for subscription in tuple(self._live.values()):
-            subscription.dispose()
+        self._dispose_all()
+
+    def _dispose_all(self) -> None:
+        for live in tuple(self._live.values()):
+            live.subscription.dispose()
+            live.bridge.end()
 
     def _start(self, session: Session, run: RunState) -> None:
         key, emit, fail = run.key, self._emitter.push_one, self._fail
-        subscription = self._live[key] = SingleAssignmentDisposable()
         last: StreamEvent | None = None
 
         def on_next(event: StreamEvent) -> None:
@@ -162,6 +171,9 @@ class ManyRuns:
                 fail(error)
 
         def on_error(error: Exception) -> None:
+            if self._live.get(key) is not live:
+                return  # an operator has failed, and then its source
+            live.subscription.dispose()
             if not isinstance(last, ErrorEvent):
                 on_next(ErrorEvent(run.error or ErrorInfo.of(error)))
             self._end(run, last)
@@ -171,21 +183,24 @@ class ManyRuns:
                 on_next(Complete())
             self._end(run, last)
 
-        bridge = self._bridge
+        bridge = RunBridge(self._bridge, on_error)
+        live = self._live[key] = _LiveRun(SingleAssignmentDisposable(), bridge)
         try:
             stream: Observable[StreamEvent] = session.stream(run)
             log = self._options.log
             if log is not None:
                 stream = kept(log, key, stream, is_durable=run.is_durable)
             with under(run.metering), bridge.entered():
-                subscription.disposable = stream.subscribe(
+                live.subscription.disposable = stream.subscribe(
                     on_next, on_error, on_completed, scheduler=bridge.scheduler
                 )
         except Exception as error:
             on_error(error)
 
     def _end(self, run: RunState, last: StreamEvent | None) -> None:
-        self._live.pop(run.key, None)
+        live = self._live.pop(run.key, None)
+        if live is not None:
+            live.bridge.end()
         self._changed.set()
         report = self._options.report
         if report is None or self._over.done():

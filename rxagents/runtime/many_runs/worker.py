@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 import msgspec
@@ -50,9 +51,9 @@ from rxagents.runtime.many_runs.messages import (
     encode,
 )
 from rxagents.runtime.many_runs.remote_limiter import PermitRequests, RunLimiter
+from rxagents.runtime.many_runs.run_bridge import RunBridge
 from rxagents.runtime.metering.metering import NONE, Metering, under
 from rxagents.runtime.recording import encode_value
-from rxagents.runtime.reporting import report_harmless
 from rxagents.runtime.spending.ledger import Ledger
 
 WINDOW = 4_096
@@ -65,6 +66,11 @@ _SECONDS = 0.005
 class _Run(Struct, eq=False):
     subscription: SingleAssignmentDisposable
     ledger: Ledger | None
+    bridge: RunBridge
+
+    def dispose(self) -> None:
+        self.subscription.dispose()
+        self.bridge.end()
 
 
 class Worker:
@@ -77,7 +83,7 @@ class Worker:
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self._send_bytes = send
         self._loop = asyncio.get_running_loop()
-        self._bridge = Bridge(self._loop, self._on_failure)
+        self._bridge = Bridge(self._loop, _ignore_failure)
         self._setup: Setup | None = None
         self._target: Target | None = None
         self._runs: dict[int, _Run] = {}
@@ -99,7 +105,7 @@ class Worker:
             case Stop():
                 run = self._runs.pop(order.run, None)
                 if run is not None:
-                    run.subscription.dispose()
+                    run.dispose()
             case Credit():
                 self._under_way -= order.events
                 if self._bridge.gate.closed and self._under_way <= WINDOW // 2:
@@ -113,7 +119,7 @@ class Worker:
         """Dispose all runs, which closes their connections."""
         runs, self._runs = self._runs, {}
         for run in runs.values():
-            run.subscription.dispose()
+            run.dispose()
 
     async def aclose(self) -> None:
         """Dispose all runs, and wait until their tasks are over."""
@@ -135,7 +141,9 @@ class Worker:
         number, setup = order.run, self._setup
         assert setup is not None
         assert self._target is not None
-        run = _Run(SingleAssignmentDisposable(), Ledger({}) if setup.counts else None)
+        bridge = RunBridge(self._bridge, partial(self._end, number))
+        ledger = Ledger({}) if setup.counts else None
+        run = _Run(SingleAssignmentDisposable(), ledger, bridge)
         metering = NONE
         if setup.counts or setup.has_limiter:
             limiters = (RunLimiter(self._permits, number),) if setup.has_limiter else ()
@@ -158,9 +166,9 @@ class Worker:
 
         try:
             stream = self._target.stream(pickle.loads(order.value))
-            with under(metering), self._bridge.entered(), self._sink(order).entered():
+            with under(metering), bridge.entered(), self._sink(order).entered():
                 run.subscription.disposable = stream.subscribe(
-                    on_next, on_error, on_completed, scheduler=self._bridge.scheduler
+                    on_next, on_error, on_completed, scheduler=bridge.scheduler
                 )
         except Exception as error:
             on_error(error)
@@ -194,7 +202,7 @@ class Worker:
         run = self._runs.pop(number, None)
         if run is None:
             return
-        run.subscription.dispose()
+        run.dispose()
         cost = None if run.ledger is None else run.ledger.cost
         self._ended.append(Ended(number, None if error is None else ErrorInfo.of(error), cost))
         if self._timer is None:
@@ -234,17 +242,15 @@ class Worker:
         ]
         self._send(Batch([], [*ended]))
 
-    def _on_failure(self, error: Exception) -> None:
-        """Fail all runs with the error of an operator: it does not say which run it is of."""
-        report_harmless(error, "An operator between a run and its worker raised")
-        for number in tuple(self._runs):
-            self._end(number, error)
-
     def _send(self, answer: Answer) -> None:
         self._send_bytes(encode(answer))
 
 
 def _do_nothing() -> None: ...
+
+
+def _ignore_failure(_: Exception) -> None:
+    """Do nothing: each run has a bridge of its own."""
 
 
 def _ignore(_: Checkpoint, __: object) -> None: ...
