@@ -204,7 +204,7 @@ def counted(meter: Meter, emit: Callable[[T], None]) -> Callable[[T], None]:
         if now - left > longest:
             if meter.first is None:
                 meter.first = now
-            else:
+            elif left != -inf:  # else the source emits while its first item is handled
                 longest = now - left
         items += 1
         last = item

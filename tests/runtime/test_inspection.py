@@ -325,6 +325,21 @@ async def test_table_has_a_row_for_each_probe() -> None:
     await settle()
 
 
+def test_item_inside_of_the_first_item_is_no_gap() -> None:
+    source: Subject[int] = Subject()
+
+    def emit_next(number: int) -> None:
+        if number < 3:
+            source.on_next(number + 1)
+
+    subscription = source.pipe(ops.probe("a")).subscribe(emit_next)
+    source.on_next(1)
+    (probe,) = rxagents.inspect().pipes[0].probes
+    assert (probe.items, probe.longest_gap) == (3, 0)
+    assert "a " in str(rxagents.inspect())
+    subscription.dispose()
+
+
 def test_table_hides_control_characters_of_names() -> None:
     subscription = rx.never().pipe(ops.probe("a\n\x1b[31mb")).subscribe()
     _, _, row = str(rxagents.inspect()).splitlines()
