@@ -19,6 +19,7 @@ from rxagents.core.printing import printed
 from rxagents.runtime.factories import operator_factory
 from rxagents.runtime.item_summary import item_text, item_type
 from rxagents.runtime.logs import logger
+from rxagents.runtime.short_repr import one_line
 from rxagents.runtime.stream import Stream
 
 T = TypeVar("T")
@@ -105,7 +106,7 @@ def _subscribe_logged(
     observer: abc.ObserverBase[T],
     scheduler: abc.SchedulerBase | None = None,
 ) -> abc.DisposableBase:
-    write = _writer(name, _clock(scheduler))
+    write = _writer(one_line(name), _clock(scheduler))
     has_ended = False
 
     def on_next(item: T) -> None:

@@ -79,6 +79,11 @@ def test_long_items_are_cut_to_one_line(logged: pytest.LogCaptureFixture) -> Non
     assert chunk.endswith("next StreamChunk(3) Hel")
 
 
+def test_name_is_logged_on_one_line(logged: pytest.LogCaptureFixture) -> None:
+    rx.of(1).pipe(ops.log("a\n\x1b[31mb")).subscribe()
+    assert [line.split(" #")[0] for line in lines(logged)] == ["a [31mb"] * 3
+
+
 async def test_stream_of_the_loop_is_logged(logged: pytest.LogCaptureFixture) -> None:
     async with rxagents.to_aiter(rxagents.from_aiter(letters).pipe(ops.log("x"))) as items:
         assert [item async for item in items] == ["a", "b"]
