@@ -1,4 +1,4 @@
-.PHONY: install format lint types imports docs quick test full cover bench build-check check
+.PHONY: install format lint types imports docs quick test full cover bench guard build-check check
 
 install:
 	pip install -e '.[dev,docs]'
@@ -38,15 +38,11 @@ cover:
 
 bench:
 	pip install -e '.[benchmarks]'
-	python benchmarks/chunk_throughput.py
-	python benchmarks/live_streams.py
-	python benchmarks/wire_throughput.py
-	python benchmarks/agents.py
-	python benchmarks/start_and_stop.py
-	python benchmarks/conversations.py
-	python benchmarks/event_log.py
-	python benchmarks/gateway.py
-	python benchmarks/operators.py
+	python -m benchmarks --full --install --json benchmarks/results/full.json --plot docs/benchmarks
+
+# Ratios of CPU times and counts of instructions, against their limits.
+guard:
+	python -m benchmarks.guard
 
 build-check:
 	pytest tests/test_packaging.py

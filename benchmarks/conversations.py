@@ -1,7 +1,4 @@
-"""Measure conversations in a SQLite file: turns a second, and how long a write takes.
-
-    pip install -e '.[benchmarks]'
-    python benchmarks/conversations.py
+"""Scenario: conversations in a SQLite file: turns a second, and how long a write takes.
 
 Many conversations run at a time on one file. The model is scripted and answers at once, so the
 turns a second are a limit that the store and the agent set. The time of a write goes from the
@@ -11,17 +8,14 @@ turns with conversations in memory are the comparison.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from benchmarks.run import Run, in_fresh_process
 from rxagents import ConversationalAgent, ConversationStore, Memory, SQLiteStore
 from rxagents.testing import ScriptedLLM
 
@@ -64,29 +58,30 @@ async def turns_a_second(
     return conversations * turns / seconds
 
 
-async def measure(conversations: int, turns: int, report: Callable[[str], None]) -> None:
-    """Measure and report one number of conversations."""
+async def _measure(conversations: int, turns: int) -> dict[str, dict[str, float]]:
     in_memory = await turns_a_second(conversations, turns)
     with tempfile.TemporaryDirectory() as folder:
         async with TimedStore(Path(folder) / "conversations.db") as store:
             in_file = await turns_a_second(conversations, turns, store)
             median = statistics.median(store.writes)
             *_, p99 = statistics.quantiles(store.writes, n=100)
-    report(
-        f"{conversations} conversations: {in_file:.0f} turns a second in a file, {in_memory:.0f} "
-        f"in memory; a write takes {median:.1f} ms, p99 {p99:.1f} ms"
-    )
+    return {
+        "in memory": {"turns a second": in_memory},
+        "in a file": {"turns a second": in_file, "ms a write": median, "p99": p99},
+    }
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--turns", type=int, default=10)
-    turns = parser.parse_args().turns
-    for conversations in (1, 20, 200):
-        count = turns if conversations > 1 else 20 * turns
-        asyncio.run(measure(conversations, count, Console().print))
+def measure(conversations: int, turns: int) -> dict[str, dict[str, float]]:
+    """Return the figures of one number of conversations, in memory and in a file."""
+    return asyncio.run(_measure(conversations, turns))
 
 
-if __name__ == "__main__":
-    main()
+def conversations(run: Run) -> None:
+    """Measure rising numbers of conversations at a time."""
+    for _ in range(3):
+        for count in (1, 20, 200):
+            turns = 10 if count > 1 else 200
+            found = in_fresh_process(f"{__name__}:measure", count, turns)
+            for where, figures in found.items():
+                for name, value in figures.items():
+                    run.add(f"{count} conversations", where, name, value)

@@ -1,33 +1,28 @@
-"""Measure what it costs to keep a stream in an event log, and to read it.
-
-    pip install -e '.[benchmarks]'
-    python benchmarks/event_log.py
+"""Scenario: what it costs to keep a stream in an event log, and to read it.
 
 Keeping: the CPU time per event that `persist` adds to a stream of tokens, without a reader; the
 stream alone is subtracted. Reading: the CPU time per event and reader while a run goes on, its
 events in bursts as a provider's reads bring them, with the events decoded and as JSON (`Raw`); the
-cost of keeping is subtracted. These figures are medians of some rounds. At last, the events of
-some runs at a time that are kept in a file of SQLite, with the time until the last is on the disk;
-and in Redis, with `--redis redis://localhost:6379/0`.
+cost of keeping is subtracted. At last, the events of some runs at a time that are kept in a file of
+SQLite, with the time until the last is on the disk; and in Redis, if `RXAGENTS_BENCHMARK_REDIS` is
+the URL of a server.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import statistics
+import os
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
-from functools import partial
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import reactivex as rx
-from rich.console import Console
 
+from benchmarks.run import Run, in_fresh_process
 from rxagents import (
     EventLog,
     MemoryLogStore,
@@ -113,55 +108,56 @@ async def keep_in(store: LogStore, tokens: list[Token], runs: int) -> tuple[floa
 def _ignore(_: object) -> None: ...
 
 
-def measure(events: int, rounds: int, report: Callable[[str], None]) -> None:
-    """Measure and report."""
-    tokens = [Token(f"word {number} ") for number in range(events)]
-    kept = [
-        asyncio.run(keep(tokens, new_log())) - asyncio.run(keep(tokens, None))
-        for _ in range(rounds)
-    ]
-    report(f"keep, in memory: {statistics.median(kept) / events * 1e6:.2f} us an event")
-    few = tokens[: max(_BURST, events // 10)]
-    for name, item_type in (("events", StreamEvent), ("JSON", msgspec.Raw)):
-        for readers in (1, 100):
-            spent = [
-                asyncio.run(read(few, readers, item_type)) - asyncio.run(read(few, 0, item_type))
-                for _ in range(rounds)
-            ]
-            cost = statistics.median(spent) / len(few) / readers * 1e6
-            report(f"read as {name}, {readers} readers: {cost:.2f} us a reader and event")
+_ITEM_TYPES: dict[str, Any] = {"events": StreamEvent, "JSON": msgspec.Raw}
 
 
-def measure_store(
-    name: str, make: Callable[[], LogStore], events: int, report: Callable[[str], None]
-) -> None:
-    """Measure and report a store that other processes can read."""
-    for runs in (1, 50):
-        tokens = [Token(f"word {number} ") for number in range(events // runs)]
-        seconds, cpu = asyncio.run(keep_in(make(), tokens, runs))
-        count = len(tokens) * runs
-        report(
-            f"keep, in {name}, {runs} runs: {count / seconds:,.0f} events a second, "
-            f"{cpu / count * 1e6:.1f} us of CPU an event"
-        )
+def keep_in_memory(events: int) -> float:
+    """Return the CPU microseconds that `persist` adds to an event."""
+    tokens = _tokens(events)
+    kept, bare = (asyncio.run(keep(tokens, log)) for log in (new_log(), None))
+    return (kept - bare) / events * 1e6
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--events", type=int, default=50_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--redis", help="the URL of a Redis server, to measure its store too")
-    arguments = parser.parse_args()
-    measure(arguments.events, arguments.rounds, Console().print)
+def read_kept(events: int, readers: int, kind: str) -> float:
+    """Return the CPU microseconds of a reader and event."""
+    tokens, item_type = _tokens(events), _ITEM_TYPES[kind]
+    spent = asyncio.run(read(tokens, readers, item_type)) - asyncio.run(read(tokens, 0, item_type))
+    return spent / events / readers * 1e6
+
+
+def keep_in_store(events: int, runs: int, redis: str = "") -> tuple[float, float]:
+    """Return the events a second, and the CPU microseconds of an event."""
+    tokens = _tokens(events // runs)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "log.db"
-        in_file = partial(SQLiteLogStore, path, _EVERYTHING)
-        measure_store("a file", in_file, arguments.events, Console().print)
-    if arguments.redis:
-        in_redis = partial(RedisLogStore, arguments.redis, _EVERYTHING, prefix="benchmark")
-        measure_store("Redis", in_redis, arguments.events, Console().print)
+        store: LogStore
+        if redis:
+            store = RedisLogStore(redis, _EVERYTHING, prefix="benchmark")
+        else:
+            store = SQLiteLogStore(Path(folder) / "log.db", _EVERYTHING)
+        seconds, cpu = asyncio.run(keep_in(store, tokens, runs))
+    count = len(tokens) * runs
+    return count / seconds, cpu / count * 1e6
 
 
-if __name__ == "__main__":
-    main()
+def _tokens(events: int) -> list[Token]:
+    return [Token(f"word {number} ") for number in range(events)]
+
+
+def event_log(run: Run) -> None:
+    """Measure the stores and the readers."""
+    events = 50_000
+    stores = {"a file": ""}
+    if redis := os.environ.get("RXAGENTS_BENCHMARK_REDIS"):
+        stores["Redis"] = redis
+    for _ in range(5):
+        cost = in_fresh_process(f"{__name__}:keep_in_memory", events)
+        run.add("keep", "in memory", "us of CPU", cost)
+        for kind in _ITEM_TYPES:
+            for readers in (1, 100):
+                cost = in_fresh_process(f"{__name__}:read_kept", events // 10, readers, kind)
+                run.add("read", f"as {kind}, {readers} readers", "us of CPU", cost)
+        for name, url in stores.items():
+            for runs in (1, 50):
+                rate, cpu = in_fresh_process(f"{__name__}:keep_in_store", events, runs, url)
+                run.add("keep", f"in {name}, {runs} runs", "us of CPU", cpu)
+                run.add("keep", f"in {name}, {runs} runs", "events a second", rate)

@@ -1,6 +1,6 @@
 """Read many streams of one gateway and measure its CPU time; write one line of JSON.
 
-For `gateway.py`. The client finds the provider's texts in the bytes and decodes nothing, so that it
+For `gateway`. The client finds the provider's texts in the bytes and decodes nothing, so that it
 reads every endpoint in the same way and its own process is no bottleneck.
 """
 
@@ -21,9 +21,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from gateway_servers import MODEL, Gateway, cpu_seconds
 from msgspec import Struct
-from paced_server import NUMBER, SENT_AT, SERVER_CPU, TEXT_LENGTH, pin
+
+from benchmarks.gateway_servers import MODEL, Gateway, cpu_seconds
+from benchmarks.paced_server import NUMBER, SENT_AT, SERVER_CPU, TEXT_LENGTH, pin
 
 _MESSAGES = [{"role": "user", "content": "go"}]
 
@@ -221,7 +222,13 @@ async def _wait_for_all(receivers: list[Receiver]) -> None:
 
 def run_client(gateway: Gateway, work: Work) -> Outcome:
     """Measure in a fresh process, on the second core."""
-    command = [sys.executable, __file__, *map(str, gateway), msgspec.json.encode(work).decode()]
+    command = [
+        sys.executable,
+        "-m",
+        __name__,
+        *map(str, gateway),
+        msgspec.json.encode(work).decode(),
+    ]
     done = subprocess.run(command, stdout=subprocess.PIPE, timeout=300, check=True)
     return msgspec.json.decode(done.stdout, type=Outcome)
 

@@ -1,4 +1,4 @@
-"""Measure what clients cost a gateway that leave, or that do not read; for `gateway.py`."""
+"""Measure what clients cost a gateway that leave, or that do not read; for `gateway`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway_client import Receiver, Work, request_maker
-from gateway_servers import Gateway
-from paced_server import FIRST_FRAME, HEAD, frame_of
+from benchmarks.gateway_client import Receiver, Work, request_maker
+from benchmarks.gateway_servers import Gateway
+from benchmarks.paced_server import FIRST_FRAME, HEAD, frame_of
 
 _PATIENCE = 5.0
 """Seconds to wait until the provider sees the close; then it is reported as never."""

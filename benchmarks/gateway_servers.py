@@ -1,6 +1,6 @@
-"""Start the servers of `gateway.py`, each in a process of its own on the first core.
+"""Start the servers of `gateway`, each in a process of its own on the first core.
 
-    python benchmarks/gateway_servers.py http://127.0.0.1:9000/v1
+    python -m benchmarks.gateway_servers http://127.0.0.1:9000/v1
 
 serves an agent whose model is at this URL, and prints the server's own URL.
 """
@@ -21,9 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from paced_server import pin
-
 import rxagents
+from benchmarks.paced_server import pin
 from rxagents.serve import ServeLimits, make_app, serve
 
 MODEL = "paced"
@@ -60,7 +59,7 @@ def cpu_seconds(pid: int) -> float:
 @contextmanager
 def rxagents_gateway(provider_url: str) -> Iterator[Gateway]:
     """Run a server of rxagents; it stops when its standard input closes."""
-    command = [sys.executable, __file__, provider_url]
+    command = [sys.executable, "-m", __name__, provider_url]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]  # mypy joins the values of `pipes`
         yield Gateway(process.stdout.readline().strip(), process.pid)

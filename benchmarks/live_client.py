@@ -1,6 +1,6 @@
-"""Measure one contender in a process of its own, for `live_streams.py`; write one line of JSON.
+"""Measure live streams of one peer in a process of its own; write one line of JSON.
 
-python benchmarks/live_client.py http://127.0.0.1:8000/v1 rxagents 1000
+python -m benchmarks.live_client http://127.0.0.1:8000/v1 "rxagents, delta" 1000
 """
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import time
 from array import array
 from pathlib import Path
 
 import msgspec
-from live_contenders import CONTENDERS, Contender, Reader, Start
 from msgspec import Struct
-from paced_server import SENT_AT, SERVER_CPU, pin
+
+from benchmarks.paced_server import NUMBER, SENT_AT, SERVER_CPU, pin
+from benchmarks.peers import PEERS, Client, Start
+from benchmarks.worker import load
+from benchmarks.workers import ROOT, child_environment
 
 
 class Plan(Struct):
-    """How a contender is measured.
+    """How a peer is measured.
 
     Attributes:
         rate: Chunks a second, each stream.
@@ -68,6 +70,41 @@ class Outcome(Struct):
     silent: int
     lost: int
     failures: list[str]
+
+
+class Reader:
+    """Counts the texts of one stream and their delays, in the same way for all peers.
+
+    Args:
+        lags: Collects the seconds from sending to delivery; shared by all readers.
+
+    Attributes:
+        count: Number of texts.
+        last: The last one.
+        failure: The error that ended the stream; a stream should not end.
+    """
+
+    def __init__(self, lags: array[float]) -> None:
+        self.count = 0
+        self.last: str | bytes = b""
+        self.failure = ""
+        self._note = lags.append
+
+    def see(self, text: str | bytes) -> None:
+        """Store the delay of a text."""
+        self._note(time.monotonic() - float(text[SENT_AT]))
+        self.count += 1
+        self.last = text
+
+    def fail(self, error: BaseException | None) -> None:
+        """Store why the stream ended."""
+        error = error or EOFError("the stream has ended")
+        self.failure = f"{type(error).__name__}: {error}"[:300]
+
+    @property
+    def lost(self) -> int:
+        """Number of texts that were sent before the last one and not seen."""
+        return int(self.last[NUMBER]) + 1 - self.count if self.last else 0
 
 
 class Window:
@@ -130,17 +167,17 @@ def _resident_kib() -> float:
     return int(pages) * resource.getpagesize() / 1024
 
 
-async def measure(contender: Contender, url: str, streams: int, plan: Plan) -> Outcome:
+async def measure(client: Client, url: str, streams: int, plan: Plan) -> Outcome:
     """Open the streams, wait until all of them run, and measure."""
     lags = array("d")
-    async with contender(url) as start:
+    async with client(url) as start:
         text = await _first_use(start, Reader(lags))
         readers = [Reader(lags) for _ in range(streams)]
         window = Window(readers, lags, text)
         _show_at_limit(window, plan)
         stops = []
         for number, reader in enumerate(readers):
-            stops.append(start(reader))
+            stops.append(start(reader.see, reader.fail))
             if number % 10 == 9:
                 await asyncio.sleep(0.01)
         await _wait_for_all(readers, plan.patience)
@@ -157,7 +194,7 @@ async def measure(contender: Contender, url: str, streams: int, plan: Plan) -> O
 
 async def _first_use(start: Start, reader: Reader) -> str | bytes:
     """Run one stream for a moment, so that one-time imports and objects are not counted."""
-    stop = start(reader)
+    stop = start(reader.see, reader.fail)
     await _wait_for_all([reader], 30)
     if not reader.count:
         raise RuntimeError(f"the server sends nothing: {reader.failure}")
@@ -178,7 +215,7 @@ async def _wait_for_all(readers: list[Reader], seconds: float) -> None:
 def _show_at_limit(window: Window, plan: Plan) -> None:
     """Write the figures so far when the time limit is reached.
 
-    A signal and not a timer of the loop: a contender that is far behind finds so much data that
+    A signal and not a timer of the loop: a peer that is far behind finds so much data that
     it blocks its loop for minutes.
     """
 
@@ -191,25 +228,34 @@ def _show_at_limit(window: Window, plan: Plan) -> None:
 
 
 def _write(outcome: Outcome) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(outcome))
-    sys.stdout.buffer.flush()
+    os.write(_out, msgspec.json.encode(outcome))
 
 
-def run_client(url: str, contender: str, streams: int, plan: Plan) -> Outcome:
-    """Measure a contender in a fresh process."""
-    command = [sys.executable, __file__, url, contender, str(streams)]
+def run_client(python: str, url: str, peer: str, streams: int, plan: Plan) -> Outcome:
+    """Measure a peer in a fresh process of the Python that has it."""
+    command = [python, "-m", "benchmarks.live_client", url, peer, str(streams)]
     command += ["--plan", msgspec.json.encode(plan).decode()]
-    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=plan.limit + 60, check=True)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        timeout=plan.limit + 60,
+        check=True,
+        cwd=ROOT,
+        env=child_environment(),
+    )
     return msgspec.json.decode(done.stdout, type=Outcome)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("url")
-    parser.add_argument("contender", choices=CONTENDERS)
+    parser.add_argument("peer", choices=PEERS)
     parser.add_argument("streams", type=int)
     parser.add_argument("--plan", default="{}", help="a Plan, as JSON")
     options = parser.parse_args()
     plan = msgspec.json.decode(options.plan, type=Plan)
+    _out = os.dup(1)
+    os.dup2(2, 1)  # what a library prints must not be taken for the outcome
     pin(0)
-    _write(asyncio.run(measure(CONTENDERS[options.contender], options.url, options.streams, plan)))
+    client = load(PEERS[options.peer].client)
+    _write(asyncio.run(measure(client, options.url, options.streams, plan)))

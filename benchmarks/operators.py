@@ -1,7 +1,4 @@
-"""Measure the CPU time per item of each operator, as a multiple of reactivex's `map`.
-
-    pip install -e '.[benchmarks]'
-    python benchmarks/operators.py
+"""Scenario: the CPU time per item of each operator, as a multiple of reactivex's `map`.
 
 The items are made beforehand and emitted from a plain loop inside a running event loop, like a
 source that has read a burst. The measured time runs from the first item to the end of the stream
@@ -14,12 +11,9 @@ an input that is closer to its use.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
-import json
 import math
-import platform
 import statistics
 import sys
 import tempfile
@@ -37,10 +31,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from reactivex import Observable, abc
 from reactivex import operators as rx_ops
 from reactivex.disposable import Disposable
-from rich.console import Console
-from rich.table import Table
 
 import rxagents
+from benchmarks.run import Run, in_fresh_process
 from rxagents import StreamChunk, Token, ToolCallDelta
 from rxagents import operators as ops
 from rxagents.core.chunks import TextBuffers
@@ -77,6 +70,11 @@ REASONS = {
 OFF_TOKEN_PATH = {"cached", "smooth", "replay_bounded", "map_async", "record", "from_recording",
                   "decode_sse", "decode_ndjson"}  # fmt: skip
 """Not every token passes them: they serve one subscriber of many, a screen, or bytes."""
+
+
+def operator_names() -> list[str]:
+    """Return the names of the operators that have a case in the tests."""
+    return list(CASES)
 
 
 class Work(Struct):
@@ -138,6 +136,7 @@ def typical(count: int, folder: Path) -> dict[str, Work]:
         "total_usage": Work(ops.total_usage, chunks),
         "resume_with": Work(lambda: ops.resume_with(rxagents.get_model("scripted:"), "Hi"), chunks),
         "stop_at": Work(lambda: ops.stop_at("\nObservation:"), chunks),
+        "items": Work(lambda: ops.items("[]", Any), chunks_of(array)),
         "partial_json": Work(ops.partial_json, array),
         "partial_object": Work(lambda: ops.partial_object(list[Any]), array),
         "split_sentences": Work(ops.split_sentences, prose),
@@ -222,75 +221,46 @@ async def nanoseconds(operator: Operator, items: Sequence[Any]) -> float:
         seen += 1
 
     gc.collect()
+    begun = time.process_time_ns()
     operator(source).subscribe(count, done.set_exception, lambda: done.set_result(None))
     await asyncio.sleep(0.001)  # `cost` and `trace` subscribe in a later iteration
-    start = time.process_time_ns()
+    is_over = done.done()  # `from_recording` does not wait for the source
+    start = begun if is_over else time.process_time_ns()
     source.emit(items)
     await done
     return (time.process_time_ns() - start) / len(items)
 
 
 async def measure(contenders: dict[str, Work], rounds: int) -> dict[str, list[float]]:
-    """Measure the operators in turn; return the multiples of `map` by round."""
+    """Measure the operators in turn; return the nanoseconds of an item by round."""
     chunks = contenders["text"].items
-    multiples: dict[str, list[float]] = {name: [] for name in contenders}
+    times: dict[str, list[float]] = {"map": [], **{name: [] for name in contenders}}
     for number in range(rounds + 1):
         base = await nanoseconds(rx_ops.map(lambda item: item), chunks)
         for name, work in contenders.items():
             spent = await nanoseconds(work.make(), work.items)
             if number:  # the first round is a warm-up
-                multiples[name].append(spent / base)
-    return multiples
+                times[name].append(spent)
+        if number:
+            times["map"].append(base)
+    return times
 
 
-async def added_by_probe(items: Sequence[Any], rounds: int) -> float:
-    """Return what one probe of ten adds to the CPU time of an item, in nanoseconds."""
-
-    def ten_probes(source: Observable[Any]) -> Observable[Any]:
-        for _ in range(10):
-            source = source.pipe(ops.probe("here"))
-        return source
-
-    added: list[float] = []
-    for _ in range(rounds):
-        bare = await nanoseconds(lambda source: source, items)
-        added.append((await nanoseconds(ten_probes, items) - bare) / 10)
-    return statistics.median(added)
-
-
-def show(medians: dict[str, float]) -> None:
-    """Print the table."""
-    table = Table(title="CPU time per item, as a multiple of reactivex's map")
-    for heading in ("", "x map", "token path", "why"):
-        table.add_column(heading, justify="right" if heading == "x map" else "left")
-    for name, median in sorted(medians.items(), key=lambda entry: entry[1]):
-        path = "" if name in OFF_TOKEN_PATH else "yes"
-        reason = REASONS.get(name, "no reason is given") if median > TOLERATED else ""
-        table.add_row(name, f"{median:.2f}", path, reason)
-    Console().print(table)
-
-
-def main() -> None:
-    """Measure, print the table and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--items", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--only", nargs="*", help="names of operators")
-    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/operators.json"))
-    arguments = parser.parse_args()
+def nanoseconds_of_all(items: int, rounds: int, only: list[str]) -> dict[str, list[float]]:
+    """Measure the operators; return the nanoseconds of an item."""
     with tempfile.TemporaryDirectory() as folder:
-        contenders = works(arguments.items, Path(folder))
-        if arguments.only:
-            contenders = {name: contenders[name] for name in ("text", *arguments.only)}
-        multiples = asyncio.run(measure(contenders, arguments.rounds))
-        probe = asyncio.run(added_by_probe(contenders["text"].items, arguments.rounds))
-    medians = {name: statistics.median(values) for name, values in multiples.items()}
-    show(medians)
-    print(f"A probe adds {probe:.0f} ns to an item; the budget is 150 ns.")
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    result = {"python": platform.python_version(), "times_map": medians, "probe_ns": probe}
-    arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+        contenders = works(items, Path(folder))
+        if only:
+            contenders = {name: contenders[name] for name in ("text", *only)}
+        return asyncio.run(measure(contenders, rounds))
 
 
-if __name__ == "__main__":
-    main()
+def operators(run: Run) -> None:
+    """Measure every operator."""
+    items, rounds = 10_000, 3 if run.quick else 9
+    found: dict[str, list[float]] = in_fresh_process(
+        f"{__name__}:nanoseconds_of_all", items, rounds, []
+    )
+    for name, times in sorted(found.items(), key=lambda entry: statistics.median(entry[1])):
+        for value in times:
+            run.add("an item", name, "ns an item", value)

@@ -1,6 +1,6 @@
 """Serve many endless streams at a steady rate, in a process of its own.
 
-    python benchmarks/paced_server.py --rate 20 --burst 1
+    python -m benchmarks.paced_server --rate 20 --burst 1
 
 prints its base URL. `POST {url}/chat/completions` answers with an endless stream of chat-
 completion chunks at this rate, until the client closes it; `--burst` of them are written at a time.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -151,7 +152,15 @@ def pin(position: int) -> None:
 @contextmanager
 def paced_server(rate: float, burst: int = 1) -> Iterator[str]:
     """Run the server on the second core; it stops when its standard input closes."""
-    command = [sys.executable, __file__, "--rate", str(rate), "--burst", str(burst)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.paced_server",
+        "--rate",
+        str(rate),
+        "--burst",
+        str(burst),
+    ]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]  # mypy joins the values of `pipes`
         yield process.stdout.readline().strip()
@@ -164,4 +173,5 @@ if __name__ == "__main__":
     parser.add_argument("--burst", type=int, default=1, help="chunks in one write")
     options = parser.parse_args()
     pin(1)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # clients leave: a warning for each write
     asyncio.run(_serve(options.rate, options.burst))

@@ -1,64 +1,141 @@
-"""Replay a long answer in bursts, from a process of its own.
+"""Replay a long answer in bursts, from a process of its own on the second core.
 
-    python benchmarks/replay_server.py --burst 16
+    python -m benchmarks.replay_server
 
-prints its base URL. A request on any provider's path with the header `x-chunks: 20000` gets 20,000
-chunks of text, then finish reason and usage, in that provider's wire format. The header
-`x-begin: Answer:` adds one chunk before them.
+prints its base URLs, without and with TLS, and the file of its certificate. The URL of a client is
+`{base}/{chunks}x{burst}`: a request on any provider's path below it gets that many chunks of text,
+then finish reason and usage, in that provider's wire format, `burst` events a write. The writes
+are so far apart that a client which keeps up finds one of them at each read; each event is one
+chunk of the HTTP body, as providers send it. With `xfull` after the burst the writes come at full
+speed, each as one chunk of the body, as from a proxy that buffers. `xreact` adds the label
+`Answer:` before the text.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import functools
+import logging
+import re
+import ssl
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
+from msgspec import Struct
+
+from benchmarks.paced_server import pin
 from rxagents import Usage
-from rxagents.testing import RawReply, ReceivedRequest, Reply, ScriptedServer
+from rxagents.testing import Reply
 from rxagents.testing.wires import wire_of
 
 _WORDS = ("The", " quick", " brown", " fox", " jumps", " over", " the", " lazy", " dog", ".\n")
+_SECONDS_A_WRITE = 150e-6
+_SECONDS_AN_EVENT = 5e-6
+"""A client that needs less than this for an event, and `_SECONDS_A_WRITE` for a read, keeps up."""
+
+_HEAD = "HTTP/1.1 200 OK\r\ncontent-type: {}\r\ntransfer-encoding: chunked\r\n\r\n"
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
-@functools.cache
-def body(path: str, chunks: int, burst: int, begin: str) -> tuple[bytes, ...]:
-    """Return the bytes of an answer at `path`, `burst` events a piece."""
+class ReplayServer(Struct):
+    """A server that runs.
+
+    Attributes:
+        url: Its base URL.
+        tls_url: Its base URL with TLS.
+        certificate: The file of the certificate to trust.
+    """
+
+    url: str
+    tls_url: str
+    certificate: str
+
+
+@functools.lru_cache(maxsize=16)
+def body(path: str) -> tuple[bytes, ...]:
+    """Return the writes of an answer at `path`."""
     wire = wire_of(path)
-    words = (_WORDS[number % len(_WORDS)] for number in range(chunks))
-    text = (begin, *words) if begin else tuple(words)
-    usage = Usage(input_tokens=9, output_tokens=chunks, total_tokens=chunks + 9)
-    framed = wire.events(Reply(text, usage=usage), "replay", "chatcmpl-replay-0123456789")
+    chunks, burst, *options = path.split("/")[1].split("x")
+    size, words = int(burst), [_WORDS[number % len(_WORDS)] for number in range(int(chunks))]
+    if "react" in options:
+        words.insert(0, "Answer:")
+    usage = Usage(input_tokens=9, output_tokens=len(words), total_tokens=len(words) + 9)
+    framed = wire.events(Reply(tuple(words), usage=usage), "replay", "chatcmpl-replay-0123456789")
     framed.append(wire.end)
-    return tuple(b"".join(framed[i : i + burst]) for i in range(0, len(framed), burst))
+    events = [event for event in framed if event]
+    writes = (events[at : at + size] for at in range(0, len(events), size))
+    if "full" in options:
+        writes = ([b"".join(write)] for write in writes)
+    return (*(b"".join(map(_http_chunk, write)) for write in writes), b"0\r\n\r\n")
 
 
-async def _serve(burst: int) -> None:
-    def answer(request: ReceivedRequest) -> RawReply:
-        chunks = int(request.headers.get("x-chunks", "1000"))
-        kind = wire_of(request.path).content_type
-        begin = request.headers.get("x-begin", "")
-        return RawReply(body(request.path, chunks, burst, begin), kind)
+def _http_chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
 
-    async with ScriptedServer(answer) as server:
-        print(server.url, flush=True)
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer the requests of one connection."""
+    with suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = _LENGTH.search(head)
+            await reader.readexactly(int(length[1]) if length else 0)
+            path = head.split(b" ", 2)[1].decode().partition("?")[0]
+            writer.write(_HEAD.format(wire_of(path).content_type).encode())
+            burst = path.split("/")[1].split("x")
+            pause = _SECONDS_A_WRITE + int(burst[1]) * _SECONDS_AN_EVENT
+            for data in body(path):
+                writer.write(data)
+                await writer.drain()
+                due = time.perf_counter() + pause
+                # A timer of the loop is too coarse.
+                while "full" not in burst and time.perf_counter() < due:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+    writer.close()
+
+
+def _tls_context(folder: Path) -> ssl.SSLContext:
+    import trustme
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+async def _serve() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        context = _tls_context(Path(folder))
+        plain = await asyncio.start_server(_answer, "127.0.0.1", 0)
+        secure = await asyncio.start_server(_answer, "127.0.0.1", 0, ssl=context)
+        ports = [server.sockets[0].getsockname()[1] for server in (plain, secure)]
+        print(f"http://127.0.0.1:{ports[0]}", f"https://127.0.0.1:{ports[1]}", folder, flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 @contextmanager
-def replay_server(burst: int) -> Iterator[str]:
+def replay_server() -> Iterator[ReplayServer]:
     """Run the server; it stops when its standard input closes."""
-    command = [sys.executable, __file__, "--burst", str(burst)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]  # mypy joins the values of `pipes`
-        yield process.stdout.readline().strip()
-        process.stdin.close()
+    command = [sys.executable, "-m", "benchmarks.replay_server"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        url, tls_url, folder = process.stdout.readline().split()
+        try:
+            yield ReplayServer(url, tls_url, f"{folder}/authority.pem")
+        finally:
+            process.stdin.close()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--burst", type=int, default=16)
-    asyncio.run(_serve(parser.parse_args().burst))
+    pin(1)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # clients leave: a warning for each write
+    asyncio.run(_serve())

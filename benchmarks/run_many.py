@@ -1,8 +1,8 @@
 """Measure `rxagents.run_many` on the loop, on the cores and on Ray.
 
     pip install -e '.[benchmarks,ray]'
-    python benchmarks/run_many.py
-    python benchmarks/run_many.py --engines loop processes --live 50 200 500
+    python -m benchmarks.run_many
+    python -m benchmarks.run_many --engines loop processes --live 50 200 500
 
 For each engine and number of live runs:
 
@@ -31,7 +31,9 @@ from typing import Any, NamedTuple
 from reactivex import Observable
 from rich.console import Console
 from rich.table import Table
-from run_many_agents import (
+
+import rxagents
+from benchmarks.run_many_agents import (
     WORDS,
     HandWritten,
     make_client,
@@ -39,8 +41,6 @@ from run_many_agents import (
     make_fast,
     make_paced,
 )
-
-import rxagents
 from rxagents import StreamEvent
 
 Make = Callable[[Callable[[], Any], int, int], Observable[tuple[str, StreamEvent]]]

@@ -1,7 +1,7 @@
 """Kill workers and the program itself while many runs with a log run, and look at the log.
 
-    python benchmarks/run_many_crashes.py --runs 2000
-    python benchmarks/run_many_crashes.py --engine ray --runs 2000
+    python -m benchmarks.run_many_crashes --runs 2000
+    python -m benchmarks.run_many_crashes --engine ray --runs 2000
 
 Each run has two turns and a tool, which asks a server of this process. A worker is killed with
 SIGKILL at a random moment, later the program that reads the stream; then it is started again. At
@@ -24,9 +24,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from run_many_agents import make_stepping
-
 import rxagents
+from benchmarks.run_many_agents import make_stepping
 from rxagents import (
     Complete,
     EventLog,
@@ -109,7 +108,15 @@ async def crash(engine_name: str, runs: int, rng: random.Random) -> None:
     port = server.sockets[0].getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, "log.db"))
-        arguments = [__file__, "--drive", engine_name, path, str(port), str(runs)]
+        arguments = [
+            "-m",
+            "benchmarks.run_many_crashes",
+            "--drive",
+            engine_name,
+            path,
+            str(port),
+            str(runs),
+        ]
         for attempt in range(2):
             program = await asyncio.create_subprocess_exec(
                 sys.executable,

@@ -1,46 +1,70 @@
-"""Measure how long `import rxagents` takes, and how soon a server sees a dispose.
-
-    pip install -e '.[benchmarks]'
-    python benchmarks/start_and_stop.py
+"""Scenarios: how long `import rxagents` takes, and how soon a server sees a dispose.
 
 The import is timed in a new process, in turns with one that imports only aiohttp, reactivex and
 msgspec. The close is timed from `dispose()`, or from the close of a bare aiohttp response, to the
-moment at which the server, in this process, learns that its client has left.
+moment at which the server, in the same process, learns that its client has left.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
 
 import aiohttp
-from rich.console import Console
 
 import rxagents
+from benchmarks.run import Run, in_fresh_process
+from benchmarks.workers import ROOT, child_environment
 from rxagents.testing import Reply, ScriptedServer
 
-_LIBRARIES = "import aiohttp, reactivex, msgspec"
 _ENDLESS = Reply("word " * 10_000, interval=0.01)
 
+_PROGRAMS = {
+    "aiohttp, reactivex, msgspec": "import aiohttp, reactivex, msgspec",
+    "rxagents": "import rxagents",
+    "rxagents, a model and an agent": (
+        "import rxagents; rxagents.FunctionAgent(rxagents.OpenAI('any', api_key='none'))"
+    ),
+}
+_PEERS = {
+    "openai": "import openai; openai.AsyncOpenAI(api_key='none')",
+    "langchain-openai": "import langchain_openai; langchain_openai.ChatOpenAI",
+    "litellm": "import litellm",
+    "pydantic-ai": "from pydantic_ai import Agent",
+    "openai-agents": "from agents import Agent, Runner",
+    "agno": "from agno.agent import Agent",
+    "strands": "from strands import Agent",
+}
 
-def import_ratio(rounds: int) -> float:
-    """Return the median time of `import rxagents` over that of the libraries alone."""
 
-    def seconds(program: str) -> float:
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", program], check=True)
-        return time.perf_counter() - start
+def imports(run: Run) -> None:
+    """Import rxagents, its libraries, and the peers."""
+    programs = {name: (sys.executable, program) for name, program in _PROGRAMS.items()}
+    for name, program in _PEERS.items():
+        if (python := run.workers.python_of(name)) is not None:
+            programs[name] = (python, program)
+    for round_ in range(2 * run.rounds):
+        for name, (python, program) in programs.items():
+            if name in _PEERS and round_ >= run.rounds // 3:
+                continue  # they take seconds
+            begun = time.perf_counter()
+            subprocess.run([python, "-c", program], check=True, cwd=ROOT, env=child_environment())
+            run.add("new process", name, "ms", (time.perf_counter() - begun) * 1e3)
 
-    ratios = []
-    for _ in range(rounds):
-        alone = seconds(_LIBRARIES)
-        ratios.append(seconds("import rxagents") / alone)
-    return statistics.median(ratios)
+
+def closes(run: Run) -> None:
+    """End a stream."""
+    rounds = 100 if run.quick else 1_000
+    found: dict[str, list[float]] = in_fresh_process(f"{__name__}:milliseconds_of_all", rounds)
+    for name, times in found.items():
+        ordered = sorted(times)
+        for at in range(5):  # percentiles of fifths, so that they have a spread
+            part = sorted(times[at * rounds // 5 : (at + 1) * rounds // 5])
+            run.add("one stream", name, "ms, p50", part[len(part) // 2])
+        run.add("one stream", name, "ms, p99", ordered[len(ordered) * 99 // 100])
 
 
 async def dispose_ours(llm: rxagents.OpenAI) -> Callable[[], object]:
@@ -72,28 +96,16 @@ async def milliseconds(
     return (time.perf_counter() - start) * 1000
 
 
-async def closes(rounds: int) -> tuple[list[float], list[float]]:
-    """Run both in turns; return the milliseconds of each."""
+async def _milliseconds_of_all(rounds: int) -> dict[str, list[float]]:
     ours, bare = [], []
     async with ScriptedServer(_ENDLESS) as server, aiohttp.ClientSession() as session:
         llm = rxagents.OpenAI("any", api_key="any", base_url=server.url, session=session)
         for _ in range(rounds):
             ours.append(await milliseconds(server, lambda: dispose_ours(llm)))
             bare.append(await milliseconds(server, lambda: close_bare(server, session)))
-    return ours, bare
+    return {"bare aiohttp": bare, "rxagents": ours}
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--rounds", type=int, default=300)
-    rounds = parser.parse_args().rounds
-    console = Console()
-    console.print(f"import rxagents: {import_ratio(15):.2f} x its libraries")
-    for name, times in zip(("dispose()", "bare aiohttp"), asyncio.run(closes(rounds)), strict=True):
-        *_, p99 = statistics.quantiles(times, n=100)
-        console.print(f"{name}: seen after {statistics.median(times):.2f} ms, p99 {p99:.2f} ms")
-
-
-if __name__ == "__main__":
-    main()
+def milliseconds_of_all(rounds: int) -> dict[str, list[float]]:
+    """Run both in turns; return the milliseconds of each."""
+    return asyncio.run(_milliseconds_of_all(rounds))

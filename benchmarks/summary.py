@@ -1,0 +1,162 @@
+"""Compare a report with the goals of this project, in one table.
+
+The goals of a chunk and a token are for answers at full speed, in which the reads are large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.report import Report, Series
+from benchmarks.throughput import FULL_SPEED
+
+_LAG_MS = 50.0
+_LAG_RATIO = 1.5
+"""A stream is live if its p99 lag is below `_LAG_MS`, or below this times that of bare aiohttp."""
+
+
+class Row(NamedTuple):
+    """One line of the table.
+
+    Attributes:
+        work: What was measured.
+        found: The figure.
+        goal: The goal.
+        is_met: Whether the figure reaches it.
+    """
+
+    work: str
+    found: str
+    goal: str
+    is_met: bool
+
+
+def rows(report: Report) -> Iterator[Row]:
+    """Yield a row for each goal that the report has figures for."""
+    for work, scenario, contender, reference, most in (
+        ("stream to subscriber / hand-written loop", "bursts", "rxagents", "", 0.95),
+        (
+            "through map, filter, scan / hand-written loop",
+            "pipes",
+            "rxagents, 3 operators",
+            "",
+            1.6,
+        ),
+        ("FunctionAgent / our own stream", "tokens", "rxagents FunctionAgent", "", 2.0),
+        ("ReActAgent / our own stream", "tokens", "rxagents ReActAgent", "", 2.0),
+    ):
+        yield from _at_most(work, _ratio(report, scenario, contender, reference), most)
+    for wire, library, least in (
+        ("chat completions", "openai", 90),
+        ("Anthropic", "anthropic", 14),
+        ("Ollama", "ollama", 11),
+        ("Gemini", "google-genai", 28),
+        ("Responses", "openai, Responses", 55),
+    ):
+        found = _ratio(report, "wires", "vendor's library", "rxagents", f"{wire}, {FULL_SPEED}")
+        yield from _at_least(f"{library} / rxagents", found, least)
+    found = _ratio(report, "tokens", "pydantic-ai", "rxagents FunctionAgent")
+    yield from _at_least("pydantic-ai / FunctionAgent", found, 80)
+    streams = "1,000 streams"
+    found = _ratio(report, "live", "rxagents", "bare aiohttp", streams, "us a chunk")
+    yield from _at_most("CPU of 1,000 live streams / bare aiohttp", found, 0.8)
+    yield from _live_streams(report)
+    yield from _memory(report)
+    yield from _at_most("import / its libraries", _ratio(report, "start", "rxagents", ""), 1.1)
+    yield from _growth(report)
+
+
+def show_summary(report: Report, console: Console) -> None:
+    """Print the table."""
+    found = list(rows(report))
+    if not found:
+        return
+    table = Table(title="Against the goals")
+    for heading in ("work", "found", "goal", ""):
+        table.add_column(heading, justify="left" if heading in {"work", ""} else "right")
+    for row in found:
+        table.add_row(row.work, row.found, row.goal, "met" if row.is_met else "not met")
+    console.print(table)
+
+
+def markdown(report: Report) -> str:
+    """Return the table as Markdown, with the command and the machine."""
+    lines = ["| work | found | goal |", "|---|---|---|"]
+    lines += [f"| {row.work} | {row.found} | {row.goal} |" for row in rows(report)]
+    machine = report.machine
+    lines += [
+        "",
+        f"`{machine.command}`, {machine.date}, {machine.processor}, {machine.cores} cores, Python "
+        f"{machine.python}, commit {machine.commit}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _at_most(work: str, ratio: float | None, most: float) -> Iterator[Row]:
+    if ratio is not None:
+        yield Row(work, f"{ratio:.2f} x", f"at most {most:g} x", ratio <= most)
+
+
+def _at_least(work: str, ratio: float | None, least: float) -> Iterator[Row]:
+    if ratio is not None:
+        yield Row(work, f"{ratio:.1f} x", f"at least {least:g} x", ratio >= least)
+
+
+def _one(report: Report, scenario: str, contender: str, work: str, measure: str) -> Series | None:
+    found = [
+        one
+        for one in report.find(scenario, contender=contender)
+        if work in {"", one.work} and measure in {"", one.measure}
+    ]
+    return found[0] if found else None
+
+
+def _ratio(
+    report: Report,
+    scenario: str,
+    contender: str,
+    reference: str,
+    work: str = "",
+    measure: str = "",
+) -> float | None:
+    """Return a ratio; to the reference of the scenario if none is named."""
+    if scenario in {"bursts", "pipes", "tokens"}:
+        work = FULL_SPEED
+    mine = _one(report, scenario, contender, work, measure)
+    name = reference or report.references.get(scenario, "")
+    other = _one(report, scenario, name, work, measure)
+    return None if mine is None or other is None else mine.ratio(other)
+
+
+def _live_streams(report: Report) -> Iterator[Row]:
+    """Yield the largest number of streams whose lag was within the limit."""
+    most = 0
+    for one in report.find("live", contender="rxagents", measure="lag p99, ms"):
+        bare = _one(report, "live", "bare aiohttp", one.work, one.measure)
+        limit = max(_LAG_MS, _LAG_RATIO * bare.median if bare else 0.0)
+        if one.median > limit:
+            break
+        most = int(one.work.split(" ")[0].replace(",", ""))
+    if report.find("live"):
+        yield Row("live streams on a core in real time", f"{most:,}", "2,000", most >= 2_000)
+
+
+def _memory(report: Report) -> Iterator[Row]:
+    found = report.find("live", contender="rxagents", measure="KiB a stream")
+    if found:
+        kib = found[-1].median
+        work = f"memory of a live stream, {found[-1].work}"
+        yield Row(work, f"{kib:.1f} KiB", "20 KiB", kib <= 20)
+
+
+def _growth(report: Report) -> Iterator[Row]:
+    """Yield the cost of a chunk in a long answer over that in one of 2,000."""
+    found = report.find("length", contender="rxagents")
+    if len(found) > 1:
+        ratio = found[-1].median / found[0].median
+        work = f"a chunk of {found[-1].work} / of {found[0].work}"
+        yield Row(work, f"{ratio:.2f} x", "at most 1.2 x", ratio <= 1.2)

@@ -1,0 +1,207 @@
+"""Test the runner of the benchmarks: what it reports, how it explains a chain, what it draws."""
+
+from __future__ import annotations
+
+import asyncio
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reactivex import compose
+from reactivex import operators as rx_ops
+
+from benchmarks import guard
+from benchmarks.chain import StageCost, load_chain, measure
+from benchmarks.environments import Environments, MissingPeerError
+from benchmarks.peers import CHAT, PEERS, WIRES, Peer
+from benchmarks.replay_server import ReplayServer, replay_server
+from benchmarks.report import Machine, Report, Series
+from benchmarks.run import Run
+from benchmarks.scenarios import SCENARIOS
+from benchmarks.summary import markdown, rows
+from benchmarks.throughput import BURSTS, FULL_SPEED
+from benchmarks.worker import Outcome, load
+from benchmarks.workers import Workers, all_workers
+from rxagents import operators as ops
+from rxagents.core.errors import ConfigurationError
+
+_MACHINE = Machine("2026-01-02 03:04 UTC", "abc", "python -m benchmarks", "any", 2, "any", "3.11")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ReplayServer]:
+    with replay_server() as started:
+        yield started
+
+
+@pytest.fixture
+def workers(server: ReplayServer, tmp_path: Path) -> Iterator[Workers]:
+    with all_workers(Environments(tmp_path), server.certificate) as made:
+        yield made
+
+
+def report_of(values: dict[str, list[float]], scenario: str = "bursts") -> Report:
+    report = Report(_MACHINE, references={scenario: "hand-written loop"})
+    for contender, each in values.items():
+        for value in each:
+            for work in (BURSTS, FULL_SPEED):
+                report.add(scenario, work, contender, "us a chunk", value)
+    return report
+
+
+def test_ratio_is_median_of_ratios_of_rounds() -> None:
+    report = report_of({"hand-written loop": [1.0, 10.0, 2.0], "rxagents": [2.0, 10.0, 6.0]})
+    reference, _, ours, _ = report.series
+    assert report.ratio(ours) == 2.0
+    assert report.ratio(reference) is None
+    assert ours.median == 6.0
+
+
+def test_spread_is_half_of_quartile_distance() -> None:
+    assert Series("any", "any", "any", "any", [1.0, 2.0, 3.0, 4.0, 100.0]).spread == 1.0
+    assert Series("any", "any", "any", "any", [7.0]).spread == 0.0
+
+
+def test_peer_that_is_not_installed_is_reported(tmp_path: Path) -> None:
+    environments = Environments(tmp_path)
+    with pytest.raises(MissingPeerError, match="--install, or pip install 'no-such-library'"):
+        environments.python_of("any", Peer("any:any", ("no-such-library",)))
+    assert environments.python_of("any", Peer("any:any", ("msgspec",)))
+
+
+def test_worker_counts_chunks_and_cpu_time(server: ReplayServer, workers: Workers) -> None:
+    for name in ("hand-written loop", "rxagents"):
+        outcome = workers.run(name, url=f"{server.url}/500x16")
+        assert outcome is not None, workers.missing
+        assert 500 <= outcome.seen <= 502  # rxagents adds the chunks of usage and finish reason
+        assert 0 < outcome.cpu < 10
+
+
+def test_failing_peer_is_reported(workers: Workers) -> None:
+    assert workers.run("hand-written loop", url="http://127.0.0.1:1/500x16") is None
+    assert "ClientConnectorError" in workers.missing["hand-written loop"]
+
+
+class _ShortAnswers(Workers):
+    def run(self, name: str, **job: Any) -> Outcome:
+        return Outcome(seen=100, cpu=0.001)
+
+
+def test_answer_that_is_too_short_is_reported(tmp_path: Path) -> None:
+    workers = _ShortAnswers(Environments(tmp_path), "")
+    server = ReplayServer("", "", "")
+    run = Run("bursts", quick=True, report=Report(_MACHINE), workers=workers, server=server)
+    assert run.cpu_of_chunk("rxagents", "any", 500) is None
+    assert workers.missing["rxagents"] == "100 of 500 chunks arrived"
+    assert run.cpu_of_chunk("rxagents", "any", 100) == pytest.approx(10.0)
+
+
+def stages_of(server: ReplayServer, function: str) -> list[StageCost]:
+    return asyncio.run(measure(f"{server.url}/200x16", load_chain(f"{__name__}:{function}")))
+
+
+async def _slow(text: str) -> str:
+    await asyncio.sleep(0.01)
+    return text
+
+
+def _busy(text: str) -> str:
+    return text if sum(range(20_000)) else ""
+
+
+def listed_chain() -> object:
+    return [ops.text(), rx_ops.map(_busy), ops.checkpoint("even", rx_ops.filter(bool))]
+
+
+def waiting_chain() -> object:
+    return [ops.text(), ops.split_sentences(), ops.map_async(_slow, capacity=1)]
+
+
+def composed_chain() -> object:
+    return compose(ops.text(), ops.split_sentences())
+
+
+def no_chain() -> object:
+    return 3
+
+
+def test_chain_shows_each_operator_of_a_list(server: ReplayServer) -> None:
+    names = ["source", "text()", "an operator of reactivex", 'checkpoint "even"', "subscriber"]
+    stages = stages_of(server, "listed_chain")
+    assert [stage.name for stage in stages] == names
+    assert [stage.items for stage in stages] == [202, 202, 200, 200, 200]
+    assert max(stages, key=lambda stage: stage.seconds) is stages[2]
+
+
+def test_chain_shows_where_it_waits(server: ReplayServer) -> None:
+    slowest = max(stages_of(server, "waiting_chain"), key=lambda stage: stage.seconds)
+    assert slowest.name == "map_async(_slow, capacity=1)"
+    assert slowest.gated > 0.5 * slowest.seconds
+
+
+def test_composed_chain_is_one_stage(server: ReplayServer) -> None:
+    names = [stage.name for stage in stages_of(server, "composed_chain")]
+    assert names == ["source", "text(), split_sentences()", "subscriber"]
+
+
+@pytest.mark.parametrize("name", ["nothing", "no_such_module:any", f"{__name__}:no_chain"])
+def test_chain_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"names no function|must return an operator"):
+        load_chain(name)
+
+
+def test_plots_have_colours_for_dark_pages(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from benchmarks.plots import draw
+
+    report = report_of({"hand-written loop": [1.0], "rxagents": [2.0], "openai": [90.0]})
+    for streams, lag in (("100", 5.0), ("1,000", 5_000.0)):
+        report.add("live", f"{streams} streams", "openai", "lag p99, ms", lag)
+        report.add("live", f"{streams} streams", "rxagents", "lag p99, ms", 4.0)
+    drawn = {path.stem: path.read_text() for path in draw(report, tmp_path)}
+    assert set(drawn) == {"chunks", "live_lag"}
+    for text in drawn.values():
+        ET.fromstring(text)
+        assert "prefers-color-scheme:dark" in text
+        assert "#1f2328" not in text.replace("--c0:#1f2328", "")
+        assert "python -m benchmarks" in text
+    assert "2.00,  2.00 x" in drawn["chunks"]
+    assert "openai breaks" in drawn["live_lag"]
+    assert "rxagents breaks" not in drawn["live_lag"]
+
+
+def test_every_scenario_and_peer_can_be_loaded() -> None:
+    for scenario in SCENARIOS.values():
+        assert callable(load(scenario.function))
+    for peer in PEERS.values():
+        assert callable(load(peer.client))
+    assert {*CHAT, *(name for pair in WIRES.values() for name in pair)} <= set(PEERS)
+
+
+def test_guard_has_limit_for_each_costly_operator() -> None:
+    limits = guard.guarded_operators()
+    assert limits["text"] < limits["partial_json"]
+    assert {limit.contender for limit in guard.RATIOS} <= set(PEERS)
+
+
+def test_guard_fails_above_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    guard.judge([("at its limit", 2.0, 2.0)])
+    with pytest.raises(SystemExit, match="above its limit"):
+        guard.judge([("quick", 1.0, 2.0), ("slow", 3.0, 2.0)])
+    assert capsys.readouterr().out.splitlines()[2].startswith("FAIL")
+
+
+def test_summary_compares_with_goals() -> None:
+    report = report_of({"hand-written loop": [1.0], "rxagents": [0.9]})
+    report.references["live"] = "bare aiohttp"
+    for streams, bare, ours in (("100", 5.0, 49.0), ("1,000", 80.0, 110.0), ("2,000", 80.0, 130.0)):
+        report.add("live", f"{streams} streams", "bare aiohttp", "lag p99, ms", bare)
+        report.add("live", f"{streams} streams", "rxagents", "lag p99, ms", ours)
+    found = {row.work: (row.found, row.is_met) for row in rows(report)}
+    assert found == {
+        "stream to subscriber / hand-written loop": ("0.90 x", True),
+        "live streams on a core in real time": ("1,000", False),
+    }
+    assert "| live streams on a core in real time | 1,000 | 2,000 |" in markdown(report)
