@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from reactivex import abc
 
 from rxagents.core.content import is_content
-from rxagents.core.events import ErrorEvent
+from rxagents.core.events import ErrorEvent, TurnStart
 from rxagents.runtime.reporting import nonfatal
 
 # Theory of operation
@@ -22,7 +22,9 @@ from rxagents.runtime.reporting import nonfatal
 #
 # A failing agent emits an `ErrorEvent` and then `on_error`. The event is held until it is known
 # whether the stream recovers: `restart` drops it, `fail` and `complete` emit it, and so does the
-# next item, since the event was then not the last one.
+# next item, since the event was then not the last one. The start of a run's turn is held likewise
+# until something follows it, so that a run that fails before its first text is started again
+# silently.
 #
 # What the subscriber raises passes through `on_next` into the source, which may be one that catches
 # it and calls `on_error` (sources of reactivex that emit inside `subscribe` do). That is no failure
@@ -71,7 +73,7 @@ class RestartableObserver(Generic[T]):
         return can_restart and not self._observer_raised
 
     def on_next(self, item: T) -> None:
-        """Emit an item, or hold it if it is an `ErrorEvent`."""
+        """Emit an item, or hold it: an `ErrorEvent`, or a `TurnStart` before any content."""
         try:
             if self._delivered and type(item) is not ErrorEvent and not self._held:
                 self._on_next(item)
@@ -95,7 +97,7 @@ class RestartableObserver(Generic[T]):
         return True
 
     def fail(self, error: Exception) -> None:
-        """Emit `error` after the event that is held, if there is one."""
+        """Emit `error` after the events that are held."""
         self._release()
         self._observer.on_error(error)
 
@@ -105,8 +107,11 @@ class RestartableObserver(Generic[T]):
         self._observer.on_completed()
 
     def _emit_or_hold(self, item: T) -> None:
-        self._release()
-        if type(item) is ErrorEvent:
+        is_error = type(item) is ErrorEvent
+        follows_start = bool(self._held) and type(self._held[-1]) is TurnStart
+        if not (is_error and follows_start):
+            self._release()
+        if is_error or (type(item) is TurnStart and not self._delivered):
             self._held.append(item)
             return
         self._delivered = self._delivered or is_content(item)
@@ -114,4 +119,4 @@ class RestartableObserver(Generic[T]):
 
     def _release(self) -> None:
         while self._held:
-            self._on_next(self._held.pop())
+            self._on_next(self._held.pop(0))

@@ -25,6 +25,7 @@ from rxagents import (
 )
 from rxagents import operators as ops
 from rxagents.core.events import ErrorInfo
+from rxagents.testing import Reply, ScriptedLLM
 
 on_next, on_error = ReactiveTest.on_next, ReactiveTest.on_error
 on_completed, subscribe = ReactiveTest.on_completed, ReactiveTest.subscribe
@@ -153,6 +154,16 @@ def test_exception_of_retry_if_ends_stream() -> None:
 # The `ErrorEvent`.
 
 ERROR = ErrorEvent(ErrorInfo.of(DOWN))
+
+
+async def test_run_without_text_is_started_again() -> None:
+    llm = ScriptedLLM(Reply(error=OverloadedError("busy")), "Hi")
+    run = rxagents.FunctionAgent(llm).run_stream("Hi")
+    seen = Seen(run.pipe(ops.retry_with_backoff(2, first_wait=0.01)))
+    await seen.over.wait()
+    kinds = [event.type for event in seen.items]
+    assert kinds.count("turn_start") == kinds.count("complete") == 1
+    assert "error" not in kinds
 
 
 # Many attempts.
