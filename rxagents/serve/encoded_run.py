@@ -17,10 +17,10 @@ from rxagents.core.errors import StreamDecodeError
 from rxagents.core.events import ErrorEvent, ErrorInfo, StreamEvent
 from rxagents.operators._encoding import EventEncoder
 from rxagents.runtime.event_log.event_log import EventLog
-from rxagents.runtime.event_log.hub import SharedPage
 from rxagents.runtime.event_log.log_entries import decoded_entries, decoder_of
 from rxagents.runtime.event_log.log_reader import LogReader
 from rxagents.runtime.event_log.log_store import Page
+from rxagents.runtime.event_log.run_notifier import SharedPage
 from rxagents.runtime.recording import RecordedLine
 from rxagents.runtime.timed_scope import TimedScope, timed
 
@@ -42,8 +42,8 @@ def encoded_run(
 
     def subscribe(observer: abc.ObserverBase[bytes], scope: TimedScope) -> None:
         frames = _Frames(observer, key, encoder, after)
-        hub, items_of = log.hub(key), frames.items_of
-        LogReader(frames, scope, log.store, hub, key, items_of, None, log.on_lost).start()
+        notifier, items_of = log.notifier(key), frames.items_of
+        LogReader(frames, scope, log.store, notifier, key, items_of, None, log.on_lost).start()
 
     return timed(subscribe)
 

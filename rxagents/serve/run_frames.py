@@ -16,10 +16,10 @@ from reactivex import Observable, abc
 
 from rxagents.operators._sse import end_frame, failure_frame
 from rxagents.runtime.event_log.event_log import EventLog
-from rxagents.runtime.event_log.hub import SharedPage
 from rxagents.runtime.event_log.log_entries import decoder_of, lines_of
 from rxagents.runtime.event_log.log_reader import LogReader
 from rxagents.runtime.event_log.log_store import Page, parse_id
+from rxagents.runtime.event_log.run_notifier import SharedPage
 from rxagents.runtime.recording import ChunkRestorer, RecordedLine, item_json
 from rxagents.runtime.timed_scope import TimedScope, timed
 
@@ -52,7 +52,7 @@ def run_frames(log: EventLog, key: str, after: str | None) -> Observable[bytes]:
     def subscribe(observer: abc.ObserverBase[bytes], scope: TimedScope) -> None:
         frames = _WithEnd(observer)
         reader = LogReader(
-            frames, scope, log.store, log.hub(key), key, items_of, start, log.on_lost
+            frames, scope, log.store, log.notifier(key), key, items_of, start, log.on_lost
         )
         reader.start()
 

@@ -279,7 +279,7 @@ async def test_entry_that_was_read_is_not_handed_over() -> None:
     log.start("run", tokens)
     seen = Seen(from_log(log, "run"))
     await settle()
-    log.hub("run").wake()  # the reader asks the store in the next turn, before the writer's
+    log.notifier("run").wake()  # the reader asks the store in the next turn, before the writer's
     tokens.on_next(Token("a"))
     tokens.on_next(Token("b"))
     await settle()

@@ -16,12 +16,12 @@ from reactivex import Observable
 from rxagents.core.checkpoint import Checkpoint
 from rxagents.core.errors import ConfigurationError, LeaseError, LogGoneError
 from rxagents.runtime.bridge import Bridge
-from rxagents.runtime.event_log.hub import Hub
 from rxagents.runtime.event_log.log_store import LogStore, checked_key, parse_id
 from rxagents.runtime.event_log.log_writer import LogWriter
 from rxagents.runtime.event_log.memory_log_store import MemoryLogStore
 from rxagents.runtime.event_log.read_checkpoint import read_checkpoint
 from rxagents.runtime.event_log.run_handle import RunHandle
+from rxagents.runtime.event_log.run_notifier import RunNotifier
 from rxagents.runtime.recording import RecordedLine
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class EventLog:
         """Called with the key of a lost run that a reader finds; who sets it marks or repeats it.
         By default the reader marks it as interrupted."""
         self._lock = Lock()
-        self._hubs: WeakValueDictionary[str, Hub] = WeakValueDictionary()
+        self._notifiers: WeakValueDictionary[str, RunNotifier] = WeakValueDictionary()
         self._handles: dict[str, RunHandle] = {}
         self._bridges: WeakSet[Bridge] = WeakSet()
 
@@ -202,7 +202,7 @@ class EventLog:
         if isinstance(marked, Future):
             marked = await asyncio.wrap_future(marked)
         for each in marked:
-            self.hub(each).wake()
+            self.notifier(each).wake()
         return marked
 
     async def checkpoint(self, key: str) -> Checkpoint | None:
@@ -255,13 +255,13 @@ class EventLog:
     ) -> None:
         await self.aclose()
 
-    def hub(self, key: str) -> Hub:
+    def notifier(self, key: str) -> RunNotifier:
         """Return what connects the writers and readers of a run while there are any."""
         with self._lock:
-            hub = self._hubs.get(key)
-            if hub is None:
-                hub = self._hubs[key] = Hub()
-            return hub
+            notifier = self._notifiers.get(key)
+            if notifier is None:
+                notifier = self._notifiers[key] = RunNotifier()
+            return notifier
 
     def release(self, handle: RunHandle) -> None:
         """Forget a run that has ended."""

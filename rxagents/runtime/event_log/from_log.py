@@ -92,7 +92,7 @@ def from_log(
     def subscribe(observer: abc.ObserverBase[LogEntry[Any]], scope: TimedScope) -> None:
         items_of = entries_of(key, decoder, has_events=type is StreamEvent)
         reader = LogReader(
-            observer, scope, log.store, log.hub(key), key, items_of, start, log.on_lost
+            observer, scope, log.store, log.notifier(key), key, items_of, start, log.on_lost
         )
         reader.start()
 

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop
 
-from rxagents.runtime.event_log.hub import PAGE, Hub, SharedPage
 from rxagents.runtime.event_log.log_store import Page, Position
+from rxagents.runtime.event_log.run_notifier import PAGE, RunNotifier, SharedPage
 
 
 class Handover:
     """The lines that the store has, and that readers were not yet given.
 
     Args:
-        hub: The readers of the run.
+        notifier: The readers of the run.
 
     Attributes:
         lines: The lines.
     """
 
-    __slots__ = ("_after", "_hub", "_tokens", "lines")
+    __slots__ = ("_after", "_notifier", "_tokens", "lines")
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, notifier: RunNotifier) -> None:
         self.lines: list[bytes] = []
-        self._hub = hub
+        self._notifier = notifier
         self._after = Position(0, 0)
         self._tokens: list[object] = []
 
@@ -50,17 +50,17 @@ class Handover:
 
     def deliver(self, loop: AbstractEventLoop) -> None:
         """Give the lines to the readers; call it when the source has emitted all that it has."""
-        after, hub = self._after, self._hub
+        after, notifier = self._after, self._notifier
         lines, self.lines = self.lines, []
         tokens, self._tokens = self._tokens, []
-        if not hub.readers:
+        if not notifier.readers:
             return
         if len(lines) > PAGE:
-            hub.wake()
+            notifier.wake()
             return
-        version = hub.version = object()
+        version = notifier.version = object()
         attempt, seq = after
         entries = [(attempt, number, line) for number, line in enumerate(lines, seq + 1)]
-        shared = hub.page = SharedPage(version, after, Page(entries, "live"), tokens)
-        for reader in tuple(hub.readers):
+        shared = notifier.page = SharedPage(version, after, Page(entries, "live"), tokens)
+        for reader in tuple(notifier.readers):
             reader.take(shared, loop)

@@ -10,8 +10,8 @@ from msgspec import Struct, UnsetType
 
 from rxagents.core.errors import StreamDecodeError
 from rxagents.core.json_text import JSON_ERRORS
-from rxagents.runtime.event_log.hub import SharedPage
 from rxagents.runtime.event_log.log_store import Page, Position
+from rxagents.runtime.event_log.run_notifier import SharedPage
 from rxagents.runtime.recording import ChunkRestorer, RecordedLine, decode_line
 
 T = TypeVar("T")

@@ -13,9 +13,9 @@ from reactivex.disposable import Disposable
 
 from rxagents.core.errors import StreamDecodeError
 from rxagents.runtime.event_log.calls import call
-from rxagents.runtime.event_log.hub import PAGE, Hub, SharedPage
 from rxagents.runtime.event_log.log_entries import Items
 from rxagents.runtime.event_log.log_store import LEASE_SECONDS, LogStore, Page, Position
+from rxagents.runtime.event_log.run_notifier import PAGE, RunNotifier, SharedPage
 from rxagents.runtime.loop import run_on_loop
 from rxagents.runtime.recording import RecordedLine
 from rxagents.runtime.timed_scope import TimedScope
@@ -34,10 +34,10 @@ from rxagents.runtime.timed_scope import TimedScope
 #     waiting   all entries were emitted, and the run has not ended (`_is_waiting`)
 #
 # - A wake-up that comes while the reader is asking may be about entries that the page does not have
-#   yet: the hub has another version then, and the reader asks again.
+#   yet: the notifier has another version then, and the reader asks again.
 # - Readers at the same position get one page, which the store reads once. It holds for the version
-#   of the hub at which it was read. The first page and that of the tick are not shared: entries of
-#   other processes, and the loss of a lease, do not change the version.
+#   of the notifier at which it was read. The first page and that of the tick are not shared:
+#   entries of other processes, and the loss of a lease, do not change the version.
 # - Pages and wake-ups start on a turn of the loop of their own. What the writer's source emits in
 #   one turn is read together, a long log does not hold the loop, and a reader that writes to the
 #   run it reads does not nest. `take` is called after the source has emitted.
@@ -59,7 +59,7 @@ class LogReader(Generic[T]):
         observer: The subscriber.
         scope: Its subscription.
         store: Has the entries.
-        hub: Connects the reader to the writers of the run.
+        notifier: Connects the reader to the writers of the run.
         key: The key of the run.
         items_of: Makes the items of a page.
         after: The position before the first entry.
@@ -71,7 +71,7 @@ class LogReader(Generic[T]):
         observer: abc.ObserverBase[T],
         scope: TimedScope,
         store: LogStore,
-        hub: Hub,
+        notifier: RunNotifier,
         key: str,
         items_of: Items[T],
         after: Position | None,
@@ -80,7 +80,7 @@ class LogReader(Generic[T]):
         self._observer = observer
         self._scope = scope
         self._store = store
-        self._hub = hub
+        self._notifier = notifier
         self._key = key
         self._items_of = items_of
         self._position = after
@@ -90,15 +90,15 @@ class LogReader(Generic[T]):
         self._state = "live"
         self._end: RecordedLine[Any] | None = None
         self._is_asking = self._is_waiting = False
-        self._version: object = None  # of the hub, when the page was asked for
+        self._version: object = None  # of the notifier, when the page was asked for
         self._check_at = scope.now() + LEASE_SECONDS
         self._turn = scope.timer(self._ask)
         self._tick = scope.timer(self._on_tick)
 
     def start(self) -> None:
         """Read from the next loop iteration on: never inside `subscribe`."""
-        self._hub.readers[self] = None
-        self._scope.hold(Disposable(partial(self._hub.readers.pop, self, None)))
+        self._notifier.readers[self] = None
+        self._scope.hold(Disposable(partial(self._notifier.readers.pop, self, None)))
         self._turn.start(0)
         self._tick.start(self._store.poll_seconds or LEASE_SECONDS)
 
@@ -130,16 +130,16 @@ class LogReader(Generic[T]):
 
     def _on_tick(self) -> None:
         self._tick.start(self._store.poll_seconds or LEASE_SECONDS)
-        if self._is_waiting and (not self._hub.writers or self._scope.now() >= self._check_at):
+        if self._is_waiting and (not self._notifier.writers or self._scope.now() >= self._check_at):
             self._check_at = self._scope.now() + LEASE_SECONDS
             self._ask()
 
     def _ask_shared(self) -> None:
         """Take the page of another reader, if there is one, or ask the store."""
-        shared = self._hub.page
+        shared = self._notifier.page
         if (
             shared is None
-            or shared.version is not self._hub.version
+            or shared.version is not self._notifier.version
             or shared.after != self._position
         ):
             self._ask()
@@ -156,12 +156,12 @@ class LogReader(Generic[T]):
         if self._is_asking:
             return
         self._is_asking, self._is_waiting = True, False
-        self._version = self._hub.version  # before the read: see `Hub.version`
+        self._version = self._notifier.version  # before the read: see `RunNotifier.version`
         call(self._read, self._on_page, self._fail)
 
     def _read(self) -> Page | Future[Page]:
         page = self._store.read(self._key, self._position, PAGE)
-        self._shared = self._hub.page = SharedPage(self._version, self._position, page)
+        self._shared = self._notifier.page = SharedPage(self._version, self._position, page)
         return page
 
     def _on_page(self, page: Page) -> None:
@@ -215,12 +215,12 @@ class LogReader(Generic[T]):
                 call(interrupt, self._on_interrupted, self._fail)
             case "live":
                 self._is_waiting = True  # before the look: a writer may be on another thread
-                if self._version is not self._hub.version:
+                if self._version is not self._notifier.version:
                     self._is_waiting = False
                     self._ask_next_turn()
 
     def _on_interrupted(self, _: list[str]) -> None:
-        self._hub.wake()  # the other readers
+        self._notifier.wake()  # the other readers
         self._scope.run(self._ask_next_turn)
 
     def _fail(self, error: Exception) -> None:

@@ -98,8 +98,8 @@ class LogWriter(Generic[T]):
         self._log = log
         self._store = log.store
         self._key = checked_key(key)
-        self._hub = log.hub(key)
-        self._handover = Handover(self._hub)
+        self._notifier = log.notifier(key)
+        self._handover = Handover(self._notifier)
         self._scope = scope
         self._now = scope.now
         self._start = 0.0
@@ -124,7 +124,7 @@ class LogWriter(Generic[T]):
 
     def _on_begun(self, then: Callable[[], None], begun: Begun) -> None:
         self.attempt, self._previous, self._token = begun
-        self._hub.writers += 1
+        self._notifier.writers += 1
         is_disposed, self.state = self.state == "closed", "open"
         if is_disposed:  # while the store worked
             self._dispose()
@@ -255,13 +255,13 @@ class LogWriter(Generic[T]):
         if isinstance(written, Future):
             self._writes += 1
             call(lambda: written, self._on_written, self._close)
-        elif self.state == "ending" or (self._hub.readers and not self._is_in_burst):
+        elif self.state == "ending" or (self._notifier.readers and not self._is_in_burst):
             self._on_written(None)  # else `_end_burst` hands the lines over
 
     def _on_written(self, _: None) -> None:
         self._writes = max(0, self._writes - 1)
         self._handover.clear()
-        self._hub.wake()
+        self._notifier.wake()
         if self._writes:
             return
         if self._pending:
@@ -281,13 +281,13 @@ class LogWriter(Generic[T]):
         if self not in self._log.writers:
             return
         if self.attempt:
-            self._hub.writers -= 1
+            self._notifier.writers -= 1
         self.state, self.failure = "closed", failure
         self._lease.stop()
         self.checkpoints.close()
         self._pending.clear()
         self._log.writers.discard(self)
-        self._hub.wake()
+        self._notifier.wake()
         on_end, fail = self._on_end, self._fail
         self._on_end = self._fail = _do_nothing
         if failure is None:

@@ -27,7 +27,7 @@ class SharedPage:
     """A page that the store has read once for all readers at the same position.
 
     Attributes:
-        version: The hub's version before the page was read.
+        version: The notifier's version before the page was read.
         after: The position that the page follows.
         page: The page, or a future of it.
         encoded: What the readers make of the page, so that the next one does not make it again.
@@ -52,7 +52,7 @@ class SharedPage:
         self.tokens = tokens
 
 
-class Hub:
+class RunNotifier:
     """Wakes the readers of a run, and keeps the newest page for them.
 
     Attributes:
