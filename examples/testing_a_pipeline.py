@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def test_every_fault() -> None:
 
 
 if __name__ == "__main__":
-    test_pause_fails()
-    test_recorded_answer()
-    test_every_fault()
+    with suppress(KeyboardInterrupt):
+        test_pause_fails()
+        test_recorded_answer()
+        test_every_fault()

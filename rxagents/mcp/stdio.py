@@ -10,6 +10,7 @@ for the next line. Here a daemon thread reads.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -52,6 +53,7 @@ async def serve_stdio(server: Server[Any]) -> None:
 def wire() -> Iterator[Wire]:
     """Move the standard input and output to other descriptors while the block runs."""
     sys.stdout.flush()
+    was = _set_line_buffering(True)  # what is printed goes to stderr now: in order with the rest of it
     moved = Wire(os.dup(0), os.dup(1))
     null = os.open(os.devnull, os.O_RDONLY)
     try:
@@ -61,10 +63,20 @@ def wire() -> Iterator[Wire]:
     finally:
         os.close(null)
         sys.stdout.flush()  # what the block printed is not for the client
+        _set_line_buffering(was)
         os.dup2(moved.read, 0)
         os.dup2(moved.write, 1)
         os.close(moved.write)
         # A thread may still read from the other one: a new file could get its number.
+
+
+def _set_line_buffering(line_buffering: bool) -> bool:
+    """Set whether each line of the standard output is written at once; return what it was."""
+    if not isinstance(sys.stdout, io.TextIOWrapper):
+        return False
+    was = sys.stdout.line_buffering
+    sys.stdout.reconfigure(line_buffering=line_buffering)
+    return was
 
 
 async def serve_wire(server: Server[Any], descriptors: Wire) -> None:

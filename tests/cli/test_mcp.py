@@ -146,7 +146,9 @@ async def test_serve_with_mcp_answers_at_its_endpoint(start: Any, folder: Path) 
     from mcp import Client
 
     process = await start("serve", "mine:agent", "--mcp", "--port", "0", cwd=folder)
-    said = (await process.stderr.readline()).decode()
+    said = ""
+    while not said.startswith("Serving at "):  # debug mode reports that an import takes long
+        said = (await process.stderr.readline()).decode()
     async with Client(f"{said.split()[2]}/mcp") as connected:
         client: Any = connected
         result = await client.call_tool("agent", {"task": "2 + 2?"})

@@ -85,7 +85,7 @@ async def test_killed_workers_run_each_tool_once() -> None:
         str(program),
         "--runs",
         "60",
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDEVMODE": ""},
         stdout=asyncio.subprocess.PIPE,
     )
     output, _ = await process.communicate()
