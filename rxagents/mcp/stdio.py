@@ -53,7 +53,7 @@ async def serve_stdio(server: Server[Any]) -> None:
 def wire() -> Iterator[Wire]:
     """Move the standard input and output to other descriptors while the block runs."""
     sys.stdout.flush()
-    was = _set_line_buffering(True)  # what is printed goes to stderr now: in order with the rest of it
+    was = _set_line_buffering(True)  # in order with what goes to the standard error
     moved = Wire(os.dup(0), os.dup(1))
     null = os.open(os.devnull, os.O_RDONLY)
     try:
