@@ -139,7 +139,7 @@ def _until_idle(found: list[InspectedPipe]) -> Operator:
             observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             async def look() -> None:
-                while any(probe.buffered for probe in _our_pipe().probes):  # noqa: ASYNC110
+                while any(probe.buffered for probe in _our_pipe().probes):  # noqa: ASYNC110 - no event
                     await asyncio.sleep(_POLL_SECONDS)
                 found.append(_our_pipe())
                 observer.on_completed()

@@ -94,7 +94,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
                 await writer.drain()
                 due = time.perf_counter() + pause
                 # A timer of the loop is too coarse.
-                while "full" not in burst and time.perf_counter() < due:  # noqa: ASYNC110
+                while "full" not in burst and time.perf_counter() < due:  # noqa: ASYNC110 - a pace
                     await asyncio.sleep(0)
     writer.close()
 

@@ -58,7 +58,8 @@ def by_hand(workers: int, factory: Callable[[], Any], count: int, live: int) -> 
     import ray
 
     async def events() -> AsyncIterator[tuple[str, StreamEvent]]:
-        actors = [ray.remote(HandWritten).options(num_cpus=0.5).remote() for _ in range(workers)]
+        actor_class: Any = ray.remote(HandWritten).options(num_cpus=0.5)
+        actors = [actor_class.remote() for _ in range(workers)]
         queue: asyncio.Queue[Any] = asyncio.Queue(16)
 
         async def read(actor: Any, keys: list[str]) -> None:

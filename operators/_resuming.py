@@ -45,7 +45,7 @@ _INSTRUCTION = (
 
 
 class Step(enum.Enum):
-    """What to do after a failure."""
+    """A way to go on after a failure: complete, ask the model to continue, or fail."""
 
     FINISH = enum.auto()
     CONTINUE = enum.auto()

@@ -39,7 +39,7 @@ _MARK = "deferred"
 
 
 class RunCounts(Struct, frozen=True, omit_defaults=True):
-    """What a run has used before it was deferred.
+    """Count what a run used before it was deferred.
 
     Attributes:
         iterations: The number of turns.

@@ -52,7 +52,7 @@ class Place(Struct, frozen=True):
 
     @property
     def last(self) -> Info | None:
-        """What is known of the exchange before."""
+        """Model, system prompt and time of the last exchange; `None` if there is none."""
         return info_of(self.start.exchanges) if self.start.exchanges else None
 
 

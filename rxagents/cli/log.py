@@ -24,7 +24,7 @@ _KEY = "cli"
 
 
 class Info(Struct, frozen=True):
-    """What the log knows of an exchange beside its messages.
+    """Model, system prompt and time of an exchange, as the log keeps them.
 
     Attributes:
         model: The model string or alias; empty for an agent of the user's own.

@@ -42,7 +42,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """What to ask, and whom.
+    """A question, and the model or agent that answers it.
 
     Attributes:
         parts: The user's message; may be empty.

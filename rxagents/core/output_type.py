@@ -22,7 +22,7 @@ from rxagents.core.model_types import convert_model, is_model
 T = TypeVar("T")
 
 _UNUSABLE = (TypeError, ValueError, NameError, AttributeError, RecursionError)
-"""What msgspec raises for a type that it cannot decode or describe."""
+"""Errors that msgspec raises for a type that it cannot decode or describe."""
 
 WRAPPED_FIELD = "value"
 """The field of a list or scalar answer: OpenAI's APIs answer only with an object."""

@@ -38,7 +38,7 @@ _DARK = {
 _FONT = 'ui-sans-serif,system-ui,"Segoe UI",Helvetica,Arial,sans-serif'
 
 _UNPRINTABLE = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML does not allow in a document, not even as a reference."""
+"""Characters that XML allows nowhere, not even as a reference."""
 
 
 def _colours(palette: dict[str, str]) -> str:

@@ -107,7 +107,7 @@ class OtherStream(Struct):
 
 
 Operation: TypeAlias = ModelCall | AgentCall | ToolExecution | OtherStream
-O = TypeVar("O", ModelCall, AgentCall, ToolExecution, OtherStream)  # noqa: E741 - no number
+OperationT = TypeVar("OperationT", ModelCall, AgentCall, ToolExecution, OtherStream)
 
 
 class Listener(Protocol):
@@ -162,7 +162,9 @@ def listening(listener: Listener) -> Iterator[None]:
         _scoped.reset(token)
 
 
-def listened(make: Callable[[O | None], Observable[T]], describe: Callable[[], O]) -> Stream[T]:
+def listened(
+    make: Callable[[OperationT | None], Observable[T]], describe: Callable[[], OperationT]
+) -> Stream[T]:
     """Return the stream of an operation, which a listener may follow.
 
     Args:

@@ -141,7 +141,7 @@ async def test_run_after_a_change_has_the_new_tool(version: str) -> None:
         assert "extra" not in [tool.name for tool in agent.tools]
         assert (await call(tools, "grow")).result == "grown"
         # The list does not say when it has changed.
-        while "extra" not in [tool.name for tool in agent.tools]:  # noqa: ASYNC110
+        while "extra" not in [tool.name for tool in agent.tools]:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.001)
         result = await agent.run("Use it.")
         assert "The extra tool ran." in str(result.messages)

@@ -185,7 +185,7 @@ async def test_failing_functions_fail_the_stream() -> None:
 
     assert await notes_of(rx.of(1).pipe(ops.best_of(2, fail))) == [down]
     assert await notes_of(rx.of(1).pipe(ops.best_of(2, longest, enough=fail))) == [down]
-    wrong: Any = lambda _: 1  # noqa: E731
+    wrong: Any = lambda _: 1  # noqa: E731 - a judge
     (error,) = await notes_of(rx.of(1).pipe(ops.best_of(2, longest, enough=wrong)))
     assert isinstance(error, ConfigurationError)
 

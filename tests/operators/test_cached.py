@@ -98,7 +98,7 @@ async def test_answer_is_played_with_its_timing(speed: float) -> None:
         start, times = loop.time(), list[float]()
         await stream.pipe(
             ops.cached(log, speed=speed),
-            ops.tap_safely(lambda _: times.append(loop.time())),  # noqa: B023
+            ops.tap_safely(lambda _: times.append(loop.time())),  # noqa: B023 - used at once
         )
         timings.append([time - start for time in times])
     made, played = timings

@@ -97,7 +97,7 @@ async def test_one_subscription_at_a_time_tries() -> None:
 
     await Seen(pipe(rx.throw(ServerError("down")))).over.wait()
     await asyncio.sleep(10)
-    slow = rx.defer(lambda _: started.append(1) or rx.never())  # type: ignore[func-returns-value]
+    slow = rx.defer(lambda _: started.append(1) or rx.never())  # type: ignore[func-returns-value]  # None is falsy
     first, second = Seen(pipe(slow)), Seen(pipe(slow))
     assert (len(started), first.notes, second.items) == (1, [], ["spare"])
     first.subscription.dispose()

@@ -114,7 +114,7 @@ async def test_slow_synchronous_stage_is_named(slow: int) -> None:
 @pytest.mark.parametrize("slow", [1, 5, 9])
 async def test_slow_asynchronous_stage_is_named(slow: int) -> None:
     source = rxagents.from_aiter(ticks(10_000, 0.01))
-    stage = lambda: ops.map_async(wait, capacity=4)  # noqa: E731
+    stage = lambda: ops.map_async(wait, capacity=4)  # noqa: E731 - a new one each time
     pipe = await inspected(ten_stages(source, slow, stage), 20)
     assert str(pipe.slowest) == f"p{slow - 1} -> p{slow} (map_async)"
     buffered = [probe.buffered for probe in pipe.probes]

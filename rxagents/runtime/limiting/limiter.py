@@ -248,13 +248,14 @@ class LimiterPermit:
 
     def refused(self, retry_after: float | None) -> None:
         """Hold back all requests."""
-        self._limiter._refused(self._reset if retry_after is None else retry_after)  # noqa: SLF001
+        wait = self._reset if retry_after is None else retry_after
+        self._limiter._refused(wait)  # noqa: SLF001 - its own
 
     def settle(self, tokens: int | None) -> None:
         """End the request, which has used `tokens`."""
         taken, self._taken = self._taken, None
         if taken is not None:
-            self._limiter._ended(taken, tokens)  # noqa: SLF001
+            self._limiter._ended(taken, tokens)  # noqa: SLF001 - its own
 
     def give_back(self) -> None:
         """End a request that was not sent."""

@@ -124,6 +124,7 @@ class Run(abc.ObserverBase[Any]):
     def _subscribe(self, stream: Observable[Any], scheduler: LoopScheduler) -> None:
         self._is_subscribing = True
         try:
+            # Without the layers of `subscribe`, which would hide a second end.
             subscription: Any = stream._subscribe_core(self, scheduler)  # noqa: SLF001
         except Exception as error:
             self._is_subscribing = False
