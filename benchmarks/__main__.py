@@ -2,7 +2,7 @@
 
 python -m benchmarks --quick
 python -m benchmarks --full --install --json report.json --plot docs/benchmarks
-python -m benchmarks --only bursts wires
+python -m benchmarks --only bursts wires --against main~20
 python -m benchmarks --chain examples.custom_chain:chain
 """
 
@@ -17,12 +17,13 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from benchmarks.before import report_before
 from benchmarks.environments import Environments, default_cache
 from benchmarks.replay_server import replay_server
 from benchmarks.report import Report, our_versions, this_machine
 from benchmarks.run import Run
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.summary import markdown, show_summary
+from benchmarks.summary import compare, markdown, show_summary
 from benchmarks.tables import show, show_end
 from benchmarks.worker import load
 from benchmarks.workers import all_workers
@@ -40,6 +41,9 @@ def parse() -> argparse.Namespace:
     size.add_argument("--quick", action="store_true", help="some minutes; the default")
     size.add_argument("--full", action="store_true", help="all scenarios, more rounds and streams")
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, metavar="NAME", help=_names())
+    parser.add_argument(
+        "--rounds", type=_count, metavar="N", help="measure each contender so often"
+    )
     parser.add_argument("--install", action="store_true", help="install the peers that are missing")
     parser.add_argument(
         "--cache", type=Path, default=default_cache(), help="the folder of their environments"
@@ -58,9 +62,21 @@ def parse() -> argparse.Namespace:
         metavar="FOLDER",
         help="draw the plots as SVG; write the table of goals",
     )
+    parser.add_argument(
+        "--against",
+        metavar="REPORT_OR_COMMIT",
+        help="add the figures of another report, or of a commit, to the table of goals",
+    )
     parser.add_argument("--load", type=Path, metavar="FILE", help="measure nothing; use a report")
     parser.add_argument("--chain", metavar="MODULE:FUNCTION", help="explain a chain of operators")
     return parser.parse_args()
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
 
 
 def _names() -> str:
@@ -83,7 +99,14 @@ def measure(options: argparse.Namespace, console: Console) -> Report:
         for name in names:
             if SCENARIOS[name].reference:
                 report.references[name] = SCENARIOS[name].reference
-            run = Run(name, quick=not options.full, report=report, workers=workers, server=server)
+            run = Run(
+                name,
+                quick=not options.full,
+                report=report,
+                workers=workers,
+                server=server,
+                rounds=options.rounds,
+            )
             begun = time.monotonic()
             try:
                 load(SCENARIOS[name].function)(run)
@@ -91,9 +114,17 @@ def measure(options: argparse.Namespace, console: Console) -> Report:
                 workers.missing[f"scenario {name}"] = f"{type(error).__name__}: {error}"
             report.seconds[name] = round(time.monotonic() - begun, 1)
             report.loads[name] = round(os.getloadavg()[0], 2)
+            report.versions |= workers.versions
+            write(report, options)
             show(report, console, [name])
-        report.versions |= workers.versions
     return report
+
+
+def write(report: Report, options: argparse.Namespace) -> None:
+    """Write the report if a file is named; after each scenario, since a full run takes long."""
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
 
 
 def main() -> None:
@@ -108,16 +139,22 @@ def main() -> None:
         except ConfigurationError as error:
             sys.exit(str(error))
         return
+    before = None
+    if options.against:
+        try:
+            before = report_before(options)
+        except ConfigurationError as error:
+            sys.exit(str(error))
     if options.load:
         report = msgspec.json.decode(options.load.read_bytes(), type=Report)
         show(report, console, list(dict.fromkeys(one.scenario for one in report.series)))
     else:
         report = measure(options, console)
+    if before is not None:
+        compare(report, before)
     show_summary(report, console)
     show_end(report, console)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    write(report, options)
     if options.plot:
         from benchmarks.plots import draw
 

@@ -43,7 +43,7 @@ def agents(run: Run) -> None:
         assert server.stdin is not None
         assert server.stdout is not None
         url = server.stdout.readline().strip()
-        for _ in range(1 if run.quick else 3):
+        for _ in range(run.choose_rounds(1, 3)):
             right, kib, cpu = in_fresh_process(f"{__name__}:concurrent_runs", url, count)
             if right < count:
                 run.miss("rxagents FunctionAgent", f"{right} of {count} runs were right")

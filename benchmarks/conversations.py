@@ -78,7 +78,7 @@ def measure(conversations: int, turns: int) -> dict[str, dict[str, float]]:
 
 def conversations(run: Run) -> None:
     """Measure rising numbers of conversations at a time."""
-    for _ in range(3):
+    for _ in range(run.choose_rounds(3, 3)):
         for count in (1, 20, 200):
             turns = 10 if count > 1 else 200
             found = in_fresh_process(f"{__name__}:measure", count, turns)

@@ -149,7 +149,7 @@ def event_log(run: Run) -> None:
     stores = {"a file": ""}
     if redis := os.environ.get("RXAGENTS_BENCHMARK_REDIS"):
         stores["Redis"] = redis
-    for _ in range(5):
+    for _ in range(run.choose_rounds(5, 5)):
         cost = in_fresh_process(f"{__name__}:keep_in_memory", events)
         run.add("keep", "in memory", "us of CPU", cost)
         for kind in _ITEM_TYPES:

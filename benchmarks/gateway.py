@@ -95,7 +95,7 @@ def _rounds(
     run: Run, work: str, works: Works, url: str, own: tuple[int, float] | None = None
 ) -> None:
     """Run the contenders in turns; `own` has the streams and the rate of rxagents' client."""
-    for _ in range(1 if run.quick else 3):
+    for _ in range(run.choose_rounds(1, 3)):
         if own is not None:
             plan = Plan(rate=own[1], seconds=3.0, warm_up=1.0)
             client = run_own_client(sys.executable, url, "rxagents, delta", own[0], plan)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import resource
 import subprocess
-import sys
 
 from benchmarks.live_client import Outcome, Plan, run_client
 from benchmarks.paced_server import paced_server
@@ -47,14 +46,14 @@ BROKEN_LAG_MS = 1_000.0
 
 def live(run: Run) -> None:
     """Measure rising numbers of streams."""
-    counts = (100, 1_000) if run.quick else (100, 300, 1_000, 2_000)
+    counts = (100, 1_000, 2_000) if run.quick else (100, 300, 1_000, 2_000)
     plan = Plan(seconds=2.0, warm_up=1.0, patience=8.0) if run.quick else Plan()
     allow_open_files(max(counts) + 200)
     names = [name for name in PEERS_BY_NAME if not run.quick or name in _QUICK]
     with paced_server(plan.rate) as url:
         for streams in counts:
             broken: set[str] = set()
-            for _ in range(2 if run.quick else 3):
+            for _ in range(run.choose_rounds(2, 3)):
                 for name in [name for name in names if name not in broken]:
                     outcome = _outcome(run, name, url, streams, plan)
                     if outcome is None or _is_broken(outcome):
@@ -96,12 +95,16 @@ def _is_broken(outcome: Outcome) -> bool:
 
 
 def allow_open_files(needed: int) -> None:
-    """Raise the limit on open files of this process and of its children."""
+    """Raise the limit on open files of this process and of its children.
+
+    Raises:
+        RuntimeError: The system does not allow so many.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
-        sys.exit(
+        raise RuntimeError(
             f"{needed} open files are needed, and this system allows {hard}: raise the hard limit "
             "(ulimit -Hn)."
         )

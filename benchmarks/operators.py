@@ -257,7 +257,7 @@ def nanoseconds_of_all(items: int, rounds: int, only: list[str]) -> dict[str, li
 
 def operators(run: Run) -> None:
     """Measure every operator."""
-    items, rounds = 10_000, 3 if run.quick else 9
+    items, rounds = 10_000, run.choose_rounds(3, 9)
     found: dict[str, list[float]] = in_fresh_process(
         f"{__name__}:nanoseconds_of_all", items, rounds, []
     )

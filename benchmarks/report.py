@@ -17,6 +17,8 @@ from msgspec import Struct, field
 from rxagents import __version__
 
 OUR_LIBRARIES = ("reactivex", "aiohttp", "msgspec")
+_WITH_PATHS = {"--cache", "--json", "--load", "--plot", "--python"}
+"""Options that name files and folders of this machine."""
 
 
 class Series(Struct):
@@ -90,6 +92,8 @@ class Report(Struct):
         missing: Why a contender was not measured.
         references: What each scenario's ratios refer to.
         series: The figures.
+        before: The figures of the goals on an earlier commit, by the work.
+        commit_before: That commit.
     """
 
     machine: Machine
@@ -99,6 +103,8 @@ class Report(Struct):
     missing: dict[str, str] = {}
     references: dict[str, str] = {}
     series: list[Series] = []
+    before: dict[str, str] = {}
+    commit_before: str = ""
 
     def find(
         self,
@@ -160,7 +166,7 @@ def _command() -> str:
     shown = ["python", "-m", "benchmarks"]
     arguments = iter(sys.argv[1:])
     for argument in arguments:
-        if argument.partition("=")[0] not in {"--cache", "--json", "--load", "--plot", "--python"}:
+        if argument.partition("=")[0] not in _WITH_PATHS:
             shown.append(argument)
         elif "=" not in argument:
             next(arguments, None)

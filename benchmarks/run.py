@@ -26,27 +26,40 @@ class Run:
         report: Gets the figures.
         workers: The processes of the peers.
         server: The server that replays answers.
+        rounds: How often to measure each contender; `None` for what the scenario chooses.
 
     Attributes:
         quick: The same.
         workers: The same.
         server: The same.
-        rounds: How often each contender is measured.
+        rounds: How often a contender is measured whose rounds are short.
     """
 
     def __init__(
-        self, scenario: str, *, quick: bool, report: Report, workers: Workers, server: ReplayServer
+        self,
+        scenario: str,
+        *,
+        quick: bool,
+        report: Report,
+        workers: Workers,
+        server: ReplayServer,
+        rounds: int | None = None,
     ) -> None:
         self.quick = quick
         self.workers = workers
         self.server = server
-        self.rounds = 3 if quick else 7
+        self._rounds = rounds
+        self.rounds = self.choose_rounds(3, 7)
         self._scenario = scenario
         self._report = report
 
     def add(self, work: str, contender: str, measure: str, value: float) -> None:
         """Add the figure of a round."""
         self._report.add(self._scenario, work, contender, measure, value)
+
+    def choose_rounds(self, quick: int, full: int) -> int:
+        """Return the number of rounds: that of the command line, or one of these two."""
+        return self._rounds or (quick if self.quick else full)
 
     def miss(self, contender: str, reason: str) -> None:
         """Report a contender that cannot be measured."""

@@ -24,7 +24,7 @@ def slow_readers(run: Run) -> None:
     """Measure each policy."""
     seconds = 2.0 if run.quick else 10.0
     with paced_server(_RATE, burst=16) as url:
-        for _ in range(1 if run.quick else 3):
+        for _ in range(run.choose_rounds(1, 3)):
             for policy in Overflow:
                 found = in_fresh_process(f"{__name__}:read_slowly", url, policy.value, seconds)
                 for measure, value in found.items():

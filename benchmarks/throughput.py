@@ -100,7 +100,7 @@ def length(run: Run) -> None:
     slow = ("rxagents FunctionAgent", "openai", "pydantic-ai")
     for chunks in lengths:
         readers = names if chunks > 20_000 or run.quick else (*names, *slow)
-        rounds = run.rounds if chunks < 200_000 else 2
+        rounds = run.rounds if chunks < 200_000 else min(2, run.rounds)
         for round_ in range(rounds + 1):
             for name in readers:
                 url = _url(run.server.url, "64", chunks)

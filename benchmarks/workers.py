@@ -22,11 +22,11 @@ _PATIENCE = 60.0
 """Seconds to wait for a job; litellm needs some just to be imported."""
 
 
-def child_environment(certificate: str = "") -> dict[str, str]:
-    """Return the environment variables of a process that measures."""
+def child_environment(certificate: str = "", *, root: Path = ROOT) -> dict[str, str]:
+    """Return the environment variables of a process that measures the code at `root`."""
     found = {
         **os.environ,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(root),
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # it fetches a list from GitHub otherwise
     }
     if certificate:

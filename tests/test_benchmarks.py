@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from reactivex import compose
 from reactivex import operators as rx_ops
 
 from benchmarks import guard
+from benchmarks.before import report_before
 from benchmarks.chain import StageCost, load_chain, measure
 from benchmarks.environments import Environments, MissingPeerError
 from benchmarks.peers import CHAT, PEERS, WIRES, Peer
@@ -20,7 +23,7 @@ from benchmarks.replay_server import ReplayServer, replay_server
 from benchmarks.report import Machine, Report, Series
 from benchmarks.run import Run
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.summary import markdown, rows
+from benchmarks.summary import compare, markdown, rows
 from benchmarks.throughput import BURSTS, FULL_SPEED
 from benchmarks.worker import Outcome, load
 from benchmarks.workers import Workers, all_workers
@@ -193,15 +196,76 @@ def test_guard_fails_above_limit(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines()[2].startswith("FAIL")
 
 
-def test_summary_compares_with_goals() -> None:
-    report = report_of({"hand-written loop": [1.0], "rxagents": [0.9]})
-    report.references["live"] = "bare aiohttp"
-    for streams, bare, ours in (("100", 5.0, 49.0), ("1,000", 80.0, 110.0), ("2,000", 80.0, 130.0)):
+def live_report(lags: dict[str, tuple[float, float]]) -> Report:
+    report = Report(_MACHINE, references={"live": "bare aiohttp"})
+    for streams, (bare, ours) in lags.items():
         report.add("live", f"{streams} streams", "bare aiohttp", "lag p99, ms", bare)
         report.add("live", f"{streams} streams", "rxagents", "lag p99, ms", ours)
-    found = {row.work: (row.found, row.is_met) for row in rows(report)}
-    assert found == {
-        "stream to subscriber / hand-written loop": ("0.90 x", True),
-        "live streams on a core in real time": ("1,000", False),
+        report.add("live", f"{streams} streams", "rxagents", "KiB a stream", 21.0)
+    return report
+
+
+def found_in(report: Report) -> dict[str, tuple[str, bool | None]]:
+    return {row.work: (row.found, row.is_met) for row in rows(report)}
+
+
+def test_summary_compares_with_goals() -> None:
+    report = report_of({"hand-written loop": [1.0], "rxagents": [0.9]})
+    assert found_in(report) == {
+        f"stream to subscriber, {FULL_SPEED} / hand-written loop": ("0.90 x", True),
+        f"stream to subscriber, {BURSTS} / hand-written loop": ("0.90 x", True),
     }
-    assert "| live streams on a core in real time | 1,000 | 2,000 |" in markdown(report)
+
+
+def test_live_streams_stay_near_bare_aiohttp() -> None:
+    lags = {"100": (5.0, 49.0), "1,000": (80.0, 110.0), "2,000": (80.0, 130.0)}
+    report = live_report(lags)
+    assert found_in(report) == {
+        "live streams on a core in real time": ("1,000", False),
+        "memory of a live stream, 1,000 streams": ("21.0 KiB", False),
+    }
+    assert "| live streams on a core in real time | 1,000 | at least 2,000 | no |" in markdown(
+        report
+    )
+    report.add("live", "1,000 streams", "rxagents", "% in time", 89.0)
+    assert found_in(report)["live streams on a core in real time"] == ("100", False)
+
+
+def test_summary_shows_times_above_bare_aiohttp() -> None:
+    report = Report(_MACHINE, references={"first": "bare aiohttp"})
+    for contender, value in (("bare aiohttp", 0.4), ("rxagents", 0.6)):
+        report.add("first", "open connection", contender, "ms to the first text", value)
+    assert found_in(report) == {"time to the first text / bare aiohttp": ("1.50 x, +200 us", None)}
+
+
+def test_summary_shows_figures_of_another_report(tmp_path: Path) -> None:
+    file = tmp_path / "before.json"
+    file.write_bytes(
+        msgspec.json.encode(report_of({"hand-written loop": [1.0], "rxagents": [1.3]}))
+    )
+    report = report_of({"hand-written loop": [1.0], "rxagents": [0.9]})
+    compare(report, report_before(argparse.Namespace(against=str(file))))
+    lines = markdown(report).splitlines()
+    assert lines[0] == "| work | commit abc | now | goal | met |"
+    assert lines[2].endswith("| 1.30 x | 0.90 x | at most 0.95 x | yes |")
+
+
+def test_against_names_report_or_commit() -> None:
+    with pytest.raises(ConfigurationError, match=r"'no-such' is neither a report nor a commit"):
+        report_before(argparse.Namespace(against="no-such"))
+
+
+def test_number_of_rounds_is_the_given_one(tmp_path: Path) -> None:
+    def run_of(rounds: int | None, *, quick: bool) -> Run:
+        return Run(
+            "bursts",
+            quick=quick,
+            report=Report(_MACHINE),
+            workers=Workers(Environments(tmp_path), ""),
+            server=ReplayServer("", "", ""),
+            rounds=rounds,
+        )
+
+    assert run_of(None, quick=True).choose_rounds(1, 5) == 1
+    assert run_of(None, quick=False).choose_rounds(1, 5) == 5
+    assert run_of(2, quick=False).choose_rounds(1, 5) == run_of(2, quick=True).rounds == 2
