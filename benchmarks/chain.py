@@ -38,6 +38,8 @@ Operator: TypeAlias = Callable[[Observable[Any]], Observable[Any]]
 _CHUNKS = 20_000
 _ROUNDS = 5
 _POLL_SECONDS = 0.005
+_LONGEST_SECONDS = 120.0
+"""A round that takes longer is an error: some operator does not complete."""
 
 
 class StageCost(Struct):
@@ -63,22 +65,37 @@ def load_chain(name: str) -> list[Operator]:
         The operators: those of a list or a tuple, or the one that the function returned.
 
     Raises:
-        ConfigurationError: There is no such function, or it returned something else.
+        ConfigurationError: There is no such function, it raised, or it returned something else.
     """
-    module, _, function = name.partition(":")
+    module, colon, attribute = name.partition(":")
+    if not (module and colon and attribute):
+        raise ConfigurationError(f"--chain {name!r} names no function, as module:function does.")
     sys.path.insert(0, str(Path.cwd()))
     try:
-        made = getattr(importlib.import_module(module), function)()
-    except (ImportError, AttributeError, ValueError) as error:
+        function = getattr(importlib.import_module(module), attribute)
+    except Exception as error:
         raise ConfigurationError(
-            f"--chain {name!r} names no function, as module:function does: {error}"
+            f"--chain {name!r} names no function: {_one_line(error)}"
         ) from error
+    finally:
+        del sys.path[0]
+    if not callable(function):
+        raise ConfigurationError(f"--chain {name!r} names no function, but {function!r:.200}.")
+    try:
+        made = function()
+    except Exception as error:
+        raise ConfigurationError(f"{name}() raised {_one_line(error)}") from error
     operators = list(made) if isinstance(made, Sequence) else [made]
-    if not all(callable(operator) for operator in operators):
+    if isinstance(made, str) or not all(callable(operator) for operator in operators):
         raise ConfigurationError(
-            f"{name}() must return an operator or a list of operators, not {made!r}."
+            f"{name}() must return an operator or a list of operators, not {made!r:.200}."
         )
     return operators
+
+
+def _one_line(error: BaseException) -> str:
+    """Return the type and the message of an error, without line breaks."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
 def names_of(operators: list[Operator]) -> list[str]:
@@ -101,20 +118,43 @@ def _name_of(operator: Operator) -> str:
 
 
 async def measure(url: str, operators: list[Operator]) -> list[StageCost]:
-    """Read one answer through the chain; return the stages from the source to the subscriber."""
+    """Read one answer through the chain; return the stages from the source to the subscriber.
+
+    Raises:
+        ConfigurationError: One of the operators is none, or the chain failed or did not complete.
+    """
+    try:
+        return await _measure(url, operators)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(f"The chain failed with {_one_line(error)}") from error
+
+
+async def _measure(url: str, operators: list[Operator]) -> list[StageCost]:
     names = names_of(operators)
     found: list[InspectedPipe] = []
     probed: list[Operator] = [_until_idle(found), ops.probe("0")]
     for number, operator in enumerate(operators, 1):
         probed += [operator, ops.probe(str(number))]
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
     async with rxagents.OpenAI("replay", api_key="none", base_url=url) as llm:
         stream = llm.chat_stream("go").pipe(*probed)
         gc.collect()
         cpu = time.process_time()
         stream.subscribe(_ignore, done.set_exception, lambda: done.set_result(None))
-        await done
+        await asyncio.wait([done], timeout=_LONGEST_SECONDS)
         cpu = time.process_time() - cpu
+    if not done.done():
+        raise ConfigurationError(
+            f"The chain did not complete within {_LONGEST_SECONDS:g} s, although its source ends."
+        )
+    done.result()
+    if not found:
+        raise ConfigurationError(
+            "The chain completed before its source: leave out what ends it early, such as take()."
+        )
     (pipe,) = found
     probes = {probe.name: probe for probe in pipe.probes}
     ordered = [probes[str(number)] for number in range(len(operators) + 1)]

@@ -16,6 +16,9 @@ from benchmarks.workers import ROOT, Workers, child_environment
 _SIZES = (500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 """Chunks of an answer. There are few sizes, because the server makes each answer once."""
 
+_PATIENCE = 600.0
+"""Seconds to wait for a function in another process."""
+
 
 class Run:
     """One run of one scenario.
@@ -104,18 +107,23 @@ class Run:
         return outcome.cpu / chunks * 1e6
 
 
-def in_fresh_process(function: str, *arguments: Any) -> Any:
+def in_fresh_process(function: str, *arguments: Any, python: str = sys.executable) -> Any:
     """Call `module:function` in a new process; arguments and result are JSON.
 
     Raises:
-        RuntimeError: It failed.
+        RuntimeError: It failed, or took longer than `_PATIENCE`.
     """
-    command = [sys.executable, "-m", "benchmarks.run", function, json.dumps(arguments)]
-    done = subprocess.run(command, capture_output=True, cwd=ROOT, env=child_environment())
+    command = [python, "-m", "benchmarks.run", function, json.dumps(arguments)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, cwd=ROOT, env=child_environment(), timeout=_PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"{function} did not end within {_PATIENCE:g} s") from None
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise RuntimeError(f"{function} failed: {' '.join(lines[-2:])[:500]}")
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])  # libraries print, too
 
 
 if __name__ == "__main__":

@@ -1,38 +1,36 @@
-"""Measure `rxagents.run_many` on the loop, on the cores and on Ray.
-
-    pip install -e '.[benchmarks,ray]'
-    python -m benchmarks.run_many
-    python -m benchmarks.run_many --engines loop processes --live 50 200 500
+"""Scenario: `rxagents.run_many` on the loop, on the cores and on Ray, each in a new process.
 
 For each engine and number of live runs:
 
-- events/s, and the CPU time an event of the driver and of the workers, with models in the workers
-  that write as fast as they can;
+- events a second, and the CPU time an event of the reader and of the workers, with models in the
+  workers that write as fast as they can;
 - p50 and p99 of the time from an event's creation to the subscriber, at 20 tokens a second a run.
 
 "by hand" is a Ray actor with one generator of batches for all its runs, written without `run_many`.
-Then how long after `dispose` the last connection of 50 runs is closed, and the memory of the driver
+Then how long after `dispose` the last connection of 50 runs is closed, and the memory of the reader
 and of the workers while the reader stands still. Time starts at the first event: it takes a process
 a second to start, and Ray ten.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import statistics
+import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from reactivex import Observable
-from rich.console import Console
-from rich.table import Table
 
 import rxagents
+from benchmarks.environments import MissingPeerError
+from benchmarks.peers import Peer
+from benchmarks.report import OUR_LIBRARIES
+from benchmarks.run import Run, in_fresh_process
 from benchmarks.run_many_agents import (
     WORDS,
     HandWritten,
@@ -42,6 +40,86 @@ from benchmarks.run_many_agents import (
     make_paced,
 )
 from rxagents import StreamEvent
+
+_WORKERS = 2
+_CLOSED = 50
+"""Runs at a time in the measurements of the end and of the memory."""
+
+_RAY = Peer("", ("ray", *OUR_LIBRARIES, "docstring_parser"))
+"""Ray, and what rxagents needs in the same process."""
+
+_RAY_SETTINGS = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # listen on 127.0.0.1 only
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+def run_many(run: Run) -> None:
+    """Measure each engine with rising numbers of live runs."""
+    pythons = {"loop": sys.executable, "processes": sys.executable}
+    try:
+        ray = run.workers.environments.python_of("ray", _RAY)
+        pythons |= {"ray": ray, "by hand": ray}
+    except MissingPeerError as error:
+        run.miss("run_many on Ray", str(error))
+    lives, count = ([50], 200) if run.quick else ([50, 200, 500], 1_000)
+    for round_ in range(run.choose_rounds(1, 2)):
+        for engine, python in pythons.items():
+            with_end = engine != "by hand" and not round_
+            arguments = (engine, lives, count, with_end)
+            try:
+                found = in_fresh_process(f"{__name__}:measure", *arguments, python=python)
+            except RuntimeError as error:
+                run.miss(f"run_many, {engine}", str(error))
+                continue
+            for work, measured, value in found:
+                run.add(work, engine, measured, value)
+
+
+def measure(
+    engine: str, lives: list[int], count: int, with_end: bool
+) -> list[tuple[str, str, float]]:
+    """Return the work, the measure and the figure of all that is measured of an engine."""
+    return list(_figures(_make_of(engine), lives, count, with_end))
+
+
+def _make_of(engine: str) -> Make:
+    """Return a function that makes streams of an engine."""
+    if engine == "loop":
+        return partial(with_engine, None)
+    if engine == "processes":
+        return partial(with_engine, rxagents.processes(_WORKERS))
+    os.environ.update({name: os.environ.get(name, value) for name, value in _RAY_SETTINGS.items()})
+    import ray
+
+    from rxagents import cluster
+
+    ray.init(num_cpus=_WORKERS, include_dashboard=False, log_to_driver=False)
+    if engine == "by hand":
+        return partial(by_hand, _WORKERS)
+    return partial(with_engine, cluster.ray(actors=_WORKERS, options={"num_cpus": 0.5}))
+
+
+def _figures(
+    make: Make, lives: list[int], count: int, with_end: bool
+) -> Iterator[tuple[str, str, float]]:
+    for live in lives:
+        work = f"{live} live runs of {WORDS} tokens"
+        rate, reader, workers = throughput(make, live, max(count, live))
+        yield work, "events a second", rate
+        yield work, "us of CPU an event, reader", reader
+        yield work, "workers", workers
+        median, late = delivery(make, live)
+        yield work, "delay p50, ms", median
+        yield work, "delay p99, ms", late
+    if with_end:
+        work = f"the end of {_CLOSED} runs"
+        yield work, "ms from dispose to the last close", asyncio.run(closing(make, _CLOSED))
+        work = f"{_CLOSED} runs while the reader stands still"
+        for seconds, own, workers in asyncio.run(memory(make, _CLOSED)):
+            yield work, f"MiB of the reader after {seconds} s", own
+            yield work, f"of the workers after {seconds} s", workers
+
 
 Make = Callable[[Callable[[], Any], int, int], Observable[tuple[str, StreamEvent]]]
 """Makes the stream of so many runs of a factory's agent, so many at a time."""
@@ -87,7 +165,7 @@ def by_hand(workers: int, factory: Callable[[], Any], count: int, live: int) -> 
 
 
 def throughput(make: Make, live: int, runs: int) -> tuple[float, float, float]:
-    """Return the events a second, and the microseconds of CPU an event: driver, workers."""
+    """Return the events a second, and the microseconds of CPU an event: reader, workers."""
     count, begin, end = 0, runs * WORDS // 4, runs * WORDS  # all workers are there by then
     times: list[tuple[float, float, float]] = []
 
@@ -99,9 +177,9 @@ def throughput(make: Make, live: int, runs: int) -> tuple[float, float, float]:
             times.append((time.perf_counter(), time.process_time(), cpu))
 
     rxagents.run(make(make_fast, runs, live), on_next)
-    seconds, driver, workers = (after - before for before, after in zip(*times, strict=True))
+    seconds, reader, workers = (after - before for before, after in zip(*times, strict=True))
     events = end - begin
-    return events / seconds, driver / events * 1e6, workers / events * 1e6
+    return events / seconds, reader / events * 1e6, workers / events * 1e6
 
 
 def delivery(make: Make, live: int) -> tuple[float, float]:
@@ -147,16 +225,18 @@ async def closing(make: Make, live: int) -> float:
         return (time.perf_counter() - start) * 1e3
 
 
-async def memory(make: Make, live: int) -> list[tuple[float, float]]:
-    """Return MiB of this process and of its children, while the reader stands still."""
+async def memory(make: Make, live: int) -> list[tuple[int, float, float]]:
+    """Return MiB of this process and of its workers, some seconds after the reader has stopped."""
     found = []
     async with rxagents.to_aiter(make(make_endless, live, live)) as items:
         for _ in range(5000):
             await anext(items)
-        for seconds in (1, 5, 5):
-            await asyncio.sleep(seconds)
+        passed = 0
+        for seconds in (1, 10):
+            await asyncio.sleep(seconds - passed)
+            passed = seconds
             own = _process(Path("/proc/self")).memory
-            found.append((own, sum(worker.memory for worker in _workers())))
+            found.append((seconds, own, sum(worker.memory for worker in _workers())))
     return found
 
 
@@ -188,54 +268,3 @@ def _workers() -> list[_Process]:
         except (OSError, IndexError, ValueError):
             continue
     return found
-
-
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    names = ["loop", "processes", "ray", "by hand"]
-    parser.add_argument("--engines", nargs="+", default=names, choices=names)
-    parser.add_argument("--live", nargs="+", type=int, default=[50, 200, 500])
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--runs", type=int, default=1000, help="runs for the throughput")
-    options = parser.parse_args()
-    engines: dict[str, Make] = {}
-    for name in options.engines:
-        if name == "loop":
-            engines[name] = partial(with_engine, None)
-        elif name == "processes":
-            engines[name] = partial(with_engine, rxagents.processes(options.workers))
-        elif name == "ray":
-            from rxagents import cluster
-
-            engine = cluster.ray(actors=options.workers, options={"num_cpus": 0.5})
-            engines[name] = partial(with_engine, engine)
-        else:
-            engines[name] = partial(by_hand, options.workers)
-    if {"ray", "by hand"} & set(options.engines):
-        import ray
-
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    console = Console()
-    table = Table("engine", "live", "events/s", "driver µs", "workers µs", "p50 ms", "p99 ms")
-    for live in options.live:
-        for name, make in engines.items():
-            rate, driver, workers = throughput(make, live, max(options.runs, live))
-            median, late = delivery(make, live)
-            figures = rate, driver, workers, median, late
-            row = [f"{rate:,.0f}", *(f"{figure:.1f}" for figure in figures[1:])]
-            table.add_row(name, str(live), *row)
-            console.print(name, live, *row)
-    console.print(f"\n{WORDS} tokens a run", table)
-    for name, make in engines.items():
-        if name == "by hand":
-            continue
-        console.print(f"{name}: last of 50 connections closed", end=" ")
-        console.print(f"{asyncio.run(closing(make, 50)):.1f} ms after dispose")
-        sizes = asyncio.run(memory(make, 50))
-        shown = "; ".join(f"{own:.0f} and {workers:.0f}" for own, workers in sizes)
-        console.print(f"{name}: MiB of driver and workers, reader stands still: {shown}")
-
-
-if __name__ == "__main__":
-    main()

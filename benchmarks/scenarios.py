@@ -55,6 +55,9 @@ SCENARIOS: dict[str, Scenario] = {
         f"{_HERE}.conversations:conversations", "Conversations in a SQLite file", in_quick=False
     ),
     "event_log": Scenario(f"{_HERE}.event_log:event_log", "The event log", in_quick=False),
+    "run_many": Scenario(
+        f"{_HERE}.run_many:run_many", "Many runs on the loop, the cores and Ray", in_quick=False
+    ),
     "gateway": Scenario(
         f"{_HERE}.gateway:gateway",
         "rxagents serve, CPU of the server",

@@ -6,11 +6,13 @@ import argparse
 import asyncio
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import reactivex as rx
 from reactivex import compose
 from reactivex import operators as rx_ops
 
@@ -22,6 +24,7 @@ from benchmarks.peers import CHAT, PEERS, WIRES, Peer
 from benchmarks.replay_server import ReplayServer, replay_server
 from benchmarks.report import Machine, Report, Series
 from benchmarks.run import Run
+from benchmarks.run_many import run_many, throughput, with_engine
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.summary import compare, markdown, rows
 from benchmarks.throughput import BURSTS, FULL_SPEED
@@ -149,10 +152,74 @@ def test_composed_chain_is_one_stage(server: ReplayServer) -> None:
     assert names == ["source", "text(), split_sentences()", "subscriber"]
 
 
-@pytest.mark.parametrize("name", ["nothing", "no_such_module:any", f"{__name__}:no_chain"])
-def test_chain_that_is_none_is_refused(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"names no function|must return an operator"):
+def failing_function() -> object:
+    raise LookupError("of two\nlines")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing", r"'nothing' names no function, as module:function does"),
+        ("no_such_module:any", "names no function: ModuleNotFoundError: No module named"),
+        (f"{__name__}:no_such_name", "names no function: AttributeError: .* 'no_such_name'"),
+        (f"{__name__}:_MACHINE", "names no function, but Machine"),
+        (f"{__name__}:failing_function", "raised LookupError: of two lines$"),
+        (f"{__name__}:no_chain", "must return an operator or a list of operators, not 3"),
+    ],
+    ids=["no colon", "no module", "no attribute", "not callable", "raises", "no operators"],
+)
+def test_chain_that_is_none_is_refused(name: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         load_chain(name)
+
+
+@pytest.mark.parametrize(
+    ("operators", "message"),
+    [
+        ([ops.text(), str.upper], "The chain failed with TypeError: descriptor 'upper'"),
+        ([ops.text(), rx_ops.map(int)], "The chain failed with ValueError: invalid literal"),
+        ([ops.text(), rx_ops.take(5)], "completed before its source: leave out what ends it"),
+        ([rx_ops.merge(rx.never())], "did not complete within 0.5 s, although its source ends"),
+    ],
+    ids=["no operator", "a function raises", "ends early", "does not end"],
+)
+def test_chain_that_fails_is_one_line(
+    server: ReplayServer, monkeypatch: pytest.MonkeyPatch, operators: list[Any], message: str
+) -> None:
+    monkeypatch.setattr("benchmarks.chain._LONGEST_SECONDS", 0.5)
+    with pytest.raises(ConfigurationError, match=message):
+        asyncio.run(measure(f"{server.url}/200x16", operators))
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_many_runs_need_no_ray(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, is_installed: bool
+) -> None:
+    def measured(function: str, engine: str, *_: object, python: str) -> list[object]:
+        assert callable(load(function))
+        assert (python == "ray's") == (engine in {"ray", "by hand"})
+        if engine == "processes":
+            raise RuntimeError("no cores")
+        return [["50 live runs", "events a second", 7.0]]
+
+    monkeypatch.setattr("benchmarks.run_many.in_fresh_process", measured)
+    pythons = {"ray": "ray's"} if is_installed else {}
+    monkeypatch.setattr("benchmarks.environments._is_here", lambda _: False)
+    workers = Workers(Environments(tmp_path, pythons=pythons), "")
+    report = Report(_MACHINE)
+    server = ReplayServer("", "", "")
+    run_many(Run("run_many", quick=True, report=report, workers=workers, server=server))
+    engines = ["loop", "ray", "by hand"] if is_installed else ["loop"]
+    assert [one.contender for one in report.find("run_many", work="50 live runs")] == engines
+    assert workers.missing["run_many, processes"] == "no cores"
+    assert ("run_many on Ray" in workers.missing) == (not is_installed)
+
+
+def test_throughput_of_many_runs_is_counted() -> None:
+    rate, reader, workers = throughput(partial(with_engine, None), 5, 8)
+    assert rate > 0
+    assert reader > 0
+    assert workers == 0
 
 
 def test_plots_have_colours_for_dark_pages(tmp_path: Path) -> None:
