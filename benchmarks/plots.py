@@ -1,73 +1,27 @@
-"""Draw the plots of a report as SVG files that can be read on a light and on a dark page.
-
-matplotlib draws in the colours of the light page. Each of them is then replaced by a variable of a
-style sheet in the file, which has a second set for dark pages.
-"""
+"""Draw the plots of a report as SVG files that can be read on a light and on a dark page."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from benchmarks.live import BROKEN_LAG_MS, BROKEN_SHARE
+from benchmarks.peers import WIRES
+from benchmarks.plot_style import BARE, LINES, OTHER, OURS, STYLE, Axes, new_figure, svg_of
 from benchmarks.report import Report, Series
 from benchmarks.throughput import BURSTS, FULL_SPEED
-
-Axes: TypeAlias = Any
-
-INK, MUTED, GRID = "#1f2328", "#59636e", "#d9dee3"
-OURS, BARE, OTHER = "#0969da", "#1a7f37", "#a5adb6"
-_LINES = ("#bc4c00", "#8250df", "#9a6700", "#bf3989", "#cf222e", "#6e7781", "#1b7c83", "#4d2d00")
-
-_DARK = {
-    INK: "#e6edf3",
-    MUTED: "#9198a1",
-    GRID: "#30363d",
-    OURS: "#58a6ff",
-    BARE: "#3fb950",
-    OTHER: "#5b636c",
-    "#bc4c00": "#ff9a50",
-    "#8250df": "#bc8cff",
-    "#9a6700": "#d29922",
-    "#bf3989": "#f778ba",
-    "#cf222e": "#ff7b72",
-    "#6e7781": "#8b949e",
-    "#1b7c83": "#56d4dd",
-    "#4d2d00": "#c9a26d",
-}
-"""The colour on a dark page, by that on a light one."""
-
-_STYLE = {
-    "font.family": "sans-serif",
-    "font.size": 11,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "rxagents",
-    "text.color": INK,
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": MUTED,
-    "xtick.color": MUTED,
-    "ytick.color": INK,
-    "grid.color": GRID,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-}
 
 
 def draw(report: Report, folder: Path) -> Iterator[Path]:
     """Draw the plots that the report has figures for; yield their files."""
     folder.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         for name, figure in _figures(report):
             path = folder / f"{name}.svg"
-            path.write_text(_svg(figure))
+            path.write_text(svg_of(figure))
             yield path
 
 
@@ -90,28 +44,21 @@ def _figures(report: Report) -> Iterator[tuple[str, Figure]]:
         yield "live_memory", _bars(report, chosen, f"Memory of a live stream, {work}", "KiB")
     if report.find("length"):
         yield "length", _length(report)
+    if report.find("tls"):
+        yield "tls", _tls(report)
+    if report.find("slow"):
+        yield "slow", _slow(report)
 
 
-def _figure(report: Report, title: str, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(8, height), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
-    machine, loads = report.machine, list(report.loads.values()) or [0.0]
-    figure.supxlabel(
-        f"{machine.date} · {machine.command}\n{machine.processor}, {machine.cores} cores · Python "
-        f"{machine.python} · rxagents {report.versions.get('rxagents', '')}, commit "
-        f"{machine.commit} · load of the machine {min(loads):.1f} to {max(loads):.1f}",
-        x=0.01,
-        ha="left",
-        fontsize=8,
-        color=MUTED,
-    )
+def _axes(report: Report, title: str, height: float) -> tuple[Figure, Axes]:
+    figure = new_figure(report, title, height)
     return figure, figure.add_subplot()
 
 
 def _bars(report: Report, series: Sequence[Series], title: str, label: str) -> Figure:
     """Draw a bar for each contender, the smallest at the top."""
     ordered = sorted(series, key=lambda one: one.median, reverse=True)
-    figure, axes = _figure(report, title, 1.5 + 0.32 * len(ordered))
+    figure, axes = _axes(report, title, 1.5 + 0.32 * len(ordered))
     _draw_bars(axes, [one.contender for one in ordered], ordered)
     for position, one in enumerate(ordered):
         ratio = report.ratio(one)
@@ -127,8 +74,8 @@ def _wires(report: Report) -> Figure:
     work = BURSTS if any(one.work.endswith(BURSTS) for one in found) else FULL_SPEED
     series = [one for one in found if one.work.endswith(work)]
     ordered = list(reversed(series))
-    figure, axes = _figure(report, f"CPU time of a chunk, {work}", 1.5 + 0.32 * len(series))
-    names = [f"{one.work.partition(',')[0]}: {one.contender}" for one in ordered]
+    figure, axes = _axes(report, f"CPU time of a chunk, {work}", 1.5 + 0.32 * len(series))
+    names = [f"{wire}: {library}" for wire, library in map(_wire_and_library, ordered)]
     _draw_bars(axes, names, ordered)
     for position, one in enumerate(ordered):
         ratio = report.ratio(one)
@@ -138,11 +85,76 @@ def _wires(report: Report) -> Figure:
     return figure
 
 
-def _draw_bars(axes: Axes, names: list[str], series: Sequence[Series]) -> None:
+def _wire_and_library(series: Series) -> tuple[str, str]:
+    wire = series.work.partition(",")[0]
+    ours, theirs = WIRES[wire]
+    return wire, (ours if series.contender == "rxagents" else theirs).partition(",")[0]
+
+
+def _tls(report: Report) -> Figure:
+    """Draw two bars for each contender: without and with TLS."""
+    series = report.find("tls")
+    contenders = list(dict.fromkeys(one.contender for one in series))
+    ordered = [
+        one
+        for contender in reversed(contenders)
+        for one in reversed(report.find("tls", contender=contender))
+    ]
+    figure, axes = _axes(
+        report, "CPU time of a chunk without and with TLS", 1.5 + 0.32 * len(ordered)
+    )
+    _draw_bars(axes, [f"{one.contender}, {one.work}" for one in ordered], ordered)
+    for position, one in enumerate(ordered):
+        plain = report.find("tls", work="plain", contender=one.contender)
+        ratio = None if one.work == "plain" or not plain else one.ratio(plain[0])
+        text = _number(one.median) + ("" if ratio is None else f",  {_number(ratio)} x")
+        _label(axes, one.median, position, text, one.contender)
+    _finish_bars(axes, ordered, "us a chunk, 16 a read, and times the same without TLS")
+    return figure
+
+
+_SLOW = {
+    "% of the text": "text that was read, %",
+    "age when read, p50, ms": "age when read, ms",
+    "KiB grown": "memory, KiB",
+}
+"""The measures of slow readers that are drawn, with the label of their axis."""
+
+
+def _slow(report: Report) -> Figure:
+    """Draw what each policy gives up: text, its age, or the stream."""
+    title = "A reader of 200 items a second, of a stream of 1,000, under each policy"
+    ends = report.find("slow", measure="s until the end")
+    longest = max((one.median for one in ends), default=0.0)
+    names = {
+        one.contender: f"{one.contender}: fails after {one.median:.1f} s"
+        for one in ends
+        if one.median < 0.9 * longest
+    }
+    figure = new_figure(report, title, 3.2)
+    panels = figure.subplots(1, len(_SLOW), sharey=True)
+    for axes, (measure, label) in zip(panels, _SLOW.items(), strict=True):
+        ordered = list(reversed(report.find("slow", measure=measure)))
+        policies = [names.get(one.contender, one.contender) for one in ordered]
+        _draw_bars(axes, policies, ordered, colour=OURS)
+        for position, one in enumerate(ordered):
+            _label(axes, one.median, position, f"{one.median:,.0f}", one.contender)
+        axes.set_xlim(0, max(one.median for one in ordered) * 1.4 or 1)
+        axes.locator_params(axis="x", nbins=3, prune="upper")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.set_xlabel(label)
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
+    return figure
+
+
+def _draw_bars(
+    axes: Axes, names: list[str], series: Sequence[Series], colour: str | None = None
+) -> None:
     axes.barh(
         names,
         [one.median for one in series],
-        color=[_bar_colour(one.contender) for one in series],
+        color=[colour or _bar_colour(one.contender) for one in series],
         height=0.68,
     )
 
@@ -176,7 +188,7 @@ def _bar_colour(contender: str) -> str:
 
 def _lag(report: Report) -> Figure:
     """Draw the lag against the number of streams, and where each peer breaks."""
-    figure, axes = _figure(
+    figure, axes = _axes(
         report, "Delay of a chunk, 99th percentile, 20 chunks a second a stream", 5
     )
     ends = []
@@ -211,7 +223,7 @@ def _lag(report: Report) -> Figure:
 
 def _length(report: Report) -> Figure:
     """Draw the cost of a chunk against the length of the answer."""
-    figure, axes = _figure(report, "CPU time of a chunk against the length of the answer", 4.5)
+    figure, axes = _axes(report, "CPU time of a chunk against the length of the answer", 4.5)
     ends = []
     for contender, colour in _colours(report.find("length")):
         points = [(_streams(one), one.median) for one in report.find("length", contender=contender)]
@@ -256,7 +268,7 @@ def _end_labels(axes: Axes, ends: list[tuple[tuple[float, float], str, str]]) ->
 
 def _colours(series: Sequence[Series]) -> Iterator[tuple[str, str]]:
     """Yield each contender with the colour of its line."""
-    others = iter(_LINES)
+    others = iter(LINES)
     for contender in dict.fromkeys(one.contender for one in series):
         if contender == "rxagents":
             yield contender, OURS
@@ -272,23 +284,3 @@ def _streams(series: Series) -> float:
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 20 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def _svg(figure: Figure) -> str:
-    """Return the figure as SVG, with a style sheet for light and dark pages."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    text = buffer.getvalue()
-    light, dark = [], []
-    for number, (colour, on_dark) in enumerate(_DARK.items()):
-        text = text.replace(colour, f"var(--c{number})")
-        light.append(f"--c{number}:{colour}")
-        dark.append(f"--c{number}:{on_dark}")
-    # matplotlib names no colour that is its default, black.
-    style = (
-        f"<style>svg{{{';'.join(light)};color-scheme:light dark}}"
-        f"@media (prefers-color-scheme:dark){{svg{{{';'.join(dark)}}}}}"
-        "text{font-family:ui-sans-serif,system-ui,'Segoe UI',Helvetica,Arial,sans-serif}</style>\n"
-    )
-    head, mark, rest = text.partition(" <defs>")
-    return f"{head} {style}{mark}{rest}"

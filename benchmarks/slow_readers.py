@@ -1,7 +1,8 @@
 """Scenario: a reader that handles 200 chunks a second, of a stream that sends 1,000.
 
-Each policy runs in a new process. The chunks that were read, the age of a chunk when it is read,
-and the growth of the process's memory show what a policy gives up.
+Each policy runs in a new process. How much of the text was read (up to the last chunk that was),
+the age of a chunk when it is read, and the growth of the process's memory show what a policy gives
+up.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 
 import rxagents
-from benchmarks.paced_server import SENT_AT, paced_server
+from benchmarks.paced_server import NUMBER, SENT_AT, TEXT_LENGTH, paced_server
 from benchmarks.run import Run, in_fresh_process
 from rxagents import Overflow
 
@@ -38,7 +39,7 @@ def read_slowly(url: str, policy: str, seconds: float) -> dict[str, float]:
 
 async def _read_slowly(url: str, policy: Overflow, seconds: float) -> dict[str, float]:
     ages: list[float] = []
-    items = 0
+    items, length, last = 0, 0, ""
     async with rxagents.OpenAI("paced", api_key="none", base_url=url) as llm:
         stream = llm.chat_stream("go")
         before, end = _resident_kib(), time.monotonic() + seconds
@@ -47,6 +48,8 @@ async def _read_slowly(url: str, policy: Overflow, seconds: float) -> dict[str, 
                 async for chunk in chunks:
                     if chunk.delta:
                         items += 1
+                        length += len(chunk.delta)
+                        last = chunk.delta[-TEXT_LENGTH:]
                         ages.append(time.monotonic() - float(chunk.delta[SENT_AT]))
                     if time.monotonic() > end:
                         break
@@ -57,6 +60,7 @@ async def _read_slowly(url: str, policy: Overflow, seconds: float) -> dict[str, 
     ages.sort()
     return {
         "items a second": items / seconds,
+        "% of the text": 100 * length / TEXT_LENGTH / (int(last[NUMBER]) + 1),
         "s until the end": seconds,
         "age when read, p50, ms": ages[len(ages) // 2] * 1e3,
         "age, most, ms": ages[-1] * 1e3,
