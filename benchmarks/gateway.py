@@ -9,7 +9,7 @@ CPU time of the gateway's process for each chunk that a client has received:
 
 Then, in milliseconds, how soon the provider sees that a client has left, while it streams and
 before its first token; and the memory of the gateway while clients do not read. litellm's proxy
-does the same with fewer streams, if its Python is given (`--python litellm[proxy]=PATH`).
+does the same with fewer streams, in an environment of its own.
 """
 
 from __future__ import annotations
@@ -35,7 +35,14 @@ from benchmarks.workers import child_environment
 
 _BURST = 16
 _STREAMS = 500
-_LITELLM = "litellm[proxy]"
+_LITELLM = "litellm's proxy"
+_LITELLM_PROXY = Peer("", ("litellm[proxy]", "litellm-proxy-extras"))
+"""The second is a part of the first: litellm alone has no proxy."""
+_PRINT_VERSION = """\
+import importlib.metadata
+import litellm.proxy.proxy_server
+print(importlib.metadata.version("litellm"))
+"""
 _FIELDS = {
     "us_per_chunk": ("us a chunk", 1.0),
     "lag_p50_ms": ("lag p50, ms", 1.0),
@@ -57,17 +64,7 @@ Works = dict[str, tuple[Start, Work]]
 def gateway(run: Run) -> None:
     """Measure the gateway in all ways."""
     allow_open_files(4 * _STREAMS + 200)
-    try:
-        peer = Peer("", (_LITELLM,))
-        found = run.workers.environments.python_of(_LITELLM, peer)
-        command = [found, "-c", "import litellm.proxy.proxy_server"]
-        done = subprocess.run(command, capture_output=True, text=True, env=child_environment())
-        litellm = found if done.returncode == 0 else None
-        if litellm is None:
-            run.miss("litellm's proxy", done.stderr.strip().splitlines()[-1])
-    except MissingPeerError as error:
-        run.miss("litellm's proxy", str(error))
-        litellm = None
+    litellm = litellm_python(run)
     streams, rate = (50, 20.0) if run.quick else (_STREAMS, 20.0)
     _endpoints(run, "bursts", 10, 1_000.0, _BURST, litellm)
     _endpoints(run, "live", streams, rate, 1, litellm)
@@ -79,6 +76,22 @@ def gateway(run: Run) -> None:
         _rounds(run, "readers of one run", readers, url)
     _leaving(run, litellm)
     _stalled(run, litellm)
+
+
+def litellm_python(run: Run) -> str | None:
+    """Return the Python that has litellm's proxy; `None` if there is none, which is reported."""
+    try:
+        found = run.workers.environments.python_of(_LITELLM, _LITELLM_PROXY)
+    except MissingPeerError as error:
+        run.miss(_LITELLM, str(error))
+        return None
+    command = [found, "-c", _PRINT_VERSION]
+    done = subprocess.run(command, capture_output=True, text=True, env=child_environment())
+    if done.returncode:
+        run.miss(_LITELLM, (done.stderr.strip().splitlines() or ["it cannot be imported"])[-1])
+        return None
+    run.workers.versions[_LITELLM] = done.stdout.split()[-1]
+    return found
 
 
 def _endpoints(

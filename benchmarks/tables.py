@@ -70,12 +70,15 @@ def _table(
 
 
 def _cell(report: Report, series: Series) -> str:
-    text = f"{_number(series.median)} ±{_number(series.spread)}"
+    text = _number(series.median)
+    if len(series.values) > 1:
+        text += f" ±{_number(series.spread)}"
     ratio = report.ratio(series)
-    return text if ratio is None else f"{text}  {ratio:.2f} x"
+    return text if ratio is None else f"{text}  {_number(ratio)} x"
 
 
 def _number(value: float) -> str:
+    """Return three digits, or all that stand before the point."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
