@@ -55,6 +55,7 @@ RATIOS = (
     Limit("rxagents", "hand-written loop", 1.4),
     Limit("rxagents, text()", "hand-written loop", 1.5),
     Limit("rxagents, 3 operators", "hand-written loop", 1.7),
+    Limit("rxagents, ops.fuse", "hand-written loop", 1.6),
     Limit("rxagents FunctionAgent", "rxagents", 1.8),
     Limit("rxagents ReActAgent", "rxagents", 2.7, "16xreact"),
 )
@@ -81,6 +82,7 @@ INSTRUCTIONS = {
     "rxagents": 260,
     "rxagents, text()": 300,
     "rxagents, 3 operators": 410,
+    "rxagents, ops.fuse": 320,
     "rxagents FunctionAgent": 600,
 }
 """The most bytecode instructions of a chunk (Python 3.11), a fifth above what was counted.

@@ -58,6 +58,8 @@ def rows(report: Report) -> Iterator[Row]:
             "",
             1.6,
         ),
+        ("through ops.fuse / hand-written loop", "pipes", "rxagents, ops.fuse", "", 1.3),
+        ("through ops.fuse / our own stream", "pipes", "rxagents, ops.fuse", "rxagents", 1.3),
         ("FunctionAgent / our own stream", "tokens", "rxagents FunctionAgent", "", 2.0),
         ("ReActAgent / our own stream", "tokens", "rxagents ReActAgent", "", 2.0),
     ):

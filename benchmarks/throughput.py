@@ -59,6 +59,7 @@ def pipes(run: Run) -> None:
         "rxagents, text()",
         "rxagents, 1 operator",
         "rxagents, 3 operators",
+        "rxagents, ops.fuse",
         "rxagents, 8 operators",
     )
     run.cpu_in_turns(

@@ -7,7 +7,7 @@ Text: `partial_json`, `partial_object`, `items`, `check_items`, `split_sentences
 Agents: `scan_steps`, `run_tools`, `converse`, `of_type`.
 Time and failure: `timeout_first`, `timeout_idle`, `timeout_total`, `retry_with_backoff`,
     `fallback_to`, `resume_with`, `hedge`, `best_of`.
-Flow: `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`, `pause_when`,
+Flow: `fuse`, `coalesce`, `smooth`, `share_bounded`, `replay_bounded`, `map_async`, `pause_when`,
     `heartbeat`, `stop_with`.
 Protocols: `encode_sse`, `encode_agui`, `encode_vercel`.
 Checks and observation: `guard_window`, `tap_safely`, `log`, `checkpoint`, `measure`, `probe`,
@@ -35,6 +35,7 @@ from rxagents.operators.encode_agui import encode_agui
 from rxagents.operators.encode_sse import encode_sse
 from rxagents.operators.encode_vercel import encode_vercel
 from rxagents.operators.fallback_to import fallback_to
+from rxagents.operators.fuse import fuse
 from rxagents.operators.guard_window import guard_window
 from rxagents.operators.heartbeat import heartbeat
 from rxagents.operators.hedge import hedge
@@ -90,6 +91,7 @@ __all__ = [
     "encode_sse",
     "encode_vercel",
     "fallback_to",
+    "fuse",
     "guard_window",
     "heartbeat",
     "hedge",

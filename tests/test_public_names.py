@@ -55,7 +55,7 @@ def test_operators_exports_these_names() -> None:
     names = """
         Measurement PartialJson PartialObject Replayed accumulate assemble_tool_calls best_of
         cached check_items checkpoint coalesce collect converse cost decode_ndjson decode_sse
-        encode_agui encode_sse encode_vercel fallback_to guard_window heartbeat hedge items log
+        encode_agui encode_sse encode_vercel fallback_to fuse guard_window heartbeat hedge items log
         map_async measure of_type partial_json partial_object pause_when persist probe reasoning
         record replay_bounded resume_with retry_with_backoff run_tools scan_steps share_bounded
         smooth split_sentences stop_at stop_with tap_safely text timeout_first timeout_idle

@@ -70,6 +70,7 @@ PEERS: dict[str, Peer] = {
     "rxagents, text()": Peer(f"{_OURS}:text"),
     "rxagents, 1 operator": Peer(f"{_OURS}:one_operator"),
     "rxagents, 3 operators": Peer(f"{_OURS}:three_operators"),
+    "rxagents, ops.fuse": Peer(f"{_OURS}:fused_operators"),
     "rxagents, 8 operators": Peer(f"{_OURS}:eight_operators"),
     "rxagents FunctionAgent": Peer(f"{_OURS}:function_agent"),
     "rxagents ReActAgent": Peer(f"{_OURS}:react_agent"),

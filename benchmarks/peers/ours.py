@@ -75,6 +75,10 @@ def _three() -> Operators:
     return [rx_ops.map(_delta), rx_ops.filter(_has_text), rx_ops.scan(_add, 0)]
 
 
+def _fused() -> Operators:
+    return [ops.fuse(map=_delta, filter=_has_text, scan=_add, seed=0)]
+
+
 def _eight() -> Operators:
     return [*_three(), *(rx_ops.map(_same) for _ in range(5))]
 
@@ -83,6 +87,7 @@ chat = provider(rxagents.OpenAI)
 text = provider(rxagents.OpenAI, lambda: [ops.text()])
 one_operator = provider(rxagents.OpenAI, _one)
 three_operators = provider(rxagents.OpenAI, _three)
+fused_operators = provider(rxagents.OpenAI, _fused)
 eight_operators = provider(rxagents.OpenAI, _eight)
 responses = provider(rxagents.OpenAIResponses)
 anthropic = provider(rxagents.Anthropic)

@@ -68,6 +68,18 @@ def _new_key() -> str:
     return uuid.uuid4().hex
 
 
+def _same_text(text: str) -> str:
+    return text
+
+
+def _is_kept(text: str) -> bool:
+    return text != ""
+
+
+def _last(_: str, text: str) -> str:
+    return text
+
+
 def _harmless(_: str) -> bool:
     return True
 
@@ -129,6 +141,7 @@ CASES: dict[str, Case] = {
     ),
     "best_of": Case(_always(lambda: ops.best_of(1, _first)), _CHUNKS),
     "hedge": Case(_always(lambda: ops.hedge(_never(), after=300)), _CHUNKS),
+    "fuse": Case(_always(lambda: ops.fuse(map=_same_text, filter=_is_kept, scan=_last)), _TEXTS),
     "coalesce": Case(_always(lambda: ops.coalesce(20)), _TEXTS),
     "smooth": Case(_always(lambda: ops.smooth(10, longest_lag=100)), ("a b", " c")),
     "share_bounded": Case(_always(ops.share_bounded), _TEXTS),

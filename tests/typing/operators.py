@@ -35,6 +35,24 @@ def operators_keep_their_types(llm: BaseLLM, scripted: ScriptedLLM) -> None:
     assert_type(by_text, Observable[StreamChunk])
 
 
+def fuse_infers_its_result(chunks: Observable[StreamChunk], texts: Observable[str]) -> None:
+    def delta(chunk: StreamChunk) -> str:
+        return chunk.delta
+
+    def join(before: str, text: str) -> str:
+        return before + text
+
+    def measure(length: int, text: str) -> int:
+        return length + len(text)
+
+    assert_type(chunks.pipe(ops.fuse(map=delta)), Observable[str])
+    assert_type(chunks.pipe(ops.fuse(map=delta, filter=len, scan=join)), Observable[str])
+    assert_type(chunks.pipe(ops.fuse(map=delta, scan=measure, seed=0)), Observable[int])
+    assert_type(texts.pipe(ops.fuse(filter=str.isalpha)), Observable[str])
+    assert_type(texts.pipe(ops.fuse(filter=len, scan=join)), Observable[str])
+    assert_type(texts.pipe(ops.fuse(filter=len, scan=measure, seed=0)), Observable[int])
+
+
 def sources_keep_their_types(llm: BaseLLM) -> None:
     events = FunctionAgent(llm).run_stream("?")
     assert_type(events, Observable[StreamEvent])
