@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -12,9 +13,12 @@ from rxagents.cli.failures import report, report_message
 from rxagents.cli.loading import load_served
 from rxagents.cli.log_stores import store_of
 from rxagents.cli.signals import StopSignals
-from rxagents.core.errors import RxAgentsError
+from rxagents.core.errors import ConfigurationError, RxAgentsError
 from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.runtime.event_log.log_store import Retention
+
+if TYPE_CHECKING:
+    from rxagents.cli.batch.progress import BatchProgress
 
 _EXAMPLES = """\b
 Examples:
@@ -25,7 +29,9 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+)
 @click.option(
     "--agent", required=True, metavar="MODULE:NAME", help="The agent, or a function returning it."
 )
@@ -83,14 +89,24 @@ def batch(
 
     console = Console(stderr=True)
     try:
+        if not file.is_file():
+            raise click.UsageError(
+                f"{file} is no file on a disk, and a batch reads its rows more than once. Save "
+                "them to a file first."
+            )
         load_served(agent)
         chosen, rows = engine_of(engine), Rows(file, column, key)
+        if output.exists() and not output.is_file():
+            raise click.UsageError(f"--to must be a file on a disk, and {output} is none.")
         if output.exists() and output.samefile(file):
             raise click.UsageError("--to must be another file than the input.")
-        rows.check()
-        total = rows.count()
+        keys = rows.keys()
+        total = len(keys)
         with Results(output, retry_failed=retry_failed) as results:
-            progress = BatchProgress(console, total, len(results.done), results.failed)
+            before = [results.done[key] for key in keys & results.done.keys()]
+            del keys
+            _report_results_before(output, len(before), total, len(results.done))
+            progress = BatchProgress(console, total, len(before), sum(before))
 
             async def run() -> None:
                 kept = None if log is None else EventLog(store_of(log, _WHOLE))
@@ -102,7 +118,7 @@ def batch(
                         progress,
                         kept,
                         retry_failed=retry_failed,
-                        prefix=_prefix_of(output),
+                        prefix="" if kept is None else _prefix_of(output),
                     )
                     await work.run(concurrency, chosen)
                 finally:
@@ -112,19 +128,36 @@ def batch(
             try:
                 with progress:
                     stop.run(run())
-            finally:
-                console.print(progress.summary(), highlight=False, soft_wrap=True)
-                if len(results.done) < total:
-                    rest = f"{total - len(results.done):,}"
-                    report_message(
-                        f"run the same command again for the other {rest} rows", "Stopped"
-                    )
+            except ConfigurationError:
+                raise  # the same command would fail again
+            except BaseException:
+                _report_end(console, progress)
+                raise
+            _report_end(console, progress)
             return 1 if progress.failed else 0
     except RxAgentsError as error:
         return report(error)
     except OSError as error:
-        report_message(f"{error.filename or output}: {error.strerror or error}.")
+        place = "" if error.filename is None else f"{error.filename}: "
+        report_message(f"{place}{str(error.strerror or error).rstrip('.')}.")
         return 1
+
+
+def _report_end(console: Console, progress: BatchProgress) -> None:
+    console.print(progress.summary(), highlight=False, soft_wrap=True)
+    if progress.left:
+        report_message(
+            f"run the same command again for the other {progress.left:,} rows", "Stopped"
+        )
+
+
+def _report_results_before(output: Path, before: int, total: int, results: int) -> None:
+    """Say which rows are not run: the results may be of another agent or of another input."""
+    if before:
+        report_message(f"{before:,} of {total:,} rows have a result in {output} already.", "Note")
+    if results > before:
+        others = f"{results - before:,} results of rows that are not in the input"
+        report_message(f"{output} also has {others}.", "Note")
 
 
 _WHOLE = Retention(entries=None, bytes=None, age=None, runs=None)

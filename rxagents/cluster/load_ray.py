@@ -15,10 +15,13 @@ def load_ray() -> Any:
         ConfigurationError: It is not installed.
     """
     try:
-        return importlib.import_module("ray")
+        module = importlib.import_module("ray")
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "ray":
             raise
+        module = None
+    if getattr(module, "__file__", None) is None:  # or a folder `ray` beside the program
         raise ConfigurationError(
             "rxagents.cluster needs the extra 'ray': pip install 'rxagents[ray]'"
-        ) from None
+        )
+    return module

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, cast
 
 from rxagents.cluster.load_ray import load_ray
 from rxagents.cluster.ray_worker import RayWorker
 from rxagents.core.checks import checked_count
+from rxagents.core.errors import ConfigurationError
 from rxagents.core.printing import printed
 from rxagents.runtime.many_runs.engine import Engine, Job
 from rxagents.runtime.many_runs.links import LinkLostError
@@ -18,6 +20,9 @@ from rxagents.runtime.many_runs.pool import PoolSession
 
 _SECONDS_TO_END = 2.0
 """How long an actor may take to close its connections before it is killed."""
+
+_PATIENCE = 30.0
+"""Seconds after which an actor that has not started is reported: Ray itself waits for ever."""
 
 
 def ray(
@@ -46,9 +51,13 @@ def ray(
         The engine, which may be used for several subscriptions.
 
     Raises:
-        ConfigurationError: Ray is not installed, or an argument is not usable.
+        ConfigurationError: Ray is not installed, or an argument is not usable; in the stream, if
+            the cluster cannot be joined.
     """
     return _Ray(load_ray(), address, checked_count("actors", actors), options, runtime_env)
+
+
+_RESOURCES = ("num_cpus", "num_gpus", "memory", "resources")
 
 
 class _Ray:
@@ -80,7 +89,12 @@ class _Ray:
     async def open(self, job: Job) -> PoolSession:
         if not self._ray.is_initialized():
             # On this thread: the processes of a cluster that it starts end with the thread.
-            self._ray.init(self._address, log_to_driver=False)
+            try:
+                self._ray.init(self._address, log_to_driver=False)
+            except Exception as error:
+                raise ConfigurationError(
+                    f"Ray cannot join the cluster {self._address!r}: {_reason(error)}."
+                ) from error
         return PoolSession(job, self)
 
     def main_data(self) -> bytes:
@@ -91,7 +105,17 @@ class _Ray:
 
     async def start(self) -> RayLink:
         actor_class = self._ray.remote(RayWorker).options(**self._options)
-        return RayLink(self._ray, actor_class.remote())
+        return RayLink(self._ray, actor_class.remote(), self._warn_of_wait)
+
+    def _warn_of_wait(self) -> None:
+        free = {name: count for name, count in self._ray.available_resources().items() if count}
+        logging.getLogger("rxagents").warning(
+            "A Ray actor has not started for %.0f s. It wants %s, and the cluster has %s free. "
+            "Choose fewer actors, other options, or a larger cluster.",
+            _PATIENCE,
+            {name: self._options[name] for name in _RESOURCES if name in self._options},
+            {name: free.get(name, 0) for name in ("CPU", "GPU", "memory")},
+        )
 
     def __repr__(self) -> str:
         return f"ray({self._address!r}, actors={self.count})"
@@ -103,10 +127,12 @@ class RayLink:
     Args:
         module: The module `ray`.
         actor: The handle of the actor.
+        warn: Called once if the actor does not answer for `_PATIENCE` seconds.
     """
 
-    def __init__(self, module: Any, actor: Any) -> None:  # see `_Ray`
+    def __init__(self, module: Any, actor: Any, warn: Callable[[], None]) -> None:  # see `_Ray`
         self._ray = module
+        self._warning = asyncio.get_running_loop().call_later(_PATIENCE, warn)
         self._actor = actor
         self._generator = actor.answers.options(num_returns="streaming").remote()
         self._answers: deque[bytes] = deque()
@@ -133,10 +159,13 @@ class RayLink:
                 raise LinkLostError("without an error") from None
             except self._ray.exceptions.RayError as error:
                 raise LinkLostError(f"with {_reason(error)}") from error
+            finally:
+                self._warning.cancel()
         return self._answers.popleft()
 
     async def aclose(self) -> None:
         """End the actor."""
+        self._warning.cancel()
         self._flush()
         self._is_closed = True
         with suppress(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import signal
 import sys
 import time
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from child import started
+from full_disk import FULL_DISK, needs_full_disk
 from matrix import only_full, size
 from rich.console import Console
 
@@ -63,8 +65,9 @@ async def run_batch(rows: Path, to: Path, log: EventLog | None = None, **options
     retry = options.get("retry_failed", False)
     with Results(to, retry_failed=retry) as results:
         found = Rows(rows)
+        before = results.done
         progress = BatchProgress(
-            Console(file=shown), found.count(), len(results.done), results.failed
+            Console(file=shown), len(found.keys()), len(before), sum(before.values())
         )
         await Batch(AGENT, found, results, progress, log, **options).run(16, None)
     return shown.getvalue() + progress.summary()
@@ -140,25 +143,50 @@ def test_torn_line_is_cut_off(tmp_path: Path, torn: bytes) -> None:
     to = write(tmp_path / "out.jsonl", [Result("k1", "a"), Result("k2", None, "no", "E")])
     to.write_bytes(to.read_bytes() + torn)
     with Results(to) as results:
-        assert (results.done, results.failed) == ({"k1", "k2"}, 1)
+        assert results.done == {"k1": False, "k2": True}
         results.add(Result("k9", "whole"))
         results.add(Result("k9", "twice"))
     assert [row["output"] for row in read(to)] == ["a", None, "whole"]
 
 
-def test_file_without_a_whole_line_is_emptied(tmp_path: Path) -> None:
+def test_file_with_torn_line_only_is_emptied(tmp_path: Path) -> None:
     to = tmp_path / "out.jsonl"
-    to.write_bytes(b"x" * 200_000)
+    to.write_bytes(b'{"key":"' + b"x" * 200_000)
     with Results(to) as results:
-        assert results.done == set()
+        assert results.done == {}
     assert to.read_bytes() == b""
 
 
-def test_file_of_something_else_is_refused(tmp_path: Path) -> None:
-    to = write(tmp_path / "out.jsonl", [{"name": "mine"}])
+@pytest.mark.parametrize("end", ["", "\n"], ids=["no newline", "newline"])
+@pytest.mark.parametrize("before", ["", '{"name":1}\n'], ids=["one line", "two lines"])
+def test_file_of_something_else_is_kept(tmp_path: Path, before: str, end: str) -> None:
+    to = tmp_path / "out.jsonl"
+    to.write_text(text := f'{before}{{"name":"mine"}}{end}')
     with pytest.raises(StorageError, match=r"Line 1 of .* is no result of a batch"):
         Results(to)
-    assert read(to) == [{"name": "mine"}]
+    assert to.read_text() == text
+
+
+def test_output_without_its_journal_is_kept(tmp_path: Path) -> None:
+    to = tmp_path / "out.csv"
+    to.write_text("mine,too\n")
+    with pytest.raises(ConfigurationError, match=r"out.csv exists, and out.csv.journal"):
+        Results(to)
+    assert to.read_text() == "mine,too\n"
+
+
+def test_deleted_journal_is_an_error(tmp_path: Path) -> None:
+    to = tmp_path / "out.jsonl"
+    with pytest.raises(StorageError, match=r"out.jsonl was deleted"), Results(to) as results:
+        to.unlink()
+        results.add(Result("k1", "lost"))
+
+
+def test_result_with_lone_surrogate_is_written(tmp_path: Path) -> None:
+    to = tmp_path / "out.jsonl"
+    with Results(to) as results:
+        results.add(Result("k1", "a \ud800"))
+    assert read(to)[0]["output"] == "a ?"
 
 
 def test_second_batch_of_an_output_is_refused(tmp_path: Path) -> None:
@@ -171,22 +199,56 @@ def test_second_batch_of_an_output_is_refused(tmp_path: Path) -> None:
 
 def test_rows_have_keys_and_problems(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
-    path.write_text('"Hi."\n\n{"prompt": ["x"], "key": 5}\n{"text": "a"}\n7\n{"a\n')
+    path.write_bytes(
+        b'\xef\xbb\xbf"Hi."\r\n\n{"prompt": ["x"], "key": 50}\n{"text": "a"}\n7\n{"a\n'
+        b'{"prompt": null}\n"\xff"\n'
+    )
     assert list(Rows(path)) == [
         Row("0", "Hi."),
-        Row("5", ["x"]),
+        Row("50", ["x"]),
         Row("2", None, f"Row 2 of {path} has no 'prompt', but text. Name it with --column."),
         Row("3", None, f"Row 3 of {path} is 7, and no text or object."),
-        Row("4", None, f"Row 4 of {path} is no JSON: {TORN}."),
+        Row("4", None, f"Line 6 of {path} is no JSON: {TORN}."),
+        Row("5", None, f"Row 5 of {path} has no value for 'prompt'."),
+        Row("6", None, f"Line 8 of {path} is no JSON: Invalid UTF-8 encoded string."),
     ]
-    assert Rows(path).count() == 5
+    assert Rows(path).keys() == {"0", "50", "2", "3", "4", "5", "6"}
     assert list(Rows(path, "text", "text"))[2] == Row("a", "a")
 
 
 def test_key_of_two_rows_is_refused(tmp_path: Path) -> None:
     rows = write(tmp_path / "in.jsonl", [*questions(2), *questions(1)])
     with pytest.raises(ConfigurationError, match=r"Row 2 of .* has the key 'k0' of an earlier row"):
-        list(Rows(rows))
+        Rows(rows).keys()
+
+
+def test_csv_lines_have_quotes_newlines_and_faults(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(
+        b'\xef\xbb\xbfprompt,key\r\n"a ""b""\nc",k\r\n\r\nd,1,more\r\ncaf\xe9,2\r\n,3\r\n'
+    )
+    assert list(Rows(path)) == [
+        Row("k", 'a "b"\nc'),
+        Row("1", "d"),
+        Row("2", None, f"Line 6 of {path} is not UTF-8. Save the file as UTF-8."),
+        Row("3", ""),
+    ]
+
+
+def test_long_key_is_a_problem_of_its_row(tmp_path: Path) -> None:
+    rows = write(tmp_path / "in.jsonl", [{"prompt": "a", "key": "k" * 500}])
+    [row] = Rows(rows)
+    assert (row.key, row.prompt) == ("0", None)
+    assert "at most 480 characters, not 500" in str(row.problem)
+
+
+def test_damaged_parquet_is_named(tmp_path: Path) -> None:
+    rows = write(tmp_path / "in.parquet", questions(100))
+    data = bytearray(rows.read_bytes())
+    data[10:60] = bytes(50)
+    rows.write_bytes(data)
+    with pytest.raises(ConfigurationError, match=r"in.parquet is damaged"):
+        Rows(rows).keys()
 
 
 async def test_bad_row_is_a_failed_result(tmp_path: Path) -> None:
@@ -206,6 +268,27 @@ async def test_full_disk_ends_the_batch(tmp_path: Path, monkeypatch: pytest.Monk
         await run_batch(write(tmp_path / "in.jsonl", questions(50)), tmp_path / "out.jsonl")
 
 
+@needs_full_disk
+def test_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    to = tmp_path / "out.jsonl"
+    with Results(to) as results:
+        results.add(Result("k1", "whole"))
+        write_some, room = os.write, [20]
+
+        def write_until_full(file: int, data: bytes) -> int:
+            if not room:
+                return write_some(full.fileno(), data)
+            return write_some(file, data[: room.pop()])
+
+        with FULL_DISK.open("wb", buffering=0) as full:
+            monkeypatch.setattr("rxagents.cli.batch.results.os.write", write_until_full)
+            with pytest.raises(OSError, match=r"No space left on device: '.*out\.jsonl'"):
+                results.add(Result("k2", "lost"))
+        monkeypatch.undo()
+        results.add(Result("k3", "after"))
+    assert [row["key"] for row in read(to)] == ["k1", "k3"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -215,8 +298,10 @@ async def test_full_disk_ends_the_batch(tmp_path: Path, monkeypatch: pytest.Monk
         (["--to", "out.jsonl", "--engine", "processes:0"], "--engine must be loop, processes"),
         (["--to", "out.jsonl", "--column", "text"], "Row 0 of in.jsonl has no 'text', but key"),
         (["--to", "out.jsonl", "--agent", "batch_agents:no"], "batch_agents:no cannot be loaded"),
+        (["--to", "device.jsonl"], "--to must be a file on a disk, and device.jsonl is none"),
+        (["-", "--to", "out.jsonl"], "- is no file on a disk"),
     ],
-    ids=["ending", "same file", "engine", "no process", "column", "agent"],
+    ids=["ending", "same file", "engine", "no process", "column", "agent", "device", "stdin"],
 )
 def test_wrong_use_is_refused(
     run_here: Any,
@@ -227,10 +312,38 @@ def test_wrong_use_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "in.jsonl", questions(2))
-    done = run_here("batch", "in.jsonl", "--agent", AGENT, *options)
+    (tmp_path / "device.jsonl").symlink_to(os.devnull)
+    file = [] if options[0] == "-" else ["in.jsonl"]
+    done = run_here("batch", *file, "--agent", AGENT, *options)
     assert done.status == 2
     assert message in done.err
     assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("agent", "message"),
+    [
+        ("batch_agents:fail", "batch_agents:fail raised OSError: no model here."),
+        ("batch_agents:make_none", "batch_agents:make_none returned no agent but NoneType."),
+    ],
+)
+def test_factory_that_fails_ends_the_batch(
+    run_here: Any, tmp_path: Path, agent: str, message: str
+) -> None:
+    rows, to = write(tmp_path / "in.jsonl", questions(2)), tmp_path / "out.jsonl"
+    done = run_here("batch", str(rows), "--agent", agent, "--to", str(to))
+    assert (done.status, done.err) == (2, f"Error: {message}\n")
+    assert read(to) == []
+
+
+def test_results_of_other_rows_are_named(run_here: Any, tmp_path: Path) -> None:
+    rows, to = write(tmp_path / "in.jsonl", questions(2)), tmp_path / "out.jsonl"
+    write(to, [Result("k1", "of another agent"), Result("k7", None, "no", "E")])
+    done = run_here("batch", str(rows), "--agent", AGENT, "--to", str(to))
+    assert done.status == 0
+    assert f"Note: 1 of 2 rows have a result in {to} already." in done.err
+    assert f"Note: {to} also has 1 results of rows that are not in the input." in done.err
+    assert "2 of 2 rows" in done.err
 
 
 def command(rows: Path, to: Path, *options: str) -> list[str]:
@@ -265,6 +378,17 @@ def test_killed_batch_has_each_key_once(tmp_path: Path, support: Path) -> None:
     assert len(found) == count
     assert {row["key"] for row in found} == {f"k{n}" for n in range(count)}
     assert sum(row["error"] is not None for row in found) == count // 100
+
+
+@pytest.mark.real_time
+async def test_narrow_terminal_shows_counts(
+    at_terminal: Any, tmp_path: Path, support: Path
+) -> None:
+    rows, to = write(tmp_path / "in.jsonl", questions(50)), tmp_path / "out.jsonl"
+    async with at_terminal(*command(rows, to)[3:], cwd=support, COLUMNS="40") as terminal:
+        await terminal.until("50 of 50 rows")
+        assert await terminal.process.wait() == 1
+        assert "━" not in terminal.screen
 
 
 def lines(path: Path) -> int:

@@ -289,6 +289,15 @@ async def test_error_of_inputs_fails_stream() -> None:
         await collected(run_many(make_slow, inputs(), concurrency=2))
 
 
+async def test_cancelled_inputs_fail_stream() -> None:
+    async def inputs() -> AsyncIterator[str]:
+        yield "a"
+        raise asyncio.CancelledError
+
+    with pytest.raises(rxagents.StreamCancelledError, match="inputs was cancelled"):
+        await collected(run_many(make_slow, inputs(), concurrency=2))
+
+
 async def test_limiter_gets_key_as_context() -> None:
     keys = []
 

@@ -27,3 +27,10 @@ class Numbers:
 def make() -> FunctionAgent[str]:
     model: Any = Numbers()
     return FunctionAgent(model)
+
+
+def fail() -> FunctionAgent[str]:
+    raise OSError("no model here")
+
+
+def make_none() -> None: ...

@@ -45,14 +45,12 @@ def parquet_rows(path: Path) -> Iterator[Any]:
         OSError: The file cannot be read.
     """
     with _file(path) as file:
-        for batch in file.iter_batches(batch_size=_ROWS):
-            yield from batch.to_pylist()
-
-
-def parquet_count(path: Path) -> int:
-    """Return the number of rows of a file; see `parquet_rows`."""
-    with _file(path) as file:
-        return int(file.metadata.num_rows)
+        batches = file.iter_batches(batch_size=_ROWS)
+        try:
+            for batch in batches:
+                yield from batch.to_pylist()
+        except (OSError, ValueError) as error:  # of pyarrow, without a name of the file
+            raise ConfigurationError(f"{path} is damaged: {str(error).rstrip('.')}.") from error
 
 
 def write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> None:

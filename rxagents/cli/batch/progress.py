@@ -20,6 +20,9 @@ from rxagents.cli.batch.results import Result
 _EVERY = 10.0
 """Seconds between two lines where the output is no terminal."""
 
+_WIDE = 70
+"""The columns of a terminal that has room for the bar beside the counts."""
+
 
 class BatchProgress:
     """The progress of a batch on stderr; use it as a context.
@@ -44,7 +47,7 @@ class BatchProgress:
         self._has_price = False
         self._start = self._shown = time.monotonic()
         self._bar = Progress(
-            BarColumn(),
+            *([BarColumn()] if console.width >= _WIDE else []),
             MofNCompleteColumn(),
             _Counts(self),
             TimeRemainingColumn(compact=True),
@@ -83,6 +86,11 @@ class BatchProgress:
             parts.append(f"${self.usd:,.2f}")
         parts.append(f"{self.failed:,} failed")
         return " · ".join(parts)
+
+    @property
+    def left(self) -> int:
+        """How many rows have no result."""
+        return self._total - self._before - self.ended
 
     def summary(self) -> str:
         """Return a line about the whole batch."""

@@ -7,7 +7,9 @@ is written anew from it when the batch ends, also when it is stopped.
 
 - A process that is killed inside a write leaves a line without an end. It is cut off at the next
   start, and its row is run again. A row whose line is whole is never run again, so each key is in
-  the journal once.
+  the journal once. What a full disk leaves is cut off at once: a later line would follow it.
+- A file that is no journal is refused as it is: it may be anything of the user's. So lines are
+  checked before one is cut off, and an output without its journal is not written over.
 - The lines survive the end of the process at any moment. They are handed to the operating system,
   not forced to the disk: after a power failure the last ones may be missing, and are run again.
 - A lock on the journal keeps a second batch away. The operating system drops it with the process.
@@ -28,6 +30,7 @@ from rxagents.cli.batch.parquet import load_pyarrow, write_parquet
 from rxagents.cli.batch.rows import format_of
 from rxagents.core.errors import ConfigurationError, StorageError
 from rxagents.core.json_text import JSON_ERRORS
+from rxagents.core.surrogates import replace_all_surrogates
 from rxagents.runtime.many_runs.run_report import RunReport
 
 try:
@@ -35,7 +38,8 @@ try:
 except ImportError:  # pragma: no cover - Windows has no such locks
     fcntl = None  # type: ignore[assignment]  # there it is not used
 
-_BLOCK = 1 << 16
+_START = b'{"key":'
+"""How a line begins."""
 
 
 class Result(Struct, frozen=True):
@@ -94,11 +98,11 @@ class Results:
         retry_failed: Whether rows that have failed are run again: their results are removed.
 
     Attributes:
-        done: The keys that have a result.
-        failed: How many of them have failed.
+        done: The keys that have a result, and whether they have failed.
 
     Raises:
-        ConfigurationError: The file's name has an unknown ending, or another batch writes it.
+        ConfigurationError: The file's name has an unknown ending, another batch writes it, or it
+            has no journal.
         StorageError: The file is no output of a batch.
         OSError: The file cannot be written.
     """
@@ -109,19 +113,22 @@ class Results:
         self.journal = (
             output if self._write_output is None else output.with_name(f"{output.name}.journal")
         )
-        self.done: set[str] = set()
-        self.failed = 0
+        self.done: dict[str, bool] = {}
         if self._write_output is write_parquet:
             load_pyarrow()
+        if output.exists() and output.stat().st_size and not self.journal.exists():
+            raise ConfigurationError(
+                f"{output} exists, and {self.journal.name}, from which a batch goes on, does not. "
+                "Delete it, or name another file with --to."
+            )
         self._file = os.open(self.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             self._lock()
+            for result in self._read():
+                self.done[result.key] = result.error is not None
             self._cut_torn_line()
             if retry_failed:
                 self._remove_failed()
-            for result in self._read():
-                self.done.add(result.key)
-                self.failed += result.error is not None
         except BaseException:
             os.close(self._file)
             raise
@@ -134,20 +141,29 @@ class Results:
         """
         if result.key in self.done:
             return
-        line = msgspec.json.encode(result) + b"\n"
-        written = os.write(self._file, line)
-        while written < len(line):  # a full disk, or a signal
-            written += os.write(self._file, line[written:])
-        self.done.add(result.key)
-        self.failed += result.error is not None
+        line = _line(result)
+        written = 0
+        try:
+            while written < len(line):  # more than once at a full disk, or after a signal
+                written += os.write(self._file, line[written:])
+        except OSError as error:
+            if written:
+                os.ftruncate(self._file, os.lseek(self._file, 0, os.SEEK_END) - written)
+            raise OSError(error.errno, error.strerror, str(self.journal)) from error
+        self.done[result.key] = result.error is not None
 
     def close(self) -> None:
         """Write the output, if it is not the journal itself.
 
         Raises:
+            StorageError: The journal was deleted.
             OSError: It cannot be written.
         """
         try:
+            if os.fstat(self._file).st_nlink == 0:
+                raise StorageError(
+                    f"{self.journal} was deleted while the batch ran: the results are lost."
+                )
             if self._write_output is not None:
                 rows = (msgspec.structs.asdict(result) for result in self._read())
                 unfinished = self._output.with_name(f".{self._output.name}.unfinished")
@@ -174,16 +190,13 @@ class Results:
 
     def _cut_torn_line(self) -> None:
         """Cut off what stands after the last line that is whole."""
-        with self.journal.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            while end:
-                start = file.seek(max(0, end - _BLOCK))
-                found = file.read(end - start).rfind(b"\n")
-                if found >= 0:
-                    end = start + found + 1
-                    break
-                end = start
-        os.ftruncate(self._file, end)
+        end = 0
+        with self.journal.open("rb") as lines:
+            for line in lines:
+                if line.endswith(b"\n"):
+                    end += len(line)
+        if end < os.fstat(self._file).st_size:
+            os.ftruncate(self._file, end)
 
     def _remove_failed(self) -> None:
         """Replace the journal by one without the failed rows, in one step."""
@@ -191,16 +204,19 @@ class Results:
         with kept.open("wb") as file:
             for result in self._read():
                 if result.error is None:
-                    file.write(msgspec.json.encode(result) + b"\n")
+                    file.write(_line(result))
         old, self._file = self._file, os.open(kept, os.O_RDWR | os.O_APPEND)
         self._lock()
         kept.replace(self.journal)
         os.close(old)
+        self.done = {key: has_failed for key, has_failed in self.done.items() if not has_failed}
 
     def _read(self) -> Iterator[Result]:
         decode = msgspec.json.Decoder(Result).decode
         with self.journal.open("rb") as lines:
             for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n") and line[: len(_START)] == _START[: len(line)]:
+                    return  # torn
                 try:
                     yield decode(line)
                 except JSON_ERRORS as error:
@@ -208,6 +224,13 @@ class Results:
                         f"Line {number} of {self.journal} is no result of a batch: {error}. Name "
                         "another file with --to."
                     ) from error
+
+
+def _line(result: Result) -> bytes:
+    try:
+        return msgspec.json.encode(result) + b"\n"
+    except UnicodeEncodeError:  # lone surrogates
+        return msgspec.json.encode(replace_all_surrogates(msgspec.to_builtins(result))) + b"\n"
 
 
 def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,9 @@ from rxagents.runtime.many_runs.processes import processes
 from rxagents.runtime.many_runs.run_many import run_many
 from rxagents.runtime.many_runs.run_report import RunReport
 from rxagents.runtime.to_aiter import to_aiter
+
+_FAIR_SHARE = 64
+"""Rows between two loop turns, at most."""
 
 
 def make_agent(name: str) -> Any:
@@ -97,8 +100,12 @@ class Batch:
             OSError: A file cannot be read or written.
         """
         self._failure = asyncio.get_running_loop().create_future()
+        factory = partial(make_agent, self._agent)
+        if engine is None:
+            agent = _made(factory, self._agent)  # here: else each row would fail with its error
+            factory = partial(_same, agent)
         runs: Observable[Any] = run_many(
-            partial(make_agent, self._agent),
+            factory,
             self._inputs(),
             concurrency=concurrency,
             engine=engine,
@@ -122,7 +129,9 @@ class Batch:
                 pass
 
     async def _inputs(self) -> AsyncIterator[tuple[str, Any]]:
-        for row in self._rows:
+        for position, row in enumerate(self._rows):
+            if position % _FAIR_SHARE == 0:  # rows may be skipped or fail without a wait
+                await asyncio.sleep(0)
             if row.key in self._results.done:
                 continue
             name = self._prefix + row.key
@@ -138,14 +147,29 @@ class Batch:
         return await is_finished(log, key, retry_failed=self._retry_failed)
 
     def _on_report(self, report: RunReport) -> None:
+        assert self._failure is not None
+        if self._failure.done():
+            return
         result = Result.of(replace(report, key=report.key.removeprefix(self._prefix)))
         try:
             self._results.add(result)
         except OSError as error:
-            if self._failure is not None and not self._failure.done():
-                self._failure.set_exception(error)
+            self._failure.set_exception(error)
             return
         self._progress.add(result)
+
+
+def _made(factory: Callable[[], Any], name: str) -> Any:
+    try:
+        return factory()
+    except RxAgentsError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(f"{name} raised {type(error).__name__}: {error}.") from error
+
+
+def _same(agent: Any) -> Any:
+    return agent
 
 
 async def _report_from(log: EventLog, key: str) -> RunReport:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
-import signal
 import socket
 import sys
 from contextlib import suppress
@@ -26,7 +25,6 @@ def main(descriptor: int) -> None:
     Args:
         descriptor: The socket's file descriptor.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group of processes
     try:
         asyncio.run(_serve(socket.socket(fileno=descriptor)))
     finally:

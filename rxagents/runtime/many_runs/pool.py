@@ -141,8 +141,9 @@ class PoolSession:
                 ready.error.message if isinstance(ready, Ready) and ready.error else "no answer"
             )
             raise ConfigurationError(
-                f"A {self._workers.what} cannot load the factory of run_many: {reason}. Give it a "
-                "function of a module that can be imported there."
+                f"A {self._workers.what} cannot load the factory of run_many: "
+                f"{reason.rstrip('.')}. Give it a function of a module that can be imported there; "
+                'a script runs behind `if __name__ == "__main__":`.'
             )
         member = Member(link, Permits(self._job.limiter))
         self._members.append(member)

@@ -26,7 +26,8 @@ _SECONDS_TO_END = 3.0
 """How long a process may take to end its runs before it is killed."""
 
 _CHILD = """\
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group of processes
 sys.path[:] = {path!r}
 from rxagents.runtime.many_runs.child import main
 main({descriptor})

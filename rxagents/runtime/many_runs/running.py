@@ -27,7 +27,7 @@ from msgspec import Struct
 from reactivex import Observable
 from reactivex.disposable import SingleAssignmentDisposable
 
-from rxagents.core.errors import ConfigurationError
+from rxagents.core.errors import ConfigurationError, StreamCancelledError
 from rxagents.core.events import Complete, ErrorEvent, ErrorInfo, StreamEvent
 from rxagents.runtime.bridge import Bridge, Gate
 from rxagents.runtime.event_log.event_log import EventLog
@@ -139,7 +139,8 @@ class ManyRuns:
             await self._changed.wait()
 
     def _on_fed(self, feeder: asyncio.Task[None]) -> None:
-        if feeder.cancelled():
+        if feeder.cancelled():  # by `run`, which is over then, or by what the inputs wait for
+            self._fail(StreamCancelledError("The iteration over the inputs was cancelled."))
             return
         error = feeder.exception()
         if error is not None:
