@@ -1,20 +1,21 @@
-"""Test many runs on Ray, once, where it is installed: `pytest --full`."""
+"""Test many runs on Ray, where it is installed: `pytest --full`."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
-from importlib.util import find_spec
 
 import pytest
-from child import run_program
 from matrix import only_full
-from pages import ROOT
+from ray_cluster import needs_ray, ray_program, run_ray
+
+__all__ = ["ray_program"]  # a fixture
+
+pytestmark = [only_full, needs_ray, pytest.mark.usefixtures("ray_program")]
 
 PROGRAM = """
-    import asyncio, json, time
+    import asyncio, json
     import ray
+    from ray_cluster import foreign_listeners
     import rxagents
     from rxagents import cluster, run_many, to_aiter
     from rxagents.testing import Reply, ScriptedServer
@@ -53,27 +54,59 @@ PROGRAM = """
             await server.disconnected(3)
             await server.connections_closed()
             limiter.close()
+        found["listens"] = foreign_listeners()
         found["good"] = [event.content for event in found["good"]][-3:]
         found["bad"] = found["bad"][-1].content
-        print(json.dumps({key: found[key] for key in ("good", "bad", "errors", "open", "waiting")}))
+        names = ("good", "bad", "errors", "open", "waiting", "listens")
+        print(json.dumps({name: found[name] for name in names}))
 
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
     asyncio.run(main())
 """
 
+OUT_OF_MEMORY = """
+    import asyncio, json, sys
+    import ray
+    from ray._common.utils import get_system_memory
+    from ray._private.utils import get_used_memory
+    from rxagents import cluster, run_many, to_aiter
+    from worker_agents import make_mixed
 
-@only_full
-@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
-def test_ray_runs_all_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # listen on 127.0.0.1 only
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support"), *sys.path]),
-        "PYTHONWARNINGS": "default",
-    }.items():
-        monkeypatch.setenv(name, value)
-    [result] = [line for line in run_program(PROGRAM).splitlines() if line.startswith("{")]
-    found = json.loads(result)
+    # Ray kills a worker when a quarter of what is free now is used, and not when nothing is left:
+    # Ray itself and the tests beside this one need less than that quarter.
+    free = get_system_memory() - get_used_memory()
+    if free < 8 * 1024**3:
+        sys.exit(print(json.dumps({"free": free})))
+    most = get_used_memory() + free / 4
+
+    async def main():
+        engine = cluster.ray(actors=1, options={"num_cpus": 0.5})
+        inputs = {"good": "slow", "bad": {"eat": int(free / 2)}, "good too": "slow"}
+        last = {}
+        stream = run_many(make_mixed, inputs, concurrency=3, engine=engine, attempts=2)
+        async with to_aiter(stream) as items:
+            async for key, event in items:
+                last[key] = event
+        errors = {key: event.error.message for key, event in last.items() if event.error}
+        print(json.dumps({"errors": errors, "kind": last["bad"].error.kind, "keys": len(last)}))
+
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        configure_logging=False,
+        object_store_memory=100 * 1024**2,
+        _system_config={
+            "memory_usage_threshold": most / get_system_memory(),
+            "memory_monitor_refresh_ms": 50,
+        },
+    )
+    asyncio.run(main())
+"""
+
+
+def test_ray_runs_all_keys() -> None:
+    found = json.loads(run_ray(PROGRAM))
     assert found["good"] == ["a", "b", ""]
     assert found["bad"].startswith("The Ray actor of the run 'bad' ended with ActorDiedError")
     assert found["errors"] == {
@@ -82,3 +115,14 @@ def test_ray_runs_all_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         "bad": "RunInterruptedError",
     }
     assert (found["open"], found["waiting"]) == (3, 1)
+    assert found["listens"] == []
+
+
+def test_actor_out_of_memory_is_error_of_one_key() -> None:
+    found = json.loads(run_ray(OUT_OF_MEMORY))
+    if "free" in found:
+        pytest.skip(f"needs 8 GiB of free memory, and {found['free']} bytes are free")
+    assert (found["keys"], found["kind"], list(found["errors"])) == (
+        3, "RunInterruptedError", ["bad"],
+    )  # fmt: skip
+    assert "OutOfMemoryError" in found["errors"]["bad"]

@@ -60,6 +60,18 @@ async def test_dispose_closes_connections_of_process() -> None:
 
 
 @only_full
+@pytest.mark.skipif("sys.platform != 'linux'", reason="measures its own memory in /proc")
+async def test_run_without_memory_fails_alone() -> None:
+    inputs = {"good": "slow", "bad": "gets no memory", "good too": "slow"}
+    stream = run_many(make_mixed, inputs, concurrency=3, engine=processes(1))
+    async with to_aiter(stream) as items:
+        last: dict[str, StreamEvent] = {key: event async for key, event in items}
+    errors = {key: event.error.kind for key, event in last.items() if event.error}
+    assert errors == {"bad": "MemoryError"}
+    assert last.keys() == inputs.keys()
+
+
+@only_full
 @pytest.mark.parametrize("what", ["exits", "is killed"])
 async def test_run_that_ends_its_process_fails_alone(what: str) -> None:
     inputs = {"good": "slow", "bad": what}

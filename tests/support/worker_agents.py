@@ -6,8 +6,11 @@ import asyncio
 import itertools
 import json
 import os
+import resource
 import signal
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import reactivex as rx
@@ -68,6 +71,10 @@ def _mixed(what: Any) -> Observable[StreamEvent]:
             return rxagents.from_aiter(lambda: _after_token(os._exit, 3))
         case "is killed":
             return rxagents.from_aiter(lambda: _after_token(os.kill, os.getpid(), signal.SIGKILL))
+        case {"eat": most}:
+            return rxagents.from_aiter(lambda: _after_token(_eat_memory, most))
+        case "gets no memory":
+            return rxagents.from_aiter(lambda: _after_token(_eat_more_than_allowed))
         case "large number":
             return rx.of(rxagents.Partial(2**70))
         case "odd text":
@@ -109,6 +116,24 @@ async def _after_token(function: Any, *arguments: Any) -> AsyncIterator[StreamEv
     yield Token("a")
     await asyncio.sleep(0.05)
     function(*arguments)
+
+
+def _eat_memory(most: int) -> None:
+    """Take memory, some at a time, so that what watches it sees it grow."""
+    held = []
+    for _ in range(most >> 25):
+        held.append(b"x" * 2**25)
+        time.sleep(0.01)
+
+
+def _eat_more_than_allowed() -> None:
+    old = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**27, old[1]))
+    try:
+        _eat_memory(2**30)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, old)
 
 
 async def _endless() -> AsyncIterator[StreamEvent]:
