@@ -17,7 +17,17 @@ Axes: TypeAlias = Any
 
 INK, MUTED, GRID = "#1f2328", "#59636e", "#d9dee3"
 OURS, BARE, OTHER = "#0969da", "#1a7f37", "#a5adb6"
-LINES = ("#bc4c00", "#8250df", "#9a6700", "#bf3989", "#cf222e", "#6e7781", "#1b7c83", "#4d2d00")
+LINES = (
+    "#bc4c00",
+    "#8250df",
+    "#9a6700",
+    "#bf3989",
+    "#cf222e",
+    "#6e7781",
+    "#1b7c83",
+    "#4d2d00",
+    "#7d8b00",
+)
 
 _DARK = {
     INK: "#e6edf3",
@@ -34,6 +44,7 @@ _DARK = {
     "#6e7781": "#8b949e",
     "#1b7c83": "#56d4dd",
     "#4d2d00": "#c9a26d",
+    "#7d8b00": "#c5d33a",
 }
 """The colour on a dark page, by that on a light one."""
 
@@ -73,12 +84,18 @@ def new_figure(report: Report, title: str, height: float) -> Figure:
     return figure
 
 
+def figure_of_one(report: Report, title: str, height: float) -> tuple[Figure, Axes]:
+    """Return a figure and its only pair of axes."""
+    figure = new_figure(report, title, height)
+    return figure, figure.add_subplot()
+
+
 def svg_of(figure: Figure) -> str:
     """Return the figure as SVG, with a style sheet for light and dark pages."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
-    light, dark = [], []
+    light, dark = ["--page:white"], ["--page:#0d1117"]
     for number, (colour, on_dark) in enumerate(_DARK.items()):
         text = text.replace(colour, f"var(--c{number})")
         light.append(f"--c{number}:{colour}")
@@ -87,7 +104,9 @@ def svg_of(figure: Figure) -> str:
     style = (
         f"<style>svg{{{';'.join(light)};color-scheme:light dark}}"
         f"@media (prefers-color-scheme:dark){{svg{{{';'.join(dark)}}}}}"
-        "text{font-family:ui-sans-serif,system-ui,'Segoe UI',Helvetica,Arial,sans-serif}</style>\n"
+        # A line that crosses a text is hidden around its letters.
+        "text{paint-order:stroke;stroke:var(--page);stroke-width:3px;stroke-linejoin:round;"
+        "font-family:ui-sans-serif,system-ui,'Segoe UI',Helvetica,Arial,sans-serif}</style>\n"
     )
     head, mark, rest = text.partition(" <defs>")
     return f"{head} {style}{mark}{rest}"

@@ -8,9 +8,9 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from benchmarks.live import BROKEN_LAG_MS, BROKEN_SHARE
+from benchmarks.line_plots import lag, length
 from benchmarks.peers import WIRES
-from benchmarks.plot_style import BARE, LINES, OTHER, OURS, STYLE, Axes, new_figure, svg_of
+from benchmarks.plot_style import BARE, OTHER, OURS, STYLE, Axes, figure_of_one, new_figure, svg_of
 from benchmarks.report import Report, Series
 from benchmarks.throughput import BURSTS, FULL_SPEED
 
@@ -37,28 +37,23 @@ def _figures(report: Report) -> Iterator[tuple[str, Figure]]:
         title = f"CPU time of an agent's token, {work}"
         yield "tokens", _bars(report, tokens, title, "us a token, and times rxagents' own stream")
     if report.find("live", measure="lag p99, ms"):
-        yield "live_lag", _lag(report)
+        yield "live_lag", lag(report)
     if memory := report.find("live", measure="KiB a stream"):
         work = memory[0].work
         chosen = [one for one in memory if one.work == work]
         yield "live_memory", _bars(report, chosen, f"Memory of a live stream, {work}", "KiB")
     if report.find("length"):
-        yield "length", _length(report)
+        yield "length", length(report)
     if report.find("tls"):
         yield "tls", _tls(report)
     if report.find("slow"):
         yield "slow", _slow(report)
 
 
-def _axes(report: Report, title: str, height: float) -> tuple[Figure, Axes]:
-    figure = new_figure(report, title, height)
-    return figure, figure.add_subplot()
-
-
 def _bars(report: Report, series: Sequence[Series], title: str, label: str) -> Figure:
     """Draw a bar for each contender, the smallest at the top."""
     ordered = sorted(series, key=lambda one: one.median, reverse=True)
-    figure, axes = _axes(report, title, 1.5 + 0.32 * len(ordered))
+    figure, axes = figure_of_one(report, title, 1.5 + 0.32 * len(ordered))
     _draw_bars(axes, [one.contender for one in ordered], ordered)
     for position, one in enumerate(ordered):
         ratio = report.ratio(one)
@@ -74,7 +69,7 @@ def _wires(report: Report) -> Figure:
     work = BURSTS if any(one.work.endswith(BURSTS) for one in found) else FULL_SPEED
     series = [one for one in found if one.work.endswith(work)]
     ordered = list(reversed(series))
-    figure, axes = _axes(report, f"CPU time of a chunk, {work}", 1.5 + 0.32 * len(series))
+    figure, axes = figure_of_one(report, f"CPU time of a chunk, {work}", 1.5 + 0.32 * len(series))
     names = [f"{wire}: {library}" for wire, library in map(_wire_and_library, ordered)]
     _draw_bars(axes, names, ordered)
     for position, one in enumerate(ordered):
@@ -100,7 +95,7 @@ def _tls(report: Report) -> Figure:
         for contender in reversed(contenders)
         for one in reversed(report.find("tls", contender=contender))
     ]
-    figure, axes = _axes(
+    figure, axes = figure_of_one(
         report, "CPU time of a chunk without and with TLS", 1.5 + 0.32 * len(ordered)
     )
     _draw_bars(axes, [f"{one.contender}, {one.work}" for one in ordered], ordered)
@@ -177,109 +172,13 @@ def _finish_bars(axes: Axes, series: Sequence[Series], label: str) -> None:
     axes.set_xlabel(label)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_major_formatter("{x:,g}")
 
 
 def _bar_colour(contender: str) -> str:
     if contender.startswith("rxagents"):
         return OURS
     return BARE if contender in {"bare aiohttp", "hand-written loop"} else OTHER
-
-
-def _lag(report: Report) -> Figure:
-    """Draw the lag against the number of streams, and where each peer breaks."""
-    figure, axes = _axes(
-        report, "Delay of a chunk, 99th percentile, 20 chunks a second a stream", 5
-    )
-    ends = []
-    for contender, colour in _colours(report.find("live", measure="lag p99, ms")):
-        series = report.find("live", contender=contender, measure="lag p99, ms")
-        shares = {
-            one.work: one.median
-            for one in report.find("live", contender=contender, measure="% in time")
-        }
-        points = [(_streams(one), one.median) for one in series]
-        width = 2.6 if contender == "rxagents" else 1.5
-        axes.plot(
-            *zip(*points, strict=True), color=colour, linewidth=width, marker="o", markersize=4
-        )
-        last = series[-1]
-        breaks = last.median > BROKEN_LAG_MS or shares.get(last.work, 100) < 100 * BROKEN_SHARE
-        if breaks:
-            axes.plot(*points[-1], marker="X", markersize=11, color=colour)
-        ends.append((points[-1], f"{contender}{' breaks' if breaks else ''}", colour))
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    counts = sorted({_streams(one) for one in report.find("live")})
-    axes.set_xticks(counts, [f"{count:,.0f}" for count in counts])
-    axes.minorticks_off()
-    axes.set_xlim(counts[0] * 0.9, counts[-1] * 3)
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel("streams on one core")
-    axes.set_ylabel("ms (logarithmic)")
-    _end_labels(axes, ends)
-    return figure
-
-
-def _length(report: Report) -> Figure:
-    """Draw the cost of a chunk against the length of the answer."""
-    figure, axes = _axes(report, "CPU time of a chunk against the length of the answer", 4.5)
-    ends = []
-    for contender, colour in _colours(report.find("length")):
-        points = [(_streams(one), one.median) for one in report.find("length", contender=contender)]
-        axes.plot(*zip(*points, strict=True), color=colour, linewidth=2, marker="o", markersize=4)
-        ends.append((points[-1], contender, colour))
-    lengths = sorted({_streams(one) for one in report.find("length")})
-    axes.set_xscale("log")
-    axes.set_xticks(lengths, [f"{count:,.0f}" for count in lengths])
-    axes.minorticks_off()
-    axes.set_xlim(lengths[0] * 0.8, lengths[-1] * 20)
-    values = [one.median for one in report.find("length")]
-    if max(values) > 20 * min(values):
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
-    else:
-        axes.set_ylim(0, max(values) * 1.2)
-    axes.set_xlabel("chunks of an answer, 64 a read")
-    axes.set_ylabel("us a chunk")
-    _end_labels(axes, ends)
-    return figure
-
-
-def _end_labels(axes: Axes, ends: list[tuple[tuple[float, float], str, str]]) -> None:
-    """Write the name of each line at its end, one below the other where they are close."""
-    axes.figure.canvas.draw()
-    lowest: dict[float, float] = {}
-    for (x, y), text, colour in sorted(ends, key=lambda end: -end[0][1]):
-        _, pixels = axes.transData.transform((x, y))
-        place = min(pixels, lowest.get(x, pixels + 1e9) - 19)
-        lowest[x] = place
-        axes.annotate(
-            text,
-            (x, y),
-            xytext=(9, (place - pixels) * 72 / axes.figure.dpi),
-            textcoords="offset points",
-            va="center",
-            fontsize=9.5,
-            color=colour,
-            weight="bold" if text.startswith("rxagents") else "normal",
-        )
-
-
-def _colours(series: Sequence[Series]) -> Iterator[tuple[str, str]]:
-    """Yield each contender with the colour of its line."""
-    others = iter(LINES)
-    for contender in dict.fromkeys(one.contender for one in series):
-        if contender == "rxagents":
-            yield contender, OURS
-        elif contender == "bare aiohttp":
-            yield contender, BARE
-        else:
-            yield contender, next(others, OTHER)
-
-
-def _streams(series: Series) -> float:
-    return float(series.work.split(" ")[0].replace(",", ""))
 
 
 def _number(value: float) -> str:

@@ -7,6 +7,7 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
 from benchmarking import report_of
 
 from benchmarks.report import Report
@@ -50,6 +51,15 @@ _DRAWN = {
 """Text that each plot of `drawable_report` must have: its title and its figures."""
 
 
+def test_labels_that_are_close_move_apart() -> None:
+    from benchmarks.line_plots import apart
+
+    assert apart([], 10.0) == []
+    assert apart([0.0, 10.0, 50.0], 10.0) == [0.0, 10.0, 50.0]
+    assert apart([0.0, 2.0, 50.0], 10.0) == [-4.0, 6.0, 50.0]
+    assert apart([0.0, 8.0, 9.0], 10.0) == pytest.approx([-13 / 3, 17 / 3, 47 / 3])
+
+
 def test_plots_have_titles_ratios_and_dark_colours(tmp_path: Path) -> None:
     from benchmarks.plots import draw  # matplotlib takes a second to import
 
@@ -60,7 +70,7 @@ def test_plots_have_titles_ratios_and_dark_colours(tmp_path: Path) -> None:
         shown = html.unescape(text)
         assert [part for part in _DRAWN[name] if part not in shown] == []
         assert "python -m benchmarks" in text
-        light, dark = re.findall(r"svg\{(--c0:[^}]*)\}", text)
+        light, dark = re.findall(r"svg\{(--page:[^}]*)\}", text)
         assert "prefers-color-scheme:dark" in text
         assert light.count("--c") == dark.count("--c")
         drawn_colours = re.sub(r"<style>svg.*</style>", "", text)
