@@ -56,6 +56,11 @@ Examples:
     metavar="ENGINE",
     help="loop, processes (all cores), processes:N, ray, or ray:ADDRESS.",
 )
+@click.option(
+    "--actors",
+    type=click.IntRange(1),
+    help="How many processes run on Ray; more than its cores wait. [default: 2]",
+)
 @click.option("--retry-failed", is_flag=True, help="Run the rows again that have failed.")
 @click.option("--column", default="prompt", show_default=True, help="The column of the prompts.")
 @click.option("--key", help="The column of the keys. [default: key, or else the row's position]")
@@ -71,6 +76,7 @@ def batch(
     output: Path,
     concurrency: int,
     engine: str,
+    actors: int | None,
     retry_failed: bool,
     column: str,
     key: str | None,
@@ -95,7 +101,7 @@ def batch(
                 "them to a file first."
             )
         load_served(agent)
-        chosen, rows = engine_of(engine), Rows(file, column, key)
+        chosen, rows = engine_of(engine, actors), Rows(file, column, key)
         if output.exists() and not output.is_file():
             raise click.UsageError(f"--to must be a file on a disk, and {output} is none.")
         if output.exists() and output.samefile(file):

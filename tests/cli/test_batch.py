@@ -298,10 +298,21 @@ def test_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.Monkey
         (["--to", "out.jsonl", "--engine", "processes:0"], "--engine must be loop, processes"),
         (["--to", "out.jsonl", "--column", "text"], "Row 0 of in.jsonl has no 'text', but key"),
         (["--to", "out.jsonl", "--agent", "batch_agents:no"], "batch_agents:no cannot be loaded"),
+        (["--to", "out.jsonl", "--actors", "3"], "--actors needs --engine ray, not 'loop'"),
         (["--to", "device.jsonl"], "--to must be a file on a disk, and device.jsonl is none"),
         (["-", "--to", "out.jsonl"], "- is no file on a disk"),
     ],
-    ids=["ending", "same file", "engine", "no process", "column", "agent", "device", "stdin"],
+    ids=[
+        "ending",
+        "same file",
+        "engine",
+        "no process",
+        "column",
+        "agent",
+        "actors",
+        "device",
+        "stdin",
+    ],
 )
 def test_wrong_use_is_refused(
     run_here: Any,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from matrix import only_full
+from pages import ROOT, blocks
 from ray_cluster import needs_ray, ray_program, run_ray
 
 __all__ = ["ray_program"]  # a fixture
@@ -105,6 +107,22 @@ OUT_OF_MEMORY = """
 """
 
 
+CONFIGURATIONS = """
+    import json, sys
+    import yaml
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    with open(sys.argv[1]) as file:
+        cluster, job = yaml.safe_load_all(file)
+    cluster = prepare_config(cluster)
+    validate_config(cluster)
+    job = job["spec"]["rayClusterSpec"]
+    pods = [job["headGroupSpec"]["template"], job["workerGroupSpecs"][0]["template"]]
+    found = {"types": sorted(cluster["available_node_types"]), "pods": pods}
+    print(json.dumps(found))
+"""
+
+
 def test_ray_runs_all_keys() -> None:
     found = json.loads(run_ray(PROGRAM))
     assert found["good"] == ["a", "b", ""]
@@ -126,3 +144,15 @@ def test_actor_out_of_memory_is_error_of_one_key() -> None:
         3, "RunInterruptedError", ["bad"],
     )  # fmt: skip
     assert "OutOfMemoryError" in found["errors"]["bad"]
+
+
+def test_documented_configurations_are_valid(tmp_path: Path) -> None:
+    page = blocks((ROOT / "docs" / "scale.md").read_text())
+    configurations = [block.code for block in page if block.language == "yaml"]
+    path = tmp_path / "all.yaml"
+    path.write_text("---\n".join(configurations))
+    found = json.loads(run_ray(CONFIGURATIONS, str(path)))
+    assert found["types"] == ["ray.head.default", "ray.worker.default"]
+    head, worker = found["pods"]
+    assert head == worker
+    assert head["spec"]["containers"][0]["name"] == "ray"

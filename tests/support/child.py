@@ -14,14 +14,15 @@ SECONDS = 240
 """How long a child may take: only a safety net against a child that hangs."""
 
 
-def run_program(program: str, *options: str) -> str:
+def run_program(program: str, *options: str, arguments: Sequence[str] = ()) -> str:
     """Run Python code to its end, and return what it prints.
 
     Args:
         program: The code; it may be indented.
         *options: Options of the interpreter.
+        arguments: The program's `sys.argv[1:]`.
     """
-    command = [sys.executable, *options, "-c", textwrap.dedent(program)]
+    command = [sys.executable, *options, "-c", textwrap.dedent(program), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -51,9 +51,10 @@ def ray_program(
                 time.sleep(0.05)
 
 
-def run_ray(program: str) -> str:
+def run_ray(program: str, *arguments: str) -> str:
     """Run a program, and return the line of JSON that it prints."""
-    [result] = [line for line in run_program(program).splitlines() if line.startswith("{")]
+    printed = run_program(program, arguments=arguments)
+    [result] = [line for line in printed.splitlines() if line.startswith("{")]
     return result
 
 

@@ -38,13 +38,15 @@ def make_agent(name: str) -> Any:
     return agent
 
 
-def engine_of(text: str) -> Engine | None:
+def engine_of(text: str, actors: int | None = None) -> Engine | None:
     """Return the engine that a text names; `None` for the running loop.
 
     Raises:
-        ConfigurationError: It names none, or its extra is missing.
+        ConfigurationError: It names none, its extra is missing, or another one than Ray has actors.
     """
     name, _, rest = text.partition(":")
+    if actors is not None and name != "ray":
+        raise ConfigurationError(f"--actors needs --engine ray, not {text!r}.")
     if text == "loop":
         return None
     if name == "processes" and (not rest or (rest.isdecimal() and int(rest))):
@@ -52,7 +54,7 @@ def engine_of(text: str) -> Engine | None:
     if name == "ray":
         from rxagents.cluster import ray  # needs the extra `ray`
 
-        return ray(rest or None)
+        return ray(rest or None, actors=actors or 2)
     raise ConfigurationError(
         f"--engine must be loop, processes, processes:N, ray or ray:ADDRESS, not {text!r}."
     )
