@@ -45,7 +45,7 @@ class TextBuffer:
         self.end = 0
         self.pieces: list[str] = []
         self._limit = _FEW_PIECES
-        self._joined = self.pieces, 0, ""
+        self._joined: tuple[list[str] | None, int, str] = _NOTHING_JOINED
 
     def append(self, piece: str) -> int:
         """Append to the text; return its new length."""
@@ -84,6 +84,7 @@ class TextBuffer:
         return text[:end]
 
 
+_NOTHING_JOINED = (None, 0, "")
 _FEW_PIECES = 32
 _CHARACTERS_A_PIECE = 128
 """How many characters compaction may copy for each piece appended; copying them takes 10 ns."""

@@ -60,7 +60,7 @@ from rxagents.providers.retry import wait_before_retry
 from rxagents.providers.timeouts import Watchdog
 from rxagents.runtime.idle_clock import IdleClock
 from rxagents.runtime.listening import ModelCall, listened
-from rxagents.runtime.metering.attempt import Attempt, metered
+from rxagents.runtime.metering.attempt import Attempt, Metered
 from rxagents.runtime.source import Emitter, task_source
 from rxagents.transport import StaleConnectionError
 from rxagents.wire.parser import StreamInfo
@@ -133,7 +133,7 @@ class _Stream:
             async with asyncio.timeout(request.timeouts.total):
                 while True:
                     try:
-                        async with metered(request.metered) as self._attempt:
+                        async with Metered(request.metered) as self._attempt:
                             gate = self._emitter.gate
                             with Watchdog(request.timeouts, request.provider, gate) as watchdog:
                                 reader = await self._send(watchdog.clock)

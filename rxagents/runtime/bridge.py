@@ -68,8 +68,8 @@ class Gate:
 
     def __init__(self) -> None:
         self.closed = self.is_emitting = False
-        self._after_burst: list[Callable[[], None]] = []
-        self._callbacks: list[Callable[[], None]] = []
+        self._after_burst: tuple[Callable[[], None], ...] = ()
+        self._callbacks: tuple[Callable[[], None], ...] = ()
         self._watchers: WeakSet[GateWatcher] | None = None  # only a probe needs it
 
     def close(self) -> None:
@@ -85,18 +85,18 @@ class Gate:
             self.closed = False
             self._report()
         self.closed = False
-        callbacks, self._callbacks = self._callbacks, []
+        callbacks, self._callbacks = self._callbacks, ()
         for callback in callbacks:
             callback()
 
     def when_open(self, callback: Callable[[], None]) -> None:
         """Call `callback` once, when the gate opens next."""
-        self._callbacks.append(callback)
+        self._callbacks += (callback,)
 
     def after_burst(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
         """Call `callback` when the source has emitted what it has read, or in the next turn."""
         if self.is_emitting:
-            self._after_burst.append(callback)
+            self._after_burst += (callback,)
         else:
             loop.call_soon(callback)
 
@@ -104,7 +104,7 @@ class Gate:
         """Note that the source has emitted what it has read."""
         self.is_emitting = False
         if callbacks := self._after_burst:
-            self._after_burst = []
+            self._after_burst = ()
             for callback in callbacks:
                 try:
                     callback()

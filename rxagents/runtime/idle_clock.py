@@ -6,7 +6,8 @@ alone. When the timer fires, `_look` compares that time with the clock: it eithe
 for the rest of the wait or calls `expire`. A stream of any length costs one timer a wait.
 
 There are two waits, and the first `note` changes one for the other: `first` seconds for the first
-event, `idle` seconds for each further one.
+event, `idle` seconds for each further one. The timer starts with the shorter one and serves both: a
+timer that was cancelled would stay in the loop's heap, with what it refers to.
 
 The time in which the consumer has enough (its gate is closed) does not count: nobody reads then,
 and the silence is the consumer's. A reader at a closed gate calls `pause_until_open`, as
@@ -118,7 +119,8 @@ class IdleClock:
         """Start to wait for the first event."""
         self._last = self._now()
         if self._seconds is not None:
-            self._timer.start(self._seconds)
+            idle = self._seconds if self._idle is None else self._idle
+            self._timer.start(min(self._seconds, idle))
 
     def note(self) -> None:
         """Note an event: the wait for the next one starts."""
@@ -138,11 +140,11 @@ class IdleClock:
         self._timer.stop()
 
     def _wait_for_next(self) -> None:
-        if self._idle is not None:
+        if self._seconds is None and self._idle is not None:
             self._timer.start(self._idle)
-        elif self._seconds is not None:
+        elif self._idle is None:
             self._timer.stop()
-        self._seconds = self._idle
+        self._seconds = self._idle  # else the timer fires within `idle` seconds of the start
 
     def _resume(self) -> None:
         self._is_paused = False

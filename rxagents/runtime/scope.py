@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from reactivex import abc
+
 from rxagents.runtime.loop import run_on_loop
 
 
-class TaskScope:
+class TaskScope(abc.DisposableBase):
     """Holds the tasks of one subscription, and cancels them with it.
 
     Each task is cancelled once. A second cancellation, of a `dispose` and then an `aclose`, would
@@ -28,7 +30,8 @@ class TaskScope:
         self.disposed = False
         self._is_cancelled = False
         self._loop = loop
-        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself refers to tasks weakly
+        # asyncio itself refers to tasks weakly. Mostly there is one, and a set would take 200 bytes.
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` as a task of this scope. Call it on the loop's thread.
@@ -38,8 +41,8 @@ class TaskScope:
         if self._loop.get_task_factory() is not None:
             work = _on_next_turn(work)
         task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.append(task)
+        task.add_done_callback(self._on_done)
         return task
 
     def dispose(self) -> None:
@@ -50,9 +53,13 @@ class TaskScope:
     async def aclose(self) -> None:
         """Cancel the tasks and wait until they are over, except the task that calls this."""
         self.dispose()
-        pending = self._tasks - {asyncio.current_task()}
-        if pending:
+        current = asyncio.current_task()
+        if pending := [task for task in self._tasks if task is not current]:
             await asyncio.wait(pending)
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        """Forget a task that is over."""
+        self._tasks.remove(task)
 
     def _cancel(self) -> None:
         # Not `task.cancelling()`: a timeout that expires also cancels its task for a moment.

@@ -4,7 +4,7 @@ Theory of operation:
 
 All sources of the library go through `task_source`, so that all of them keep the same rules: one
 task a subscription, serial items on the loop's thread, at most one terminal, silence after
-`dispose`. How the task ended decides the terminal (`_finish`, in this order):
+`dispose`. How the task ended decides the terminal (`_Run._finish`, in this order):
 
     a consumer raised in on_next     no terminal; the exception is reported once
     disposed                         no terminal; what the clean-up raised is reported
@@ -33,7 +33,6 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
 
 from rxagents.core.errors import StreamCancelledError
 from rxagents.runtime.bridge import Bridge, Gate, bridge_of
@@ -55,14 +54,15 @@ class Emitter(Generic[T]):
     Attributes:
         gate: Closed while the subscriber wants no more items.
         failure: What the subscriber raised.
+        observer: The subscriber.
     """
 
-    __slots__ = ("_observer", "failure", "gate")
+    __slots__ = ("failure", "gate", "observer")
 
     def __init__(self, observer: abc.ObserverBase[T], gate: Gate) -> None:
         self.gate = gate
         self.failure: Exception | None = None
-        self._observer = observer
+        self.observer = observer
 
     async def emit(self, items: Iterable[T]) -> None:
         """Emit `items`; wait between two of them while the gate is closed."""
@@ -77,7 +77,7 @@ class Emitter(Generic[T]):
             ConsumerFailedError: The subscriber raised. Let it pass.
         """
         try:
-            self._observer.on_next(item)
+            self.observer.on_next(item)
         except BaseException as error:
             self.failure = nonfatal(error)
             raise ConsumerFailedError from error
@@ -88,7 +88,7 @@ class Emitter(Generic[T]):
         Raises:
             ConsumerFailedError: The subscriber raised. Let it pass.
         """
-        on_next, gate = self._observer.on_next, self.gate
+        on_next, gate = self.observer.on_next, self.gate
         gate.is_emitting = True
         try:
             for item in items:
@@ -126,49 +126,62 @@ def task_source(produce: Produce[T]) -> Observable[T]:
     def subscribe(
         observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        scope = TaskScope(running_loop())
         bridge = bridge_of(scheduler)
         emitter = Emitter(observer, bridge.gate if bridge else Gate())
-        task = scope.start(produce(emitter))
+        run = _Run(running_loop(), emitter, bridge)
+        run.start(produce(emitter))
         if bridge is not None:
-            bridge.adopt(scope)
-
-        def finish(task: asyncio.Task[None]) -> None:
-            if bridge is not None:
-                bridge.release(scope)
-            _finish(task, emitter, observer, scope, bridge)
-
-        task.add_done_callback(finish)
-        return Disposable(scope.dispose)
+            bridge.adopt(run)
+        return run
 
     return Stream(subscribe)
 
 
-def _finish(
-    task: asyncio.Task[None],
-    emitter: Emitter[Any],
-    observer: abc.ObserverBase[Any],
-    scope: TaskScope,
-    bridge: Bridge | None,
-) -> None:
-    loop = task.get_loop()
-    failure = None if task.cancelled() else task.exception()
-    try:
-        if emitter.failure is not None:
-            raise emitter.failure  # even if the task was cancelled after the consumer raised
-        if scope.disposed:
-            if isinstance(failure, Exception) and _was_raised_by_cleanup(failure):
-                report_unhandled(failure, loop, bridge, "A stream failed after it was disposed")
-        elif task.cancelled():
-            observer.on_error(
-                _cancelled_from_outside() if task.cancelling() else as_exception(_SELF_CANCELLED)
-            )
-        elif failure is None:
-            observer.on_completed()
-        else:
-            observer.on_error(as_exception(failure))
-    except BaseException as error:
-        report_unhandled(error, loop, bridge)
+class _Run(TaskScope):
+    """The one task of a subscription, which is also what disposes the subscription.
+
+    One object for all of it, since thousands of streams may be open: a scope, a closure for the end
+    of the task and a `Disposable`, which has a lock, take 1 KB more.
+    """
+
+    __slots__ = ("_bridge", "_emitter")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, emitter: Emitter[Any], bridge: Bridge | None
+    ) -> None:
+        super().__init__(loop)
+        self._emitter = emitter
+        self._bridge = bridge
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        super()._on_done(task)
+        if self._bridge is not None:
+            self._bridge.release(self)
+        self._finish(task)
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        """Deliver the terminal."""
+        bridge, emitter, loop = self._bridge, self._emitter, task.get_loop()
+        observer = emitter.observer
+        failure = None if task.cancelled() else task.exception()
+        try:
+            if emitter.failure is not None:
+                raise emitter.failure  # even if the task was cancelled after the consumer raised
+            if self.disposed:
+                if isinstance(failure, Exception) and _was_raised_by_cleanup(failure):
+                    report_unhandled(failure, loop, bridge, "A stream failed after it was disposed")
+            elif task.cancelled():
+                observer.on_error(
+                    _cancelled_from_outside()
+                    if task.cancelling()
+                    else as_exception(_SELF_CANCELLED)
+                )
+            elif failure is None:
+                observer.on_completed()
+            else:
+                observer.on_error(as_exception(failure))
+        except BaseException as error:
+            report_unhandled(error, loop, bridge)
 
 
 def _was_raised_by_cleanup(failure: Exception) -> bool:

@@ -31,6 +31,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 from multidict import CIMultiDictProxy
@@ -58,13 +59,12 @@ class HttpResponse:
 
     Attributes:
         status: The HTTP status.
-        reason: The reason phrase beside the status; a byte that is no UTF-8 is a question mark.
         headers: The headers.
         failure: Why the body ended; `None` if it is complete, or has not ended yet.
     """
 
     __slots__ = ("_closed", "_connection", "_content", "_fresh", "_is_drained", "_lingering",
-                 "_on_data", "_provider", "_response", "_session", "failure", "headers", "reason",
+                 "_on_data", "_provider", "_response", "_session", "failure", "headers",
                  "status")  # fmt: skip
 
     def __init__(
@@ -75,7 +75,6 @@ class HttpResponse:
         lingering: dict[HttpResponse, asyncio.AbstractEventLoop],
     ) -> None:
         self.status: int = response.status
-        self.reason: str = replace_surrogates(response.reason or "")
         self.headers: CIMultiDictProxy[str] = response.headers
         self.failure: ProviderError | None = None
         self._response = response
@@ -89,6 +88,11 @@ class HttpResponse:
         self._connection: Connection | None = None
         self._closed: asyncio.Future[None] | None = None
         self._listen_to_connection()
+
+    @property
+    def reason(self) -> str:
+        """The reason phrase beside the status; a byte that is no UTF-8 is a question mark."""
+        return replace_surrogates(self._response.reason or "")
 
     async def read(self) -> bytes:
         """Return the next bytes as soon as there are any; `b""` at the end.
@@ -204,6 +208,9 @@ class HttpResponse:
         if isinstance(protocol, Connection):
             self._connection = protocol
             protocol.listener = self
+            # A stream may be open for minutes: 1.5 KB of headers that nobody reads any more.
+            self._response._raw_headers = ()  # noqa: SLF001
+            self._response._request_info = _NO_REQUEST  # noqa: SLF001
             if protocol.transport is None:
                 self.connection_lost()
             return
@@ -258,6 +265,8 @@ class HttpResponse:
             retryable=False,
         )
 
+
+_NO_REQUEST: Any = None
 
 _BROKEN = (aiohttp.ClientError, OSError, RuntimeError, ProviderError)
 

@@ -94,7 +94,7 @@ class _Metered:
                 send()
                 return
             tasks = TaskScope(running_loop())
-            scope.hold(Disposable(tasks.dispose))
+            scope.hold(tasks)
             tasks.start(self._attempt.wait()).add_done_callback(waited)
 
         def waited(task: asyncio.Task[None]) -> None:
