@@ -30,7 +30,7 @@ class TaskScope(abc.DisposableBase):
         self.disposed = False
         self._is_cancelled = False
         self._loop = loop
-        # asyncio itself refers to tasks weakly. Mostly there is one, and a set would take 200 bytes.
+        # asyncio refers to tasks weakly. Mostly there is one, and a set would take 200 bytes.
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

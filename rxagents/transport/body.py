@@ -7,7 +7,7 @@ paused and when the connection closes.
 It is given only where the body is simple: HTTP/1.1, one `transfer-encoding: chunked` or one
 `content-length`, no upgrade. Compression does not matter here, because `auto_decompress` is off.
 Everything else is read by aiohttp's parser. From the first chunk that is not plain (see
-`rxagents/parsing/http_body.py`) the rest of a body is read by a new parser of aiohttp, `RestOfBody`.
+`rxagents/parsing/http_body.py`) a new parser of aiohttp reads the rest of a body (`RestOfBody`).
 
 A stream may be open for minutes, and a process may hold thousands of them. So what aiohttp needed
 for the headers is not kept: the parser with its copies of all headers (2 KB), and the deques of its
