@@ -85,7 +85,7 @@ class TextBuffer:
 
 
 _NOTHING_JOINED = (None, 0, "")
-_FEW_PIECES = 32
+_FEW_PIECES = 8
 _CHARACTERS_A_PIECE = 128
 """How many characters compaction may copy for each piece appended; copying them takes 10 ns."""
 

@@ -78,6 +78,7 @@ class ProviderOptions(SettingsArguments, total=False):
 
 
 _NO_SETTINGS = Settings()
+_USER_AGENT = f"rxagents/{__version__}"
 
 
 class Provider(BaseLLM):
@@ -245,7 +246,7 @@ class Provider(BaseLLM):
         own = {
             "content-type": "application/json",
             "accept": "application/json" if content is None else self._accept,
-            "user-agent": f"rxagents/{__version__}",
+            "user-agent": _USER_AGENT,
         }
         more = {**self._extra_headers, **checked_headers(settings.headers or {})}
         key = self._api_key

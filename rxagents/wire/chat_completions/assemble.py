@@ -30,7 +30,7 @@ class _ChoiceState:
     """The state of one choice.
 
     Attributes:
-        tools: Its open tool calls.
+        tools: Its open tool calls; `None` until there is one, as in nearly all streams.
         finished: It has a finish reason.
         call: The number of the tool call that the last fragment belonged to.
         signed: The `extra_content` of calls that no chunk has yet, to be sent back with the calls.
@@ -39,10 +39,10 @@ class _ChoiceState:
     __slots__ = ("call", "finished", "signed", "tools")
 
     def __init__(self) -> None:
-        self.tools = ToolFragments()
+        self.tools: ToolFragments | None = None
         self.finished = False
         self.call = 0
-        self.signed: list[dict[str, Any]] = []
+        self.signed: tuple[dict[str, Any], ...] = ()
 
 
 class ChunkAssembler(ChunkBuilder):
@@ -73,7 +73,7 @@ class ChunkAssembler(ChunkBuilder):
         self.unknown = _NAMES
         self._seen: dict[str, set[str]] = {}
         self._extra: dict[str, Any] | None = None
-        self._with_message: set[int] = set()
+        self._with_message: tuple[int, ...] = ()
         self._reasoning_field = ""
         self._number: int | None = None
         self._buffer = TextBuffer()
@@ -163,14 +163,16 @@ class ChunkAssembler(ChunkBuilder):
     def end(self, *, done: bool) -> None:
         """Seal the calls of choices that only `[DONE]` has finished, if they are whole."""
         for number, state in self._choices.items() if done else ():
-            sealed = () if state.finished else tuple(state.tools.seal_complete())
-            if sealed:
+            if state.tools is None or state.finished:
+                continue
+            if sealed := tuple(state.tools.seal_complete()):
                 self.emit(choice=number, tool_calls=sealed)
 
     def _add_names(self, event: Event) -> None:
         """Add the names to the metadata; in Azure's first event (54) id and model are empty."""
         self.add_metadata(**{name: getattr(event, name) for name in self.unknown})
-        self.unknown = _NAMES.difference(self.metadata)
+        # The one empty set: an empty result of `difference` would take 200 bytes a stream.
+        self.unknown = _NAMES.difference(self.metadata) or frozenset()
 
     def _add_choice(self, choice: Choice, position: int, usage: Usage | None) -> None:
         number = position if choice.index is None else choice.index
@@ -213,7 +215,7 @@ class ChunkAssembler(ChunkBuilder):
             return delta
         length = self.received_length(number)
         if not length and number not in self._with_message:
-            self._with_message.add(number)
+            self._with_message += (number,)
             return message
         text, _ = split_content(message.content)
         if len(text) >= length and text.startswith(self.received_text(number)):
@@ -228,7 +230,7 @@ class ChunkAssembler(ChunkBuilder):
         if delta.reasoning_details:
             stored["reasoning_details"] = delta.reasoning_details
         if state.signed:
-            stored["extra_content"], state.signed = state.signed, []
+            stored["extra_content"], state.signed = list(state.signed), ()
         fields = {
             "provider_data": {WIRE: stored} if stored else None,
             "logprobs": choice.logprobs,
@@ -258,19 +260,25 @@ class ChunkAssembler(ChunkBuilder):
         self, state: _ChoiceState, delta: Delta, finish: str
     ) -> tuple[ToolCallDelta, ...]:
         deltas: list[ToolCallDelta] = []
+        if delta.tool_calls or delta.function_call is not None:
+            tools = state.tools = state.tools or ToolFragments()
+        elif state.tools is None:
+            return ()
+        else:
+            tools = state.tools
         for call in filter(None, delta.tool_calls or ()):
             function = call.function or _NO_FUNCTION
             name = function.name or ""
-            deltas += state.tools.add(call.index, call.id or "", name, function.arguments)
+            deltas += tools.add(call.index, call.id or "", name, function.arguments)
             state.call = deltas[-1].index if deltas else state.call
             if call.extra_content:
                 signed = {"call": state.call, "extra_content": call.extra_content}
-                state.signed.append(signed)
+                state.signed += (signed,)
         if delta.function_call is not None:
             function = delta.function_call
-            deltas += state.tools.add(0, "", function.name or "", function.arguments)
+            deltas += tools.add(0, "", function.name or "", function.arguments)
         if _FINISH_REASONS.get(finish, finish) in WHOLE:
-            deltas += state.tools.seal()
+            deltas += tools.seal()
         return tuple(deltas)
 
 

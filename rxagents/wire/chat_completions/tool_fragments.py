@@ -85,6 +85,8 @@ _JSON_ENDS = ("}", "]", '"')
 class ToolFragments:
     """Converts the fragments of one choice from the wire's form to `ToolCallDelta`s."""
 
+    __slots__ = ("_by_id", "_by_wire_index", "_calls", "_early_ids")
+
     def __init__(self) -> None:
         self._calls: list[_CallState] = []
         self._by_wire_index: dict[int, _CallState] = {}
