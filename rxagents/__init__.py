@@ -94,13 +94,7 @@ from rxagents.core.timeouts import Timeouts
 from rxagents.core.tool_context import ToolContext
 from rxagents.core.tools import Tool, tool
 from rxagents.core.usage import Usage
-from rxagents.providers.anthropic import Anthropic
 from rxagents.providers.base_llm import BaseLLM
-from rxagents.providers.gemini import Gemini
-from rxagents.providers.ollama import Ollama
-from rxagents.providers.openai import OpenAI
-from rxagents.providers.openai_responses import OpenAIResponses
-from rxagents.providers.provider import ProviderOptions
 from rxagents.providers.registry import get_model
 from rxagents.runtime.from_aiter import from_aiter
 from rxagents.runtime.from_recording import from_recording
@@ -128,6 +122,12 @@ if TYPE_CHECKING:
     from rxagents.operators._first_of import first_of
     from rxagents.pictures.live import LivePicture, display
     from rxagents.pictures.picture import RunPicture, draw_run
+    from rxagents.providers.anthropic import Anthropic
+    from rxagents.providers.gemini import Gemini
+    from rxagents.providers.ollama import Ollama
+    from rxagents.providers.openai import OpenAI
+    from rxagents.providers.openai_responses import OpenAIResponses
+    from rxagents.providers.provider import ProviderOptions
     from rxagents.runtime.circuit import Circuit
     from rxagents.runtime.description import Description, describe
     from rxagents.runtime.event_log.event_log import EventLog

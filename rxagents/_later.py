@@ -8,6 +8,12 @@ LATER: Final = {
     "MCPTools": "rxagents.mcp.client",
     "mcp_server": "rxagents.mcp.server",
     "mcp_tools": "rxagents.mcp.client",
+    "Anthropic": "rxagents.providers.anthropic",
+    "Gemini": "rxagents.providers.gemini",
+    "Ollama": "rxagents.providers.ollama",
+    "OpenAI": "rxagents.providers.openai",
+    "OpenAIResponses": "rxagents.providers.openai_responses",
+    "ProviderOptions": "rxagents.providers.provider",
     "AgentOptions": "rxagents.agents.agent_options",
     "AgentRun": "rxagents.agents.agent_run",
     "Budget": "rxagents.runtime.spending.budget",
@@ -57,4 +63,5 @@ LATER: Final = {
     "processes": "rxagents.runtime.many_runs.processes",
     "run_many": "rxagents.runtime.many_runs.run_many",
 }
-"""Imported at first use, like the operators: a program that only streams does not need them."""
+"""Imported at first use, like the operators: a program needs few of them. It needs one provider of
+five, each with its wire format, and none of them nor aiohttp with a model of its own."""

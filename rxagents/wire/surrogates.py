@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
-_LONE = re.compile("[\ud800-\udfff]")
+_PAIR = "[\ud800-\udbff][\udc00-\udfff]"
+_LONE = "[\ud800-\udfff]"
+"""Compiled at first use: few streams need them."""
 
 
 Channel: TypeAlias = tuple[int, str | int]
@@ -29,7 +30,7 @@ class SurrogateJoiner:
         if text and "\ud800" <= text[-1] <= "\udbff":
             self._held[channel] = text[-1]
             text = text[:-1]
-        return _LONE.sub("\ufffd", _PAIR.sub(_join, text))
+        return re.sub(_LONE, "\ufffd", re.sub(_PAIR, _join, text))
 
     def end(self, channel: Channel) -> str:
         """Return U+FFFD if a channel that ends still holds a first half."""
