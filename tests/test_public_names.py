@@ -46,6 +46,10 @@ def test_names_complete_before_first_use() -> None:
     run_program(program)
 
 
+def test_import_needs_no_provider() -> None:
+    run_program("import rxagents, sys\nassert 'aiohttp' not in sys.modules\n")
+
+
 def test_misspelt_name_gets_a_suggestion() -> None:
     with pytest.raises(AssertionError, match="Did you mean: 'FunctionAgent'"):
         run_program("import rxagents\nrxagents.FunctonAgent\n")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import functools
+import os
+import sys
 import urllib.request
 
 from msgspec import Struct, field
@@ -10,6 +13,9 @@ from yarl import URL
 
 from rxagents.core.errors import ConfigurationError
 from rxagents.transport.urls import parse_url
+
+_SYSTEM_HAS_PROXIES = sys.platform in {"darwin", "win32"}
+"""Whether `urllib` finds proxies outside of the environment too."""
 
 
 class Proxy(Struct, frozen=True):
@@ -39,6 +45,8 @@ def proxy_of_environment(url: URL) -> Proxy | None:
         ConfigurationError: The proxy in the environment is not the URL of an HTTP proxy. aiohttp
             would speak HTTP to any other proxy too: a SOCKS proxy would get the request in clear.
     """
+    if not _SYSTEM_HAS_PROXIES and not any(map(os.environ.get, _names(url.scheme))):
+        return None
     proxies = urllib.request.getproxies()
     kind = url.scheme if proxies.get(url.scheme) else "all"
     address = proxies.get(kind, "").strip()
@@ -69,3 +77,10 @@ def proxy_of_environment(url: URL) -> Proxy | None:
     password = f"{proxy.user}:{proxy.password or ''}".encode()
     headers = {"proxy-authorization": f"Basic {base64.b64encode(password).decode()}"}
     return Proxy(proxy.with_user(None), variable, headers)
+
+
+@functools.cache
+def _names(scheme: str) -> tuple[str, ...]:
+    """Return the variables that may name a proxy; `urllib` reads all there are, for 0.1 ms."""
+    names = (f"{scheme}_proxy", "all_proxy")
+    return *names, *map(str.upper, names)

@@ -23,6 +23,17 @@ def test_no_proxy_excludes_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_of_environment(URL_OF_MODEL) is None
 
 
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+def test_proxy_is_found_in_each_variable(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "http://proxy.example:3128")
+    proxy = proxy_of_environment(URL_OF_MODEL)
+    assert proxy is not None
+    assert (proxy.url.host, proxy_of_environment(URL("https://a.example")) is None) == (
+        "proxy.example",
+        "all" not in variable.lower(),
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "host"), [(" http://proxy.example:3128 ", "proxy.example"), (" ", None)]
 )

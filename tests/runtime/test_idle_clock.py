@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from reactivex.testing import TestScheduler
@@ -134,3 +135,18 @@ async def test_each_blocked_wait_gets_a_grace() -> None:
         seen.at(start + 20.03, seen.clock.note)
     await asyncio.sleep(100)
     assert seen.times == [pytest.approx(53.03)]
+
+
+@pytest.mark.parametrize(
+    ("first", "idle", "started"),
+    [(300, 120, [120]), (5, 120, [5]), (None, 120, [120]), (5, None, [5]), (None, None, [])],
+)
+def test_one_timer_serves_both_waits(
+    first: float | None, idle: float | None, started: list[float]
+) -> None:
+    timer = Mock()
+    clock = IdleClock(lambda: 0.0, lambda _: timer, Gate(), Mock(), first=first, idle=idle)
+    clock.start()
+    clock.note()
+    assert [call.args[0] for call in timer.start.call_args_list] == started
+    assert timer.stop.called is (idle is None)
