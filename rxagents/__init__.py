@@ -162,6 +162,7 @@ if TYPE_CHECKING:
         StoredConversation,
     )
     from rxagents.storage.memory_store import MemoryStore
+    from rxagents.storage.redis_limiter import RedisLimiter
     from rxagents.storage.redis_log_store import RedisLogStore
     from rxagents.storage.sqlite_log_store import SQLiteLogStore
     from rxagents.storage.sqlite_store import SQLiteStore
@@ -181,6 +182,7 @@ __all__ = [
     "OpenAIResponses", "OutputError", "Overflow", "OverloadedError", "ParsedResponse", "Partial",
     "PayloadTooLargeError", "Price", "ProtocolError", "ProviderError", "ProviderOptions",
     "RateLimitError", "ReActAgent", "ReActStep", "Reasoning", "ReasoningPart", "RedirectError",
+    "RedisLimiter",
     "RedisLogStore", "Reset", "Response", "ResponseError", "Retention", "RunArguments", "RunHandle",
     "RunInterruptedError", "RunLimitError", "RunPicture", "RunReport", "RxAgentsError",
     "SQLiteLogStore", "SQLiteStore", "ServerError", "Settings", "Snapshot", "StatusError",

@@ -42,6 +42,7 @@ LATER: Final = {
     "Price": "rxagents.runtime.spending.prices",
     "ReActAgent": "rxagents.agents.react",
     "ReActStep": "rxagents.agents.react_steps",
+    "RedisLimiter": "rxagents.storage.redis_limiter",
     "RedisLogStore": "rxagents.storage.redis_log_store",
     "Retention": "rxagents.runtime.event_log.log_store",
     "RunHandle": "rxagents.runtime.event_log.run_handle",

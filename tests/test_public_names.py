@@ -21,13 +21,13 @@ NAMES = """
     LogEntry LogGoneError MCPTools MaxIterationsError Memory MemoryLogStore MemoryStore Message
     MessageOutcome NotFoundError Ollama OpenAI OpenAIResponses OutputError Overflow OverloadedError
     ParsedResponse Partial PayloadTooLargeError Price ProtocolError ProviderError ProviderOptions
-    RateLimitError ReActAgent ReActStep Reasoning ReasoningPart RedirectError RedisLogStore Reset
-    Response ResponseError Retention RunArguments RunHandle RunInterruptedError RunLimitError
-    RunPicture RunReport RxAgentsError SQLiteLogStore SQLiteStore ServerError Settings Snapshot
-    StatusError StorageError StoredConversation StreamCancelledError StreamChunk StreamDecodeError
-    StreamEvent StreamTimeoutError StreamingAgent StreamingLLM TextPart Thought Timeouts Token Tool
-    ToolArguments ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd ToolError
-    ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError
+    RateLimitError ReActAgent ReActStep Reasoning ReasoningPart RedirectError RedisLimiter
+    RedisLogStore Reset Response ResponseError Retention RunArguments RunHandle RunInterruptedError
+    RunLimitError RunPicture RunReport RxAgentsError SQLiteLogStore SQLiteStore ServerError Settings
+    Snapshot StatusError StorageError StoredConversation StreamCancelledError StreamChunk
+    StreamDecodeError StreamEvent StreamTimeoutError StreamingAgent StreamingLLM TextPart Thought
+    Timeouts Token Tool ToolArguments ToolArgumentsError ToolCall ToolCallDelta ToolContext ToolEnd
+    ToolError ToolNotFoundError ToolProgress ToolResult ToolStart ToolTimeoutError TotalTimeoutError
     TransportError TruncatedStreamError TurnEnd TurnStart Usage __version__ describe display
     draw_run first_of from_aiter from_log from_recording get_model inspect instrument mcp_server
     mcp_tools processes run run_many to_aiter to_iter tool

@@ -24,6 +24,7 @@ from rxagents.runtime.event_log.log_store import (
 )
 from rxagents.runtime.event_log.memory_log_store import checked_retention
 from rxagents.storage.log_tails import LogTails, then
+from rxagents.storage.redis_scripts import SCRIPTS
 from rxagents.storage.redis_worker import RedisWorker
 
 _PACK = 64
@@ -64,7 +65,7 @@ class RedisLogStore:
         self._prefix = f"{{{prefix}}}:"
         self._clock = clock
         self._tails = LogTails(clock)
-        self._worker = RedisWorker(url)
+        self._worker = RedisWorker(url, SCRIPTS)
 
     def begin(self, key: str) -> Future[Begun]:
         """Begin the next attempt; see `LogStore.begin`."""

@@ -17,12 +17,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
 from rxagents.core.errors import ConfigurationError, StorageError
-from rxagents.storage.redis_scripts import SCRIPTS
 
 T = TypeVar("T")
 
@@ -47,21 +46,23 @@ class RedisWorker:
 
     Args:
         url: The server, as for `redis.Redis.from_url`.
+        scripts: The Lua scripts by their names. A second run of the same call must change nothing.
 
     Raises:
         ConfigurationError: The library redis is not installed, or `url` is not the URL of a server.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, scripts: Mapping[str, str]) -> None:
         try:
             import redis
             from redis.backoff import NoBackoff
             from redis.retry import Retry
         except ImportError:
             raise ConfigurationError(
-                "The Redis store needs the extra 'redis': pip install 'rxagents[redis]'"
+                "Redis needs the extra 'redis': pip install 'rxagents[redis]'"
             ) from None
         self._redis = redis
+        self._scripts = scripts
         try:
             self._client: Any = redis.Redis.from_url(
                 url,
@@ -101,6 +102,29 @@ class RedisWorker:
         future: Future[T] = Future()
         self._put(_Call(script, keys, arguments, parse, future))
         return future
+
+    def failure(self, error: Exception) -> StorageError:
+        """Return the typed error of an error of Redis."""
+        if isinstance(error, StorageError):
+            return error
+        failure = StorageError(
+            f"Redis failed: {type(error).__name__}: {str(error).removesuffix('.')}. Check that the "
+            "server of `url` runs and has memory, and that the user may run scripts."
+        )
+        failure.__cause__ = error
+        return failure
+
+    @property
+    def connection_errors(self) -> tuple[type[Exception], ...]:
+        """The errors of a connection that breaks."""
+        errors = self._redis.exceptions
+        return errors.ConnectionError, errors.TimeoutError
+
+    def subscription(self, channel: str) -> Any:
+        """Return a `PubSub` with a connection of its own, which is made when it is first used."""
+        channels = self._client.pubsub()
+        channels.subscribe(channel)
+        return channels
 
     def close(self) -> Future[None]:
         """Close the connection after the calls that are queued; later calls open it again."""
@@ -142,7 +166,7 @@ class RedisWorker:
     def _set(self, call: _Call, answer: Any) -> None:
         try:
             if isinstance(answer, Exception):
-                raise self._failure(answer)
+                raise self.failure(answer)
             result = call.parse(answer)
         except Exception as error:
             call.future.set_exception(error)
@@ -160,7 +184,7 @@ class RedisWorker:
                 if not self._hashes:
                     self._load()
                 answers = self._sent(calls)
-            except (errors.ConnectionError, errors.TimeoutError):
+            except self.connection_errors:
                 wait = next(waits, None) if self._was_reached else None
                 if wait is None:
                     raise
@@ -171,7 +195,9 @@ class RedisWorker:
             self._hashes = {}
 
     def _load(self) -> None:
-        self._hashes = {name: self._client.script_load(code) for name, code in SCRIPTS.items()}
+        self._hashes = {
+            name: self._client.script_load(code) for name, code in self._scripts.items()
+        }
         self._was_reached = True
 
     def _sent(self, calls: Sequence[_Call]) -> list[Any]:
@@ -182,16 +208,6 @@ class RedisWorker:
                 )
             answers: list[Any] = pipeline.execute(raise_on_error=False)
         return answers
-
-    def _failure(self, error: Exception) -> StorageError:
-        if isinstance(error, StorageError):
-            return error
-        failure = StorageError(
-            f"Redis failed: {type(error).__name__}: {str(error).removesuffix('.')}. Check that the "
-            "server of `url` runs and has memory, and that the user may run scripts."
-        )
-        failure.__cause__ = error
-        return failure
 
 
 def _nothing(_: object) -> None: ...

@@ -232,6 +232,28 @@ async def test_two_limiters_in_any_order_do_not_block() -> None:
     assert time() == pytest.approx(10, abs=0.1)
 
 
+class Shared(Limiter):
+    """A limiter that several processes share by its name."""
+
+    def __init__(self, name: str, asked: list[str]) -> None:
+        super().__init__()
+        self.name = name
+        self._asked = asked
+
+    async def acquire(self, request: LimitedRequest) -> Any:
+        self._asked.append(self.name)
+        return await super().acquire(request)
+
+
+async def test_shared_limiters_are_asked_by_name() -> None:
+    """In the same order in each process, so that no two processes wait for each other."""
+    asked: list[str] = []
+    shared = [Shared(name, asked) for name in "cab"]
+    agent = FunctionAgent(ScriptedLLM("Hello", limiter=shared[0]), limiter=shared[1])
+    await agent.run("Hi", limiter=shared[2])
+    assert asked == ["a", "b", "c"]
+
+
 def test_limiter_serves_one_loop_after_another() -> None:
     limiter = Limiter(requests_per_minute=6000)
     llm = ScriptedLLM("Hello", limiter=limiter)

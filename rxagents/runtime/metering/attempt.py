@@ -166,8 +166,9 @@ class Attempt:
             request.provider, request.model, self._input, output, metering.context
         )
         try:
-            # In one order everywhere: two requests never wait for each other's limiter.
-            for limiter in sorted(metering.limiters, key=id):
+            # In one order everywhere: two requests never wait for each other's limiter, also not
+            # for those that several processes share by their names.
+            for limiter in sorted(metering.limiters, key=_order):
                 self._permits.append(await limiter.acquire(limited))
         except BaseException:
             self.give_back()
@@ -279,6 +280,10 @@ class Attempt:
         for permit in self._permits:
             permit.give_back()
         self._permits.clear()
+
+
+def _order(limiter: RequestLimiter) -> tuple[str, int]:
+    return str(getattr(limiter, "name", "")), id(limiter)
 
 
 _NOT_SENT = (TransportError, ConnectTimeoutError, ConfigurationError)
