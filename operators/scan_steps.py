@@ -13,7 +13,6 @@ from rxagents.core.finish_reasons import is_whole_text
 from rxagents.core.messages import ToolCall
 from rxagents.core.tools import ToolLike, to_tools
 from rxagents.operators._items import not_a_chunk
-from rxagents.parsing.react import ReActParser
 from rxagents.runtime.factories import operator_factory
 
 Step: TypeAlias = Token | Reasoning | Thought | ToolCall | Answer | Reset
@@ -66,6 +65,8 @@ def scan_steps(
         Answer It is 3.
         <...>
     """
+    from rxagents.parsing.react import ReActParser  # 9 ms, which only ReAct needs
+
     parameters = {
         tool.name: tuple(tool.parameters.get("properties", ())) for tool in to_tools(tools)
     }

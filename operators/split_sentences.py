@@ -7,7 +7,6 @@ from collections.abc import Callable
 from reactivex import Observable, abc
 
 from rxagents.operators._items import not_a_text
-from rxagents.parsing.sentences import SentenceSplitter
 from rxagents.runtime.factories import operator_factory
 
 
@@ -50,6 +49,7 @@ def split_sentences() -> Callable[[Observable[str]], Observable[str]]:
         'And left.'
         <...>
     """
+    from rxagents.parsing.sentences import SentenceSplitter  # 1 ms, which few programs need
 
     def split_sentences_(source: Observable[str]) -> Observable[str]:
         def subscribe(

@@ -50,6 +50,13 @@ def test_import_needs_no_provider() -> None:
     run_program("import rxagents, sys\nassert 'aiohttp' not in sys.modules\n")
 
 
+def test_function_agent_needs_no_react_parser() -> None:
+    run_program(
+        "import rxagents, sys\nassert rxagents.FunctionAgent\n"
+        "assert 'rxagents.parsing.react' not in sys.modules\n"
+    )
+
+
 def test_misspelt_name_gets_a_suggestion() -> None:
     with pytest.raises(AssertionError, match="Did you mean: 'FunctionAgent'"):
         run_program("import rxagents\nrxagents.FunctonAgent\n")
