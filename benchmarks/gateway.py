@@ -8,8 +8,8 @@ CPU time of the gateway's process for each chunk that a client has received:
 - readers: some connections read one run, whose events come in bursts of 16.
 
 Then, in milliseconds, how soon the provider sees that a client has left, while it streams and
-before its first token; and the memory of the gateway while clients do not read. litellm's proxy
-does the same with fewer streams, in an environment of its own.
+before its first token (5,000 ms: not within that time); and the memory of the gateway while clients
+do not read. litellm's proxy does the same with fewer streams, in an environment of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 
 from benchmarks.environments import MissingPeerError
@@ -100,7 +100,7 @@ def _endpoints(
     """Measure each endpoint, and rxagents' own client of the same provider."""
     works: Works = {name: (rxagents_gateway, Work(name, streams)) for name in ENDPOINTS}
     slow = Work("chat", 2 if burst > 1 else 20)
-    with paced_server(rate, burst) as url, with_litellm(works, litellm, url, slow):
+    with paced_server(rate, burst) as url, with_litellm(run, works, litellm, url, slow):
         _rounds(run, f"{work}, {streams} streams", works, url, own=(streams, rate))
 
 
@@ -108,14 +108,16 @@ def _rounds(
     run: Run, work: str, works: Works, url: str, own: tuple[int, float] | None = None
 ) -> None:
     """Run the contenders in turns; `own` has the streams and the rate of rxagents' client."""
-    for _ in range(run.choose_rounds(1, 3)):
+    for _ in range(run.choose_rounds(1, 2)):
         if own is not None:
             plan = Plan(rate=own[1], seconds=3.0, warm_up=1.0)
-            client = run_own_client(sys.executable, url, "rxagents, delta", own[0], plan)
-            run.add(work, "own client", "us a chunk", client.us_per_chunk)
+            with reported(run, f"own client, {work}"):
+                client = run_own_client(sys.executable, url, "rxagents, delta", own[0], plan)
+                run.add(work, "own client", "us a chunk", client.us_per_chunk)
         for name, (start, each) in works.items():
-            with start(url) as server:  # a new one: kept runs go on without clients
-                _add(run, work, name, run_client(server, each))
+            with reported(run, f"{name}, {work}"):
+                with start(url) as server:  # a new one: kept runs go on without clients
+                    _add(run, work, name, run_client(server, each))
 
 
 def _add(run: Run, work: str, name: str, outcome: Outcome) -> None:
@@ -129,21 +131,33 @@ def _leaving(run: Run, litellm: str | None) -> None:
         if endpoint in {"runs", "vercel"}:
             continue  # their runs go on when a client leaves
         for has_begun in (True, False):
-            times = asyncio.run(leaving_times(start, endpoint, has_begun, 50 if run.quick else 200))
             when = "while it streams" if has_begun else "before the first token"
-            for percent in (50, 90, 99):
-                value = times[len(times) * percent // 100]
-                run.add(f"the client leaves {when}", name, f"ms, p{percent}", value)
+            work, clients = f"the client leaves {when}", 50 if run.quick else 200
+            with reported(run, f"{name}, {work}"):
+                times = asyncio.run(leaving_times(start, endpoint, has_begun, clients))
+                for percent in (50, 90, 99):
+                    run.add(work, name, f"ms, p{percent}", times[len(times) * percent // 100])
 
 
 def _stalled(run: Run, litellm: str | None) -> None:
     """Measure the memory while clients do not read."""
     seconds = 3.0 if run.quick else 10.0
     for name, endpoint, start in gateways(litellm):
-        cells = asyncio.run(memory_of_stalled(start, endpoint, 10, seconds))
-        headings = ("KiB after 1/3", "KiB after 2/3", "KiB at the end", "chunks sent")
-        for heading, value in zip(headings, cells, strict=True):
-            run.add(f"10 clients that read nothing for {seconds:g} s", name, heading, value)
+        work = f"10 clients that read nothing for {seconds:g} s"
+        with reported(run, f"{name}, {work}"):
+            cells = asyncio.run(memory_of_stalled(start, endpoint, 10, seconds))
+            headings = ("KiB after 1/3", "KiB after 2/3", "KiB at the end", "chunks sent")
+            for heading, value in zip(headings, cells, strict=True):
+                run.add(work, name, heading, value)
+
+
+@contextmanager
+def reported(run: Run, contender: str) -> Iterator[None]:
+    """Report a contender that fails, and go on with the others."""
+    try:
+        yield
+    except (RuntimeError, OSError, EOFError, subprocess.SubprocessError) as error:
+        run.miss(contender, f"{type(error).__name__}: {error}"[:300])
 
 
 def gateways(litellm: str | None) -> Iterator[tuple[str, str, Start]]:
@@ -156,12 +170,12 @@ def gateways(litellm: str | None) -> Iterator[tuple[str, str, Start]]:
 
 @contextmanager
 def with_litellm(
-    works: Works, litellm: str | None, provider_url: str, work: Work
+    run: Run, works: Works, litellm: str | None, provider_url: str, work: Work
 ) -> Iterator[None]:
     """Add litellm's proxy to the contenders, if it is there; it starts once, in half a minute."""
-    if litellm is None:
-        yield
-        return
-    with litellm_gateway(litellm, provider_url) as gateway:
-        works[f"litellm, {work.streams} streams"] = (lambda _: nullcontext(gateway), work)
+    with ExitStack() as stack:
+        if litellm is not None:
+            with reported(run, _LITELLM):
+                gateway = stack.enter_context(litellm_gateway(litellm, provider_url))
+                works[f"litellm, {work.streams} streams"] = (lambda _: nullcontext(gateway), work)
         yield

@@ -49,7 +49,10 @@ BROKEN_LAG_MS = 1_000.0
 def live(run: Run) -> None:
     """Measure rising numbers of streams."""
     counts = (100, 1_000, 2_000) if run.quick else (100, 300, 1_000, 2_000)
-    plan = Plan(seconds=2.0, warm_up=1.0, patience=8.0) if run.quick else Plan()
+    if run.quick:
+        plan = Plan(seconds=2.0, warm_up=1.0, patience=8.0)
+    else:
+        plan = Plan(seconds=4.0, warm_up=1.5, patience=10.0)
     allow_open_files(max(counts) + 200)
     names = [name for name in PEERS_BY_NAME if not run.quick or name in _QUICK]
     with paced_server(plan.rate) as url:

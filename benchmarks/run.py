@@ -52,7 +52,7 @@ class Run:
         self.workers = workers
         self.server = server
         self._rounds = rounds
-        self.rounds = self.choose_rounds(3, 7)
+        self.rounds = self.choose_rounds(3, 5)
         self._scenario = scenario
         self._report = report
 
@@ -82,7 +82,7 @@ class Run:
             answers: A function from the number of chunks to the URL, by work and peer.
             names: The name of a peer in the report, where it is another.
         """
-        budget = 0.08 if self.quick else 0.4
+        budget = 0.08 if self.quick else 0.3
         sizes: dict[tuple[str, str], int] = {}
         for key, url_of in answers.items():
             for _ in range(2):  # the first imports and connects

@@ -23,7 +23,7 @@ _SECONDS_A_CHUNK = 0.005
 
 def slow_readers(run: Run) -> None:
     """Measure each policy."""
-    seconds = 2.0 if run.quick else 10.0
+    seconds = 2.0 if run.quick else 6.0
     with paced_server(_RATE, burst=16) as url:
         for _ in range(run.choose_rounds(1, 3)):
             for policy in Overflow:

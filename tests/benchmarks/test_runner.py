@@ -11,7 +11,7 @@ import pytest
 from benchmarking import run_of
 
 from benchmarks.environments import Environments, MissingPeerError
-from benchmarks.gateway import litellm_python
+from benchmarks.gateway import litellm_python, reported
 from benchmarks.peers import CHAT, PEERS, WIRES, Peer
 from benchmarks.replay_server import ReplayServer
 from benchmarks.run_many import run_many, throughput, with_engine
@@ -89,6 +89,17 @@ def test_gateway_runs_without_litellm(tmp_path: Path, pythons: dict[str, str], r
     run, _ = run_of("gateway", workers)
     assert litellm_python(run) is None
     assert reason in workers.missing["litellm's proxy"]
+
+
+def test_gateway_that_fails_is_reported(tmp_path: Path) -> None:
+    workers = Workers(Environments(tmp_path), "")
+    run, _ = run_of("gateway", workers)
+    for name, error in {"late": TimeoutError("5 s"), "gone": EOFError("no text")}.items():
+        with reported(run, name):
+            raise error
+    assert workers.missing == {"late": "TimeoutError: 5 s", "gone": "EOFError: no text"}
+    with pytest.raises(ZeroDivisionError), reported(run, "a mistake of ours"):
+        raise ZeroDivisionError
 
 
 def test_throughput_of_many_runs_is_counted() -> None:
