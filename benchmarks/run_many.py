@@ -20,6 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -255,16 +256,25 @@ def _process(folder: Path) -> _Process:
 
 
 def _workers() -> list[_Process]:
-    """Return the worker processes, of this program or of Ray."""
-    found = []
+    """Return the worker processes of this program, or of the Ray that it has started."""
+    parents: dict[int, int] = {}
+    folders: dict[int, Path] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            parents[int(folder.name)] = int(
+                (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            )
             name = (folder / "cmdline").read_bytes()
-            if (parent == os.getpid() and b"many_runs.child" in name) or name.startswith(
-                (b"ray::RayWorker", b"ray::HandWritten")
-            ):
-                found.append(_process(folder))
         except (OSError, IndexError, ValueError):
             continue
+        if b"many_runs.child" in name or name.startswith((b"ray::RayWorker", b"ray::HandWritten")):
+            folders[int(folder.name)] = folder
+    found = []
+    for pid, folder in folders.items():
+        above = pid
+        while above not in {os.getpid(), 0}:
+            above = parents.get(above, 0)
+        if above:
+            with suppress(OSError):
+                found.append(_process(folder))
     return found
