@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 from typing import Any, TypeVar
 
 R = TypeVar("R")
+
+_STDERR = 2
+_SHOW_CURSOR = b"\x1b[?25h"
 
 
 class StopSignals:
@@ -65,6 +69,9 @@ class StopSignals:
 
     def _stop(self, number: int, _: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
+        with suppress(OSError):
+            if os.isatty(_STDERR):  # a progress bar has hidden the cursor
+                os.write(_STDERR, _SHOW_CURSOR)
         self._status = 128 + number
         if self._cancel is None:
             raise SystemExit(self._status)

@@ -141,6 +141,12 @@ class Terminal:
         """All that was written, without escape sequences."""
         return re.sub(r"\x1b(\[[0-9;?]*[a-zA-Z]|[=>])", "", self._screen.decode("utf-8", "replace"))
 
+    async def until_cursor(self) -> None:
+        """Wait until the program shows the cursor."""
+        while self._screen.rfind(b"\x1b[?25h") < self._screen.rfind(b"\x1b[?25l"):
+            self._changed.clear()
+            await self._changed.wait()
+
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._descriptor)
         os.close(self._descriptor)

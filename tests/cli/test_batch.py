@@ -422,6 +422,20 @@ async def test_interrupted_batch_keeps_what_is_done(
     assert len(read(to)) == lines(tmp_path / "out.csv.journal")
 
 
+@pytest.mark.real_time
+async def test_killed_batch_leaves_a_cursor(
+    at_terminal: Any, tmp_path: Path, support: Path
+) -> None:
+    rows, to = write(tmp_path / "in.jsonl", questions(5)), tmp_path / "out.jsonl"
+    options = command(rows, to, "--agent", "batch_agents:make_hanging")[3:]
+    async with at_terminal(*options, cwd=support) as terminal:
+        await terminal.until("hangs")
+        terminal.process.send_signal(signal.SIGINT)
+        await terminal.until_cursor()
+        terminal.process.send_signal(signal.SIGINT)
+        assert await terminal.process.wait() == -signal.SIGINT
+
+
 @only_full
 @pytest.mark.real_time
 def test_batch_on_processes(tmp_path: Path, support: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from typing import Any
 
+import reactivex as rx
 from reactivex import Observable
 
-from rxagents import FunctionAgent, ServerError, StreamChunk, Usage
+from rxagents import FunctionAgent, ServerError, StreamChunk, StreamEvent, Usage
 from rxagents.testing import Reply, ScriptedLLM
 
 
@@ -31,6 +34,20 @@ def make() -> FunctionAgent[str]:
 
 def fail() -> FunctionAgent[str]:
     raise OSError("no model here")
+
+
+class Hanging:
+    """An agent that blocks the event loop, as a function of a user may."""
+
+    def run_stream(self, task: str) -> Observable[StreamEvent]:
+        sys.stdout.write("The run hangs.\n")
+        sys.stdout.flush()
+        time.sleep(60)
+        return rx.empty()
+
+
+def make_hanging() -> Hanging:
+    return Hanging()
 
 
 def make_none() -> None: ...
