@@ -75,6 +75,7 @@ class _Ray:
     ) -> None:
         self._ray = module
         self._address = address
+        self._has_warned = False
         self.count = count
         self._options: dict[str, Any] = {
             "num_cpus": 1,
@@ -87,6 +88,7 @@ class _Ray:
             self._options["runtime_env"] = dict(runtime_env)
 
     async def open(self, job: Job) -> PoolSession:
+        self._has_warned = False
         if not self._ray.is_initialized():
             # On this thread: the processes of a cluster that it starts end with the thread.
             try:
@@ -108,13 +110,17 @@ class _Ray:
         return RayLink(self._ray, actor_class.remote(), self._warn_of_wait)
 
     def _warn_of_wait(self) -> None:
-        free = {name: count for name, count in self._ray.available_resources().items() if count}
+        """Warn once a subscription: the other actors wait for the same."""
+        if self._has_warned:
+            return
+        self._has_warned = True
+        free = self._ray.available_resources()
         logging.getLogger("rxagents").warning(
             "A Ray actor has not started for %.0f s. It wants %s, and the cluster has %s free. "
             "Choose fewer actors, other options, or a larger cluster.",
             _PATIENCE,
             {name: self._options[name] for name in _RESOURCES if name in self._options},
-            {name: free.get(name, 0) for name in ("CPU", "GPU", "memory")},
+            {name: round(free.get(name, 0), 2) for name in ("CPU", "GPU", "memory")},
         )
 
     def __repr__(self) -> str:
@@ -138,7 +144,7 @@ class RayLink:
         self._answers: deque[bytes] = deque()
         self._orders: list[bytes] = []
         self._calls = 0
-        self._is_closed = False
+        self._has_started = self._is_closed = False
 
     def send(self, message: bytes) -> None:
         """Send an order, with all others of this turn of the loop: a call costs 0.09 ms of CPU."""
@@ -159,8 +165,9 @@ class RayLink:
                 raise LinkLostError("without an error") from None
             except self._ray.exceptions.RayError as error:
                 raise LinkLostError(f"with {_reason(error)}") from error
-            finally:
-                self._warning.cancel()
+        if not self._has_started:
+            self._has_started = True
+            self._warning.cancel()
         return self._answers.popleft()
 
     async def aclose(self) -> None:
@@ -169,7 +176,8 @@ class RayLink:
         self._flush()
         self._is_closed = True
         with suppress(Exception):
-            await asyncio.wait_for(_result(self._actor.stop.remote()), _SECONDS_TO_END)
+            if self._has_started:
+                await asyncio.wait_for(_result(self._actor.stop.remote()), _SECONDS_TO_END)
         with suppress(Exception):
             self._ray.kill(self._actor)
 

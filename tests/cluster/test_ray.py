@@ -12,7 +12,8 @@ from ray_cluster import needs_ray, ray_program, run_ray
 
 __all__ = ["ray_program"]  # a fixture
 
-pytestmark = [only_full, needs_ray, pytest.mark.usefixtures("ray_program")]
+pytestmark = [only_full, needs_ray]
+starts_cluster = pytest.mark.usefixtures("ray_program")
 
 PROGRAM = """
     import asyncio, json
@@ -123,6 +124,7 @@ CONFIGURATIONS = """
 """
 
 
+@starts_cluster
 def test_ray_runs_all_keys() -> None:
     found = json.loads(run_ray(PROGRAM))
     assert found["good"] == ["a", "b", ""]
@@ -136,6 +138,7 @@ def test_ray_runs_all_keys() -> None:
     assert found["listens"] == []
 
 
+@starts_cluster
 def test_actor_out_of_memory_is_error_of_one_key() -> None:
     found = json.loads(run_ray(OUT_OF_MEMORY))
     if "free" in found:
