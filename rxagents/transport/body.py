@@ -6,8 +6,7 @@ paused and when the connection closes.
 
 It is given only where the body is simple: HTTP/1.1, one `transfer-encoding: chunked` or one
 `content-length`, no upgrade. Compression does not matter here, because `auto_decompress` is off.
-Everything else is read by aiohttp's parser. From the first chunk that is not plain (see
-`rxagents/parsing/http_body.py`) a new parser of aiohttp reads the rest of a body (`RestOfBody`).
+Everything else is read by aiohttp's parser.
 
 A stream may be open for minutes, and a process may hold thousands of them. So what aiohttp needed
 for the headers is not kept: the parser with its copies of all headers (2 KB), and the deques of its
@@ -16,12 +15,8 @@ for the headers is not kept: the parser with its copies of all headers (2 KB), a
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop
 from typing import Any
 
-from aiohttp.base_protocol import BaseProtocol
-from aiohttp.client_exceptions import ClientPayloadError
-from aiohttp.helpers import DEBUG
 from aiohttp.http import HttpResponseParser, HttpVersion11, RawResponseMessage
 from aiohttp.http_exceptions import ContentLengthError, TransferEncodingError
 from aiohttp.streams import StreamReader
@@ -68,63 +63,6 @@ class TakenBody:
         """Do nothing: a packet is decoded whole, and `Connection` stops the socket."""
 
 
-class RestOfBody:
-    """The rest of a chunked body, with the part of a parser's interface that aiohttp uses.
-
-    A parser of aiohttp makes its own `StreamReader`, so the bytes are moved from there to the one
-    that the response has.
-
-    Args:
-        reader: aiohttp's buffer of the body.
-        loop: The running loop.
-    """
-
-    __slots__ = ("_buffer", "_parser", "_reader")
-
-    def __init__(self, reader: StreamReader, loop: AbstractEventLoop) -> None:
-        self._reader = reader
-        # A protocol without a connection: nothing pauses this parser, which gets one packet a time.
-        self._parser = HttpResponseParser(
-            BaseProtocol(loop),
-            loop,
-            _PARSER_LIMIT,
-            payload_exception=ClientPayloadError,
-            read_until_eof=True,
-            auto_decompress=False,
-        )
-        messages, _, _ = self._parser.feed_data(_HEADERS)
-        self._buffer: StreamReader = messages[0][1]
-
-    def feed_data(self, data: bytes) -> Any:
-        """Parse a packet; see `HttpResponseParser.feed_data`."""
-        try:
-            return self._parser.feed_data(data)
-        finally:
-            self._move()
-
-    def feed_eof(self) -> None:
-        """Fail if the body is not complete: the connection has closed."""
-        if not self._buffer.is_eof():
-            self._parser.feed_eof()
-
-    def pause_reading(self) -> None:
-        """Do nothing: a packet is parsed whole, and `Connection` stops the socket."""
-
-    def _move(self) -> None:
-        buffer, reader = self._buffer, self._reader
-        if reader.is_eof():
-            return
-        reader.feed_data(buffer._read_nowait(-1))  # noqa: SLF001 - no public way after an error
-        if (error := buffer.exception()) is not None:
-            reader.set_exception(error, error.__cause__ or error)
-        elif buffer.is_eof():
-            reader.feed_eof()
-
-
-_HEADERS = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-_PARSER_LIMIT = 64 * 1024
-
-
 class ShortQueue(list[Any]):
     """A queue that is nearly always empty: 72 bytes, where an empty deque takes 760."""
 
@@ -157,7 +95,7 @@ def take_body(message: RawResponseMessage, reader: object, parser: object) -> Ta
     Args:
         message: The headers.
         reader: aiohttp's buffer of the body.
-        parser: aiohttp's parser.
+        parser: aiohttp's parser; it has read the headers, and no byte after them.
     """
     # The types are checked so that another version of aiohttp reads its bodies itself.
     if type(reader) is not StreamReader or not isinstance(parser, HttpResponseParser):
@@ -168,7 +106,7 @@ def take_body(message: RawResponseMessage, reader: object, parser: object) -> Ta
     lengths = message.headers.getall("content-length", [])
     decoder: BodyDecoder
     if message.chunked and not lengths and [coding.lower() for coding in codings] == ["chunked"]:
-        decoder = ChunkedDecoder(strict=DEBUG)
+        decoder = ChunkedDecoder()
     elif not codings and len(lengths) == 1 and _is_length(lengths[0]):
         decoder = LengthDecoder(int(lengths[0]))
     else:

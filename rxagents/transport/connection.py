@@ -12,7 +12,8 @@ not simple goes through aiohttp's parser to the `StreamReader`.
    370 bytes costs 17 us that way, and 4 us with a buffer. A burst over TLS gets its own buffer,
    because TLS drops bytes that do not fit when the server has closed the connection.
 3. The headers are parsed separately (`_is_in_headers`), before the body in the same packet: if the
-   body's encoding is broken, aiohttp drops the whole packet, headers and all.
+   body's encoding is broken, aiohttp drops the whole packet, headers and all. They end where
+   aiohttp's parser says so, which also accepts bare LF and empty lines before the status line.
 4. Between two requests (`_is_idle`, from the end of a body to the next request) the server has
    nothing to send. aiohttp would mistake such bytes for the next response; here the connection
    closes.
@@ -40,7 +41,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 
-from rxagents.transport.body import RestOfBody, ShortQueue, TakenBody, take_body
+from rxagents.transport.body import ShortQueue, TakenBody, take_body
 
 READ_BYTES = 32 * 1024
 """The most bytes that are read from a socket, or handed on, at once. What is made of so many stays
@@ -48,9 +49,6 @@ in the processor's cache: a chunk of a burst read in pieces of 256 KiB costs abo
 
 _TLS_RECORD = 16 * 1024
 """The most bytes in a TLS record (RFC 8446, section 5.1)."""
-
-_INTERIM = re.compile(rb"HTTP/\S+ +1(?!01)")
-"""A 1xx status line (except 101): the real response follows (RFC 9110, section 15.2)."""
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 """A line end at which aiohttp's parser may have seen the end of the headers earlier."""
@@ -106,6 +104,7 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
         self._requests += 1
         self._is_in_headers = self._is_silent = True
         self._is_idle = False
+        self.listener = None  # an earlier response may be over, but not read to its end
         super().set_response_params(**params)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -115,6 +114,7 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
             sizehint: The bytes that wait, over TLS; else -1.
         """
         if sizehint <= READ_BYTES - _TLS_RECORD:
+            self._buffer_of_burst = None  # of a TLS record that was not whole
             return self._shared_buffer
         self._buffer_of_burst = memoryview(bytearray(sizehint + _TLS_RECORD))
         return self._buffer_of_burst
@@ -131,7 +131,7 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
             return
         piece = body.decoder.feed(data)
         if body.decoder.is_over:
-            self._leave_body(body, piece)
+            self._end_body(body, piece)
         elif piece:
             if self.listener is None:
                 body.reader.feed_data(piece)
@@ -148,10 +148,13 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
             data = self._parse_headers(data)
             if not data or self.exception() is not None:
                 return
+            if self._is_idle:
+                self._close_unasked()
+                return
             if self._body is not None:
                 self._body.reader.feed_data(self._body.decoder.feed(data))
                 if self._body.decoder.is_over:
-                    self._leave_body(self._body, b"")
+                    self._end_body(self._body, b"")
                 return
         super().data_received(data)
         if data and self.listener is not None:  # without data the reader itself asked for more
@@ -176,31 +179,31 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
             end = blank_line + 4 - known if blank_line >= 0 else len(data)
             super().data_received(data[:end])
             data = data[end:]
-            if blank_line >= 0:
-                self._is_in_headers = _INTERIM.match(self._head) is not None
-                if self._message is not None and not _BARE_LF.search(self._head, 0, blank_line):
-                    self._body = take_body(self._message, self._payload, self._parser)
+            message, self._message = self._message, None
+            if message is not None:
+                self._is_in_headers = _is_interim(message)
+                if blank_line >= 0 and not _BARE_LF.search(self._head, 0, blank_line):
+                    self._body = take_body(message, self._payload, self._parser)
                     if self._body is not None:
                         self._parser = self._body  # type: ignore[assignment]  # what aiohttp uses
+            if blank_line >= 0:
                 self._head = b""
-                self._message = None
+            elif message is not None:
+                self._head = b"\n"  # `_BARE_LF` finds it: aiohttp's parser may be further on
         if not self._is_in_headers and self._payload is not None:
             self._payload.on_eof(self._become_idle)
         return data
 
-    def _leave_body(self, body: TakenBody, piece: bytes) -> None:
-        """End the body after `piece`, or let aiohttp's parser read the rest of it."""
+    def _end_body(self, body: TakenBody, piece: bytes) -> None:
+        """End the body after `piece`, its last part."""
         self._body = None
-        decoder = body.decoder
         body.reader.feed_data(piece)
-        if decoder.done:
-            if decoder.rest:
+        if body.decoder.error:
+            super().data_received(body.decoder.rest)
+        else:
+            if body.decoder.rest:
                 self._close_unasked()
             body.reader.feed_eof()
-        else:
-            if not decoder.error:
-                self._parser = RestOfBody(body.reader, self._loop)  # type: ignore[assignment]  # see above
-            super().data_received(decoder.rest)
         if self.listener is not None:
             self.listener.data_arrived()
 
@@ -233,3 +236,8 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
         if is_lost and self._is_silent and self._requests > 1:
             exc = KeptConnectionLostError()
         super().set_exception(exc, *cause)
+
+
+def _is_interim(message: RawResponseMessage) -> bool:
+    """Return whether the real response follows (RFC 9110, section 15.2)."""
+    return message.code < 200 and message.code != 101

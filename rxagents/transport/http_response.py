@@ -251,9 +251,11 @@ class HttpResponse:
     def _error_of_read(self, error: Exception) -> ProviderError:
         if isinstance(error, ProviderError):
             return error
-        # aiohttp raises the same class where the chunks are malformed and where one is missing.
-        is_encoding = isinstance(error.__cause__, aiohttp.http_exceptions.TransferEncodingError)
-        if is_encoding and "Not enough data" not in str(error.__cause__):
+        # aiohttp raises the same class where the chunks are malformed and where one is missing. Its
+        # pure Python parser raises it without a ClientPayloadError around it.
+        cause = error if isinstance(error, aiohttp.http.HttpProcessingError) else error.__cause__
+        is_encoding = isinstance(cause, aiohttp.http_exceptions.TransferEncodingError)
+        if is_encoding and "Not enough data" not in str(cause):
             return self._badly_encoded(error)
         return self.truncated(reason_of_cut(error))
 
@@ -268,7 +270,13 @@ class HttpResponse:
 
 _NO_REQUEST: Any = None
 
-_BROKEN = (aiohttp.ClientError, OSError, RuntimeError, ProviderError)
+_BROKEN = (
+    aiohttp.ClientError,
+    aiohttp.http.HttpProcessingError,
+    OSError,
+    RuntimeError,
+    ProviderError,
+)
 
 
 def _retrieve_exception(closed: asyncio.Future[None]) -> None:

@@ -13,6 +13,7 @@ from yarl import URL
 
 import rxagents
 from rxagents.transport import Transport
+from rxagents.transport.connection import READ_BYTES, Connection
 
 FIRST = WIRES[0]
 
@@ -50,6 +51,100 @@ async def test_headers_arrive_in_small_packets(size: int) -> None:
     act = [*packets(headers, size), body(FIRST, "a", "b")]
     async with FaultyServer(act) as server, FIRST.model(server.url) as llm:
         assert (await llm.chat("hi")).content == "ab"
+
+
+ODD_HEADS = {
+    "bare LF": chunked_head(FIRST).replace(b"\r\n", b"\n"),
+    "bare LF at the end": chunked_head(FIRST)[:-2] + b"\n",
+    "interim with bare LF": b"HTTP/1.1 103 Early Hints\n\n" + chunked_head(FIRST),
+    "CRLF first": b"\r\n" + chunked_head(FIRST),
+    "two CRLF first": b"\r\n\r\n" + chunked_head(FIRST),
+    "CRLF before an interim": b"\r\nHTTP/1.1 103 Early Hints\r\n\r\n" + chunked_head(FIRST),
+}
+
+
+@pytest.mark.parametrize("headers", ODD_HEADS.values(), ids=ODD_HEADS)
+@pytest.mark.parametrize("pauses", [[Cue.PAUSE], []])
+async def test_body_after_odd_line_ends(headers: bytes, pauses: list[Step]) -> None:
+    events: Act = [
+        chunk(FIRST.text("a")),
+        Cue.PAUSE,
+        chunk(FIRST.text("b")),
+        Cue.PAUSE,
+        body(FIRST),
+    ]
+    act: Act = [headers, *pauses, *events]
+    async with FaultyServer(act) as server, FIRST.model(server.url, timeout=2) as llm:
+        for _ in range(2):
+            assert (await llm.chat("hi")).content == "ab"
+        assert server.accepted == 1
+
+
+@pytest.mark.parametrize("headers", ODD_HEADS.values(), ids=ODD_HEADS)
+async def test_unrequested_response_after_odd_line_ends(headers: bytes) -> None:
+    unasked = chunked_head(FIRST) + body(FIRST, "unasked")
+    act: Act = [headers, Cue.PAUSE, body(FIRST, "asked"), Cue.PAUSE, unasked, Cue.STALL]
+    async with FaultyServer(act) as server, FIRST.model(server.url, max_retries=0) as llm:
+        for number in (1, 2):
+            assert (await llm.chat("hi")).content == "asked"
+            await server.all_left()
+            assert server.accepted == number
+
+
+class CountingListener:
+    """Keeps the packets that a connection gives to it."""
+
+    def __init__(self) -> None:
+        self.packets: list[bytes] = []
+
+    def body_arrived(self, data: bytes) -> None:
+        self.packets.append(data)
+
+    def data_arrived(self) -> None:
+        pass
+
+    def connection_lost(self) -> None:
+        pass
+
+
+def receive(connection: Connection, packet: bytes) -> None:
+    connection.get_buffer(-1)[: len(packet)] = packet
+    connection.buffer_updated(len(packet))
+
+
+async def test_listener_gets_nothing_of_a_later_response() -> None:
+    connection = Connection(asyncio.get_running_loop(), memoryview(bytearray(READ_BYTES)))
+    earlier = CountingListener()
+    for text in (b"earlier", b"later"):
+        connection.set_response_params()
+        receive(connection, chunked_head(FIRST))
+        if text == b"earlier":
+            connection.listener = earlier
+        receive(connection, chunk(text))
+        receive(connection, LAST)
+    assert earlier.packets == [b"earlier"]
+    _, (_, second) = (pair for pair, _ in connection._buffer)
+    assert await second.read() == b"later"
+
+
+@pytest.mark.parametrize("headers", [head(204), head(429, b"content-length: 0")])
+async def test_bytes_after_no_body_close_the_connection(headers: bytes) -> None:
+    connection = Connection(asyncio.get_running_loop(), memoryview(bytearray(READ_BYTES)))
+    connection.set_response_params()
+    receive(connection, headers + b"HTTP/1.1 2")
+    connection._buffer.clear()
+    assert connection.should_close
+
+
+async def test_buffer_of_a_burst_without_data_is_dropped() -> None:
+    """asyncio's TLS asks for a buffer, and reads nothing if a record is not whole."""
+    connection = Connection(asyncio.get_running_loop(), memoryview(bytearray(READ_BYTES)))
+    connection.set_response_params()
+    connection.get_buffer(READ_BYTES)
+    receive(connection, head(200, b"content-length: 1") + b"a")
+    ((message, reader), _) = connection._buffer.popleft()
+    assert message.code == 200
+    assert await reader.read() == b"a"
 
 
 @pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 100 Continue\r\n\r\n"])

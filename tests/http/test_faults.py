@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp.http_parser import HttpResponseParserPy
 from faults import Fault, faults
 from faulty_server import FaultyServer
 from matrix import chosen, only_full
@@ -62,6 +63,20 @@ def _of_any_session() -> list[Any]:
 async def test_fault_over_own_session(fault: Fault) -> None:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         await check(WIRES[0], fault, session=session)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bad chunk size", "negative chunk size", "chunk without its end", "closed after text"],
+)
+@pytest.mark.parametrize("is_own", [True, False])
+async def test_broken_encoding_with_pure_python_parser(
+    name: str, is_own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiohttp.client_proto.HttpResponseParser", HttpResponseParserPy)
+    (fault,) = (fault for fault in faults(WIRES[0], ELSEWHERE) if fault.name == name)
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        await check(WIRES[0], fault, **({"session": session} if is_own else {}))
 
 
 async def check(wire: SpokenWire, fault: Fault, **arguments: Any) -> None:

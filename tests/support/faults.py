@@ -401,6 +401,15 @@ def _encodings(answer: _Answers) -> Iterator[Fault]:
     yield Fault("huge chunk size", answer.begun(b"f" * 40 + b"\r\n", STALL), broken, "one")
     unclosed = answer.two[:-2] + b"zz"
     yield Fault("chunk without its end", answer.begun(unclosed, STALL), broken, "one two")
+    bare = answer.begun(answer.two[:-2] + b"\n" + LAST)
+    yield Fault("bare LF after a chunk", bare, broken, "one two", ours_alone=True)
+    endless = answer.begun(b"5;", b"a" * 999, REPEAT)
+    yield Fault("endless chunk extension", endless, broken, "one", ours_alone=True)
+    endless = answer.begun(b"0\r\n", b"a: b\r\n", REPEAT)
+    yield Fault("endless trailers", endless, broken, "one", ours_alone=True)
+    begin, end = body[:20], body[20:]
+    odd = b'%x;a;b="c"\r\n%b\r\n%x \r\n%b\r\n0\r\nd: e\r\n\r\n' % (20, begin, len(end), end)
+    yield Fault("chunk extensions and trailers", [[answer.head + odd]], None, "one two")
     for coding, packed in {
         b"gzip": gzip.compress(body),
         b"x-gzip": gzip.compress(body),
