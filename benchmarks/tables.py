@@ -8,6 +8,9 @@ from rich.table import Table
 from benchmarks.report import Report, Series
 from benchmarks.scenarios import SCENARIOS
 
+_MOST_COLUMNS = 5
+"""The works of a scenario are the rows of its table, and not the columns, if they are more."""
+
 
 def show(report: Report, console: Console, names: list[str]) -> None:
     """Print the tables of some scenarios."""
@@ -34,7 +37,10 @@ def show_end(report: Report, console: Console) -> None:
 
 
 def _tables(report: Report, name: str) -> list[Table]:
-    """Return a table whose columns are the works; or one for each work, with the measures."""
+    """Return a table for each work, whose columns are the measures.
+
+    If there is one measure, return one table with works and contenders.
+    """
     series = report.find(name)
     title = SCENARIOS[name].title if name in SCENARIOS else name
     works = list(dict.fromkeys(one.work for one in series))
@@ -42,8 +48,13 @@ def _tables(report: Report, name: str) -> list[Table]:
     if not series:
         return []
     if len(measures) == 1:
+        heading = f"{title}: {measures[0]}"
+        contenders = list(dict.fromkeys(one.contender for one in series))
+        if len(works) > _MOST_COLUMNS and len(contenders) <= _MOST_COLUMNS:
+            rows = {(one.work, one.contender): one for one in series}
+            return [_table(report, heading, contenders, rows)]
         rows = {(one.contender, one.work): one for one in series}
-        return [_table(report, f"{title}: {measures[0]}", works, rows)]
+        return [_table(report, heading, works, rows)]
     tables = []
     for work in works:
         rows = {(one.contender, one.measure): one for one in series if one.work == work}
@@ -60,12 +71,11 @@ def _table(
     table.add_column("")
     for column in columns:
         table.add_column(column, justify="right")
-    for contender in dict.fromkeys(contender for contender, _ in rows):
+    for row in dict.fromkeys(row for row, _ in rows):
         cells = [
-            _cell(report, rows[contender, column]) if (contender, column) in rows else ""
-            for column in columns
+            _cell(report, rows[row, column]) if (row, column) in rows else "" for column in columns
         ]
-        table.add_row(contender, *cells)
+        table.add_row(row, *cells)
     return table
 
 

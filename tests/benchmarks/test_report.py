@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from io import StringIO
 from pathlib import Path
 
 import msgspec
 import pytest
 from benchmarking import MACHINE, report_of
+from rich.console import Console
 
 from benchmarks.before import report_before
 from benchmarks.report import Report, Series
 from benchmarks.summary import compare, markdown, rows
+from benchmarks.tables import show
 from benchmarks.throughput import BURSTS, FULL_SPEED
 from rxagents.core.errors import ConfigurationError
 
@@ -27,6 +30,19 @@ def test_ratio_is_median_of_ratios_of_rounds() -> None:
 def test_spread_is_half_of_quartile_distance() -> None:
     assert Series("any", "any", "any", "any", [1.0, 2.0, 3.0, 4.0, 100.0]).spread == 1.0
     assert Series("any", "any", "any", "any", [7.0]).spread == 0.0
+
+
+def test_many_works_are_rows_of_table() -> None:
+    report = Report(MACHINE, references={"wires": "rxagents"})
+    for number in range(6):
+        report.add("wires", f"wire {number}", "rxagents", "us a chunk", 2.0)
+        for value in (3.0, 5.0):
+            report.add("wires", f"wire {number}", "the other", "us a chunk", value)
+    console = Console(width=100, file=StringIO())
+    show(report, console, ["wires"])
+    assert isinstance(console.file, StringIO)
+    shown = [line.split() for line in console.file.getvalue().splitlines()]
+    assert ["│", "wire", "5", "│", "2.00", "│", "4.00", "±0.50", "1.50", "x", "│"] in shown
 
 
 def live_report(lags: dict[str, tuple[float, float]]) -> Report:
