@@ -58,7 +58,9 @@ def test_chain_shows_each_operator_of_a_list(server: ReplayServer) -> None:
 
 
 def test_chain_shows_where_it_waits(server: ReplayServer) -> None:
-    slowest = max(stages_of(server, "waiting_chain"), key=lambda stage: stage.seconds)
+    stages = stages_of(server, "waiting_chain")
+    assert stages[-1].items == stages[-2].items
+    slowest = max(stages, key=lambda stage: stage.seconds)
     assert slowest.name == "map_async(_slow, capacity=1)"
     assert slowest.gated > 0.5 * slowest.seconds
 
