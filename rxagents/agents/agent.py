@@ -17,6 +17,7 @@ from rxagents.agents.limits import RunLimits
 from rxagents.agents.own_tools import OwnTools
 from rxagents.agents.prompts import system_prompt, with_prompt
 from rxagents.agents.resume import RunTools, resumed
+from rxagents.agents.resume_lost import still_to_decide
 from rxagents.agents.run import Run
 from rxagents.agents.run_methods import RunMethods
 from rxagents.agents.run_options import (
@@ -123,11 +124,13 @@ class BaseAgent(RunMethods[OutputT], TurnLoop):
         control.agent_name = self.name
 
         def stages() -> Iterator[Events]:
-            previous = control.take_previous(run)
-            if previous is not None:
+            previous, left = control.take_previous(run), decisions
+            if previous is not None and decisions is not None:
+                left = yield from still_to_decide(run, decisions, previous)
+            if left is not None:
+                yield from self.resumed(run, left)
+            elif previous is not None:
                 yield from self.gone_on(run, previous)
-            elif decisions is not None:
-                yield from self.resumed(run, decisions)
             last_events = yield from self.turns(run)
             control.complete(run.result())
             yield emitted((*last_events, run.complete()))

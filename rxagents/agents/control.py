@@ -125,6 +125,11 @@ class RunControl:
         """Whether messages wait for the next turn."""
         return bool(self._messages)
 
+    @property
+    def waiting_messages(self) -> tuple[Message, ...]:
+        """The messages that wait for the next turn."""
+        return tuple(self._messages)
+
     def stop(self) -> None:
         """End the run with what there is."""
         self.is_stopped = True
@@ -132,9 +137,14 @@ class RunControl:
 
     def steer(self, messages: Iterable[Message], *, now: bool) -> None:
         """Add messages before the next turn; with `now`, end the turn that runs."""
-        self._messages += messages
+        self.add_messages(messages)
+        self.save()
         if now:
             self._interrupt_stage()
+
+    def add_messages(self, messages: Iterable[Message]) -> None:
+        """Add messages before the next turn."""
+        self._messages += messages
 
     def take_messages(self) -> list[Message]:
         """Return the messages that wait, and remove them."""

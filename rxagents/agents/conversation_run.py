@@ -5,6 +5,8 @@ read the store, perhaps write a summary, run the agent, store the exchange with 
 
 - What a run stores is one change, with its `Complete`. A run that fails stores nothing, with the
   exceptions of `_keep_unfinished`, and of an `OutputError` after tools have run.
+- A durable run whose process was lost between this change and the end mark in its log finds its
+  exchange stored, and does not store it again.
 - A run whose calls wait is stored beside the exchanges ("deferred"). To resume it, its exchange is
   first taken from the store: so two processes never run its calls twice. From then on it is kept
   up to the results of its calls, whatever happens to the run, unless the process ends. A run that
@@ -44,6 +46,7 @@ from rxagents.core.exchange import Exchange, whole_part
 from rxagents.core.messages import Message
 from rxagents.core.protocols import StreamingLLM
 from rxagents.runtime.loop import is_loop_running, run_on_loop, running_loop
+from rxagents.runtime.recording import encode_value
 from rxagents.storage.conversation_store import Snapshot
 
 OnStop: TypeAlias = Literal["drop", "keep"]
@@ -88,6 +91,7 @@ class ConversationRun:
         self._options = options
         self._control = control
         self._is_resumed = False
+        self._is_remembered = False
         self._loop: asyncio.AbstractEventLoop | None = None  # in virtual time there is none
 
     def events(self, new: tuple[Message, ...], decisions: Decisions | None) -> Events:
@@ -138,6 +142,8 @@ class ConversationRun:
                 yield from self._resumed(kept, decisions)
             elif isinstance(agent, BaseAgent) and (previous := control.take_previous(run)):
                 yield from agent.gone_on(run, previous)
+                if previous.output is not None:
+                    self._is_remembered = _ends_with(start_from, run.messages[run.start :])
             last_events = yield from agent.turns(run)
         except OutputError:
             exchange = whole_part(run.messages[run.start :])
@@ -230,11 +236,19 @@ class ConversationRun:
             yield emitted((complete,))
 
     def _is_memorable(self, run: Run, exchange: Exchange) -> bool:
+        if self._is_remembered:
+            return False
         if run.pending:
             return True
         if run.control.is_stopped and run.finish_reason == CANCELLED:
             return self._is_resumed or (self._on_stop == "keep" and was_seen(exchange))
         return is_memorable(run, exchange)
+
+
+def _ends_with(snapshot: Snapshot, exchange: list[Message]) -> bool:
+    """Return whether an exchange is the newest one: its process was lost after it was stored."""
+    newest = snapshot.exchanges[-1:]
+    return [encode_value(list(each)) for each in newest] == [encode_value(exchange)]
 
 
 class _Kept(Struct, frozen=True):

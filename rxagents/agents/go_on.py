@@ -18,7 +18,7 @@ turn, as after a turn that was ended early.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import reactivex as rx
@@ -69,6 +69,7 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
     run.usage, run.estimated_usage = checkpoint.usage, checkpoint.estimated_usage
     run.iterations, run.tool_calls = checkpoint.iterations, checkpoint.tool_calls
     run.is_asked_for_answer = checkpoint.is_asked_for_answer
+    run.control.add_messages(checkpoint.steered)
     run.finish_reason, run.output = checkpoint.finish_reason, checkpoint.output
     if checkpoint.corrections_left is not None:
         run.corrections_left = checkpoint.corrections_left
@@ -98,13 +99,8 @@ def end_lost_turn(
         return []
     message = lost[0]
     turn = Turn(run, is_resumed=True)
-    ended = {result.call_id: result for each in lost[1:] for result in _results(each)}
-    again = [call for call in message.tool_calls if call.id not in ended and _may_repeat(run, call)]
-    ends = {
-        call.id: _end_of_result(ended[call.id]) if call.id in ended else _outcome_unknown(call)
-        for call in message.tool_calls
-        if call not in again
-    }
+    ends = lost_ends(run, message.tool_calls, lost)
+    again = [call for call in message.tool_calls if call.id not in ends]
 
     def answered() -> list[Message]:
         calls = message.tool_calls
@@ -119,7 +115,7 @@ def end_lost_turn(
         return [message, *(_result(call, known[call.id]) for call in calls)]
 
     run.set_partial(lambda: list(run.in_own_form(answered())), so_far)
-    yield emitted(_events_of(message, ends))
+    yield emitted(events_of(message, ends))
     if again and not run.control.is_stopped:
         run.tool_calls -= len(again)  # they are counted again when they start
         decisions = {call.id: True for call in again if _needs_approval(run, call)}
@@ -129,6 +125,22 @@ def end_lost_turn(
     run.set_partial(list)
     run.finish_reason = CANCELLED
     return messages
+
+
+def lost_ends(run: Run, started: Iterable[ToolCall], lost: Sequence[Message]) -> dict[str, ToolEnd]:
+    """Return how calls of a lost turn ended; those that may run again are not there.
+
+    Args:
+        run: The run.
+        started: The calls that had started.
+        lost: The messages of the turn (`Checkpoint.partial`).
+    """
+    ended = {result.call_id: result for each in lost[1:] for result in _results(each)}
+    return {
+        call.id: _end_of_result(ended[call.id]) if call.id in ended else _outcome_unknown(call)
+        for call in started
+        if call.id in ended or not _may_repeat(run, call)
+    }
 
 
 def _results(message: Message) -> list[ToolResult]:
@@ -164,7 +176,8 @@ def _outcome_unknown(call: ToolCall) -> ToolEnd:
     return ToolEnd(call.id, call.name, f"Error: {error}", ErrorInfo.of(error))
 
 
-def _events_of(message: Message, ends: Mapping[str, ToolEnd]) -> Iterator[StreamEvent]:
+def events_of(message: Message, ends: Mapping[str, ToolEnd]) -> Iterator[StreamEvent]:
+    """Return the events of the calls of a lost turn that do not run again."""
     for call in message.tool_calls:
         end = ends.get(call.id)
         if end is not None:

@@ -30,6 +30,7 @@ def checkpoint_of(run: Run) -> Checkpoint:
         start=run.start,
         corrections_left=run.corrections_left,
         is_asked_for_answer=run.is_asked_for_answer,
+        steered=run.control.waiting_messages,
     )
 
 

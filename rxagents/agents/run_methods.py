@@ -13,6 +13,7 @@ from rxagents.agents.agent_run import DEFAULT_REPLAY, AgentRun
 from rxagents.agents.as_tool import agent_tool
 from rxagents.agents.control import RunControl
 from rxagents.agents.kept_run import kept_run
+from rxagents.agents.resume_lost import check_is_resumed
 from rxagents.agents.run import Run
 from rxagents.agents.run_options import AnyRunArguments, RunArguments, RunOptions, TypedRunArguments
 from rxagents.agents.turns import Events
@@ -185,6 +186,8 @@ class RunMethods(ABC, Generic[OutputT]):
         decisions: Decisions,
         *,
         replay: int = DEFAULT_REPLAY,
+        log: EventLog | None = None,
+        key: str | None = None,
         **options: Unpack[AnyRunArguments],
     ) -> AgentRun[Any]:
         """Go on at once with a run whose calls waited, and return a handle on it.
@@ -194,6 +197,9 @@ class RunMethods(ABC, Generic[OutputT]):
             decisions: See `resume_stream`.
             replay: How many of the last events a late subscriber gets; 0 for a run that its only
                 subscriber starts and ends, see `AgentRun`.
+            log: Keeps the run and its state, as for `start`. After a crash the same call goes on:
+                each call that is approved runs once.
+            key: The key of the resumed run in the log, another one than that of the run before.
             **options: See `resume_stream`.
 
         Raises:
@@ -201,9 +207,18 @@ class RunMethods(ABC, Generic[OutputT]):
         """
         read, options_read = to_messages(messages), self.run_options(**options)
         checked_decisions(read, decisions)
-        return AgentRun(
-            lambda control: self._events(read, options_read, control, decisions), replay
-        )
+
+        def make_events(control: RunControl) -> Events:
+            return self._events(read, options_read, control, decisions)
+
+        def restored(checkpoint: Checkpoint) -> Run:
+            run = self._restored(read, options_read, checkpoint)
+            check_is_resumed(read, checkpoint)
+            return run
+
+        if log is not None or key is not None:
+            return kept_run(log, key, make_events, restored)
+        return AgentRun(make_events, replay)
 
     def as_tool(self, name: str, description: str) -> Tool:
         """Return a tool that runs this agent, for another agent; see `agent_tool`."""

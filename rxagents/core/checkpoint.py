@@ -32,6 +32,7 @@ class Checkpoint(Struct, frozen=True):
         corrections_left: How many times a wrong answer may still go back to the model; `None` if
             that is not known.
         is_asked_for_answer: Whether the model was asked for its answer after an empty turn.
+        steered: Messages from outside that no turn has seen yet (`AgentRun.steer`).
     """
 
     messages: tuple[Message, ...]
@@ -48,3 +49,4 @@ class Checkpoint(Struct, frozen=True):
     start: int = 0
     corrections_left: int | None = None
     is_asked_for_answer: bool = False
+    steered: tuple[Message, ...] = ()
