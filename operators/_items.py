@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from operator import attrgetter
-from typing import Literal
+from typing import Literal, cast
 
 from reactivex import Observable, abc
 
 from rxagents.core.checks import checked_choice
-from rxagents.core.chunks import StreamChunk
+from rxagents.core.chunks import StreamChunk, TextBurst
 from rxagents.core.errors import ConfigurationError
+from rxagents.runtime.factories import core_of
+from rxagents.runtime.stream import items_by_read
 
 
 def not_a_chunk(name: str, item: object) -> ConfigurationError:
@@ -38,11 +41,15 @@ def pieces_of(
     """
     checked_choice(choice)
     piece_of: Callable[[StreamChunk], str] = attrgetter(field)
+    pieces_in = partial(_pieces_in, piece_of, choice)
 
     def operator(source: Observable[StreamChunk]) -> Observable[str]:
         def subscribe(
             observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
+            pieces = items_by_read(source, pieces_in)
+            if pieces is not None:  # of a model: it emits chunks, and no reset
+                return cast("abc.DisposableBase", core_of(pieces)(observer, scheduler))
             has_emitted = False
 
             def on_next(chunk: StreamChunk) -> None:
@@ -65,3 +72,17 @@ def pieces_of(
         return Observable(subscribe)
 
     return operator
+
+
+def _pieces_in(
+    piece_of: Callable[[StreamChunk], str], choice: int, chunks: list[StreamChunk]
+) -> list[str]:
+    """Return what `piece_of` finds in the chunks of one choice; a burst has several texts."""
+    pieces: list[str] = []
+    for chunk in chunks:
+        if chunk.choice == choice and (piece := piece_of(chunk)):
+            if type(chunk) is TextBurst:
+                pieces += chunk.deltas
+            else:
+                pieces.append(piece)
+    return pieces

@@ -11,6 +11,7 @@ from rxagents.core.chunks import StreamChunk
 from rxagents.core.response import Response, ResponseBuilder
 from rxagents.operators._items import not_a_chunk
 from rxagents.runtime.factories import operator_factory
+from rxagents.runtime.stream import in_bursts
 
 
 @operator_factory
@@ -63,7 +64,9 @@ def collect(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[R
                 observer.on_next(builder.response())
                 observer.on_completed()
 
-            return source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler)
+            return in_bursts(source).subscribe(
+                on_next, observer.on_error, on_completed, scheduler=scheduler
+            )
 
         return Observable(subscribe)
 

@@ -197,6 +197,19 @@ class StreamChunk(_HiddenSlots, Struct, frozen=True, gc=False):
             return None
 
 
+class TextBurst(StreamChunk, frozen=True, gc=False):
+    """Stands for the chunks of one read that have text and nothing else.
+
+    Only code that asked for it gets one; see `ByRead`. `delta` is all of its text, and `index` the
+    position of the first of these chunks.
+
+    Attributes:
+        deltas: The text of each of these chunks. None is empty.
+    """
+
+    deltas: list[str] = field(default_factory=list)
+
+
 set_content = _HiddenSlots._text.__set__  # type: ignore[attr-defined,misc]  # noqa: SLF001
 """`set_content(chunk, (buffer, end))` sets a frozen chunk's slot through the slot's descriptor.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, Unpack, runtime_checkable
 
 from msgspec import Struct
@@ -25,6 +25,8 @@ else:  # `default` needs Python 3.13
     from typing import TypeVar
 
     OutputT = TypeVar("OutputT")
+
+T = TypeVar("T")
 
 Messages: TypeAlias = MessageLike | Sequence[MessageLike]
 
@@ -115,4 +117,30 @@ class StreamingAgent(Agent, Protocol):
 
     def run_stream(self, task: str, /) -> Observable[StreamEvent]:
         """Work on a task and stream the events; the stream is cold."""
+        ...
+
+
+class ByRead(Protocol):
+    """Makes a stream of what each read of the network brings, for operators that need no chunks.
+
+    To make a chunk of each text costs more than to decode it. `text` and `collect` ask for this
+    where they stand directly behind the stream of a model.
+    """
+
+    def __call__(
+        self, items_of: Callable[[list[StreamChunk]], Iterable[T]]
+    ) -> Observable[T] | None:
+        """Return a cold stream that emits `items_of(chunks)` for the chunks of each read.
+
+        These chunks are those of the stream of chunks, but a `TextBurst` may stand for several of
+        them. Requests, errors and the end are the same, and so is the demand: the stream waits
+        between two items while the consumer wants none.
+
+        Args:
+            items_of: Called in the stream, in order, with the chunks of a read. It must not raise.
+
+        Returns:
+            `None` if something else must see each chunk, such as a tracer. Ask for it at each
+            subscription.
+        """
         ...

@@ -29,8 +29,9 @@ What must not change: every packet runs through these methods, so add no call to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import copy_context
+from typing import Any
 
 from rxagents.core.chunks import StreamChunk
 from rxagents.providers.received_answer import ReceivedAnswer
@@ -47,23 +48,28 @@ class AnswerReader:
         received: Parses the bytes, and decides how the answer ended.
         emitter: Takes the chunks.
         clock: Stands still while the consumer has enough.
+        items_of: Returns what to emit for the chunks of one read; `None` to emit the chunks.
     """
 
-    __slots__ = ("_chunks", "_clock", "_context", "_emitter", "_end", "_is_busy", "_received",
-                 "_response")  # fmt: skip
+    __slots__ = ("_chunks", "_clock", "_context", "_emitter", "_end", "_feed", "_is_busy",
+                 "_received", "_response")  # fmt: skip
 
     def __init__(
         self,
         response: StreamedResponse,
         received: ReceivedAnswer,
-        emitter: Emitter[StreamChunk],
+        emitter: Emitter[Any],
         clock: IdleClock,
+        items_of: Callable[[list[StreamChunk]], Iterable[Any]] | None = None,
     ) -> None:
         self._response = response
         self._received = received
         self._emitter = emitter
         self._clock = clock
-        self._chunks: Iterator[StreamChunk] = iter(())
+        self._feed: Callable[[bytes], Iterable[Any]] = received.feed
+        if items_of is not None:
+            self._feed = _composed(received.feed, items_of)
+        self._chunks: Iterator[Any] = iter(())
         self._is_busy = False
         # The subscriber's context variables: a packet arrives in the context of the connection.
         self._context = copy_context()
@@ -97,7 +103,7 @@ class AnswerReader:
 
     def _go_on(self) -> None:
         """Read and emit until nothing more is there, or the consumer has enough."""
-        read, feed = self._response.read_nowait, self._received.feed
+        read, feed = self._response.read_nowait, self._feed
         try:
             while (data := read()) is not None:
                 self._chunks = iter(feed(data))
@@ -152,8 +158,15 @@ class AnswerReader:
         """Read and emit where the response does not call back."""
         received, gate = self._received, self._emitter.gate
         while not received.is_over:
-            self._chunks = iter(received.feed(await self._response.read()))
+            self._chunks = iter(self._feed(await self._response.read()))
             while not self._emitter.push(self._chunks):
                 self._clock.pause_until_open()
                 await gate.opened()
             received.check()
+
+
+def _composed(
+    feed: Callable[[bytes], list[StreamChunk]],
+    items_of: Callable[[list[StreamChunk]], Iterable[Any]],
+) -> Callable[[bytes], Iterable[Any]]:
+    return lambda data: items_of(feed(data))

@@ -20,6 +20,7 @@ from rxagents.core.tools import ToolLike
 from rxagents.providers.structured_chat import structured_chat
 from rxagents.runtime.factories import source_factory
 from rxagents.runtime.last_value import last_value
+from rxagents.runtime.stream import in_bursts
 
 T = TypeVar("T")
 
@@ -157,5 +158,5 @@ class BaseLLM(ABC):
 
 async def _fold(stream: Observable[StreamChunk]) -> Response:
     builder = ResponseBuilder()
-    await last_value(stream, builder.add)
+    await last_value(in_bursts(stream), builder.add)
     return builder.response()

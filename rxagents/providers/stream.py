@@ -25,6 +25,11 @@ of the attempt holds it, so that errors are redacted with the key that was sent.
 With a limiter or a budget, an attempt is metered (`runtime/metering`): it waits before it is sent,
 so that no timeout but `Timeouts.total` runs, and settles however it ends.
 
+`text` and `collect` subscribe to another stream of the same request, which `by_read` makes: the
+parser makes one `TextBurst` for many chunks, and `items_of` turns it into what the operator emits.
+A listener and a metered attempt count chunks, so they get them: with a listener `by_read` returns
+`None`, and the parser of a metered attempt makes no bursts.
+
 What must not change: chunks are emitted inside of `AnswerReader.read`, under as few `await`s as
 there are here, since every emission pays for each of them.
 """
@@ -33,7 +38,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any, TypeVar
 
 from reactivex import Observable
 
@@ -59,12 +66,14 @@ from rxagents.providers.redaction import without_frames
 from rxagents.providers.retry import wait_before_retry
 from rxagents.providers.timeouts import Watchdog
 from rxagents.runtime.idle_clock import IdleClock
-from rxagents.runtime.listening import ModelCall, listened
+from rxagents.runtime.listening import ModelCall, current_listener, listened
 from rxagents.runtime.metering.attempt import Attempt, Metered
 from rxagents.runtime.source import Emitter, task_source
 from rxagents.transport import StaleConnectionError
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.request import ChatRequest
+
+T = TypeVar("T")
 
 _CONGESTION = (RateLimitError, OverloadedError)
 """The only errors inside of a stream after which the same request is sent again."""
@@ -96,7 +105,13 @@ def chunk_stream(
     def make(call: ModelCall | None) -> Observable[StreamChunk]:
         return task_source(lambda emitter: _Stream(request, emitter, call).run())
 
+    def by_read(items_of: Callable[[list[StreamChunk]], Iterable[T]]) -> Observable[T] | None:
+        if current_listener() is not None:
+            return None
+        return task_source(lambda emitter: _Stream(request, emitter, None, items_of).run())
+
     stream = listened(make, describe)
+    stream.by_read = by_read
     stream.request_key = partial(_request_key, request)
     return stream
 
@@ -111,16 +126,21 @@ def _request_key(request: PreparedRequest) -> str:
 class _Stream:
     """The attempts of one subscription."""
 
-    __slots__ = ("_attempt", "_call", "_emitter", "_failed", "_log", "_prepared", "_received",
-                 "_request")  # fmt: skip
+    __slots__ = ("_attempt", "_call", "_emitter", "_failed", "_items_of", "_log", "_prepared",
+                 "_received", "_request")  # fmt: skip
 
     def __init__(
-        self, request: PreparedRequest, emitter: Emitter[StreamChunk], call: ModelCall | None
+        self,
+        request: PreparedRequest,
+        emitter: Emitter[Any],
+        call: ModelCall | None,
+        items_of: Callable[[list[StreamChunk]], Iterable[Any]] | None = None,
     ) -> None:
         self._prepared = request
         self._request = request  # of the current attempt, with its key
         self._call = call  # for a listener; `None` if there is none
         self._emitter = emitter
+        self._items_of = items_of  # `None` to emit the chunks themselves
         self._log = HttpLog(request)
         self._attempt: Attempt | None = None
         self._received: ReceivedAnswer | None = None  # of the current attempt
@@ -181,12 +201,13 @@ class _Stream:
             {"failed_attempts": failed} if failed else {},
             request.think_tags,
             request.raw,
+            bursts=self._items_of is not None and attempt is None,
         )
         if attempt is None:
             self._received = ReceivedAnswer(request, response, info, clock)
         else:
             self._received = MeteredAnswer(request, response, info, clock, attempt)
-        return AnswerReader(response, self._received, self._emitter, clock)
+        return AnswerReader(response, self._received, self._emitter, clock, self._items_of)
 
     def _is_complete(self) -> bool:
         return self._received is not None and self._received.complete

@@ -16,6 +16,7 @@ from rxagents.core.settings import SettingsArguments
 from rxagents.core.tools import ToolLike
 from rxagents.core.usage import Usage, add_usage
 from rxagents.runtime.last_value import last_value
+from rxagents.runtime.stream import in_bursts
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ async def structured_chat(
             request.messages(conversation), request.tools(tools), **request.settings(settings)
         )
         try:
-            await last_value(stream, builder.add)
+            await last_value(in_bursts(stream), builder.add)
         except BadRequestError as refusal:
             other = request.after(refusal)
             if other is None:

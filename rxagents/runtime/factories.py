@@ -22,18 +22,21 @@ What must stay:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial, wraps
 from typing import Any, TypeAlias, TypeVar, cast
 
 from reactivex import Observable, abc
 
+from rxagents.core.chunks import StreamChunk
+from rxagents.core.protocols import ByRead
 from rxagents.runtime.reporting import raise_unhandled
 from rxagents.runtime.short_repr import short_repr
 from rxagents.runtime.stage import Call, Stage, chain_of, user_location
 from rxagents.runtime.stream import Stream, stage_of
 
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 Subscribe: TypeAlias = Callable[[abc.ObserverBase[Any], abc.SchedulerBase | None], Any]
 
@@ -136,7 +139,9 @@ class _Hooked(Stream[Any]):
     ) -> None:
         super().__init__()
         self.stage = stage
-        self.request_key = source.request_key if isinstance(source, Stream) else None
+        if isinstance(source, Stream):
+            self.request_key = source.request_key
+            self.by_read = source.by_read and _hooked(source.by_read, stage, hook)
         self._source = source
         self._hook = hook
 
@@ -175,6 +180,14 @@ class _Hooked(Stream[Any]):
         except Exception as error:
             hook(error)
             raise
+
+
+def _hooked(by_read: ByRead, stage: Stage, hook: Callable[[Exception], None]) -> ByRead:
+    def hooked(items_of: Callable[[list[StreamChunk]], Iterable[T]]) -> Observable[T] | None:
+        stream = by_read(items_of)
+        return None if stream is None else _Hooked(stream, stage, hook)
+
+    return hooked
 
 
 class Callbacks(abc.ObserverBase[Any]):

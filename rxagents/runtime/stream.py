@@ -14,20 +14,26 @@ they return, with the same subscribe function, so that a subscription costs noth
 A `Stream` also knows its stage: what made it, and the stages before (`stage.py`). `pipe` applies
 one operator after the other, since an operator that is not ours does not say what it reads.
 
+A `Stream` of a model may also offer its chunks read by read (`ByRead`). That is an attribute and
+not a subclass, since a decorated source is the same stream with another `on_error`; see `_Hooked`.
+
 One price: code that asks `isinstance(stream, Iterable)` gets True. In reactivex only
 `sequence_equal` does; pass it `rx_ops.as_observable()(stream)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from reactivex import Observable
 
+from rxagents.core.chunks import StreamChunk
 from rxagents.core.errors import ConfigurationError
+from rxagents.core.protocols import ByRead
 from rxagents.runtime.stage import UNKNOWN_SOURCE, Stage, unknown_operator
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -37,10 +43,12 @@ class Stream(Observable[T_co]):
     Attributes:
         stage: What made it; `None` if that is not known.
         request_key: Returns a text that only equal requests have, if it is the stream of a model.
+        by_read: Makes a stream of what each read brings; `None` if the source has no reads.
     """
 
     stage: Stage | None = None
     request_key: Callable[[], str] | None = None
+    by_read: ByRead | None = None
 
     def __iter__(self) -> NoReturn:
         raise ConfigurationError(
@@ -87,3 +95,24 @@ def stage_of(source: Observable[Any]) -> Stage:
     """Return the stage that made an Observable, as far as it is known."""
     stage = source.stage if isinstance(source, Stream) else None
     return UNKNOWN_SOURCE if stage is None else stage
+
+
+def items_by_read(
+    source: Observable[StreamChunk], items_of: Callable[[list[StreamChunk]], Iterable[T]]
+) -> Observable[T] | None:
+    """Return what `ByRead` of the source makes now; `None` if it has none."""
+    by_read = source.by_read if isinstance(source, Stream) else None
+    return None if by_read is None else by_read(items_of)
+
+
+def in_bursts(source: Observable[StreamChunk]) -> Observable[StreamChunk]:
+    """Return the stream with a `TextBurst` for several chunks, if it can make them now.
+
+    It is for code that folds the chunks. Call it when the stream is subscribed to.
+    """
+    bursts = items_by_read(source, _unchanged)
+    return source if bursts is None else bursts
+
+
+def _unchanged(chunks: list[StreamChunk]) -> list[StreamChunk]:
+    return chunks

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from rxagents.core.chunks import StreamChunk, TextBuffer, ToolCallDelta, set_content
+from rxagents.core.chunks import StreamChunk, TextBuffer, TextBurst, ToolCallDelta, set_content
 from rxagents.core.surrogates import replace_all_surrogates, replace_surrogates
 from rxagents.core.usage import Usage
 from rxagents.wire.surrogates import SurrogateJoiner
@@ -27,13 +27,15 @@ class ChunkBuilder:
         metadata: The metadata of all following chunks. They share the dict, so assign a new dict
             to change it.
         index: The number of the next chunk.
+        makes_bursts: Whether a `TextBurst` may stand for several chunks.
         joiner: Joins characters that are cut in two; `None` until an event was read leniently, and
             so in nearly all streams.
         splitter: Splits thinking between tags from text, for choices whose answer has no text yet;
             `None` without tags.
     """
 
-    __slots__ = ("_texts", "chunks", "index", "joiner", "metadata", "now", "splitter", "usage")
+    __slots__ = ("_texts", "chunks", "index", "joiner", "makes_bursts", "metadata", "now",
+                 "splitter", "usage")  # fmt: skip
 
     def __init__(self, metadata: dict[str, Any], think_tags: ThinkTags | None = None) -> None:
         self.chunks: list[StreamChunk] = []
@@ -41,6 +43,7 @@ class ChunkBuilder:
         self.usage: Usage | None = None
         self.metadata = metadata
         self.index = 0
+        self.makes_bursts = False
         self.joiner: SurrogateJoiner | None = None
         self.splitter = None if think_tags is None else ThinkSplitter(think_tags)
         self._texts: dict[int, TextBuffer] = {}
@@ -126,6 +129,9 @@ class ChunkBuilder:
                 if text:
                     self.emit(text)
             return
+        if self.makes_bursts and len(texts) > 1:
+            self.emit_burst(texts, 0)
+            return
         append, now = self.chunks.append, self.now
         usage, metadata, index = self.usage, self.metadata, self.index
         pieces, end = buffer.pieces, buffer.end
@@ -140,6 +146,25 @@ class ChunkBuilder:
             append(chunk)
         self.index = index
         buffer.set_end(end)
+
+    def emit_burst(self, texts: list[str], choice: int) -> None:
+        """Add one chunk for all texts that are not empty.
+
+        The choice must have text already if there is a splitter.
+        """
+        text = "".join(texts)
+        if not text:
+            return
+        if "" in texts:
+            texts = [text for text in texts if text]
+        buffer = self.text(choice)
+        usage, metadata = self.usage, self.metadata
+        burst = TextBurst(
+            text, self.index, choice, "", "", "", (), usage, metadata, self.now, texts
+        )
+        set_content(burst, (buffer, buffer.append(text)))
+        self.index += len(texts)
+        self.chunks.append(burst)
 
     def start_joining(self) -> None:
         """Join surrogates from now on."""

@@ -22,6 +22,7 @@ class StreamInfo(Struct, frozen=True):
         metadata: Further fields for the metadata of every chunk.
         think_tags: The tags around thinking at the beginning of the text; `None` for none.
         raw: Whether chunks keep the bytes of their events.
+        bursts: Whether a `TextBurst` may stand for several chunks; never with `raw`.
     """
 
     provider: str = ""
@@ -30,6 +31,7 @@ class StreamInfo(Struct, frozen=True):
     metadata: dict[str, Any] = field(default_factory=dict)
     think_tags: ThinkTags | None = None
     raw: bool = False
+    bursts: bool = False
 
     def first_metadata(self) -> dict[str, Any]:
         """Return the metadata of the first chunk: the request id and `metadata`."""

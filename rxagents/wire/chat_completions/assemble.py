@@ -96,6 +96,8 @@ class ChunkAssembler(ChunkBuilder):
         `emit` does the same for one chunk. This loop saves its call and its keyword arguments, and
         reads the attributes and sets the buffer's length once for all events.
         """
+        if self.makes_bursts and self._add_burst(events):
+            return
         append, now = self.chunks.append, self.now
         usage, metadata, index = self.usage, self.metadata, self.index
         number, buffer = self._number, self._buffer
@@ -127,6 +129,25 @@ class ChunkAssembler(ChunkBuilder):
             append(chunk)
         self.index = index
         buffer.set_end(end)
+
+    def _add_burst(self, events: list[PlainEvent]) -> bool:
+        """Add several events as one chunk, if all are of the same choice as the last chunk.
+
+        Returns:
+            Whether they were added.
+        """
+        number = self._number
+        if number is None or len(events) == 1:
+            return False
+        texts: list[str] = []
+        append = texts.append
+        for event in events:
+            choice = event.choices[0]
+            if choice.index != number:
+                return False
+            append(choice.delta.content)
+        self.emit_burst(texts, number)
+        return True
 
     def add(self, event: Event) -> None:
         """Add an event of any kind."""
