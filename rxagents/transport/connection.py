@@ -139,7 +139,14 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
                 self.listener.body_arrived(piece)
 
     def data_received(self, data: bytes) -> None:
-        """Parse a packet; without data, parse what was left when reading was paused."""
+        """Parse a packet; without data, parse what was left when reading was paused.
+
+        uvloop gives every packet to this method: it fills no buffer of an `asyncio.Protocol`.
+        """
+        if self._body is not None and data:
+            self.get_buffer(len(data))[: len(data)] = data
+            self.buffer_updated(len(data))
+            return
         if self._is_idle and data:
             self._close_unasked()
             return

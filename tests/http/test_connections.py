@@ -112,6 +112,20 @@ def receive(connection: Connection, packet: bytes) -> None:
     connection.buffer_updated(len(packet))
 
 
+async def test_packets_without_the_buffer() -> None:
+    """uvloop gives packets to `data_received`."""
+    connection = Connection(asyncio.get_running_loop(), memoryview(bytearray(READ_BYTES)))
+    connection.set_response_params()
+    connection.data_received(chunked_head(FIRST))
+    connection.listener = listener = CountingListener()
+    large = b"b" * 3 * READ_BYTES
+    for packet in (chunk(b"a"), chunk(large), LAST):
+        connection.data_received(packet)
+    assert listener.packets == [b"a", large]
+    ((_, reader), _) = connection._buffer.popleft()
+    assert reader.is_eof()
+
+
 async def test_listener_gets_nothing_of_a_later_response() -> None:
     connection = Connection(asyncio.get_running_loop(), memoryview(bytearray(READ_BYTES)))
     earlier = CountingListener()
