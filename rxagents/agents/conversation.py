@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar, Unpack, overload
 
-import reactivex as rx
 from reactivex import Observable
 
 from rxagents.agents.agent import BaseAgent
@@ -31,6 +30,7 @@ from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message, ToolCall
 from rxagents.core.protocols import AgentResult, Messages, OutputT, StreamingLLM
 from rxagents.core.tools import Tool
+from rxagents.runtime.direct import deferred
 from rxagents.runtime.factories import source_factory
 from rxagents.runtime.last_value import last_value
 
@@ -136,7 +136,7 @@ class Conversation(Generic[OutputT]):
         """
         read = self._agent.run_options(**options)
         new, known_id = to_messages(task), checked_id(conversation_id)
-        return rx.defer(lambda _: self._events(new, known_id, read, RunControl.subscribed()))
+        return deferred(lambda: self._events(new, known_id, read, RunControl.subscribed()))
 
     @overload
     async def run(
@@ -242,8 +242,8 @@ class Conversation(Generic[OutputT]):
             ConfigurationError: An argument cannot be read, or the agent cannot resume a run.
         """
         read, known_id = self._resume_options(options), checked_id(conversation_id)
-        return rx.defer(
-            lambda _: self._events((), known_id, read, RunControl.subscribed(), decisions)
+        return deferred(
+            lambda: self._events((), known_id, read, RunControl.subscribed(), decisions)
         )
 
     @overload

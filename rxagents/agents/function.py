@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from reactivex import operators as rx_ops
-
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.finish import PAUSE
 from rxagents.agents.last_turn import (
@@ -20,7 +18,8 @@ from rxagents.agents.read_answer import ask_for_answer, read_answer
 from rxagents.agents.resume import defer
 from rxagents.agents.run import Run
 from rxagents.agents.turn import Turn
-from rxagents.agents.turns import Events, to_events
+from rxagents.agents.turn_events import read_chunks, to_events
+from rxagents.agents.turns import Events
 from rxagents.agents.typed_turn import TypedTurn
 from rxagents.agents.waiting import result_message
 from rxagents.core.errors import OutputError
@@ -62,25 +61,23 @@ class FunctionAgent(BaseAgent[OutputT]):
             tools = tools_of_last_turn(run)
             chunks = self.llm.chat_stream(run.messages, tools, **settings)
             chunks = model_stream(self.llm, chunks, run.messages, tools)
-            return chunks.pipe(rx_ops.do_action(turn.accumulate), to_events(turn))
+            return chunks.pipe(read_chunks(turn, as_tokens=True), to_events(turn))
         tools = run.tools or idle_tools(run)
         chunks = self.llm.chat_stream(run.messages, tools, **settings)
         chunks = model_stream(self.llm, chunks, run.messages, tools)
         return chunks.pipe(
-            rx_ops.do_action(turn.accumulate),
-            self._run_tools(turn),
-            to_events(turn),
+            read_chunks(turn, as_tokens=True), to_events(turn, self._run_tools(turn))
         )
 
     def _typed_turn(self, turn: Turn, typed: TypedTurn, settings: SettingsArguments) -> Events:
         run = turn.run
         tools = tools_of_last_turn(run) if turn.is_last else run.tools or idle_tools(run)
         chunks = ask_for_answer(self.llm, turn, typed, tools, settings).pipe(
-            rx_ops.do_action(turn.accumulate), read_answer(turn, typed)
+            read_chunks(turn), read_answer(turn, typed)
         )
         if turn.is_last:
             return chunks.pipe(to_events(turn))
-        return chunks.pipe(self._run_tools(turn), to_events(turn))
+        return chunks.pipe(to_events(turn, self._run_tools(turn)))
 
     @property
     def _last_request(self) -> Message:

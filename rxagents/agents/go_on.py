@@ -31,7 +31,8 @@ from rxagents.agents.partial import end_of
 from rxagents.agents.resume import RunTools
 from rxagents.agents.run_checkpoint import is_checkpoint_of
 from rxagents.agents.turn import Turn
-from rxagents.agents.turns import Events, emitted, to_events
+from rxagents.agents.turn_events import to_events
+from rxagents.agents.turns import Events, emitted
 from rxagents.agents.waiting import result_message, waiting_calls
 from rxagents.core.approval import Decisions
 from rxagents.core.checkpoint import Checkpoint

@@ -18,6 +18,7 @@ from rxagents.core.checkpoint import Checkpoint
 from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import StreamEvent
 from rxagents.core.protocols import OutputT
+from rxagents.runtime.direct import deferred
 from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.runtime.event_log.from_log import from_log
 from rxagents.runtime.event_log.log_entries import LogEntry
@@ -83,7 +84,7 @@ class KeptRun(AgentRun[OutputT]):
                 self._control.complete(run.result())
                 self._begun.set_result(None)
                 return
-        handle = log.start(key, rx.defer(lambda _: self._events()), durable=True)
+        handle = log.start(key, deferred(self._events), durable=True)
         await handle.begun()
         self._begun.set_result(None)
         await handle.wait()

@@ -6,7 +6,6 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Unpack
 
 import msgspec
-from reactivex import operators as rx_ops
 
 from rxagents.agents.agent import BaseAgent
 from rxagents.agents.agent_options import AgentOptions
@@ -29,7 +28,8 @@ from rxagents.agents.read_answer import read_answer
 from rxagents.agents.resume import defer
 from rxagents.agents.run import Run
 from rxagents.agents.turn import Turn
-from rxagents.agents.turns import Events, to_events
+from rxagents.agents.turn_events import read_chunks, to_events
+from rxagents.agents.turns import Events
 from rxagents.agents.typed_turn import TypedTurn
 from rxagents.agents.waiting import result_message
 from rxagents.core.approval import Decisions
@@ -116,14 +116,14 @@ class ReActAgent(BaseAgent[OutputT]):
         run = turn.run
         chunks = self.llm.chat_stream(run.messages, **self._settings)
         chunks = model_stream(self.llm, chunks, run.messages)
-        steps = chunks.pipe(rx_ops.do_action(turn.accumulate), scan_steps(run.tools))
+        steps = chunks.pipe(read_chunks(turn), scan_steps(run.tools))
         if turn.typed is not None:
             steps = steps.pipe(read_answer(turn, turn.typed))
         if turn.is_last:
             return steps.pipe(
                 of_type(Token, Reasoning, Thought, Partial, Answer, Reset), to_events(turn)
             )
-        return steps.pipe(self._run_tools(turn), to_events(turn))
+        return steps.pipe(to_events(turn, self._run_tools(turn)))
 
     @property
     def _last_request(self) -> Message:

@@ -12,7 +12,8 @@ from reactivex import Observable
 from rxagents.agents.limits import raised
 from rxagents.agents.partial import end_of, started_calls
 from rxagents.agents.turn import Turn
-from rxagents.agents.turns import Events, to_events
+from rxagents.agents.turn_events import to_events
+from rxagents.agents.turns import Events
 from rxagents.agents.waiting import (
     OwnForm,
     RunCounts,

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar, Unpack, overload
 
-import reactivex as rx
 from reactivex import Observable
 
 from rxagents.agents.agent_run import DEFAULT_REPLAY, AgentRun
@@ -25,6 +24,7 @@ from rxagents.core.message_input import to_messages
 from rxagents.core.messages import Message
 from rxagents.core.protocols import AgentResult, Messages, OutputT
 from rxagents.core.tools import Tool
+from rxagents.runtime.direct import deferred
 from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.runtime.factories import source_factory
 from rxagents.runtime.last_value import last_value
@@ -54,7 +54,7 @@ class RunMethods(ABC, Generic[OutputT]):
             ConfigurationError: The task or an option cannot be read.
         """
         messages, read = self._task(task), self.run_options(**options)
-        return rx.defer(lambda _: self._events(messages, read, RunControl.subscribed()))
+        return deferred(lambda: self._events(messages, read, RunControl.subscribed()))
 
     @overload
     async def run(
@@ -155,8 +155,8 @@ class RunMethods(ABC, Generic[OutputT]):
         """
         read, options_read = to_messages(messages), self.run_options(**options)
         checked_decisions(read, decisions)
-        return rx.defer(
-            lambda _: self._events(read, options_read, RunControl.subscribed(), decisions)
+        return deferred(
+            lambda: self._events(read, options_read, RunControl.subscribed(), decisions)
         )
 
     @overload

@@ -8,8 +8,7 @@ from rxagents.agents.finish import PAUSE, check_finish
 from rxagents.agents.nested_usage import NestedUsage
 from rxagents.agents.partial import estimated_usage, is_counted
 from rxagents.agents.typed_turn import TypedTurn
-from rxagents.core.chunks import StreamChunk
-from rxagents.core.errors import ConfigurationError, RunLimitError
+from rxagents.core.errors import RunLimitError
 from rxagents.core.events import (
     Answer,
     ApprovalRequest,
@@ -35,6 +34,7 @@ class Turn:
         run: The run that the turn belongs to.
         steps: The thoughts and the calls that have started or were put up for approval, in order.
         results: How the calls ended, by call id.
+        response_builder: Folds the chunks of the response.
         answer: The answer in a text protocol; `None` while there is none.
         nested: What sub-agents have used whose tools still run.
         number: The number of the turn in its run, from 1.
@@ -64,7 +64,7 @@ class Turn:
         self._asked: dict[str, int] = {}  # the index of a waiting call in `steps`, by call id
         self._admitted: set[str] = set()  # calls that `refuse` let pass and that have not started
         self._refused: set[str] = set()
-        self._response = ResponseBuilder()
+        self.response_builder = ResponseBuilder()
 
     @property
     def calls(self) -> list[ToolStart]:
@@ -88,18 +88,6 @@ class Turn:
         return [
             ToolResult(end.call_id, end.result, end.name, end.error is not None) for end in ends
         ]
-
-    def accumulate(self, chunk: StreamChunk) -> None:
-        """Add a chunk to the turn's response.
-
-        Raises:
-            ConfigurationError: The model streamed something else than a `StreamChunk`.
-        """
-        if type(chunk) is not StreamChunk:
-            raise ConfigurationError(
-                f"The agent's llm must stream StreamChunks, not {type(chunk).__name__}."
-            )
-        self._response.add(chunk)
 
     def note(self, event: StreamEvent) -> None:
         """Note an event that the end of the turn depends on.
@@ -136,7 +124,7 @@ class Turn:
                 self.run.add_usage_of_tools(event.usage, event.estimated_usage)
                 self.run.control.save()
             case Answer():
-                check_finish(self._response.response())
+                check_finish(self.response_builder.response())
                 self.answer = event.content
             case Reset():
                 self.steps.clear()
@@ -161,7 +149,7 @@ class Turn:
 
     def response(self) -> Response:
         """Return the model's response so far."""
-        return self._response.response()
+        return self.response_builder.response()
 
     def written(self) -> str:
         """Return the text so far, or the arguments of the call that is the answer."""
@@ -201,7 +189,7 @@ class Turn:
             OutputError: The response ended with a finish reason that neither makes an answer nor
                 asks for another turn.
         """
-        response = self._response.response()
+        response = self.response_builder.response()
         self.run.note_text(response.content)
         self._usage, self.is_usage_added = response.usage, True
         self.run.usage = add_usage(self.run.usage, response.usage)

@@ -99,7 +99,7 @@ class TurnEnd(ErrorFreeEvent, frozen=True, tag="turn_end"):
         return ""
 
 
-class Token(ErrorFreeEvent, frozen=True, tag="token"):
+class Token(ErrorFreeEvent, frozen=True, tag="token", gc=False):
     """New text of the model.
 
     Attributes:
@@ -115,7 +115,7 @@ class Token(ErrorFreeEvent, frozen=True, tag="token"):
     path: tuple[str, ...] = ()
 
 
-class Reasoning(ErrorFreeEvent, frozen=True, tag="reasoning"):
+class Reasoning(ErrorFreeEvent, frozen=True, tag="reasoning", gc=False):
     """New thinking text, from a model that sends it apart from its answer.
 
     Attributes:

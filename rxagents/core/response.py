@@ -138,8 +138,29 @@ class ResponseBuilder:
         self.stored: list[dict[str, Any]] = []
         self._last_metadata: dict[str, Any] = {}
 
-    def add(self, chunk: StreamChunk) -> None:
-        """Add a chunk. Usage is the whole request's; other choices' chunks add only usage."""
+    def add(self, chunk: StreamChunk) -> bool:
+        """Add a chunk. Usage is the whole request's; other choices' chunks add only usage.
+
+        Returns:
+            Whether the chunk has a `delta` and nothing else that is new, which is the case of
+            nearly every chunk.
+        """
+        if (
+            chunk.delta
+            and chunk.metadata is self._last_metadata
+            and chunk.usage is None
+            and chunk.choice == self._choice
+            and not chunk.finish_reason
+            and not chunk.reasoning
+            and not chunk.refusal
+            and not chunk.tool_calls
+        ):
+            self.content.append(chunk.delta)
+            return True
+        self._add_all(chunk)
+        return False
+
+    def _add_all(self, chunk: StreamChunk) -> None:
         if chunk.usage is not None:
             self.usage = chunk.usage
         if chunk.choice != self._choice:

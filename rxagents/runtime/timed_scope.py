@@ -32,6 +32,7 @@ from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposab
 from reactivex.scheduler import VirtualTimeScheduler
 
 from rxagents.runtime.bridge import Gate, bridge_of
+from rxagents.runtime.direct import subscribe_directly
 from rxagents.runtime.loop import run_on_loop, running_loop
 from rxagents.runtime.reporting import nonfatal, report_unhandled
 from rxagents.runtime.stream import Stream
@@ -102,7 +103,7 @@ class TimedScope:
         has_ended = False
 
         def on_item(item: T) -> None:
-            if held.is_disposed:
+            if has_ended or held.is_disposed:
                 return
             try:
                 on_next(item)
@@ -124,8 +125,8 @@ class TimedScope:
                 on_completed()
 
         try:
-            subscription.disposable = source.subscribe(
-                on_item, fail, complete, scheduler=self.scheduler
+            subscription.disposable = subscribe_directly(
+                source, on_item, fail, complete, self.scheduler
             )
         except BaseException as error:
             if has_ended or isinstance(error, Exception):

@@ -25,6 +25,7 @@ from rxagents.core.errors import LeaseError
 from rxagents.core.events import StreamEvent
 from rxagents.core.protocols import Messages
 from rxagents.operators.probe import probe
+from rxagents.runtime.direct import deferred
 from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.runtime.event_log.run_handle import RunHandle
 from rxagents.serve.agent_runs import AgentRuns, MakeAgent
@@ -32,7 +33,7 @@ from rxagents.serve.failures import RequestError
 from rxagents.serve.hiding import hide_internals
 from rxagents.serve.kept_request import KeptRequest, new_run_id
 from rxagents.serve.limits import ServeLimits
-from rxagents.serve.run_stream import started, with_clean_up
+from rxagents.serve.run_stream import with_clean_up
 
 
 class Runs:
@@ -165,7 +166,7 @@ class Runs:
         """
         self._check_room()
         start = self._agent_runs.prepare(run_id, request)
-        stream = started(start).pipe(self._probe, hide_internals)
+        stream = deferred(start).pipe(self._probe, hide_internals)
         kept = msgspec.to_builtins(request) if repeats else None
         handle = self.log.start(run_id, stream, request=kept, durable=repeats)
         self._begin_one()
@@ -239,7 +240,7 @@ class Runs:
             self._begin_one()
             return with_clean_up(events.pipe(self._probe, hide_internals), self._end_one)
 
-        return started(counted)
+        return deferred(counted)
 
     def _probe(self, events: Observable[Any]) -> Observable[Any]:
         return events if self._probed is None else events.pipe(probe(self._probed))

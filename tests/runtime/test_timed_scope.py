@@ -11,6 +11,7 @@ import pytest
 import reactivex as rx
 from observing import Seen, in_thread, pending
 from reactivex import abc
+from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler, HistoricalScheduler, NewThreadScheduler
 from reactivex.subject import Subject
 from reactivex.testing import TestScheduler
@@ -206,6 +207,21 @@ def test_failed_sources_are_released() -> None:
     scheduler.start()
     assert len(failures) == 100
     assert len(scope._held) == 0
+
+
+def test_item_after_the_end_is_dropped() -> None:
+    def subscribe(observer: abc.ObserverBase[int], _: object = None) -> abc.DisposableBase:
+        observer.on_next(1)
+        observer.on_completed()
+        observer.on_next(2)
+        observer.on_completed()
+        return Disposable()
+
+    items, scope = list[object](), TimedScope(TestScheduler())
+    scope.subscribe(
+        rx.Observable(subscribe), items.append, items.append, lambda: items.append("end")
+    )
+    assert items == [1, "end"]
 
 
 async def test_dispose_ends_everything_held() -> None:
