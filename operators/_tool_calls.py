@@ -23,7 +23,7 @@ completes when the source has completed and no call waits or runs. `_running` is
 `subscribe` returns, which is safe because a tool starts on the next loop iteration and never ends
 inside `subscribe`.
 
-Nearly every item of an agent is a `Token` or a chunk without tool calls: `on_next` only passes it
+Nearly every item is a `Token` or a chunk without tool calls: `on_next` only passes it
 to the observer. The assembler is made at the first fragment.
 """
 

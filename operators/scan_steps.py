@@ -13,6 +13,7 @@ from rxagents.core.finish_reasons import is_whole_text
 from rxagents.core.messages import ToolCall
 from rxagents.core.tools import ToolLike, to_tools
 from rxagents.operators._items import not_a_chunk
+from rxagents.runtime.direct import subscribe_directly
 from rxagents.runtime.factories import operator_factory
 
 Step: TypeAlias = Token | Reasoning | Thought | ToolCall | Answer | Reset
@@ -91,8 +92,12 @@ def scan_steps(
                     if chunk.reasoning:
                         emit(Reasoning(chunk.reasoning, timestamp))
                     if chunk.delta:
-                        for step in parser.feed(chunk.delta, timestamp):
-                            emit(step)
+                        text = parser.feed_text(chunk.delta)
+                        if text:
+                            emit(Token(text, parser.section, timestamp))
+                        elif text is None:
+                            for step in parser.feed(chunk.delta, timestamp):
+                                emit(step)
                     if chunk.refusal:
                         emit(Token(chunk.refusal, "refusal", timestamp))
                     if chunk.finish_reason:
@@ -105,7 +110,7 @@ def scan_steps(
                     emit(step)
                 observer.on_completed()
 
-            return source.subscribe(on_next, observer.on_error, on_completed, scheduler=scheduler)
+            return subscribe_directly(source, on_next, observer.on_error, on_completed, scheduler)
 
         return Observable(subscribe)
 

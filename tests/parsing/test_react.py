@@ -153,6 +153,21 @@ def test_end_tag_ends_section() -> None:
     assert thoughts("Thought: a</thought>") == ["a</thought>"]
 
 
+def test_tag_inside_answer_is_text() -> None:
+    text = "see\n<answer>1</answer>\nThought: 2"
+    assert answers(f"Answer: {text}") == [text]
+    assert answers("Answer:\n<answer>1</answer>2") == ["1"]
+
+
+def test_line_of_answer_is_not_held_back() -> None:
+    parser = ReActParser()
+    parser.feed("Answer: 1\n", 1.0)
+    assert parser.feed("Tho", 2.0) == [Token("\nTho", "answer", 2.0)]
+    parser = ReActParser()
+    parser.feed("Answer: 1\nObs", 1.0)
+    assert tokens(parser.feed("e", 2.0)) == [("answer", "e")]
+
+
 def test_text_before_first_label_is_thought() -> None:
     assert thoughts("Let me see.\n\nThought: more\nAnswer: x") == ["Let me see.", "more"]
 

@@ -66,6 +66,7 @@ def joined(steps: list[Step]) -> list[Any]:
 @example("> ### Thought 1\nx\n**Action: Finish[4]**\nObservation: x\n", None)
 @example("<thought>x</thought> y<action>f</action><action_input>1</action_input>z", None)
 @example('- Action: {"action": "Final Answer", "action_input": "4"} x\nThought: y', None)
+@example("Answer: x\n<answer>y</answer>\nThought: z", None)
 @example("**Action: f Action Input: 1**\n<final_answer>\nThought: x</final_answer>\ny", None)
 def test_every_split_gives_same_steps(text: str, data: st.DataObject | None) -> None:
     expected = run([text])

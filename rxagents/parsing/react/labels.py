@@ -56,6 +56,7 @@ _PARTIAL = re.compile(
     |<(?P<tag>[a-zA-Z \t_]*+)""",
     re.VERBOSE,
 )
+_PREFIXES = {name[:length] for name in _NAMES for length in range(len(name) + 1)}
 _LONGEST = 64
 """The largest number of characters of a label."""
 _SEPARATORS = str.maketrans("", "", "*_ \t")
@@ -104,11 +105,26 @@ class LabelScanner:
         self._is_line_start = True
         self._tag = ""  # the open tag's name, in lower case and without separators
 
+    @property
+    def is_within_line(self) -> bool:
+        """Whether text up to the next newline is certain to contain no label."""
+        return not self._is_line_start and not self._tag
+
+    @property
+    def is_in_tag(self) -> bool:
+        """Whether a tag is open."""
+        return self._tag != ""
+
     def feed(self, text: str) -> list[str | Label]:
         """Return the pieces that are certain; joined, all pieces are the text."""
-        if not self._is_line_start and not self._tag and "\n" not in text:
+        if self.is_within_line and "\n" not in text:
             return [text]
         return self._cut(self._head + text, is_end=False)
+
+    def release(self) -> str:
+        """Return the text that is held back, which is not to be a label."""
+        head, self._head, self._is_line_start = self._head, "", False
+        return head
 
     def flush(self) -> list[str | Label]:
         """Return the text that was held back."""
@@ -157,6 +173,8 @@ class LabelScanner:
 
 
 def _may_be_label(head: str) -> bool:
+    if not head:
+        return True  # a chunk often ends with its line
     if len(head) > _LONGEST:
         return False
     label = _HERE.match(head)
@@ -166,7 +184,7 @@ def _may_be_label(head: str) -> bool:
     if partial is None:
         return False
     word = _bare(partial["word"] or partial["tag"] or "")
-    return word in _KINDS if partial["number"] else any(k.startswith(word) for k in _KINDS)
+    return word in (_KINDS if partial["number"] else _PREFIXES)
 
 
 def _may_grow(match: re.Match[str]) -> bool:

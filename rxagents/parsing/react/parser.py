@@ -7,7 +7,12 @@ the Go original scanned all its text again at every token, which is quadratic.
     text -> LabelScanner -> labels and text -> ReActParser -> SectionText -> Token, Thought, Answer
                                                            -> Action- or InputReader -> ToolCall
 
-The state of `ReActParser` is the current section (`_section`, `_text`, `_emphasis`), the action
+Nearly every chunk is a piece of a line of a thought or of an answer. While `_is_text` is true,
+`feed_text` gives it to `SectionText` at once. Only `_read` changes what `_is_text` depends on, so
+it is computed after that. In an answer that no tag opened, labels are text, so from its first text
+on all lines go this way.
+
+The state of `ReActParser` is the current section (`section`, `_text`, `_emphasis`), the action
 that is being read (`_reader`), the answer of an action such as `Finish[42]` (`_answer`) and `done`.
 A label (`_open_section`) and the end of the turn (`flush`) change it; a complete call sets
 `_reader` to `None` before the section ends. After `_answer` is set, the parser only looks for an
@@ -56,21 +61,37 @@ class ReActParser:
 
     Attributes:
         done: Whether the turn is over; text after it is invented by the model and ignored.
+        section: The section that the text belongs to now.
     """
 
-    __slots__ = ("_answer", "_emphasis", "_has_acted", "_parameters", "_reader", "_scanner",
-                 "_section", "_text", "done")  # fmt: skip
+    __slots__ = ("_answer", "_emphasis", "_has_acted", "_is_tagged", "_is_text", "_labels_are_over",
+                 "_parameters", "_reader", "_scanner", "_text", "done", "section")  # fmt: skip
 
     def __init__(self, parameters: Mapping[str, Sequence[str]] | None = None) -> None:
         self.done = False
         self._parameters = parameters or {}
         self._scanner = LabelScanner()
-        self._section = "thought"
+        self.section = "thought"
         self._text = SectionText()
         self._reader: ActionReader | InputReader | None = None
         self._emphasis: OpenEmphasis | None = None
         self._has_acted = False
         self._answer = ""
+        self._is_tagged = False  # whether a tag opened the section
+        self._is_text = False  # whether the rest of the line is text of the section
+        self._labels_are_over = False  # whether all lines that follow are
+
+    def feed_text(self, text: str) -> str | None:
+        """Take `text` if it completes no step: return what is certain of it, for one `Token`.
+
+        This spares a list for each chunk.
+
+        Returns:
+            `None` if `text` was not taken, and is to be given to `feed`.
+        """
+        if self._is_text and (self._labels_are_over or "\n" not in text):
+            return self._text.add(text)
+        return None
 
     def feed(self, text: str, timestamp: float) -> list[Step]:
         """Return the steps that `text` completes, and tokens for text whose section is certain.
@@ -79,7 +100,19 @@ class ReActParser:
             text: The new text of the model.
             timestamp: When the text arrived, in seconds; it becomes the timestamp of the steps.
         """
-        return self._read(self._scanner.feed(text), timestamp)
+        certain = self.feed_text(text)
+        if certain is not None:
+            return [Token(certain, self.section, timestamp)] if certain else []
+        steps = self._read(self._scanner.feed(text), timestamp)
+        is_plain = self._reader is None and self._emphasis is None
+        self._is_text = is_plain and not self._answer and not self.done
+        if self._is_text and self.section == "answer" and self._text.has_text:
+            self._labels_are_over = not self._is_tagged and not self._scanner.is_in_tag
+        if self._labels_are_over:
+            self._add(self._scanner.release(), steps, timestamp)
+        else:
+            self._is_text = self._is_text and self._scanner.is_within_line
+        return steps
 
     def flush(self, timestamp: float, *, is_cut: bool = False) -> list[Step]:
         """Return the steps that the end of the turn completes.
@@ -117,7 +150,7 @@ class ReActParser:
 
     def _labels_are_text(self) -> bool:
         """Return whether a label is text here: in an answer or a triple-quoted string."""
-        if self._section == "answer":
+        if self.section == "answer":
             return self._text.has_text
         return self._reader is not None and self._reader.in_triple_quotes
 
@@ -131,7 +164,7 @@ class ReActParser:
             text = self._read_action(self._reader, text, steps, timestamp)
         certain = self._text.add(text)
         if certain:
-            steps.append(Token(certain, self._section, timestamp))
+            steps.append(Token(certain, self.section, timestamp))
 
     def _read_action(
         self,
@@ -151,7 +184,7 @@ class ReActParser:
 
     def _end_tag(self, text: str, steps: list[Step], timestamp: float) -> None:
         """End the section of a tag: an answer, an action's input; other sections end later."""
-        if self._section == "answer":
+        if self.section == "answer" and self._is_tagged:
             self._close_section(None, steps, timestamp)
         elif self._labels_are_text():
             self._add(text, steps, timestamp)
@@ -170,7 +203,8 @@ class ReActParser:
         if kind is LabelKind.OBSERVATION or (kind is LabelKind.ANSWER and self._has_acted):
             self.done = True
             return
-        self._section = _SECTIONS[kind]
+        self.section = _SECTIONS[kind]
+        self._is_tagged = label.text.startswith("<")
         if kind is LabelKind.ACTION:
             self._reader = ActionReader(self._parameters)
         self._emphasis = OpenEmphasis(label.open_mark) if label.open_mark else None
@@ -183,11 +217,11 @@ class ReActParser:
             self._add_plain(emphasis.close(), steps, timestamp)
         rest = self._text.close()
         if rest:
-            steps.append(Token(rest, self._section, timestamp))
+            steps.append(Token(rest, self.section, timestamp))
         content, self._text = self._text.content, SectionText()
-        if content and self._section == "thought":
+        if content and self.section == "thought":
             steps.append(Thought(content, timestamp))
-        elif content and self._section == "answer":
+        elif content and self.section == "answer":
             self._answer = content
         reader, self._reader = self._reader, None
         if reader is not None:
