@@ -67,7 +67,8 @@ def _table(
     report: Report, title: str, columns: list[str], rows: dict[tuple[str, str], Series]
 ) -> Table:
     reference = report.references.get(next(iter(rows.values())).scenario, "")
-    table = Table(title=title, caption=f"x: times {reference}" if reference else None)
+    has_ratios = any(report.ratio(one) is not None for one in rows.values())
+    table = Table(title=title, caption=f"x: times {reference}" if has_ratios else None)
     table.add_column("")
     for column in columns:
         table.add_column(column, justify="right")

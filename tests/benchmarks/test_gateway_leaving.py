@@ -24,8 +24,8 @@ class _Proxy:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.clients += 1
         await reader.readuntil(b"\r\n\r\n")
-        _, provider = await asyncio.open_connection(*self.provider)
-        provider.write(b"POST / HTTP/1.1\r\n\r\n")
+        await self._ask_twice()
+        provider = self.kept.pop()
         while await reader.read(1000):
             pass
         writer.close()
@@ -33,6 +33,17 @@ class _Proxy:
             provider.close()
         else:
             self.kept.append(provider)
+
+    async def _ask_twice(self) -> None:
+        """Ask the provider, close the connection, and ask again, as a retry does."""
+        for is_again in (False, True):
+            _, provider = await asyncio.open_connection(*self.provider)
+            provider.write(b"POST / HTTP/1.1\r\n\r\n")
+            if not is_again:
+                await provider.drain()
+                provider.close()
+            else:
+                self.kept.append(provider)
 
     @contextmanager
     def start(self, port: int, provider: str) -> Iterator[Gateway]:
@@ -55,7 +66,7 @@ async def test_time_until_provider_sees_close() -> None:
     proxy = _Proxy(closes=True)
     times = await times_of(proxy)
     assert (len(times), proxy.clients) == (8, 9)
-    assert max(times) < 5_000
+    assert 0 <= min(times) <= max(times) < 5_000
 
 
 async def test_close_that_is_never_seen_ends_early() -> None:
