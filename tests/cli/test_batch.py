@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import os
@@ -15,12 +16,13 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+import reactivex as rx
 from child import started
 from full_disk import FULL_DISK, needs_full_disk
 from matrix import only_full, size
 from rich.console import Console
 
-from rxagents import EventLog, StorageError
+from rxagents import EventLog, StorageError, run_many
 from rxagents.cli.batch.progress import BatchProgress
 from rxagents.cli.batch.results import Result, Results
 from rxagents.cli.batch.rows import Row, Rows
@@ -125,6 +127,17 @@ async def test_ended_run_of_the_log_gets_its_result(tmp_path: Path) -> None:
     }
     assert found["k7"]["error_kind"] == "ServerError"
     assert found["k1"]["total_tokens"] == 15
+
+
+async def test_batch_waits_for_leases_of_killed_one(tmp_path: Path) -> None:
+    rows, to, log = write(tmp_path / "in.jsonl", questions(3)), tmp_path / "out.jsonl", EventLog()
+    killed = run_many(lambda: lambda _: rx.never(), {"b:k1": ""}, concurrency=1, log=log)
+    subscription = killed.subscribe()
+    await asyncio.sleep(1)
+    asyncio.get_running_loop().call_later(3, subscription.dispose)
+    shown = await run_batch(rows, to, log, prefix="b:")
+    assert "Note: waiting up to 15 s" in shown
+    assert sorted(row["output"] for row in read(to)) == ["Answer 0", "Answer 1", "Answer 2"]
 
 
 async def test_batches_share_a_log(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -103,6 +105,28 @@ async def test_inputs_are_read_when_there_is_room() -> None:
             if (key, event.type) == ("key-4", "complete"):
                 break
     assert len(read) <= 9
+
+
+async def test_ended_runs_are_forgotten() -> None:
+    class Input:
+        pass
+
+    made: list[weakref.ref[Input]] = []
+
+    def inputs() -> Iterator[Input]:
+        for _ in range(100):
+            value = Input()
+            made.append(weakref.ref(value))
+            yield value
+
+    def make() -> Any:
+        return lambda value: rx.of(Token(str(value)))
+
+    async with to_aiter(run_many(make, inputs(), concurrency=2), capacity=2) as items:
+        async for _ in items:
+            gc.collect()
+            assert sum(each() is not None for each in made) <= 5
+    assert len(made) == 100
 
 
 async def test_asynchronous_inputs_are_closed() -> None:

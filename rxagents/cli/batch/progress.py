@@ -16,6 +16,7 @@ from rich.progress import (
 from rich.text import Text
 
 from rxagents.cli.batch.results import Result
+from rxagents.runtime.event_log.log_store import LEASE_SECONDS
 
 _EVERY = 10.0
 """Seconds between two lines where the output is no terminal."""
@@ -44,7 +45,7 @@ class BatchProgress:
         self.ended, self.failed, self.tokens, self.usd = 0, failed, 0, 0.0
         self._console = console
         self._total, self._before = total, done
-        self._has_price = False
+        self._has_price = self._has_noted = False
         self._start = self._shown = time.monotonic()
         self._bar = Progress(
             *([BarColumn()] if console.width >= _WIDE else []),
@@ -71,6 +72,16 @@ class BatchProgress:
             self._shown = now
             self._console.print(
                 f"{self._before + self.ended:,} of {self._total:,} · {self.counts()}",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def note_wait(self) -> None:
+        """Say why nothing happens, once."""
+        if not self._has_noted:
+            self._has_noted = True
+            self._console.print(
+                f"Note: waiting up to {LEASE_SECONDS:.0f} s for the leases of a killed batch.",
                 highlight=False,
                 soft_wrap=True,
             )

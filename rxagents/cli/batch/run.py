@@ -146,7 +146,9 @@ class Batch:
                 yield name, row.prompt
 
     async def _is_in_log(self, log: EventLog, key: str) -> bool:
-        return await is_finished(log, key, retry_failed=self._retry_failed)
+        return await is_finished(
+            log, key, retry_failed=self._retry_failed, on_wait=self._progress.note_wait
+        )
 
     def _on_report(self, report: RunReport) -> None:
         assert self._failure is not None

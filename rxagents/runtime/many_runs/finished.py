@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
 
 import msgspec
@@ -13,17 +14,27 @@ from rxagents.runtime.event_log.log_store import Position, parse_id
 from rxagents.runtime.recording import RecordedLine
 
 _PAGE = 1_000
+_SECONDS = 0.5
+"""Seconds between two looks at a run that is being written."""
 
 _decode = msgspec.json.Decoder(RecordedLine[msgspec.Raw]).decode
 
 
-async def is_finished(log: EventLog, key: str, *, retry_failed: bool) -> bool:
+async def is_finished(
+    log: EventLog,
+    key: str,
+    *,
+    retry_failed: bool,
+    on_wait: Callable[[], object] | None = None,
+) -> bool:
     """Return whether a run is not to be started again: it has completed, or has failed.
 
     Args:
         log: The event log.
         key: The key of the run.
         retry_failed: Whether a run that has failed is to be started again.
+        on_wait: Called before a wait for the end of a run that is being written, or for the end of
+            the lease of a writer that was killed; `None` does not wait.
 
     Raises:
         StorageError: The store failed.
@@ -40,9 +51,13 @@ async def is_finished(log: EventLog, key: str, *, retry_failed: bool) -> bool:
             first = parse_id(gone.first_id)  # the beginning is no longer kept
             after = Position(first.attempt, first.seq - 1)
             continue
-        if page.state != "more":
+        if page.state == "live" and on_wait is not None:
+            on_wait()
+            await asyncio.sleep(_SECONDS)
+        elif page.state != "more":
             break
-        after = Position(*page.entries[-1][:2])
+        if page.entries:
+            after = Position(*page.entries[-1][:2])
     if page.state != "ended" or not page.entries:
         return False
     end = _decode(page.entries[-1][2])
