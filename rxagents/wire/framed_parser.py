@@ -77,7 +77,7 @@ class FramedParser(ABC, Generic[Frames]):
         self._info = info
         self._framer = framer
         self._builder = builder
-        builder.makes_bursts = info.bursts and not info.raw
+        builder.makes_bursts = info.bursts
         kind = type(self)
         self._read_frames = kind._parse_with_raw if info.raw else kind._parse  # noqa: SLF001 - own
 

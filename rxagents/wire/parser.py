@@ -22,7 +22,8 @@ class StreamInfo(Struct, frozen=True):
         metadata: Further fields for the metadata of every chunk.
         think_tags: The tags around thinking at the beginning of the text; `None` for none.
         raw: Whether chunks keep the bytes of their events.
-        bursts: Whether a `TextBurst` may stand for several chunks; never with `raw`.
+        bursts: Whether a `TextBurst` may stand for the chunks of several events. With `raw` none
+            does, since events are then parsed one by one.
     """
 
     provider: str = ""

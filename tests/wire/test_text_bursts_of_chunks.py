@@ -74,6 +74,12 @@ EVENTS = st.fixed_dictionaries(
 )
 PLAIN = st.builds(lambda text: {"choices": [{"index": 0, "delta": {"content": text}}]}, WORDS)
 
+PLAIN_READS = st.lists(
+    st.lists(st.tuples(st.sampled_from([0, 0, 0, 1]), WORDS), min_size=1, max_size=4),
+    min_size=2,
+    max_size=5,
+)
+
 
 def split(body: bytes, cuts: Sequence[float]) -> list[bytes]:
     edges = sorted({0, len(body), *(int(cut * len(body)) for cut in cuts)})
@@ -92,7 +98,7 @@ def expanded(chunks: list[StreamChunk]) -> Iterator[tuple[StreamChunk, str]]:
             yield chunk, chunk.content
             continue
         assert chunk.has_content
-        assert len(chunk.deltas) > 1
+        assert all(chunk.deltas)
         assert chunk.delta == "".join(chunk.deltas)
         before = len(chunk.content) - len(chunk.delta)
         ends = accumulate(map(len, chunk.deltas), initial=before)
@@ -127,7 +133,7 @@ def check(make: Any, pieces: list[bytes], **info: Any) -> list[StreamChunk]:
 
 
 @each_wire
-@settings(deadline=None, max_examples=size(150, quick=25))
+@settings(deadline=None, max_examples=size(60, quick=25))
 @given(reply=REPLIES, cuts=CUTS, tags=TAGS)
 def test_bursts_stand_for_the_same_chunks(
     wire: ServedWire, reply: Reply, cuts: list[float], tags: tuple[str, str] | None
@@ -138,13 +144,29 @@ def test_bursts_stand_for_the_same_chunks(
     check(PARSERS[wire.path], split(body, cuts), think_tags=tags)
 
 
-@settings(deadline=None, max_examples=size(600, quick=100))
+@settings(deadline=None, max_examples=size(200, quick=60))
 @given(events=st.lists(PLAIN | EVENTS, max_size=12), cuts=CUTS, tags=TAGS)
 def test_bursts_of_odd_chat_completions(
     events: list[Any], cuts: list[float], tags: tuple[str, str] | None
 ) -> None:
     body = b"".join(b"data: %s\n\n" % json.dumps(event).encode() for event in events)
     check(ChatCompletionsParser, split(body, cuts), think_tags=tags)
+
+
+@settings(deadline=None, max_examples=size(150, quick=50))
+@given(reads=PLAIN_READS, tags=TAGS)
+def test_bursts_of_plain_chat_completions(
+    reads: list[list[tuple[int, str]]], tags: tuple[str, str] | None
+) -> None:
+    pieces = [
+        b"".join(
+            b'data: {"choices": [{"index": %d, "delta": {"content": %s}}]}\n\n'
+            % (index, json.dumps(text).encode())
+            for index, text in read
+        )
+        for read in reads
+    ]
+    check(ChatCompletionsParser, pieces, think_tags=tags)
 
 
 @each_wire_with_bursts
