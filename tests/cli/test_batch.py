@@ -188,6 +188,18 @@ def test_output_without_its_journal_is_kept(tmp_path: Path) -> None:
     assert to.read_text() == "mine,too\n"
 
 
+@needs_full_disk
+def test_output_that_cannot_be_written_leaves_journal(tmp_path: Path) -> None:
+    to = tmp_path / "out.csv"
+    (tmp_path / ".out.csv.unfinished").symlink_to(FULL_DISK)
+    with pytest.raises(OSError, match="No space left"), Results(to) as results:
+        results.add(Result("k1", "kept"))
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv.journal"]
+    with Results(to) as results:
+        assert results.done == {"k1": False}
+    assert read(to)[0]["output"] == "kept"
+
+
 def test_deleted_journal_is_an_error(tmp_path: Path) -> None:
     to = tmp_path / "out.jsonl"
     with pytest.raises(StorageError, match=r"out.jsonl was deleted"), Results(to) as results:

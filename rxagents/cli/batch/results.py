@@ -167,8 +167,11 @@ class Results:
             if self._write_output is not None:
                 rows = (msgspec.structs.asdict(result) for result in self._read())
                 unfinished = self._output.with_name(f".{self._output.name}.unfinished")
-                self._write_output(unfinished, rows)
-                unfinished.replace(self._output)
+                try:
+                    self._write_output(unfinished, rows)
+                    unfinished.replace(self._output)
+                finally:
+                    unfinished.unlink(missing_ok=True)
         finally:
             os.close(self._file)
 
