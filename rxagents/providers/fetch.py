@@ -22,7 +22,7 @@ async def fetch_json(request: PreparedRequest) -> dict[str, Any]:
     log = HttpLog(request)
     try:
         async with asyncio.timeout(request.timeouts.first):
-            log.on_request()
+            log.on_request(request.body)
             request = log.request = await authorized(request)
             return await _fetch(request, log)
     except TimeoutError:

@@ -36,15 +36,15 @@ class HttpLog:
         self._attempt = 0
         self._start = 0.0
 
-    def on_request(self) -> None:
-        """Log that an attempt begins."""
+    def on_request(self, body: bytes | None) -> None:
+        """Log that an attempt begins to send `body`; `None` is a GET."""
         self._attempt += 1
         if self._is_silent():
             return
         self._start = time.monotonic()
         request = self.request
         url = request.redact(str(request.url.with_query(None).with_user(None)))
-        method, size = ("GET", 0) if request.body is None else ("POST", len(request.body))
+        method, size = ("GET", 0) if body is None else ("POST", len(body))
         self._debug(f"{method} {url}, {size} bytes, attempt {self._attempt}")
 
     def on_response(self, response: StreamedResponse) -> None:

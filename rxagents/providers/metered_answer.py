@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from rxagents.core.chunks import StreamChunk
-from rxagents.providers.prepared_request import PreparedRequest
+from rxagents.providers.prepared_request import PreparedRequest, RequestContent
 from rxagents.providers.received_answer import ReceivedAnswer
 from rxagents.runtime.idle_clock import IdleClock
 from rxagents.runtime.metering.attempt import Attempt
@@ -25,12 +25,13 @@ class MeteredAnswer(ReceivedAnswer):
     def __init__(
         self,
         request: PreparedRequest,
+        content: RequestContent,
         response: StreamedResponse,
         info: StreamInfo,
         clock: IdleClock,
         attempt: Attempt,
     ) -> None:
-        super().__init__(request, response, info, clock)
+        super().__init__(request, content, response, info, clock)
         self._attempt = attempt
         if self.limit is None and attempt.is_limited:
             self.limit = sys.maxsize

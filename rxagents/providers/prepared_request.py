@@ -15,6 +15,30 @@ from rxagents.wire.parser import StreamInfo, WireParser
 from rxagents.wire.think_tags import ThinkTags
 
 
+class RequestContent:
+    """What only a further attempt needs; dropped when the answer has begun.
+
+    A body may have megabytes, and an answer may take minutes.
+
+    Args:
+        request: The request.
+
+    Attributes:
+        body: Its body.
+        metered: The request to the model, with its messages, for limiters and budgets.
+    """
+
+    __slots__ = ("body", "metered")
+
+    def __init__(self, request: PreparedRequest) -> None:
+        self.body = request.body
+        self.metered = request.metered
+
+    def drop(self) -> None:
+        """Forget the content."""
+        self.body = self.metered = None
+
+
 class PreparedRequest(Struct, frozen=True):
     """A request, how to send it, and how to read its response.
 

@@ -21,7 +21,7 @@ from rxagents.providers.failures import (
     request_id,
     truncated_error,
 )
-from rxagents.providers.prepared_request import PreparedRequest
+from rxagents.providers.prepared_request import PreparedRequest, RequestContent
 from rxagents.runtime.idle_clock import IdleClock
 from rxagents.transport import StreamedResponse
 from rxagents.wire.errors import decode_body
@@ -37,6 +37,7 @@ class ReceivedAnswer:
 
     Args:
         request: What was sent.
+        content: The part of it that is dropped when a chunk with content was returned.
         response: The response whose body is fed.
         info: What is known of the answer before its first event.
         clock: Notes each event.
@@ -49,12 +50,13 @@ class ReceivedAnswer:
         parser: Parses the body.
     """
 
-    __slots__ = ("_clock", "_head", "_request", "_response", "_size", "at_end", "delivered",
-                 "limit", "parser")  # fmt: skip
+    __slots__ = ("_clock", "_content", "_head", "_request", "_response", "_size", "at_end",
+                 "delivered", "limit", "parser")  # fmt: skip
 
     def __init__(
         self,
         request: PreparedRequest,
+        content: RequestContent,
         response: StreamedResponse,
         info: StreamInfo,
         clock: IdleClock,
@@ -64,6 +66,7 @@ class ReceivedAnswer:
         self.limit = request.limits.stream_bytes
         self.parser = request.parser(info)
         self._request = request
+        self._content = content
         self._response = response
         self._clock = clock
         self._size = 0
@@ -96,8 +99,9 @@ class ReceivedAnswer:
             self._clock.note()
         elif events == 0 and len(self._head) < self._request.limits.error_bytes:
             self._head += data
-        if not self.delivered:
-            self.delivered = any(chunk.has_content for chunk in chunks)
+        if not self.delivered and any(chunk.has_content for chunk in chunks):
+            self.delivered = True
+            self._content.drop()
         return chunks
 
     def check(self) -> None:

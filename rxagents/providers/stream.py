@@ -22,6 +22,9 @@ quotes that text.
 A key that a function returns is asked for at each attempt, while `Timeouts.first` runs. The request
 of the attempt holds it, so that errors are redacted with the key that was sent.
 
+The body of the request and its messages are dropped once a chunk with content was delivered, for no
+attempt follows then. The rest of the request stays, for errors.
+
 With a limiter or a budget, an attempt is metered (`runtime/metering`): it waits before it is sent,
 so that no timeout but `Timeouts.total` runs, and settles however it ends.
 
@@ -42,6 +45,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
+from msgspec import structs
 from reactivex import Observable
 
 from rxagents.core.chunks import StreamChunk
@@ -60,7 +64,7 @@ from rxagents.providers.api_key import authorized
 from rxagents.providers.failures import redact, request_id, status_error
 from rxagents.providers.http_log import HttpLog
 from rxagents.providers.metered_answer import MeteredAnswer
-from rxagents.providers.prepared_request import PreparedRequest
+from rxagents.providers.prepared_request import PreparedRequest, RequestContent
 from rxagents.providers.received_answer import ReceivedAnswer
 from rxagents.providers.redaction import without_frames
 from rxagents.providers.retry import wait_before_retry
@@ -126,8 +130,8 @@ def _request_key(request: PreparedRequest) -> str:
 class _Stream:
     """The attempts of one subscription."""
 
-    __slots__ = ("_attempt", "_call", "_emitter", "_failed", "_items_of", "_log", "_prepared",
-                 "_received", "_request")  # fmt: skip
+    __slots__ = ("_attempt", "_call", "_content", "_emitter", "_failed", "_items_of", "_log",
+                 "_prepared", "_received", "_request")  # fmt: skip
 
     def __init__(
         self,
@@ -136,7 +140,8 @@ class _Stream:
         call: ModelCall | None,
         items_of: Callable[[list[StreamChunk]], Iterable[Any]] | None = None,
     ) -> None:
-        self._prepared = request
+        self._content = RequestContent(request)
+        self._prepared = request = structs.replace(request, body=None, metered=None)
         self._request = request  # of the current attempt, with its key
         self._call = call  # for a listener; `None` if there is none
         self._emitter = emitter
@@ -153,7 +158,7 @@ class _Stream:
             async with asyncio.timeout(request.timeouts.total):
                 while True:
                     try:
-                        async with Metered(request.metered) as self._attempt:
+                        async with Metered(self._content.metered) as self._attempt:
                             gate = self._emitter.gate
                             with Watchdog(request.timeouts, request.provider, gate) as watchdog:
                                 reader = await self._send(watchdog.clock)
@@ -178,11 +183,12 @@ class _Stream:
         """Send the request, and return what reads its response."""
         attempt, self._received = self._attempt, None
         request = self._request = self._prepared
-        self._log.on_request()
+        body = self._content.body
+        self._log.on_request(body)
         if request.key_function is not None:
             request = self._request = self._log.request = await authorized(request)
         response = await request.transport.send(
-            request.url, request.headers, request.body, request.timeouts.connect
+            request.url, request.headers, body, request.timeouts.connect
         )
         self._log.on_response(response)
         if attempt is not None:
@@ -204,9 +210,9 @@ class _Stream:
             bursts=self._items_of is not None and attempt is None,
         )
         if attempt is None:
-            self._received = ReceivedAnswer(request, response, info, clock)
+            self._received = ReceivedAnswer(request, self._content, response, info, clock)
         else:
-            self._received = MeteredAnswer(request, response, info, clock, attempt)
+            self._received = MeteredAnswer(request, self._content, response, info, clock, attempt)
         return AnswerReader(response, self._received, self._emitter, clock, self._items_of)
 
     def _is_complete(self) -> bool:

@@ -142,7 +142,7 @@ class _Block(Generic[T]):
     """The context manager around a `Reading`."""
 
     def __init__(self, source: Observable[T], capacity: int, overflow: Overflow) -> None:
-        self._source = source
+        self._source: Observable[T] | None = source
         self._capacity = capacity
         self._overflow = overflow
         self._reading: Reading[T] | None = None
@@ -154,12 +154,13 @@ class _Block(Generic[T]):
         )
 
     async def __aenter__(self) -> Reading[T]:
-        if self._reading is not None:
+        source, self._source = self._source, None  # it may hold the conversation
+        if source is None:
             raise ConfigurationError(
                 "This to_aiter was entered before. Call to_aiter again for each block."
             )
         self._reading = Reading(self._capacity, self._overflow)
-        self._reading.start(self._source)
+        self._reading.start(source)
         return self._reading
 
     async def __aexit__(

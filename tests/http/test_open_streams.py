@@ -12,6 +12,9 @@ from faulty_server import Act, Cue, FaultyServer
 from wires import WIRES
 
 import rxagents
+from rxagents import Message
+from rxagents.providers.prepared_request import PreparedRequest
+from rxagents.runtime.metering.attempt import ModelRequest
 from rxagents.transport.connection import Connection
 
 WIRE = WIRES[0]
@@ -32,6 +35,22 @@ async def test_open_stream_drops_parser_and_request() -> None:
             await anext(chunks)
             assert len(alive(*kinds)) == before
             assert len(alive(Connection)) == connections + 1
+        await server.all_left()
+
+
+async def test_begun_answer_drops_body_and_messages() -> None:
+    kinds = Message, ModelRequest
+    before = len(alive(*kinds))
+    async with FaultyServer([*BEGUN, Cue.STALL]) as server, WIRE.model(server.url) as llm:
+        async with rxagents.to_aiter(llm.chat_stream("hi")) as chunks:
+            await server.received.wait()
+            assert len(alive(*kinds)) > before
+            await anext(chunks)
+            requests = [
+                thing for thing in alive(PreparedRequest) if isinstance(thing, PreparedRequest)
+            ]
+            assert [request.body for request in requests] == [None]
+            assert len(alive(*kinds)) == before
         await server.all_left()
 
 
