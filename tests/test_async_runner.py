@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from child import SECONDS
 from matrix import only_full
+
+from rxagents.testing.virtual_time import VirtualLoop
 
 TESTS = Path(__file__).parent
 
@@ -114,3 +117,16 @@ def test_one_value_is_chosen_unless_full(tmp_path: Path) -> None:
     assert listed() == [one]
     assert one in listed("--full")
     assert len(listed("--full")) == 5
+
+
+def test_time_stands_still_while_threads_are_joined() -> None:
+    """From Python 3.13 on the loop joins them with a timeout, which may not come at once."""
+    loop = VirtualLoop()
+    jumps: list[float] = []
+    try:
+        loop.run_in_executor(None, time.sleep, 0.05).cancel()  # the thread goes on
+        loop.call_later(300, jumps.append, 300)
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
+    assert jumps == []

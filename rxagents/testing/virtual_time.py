@@ -136,6 +136,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _job_ended(self, _: object) -> None:
         self._virtual.jobs -= 1
 
+    async def shutdown_default_executor(self, *timeout: Any) -> None:
+        """Wait for the executor's threads; time stands still meanwhile."""
+        self._virtual.jobs += 1
+        try:
+            await super().shutdown_default_executor(*timeout)
+        finally:
+            self._virtual.jobs -= 1
+
     @property
     def had_sockets(self) -> bool:
         """Whether the loop has watched a socket or a pipe."""

@@ -102,6 +102,8 @@ def take_body(message: RawResponseMessage, reader: object, parser: object) -> Ta
         return None
     if message.version != HttpVersion11 or message.upgrade or message.code < 200:
         return None
+    if reader.is_eof():  # statuses 204 and 304 have no body, whatever their headers say
+        return None
     codings = message.headers.getall("transfer-encoding", [])
     lengths = message.headers.getall("content-length", [])
     decoder: BodyDecoder

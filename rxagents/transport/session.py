@@ -10,6 +10,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from rxagents.runtime.name_lookup import make_resolver
 from rxagents.transport.connection import READ_BYTES, Connection
+from rxagents.transport.self_check import is_supported
 
 
 def make_session() -> aiohttp.ClientSession:
@@ -26,6 +27,8 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit=limit, resolver=make_resolver())
+        if not is_supported():
+            return
         protocol: Callable[..., ResponseHandler] = Connection
         buffer = memoryview(bytearray(READ_BYTES))
         self._factory = functools.partial(protocol, loop=self._loop, buffer=buffer)

@@ -141,6 +141,17 @@ async def test_listener_gets_nothing_of_a_later_response() -> None:
     assert await second.read() == b"later"
 
 
+@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("header", [b"content-length: 8", b"transfer-encoding: chunked"])
+async def test_status_without_a_body(status: int, header: bytes) -> None:
+    connection = Connection(asyncio.get_running_loop(), memoryview(bytearray(READ_BYTES)))
+    for packet in (head(status, header), head(200, b"content-length: 1") + b"a"):
+        connection.set_response_params()
+        receive(connection, packet)
+    (_, first), (_, second) = (pair for pair, _ in connection._buffer)
+    assert (await first.read(), await second.read()) == (b"", b"a")
+
+
 @pytest.mark.parametrize("headers", [head(204), head(429, b"content-length: 0")])
 async def test_bytes_after_no_body_close_the_connection(headers: bytes) -> None:
     connection = Connection(asyncio.get_running_loop(), memoryview(bytearray(READ_BYTES)))
