@@ -23,6 +23,8 @@ def collect(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[R
         [ collect() ]
         -----------------------(Hello|)
 
+    Directly behind a model's stream, no chunks are made of texts that come in one read.
+
     Emits when: the source completes; a source without chunks gives an empty response.
     Backpressures when: never; only the text is kept.
     Completes when: the source completes.

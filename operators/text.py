@@ -20,6 +20,8 @@ def text(choice: int = 0) -> Callable[[Observable[StreamChunk]], Observable[str]
         [ text() ]
         ----------(Hel)--(lo)-----------|
 
+    Directly behind a model's stream, no chunks are made of texts that come in one read.
+
     Emits when: a chunk of the choice brings text.
     Backpressures when: downstream does.
     Completes when: the source completes.
