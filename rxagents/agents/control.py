@@ -86,6 +86,11 @@ class RunControl:
         """Give checkpoints to the event log that is subscribing to the run's stream."""
         self._checkpoints = take_sink(self)
 
+    @property
+    def previous(self) -> Checkpoint | None:
+        """The checkpoint of the attempt before, of whatever task, until a run takes it."""
+        return None if self._checkpoints is None else self._checkpoints.previous
+
     def take_previous(self, run: Run) -> Checkpoint | None:
         """Return the checkpoint that the run goes on from; `None` if it starts anew."""
         if self._checkpoints is None:
@@ -133,6 +138,7 @@ class RunControl:
     def stop(self) -> None:
         """End the run with what there is."""
         self.is_stopped = True
+        self.save()
         self._interrupt_stage()
 
     def steer(self, messages: Iterable[Message], *, now: bool) -> None:

@@ -6,7 +6,8 @@ read the store, perhaps write a summary, run the agent, store the exchange with 
 - What a run stores is one change, with its `Complete`. A run that fails stores nothing, with the
   exceptions of `_keep_unfinished`, and of an `OutputError` after tools have run.
 - A durable run whose process was lost between this change and the end mark in its log finds its
-  exchange stored, and does not store it again.
+  exchange stored, and does not store it again. Calls of it that wait are not denied by its own
+  message then, which comes again.
 - A run whose calls wait is stored beside the exchanges ("deferred"). To resume it, its exchange is
   first taken from the store: so two processes never run its calls twice. From then on it is kept
   up to the results of its calls, whatever happens to the run, unless the process ends. A run that
@@ -40,6 +41,7 @@ from rxagents.agents.summary import Summary
 from rxagents.agents.turns import Events, emitted, run_stages
 from rxagents.agents.waiting import checked_decisions, superseded
 from rxagents.core.approval import Decisions
+from rxagents.core.checkpoint import Checkpoint
 from rxagents.core.errors import ConfigurationError, OutputError
 from rxagents.core.events import StreamEvent
 from rxagents.core.exchange import Exchange, whole_part
@@ -123,7 +125,7 @@ class ConversationRun:
         if decisions is not None:
             self._check_waiting(start_from, decisions)
             new = start_from.deferred
-        elif start_from.deferred:
+        elif start_from.deferred and not _is_exchange_of(control.previous, start_from.deferred):
             new = superseded((*start_from.deferred, *new), agent.in_own_form)
         recalled = memory.recall(self._id, start_from, new)
         summary = Summary(start_from.summary)
@@ -142,8 +144,9 @@ class ConversationRun:
                 yield from self._resumed(kept, decisions)
             elif isinstance(agent, BaseAgent) and (previous := control.take_previous(run)):
                 yield from agent.gone_on(run, previous)
-                if previous.output is not None:
-                    self._is_remembered = _ends_with(start_from, run.messages[run.start :])
+                newest = (start_from.exchanges or ((),))[-1]
+                stored = start_from.deferred if run.pending else newest
+                self._is_remembered = _is_exchange_of(previous, stored)
             last_events = yield from agent.turns(run)
         except OutputError:
             exchange = whole_part(run.messages[run.start :])
@@ -245,10 +248,11 @@ class ConversationRun:
         return is_memorable(run, exchange)
 
 
-def _ends_with(snapshot: Snapshot, exchange: list[Message]) -> bool:
-    """Return whether an exchange is the newest one: its process was lost after it was stored."""
-    newest = snapshot.exchanges[-1:]
-    return [encode_value(list(each)) for each in newest] == [encode_value(exchange)]
+def _is_exchange_of(checkpoint: Checkpoint | None, exchange: Exchange) -> bool:
+    """Return whether an exchange in the store is that of a run that had come to its end."""
+    if checkpoint is None or checkpoint.output is None:
+        return False
+    return encode_value(checkpoint.messages[checkpoint.start :]) == encode_value(exchange)
 
 
 class _Kept(Struct, frozen=True):

@@ -71,6 +71,7 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
     run.iterations, run.tool_calls = checkpoint.iterations, checkpoint.tool_calls
     run.is_asked_for_answer = checkpoint.is_asked_for_answer
     run.control.add_messages(checkpoint.steered)
+    run.control.is_stopped |= checkpoint.is_stopped
     run.finish_reason, run.output = checkpoint.finish_reason, checkpoint.output
     if checkpoint.corrections_left is not None:
         run.corrections_left = checkpoint.corrections_left

@@ -55,6 +55,9 @@ def still_to_decide(
         return None
     if len(previous.messages) > len(waiting.before):
         return None  # the calls that waited have ended
+    if previous.is_stopped:
+        return None
+    run.control.add_messages(previous.steered)
     if not lost:
         return decisions
     started = {call.id for call in lost[0].tool_calls} - waiting.results.keys()

@@ -31,6 +31,7 @@ def checkpoint_of(run: Run) -> Checkpoint:
         corrections_left=run.corrections_left,
         is_asked_for_answer=run.is_asked_for_answer,
         steered=run.control.waiting_messages,
+        is_stopped=run.control.is_stopped,
     )
 
 

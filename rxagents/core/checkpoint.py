@@ -33,6 +33,7 @@ class Checkpoint(Struct, frozen=True):
             that is not known.
         is_asked_for_answer: Whether the model was asked for its answer after an empty turn.
         steered: Messages from outside that no turn has seen yet (`AgentRun.steer`).
+        is_stopped: Whether the run was asked to end (`AgentRun.stop`).
     """
 
     messages: tuple[Message, ...]
@@ -50,3 +51,4 @@ class Checkpoint(Struct, frozen=True):
     corrections_left: int | None = None
     is_asked_for_answer: bool = False
     steered: tuple[Message, ...] = ()
+    is_stopped: bool = False

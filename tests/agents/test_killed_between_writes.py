@@ -19,6 +19,7 @@ from rxagents import (
     AgentResult,
     Complete,
     ConfigurationError,
+    Conversation,
     ConversationalAgent,
     EventLog,
     FunctionAgent,
@@ -422,8 +423,8 @@ async def test_run_is_resumed_under_key_of_its_own() -> None:
         assert isinstance(seen.error, ConfigurationError)
 
 
-async def test_message_from_outside_outlasts_process() -> None:
-    world = World()
+async def die_after(world: World, act: Callable[[Any], None]) -> Processes:
+    """Let a process die whose last write is what `act` lets it write while tools run."""
     agent = FunctionAgent(model_of(three_turns), world.tools)
     runs: list[Any] = []
 
@@ -434,9 +435,14 @@ async def test_message_from_outside_outlasts_process() -> None:
     processes = Processes(start)
     dying = asyncio.ensure_future(processes.die(1000))
     await world.has_begun.wait()
-    processes.process.left = 1  # the checkpoint with the message is the last write
-    assert runs[0].steer("Be quick.")
+    processes.process.left = 1  # the last write
+    act(runs[0])
     assert await dying
+    return processes
+
+
+async def test_message_from_outside_outlasts_process() -> None:
+    processes = await die_after(World(), lambda run: run.steer("Be quick."))
     result, _ = await processes.end()
     assert [each.text for each in result.messages if each.role == "user"] == [
         "Do it.",
@@ -444,7 +450,17 @@ async def test_message_from_outside_outlasts_process() -> None:
     ]
 
 
-def said_in(agent: ConversationalAgent[str]) -> Start:
+async def test_run_that_was_stopped_stays_stopped() -> None:
+    world = World()
+    processes = await die_after(world, lambda run: run.stop())
+    began = world.began.total()
+    result, _ = await processes.end()
+    assert (result.finish_reason, result.iterations) == ("cancelled", 1)
+    check_messages(result.messages)
+    assert world.began.total() == began
+
+
+def said_in(agent: Conversation[str]) -> Start:
     return lambda log: log.start("run", agent.run_stream("Do it."), durable=True)
 
 
@@ -465,15 +481,21 @@ async def test_conversation_keeps_one_exchange_after_each_kill() -> None:
     assert number > 30
 
 
-async def test_exchange_that_was_stored_is_not_stored_again() -> None:
+@pytest.mark.parametrize("waits", [False, True], ids=["answered", "waiting"])
+async def test_exchange_that_was_stored_is_not_stored_again(waits: bool) -> None:
     """The process dies between the change of the memory and the end mark in the log."""
-    writes, kept = 0, 0
+    writes, kept = 0, ""
     while not kept:
         memory = Memory(store=MemoryStore())
-        agent = ConversationalAgent(model_of(lambda *_: answer()), memory=memory)
+        if waits:
+            agent = Conversation(deferring(World()), memory=memory)
+        else:
+            agent = ConversationalAgent(model_of(lambda *_: answer()), memory=memory)
         processes = Processes(said_in(agent))
         assert await processes.die(writes)
-        kept = len((await memory.conversation("default")).exchanges)
+        kept = str(await memory.conversation("default"))
+        kept = kept if "Do it." in kept else ""
         writes += 1
-    await processes.end()
-    assert len((await memory.conversation("default")).exchanges) == 1
+    _, events = await processes.end()
+    assert str(await memory.conversation("default")) == kept
+    assert events[-1].finish_reason == ("approval" if waits else "stop")

@@ -92,7 +92,7 @@ def server(redis_url: str, request: pytest.FixtureRequest) -> Iterator[OnServer]
     server.client.close()
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(n, marks=only_full) for n in range(2, 50))])
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(n, marks=only_full) for n in range(2, 16))])
 def test_scripts_decide_as_python_does(redis_url: str, seed: int) -> None:
     chance = random.Random(seed)
     rates = Rates(
