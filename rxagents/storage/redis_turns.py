@@ -21,12 +21,15 @@ involved: one that hangs does not lose the lease, and another loop may use the l
 
 from __future__ import annotations
 
+import atexit
 import math
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Iterable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
@@ -42,6 +45,9 @@ _LATE = 1.0005
 
 _PAUSE = 0.1
 """Seconds before a subscription that broke is made again."""
+
+_EXIT_SECONDS = 1.0
+"""How long a program that ends waits for its last call, such as the end of its last request."""
 
 Argument: TypeAlias = str | bytes | float
 
@@ -93,6 +99,13 @@ class RedisTurns:
         self._in_flight: set[Place] = set()
         self._thread: threading.Thread | None = None
         self._tick_at = math.inf
+        self._last: Future[Any] | None = None
+        atexit.register(_wait_for_last, weakref.ref(self))
+
+    def wait_for_last(self, seconds: float) -> None:
+        """Wait until the server has answered the last call."""
+        if self._last is not None:
+            self._last.exception(seconds)
 
     def join(self, key: str, name: str | None, tokens: int) -> Waiter:
         """Let a request wait. The turn fails with `StorageError` if Redis does."""
@@ -171,6 +184,7 @@ class RedisTurns:
 
         answer = self._worker.submit(script, [self._base], ("", holder, *arguments), _same)
         answer.add_done_callback(done)
+        self._last = answer
         return answer
 
     def _grant(self, holder: str, numbers: Iterable[bytes]) -> None:
@@ -262,6 +276,13 @@ class RedisTurns:
             lost = [waiter for place, waiter in self._waiting.items() if place.holder == holder]
         for waiter in lost:
             self._join(waiter)
+
+
+def _wait_for_last(turns: weakref.ref[RedisTurns]) -> None:
+    known = turns()
+    if known is not None:
+        with suppress(TimeoutError, CancelledError):
+            known.wait_for_last(_EXIT_SECONDS)
 
 
 def _new_holder() -> str:

@@ -437,3 +437,5 @@ async def test_two_processes_keep_limit_of_host(
         assert [await process.wait() for process in processes] == [0, 0]
         assert server.refusals == 0
         assert len(server.requests) == 90
+        # A program that ends waits for its last call.
+        assert (await RedisLimiter(redis_url, str(tmp_path)).state()).in_flight == 0
