@@ -11,7 +11,8 @@ from rxagents.core.json_depth import is_deeper
 from rxagents.core.json_text import JSON_ERRORS
 from rxagents.core.limits import DEFAULT_LIMITS
 
-_JSON_SPACE = b" \t\r\n"
+JSON_SPACE = b" \t\r\n"
+"""The white space of JSON; `bytes.strip()` also removes other characters."""
 
 
 class LineFramer:
@@ -34,38 +35,45 @@ class LineFramer:
         self._pending_size = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the lines that `data` completes, without line ends; empty lines are left out."""
+        """Return the lines that `data` completes, without their LF.
+
+        Empty lines are left out. Other white space around a line is kept, since a JSON decoder
+        skips it; a line may consist of white space only.
+        """
         if self.error is not None:
             return []
         whole, newline, rest = data.rpartition(b"\n")
         lines: list[bytes] = []
         if newline:
-            self._pending.append(whole)
-            joined = b"".join(self._pending).strip(b"\n")
-            lines = self._within_limit(joined.split(b"\n")) if joined else []
-            self._pending, self._pending_size = [], 0
-        self._keep(rest)
+            if self._pending:
+                self._pending.append(whole)
+                whole = b"".join(self._pending)
+                self._pending, self._pending_size = [], 0
+            # Stripped first: a flood of blank lines would become a list of empty ones.
+            lines = self._within_limit(whole.strip(b"\n").split(b"\n"))
+        if rest:
+            self._keep(rest)
         return lines
 
     def flush(self) -> list[bytes]:
         """Return the last line, if it has no LF."""
-        rest, self._pending = b"".join(self._pending).strip(_JSON_SPACE), []
+        rest, self._pending = b"".join(self._pending).strip(JSON_SPACE), []
         return [rest] if rest and self.error is None else []
 
     def _keep(self, data: bytes) -> None:
-        if data:
-            self._pending.append(data)
-            self._pending_size += len(data)
-            if self._pending_size > self._limit:
-                self._set_error()
+        self._pending.append(data)
+        self._pending_size += len(data)
+        if self._pending_size > self._limit:
+            self._set_error()
 
     def _within_limit(self, lines: list[bytes]) -> list[bytes]:
-        for position, line in enumerate(lines):
-            if len(line) > self._limit:
-                self._set_error()
-                lines = lines[:position]
-                break
-        return [stripped for line in lines if (stripped := line.strip(_JSON_SPACE))]
+        if len(lines) == 1 and 0 < len(lines[0]) <= self._limit:  # most reads of a live stream
+            return lines
+        if max(map(len, lines)) > self._limit:
+            first = next(n for n, line in enumerate(lines) if len(line) > self._limit)
+            self._set_error()
+            del lines[first:]
+        return list(filter(None, lines))
 
     def _set_error(self) -> None:
         self._pending = []
@@ -108,7 +116,10 @@ class NDJSONDecoder:
         values: list[Any] = []
         if self.error is not None:
             return values
-        for line in lines:
+        for stretch in lines:
+            line = stretch.strip(JSON_SPACE)
+            if not line:
+                continue
             if is_deeper(line, self._max_json_depth):
                 self.error = LimitExceededError(
                     f"The stream has a line nested more than {self._max_json_depth} levels deep. "

@@ -6,6 +6,8 @@ decodes these events into `ServerSentEvent`s.
 
 from __future__ import annotations
 
+import re
+
 from msgspec import Struct
 
 from rxagents.core.errors import LimitExceededError
@@ -14,6 +16,8 @@ from rxagents.core.limits import DEFAULT_LIMITS
 _BOM = b"\xef\xbb\xbf"
 _CR, _LF = 0x0D, 0x0A
 """Numbers, since `number in data` is ten times as fast as `bytes_of_length_1 in data`."""
+
+_LONE_CR = re.compile(rb"\r(?!\n)")
 
 
 class ServerSentEvent(Struct, frozen=True):
@@ -125,6 +129,8 @@ class EventFramer:
             self._after_cr = False
         if data:
             self._after_cr = data.endswith(b"\r")
+        if _LONE_CR.search(data) is None:
+            return data.replace(b"\r", b"")  # a fifth of the time that replacing CRLF takes
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _keep(self, data: bytes) -> None:

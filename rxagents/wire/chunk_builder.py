@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from rxagents.core.chunks import StreamChunk, TextBuffer, TextBurst, ToolCallDelta, set_content
 from rxagents.core.surrogates import replace_all_surrogates, replace_surrogates
@@ -134,14 +135,14 @@ class ChunkBuilder:
             return
         append, now = self.chunks.append, self.now
         usage, metadata, index = self.usage, self.metadata, self.index
-        pieces, end = buffer.pieces, buffer.end
+        buffer.pieces += texts  # an empty one does no harm
+        end = buffer.end
         for text in texts:
             if not text:
                 continue
             chunk = StreamChunk(text, index, 0, "", "", "", (), usage, metadata, now)
-            pieces.append(text)
             end += len(text)
-            set_content(chunk, (buffer, end))
+            force_setattr(chunk, "_text", (buffer, end))  # `set_content` takes 10 ns more
             index += 1
             append(chunk)
         self.index = index

@@ -9,6 +9,8 @@ def read_count(counts: object, key: str) -> int | None:
     Some hosts write counts as floats, such as `12.0`.
     """
     value = counts.get(key) if isinstance(counts, dict) else None
+    if value is None:  # some hosts send counts with every event
+        return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     is_count = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _NO_COUNT

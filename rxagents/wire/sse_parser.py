@@ -11,6 +11,9 @@ from rxagents.wire.errors import decode_body, is_error_body
 from rxagents.wire.framed_parser import FramedParser
 from rxagents.wire.parser import StreamInfo
 
+_MANY = 2048
+"""From how many bytes on events are cut: some ten of them."""
+
 
 class SSEParser(FramedParser[bytes]):
     """Parses what these wires have in common, and passes every other event to the wire.
@@ -37,7 +40,7 @@ class SSEParser(FramedParser[bytes]):
             payload: Its data, without white space around it.
         """
 
-    def _parse(self, frames: bytes) -> None:
+    def _parse_each(self, frames: bytes) -> None:
         for block in frames.split(b"\n\n"):
             if not block:
                 continue
@@ -54,6 +57,16 @@ class SSEParser(FramedParser[bytes]):
                 self._on_event(fields, payload)
             elif self.events and block.lstrip().startswith((b"{", b"[")):
                 self._on_unknown(block)  # JSON outside of `data`: Gemini and proxies
+
+    def _cut(self, frames: bytes, *, in_middle: bool) -> tuple[bytes, bytes] | None:
+        if len(frames) < _MANY:
+            return None
+        if in_middle:
+            end = frames.find(b"\n\n", len(frames) // 2)
+        else:
+            end = frames.find(b"\n\n", frames.find(b"\n\n", 0, _MANY) + 2, _MANY)
+        # `flush` has a last event without its blank line.
+        return (frames[: end + 2], frames[end + 2 :]) if 0 < end < len(frames) - 2 else None
 
     def _single_frames(self, frames: bytes) -> Iterator[tuple[bytes, bytes]]:
         for block in frames.split(b"\n\n"):

@@ -1,16 +1,23 @@
-"""Reads with text only, which two wires decode in one call: they lose nothing on that path."""
+"""Reads with text only, which are decoded in one step: they lose nothing on that path."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import pytest
+from msgspec import Struct
 
 from rxagents.wire.anthropic import AnthropicParser
-from rxagents.wire.parser import StreamInfo, WireParser
+from rxagents.wire.gemini import GeminiParser
+from rxagents.wire.gemini import events as gemini
+from rxagents.wire.ollama import OllamaParser
+from rxagents.wire.ollama import events as ollama
+from rxagents.wire.parser import StreamInfo
 from rxagents.wire.responses import ResponsesParser
+
+Parser: TypeAlias = ResponsesParser | AnthropicParser | GeminiParser | OllamaParser
 
 DEEP: Any = json.loads("[" * 200 + "]" * 200)
 
@@ -44,6 +51,57 @@ ANTHROPIC: dict[str, dict[str, Any]] = {
     "lone surrogate": {"delta": {"type": "text_delta", "text": "\ud83d"}},
     "deep unread field": {"novel": DEEP},
 }
+GEMINI: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "no text": {"parts": [{"text": ""}]},
+    "usage": {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4}},
+    "empty usage": {"usageMetadata": {}},
+    "thought": {"parts": [{"text": "hm", "thought": True}]},
+    "no thought": {"parts": [{"text": "b", "thought": False}]},
+    "signature": {"parts": [{"text": "b", "thoughtSignature": "c2ln"}]},
+    "call": {"parts": [{"functionCall": {"id": "c", "name": "add", "args": {"a": 1}}}]},
+    "two parts": {"parts": [{"text": "b"}, {"text": "b"}]},
+    "no parts": {"parts": []},
+    "null parts": {"parts": None},
+    "other candidate": {"candidate": {"index": 1}},
+    "null index": {"candidate": {"index": None}},
+    "odd index": {"candidate": {"index": "0"}},
+    "finish": {"candidate": {"finishReason": "STOP"}},
+    "empty finish": {"candidate": {"finishReason": ""}},
+    "finish message": {"candidate": {"finishMessage": "cut"}},
+    "safety": {"candidate": {"safetyRatings": [{"category": "c"}]}},
+    "no safety": {"candidate": {"safetyRatings": []}},
+    "sources": {"candidate": {"groundingMetadata": {"webSearchQueries": ["q"]}}},
+    "citations": {"candidate": {"citationMetadata": {"citations": [{"uri": "u"}]}}},
+    "blocked": {"promptFeedback": {"blockReason": "SAFETY"}},
+    "error": {"error": {"code": 500, "message": "It broke."}},
+    "no candidate": {"candidates": []},
+    "two candidates": {"candidates": [{"content": {"parts": [{"text": "b"}]}}] * 2},
+    "other model": {"modelVersion": "other"},
+    "lone surrogate": {"parts": [{"text": "\ud83d"}]},
+    "deep unread field": {"novel": DEEP},
+}
+OLLAMA: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "no text": {"message": {"content": ""}},
+    "null text": {"message": {"content": None}},
+    "thinking": {"message": {"content": "", "thinking": "hm"}},
+    "thinking beside message": {"thinking": "hm"},
+    "no thinking": {"message": {"content": "b", "thinking": ""}},
+    "call": {"message": {"content": "", "tool_calls": [{"id": "c", "function": {"name": "f"}}]}},
+    "no calls": {"message": {"content": "b", "tool_calls": []}},
+    "done": {"done": True, "done_reason": "length", "eval_count": 7},
+    "null done": {"done": None},
+    "odd done": {"done": "false"},
+    "error": {"error": "It broke."},
+    "empty error": {"error": ""},
+    "completion": {"message": None, "response": "b"},
+    "response beside message": {"response": "x"},
+    "no event": {"message": None, "done": None},
+    "other model": {"model": "other"},
+    "lone surrogate": {"message": {"content": "\ud83d"}},
+    "deep unread field": {"novel": DEEP},
+}
 
 
 def response_event(text: str = "b", **fields: Any) -> bytes:
@@ -58,49 +116,82 @@ def block_event(text: str = "b", **fields: Any) -> bytes:
     return b"event: content_block_delta\ndata: %s\n\n" % json.dumps(event).encode()
 
 
-WIRES: dict[str, tuple[type[ResponsesParser | AnthropicParser], Any]] = {
+def candidate_event(text: str = "b", **fields: Any) -> bytes:
+    parts, candidate = fields.pop("parts", [{"text": text}]), fields.pop("candidate", {})
+    candidate = {"content": {"role": "model", "parts": parts}, "index": 0} | candidate
+    event = {"candidates": [candidate], "modelVersion": "m", "responseId": "r"} | fields
+    return b"data: %s\n\n" % json.dumps(event).encode()
+
+
+def line(text: str = "b", **fields: Any) -> bytes:
+    event = {"model": "m", "message": {"role": "assistant", "content": text}, "done": False}
+    return json.dumps(event | fields).encode() + b"\n"
+
+
+WIRES: dict[str, tuple[type[Parser], Any]] = {
     "responses": (ResponsesParser, response_event),
     "anthropic": (AnthropicParser, block_event),
+    "gemini": (GeminiParser, candidate_event),
+    "ollama": (OllamaParser, line),
 }
-WHOLE_ITEM = (
-    b"data: %s\n\n"
-    % json.dumps(
-        {
-            "type": "response.output_item.done",
-            "item": {
-                "type": "message",
-                "id": "m1",
-                "content": [{"type": "output_text", "text": "0abcdef"}],
-            },
-        }
-    ).encode()
-)
-"""It adds `f` only if exactly the other letters are known as text of this item."""
+SSE = [name for name in WIRES if name != "ollama"]
+LAST: dict[type[Parser], dict[str, Any]] = {
+    ResponsesParser: {
+        "type": "response.output_item.done",
+        "item": {
+            "type": "message",
+            "id": "m1",
+            "content": [{"type": "output_text", "text": "0abcdef"}],
+        },
+    },
+    GeminiParser: {
+        "candidates": [
+            {
+                "content": {"parts": [{"text": "", "thoughtSignature": "c2ln"}]},
+                "finishReason": "STOP",
+            }
+        ]
+    },
+}
+"""An event that shows what the parser has stored: the first one adds `f` only if exactly the other
+letters are known as text of its item, the second one brings the stored parts."""
 
 CASES = [("responses", name, fields) for name, fields in RESPONSES.items()]
 CASES += [("anthropic", name, fields) for name, fields in ANTHROPIC.items()]
+CASES += [("gemini", name, fields) for name, fields in GEMINI.items()]
+CASES += [("ollama", name, fields) for name, fields in OLLAMA.items()]
 
 
-def parse(parser: WireParser, reads: list[bytes]) -> tuple[bytes, str, int, str]:
+def parse(parser: Parser, reads: list[bytes]) -> tuple[bytes, list[str], int, str]:
     chunks = [chunk for read in reads for chunk in parser.feed(read, 1.0)]
-    contents = chunks[-1].content if chunks else ""
-    chunks += parser.feed(WHOLE_ITEM if isinstance(parser, ResponsesParser) else b"", 1.0)
+    contents = [chunk.content for chunk in chunks]
+    if last := LAST.get(type(parser)):
+        chunks += parser.feed(b"data: %s\n\n" % json.dumps(last).encode(), 1.0)
     return msgspec.json.encode(chunks), contents, parser.events, repr(parser.error)
+
+
+def one_by_one(wire: str, events: list[bytes]) -> list[bytes]:
+    """Return reads of one event each, which keep off the path of the bursts.
+
+    A comment does, and on Ollama's wire that a read is a single line.
+    """
+    return events if wire == "ollama" else [b": comment\n" + event for event in events]
 
 
 @pytest.mark.parametrize(
     ("wire", "fields"),
     [pytest.param(wire, fields, id=f"{wire}, {name}") for wire, name, fields in CASES],
 )
-@pytest.mark.parametrize("burst", [1, 3])
+@pytest.mark.parametrize("burst", [1, 3, 60])
 def test_bursts_and_single_events_agree(wire: str, fields: dict[str, Any], burst: int) -> None:
     make, event = WIRES[wire]
     events = [event("a"), event("b"), event("c"), event(**fields), event("d"), event("e")]
+    if burst > len(events):  # a read that is cut, with the odd event in its third part
+        events = [event("x"), event("y")] * 20 + events + [event("z")] * 14
     reads = [b"".join(events[i : i + burst]) for i in range(0, len(events), burst)]
-    # A comment in each event keeps it off the path of the bursts.
-    one_by_one = [b": comment\n" + each for each in (event("0"), *events)]
-    expected = parse(make(StreamInfo("acme")), one_by_one)
+    expected = parse(make(StreamInfo("acme")), one_by_one(wire, [event("0"), *events]))
     assert parse(make(StreamInfo("acme")), [event("0"), *reads]) == expected
+    assert parse(make(StreamInfo("acme")), [event("0") + reads[0], *reads[1:]]) == expected
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -108,13 +199,32 @@ def test_text_only_reads_are_one_call(wire: str, monkeypatch: pytest.MonkeyPatch
     make, event = WIRES[wire]
     parser = make(StreamInfo("acme"))
     parser.feed(event("a"), 1.0)
-    monkeypatch.setattr(make, "_on_event", lambda *_: pytest.fail("parsed one by one"))
-    chunks = parser.feed(event("b") * 3, 1.0) + parser.feed(event("c"), 1.0)
-    assert [chunk.delta for chunk in chunks] == ["b", "b", "b", "c"]
-    assert chunks[-1].content == "abbbc"
+    monkeypatch.setattr(make, "_parse_each", lambda *_: pytest.fail("parsed one by one"))
+    chunks = parser.feed(event("b") * 3, 1.0) + parser.feed(event("c") * 2, 1.0)
+    assert [chunk.delta for chunk in chunks] == ["b", "b", "b", "c", "c"]
+    assert chunks[-1].content == "abbbcc"
 
 
 @pytest.mark.parametrize("wire", WIRES)
+def test_large_first_and_last_reads_are_cut(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, event = WIRES[wire]
+    parser, single = make(StreamInfo("acme")), 0
+    parse_each: Any = make._parse_each
+
+    def count(self: Parser, frames: Any) -> None:
+        nonlocal single
+        single += len(frames) if isinstance(frames, list) else frames.count(b"\n\n")
+        parse_each(self, frames)
+
+    monkeypatch.setattr(make, "_parse_each", count)
+    assert len(parser.feed(event("a") * 200, 1.0)) == 200
+    assert single <= 2
+    odd = b": comment\n" + event("c") if wire in SSE else event("c", done=None, thinking=1)
+    parser.feed(event("b") * 199 + odd, 1.0)
+    assert 0 < single <= 2 + 40
+
+
+@pytest.mark.parametrize("wire", SSE)
 def test_two_values_in_one_event_fail(wire: str) -> None:
     make, event = WIRES[wire]
     parser = make(StreamInfo("acme"))
@@ -124,10 +234,64 @@ def test_two_values_in_one_event_fail(wire: str) -> None:
     assert "cannot be decoded" in str(parser.error)
 
 
+def test_lines_that_are_no_values_fail_in_every_read() -> None:
+    halves = line("b").replace(b'"done"', b'\n"done"')
+    doubled = line("c")[:-1] + line("d")
+    for odd in (halves, doubled, halves + doubled):
+        parser = OllamaParser(StreamInfo("acme"))
+        parser.feed(line("a"), 1.0)
+        chunks = parser.feed(line("b") + odd + line("e"), 1.0)
+        assert [chunk.delta for chunk in chunks] == ["b"]
+        assert "cannot be decoded" in str(parser.error)
+        assert parser.feed(line("f") * 2, 1.0) == []
+
+
+@pytest.mark.parametrize(
+    ("wire", "names"), [("gemini", ("modelVersion", "responseId")), ("ollama", ("model",))]
+)
+def test_late_names_reach_metadata(wire: str, names: tuple[str, ...]) -> None:
+    make, event = WIRES[wire]
+    parser = make(StreamInfo("acme"))
+    parser.feed(event("a", **dict.fromkeys(names)), 1.0)
+    first, last = parser.feed(event("b") * 2, 1.0)
+    assert first.metadata == last.metadata
+    assert first.metadata["model"] == "m"
+
+
+def test_white_space_around_lines_is_skipped() -> None:
+    parser = OllamaParser(StreamInfo("acme"))
+    parser.feed(line("a"), 1.0)
+    spaced = b" \n\n" + line("b").replace(b"\n", b"\r\n") + b"\t" + line("c")
+    assert [chunk.delta for chunk in parser.feed(spaced, 1.0)] == ["b", "c"]
+    assert parser.error is None
+
+
 @pytest.mark.parametrize("wire", WIRES)
 def test_nothing_is_parsed_after_done(wire: str) -> None:
     make, event = WIRES[wire]
     parser = make(StreamInfo("acme"))
     parser.feed(event("a"), 1.0)
-    parser.feed(b"data: [DONE]\n\n", 1.0)
-    assert parser.feed(event("b"), 1.0) == []
+    parser.feed(event(done=True) if wire == "ollama" else b"data: [DONE]\n\n", 1.0)
+    assert parser.feed(event("b") * 2, 1.0) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "plain", "unread"),
+    [
+        (gemini.Event, gemini.PlainEvent, {"model", "id"}),
+        (gemini.Candidate, gemini.PlainCandidate, set()),
+        (gemini.Content, gemini.PlainContent, set()),
+        (ollama.ChatMessage, ollama.PlainMessage, set()),
+        (
+            ollama.Line,
+            ollama.PlainLine,
+            # Known, not read beside a message, and read of the last line only.
+            {"model", "response", "thinking", "done_reason", "prompt_eval_count", "eval_count"},
+        ),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_plain_structs_have_all_read_fields(
+    kind: type[Struct], plain: type[Struct], unread: set[str]
+) -> None:
+    assert set(plain.__struct_fields__) == set(kind.__struct_fields__) - unread

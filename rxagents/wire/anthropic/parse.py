@@ -6,7 +6,6 @@ from typing import Any
 
 from rxagents.core.chunks import ToolCallDelta
 from rxagents.core.finish_reasons import WHOLE
-from rxagents.core.json_depth import is_any_line_deeper
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.anthropic.blocks import Block
 from rxagents.wire.anthropic.events import (
@@ -20,6 +19,7 @@ from rxagents.wire.anthropic.events import (
 )
 from rxagents.wire.bursts import decode_burst
 from rxagents.wire.chunk_builder import ChunkBuilder
+from rxagents.wire.event_template import EventTemplate
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.sse_parser import SSEParser
 
@@ -49,6 +49,8 @@ class AnthropicParser(SSEParser):
         "_finished",
         "_last_call",
         "_plain_index",
+        "_template",
+        "_template_index",
         "_usage",
     )
 
@@ -59,7 +61,9 @@ class AnthropicParser(SSEParser):
         self._calls = 0
         self._finished = False
         self._last_call: Block | None = None
-        self._plain_index: int | None = None  # the block of the last event, if that was text
+        self._plain_index = 0  # the block of the last event, while `_is_plain`
+        self._template = EventTemplate()
+        self._template_index: int | None = None  # the block of its events
         self._usage: dict[str, Any] = {}
 
     @property
@@ -70,29 +74,40 @@ class AnthropicParser(SSEParser):
     def _on_end(self) -> None:
         """Do nothing: no text is held back."""
 
-    def _parse(self, frames: bytes) -> None:
-        if self._plain_index is None or self.done or self.error or not self._parse_plain(frames):
-            super()._parse(frames)
-
-    def _parse_plain(self, events: bytes) -> bool:
-        """Parse text of the current block; return whether the read has nothing else."""
-        plain = decode_burst(plain_decoder, events, _OPENING)
-        if plain is None or is_any_line_deeper(events, self._info.limits.json_depth):
-            return False
+    def _parse_plain(self, frames: bytes) -> bool:
         index = self._plain_index
-        texts = [event.delta.text for event in plain if event.index == index and event.delta.text]
-        if index is None or len(texts) != len(plain):
+        texts = self._template.read(frames) if index == self._template_index else None
+        if texts is None or not all(texts):
+            texts = self._decode_plain(frames, index)
+        if texts is None:
             return False
         self.events += len(texts)
         self._blocks[index].buffer.extend(texts)
         self._chunks.emit_texts(texts)
         return True
 
+    def _decode_plain(self, events: bytes, index: int) -> list[str] | None:
+        """Return the texts of events of one block; `None` if there is anything else."""
+        plain = decode_burst(plain_decoder, events, _OPENING, self._info.limits.json_depth)
+        if plain is None:
+            return None
+        texts = [event.delta.text for event in plain if event.index == index and event.delta.text]
+        if len(texts) != len(plain):
+            return None
+        self._template_index = index
+        self._template.learn(events, texts[-1], self._text_of)
+        return texts
+
+    def _text_of(self, event: bytes) -> str | None:
+        plain = decode_burst(plain_decoder, event, _OPENING, self._info.limits.json_depth)
+        is_of_block = plain is not None and plain[0].index == self._template_index
+        return plain[0].delta.text if plain is not None and is_of_block else None
+
     def _on_event(self, fields: EventFields, payload: bytes) -> None:
         event = self._decode(decoder, payload) if payload else None
         if event is None:
             return
-        self._plain_index = None
+        self._is_plain = False
         match event.type or fields.event.decode("ascii", "replace"):
             case "content_block_delta":
                 self._on_delta(event.index or 0, event.delta or _EMPTY_DELTA)
@@ -139,7 +154,7 @@ class AnthropicParser(SSEParser):
         if block is None:
             block = self._blocks[index] = Block({"type": _BLOCK_OF_DELTA.get(kind, "")})
         if delta.text:
-            self._plain_index = index
+            self._is_plain, self._plain_index = True, index
             block.buffer.append(delta.text)
             self._chunks.emit(delta.text)
         elif delta.thinking:

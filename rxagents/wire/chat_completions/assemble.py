@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rxagents.core.chunks import StreamChunk, TextBuffer, ToolCallDelta, set_content
+from msgspec.structs import force_setattr
+
+from rxagents.core.chunks import StreamChunk, TextBuffer, ToolCallDelta
 from rxagents.core.finish_reasons import WHOLE
 from rxagents.core.json_text import encode_json
 from rxagents.core.usage import Usage
@@ -124,7 +126,7 @@ class ChunkAssembler(ChunkBuilder):
             chunk = StreamChunk(text, index, number, "", "", "", (), usage, metadata, now)
             pieces.append(text)
             end += len(text)
-            set_content(chunk, (buffer, end))
+            force_setattr(chunk, "_text", (buffer, end))  # `set_content` takes 10 ns more
             index += 1
             append(chunk)
         self.index = index

@@ -13,10 +13,11 @@ from rxagents.wire.chat_completions.events import Event
 # Theory of operation
 #
 # Nearly every event has one choice with text and nothing else. The cost of such an event is the
-# cost of the library, so it has a path of its own: `ChatCompletionsParser._parse_burst`, this
+# cost of the library, so it has a path of its own: `ChatCompletionsParser._parse_plain`, this
 # module, and `ChunkAssembler.add_plain`.
 #
-# - A burst is decoded in one call (`wire/bursts.py`).
+# - A burst is decoded in one call (`wire/bursts.py`), or not at all where its events differ only in
+#   their text (`wire/event_template.py`).
 # - The decoder is the test. The fields of `PlainEvent` other than the text and the index admit only
 #   empty values and the usual `object`, so an event with anything else fails to decode, and the
 #   whole burst is decoded as `Event`s. That replaces a dozen comparisons in Python for each event.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct, field
@@ -57,7 +57,45 @@ class Event(Struct, gc=False):
     error: Any = None
 
 
+Empty: TypeAlias = Literal["", None]
+Nothing: TypeAlias = tuple[()] | None
+
+
+class PlainPart(Struct, gc=False, forbid_unknown_fields=True):
+    """A part that is text and no thought."""
+
+    text: str
+
+
+class PlainContent(Struct, gc=False):
+    """A piece of a candidate that is one text."""
+
+    parts: tuple[PlainPart]
+
+
+class PlainCandidate(Struct, gc=False):
+    """The first candidate, with text and nothing else."""
+
+    content: PlainContent
+    finish_reason: Empty = field(name="finishReason", default=None)
+    index: Literal[0, None] = 0
+    grounding: Nothing = field(name="groundingMetadata", default=None)
+    citations: Nothing = field(name="citationMetadata", default=None)
+    safety: Nothing = field(name="safetyRatings", default=None)
+    finish_message: Empty = field(name="finishMessage", default=None)
+
+
+class PlainEvent(Struct, gc=False):
+    """An event with text and token counts; its names are known and not read."""
+
+    candidates: tuple[PlainCandidate]
+    feedback: None = field(name="promptFeedback", default=None)
+    usage: dict[str, Any] | None = field(name="usageMetadata", default=None)
+    error: Empty = None
+
+
 decoder = msgspec.json.Decoder(Event)
+plain_decoder = msgspec.json.Decoder(PlainEvent)
 
 
 def to_usage(raw: dict[str, Any]) -> Usage:

@@ -9,17 +9,21 @@ from rxagents.core.finish_reasons import WHOLE
 from rxagents.core.json_text import encode_json
 from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.sse import EventFields
+from rxagents.wire.bursts import decode_burst
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.gemini.events import (
     WIRE,
     Candidate,
     FunctionCall,
     decoder,
+    plain_decoder,
     to_usage,
 )
 from rxagents.wire.lenient import read_json, read_leniently
 from rxagents.wire.parser import StreamInfo
 from rxagents.wire.sse_parser import SSEParser
+
+_OPENING = b"data: {"
 
 FINISH_REASONS = {
     "STOP": "stop",
@@ -86,7 +90,7 @@ class GeminiParser(SSEParser):
         info: Describes the response.
     """
 
-    __slots__ = ("_blocked", "_candidates", "_chunks", "_unfinished")
+    __slots__ = ("_blocked", "_candidates", "_chunks", "_plain_part", "_unfinished")
 
     def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata(), info.think_tags)
@@ -94,6 +98,7 @@ class GeminiParser(SSEParser):
         self._candidates: dict[int, _CandidateState] = {}
         self._unfinished = 0  # candidates without a finish reason
         self._blocked = False
+        self._plain_part: dict[str, Any] = {}  # the part to store the text in, while `_is_plain`
 
     @property
     def complete(self) -> bool:
@@ -107,7 +112,26 @@ class GeminiParser(SSEParser):
     def _on_end(self) -> None:
         """Do nothing: no text is held back."""
 
+    def _parse_plain(self, frames: bytes) -> bool:
+        depth = self._info.limits.json_depth
+        plain = decode_burst(plain_decoder, frames, _OPENING, depth)
+        if plain is None:
+            return False
+        texts = [event.candidates[0].content.parts[0].text for event in plain]
+        self._plain_part["length"] += sum(map(len, texts))
+        self.events += len(texts)
+        if not any(event.usage for event in plain):
+            self._chunks.emit_texts(texts)
+            return True
+        for event, text in zip(plain, texts, strict=True):
+            if event.usage:
+                self._chunks.usage = to_usage(event.usage)
+            if text:
+                self._chunks.emit(text)
+        return True
+
     def _on_event(self, fields: EventFields, payload: bytes) -> None:
+        self._is_plain = False
         event = self._decode(decoder, payload) if payload else None
         if event is None:
             return
@@ -174,6 +198,12 @@ class GeminiParser(SSEParser):
                 tool_calls=tuple(deltas),
                 metadata=metadata,
             )
+        has_text_only = text and not (thinking or deltas or metadata or state.finished or number)
+        if has_text_only and state.parts[-1].keys() == {"length"}:
+            self._plain_part = state.parts[-1]
+            # Later events repeat the names, and they are not read of plain ones.
+            names = self._chunks.metadata
+            self._is_plain = "model" in names and "id" in names
 
 
 def _metadata(candidate: Candidate) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -50,7 +50,24 @@ class Line(Struct, gc=False):
     error: Any = None
 
 
+class PlainMessage(Struct, gc=False):
+    """The addition of one line with text and nothing else."""
+
+    content: str
+    thinking: Literal["", None] = None
+    tool_calls: tuple[()] | None = None
+
+
+class PlainLine(Struct, gc=False):
+    """A line of `/api/chat` with text and nothing else; the last one has `done`."""
+
+    message: PlainMessage
+    done: bool | None = None
+    error: Literal["", None] = None
+
+
 decoder = msgspec.json.Decoder(Line)
+plain_decoder = msgspec.json.Decoder(PlainLine)
 
 _COUNTED = ("_count", "_duration")
 

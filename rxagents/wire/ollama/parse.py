@@ -7,9 +7,11 @@ from typing import Any
 
 from rxagents.core.chunks import ToolCallDelta
 from rxagents.core.finish_reasons import WHOLE
-from rxagents.core.json_text import encode_json
+from rxagents.core.json_depth import is_deeper
+from rxagents.core.json_text import JSON_ERRORS, encode_json
 from rxagents.core.tool_calls import new_call_id
-from rxagents.parsing.ndjson import LineFramer
+from rxagents.parsing.ndjson import JSON_SPACE, LineFramer
+from rxagents.wire.bursts import may_be_deeper
 from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.errors import decode_body, is_error_body
 from rxagents.wire.framed_parser import FramedParser
@@ -18,9 +20,13 @@ from rxagents.wire.ollama.events import (
     Line,
     ToolCallObject,
     decoder,
+    plain_decoder,
     to_usage,
 )
 from rxagents.wire.parser import StreamInfo
+
+_MANY = 10
+"""From how many lines on they are cut."""
 
 
 class OllamaParser(FramedParser[list[bytes]]):
@@ -46,10 +52,13 @@ class OllamaParser(FramedParser[list[bytes]]):
     def _on_end(self) -> None:
         """Do nothing: no text is held back."""
 
-    def _parse(self, frames: list[bytes]) -> None:
-        for payload in frames:
+    def _parse_each(self, frames: list[bytes]) -> None:
+        for frame in frames:
             if self.done or self.error is not None:
                 return
+            payload = frame.strip(JSON_SPACE)
+            if not payload:
+                continue
             line = self._decode(decoder, payload)
             if line is None:
                 return
@@ -64,11 +73,36 @@ class OllamaParser(FramedParser[list[bytes]]):
                 problem = "it has none of message, response, done and error"
                 self._set_decode_error(payload, ValueError(problem))
 
+    def _parse_plain(self, frames: list[bytes]) -> bool:
+        if len(frames) == 1:  # the calls of this path cost more than they save
+            return False
+        depth = self._info.limits.json_depth
+        if may_be_deeper(frames, depth) and any(is_deeper(line, depth) for line in frames):
+            return False
+        try:
+            # A call for each line, not `decode_lines`: a value may not reach over a line's end.
+            plain = list(map(plain_decoder.decode, frames))
+        except JSON_ERRORS:
+            return False
+        texts = [line.message.content for line in plain if not line.done]
+        if len(texts) != len(plain):
+            return False
+        self.events += len(texts)
+        self._chunks.emit_texts(texts)
+        return True
+
+    def _cut(
+        self, frames: list[bytes], *, in_middle: bool
+    ) -> tuple[list[bytes], list[bytes]] | None:
+        at = len(frames) // 2 if in_middle else 2
+        return (frames[:at], frames[at:]) if len(frames) >= _MANY else None
+
     def _single_frames(self, frames: list[bytes]) -> Iterator[tuple[list[bytes], bytes]]:
         for line in frames:
-            yield [line], line
+            yield [line], line.strip(JSON_SPACE)
 
     def _on_line(self, line: Line, payload: bytes) -> None:
+        self._is_plain = False
         if line.error:
             self._set_provider_error(payload)  # newer versions send a status beside the text
             return
@@ -83,6 +117,9 @@ class OllamaParser(FramedParser[list[bytes]]):
             self._on_last_line(line, payload, text, thinking, deltas)
         elif text or thinking or deltas:
             self._chunks.emit(text, reasoning=thinking, tool_calls=deltas)
+            # Later lines repeat the model, and it is not read of them.
+            has_text_only = message is not None and not (thinking or deltas)
+            self._is_plain = has_text_only and "model" in self._chunks.metadata
 
     def _on_last_line(
         self,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from rxagents.core.chunks import ToolCallDelta
-from rxagents.core.json_depth import is_any_line_deeper
 from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.sse import EventFields
 from rxagents.wire.bursts import decode_burst
@@ -73,7 +72,7 @@ class ResponsesParser(SSEParser):
         info: Describes the response.
     """
 
-    __slots__ = ("_chunks", "_index", "_is_plain", "_item_id", "_items", "_kind", "_part", "_text")
+    __slots__ = ("_chunks", "_index", "_item_id", "_items", "_kind", "_part", "_text")
 
     def __init__(self, info: StreamInfo) -> None:
         self._chunks = ChunkBuilder(info.first_metadata(), info.think_tags)
@@ -84,7 +83,6 @@ class ResponsesParser(SSEParser):
         self._index: int | None = None
         self._part: int | None = None
         self._text = ItemText("text")
-        self._is_plain = False
 
     @property
     def complete(self) -> bool:
@@ -96,15 +94,10 @@ class ResponsesParser(SSEParser):
             if item.call is not None:
                 self._emit_arguments(item.call, item.call.add_held())
 
-    def _parse(self, frames: bytes) -> None:
-        if self._is_plain and not (self.done or self.error) and self._parse_plain(frames):
-            return
-        super()._parse(frames)
-
-    def _parse_plain(self, events: bytes) -> bool:
-        """Parse deltas of the current text; return whether the read has nothing else."""
-        plain = decode_burst(plain_decoder, events, _OPENING)
-        if plain is None or is_any_line_deeper(events, self._info.limits.json_depth):
+    def _parse_plain(self, frames: bytes) -> bool:
+        depth = self._info.limits.json_depth
+        plain = decode_burst(plain_decoder, frames, _OPENING, depth)
+        if plain is None:
             return False
         item_id, index, part = self._item_id, self._index, self._part
         texts = [
