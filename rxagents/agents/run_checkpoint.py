@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from rxagents.core.checkpoint import Checkpoint
-from rxagents.core.messages import Message
-from rxagents.runtime.recording import encode_value
+from rxagents.runtime.checkpoints import is_checkpoint_of_task
 
 if TYPE_CHECKING:
     from rxagents.agents.run import Run
@@ -37,9 +33,4 @@ def checkpoint_of(run: Run) -> Checkpoint:
 
 def is_checkpoint_of(run: Run, checkpoint: Checkpoint) -> bool:
     """Return whether a checkpoint is that of a run with the task of `run`, which is new."""
-    task = _texts(msgspec.json.decode(encode_value(run.messages[run.start :]), type=list[Message]))
-    return _texts(checkpoint.messages[checkpoint.start :])[: len(task)] == task
-
-
-def _texts(messages: Sequence[Message]) -> list[str]:
-    return [message.text for message in messages if message.role == "user"]
+    return is_checkpoint_of_task(checkpoint, run.messages[run.start :])

@@ -18,14 +18,17 @@ has taken its own before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal, Protocol
 
+import msgspec
 from msgspec.structs import replace
 
 from rxagents.core.checkpoint import Checkpoint
+from rxagents.core.messages import Message
+from rxagents.runtime.recording import encode_value
 
 
 class Ending(Protocol):
@@ -107,6 +110,16 @@ class CheckpointSink:
             yield
         finally:
             _current.reset(token)
+
+
+def is_checkpoint_of_task(checkpoint: Checkpoint, task: Sequence[Message]) -> bool:
+    """Return whether a checkpoint is that of a run with these messages of the user."""
+    asked = _texts(msgspec.json.decode(encode_value(task), type=list[Message]))
+    return _texts(checkpoint.messages[checkpoint.start :])[: len(asked)] == asked
+
+
+def _texts(messages: Sequence[Message]) -> list[str]:
+    return [message.text for message in messages if message.role == "user"]
 
 
 _current: ContextVar[CheckpointSink | None] = ContextVar("rxagents_checkpoints", default=None)

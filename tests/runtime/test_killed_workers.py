@@ -79,11 +79,11 @@ class Program:
             busy = max(self.workers.links, key=lambda link: link.events_sent)
             asyncio.get_running_loop().call_soon(busy.lose)
 
-    async def run(self) -> None:
+    async def run(self, tasks: dict[str, str] = TASKS) -> None:
         """Run all tasks."""
         runs = run_many(
             make_stepping,
-            TASKS,
+            tasks,
             concurrency=3,
             engine=self.workers,
             log=self._log,
@@ -93,6 +93,25 @@ class Program:
         await seen.over.wait()
         assert seen.error is None
         await self._log.aclose()
+
+
+async def test_other_task_under_same_key_starts_anew() -> None:
+    clock = Clock()
+    store = MemoryLogStore(clock=clock)
+    watched = WatchedStore(store, 60)
+    program = Program(watched)
+    watched.act = program.die
+    await program.run()
+    clock.now += LEASE_SECONDS + 1
+    other = {key: f"another {task}" for key, task in TASKS.items()}
+    await Program(store).run(other)
+    async with EventLog(store) as log:
+        for key, task in other.items():
+            seen = Seen(from_log(log, key))
+            await seen.over.wait()
+            events = [entry.item for entry in seen.items]
+            assert events[-1].content == f"The answer of {task} is whole."
+            assert [each.scope for each in events if isinstance(each, Reset)] == ["run"]
 
 
 async def check_log(store: MemoryLogStore) -> None:

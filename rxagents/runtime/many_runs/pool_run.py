@@ -8,8 +8,10 @@ import msgspec
 from reactivex import abc
 
 from rxagents.core.checkpoint import Checkpoint
+from rxagents.core.errors import ConfigurationError
 from rxagents.core.events import StreamEvent
-from rxagents.runtime.checkpoints import take_sink
+from rxagents.core.message_input import to_messages
+from rxagents.runtime.checkpoints import is_checkpoint_of_task, take_sink
 from rxagents.runtime.many_runs.engine import RunState
 from rxagents.runtime.many_runs.links import Link
 from rxagents.runtime.many_runs.messages import Order, encode
@@ -48,9 +50,16 @@ class PoolRun:
         self.has_ended = False
         self.checkpoint = b""
         self._sink = take_sink(self)
-        previous = None if self._sink is None else self._sink.take_previous()
+        previous = None if self._sink is None else self._sink.take_previous(self._is_own)
         if previous is not None:
             self.checkpoint = encode_value(previous)
+
+    def _is_own(self, checkpoint: Checkpoint) -> bool:
+        try:
+            task = to_messages(self.state.value)
+        except ConfigurationError:
+            return True  # the input of a function, which may have made messages of it
+        return is_checkpoint_of_task(checkpoint, task)
 
     @property
     def is_durable(self) -> bool:
