@@ -23,7 +23,7 @@ from benchmarks.replay_server import replay_server
 from benchmarks.report import Report, our_versions, this_machine
 from benchmarks.run import Run
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.summary import compare, markdown, show_summary
+from benchmarks.summary import compare, markdown, rows, show_summary
 from benchmarks.tables import show, show_end
 from benchmarks.worker import load
 from benchmarks.workers import all_workers
@@ -160,7 +160,8 @@ def main() -> None:
 
         for path in draw(report, options.plot):
             console.print(f"drawn: {path}", highlight=False)
-        (options.plot / "summary.md").write_text(markdown(report))
+        if any(rows(report)):
+            (options.plot / "summary.md").write_text(markdown(report))
 
 
 if __name__ == "__main__":
