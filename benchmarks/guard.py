@@ -57,7 +57,7 @@ RATIOS = (
     Limit("rxagents, 3 operators", "hand-written loop", 1.7),
     Limit("rxagents, ops.fuse", "hand-written loop", 1.6),
     Limit("rxagents FunctionAgent", "rxagents", 1.5),
-    Limit("rxagents ReActAgent", "rxagents", 1.8, "16xreact"),
+    Limit("rxagents ReActAgent", "rxagents", 1.6, "16xreact"),
 )
 
 OPERATOR_LIMITS = {
@@ -68,7 +68,7 @@ OPERATOR_LIMITS = {
     "partial_json": 15.0,
     "partial_object": 16.0,
     "persist": 7.5,
-    "scan_steps": 18.0,
+    "scan_steps": 11.0,
     "split_sentences": 10.0,
     "stop_at": 6.5,
 }
