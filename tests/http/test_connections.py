@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
+import aiohttp
 import pytest
+from aiohttp.http import HttpResponseParser
+from aiohttp.http_parser import HttpResponseParserPy
 from faults import LAST, chunk, head
 from faulty_server import Act, Cue, FaultyServer, Step
 from wires import WIRES, SpokenWire, any_wire
@@ -53,14 +56,19 @@ async def test_headers_arrive_in_small_packets(size: int) -> None:
         assert (await llm.chat("hi")).content == "ab"
 
 
-ODD_HEADS = {
-    "bare LF": chunked_head(FIRST).replace(b"\r\n", b"\n"),
-    "bare LF at the end": chunked_head(FIRST)[:-2] + b"\n",
-    "interim with bare LF": b"HTTP/1.1 103 Early Hints\n\n" + chunked_head(FIRST),
-    "CRLF first": b"\r\n" + chunked_head(FIRST),
-    "two CRLF first": b"\r\n\r\n" + chunked_head(FIRST),
-    "CRLF before an interim": b"\r\nHTTP/1.1 103 Early Hints\r\n\r\n" + chunked_head(FIRST),
-}
+ODD_HEADS: dict[str, bytes] = {}
+if not aiohttp.helpers.DEBUG:  # in Python's development mode aiohttp refuses them
+    ODD_HEADS |= {
+        "bare LF": chunked_head(FIRST).replace(b"\r\n", b"\n"),
+        "bare LF at the end": chunked_head(FIRST)[:-2] + b"\n",
+        "interim with bare LF": b"HTTP/1.1 103 Early Hints\n\n" + chunked_head(FIRST),
+    }
+if HttpResponseParser is not HttpResponseParserPy:  # which refuses them
+    ODD_HEADS |= {
+        "CRLF first": b"\r\n" + chunked_head(FIRST),
+        "two CRLF first": b"\r\n\r\n" + chunked_head(FIRST),
+        "CRLF before an interim": b"\r\nHTTP/1.1 103 Hints\r\n\r\n" + chunked_head(FIRST),
+    }
 
 
 @pytest.mark.parametrize("headers", ODD_HEADS.values(), ids=ODD_HEADS)

@@ -2,7 +2,7 @@
 
 The comments name the cases where aiohttp's parsers differ; `tests/http/test_body_differential.py`
 compares with them. A refusal is safe where they accept: h11, which the providers' own clients use,
-refuses bare LF too, and nothing but an attack sends the rest.
+refuses bare LF in and after chunks too, and nothing but an attack sends the rest.
 """
 
 from __future__ import annotations
