@@ -80,7 +80,7 @@ _NOT_GUARDED = {*OFF_TOKEN_PATH, "check_items", "converse", "encode_agui", "enco
 
 INSTRUCTIONS = {
     "rxagents": 260,
-    "rxagents, text()": 215,
+    "rxagents, text()": 80,
     "rxagents, 3 operators": 410,
     "rxagents, ops.fuse": 320,
     "rxagents FunctionAgent": 450,

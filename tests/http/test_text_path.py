@@ -31,7 +31,7 @@ SECONDS = 5
 LIMITS = Timeouts(connect=2, first=0.3, idle=0.3)
 WORDS = ["one", " two", " three", " four", " five", " six"]
 Operator = Callable[[Observable[StreamChunk]], Observable[Any]]
-wire_with_bursts = any_wire_of("chat completions", "anthropic", "openai responses")
+wire_with_bursts = any_wire_of("chat completions", "anthropic", "openai responses", "ollama")
 
 
 def answer(wire: SpokenWire, *reads: list[str], end: bytes | None = None) -> Act:
