@@ -40,6 +40,7 @@ from typing import Any
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
+from aiohttp.http_exceptions import BadHttpMessage
 
 from rxagents.transport.body import ShortQueue, TakenBody, take_body
 
@@ -172,6 +173,10 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
     ) -> None:
         """Take a response whose headers are complete."""
         if self._is_idle:
+            self._close_unasked()
+        elif len(set(data[0].headers.getall("content-length", ()))) > 1:
+            # aiohttp's Python parser takes the first one (RFC 9112, section 6.3: an error).
+            self.set_exception(BadHttpMessage("Two different lengths in Content-Length headers"))
             self._close_unasked()
         else:
             self._message = data[0]

@@ -79,6 +79,13 @@ async def test_broken_encoding_with_pure_python_parser(
         await check(WIRES[0], fault, **({"session": session} if is_own else {}))
 
 
+async def test_two_lengths_with_pure_python_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiohttp.client_proto.HttpResponseParser", HttpResponseParserPy)
+    name = "not valid HTTP: two lengths"
+    (fault,) = (fault for fault in faults(WIRES[0], ELSEWHERE) if fault.name == name)
+    await check(WIRES[0], fault)
+
+
 async def check(wire: SpokenWire, fault: Fault, **arguments: Any) -> None:
     async with FaultyServer(*fault.acts) as server:
         arguments |= {"timeout": LIMITS, "max_retries": 1, **fault.arguments}
