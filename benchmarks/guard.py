@@ -79,12 +79,12 @@ _NOT_GUARDED = {*OFF_TOKEN_PATH, "check_items", "converse", "encode_agui", "enco
 """They make objects or tasks, whose share of the time differs between machines."""
 
 INSTRUCTIONS = {
-    "rxagents": 260,
+    "rxagents": 125,
     "rxagents, text()": 80,
-    "rxagents, 3 operators": 410,
-    "rxagents, ops.fuse": 320,
-    "rxagents FunctionAgent": 450,
-    "rxagents ReActAgent": 560,
+    "rxagents, 3 operators": 270,
+    "rxagents, ops.fuse": 200,
+    "rxagents FunctionAgent": 310,
+    "rxagents ReActAgent": 440,
 }
 """The most bytecode instructions of a chunk (Python 3.11), a fifth above what was counted.
 

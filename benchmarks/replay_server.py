@@ -67,11 +67,29 @@ def body(path: str) -> tuple[bytes, ...]:
     usage = Usage(input_tokens=9, output_tokens=len(words), total_tokens=len(words) + 9)
     framed = wire.events(Reply(tuple(words), usage=usage), "replay", "chatcmpl-replay-0123456789")
     framed.append(wire.end)
-    events = [event for event in framed if event]
+    events = [_as_provider_writes(event, at) for at, event in enumerate(framed) if event]
     writes = (events[at : at + size] for at in range(0, len(events), size))
     if "full" in options:
         writes = ([b"".join(write)] for write in writes)
     return (*(b"".join(map(_http_chunk, write)) for write in writes), b"0\r\n\r\n")
+
+
+def _as_provider_writes(event: bytes, number: int) -> bytes:
+    """Add to an event of text what the vendor's own servers send, and what differs in each event.
+
+    Anthropic's have up to a dozen spaces, Gemini's the usage so far, Ollama's the time.
+    """
+    if event.startswith(b"event: content_block_delta"):
+        return event.replace(b'"}}\n\n', b'"}' + b" " * (number * 7 % 13) + b"}\n\n")
+    if b'"parts":' in event and b'"usageMetadata":' not in event:
+        return event.replace(b'"modelVersion":', _GEMINI_USAGE % (number, number + 9), 1)
+    return event.replace(b'"2026-01-01T00:00:00Z"', b'"2026-01-01T00:00:00.%06dZ"' % number)
+
+
+_GEMINI_USAGE = (
+    b'"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":%d,"totalTokenCount":%d,'
+    b'"promptTokensDetails":[{"modality":"TEXT","tokenCount":9}]},"modelVersion":'
+)
 
 
 def _http_chunk(data: bytes) -> bytes:

@@ -9,12 +9,11 @@ def read_count(counts: object, key: str) -> int | None:
     Some hosts write counts as floats, such as `12.0`.
     """
     value = counts.get(key) if isinstance(counts, dict) else None
-    if value is None:  # some hosts send counts with every event
+    if value is None:  # first, since Gemini sends counts with every event
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    is_count = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _NO_COUNT
-    return value if is_count else None
+    return value if type(value) is int and abs(value) < _NO_COUNT else None
 
 
 _NO_COUNT = 2**63

@@ -7,7 +7,6 @@ from typing import Any
 
 from rxagents.core.chunks import ToolCallDelta
 from rxagents.core.finish_reasons import WHOLE
-from rxagents.core.json_depth import is_deeper
 from rxagents.core.json_text import JSON_ERRORS, encode_json
 from rxagents.core.tool_calls import new_call_id
 from rxagents.parsing.ndjson import JSON_SPACE, LineFramer
@@ -76,8 +75,7 @@ class OllamaParser(FramedParser[list[bytes]]):
     def _parse_plain(self, frames: list[bytes]) -> bool:
         if len(frames) == 1:  # the calls of this path cost more than they save
             return False
-        depth = self._info.limits.json_depth
-        if may_be_deeper(frames, depth) and any(is_deeper(line, depth) for line in frames):
+        if may_be_deeper(frames, self._info.limits.json_depth):
             return False
         try:
             # A call for each line, not `decode_lines`: a value may not reach over a line's end.
