@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
 
-from reactivex import Observable, abc
+from reactivex import Observable
 
 from rxagents.core.chunks import StreamChunk
-from rxagents.core.events import Answer, Reasoning, Reset, Thought, Token
-from rxagents.core.finish_reasons import is_whole_text
-from rxagents.core.messages import ToolCall
-from rxagents.core.tools import ToolLike, to_tools
-from rxagents.operators._items import not_a_chunk
-from rxagents.runtime.direct import subscribe_directly
+from rxagents.core.tools import ToolLike
+from rxagents.operators._steps import Step, steps_in
 from rxagents.runtime.factories import operator_factory
-
-Step: TypeAlias = Token | Reasoning | Thought | ToolCall | Answer | Reset
 
 
 @operator_factory
@@ -66,52 +59,4 @@ def scan_steps(
         Answer It is 3.
         <...>
     """
-    from rxagents.parsing.react import ReActParser  # 9 ms, which only ReAct needs
-
-    parameters = {
-        tool.name: tuple(tool.parameters.get("properties", ())) for tool in to_tools(tools)
-    }
-
-    def scan_steps_(source: Observable[StreamChunk]) -> Observable[Step]:
-        def subscribe(
-            observer: abc.ObserverBase[Step], scheduler: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            parser, timestamp, finish_reason = ReActParser(parameters), 0.0, ""
-            emit = observer.on_next
-
-            def on_next(chunk: StreamChunk) -> None:
-                nonlocal parser, timestamp, finish_reason
-                if type(chunk) is not StreamChunk:
-                    observer.on_error(not_a_chunk("scan_steps", chunk))
-                    return
-                timestamp = chunk.timestamp
-                if "reset" in chunk.metadata:
-                    parser, finish_reason = ReActParser(parameters), ""
-                    emit(Reset(chunk.metadata["reset"]))
-                elif chunk.choice == 0:
-                    if chunk.reasoning:
-                        emit(Reasoning(chunk.reasoning, timestamp))
-                    if chunk.delta:
-                        text = parser.feed_text(chunk.delta)
-                        if text:
-                            emit(Token(text, parser.section, timestamp))
-                        elif text is None:
-                            for step in parser.feed(chunk.delta, timestamp):
-                                emit(step)
-                    if chunk.refusal:
-                        emit(Token(chunk.refusal, "refusal", timestamp))
-                    if chunk.finish_reason:
-                        finish_reason = chunk.finish_reason
-                    if parser.done:
-                        observer.on_completed()
-
-            def on_completed() -> None:
-                for step in parser.flush(timestamp, is_cut=not is_whole_text(finish_reason)):
-                    emit(step)
-                observer.on_completed()
-
-            return subscribe_directly(source, on_next, observer.on_error, on_completed, scheduler)
-
-        return Observable(subscribe)
-
-    return scan_steps_
+    return steps_in(tools)

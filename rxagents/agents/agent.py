@@ -41,8 +41,8 @@ from rxagents.core.protocols import OutputT, StreamingLLM
 from rxagents.core.settings import Settings, SettingsArguments
 from rxagents.core.tools import Tool, ToolLike, to_tools
 from rxagents.core.usage import Usage
+from rxagents.operators._steps import Step
 from rxagents.operators.run_tools import StartTools, run_tools
-from rxagents.operators.scan_steps import Step
 from rxagents.parsing.answer_parser import AnswerParts, answer_parts
 from rxagents.runtime.metering.metering import checked_budget, checked_limiter
 

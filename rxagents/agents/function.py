@@ -61,12 +61,12 @@ class FunctionAgent(BaseAgent[OutputT]):
             tools = tools_of_last_turn(run)
             chunks = self.llm.chat_stream(run.messages, tools, **settings)
             chunks = model_stream(self.llm, chunks, run.messages, tools)
-            return chunks.pipe(read_chunks(turn, as_tokens=True), to_events(turn))
+            return chunks.pipe(read_chunks(turn, text_as="token"), to_events(turn))
         tools = run.tools or idle_tools(run)
         chunks = self.llm.chat_stream(run.messages, tools, **settings)
         chunks = model_stream(self.llm, chunks, run.messages, tools)
         return chunks.pipe(
-            read_chunks(turn, as_tokens=True), to_events(turn, self._run_tools(turn))
+            read_chunks(turn, text_as="token"), to_events(turn, self._run_tools(turn))
         )
 
     def _typed_turn(self, turn: Turn, typed: TypedTurn, settings: SettingsArguments) -> Events:

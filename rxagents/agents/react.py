@@ -50,8 +50,8 @@ from rxagents.core.output_request import may_correct
 from rxagents.core.protocols import OutputT, StreamingLLM
 from rxagents.core.response import Response
 from rxagents.core.tools import Tool, ToolLike
+from rxagents.operators._steps import steps_in
 from rxagents.operators.of_type import of_type
-from rxagents.operators.scan_steps import scan_steps
 from rxagents.parsing.answer_parser import AnswerParts
 
 STOP = "\nObservation:"
@@ -116,7 +116,7 @@ class ReActAgent(BaseAgent[OutputT]):
         run = turn.run
         chunks = self.llm.chat_stream(run.messages, **self._settings)
         chunks = model_stream(self.llm, chunks, run.messages)
-        steps = chunks.pipe(read_chunks(turn), scan_steps(run.tools))
+        steps = chunks.pipe(read_chunks(turn, text_as="text"), steps_in(run.tools, texts=True))
         if turn.typed is not None:
             steps = steps.pipe(read_answer(turn, turn.typed))
         if turn.is_last:

@@ -5,7 +5,10 @@ Nearly every chunk is a piece of text, so each of them has that case first, and 
 observer of reactivex between (`runtime/direct.py`):
 
 - `read_chunks` adds the chunk to the response and, where the chunk's text is the model's answer as
-  it is, makes its `Token`.
+  it is, makes its `Token`. If a read of the model's stream brings many texts, no chunks are made
+  of them (`ByRead`); the first one is, since it has their metadata, usage and timestamp. A text is
+  added to the response when it is emitted: a run that is stopped between two of them has the text
+  that its subscriber has seen.
 - `to_events` emits a `Token` at once. Everything else goes through `run_tools`, and is then mapped
   and noted. Both in one operator: split in three, each token cost 0.5 us more.
 """
@@ -13,7 +16,7 @@ observer of reactivex between (`runtime/direct.py`):
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
@@ -21,21 +24,23 @@ from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from rxagents.agents.turn import Turn
 from rxagents.agents.turns import Events
 from rxagents.core.chunk_events import events_of
-from rxagents.core.chunks import StreamChunk
+from rxagents.core.chunks import StreamChunk, TextBurst
 from rxagents.core.errors import AgentError, ConfigurationError
 from rxagents.core.events import StreamEvent, Token, TurnStart
 from rxagents.core.messages import ToolCall
 from rxagents.runtime.direct import subscribe_directly
+from rxagents.runtime.stream import items_by_read
 
 
 def read_chunks(
-    turn: Turn, *, as_tokens: bool = False
+    turn: Turn, *, text_as: Literal["chunk", "text", "token"] = "chunk"
 ) -> Callable[[Observable[StreamChunk]], Observable[Any]]:
     """Add the chunks to the turn's response, and emit them.
 
     Args:
         turn: The turn that the chunks belong to.
-        as_tokens: Whether a chunk that is nothing but text is emitted as its `Token`.
+        text_as: What to emit for a chunk that is nothing but text: itself; if the model need not
+            make it, its text, which has the timestamp of the chunk before it; or its `Token`.
 
     Returns:
         An operator that fails with `ConfigurationError` if an item is no `StreamChunk`.
@@ -46,17 +51,26 @@ def read_chunks(
             observer: abc.ObserverBase[Any], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             emit, add = observer.on_next, turn.response_builder.add
+            builder = turn.response_builder
             is_over = False  # a user's model may emit after its end
+            as_tokens = text_as == "token"
+            timestamp = 0.0
 
-            def on_next(chunk: StreamChunk) -> None:
+            def on_next(item: StreamChunk | str) -> None:
+                nonlocal timestamp
                 if is_over:
                     return
-                if type(chunk) is not StreamChunk:
-                    fail(_not_a_chunk(chunk))
-                elif add(chunk) and as_tokens:
-                    emit(Token(chunk.delta, "", chunk.timestamp))
+                if type(item) is str and takes_texts:
+                    builder.content.append(item)
+                    emit(Token(item, "", timestamp) if as_tokens else item)
+                elif type(item) is not StreamChunk:
+                    fail(_not_a_chunk(item))
                 else:
-                    emit(chunk)
+                    timestamp = item.timestamp
+                    if add(item) and as_tokens:
+                        emit(Token(item.delta, "", timestamp))
+                    else:
+                        emit(item)
 
             def fail(error: Exception) -> None:
                 nonlocal is_over
@@ -73,12 +87,38 @@ def read_chunks(
                 is_over = True
                 subscription.dispose()
 
-            subscription = subscribe_directly(source, on_next, fail, complete, scheduler)
+            texts = None if text_as == "chunk" else items_by_read(source, _texts_of_bursts)
+            takes_texts = texts is not None
+            items: Observable[Any] = source if texts is None else texts
+            subscription = subscribe_directly(items, on_next, fail, complete, scheduler)
             return Disposable(end)
 
         return Observable(subscribe)
 
     return read_chunks_
+
+
+def _texts_of_bursts(chunks: list[StreamChunk]) -> list[StreamChunk | str]:
+    """Return the chunks of a read; of a burst the first chunk, and then its texts."""
+    items: list[StreamChunk | str] = []
+    for chunk in chunks:
+        if type(chunk) is not TextBurst:
+            items.append(chunk)
+            continue
+        first, *rest = chunk.deltas
+        items.append(
+            StreamChunk(
+                first,
+                chunk.index,
+                chunk.choice,
+                usage=chunk.usage,
+                metadata=chunk.metadata,
+                timestamp=chunk.timestamp,
+            )
+        )
+        if chunk.choice == 0:
+            items += rest
+    return items
 
 
 def _not_a_chunk(item: object) -> ConfigurationError:

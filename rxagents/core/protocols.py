@@ -123,8 +123,8 @@ class StreamingAgent(Agent, Protocol):
 class ByRead(Protocol):
     """Makes a stream of what each read of the network brings, for operators that need no chunks.
 
-    To make a chunk of each text costs more than to decode it. `text` and `collect` ask for this
-    where they stand directly behind the stream of a model.
+    To make a chunk of each text costs more than to decode it. `text`, `collect` and agents ask for
+    this where they stand directly behind the stream of a model.
     """
 
     def __call__(

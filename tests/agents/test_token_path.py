@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from agent_runs import AgentKind, Calls, each_agent
+from faults import LAST, chunk, head
+from faulty_server import Act, Cue, FaultyServer
 from observing import Seen
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
+from wires import SpokenWire, any_wire_of
 
 from rxagents import (
     Complete,
@@ -26,6 +29,9 @@ from rxagents import (
     TurnStart,
     Usage,
 )
+from rxagents.agents import turn_events
+from rxagents.agents.turn_events import _texts_of_bursts
+from rxagents.core.chunks import TextBurst
 from rxagents.testing import Reply, ScriptedLLM
 
 
@@ -125,7 +131,75 @@ async def test_stop_in_last_turn_ends_partial_objects() -> None:
     assert kinds[kinds.index(Token) :] == [Token, TurnEnd, Complete]
 
 
-@pytest.mark.parametrize(("make", "most"), [(FunctionAgent, 5), (ReActAgent, 6)])
+@each_agent
+@any_wire_of("chat completions", "anthropic", "openai responses", "ollama")
+@pytest.mark.parametrize("stops", [False, True], ids=["to the end", "stopped"])
+async def test_texts_of_one_read(
+    agent: AgentKind, wire: SpokenWire, stops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = list[list[StreamChunk | str]]()
+
+    def texts(chunks: list[StreamChunk]) -> list[StreamChunk | str]:
+        reads.append(_texts_of_bursts(chunks))
+        return reads[-1]
+
+    monkeypatch.setattr(turn_events, "_texts_of_bursts", texts)
+    words = ["Answer:", " it", *(f" w{number}" for number in range(50))]
+    act: Act = [
+        head(200, b"content-type: " + wire.content_type, b"transfer-encoding: chunked"),
+        chunk(wire.start() + wire.text(words[0])),
+        Cue.PAUSE,
+        chunk(wire.text(words[1])),
+        Cue.PAUSE,
+        chunk(b"".join(map(wire.text, words[2:]))),
+        Cue.PAUSE,
+        chunk(wire.finish() + wire.done()) + LAST,
+    ]
+    async with FaultyServer(act) as server:
+        async with wire.model(server.url) as llm:
+            run = agent.make(llm).start("hi")
+
+            def on_next(event: StreamEvent) -> None:
+                if stops and event.content == " w20":
+                    run.stop()
+
+            seen = Seen(run.events, on_next)
+            result = await run.result
+            await seen.over.wait()
+        await asyncio.wait_for(server.all_left(), 5)
+    text = "".join(words[2:23] if stops else words[2:])
+    events = seen.all(Token)
+    assert "".join(event.content for event in events[-(21 if stops else 50) :]) == text
+    assert result.output == f"Answer: it{text}".removeprefix(
+        "" if agent.name == "function" else "Answer: "
+    )
+    assert min(event.timestamp for event in events) > 1e9
+    assert any(isinstance(item, str) for read in reads for item in read)
+
+
+def test_first_chunk_of_a_burst_has_its_fields() -> None:
+    usage, metadata = Usage(output_tokens=2), {"model": "m"}
+
+    def first(delta: str, choice: int = 0) -> StreamChunk:
+        return StreamChunk(delta, 3, choice, usage=usage, metadata=metadata, timestamp=1.5)
+
+    def burst(choice: int) -> StreamChunk:
+        return TextBurst(
+            "abc",
+            3,
+            choice,
+            usage=usage,
+            metadata=metadata,
+            timestamp=1.5,
+            deltas=["a", "b", "c"],
+        )
+
+    end = StreamChunk(finish_reason="stop")
+    items = _texts_of_bursts([burst(0), burst(1), end])
+    assert items == [first("a"), "b", "c", first("a", 1), end]
+
+
+@pytest.mark.parametrize(("make", "most"), [(FunctionAgent, 5), (ReActAgent, 7)])
 async def test_few_calls_stand_before_the_subscriber(make: Any, most: int) -> None:
     calls = list[list[str]]()
 
