@@ -14,6 +14,7 @@ from log_stores import Clock
 from matrix import only_full, size
 from msgspec.structs import replace
 from observing import Seen
+from watched_store import WatchedStore
 
 from rxagents import (
     AgentResult,
@@ -42,35 +43,6 @@ from rxagents.runtime.event_log.log_store import LEASE_SECONDS
 from rxagents.testing import Reply, ScriptedLLM
 
 USED = Usage(input_tokens=3, output_tokens=2, total_tokens=5)
-
-
-class DyingStore:
-    """The view of a store that a process has, which dies.
-
-    Attributes:
-        left: How many writes come before its death.
-    """
-
-    def __init__(self, store: MemoryLogStore, writes: int) -> None:
-        self._store = store
-        self.left = writes
-
-    @property
-    def is_dead(self) -> bool:
-        return self.left < 0
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store, name)
-        if name not in {"begin", "append", "save", "renew"}:
-            return method
-
-        def write(*arguments: Any, **named: Any) -> Any:
-            self.left -= 1
-            if self.is_dead:
-                raise StorageError("The process is dead.")
-            return method(*arguments, **named)
-
-        return write
 
 
 class World:
@@ -269,14 +241,14 @@ class Processes:
 
     async def die(self, writes: int) -> bool:
         """Start a process that dies before a write; return whether it came so far."""
-        process = self.process = DyingStore(self.store, writes)
+        process = self.process = WatchedStore(self.store, writes)
         log = EventLog(process)
         handle = self._start(log)
         with suppress(StorageError):
             await (handle.result if hasattr(handle, "result") else handle.wait())
         await log.aclose()
         self._clock.now += LEASE_SECONDS + 1
-        return bool(process.is_dead)
+        return process.has_acted
 
     async def end(self) -> tuple[Any, list[Any]]:
         """Start a process that lives; return what its handle returns, and all events."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+import reactivex as rx
 import worker_agents
 from local_workers import LocalWorkers
 from log_stores import Clock
 from matrix import size
 from observing import Seen
+from watched_store import WatchedStore, die
 from worker_agents import make_stepping
 
 from rxagents import (
@@ -21,7 +22,6 @@ from rxagents import (
     MemoryLogStore,
     Reset,
     RunReport,
-    StorageError,
     ToolEnd,
     from_log,
     run_many,
@@ -29,33 +29,6 @@ from rxagents import (
 from rxagents.runtime.event_log.log_store import LEASE_SECONDS
 
 TASKS = {f"run-{name}": f"task {name}" for name in "abc"}
-
-
-class WatchedStore:
-    """Calls a function before its n-th write and those after it.
-
-    Attributes:
-        left: How many writes come before that.
-        act: The function.
-    """
-
-    def __init__(self, store: MemoryLogStore, writes: int) -> None:
-        self._store = store
-        self.left = writes
-        self.act: Callable[[], None] = lambda: None
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store, name)
-        if name not in {"begin", "append", "save", "renew"}:
-            return method
-
-        def write(*arguments: Any, **named: Any) -> Any:
-            self.left -= 1
-            if self.left < 0:
-                self.act()
-            return method(*arguments, **named)
-
-        return write
 
 
 class Program:
@@ -69,9 +42,6 @@ class Program:
         self.workers = LocalWorkers(2)
         self.reports: list[RunReport] = []
         self._log = EventLog(store)
-
-    def die(self) -> None:
-        raise StorageError("The program is dead.")
 
     def lose_worker(self) -> None:
         """Lose one worker."""
@@ -99,9 +69,7 @@ async def test_other_task_under_same_key_starts_anew() -> None:
     clock = Clock()
     store = MemoryLogStore(clock=clock)
     watched = WatchedStore(store, 60)
-    program = Program(watched)
-    watched.act = program.die
-    await program.run()
+    await Program(watched).run()
     clock.now += LEASE_SECONDS + 1
     other = {key: f"another {task}" for key, task in TASKS.items()}
     await Program(store).run(other)
@@ -112,6 +80,35 @@ async def test_other_task_under_same_key_starts_anew() -> None:
             events = [entry.item for entry in seen.items]
             assert events[-1].content == f"The answer of {task} is whole."
             assert [each.scope for each in events if isinstance(each, Reset)] == ["run"]
+
+
+async def test_new_program_waits_for_leases_of_killed_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    loop = asyncio.get_running_loop()
+    store = MemoryLogStore(clock=loop.time)
+    watched = WatchedStore(store, 60)
+    await Program(watched).run()
+    start = loop.time()
+    again = Program(store)
+    await again.run()
+    assert {report.error for report in again.reports} == {None}
+    assert loop.time() - start > LEASE_SECONDS - 1
+    await check_log(store)
+    assert caplog.text.count("run_many waits up to 15 s for the leases") == 1
+
+
+async def test_run_of_living_program_fails_alone() -> None:
+    loop = asyncio.get_running_loop()
+    store = MemoryLogStore(clock=loop.time)
+    async with EventLog(store) as log:
+        log.start("run-a", rx.never())
+        start = loop.time()
+        program = Program(store)
+        await program.run()
+        errors = {report.key: report.error and report.error.kind for report in program.reports}
+        assert errors == {"run-a": "LeaseError", "run-b": None, "run-c": None}
+        assert loop.time() - start < 2 * LEASE_SECONDS
 
 
 async def check_log(store: MemoryLogStore) -> None:
@@ -137,9 +134,9 @@ async def test_tools_run_once_whichever_write_comes_last(lost: str) -> None:
         store = MemoryLogStore(clock=clock)
         watched = WatchedStore(store, number)
         program = Program(watched)
-        watched.act = program.lose_worker if lost == "worker" else program.die
+        watched.act = program.lose_worker if lost == "worker" else die
         await program.run()
-        is_reached = watched.left < 0
+        is_reached = watched.has_acted
         attempts += sum(report.attempts > 1 for report in program.reports)
         if lost == "program":
             clock.now += LEASE_SECONDS + 1

@@ -76,8 +76,8 @@ class BatchProgress:
                 soft_wrap=True,
             )
 
-    def note_wait(self) -> None:
-        """Say why nothing happens, once."""
+    def note_wait(self) -> bool:
+        """Say once why nothing happens; return True, as a batch waits until the runs have ended."""
         if not self._has_noted:
             self._has_noted = True
             self._console.print(
@@ -85,6 +85,7 @@ class BatchProgress:
                 highlight=False,
                 soft_wrap=True,
             )
+        return True
 
     def counts(self) -> str:
         """Return the rate, the tokens, the cost and the failures."""

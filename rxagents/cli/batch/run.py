@@ -147,7 +147,7 @@ class Batch:
 
     async def _is_in_log(self, log: EventLog, key: str) -> bool:
         return await is_finished(
-            log, key, retry_failed=self._retry_failed, on_wait=self._progress.note_wait
+            log, key, retry_failed=self._retry_failed, may_wait=self._progress.note_wait
         )
 
     def _on_report(self, report: RunReport) -> None:

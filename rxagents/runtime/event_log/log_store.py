@@ -258,8 +258,9 @@ def refused(key: str) -> LeaseError:
 def still_written(key: str, seconds: float) -> LeaseError:
     """Return the error of a writer that finds the run of another."""
     return LeaseError(
-        f"The run {key!r} is being written; its lease ends in {seconds:.1f} s unless its writer "
-        "renews it. Stop that run first, or use another key."
+        f"The run {key!r} is being written, and its writer has a lease for {seconds:.1f} s. If "
+        "that process was killed, start the run again after this time. Else wait for the end of "
+        "the run, stop it, or use another key."
     )
 
 

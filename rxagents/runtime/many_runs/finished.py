@@ -14,7 +14,7 @@ from rxagents.runtime.event_log.log_store import Position, parse_id
 from rxagents.runtime.recording import RecordedLine
 
 _PAGE = 1_000
-_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 """Seconds between two looks at a run that is being written."""
 
 _decode = msgspec.json.Decoder(RecordedLine[msgspec.Raw]).decode
@@ -25,7 +25,7 @@ async def is_finished(
     key: str,
     *,
     retry_failed: bool,
-    on_wait: Callable[[], object] | None = None,
+    may_wait: Callable[[], bool],
 ) -> bool:
     """Return whether a run is not to be started again: it has completed, or has failed.
 
@@ -33,8 +33,8 @@ async def is_finished(
         log: The event log.
         key: The key of the run.
         retry_failed: Whether a run that has failed is to be started again.
-        on_wait: Called before a wait for the end of a run that is being written, or for the end of
-            the lease of a writer that was killed; `None` does not wait.
+        may_wait: Called while the run is being written, or its writer was killed and still has the
+            lease: returns whether to look again a moment later. If not, the run is not finished.
 
     Raises:
         StorageError: The store failed.
@@ -51,9 +51,8 @@ async def is_finished(
             first = parse_id(gone.first_id)  # the beginning is no longer kept
             after = Position(first.attempt, first.seq - 1)
             continue
-        if page.state == "live" and on_wait is not None:
-            on_wait()
-            await asyncio.sleep(_SECONDS)
+        if page.state == "live" and may_wait():
+            await asyncio.sleep(_POLL_SECONDS)
         elif page.state != "more":
             break
         if page.entries:

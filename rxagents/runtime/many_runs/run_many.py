@@ -61,7 +61,9 @@ def run_many(
         engine: Where; by default on the running loop.
         log: Keeps each run by its key. A run that the log has to its end is not started again and
             emits nothing. The run of an agent that has lost its worker, or this process, goes on
-            from its last turn, and tools that have ended do not run again; see `agent.start`.
+            from its last turn, and tools that have ended do not run again; see `agent.start`. The
+            leases of a program that was killed are waited for, up to 15 s after the start; a run
+            that another program writes then fails with `LeaseError`.
         retry_failed: Whether a run that has failed according to the log is started again.
         limiter: What the requests of all runs wait for. `fair_by` gets a request whose `context` is
             the key, unless the run has its own.

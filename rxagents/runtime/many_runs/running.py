@@ -12,6 +12,9 @@ they run. Their events go to the subscriber inside of their `on_next`, without a
   consumer's. The emitter keeps it, `_fail` disposes all runs, and `run` ends.
 - A run ends with one terminal event, `Complete` or `ErrorEvent`: a stream that ends without it gets
   it here. Then its report is made, and its place is free.
+- A program that was killed has the leases of its runs for some seconds more. So `_feed` waits for a
+  run that is being written, but only until these seconds have passed since the start. After that
+  its writer lives, and the run fails with `LeaseError`.
 - All ways to end go through the future `_over`: all done, an input that cannot be read, an engine
   that cannot go on, a subscriber that raises. Only `run` cleans up.
 """
@@ -19,6 +22,7 @@ they run. Their events go to the subscriber inside of their `on_next`, without a
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from typing import Any
@@ -32,6 +36,7 @@ from rxagents.core.events import Complete, ErrorEvent, ErrorInfo, StreamEvent
 from rxagents.runtime.bridge import Bridge, Gate
 from rxagents.runtime.event_log.event_log import EventLog
 from rxagents.runtime.event_log.kept import kept
+from rxagents.runtime.event_log.log_store import LEASE_SECONDS
 from rxagents.runtime.limiting.protocol import RequestLimiter
 from rxagents.runtime.many_runs.engine import Engine, Job, RunState, Session
 from rxagents.runtime.many_runs.finished import is_finished
@@ -44,6 +49,9 @@ from rxagents.runtime.source import Emitter
 
 _FAIR_SHARE = 64
 """Inputs between two loop turns, at most."""
+
+_LEASES_SECONDS = LEASE_SECONDS + 1
+"""Seconds after the start in which a run may be that of a program that was killed before."""
 
 
 class Options(Struct, frozen=True):
@@ -82,6 +90,8 @@ class ManyRuns:
         self._over: asyncio.Future[None] = loop.create_future()
         self._live: dict[str, _LiveRun] = {}
         self._changed = asyncio.Event()
+        self._leases_end = loop.time() + _LEASES_SECONDS
+        self._has_warned = False
 
     async def run(self) -> None:
         """Run until all runs have ended, or one of the ways to fail."""
@@ -118,8 +128,7 @@ class ManyRuns:
                 count += 1
                 if count % _FAIR_SHARE == 0:  # runs may be skipped or fail without a wait
                     await asyncio.sleep(0)
-                log, retry = self._options.log, self._options.retry_failed
-                if log is not None and await is_finished(log, key, retry_failed=retry):
+                if await self._is_finished(key):
                     continue
                 await self._until_fewer_than(self._options.concurrency)
                 await self._emitter.gate.opened()
@@ -132,6 +141,24 @@ class ManyRuns:
                 # The next input is read when there is room for its run.
                 await self._until_fewer_than(self._options.concurrency)
         await self._until_fewer_than(1)
+
+    async def _is_finished(self, key: str) -> bool:
+        log, retry = self._options.log, self._options.retry_failed
+        if log is None:
+            return False
+        return await is_finished(log, key, retry_failed=retry, may_wait=self._may_wait)
+
+    def _may_wait(self) -> bool:
+        if asyncio.get_running_loop().time() >= self._leases_end:
+            return False
+        if not self._has_warned:
+            self._has_warned = True
+            logging.getLogger("rxagents").warning(
+                "run_many waits up to %.0f s for the leases of runs that are being written, "
+                "perhaps by a program that was killed.",
+                LEASE_SECONDS,
+            )
+        return True
 
     async def _until_fewer_than(self, count: int) -> None:
         while len(self._live) >= count:
