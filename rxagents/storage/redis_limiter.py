@@ -23,7 +23,7 @@ from rxagents.storage.redis_turns import Place, RedisTurns
 
 
 class RedisLimiter:
-    """A limiter that all processes share which use one Redis server, by its name.
+    """A limiter for all processes that use one Redis server and the same name.
 
     It needs the extra `redis`: `pip install 'rxagents[redis]'`. Give it to models, agents or runs
     as `limiter=`, also in the factory of `run_many`. `Limiter` documents the limits; those of the
@@ -35,7 +35,7 @@ class RedisLimiter:
 
     Args:
         url: The server, such as `"redis://localhost:6379/0"`; it may contain a user and a password.
-        name: The name that they share.
+        name: The name of the limiter, which the processes share.
         fair_by: Returns the key of a request: the keys take turns. Its text counts, so that it is
             the same key in each process. `None` to serve all in order of arrival.
         **rates: `requests_per_minute`, `tokens_per_minute`, `concurrent` and `burst`.
@@ -70,9 +70,9 @@ class RedisLimiter:
         Raises:
             StorageError: Redis does not answer.
         """
-        key = None if self._fair_by is None else self._fair_by(request)
-        name = None if key is None else str(key)
-        waiter = self._turns.join(_digest(name), name, request.tokens)
+        found = None if self._fair_by is None else self._fair_by(request)
+        key = None if found is None else str(found)
+        waiter = self._turns.join(_digest_of(key), key, request.tokens)
         try:
             await asyncio.wrap_future(waiter.turn)
         except asyncio.CancelledError:
@@ -99,28 +99,38 @@ class RedisLimiter:
         Raises:
             StorageError: Redis does not answer.
         """
-        names: dict[str, str | None] = {_digest(None): None, **self._turns.names()}
+        keys: dict[str, str | None] = {_digest_of(None): None, **self._turns.keys()}
         answer = await asyncio.wrap_future(self._turns.state())
         waiting, in_flight, requests, tokens, wait = answer
-        keys = [key.decode() for key in waiting[::2]]
+        digests = [digest.decode() for digest in waiting[::2]]
+        counts = zip(digests, map(int, waiting[1::2]), strict=True)
         return LimiterState(
-            {names.get(key, key): int(n) for key, n in zip(keys, waiting[1::2], strict=True)},
+            {keys.get(digest, digest): number for digest, number in counts},
             int(in_flight),
             None if requests == b"" else max(0, int(requests)),
             None if tokens == b"" else int(tokens),
             float(wait),
         )
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections of this process; the next use opens them again."""
         await asyncio.wrap_future(self._turns.close())
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are one limiter on the server: a request waits for it once."""
+        if not isinstance(other, RedisLimiter):
+            return NotImplemented
+        return (self._url, self.name) == (other._url, other.name)
+
+    def __hash__(self) -> int:
+        return hash((self._url, self.name))
+
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what belongs to this process."""
+        """Leave out what belongs to this process: its threads, connections and waiters."""
         return {name: value for name, value in self.__dict__.items() if name != "_turns"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Begin as a holder of its own."""
+        """Restore the limiter in another process, as a holder of its own."""
         self.__dict__.update(state)
         self._turns = self._new_turns()
 
@@ -173,8 +183,8 @@ class RedisPermit:
             self._turns.leave(self._place)
 
 
-def _digest(name: str | None) -> str:
+def _digest_of(key: str | None) -> str:
     """Return what Redis sees of a key: it may name a person, and may be long."""
-    if name is None:
+    if key is None:
         return "-"
-    return blake2b(name.encode(errors="surrogatepass"), digest_size=12).hexdigest()
+    return blake2b(key.encode(errors="surrogatepass"), digest_size=12).hexdigest()

@@ -28,11 +28,11 @@ import time
 import uuid
 import weakref
 from collections.abc import Iterable
-from concurrent.futures import CancelledError, Future
-from contextlib import suppress
+from concurrent.futures import Future, wait
 from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
+from rxagents.runtime.daemon_thread import WorkThread
 from rxagents.storage.redis_limiter_scripts import SCRIPTS
 from rxagents.storage.redis_worker import RedisWorker
 
@@ -47,7 +47,7 @@ _PAUSE = 0.1
 """Seconds before a subscription that broke is made again."""
 
 _EXIT_SECONDS = 1.0
-"""How long a program that ends waits for its last call, such as the end of its last request."""
+"""How long a program that ends waits for its last calls, such as the end of its last request."""
 
 Argument: TypeAlias = str | bytes | float
 
@@ -63,16 +63,16 @@ class Waiter(NamedTuple):
     """A request that waits.
 
     Attributes:
-        place: Which one.
-        key: The key of its line, as the server knows it.
-        name: The key.
+        place: Its holder and number.
+        digest: What the server sees of its key.
+        key: The key, whose requests take turns with those of other keys.
         tokens: The tokens that it reserves.
-        turn: Is set when it may be sent.
+        turn: Set when the request may be sent.
     """
 
     place: Place
-    key: str
-    name: str | None
+    digest: str
+    key: str | None
     tokens: int
     turn: Future[None]
 
@@ -97,23 +97,23 @@ class RedisTurns:
         self._holder = _new_holder()
         self._waiting: dict[Place, Waiter] = {}
         self._in_flight: set[Place] = set()
-        self._thread: threading.Thread | None = None
+        self._thread: WorkThread | None = None
         self._tick_at = math.inf
         self._last: Future[Any] | None = None
-        atexit.register(_wait_for_last, weakref.ref(self))
+        _all_turns.add(self)
 
     def wait_for_last(self, seconds: float) -> None:
-        """Wait until the server has answered the last call."""
+        """Wait until the server has answered the last call, or for some seconds."""
         if self._last is not None:
-            self._last.exception(seconds)
+            wait([self._last], seconds)
 
-    def join(self, key: str, name: str | None, tokens: int) -> Waiter:
+    def join(self, digest: str, key: str | None, tokens: int) -> Waiter:
         """Let a request wait. The turn fails with `StorageError` if Redis does."""
         with self._lock:
             place = Place(self._holder, next(self._numbers))
-            waiter = self._waiting[place] = Waiter(place, key, name, tokens, Future())
+            waiter = self._waiting[place] = Waiter(place, digest, key, tokens, Future())
             if self._thread is None:
-                self._thread = threading.Thread(
+                self._thread = WorkThread(  # without steps: virtual time passes while it listens
                     target=self._listen, name="rxagents waits for Redis", daemon=True
                 )
                 self._thread.start()
@@ -147,10 +147,10 @@ class RedisTurns:
         """Return the answer of the script `state`."""
         return self._worker.submit("state", [self._base], ("", "", self._rates), _same)
 
-    def names(self) -> dict[str, str | None]:
-        """Return the keys that wait in this process, by what the server knows them as."""
+    def keys(self) -> dict[str, str | None]:
+        """Return the keys that wait in this process, by their digests."""
         with self._lock:
-            return {waiter.key: waiter.name for waiter in self._waiting.values()}
+            return {waiter.digest: waiter.key for waiter in self._waiting.values()}
 
     def close(self) -> Future[None]:
         """Close the connection after the calls that wait; the next use opens it again."""
@@ -161,7 +161,7 @@ class RedisTurns:
         self._call(
             "join",
             holder,
-            *(number, waiter.key, waiter.tokens, _LEASE, self._opener, self._rates),
+            *(number, waiter.digest, waiter.tokens, _LEASE, self._opener, self._rates),
         )
 
     def _end(self, script: str, place: Place, *arguments: Argument) -> None:
@@ -213,7 +213,6 @@ class RedisTurns:
                 waiter.turn.set_exception(error)
 
     def _listen(self) -> None:
-        """Run on the thread."""
         while self._is_needed():
             holder = self._holder
             try:
@@ -221,7 +220,8 @@ class RedisTurns:
                     self._follow(holder)
                 except self._worker.connection_errors:
                     time.sleep(_PAUSE)
-                    self._tick(holder, repeats=True)  # tries for some seconds, and then fails
+                    if self._has_work:
+                        self._tick(holder, repeats=True)  # tries for some seconds, and then fails
             except Exception as error:
                 self._fail(holder, self._worker.failure(error))
 
@@ -278,11 +278,14 @@ class RedisTurns:
             self._join(waiter)
 
 
-def _wait_for_last(turns: weakref.ref[RedisTurns]) -> None:
-    known = turns()
-    if known is not None:
-        with suppress(TimeoutError, CancelledError):
-            known.wait_for_last(_EXIT_SECONDS)
+_all_turns: weakref.WeakSet[RedisTurns] = weakref.WeakSet()
+
+
+@atexit.register
+def _wait_for_last_calls() -> None:
+    end = time.monotonic() + _EXIT_SECONDS
+    for turns in list(_all_turns):
+        turns.wait_for_last(max(0.0, end - time.monotonic()))
 
 
 def _new_holder() -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import redis
 from child import started
-from matrix import only_full
+from matrix import only_full, size
 from redis_server import RedisServer, missing
 
 import rxagents
@@ -87,7 +87,7 @@ async def test_request_is_sent_when_its_time_comes(
 ) -> None:
     monkeypatch.setattr(redis_turns, "_REPEAT", 1e6)  # only the message makes it look
     limiters = [new(requests_per_minute=1200, burst=0), new()]
-    for _ in range(5):
+    for _ in range(size(5, quick=2)):
         permits = await asyncio.gather(*(each.acquire(request()) for each in limiters))
         for permit in permits:
             permit.settle(1)
@@ -233,6 +233,37 @@ _HOLDER = """
 """
 
 
+async def test_lease_is_renewed_while_request_is_sent(
+    new: New, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_turns, "_RENEW", 0.01)
+    limiter = new()
+    permit = await limiter.acquire(request())
+    place = f"{limiter._turns._base}:holders", limiter._turns._holder
+    with redis.Redis.from_url(redis_url) as client:
+        first = client.zscore(*place)
+        while client.zscore(*place) == first:  # noqa: ASYNC110  # only the server knows
+            await asyncio.sleep(0.01)
+    permit.settle(1)
+
+
+async def test_permits_end_with_lease_of_other_holder(
+    new: New, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_turns, "_REPEAT", 0.02)
+    one, other = new(concurrent=1), new()
+    permit = await one.acquire(request())
+    waiting = asyncio.ensure_future(other.acquire(request()))
+    await waiting_in(one)
+    with redis.Redis.from_url(one._url) as client:  # as a lease that has ended
+        client.zadd(f"{one._turns._base}:holders", {one._turns._holder: 1})
+    (await waiting).settle(1)
+    permit.settle(1)
+    state = await other.state()
+    assert (state.in_flight, state.waiting) == (0, {})
+
+
+@only_full
 async def test_killed_process_gives_back_its_permits(
     redis_url: str, tmp_path: Path, new: New, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,7 +341,36 @@ async def test_server_that_ends_fails_requests_that_wait(
         await asyncio.to_thread(server.start)
         await limiter.change(concurrent=3)  # the old holder counts until its lease ends
         (await limiter.acquire(request())).settle(1)
-        await limiter.close()
+        await limiter.aclose()
+    finally:
+        server.close()
+
+
+async def test_nothing_waits_for_server_that_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    if reason := missing():
+        pytest.skip(reason)
+    server = RedisServer()
+    server.start()
+    try:
+        limiter = RedisLimiter(server.url, "test")
+        turns, ticks, has_ticked = limiter._turns, [], asyncio.Event()
+        loop, tick = asyncio.get_running_loop(), turns._tick
+
+        def watched(holder: str, *, repeats: bool) -> None:
+            ticks.append(repeats)
+            tick(holder, repeats=repeats)
+            loop.call_soon_threadsafe(has_ticked.set)
+
+        monkeypatch.setattr(turns, "_tick", watched)
+        permit = await limiter.acquire(request())
+        await has_ticked.wait()
+        permit.settle(1)
+        await limiter.state()
+        thread = turns._thread
+        server.kill()
+        if thread is not None:
+            await asyncio.to_thread(thread.join, 30)
+        assert len(ticks) == 1
     finally:
         server.close()
 
@@ -343,6 +403,7 @@ async def test_threads_end_when_nothing_waits(new: New) -> None:
     thread = limiter._turns._thread
     assert thread is not None
     assert thread.daemon
+    assert not thread.is_working  # virtual time passes meanwhile
     permit.settle(1)
     await asyncio.to_thread(thread.join, 30)
     assert not thread.is_alive()
@@ -377,11 +438,20 @@ def test_pickled_limiter_is_holder_of_its_own(redis_url: str, tmp_path: Path) ->
         permit.settle(1)
         permit.give_back()
         state = await limiter.state()
-        await limiter.close()
+        await limiter.aclose()
         return state.in_flight
 
     assert asyncio.run(use(limiter)) == asyncio.run(use(copied)) == 0
     assert asyncio.run(use(limiter)) == 0  # on the next loop
+
+
+async def test_request_waits_once_for_limiter_of_one_name(new: New) -> None:
+    of_model, of_agent = (new(requests_per_minute=610, burst=1) for _ in range(2))
+    agent = FunctionAgent(ScriptedLLM("Hello", limiter=of_model), limiter=of_agent)
+    await agent.run("Hi")
+    assert (await of_agent.state()).requests_left == 9
+    assert len({of_model, of_agent, new()}) == 1
+    assert of_model != RedisLimiter(of_model._url, "another name")
 
 
 def test_wrong_arguments_are_refused() -> None:

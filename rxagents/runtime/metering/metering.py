@@ -57,7 +57,7 @@ class Metering(Struct, frozen=True):
     ) -> Metering:
         """Return the same with a limiter, a budget and a context more."""
         limiters, ledgers = self.limiters, self.ledgers
-        if limiter is not None and all(limiter is not known for known in limiters):
+        if limiter is not None and limiter not in limiters:
             limiters = (*limiters, limiter)
         if budget is not None and all(budget.ledger is not known for known in ledgers):
             ledgers = (*ledgers, budget.ledger)
