@@ -228,10 +228,11 @@ def test_rows_have_keys_and_problems(tmp_path: Path) -> None:
         b'\xef\xbb\xbf"Hi."\r\n\n{"prompt": ["x"], "key": 50}\n{"text": "a"}\n7\n{"a\n'
         b'{"prompt": null}\n"\xff"\n'
     )
+    no_prompt = "has no 'prompt', but text. Name the column of the prompts with --column."
     assert list(Rows(path)) == [
         Row("0", "Hi."),
         Row("50", ["x"]),
-        Row("2", None, f"Row 2 of {path} has no 'prompt', but text. Name it with --column."),
+        Row("2", None, f"Row 2 of {path} {no_prompt}"),
         Row("3", None, f"Row 3 of {path} is 7, and no text or object."),
         Row("4", None, f"Line 6 of {path} is no JSON: {TORN}."),
         Row("5", None, f"Row 5 of {path} has no value for 'prompt'."),

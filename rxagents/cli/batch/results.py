@@ -119,7 +119,7 @@ class Results:
         if output.exists() and output.stat().st_size and not self.journal.exists():
             raise ConfigurationError(
                 f"{output} exists, and {self.journal.name}, from which a batch goes on, does not. "
-                "Delete it, or name another file with --to."
+                f"Name another file with --to, or delete {output} if nobody needs it."
             )
         self._file = os.open(self.journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:

@@ -95,7 +95,10 @@ class Rows:
             return Row(str(position), None, f"{place}: {error}")
         if self._prompt not in found:
             there = ", ".join(map(str, found)) or "nothing"
-            problem = f"{place} has no {self._prompt!r}, but {there}. Name it with --column."
+            problem = (
+                f"{place} has no {self._prompt!r}, but {there}. Name the column of the prompts "
+                "with --column."
+            )
             return Row(key, None, problem)
         if found[self._prompt] is None:
             return Row(key, None, f"{place} has no value for {self._prompt!r}.")
