@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from rxagents.runtime.last_calls import wait_for_last_calls
 from rxagents.runtime.many_runs.messages import decode_order
 from rxagents.runtime.many_runs.worker import Worker
 
@@ -47,6 +48,7 @@ class RayWorker:
         """Dispose all runs, and wait until their connections are closed."""
         if self._worker is not None:
             await self._worker.aclose()
+        await asyncio.to_thread(wait_for_last_calls)  # then the actor is killed
 
     def _running_worker(self) -> Worker:
         if self._worker is None:

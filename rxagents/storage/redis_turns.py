@@ -21,17 +21,16 @@ involved: one that hangs does not lose the lease, and another loop may use the l
 
 from __future__ import annotations
 
-import atexit
 import math
 import threading
 import time
 import uuid
-import weakref
 from collections.abc import Iterable
 from concurrent.futures import Future, wait
 from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
+from rxagents.runtime import last_calls
 from rxagents.runtime.daemon_thread import WorkThread
 from rxagents.storage.redis_limiter_scripts import SCRIPTS
 from rxagents.storage.redis_worker import RedisWorker
@@ -45,9 +44,6 @@ _LATE = 1.0005
 
 _PAUSE = 0.1
 """Seconds before a subscription that broke is made again."""
-
-_EXIT_SECONDS = 1.0
-"""How long a program that ends waits for its last calls, such as the end of its last request."""
 
 Argument: TypeAlias = str | bytes | float
 
@@ -100,7 +96,7 @@ class RedisTurns:
         self._thread: WorkThread | None = None
         self._tick_at = math.inf
         self._last: Future[Any] | None = None
-        _all_turns.add(self)
+        last_calls.register(self)
 
     def wait_for_last(self, seconds: float) -> None:
         """Wait until the server has answered the last call, or for some seconds."""
@@ -213,6 +209,7 @@ class RedisTurns:
                 waiter.turn.set_exception(error)
 
     def _listen(self) -> None:
+        """Receive messages on the thread, as long as there is something to wait for."""
         while self._is_needed():
             holder = self._holder
             try:
@@ -276,16 +273,6 @@ class RedisTurns:
             lost = [waiter for place, waiter in self._waiting.items() if place.holder == holder]
         for waiter in lost:
             self._join(waiter)
-
-
-_all_turns: weakref.WeakSet[RedisTurns] = weakref.WeakSet()
-
-
-@atexit.register
-def _wait_for_last_calls() -> None:
-    end = time.monotonic() + _EXIT_SECONDS
-    for turns in list(_all_turns):
-        turns.wait_for_last(max(0.0, end - time.monotonic()))
 
 
 def _new_holder() -> str:

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import redis
 from child import started
 from matrix import only_full, size
 from redis_server import RedisServer, missing
+from worker_agents import make_limited
 
 import rxagents
 from rxagents import (
@@ -425,6 +427,16 @@ async def test_run_many_waits_for_limiter(new: New, engine: int | None) -> None:
         answers = [event.content async for _, event in events if event.type == "answer"]
     assert answers == ["Hello"] * 5
     assert (await limiter.state()).in_flight == 0
+
+
+async def test_disposed_workers_leave_the_line(new: New, redis_url: str, tmp_path: Path) -> None:
+    limiter = new()
+    factory = partial(make_limited, redis_url, str(tmp_path))
+    runs = rxagents.run_many(factory, ["Hi"] * 30, concurrency=30, engine=rxagents.processes(1))
+    async with rxagents.to_aiter(runs):
+        await waiting_in(limiter, 29)
+    state = await limiter.state()
+    assert (state.in_flight, state.waiting) == (0, {})
 
 
 def test_pickled_limiter_is_holder_of_its_own(redis_url: str, tmp_path: Path) -> None:

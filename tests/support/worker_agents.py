@@ -25,6 +25,12 @@ def make_agent() -> FunctionAgent[str]:
     return FunctionAgent(ScriptedLLM(Reply("It is warm.", usage=rxagents.Usage(7, 2))))
 
 
+def make_limited(url: str, name: str) -> FunctionAgent[str]:
+    """Return an agent whose first request is sent, and whose others wait for a limiter in Redis."""
+    limiter = rxagents.RedisLimiter(url, name, concurrent=1)
+    return FunctionAgent(ScriptedLLM(Reply("It is warm.", interval=60)), limiter=limiter)
+
+
 CALLS: list[str] = []
 """The calls of `step`."""
 

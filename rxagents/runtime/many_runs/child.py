@@ -11,6 +11,7 @@ from contextlib import suppress
 from multiprocessing import spawn
 
 from rxagents.core.event_base import ErrorInfo
+from rxagents.runtime.last_calls import wait_for_last_calls
 from rxagents.runtime.many_runs.frames import FrameProtocol
 from rxagents.runtime.many_runs.messages import Ready, Setup, decode_order, encode
 from rxagents.runtime.many_runs.worker import Worker
@@ -29,6 +30,7 @@ def main(descriptor: int) -> None:
         asyncio.run(_serve(socket.socket(fileno=descriptor)))
     finally:
         with suppress(Exception):
+            wait_for_last_calls()
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(0)  # a thread of a tool, or an `atexit` of the main module, may not end
