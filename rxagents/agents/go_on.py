@@ -108,13 +108,13 @@ def end_lost_turn(
         calls = message.tool_calls
         return [
             message,
-            *(_result(call, ends.get(call.id) or end_of(turn, call)) for call in calls),
+            *(result_message(call, ends.get(call.id) or end_of(turn, call)) for call in calls),
         ]
 
     def so_far() -> list[Message]:
         known = {**ends, **turn.results}
         calls = [call for call in message.tool_calls if call.id in known]
-        return [message, *(_result(call, known[call.id]) for call in calls)]
+        return [message, *(result_message(call, known[call.id]) for call in calls)]
 
     run.set_partial(lambda: list(run.in_own_form(answered())), so_far)
     yield emitted(events_of(message, ends))
@@ -147,10 +147,6 @@ def lost_ends(run: Run, started: Iterable[ToolCall], lost: Sequence[Message]) ->
 
 def _results(message: Message) -> list[ToolResult]:
     return [part for part in message.parts if isinstance(part, ToolResult)]
-
-
-def _result(call: ToolCall, end: ToolEnd) -> Message:
-    return result_message(call, end)
 
 
 def _may_repeat(run: Run, call: ToolCall) -> bool:

@@ -137,9 +137,9 @@ def batch(
             except ConfigurationError:
                 raise  # the same command would fail again
             except BaseException:
-                _report_end(console, progress)
+                _report_end(console, progress, output)
                 raise
-            _report_end(console, progress)
+            _report_end(console, progress, output)
             return 1 if progress.failed else 0
     except RxAgentsError as error:
         return report(error)
@@ -149,8 +149,14 @@ def batch(
         return 1
 
 
-def _report_end(console: Console, progress: BatchProgress) -> None:
+def _report_end(console: Console, progress: BatchProgress, output: Path) -> None:
     console.print(progress.summary(), highlight=False, soft_wrap=True)
+    if progress.failed:
+        report_message(
+            f"the column error of {output} says why rows have failed. To run them again, add "
+            "--retry-failed.",
+            "Note",
+        )
     if progress.left:
         report_message(
             f"run the same command again for the other {progress.left:,} rows", "Stopped"

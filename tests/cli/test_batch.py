@@ -381,6 +381,15 @@ def test_results_of_other_rows_are_named(run_here: Any, tmp_path: Path) -> None:
     assert f"Note: 1 of 2 rows have a result in {to} already." in done.err
     assert f"Note: {to} also has 1 results of rows that are not in the input." in done.err
     assert "2 of 2 rows" in done.err
+    assert "failed." not in done.err
+
+
+def test_failed_rows_are_explained(run_here: Any, tmp_path: Path) -> None:
+    rows, to = write(tmp_path / "in.jsonl", questions(8)), tmp_path / "out.jsonl"
+    done = run_here("batch", str(rows), "--agent", AGENT, "--to", str(to))
+    assert done.status == 1
+    assert "8 of 8 rows" in done.err
+    assert f"Note: the column error of {to} says why rows have failed. To run" in done.err
 
 
 def command(rows: Path, to: Path, *options: str) -> list[str]:
