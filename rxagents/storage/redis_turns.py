@@ -30,7 +30,7 @@ from concurrent.futures import Future, wait
 from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
-from rxagents.runtime import last_calls
+from rxagents.runtime import forks, last_calls
 from rxagents.runtime.daemon_thread import WorkThread
 from rxagents.storage.redis_limiter_scripts import SCRIPTS
 from rxagents.storage.redis_worker import RedisWorker
@@ -89,6 +89,15 @@ class RedisTurns:
         self._rates = rates
         self._opener = opener
         self._numbers = count(1)
+        self._begin()
+        last_calls.register(self)
+        forks.register(self)
+
+    def reset_after_fork(self) -> None:
+        """Begin as a holder of its own: what waits or runs is that of the other process."""
+        self._begin()
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._holder = _new_holder()
         self._waiting: dict[Place, Waiter] = {}
@@ -96,7 +105,6 @@ class RedisTurns:
         self._thread: WorkThread | None = None
         self._tick_at = math.inf
         self._last: Future[Any] | None = None
-        last_calls.register(self)
 
     def wait_for_last(self, seconds: float) -> None:
         """Wait until the server has answered the last call, or for some seconds."""

@@ -22,6 +22,7 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
 from rxagents.core.errors import ConfigurationError, StorageError
+from rxagents.runtime import forks
 
 T = TypeVar("T")
 
@@ -76,10 +77,18 @@ class RedisWorker:
                 "'rediss://…' for TLS or 'unix:///path'."
             ) from None
         self._hashes: dict[str, str] = {}
+        self._was_reached = False
+        self._begin()
+        forks.register(self)
+
+    def reset_after_fork(self) -> None:
+        """Leave the calls that wait to the other process; `redis` makes connections of its own."""
+        self._begin()
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._queue: deque[_Call] = deque()
         self._is_working = False
-        self._was_reached = False
 
     def submit(
         self,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import redis
-from child import started
+from child import run_program, started
 from matrix import only_full, size
 from redis_server import RedisServer, missing
 from worker_agents import make_limited
@@ -30,6 +30,7 @@ from rxagents import (
     StorageError,
     Usage,
 )
+from rxagents.runtime import forks
 from rxagents.storage import redis_turns, redis_worker
 from rxagents.testing import Reply, ScriptedLLM, ScriptedServer, rate_limit
 
@@ -464,6 +465,50 @@ async def test_request_waits_once_for_limiter_of_one_name(new: New) -> None:
     assert (await of_agent.state()).requests_left == 9
     assert len({of_model, of_agent, new()}) == 1
     assert of_model != RedisLimiter(of_model._url, "another name")
+
+
+_FORKING = """
+    import asyncio, os, sys
+    import rxagents
+
+    limiter = rxagents.RedisLimiter(*sys.argv[1:], concurrent=1)
+
+    async def use(times: int) -> None:
+        request = rxagents.LimitedRequest("openai", "m", 1, 1)
+        for _ in range(times):
+            permits = [asyncio.ensure_future(limiter.acquire(request)) for _ in range(5)]
+            for permit in permits:
+                (await permit).settle(1)
+
+    asyncio.run(use({before}))
+    child = os.fork()
+    asyncio.run(use(5))
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+    print(limiter._turns._holder)
+    sys.stdout.flush()
+"""
+
+
+async def test_reset_after_fork_makes_new_holder(new: New) -> None:
+    limiter = new(concurrent=1)
+    holder = limiter._turns._holder
+    forks._reset_all()
+    assert limiter._turns._holder != holder
+    (await limiter.acquire(request())).settle(1)
+
+
+@only_full
+@pytest.mark.skipif("sys.platform == 'win32'")
+@pytest.mark.parametrize("before", [0, 1], ids=["fresh", "used before"])
+async def test_forked_process_is_holder_of_its_own(
+    new: New, redis_url: str, tmp_path: Path, before: int
+) -> None:
+    program = _FORKING.format(before=before)
+    output = await asyncio.to_thread(run_program, program, arguments=[redis_url, str(tmp_path)])
+    assert len(set(output.split())) == 2
+    state = await new().state()
+    assert (state.in_flight, state.waiting) == (0, {})
 
 
 def test_wrong_arguments_are_refused() -> None:
