@@ -168,7 +168,7 @@ def test_run_with_lease_cannot_begin(tested: StoreCase) -> None:
     token = begin(stores[0])
     tested.clock.now += 14
     for store in stores:
-        with pytest.raises(LeaseError, match=r"its lease ends in 1\.0 s"):
+        with pytest.raises(LeaseError, match=r"its writer has a lease for 1\.0 s"):
             now(store.begin("run"))
     write(stores[0], token, "a", end=True)
 
