@@ -73,6 +73,21 @@ def test_blocked_prompt_finishes_with_content_filter(reason: str) -> None:
     assert chunks[-1].usage is not None
 
 
+def test_usage_after_block_is_emitted() -> None:
+    names = {"modelVersion": "m", "responseId": "r"}
+    usage = {"usageMetadata": {"promptTokenCount": 3}}
+    events = [
+        event({"text": "One"}, promptFeedback={"blockReason": "SAFETY"}, **names),
+        event({"text": " two"}, **names),
+        event({"text": ""}, **names, **usage),
+    ]
+    parser = GeminiParser(StreamInfo("gemini"))
+    by_event = [[chunk.delta for chunk in parser.feed(each, 1.0)] for each in events]
+    chunks, _ = parse(*events)
+    assert by_event == [["One", ""], [" two"], [""]]
+    assert [chunk.delta for chunk in chunks] == ["One", "", " two", ""]
+
+
 def test_every_candidate_must_finish() -> None:
     both = {
         "candidates": [

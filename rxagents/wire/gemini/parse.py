@@ -152,6 +152,8 @@ class GeminiParser(SSEParser):
             self._blocked = True
             metadata = {"finish_reason": event.feedback.block_reason}
             self._chunks.emit(finish_reason="content_filter", metadata=metadata)
+        if self._blocked:
+            self._is_plain = False  # from now on, usage without text makes a chunk
         if event.usage and self.complete and self._chunks.index == emitted:
             self._chunks.emit()
 
