@@ -16,7 +16,7 @@ from rxagents.wire.think_tags import ThinkTags
 
 
 class RequestContent:
-    """What only a further attempt needs; dropped when the answer has begun.
+    """Holds the parts of a request that only a further attempt needs, until the answer has begun.
 
     A body may have megabytes, and an answer may take minutes.
 

@@ -75,11 +75,10 @@ def test_blocked_prompt_finishes_with_content_filter(reason: str) -> None:
 
 def test_usage_after_block_is_emitted() -> None:
     names = {"modelVersion": "m", "responseId": "r"}
-    usage = {"usageMetadata": {"promptTokenCount": 3}}
     events = [
         event({"text": "One"}, promptFeedback={"blockReason": "SAFETY"}, **names),
         event({"text": " two"}, **names),
-        event({"text": ""}, **names, **usage),
+        event({"text": ""}, usageMetadata={"promptTokenCount": 3}, **names),
     ]
     parser = GeminiParser(StreamInfo("gemini"))
     by_event = [[chunk.delta for chunk in parser.feed(each, 1.0)] for each in events]

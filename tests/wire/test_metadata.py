@@ -184,6 +184,14 @@ def test_service_tier_is_in_all_later_chunks(kind: Any) -> None:
     assert [chunk.metadata["service_tier"] for chunk in chunks] == ["flex"] * len(chunks)
 
 
+def test_order_of_names_is_always_the_same() -> None:
+    """A recording of the same stream has the same bytes in every process."""
+    chunk, _ = parse(
+        ChatCompletionsParser, chat(choice("a"), service_tier="flex"), chat(choice("", "stop"))
+    )
+    assert list(chunk.metadata) == ["id", "model", "service_tier"]
+
+
 def test_output_text_part_is_text() -> None:
     part = {"type": "output_text", "text": "a"}
     [chunk] = parse(ChatCompletionsParser, chat({"index": 0, "delta": {"content": [part]}}))

@@ -10,6 +10,7 @@ from rxagents.core.chunks import StreamChunk, TextBuffer, ToolCallDelta
 from rxagents.core.finish_reasons import WHOLE
 from rxagents.core.json_text import encode_json
 from rxagents.core.usage import Usage
+from rxagents.wire.chat_completions.choice_state import ChoiceState
 from rxagents.wire.chat_completions.events import (
     WIRE,
     Choice,
@@ -26,25 +27,6 @@ from rxagents.wire.chunk_builder import ChunkBuilder
 from rxagents.wire.think_tags import ThinkTags
 
 _FINISH_REASONS = {"function_call": "tool_calls"}
-
-
-class _ChoiceState:
-    """The state of one choice.
-
-    Attributes:
-        tools: Its open tool calls; `None` until there is one, as in nearly all streams.
-        finished: It has a finish reason.
-        call: The number of the tool call that the last fragment belonged to.
-        signed: The `extra_content` of calls that no chunk has yet, to be sent back with the calls.
-    """
-
-    __slots__ = ("call", "finished", "signed", "tools")
-
-    def __init__(self) -> None:
-        self.tools: ToolFragments | None = None
-        self.finished = False
-        self.call = 0
-        self.signed: tuple[dict[str, Any], ...] = ()
 
 
 class ChunkAssembler(ChunkBuilder):
@@ -72,14 +54,14 @@ class ChunkAssembler(ChunkBuilder):
 
     def __init__(self, metadata: dict[str, Any], think_tags: ThinkTags | None = None) -> None:
         super().__init__(metadata, think_tags)
-        self.unknown = _NAMES
+        self.unknown = _ALL_NAMES
         self._seen: dict[str, set[str]] = {}
         self._extra: dict[str, Any] | None = None
         self._with_message: tuple[int, ...] = ()
         self._reasoning_field = ""
         self._number: int | None = None
         self._buffer = TextBuffer()
-        self._choices: dict[int, _ChoiceState] = {}
+        self._choices: dict[int, ChoiceState] = {}
 
     @property
     def started(self) -> bool:
@@ -193,9 +175,11 @@ class ChunkAssembler(ChunkBuilder):
 
     def _add_names(self, event: Event) -> None:
         """Add the names to the metadata; in Azure's first event (54) id and model are empty."""
-        self.add_metadata(**{name: getattr(event, name) for name in self.unknown})
+        # In the order of `_NAMES`: that of a set differs from process to process.
+        new = {name: getattr(event, name) for name in _NAMES if name in self.unknown}
+        self.add_metadata(**new)
         # The one empty set: an empty result of `difference` would take 200 bytes a stream.
-        self.unknown = _NAMES.difference(self.metadata) or frozenset()
+        self.unknown = _ALL_NAMES.difference(self.metadata) or frozenset()
 
     def _add_choice(self, choice: Choice, position: int, usage: Usage | None) -> None:
         number = position if choice.index is None else choice.index
@@ -246,7 +230,7 @@ class ChunkAssembler(ChunkBuilder):
         return Delta(content=text) if number in self._with_message else delta
 
     def _metadata(
-        self, choice: Choice, state: _ChoiceState, delta: Delta, finish: str
+        self, choice: Choice, state: ChoiceState, delta: Delta, finish: str
     ) -> dict[str, Any] | None:
         """Return the metadata of this chunk only."""
         stored: dict[str, Any] = {}
@@ -267,10 +251,10 @@ class ChunkAssembler(ChunkBuilder):
             metadata, self._extra = {**self._extra, **metadata}, None
         return metadata or None
 
-    def _choice(self, number: int) -> _ChoiceState:
+    def _choice(self, number: int) -> ChoiceState:
         state = self._choices.get(number)
         if state is None:
-            state = self._choices[number] = _ChoiceState()
+            state = self._choices[number] = ChoiceState()
         return state
 
     def _add_reasoning_field(self, field: str) -> None:
@@ -280,7 +264,7 @@ class ChunkAssembler(ChunkBuilder):
             self.add_metadata(provider_data={WIRE: {"reasoning_field": field}})
 
     def _tool_calls(
-        self, state: _ChoiceState, delta: Delta, finish: str
+        self, state: ChoiceState, delta: Delta, finish: str
     ) -> tuple[ToolCallDelta, ...]:
         deltas: list[ToolCallDelta] = []
         if delta.tool_calls or delta.function_call is not None:
@@ -305,7 +289,8 @@ class ChunkAssembler(ChunkBuilder):
         return tuple(deltas)
 
 
-_NAMES = frozenset({"id", "model", "service_tier"})
+_NAMES = ("id", "model", "service_tier")
+_ALL_NAMES = frozenset(_NAMES)
 _NO_CONTENT = ("", "")
 _EMPTY_DELTA = Delta()
 _NO_FUNCTION = Function()
