@@ -127,6 +127,8 @@ class FramedParser(ABC, Generic[Frames]):
                 return
         elif parts := self._cut(frames, in_middle=False):
             self._parse_each(parts[0])
+            if self.done or self.error is not None:
+                return
             frames = parts[1]
             if self._is_plain:
                 self._parse(frames)
@@ -142,7 +144,7 @@ class FramedParser(ABC, Generic[Frames]):
 
     @abstractmethod
     def _parse_each(self, frames: Frames) -> None:
-        """Parse frames one by one, unless the stream is done or has failed."""
+        """Parse frames one by one, until the stream is done or has failed."""
 
     @abstractmethod
     def _cut(self, frames: Frames, *, in_middle: bool) -> tuple[Frames, Frames] | None:

@@ -208,3 +208,11 @@ def test_raw_and_escaped_characters_may_alternate() -> None:
     assert "é".encode() in raw
     chunks, _ = decode(raw + event(content=HIGH) + event(content=LOW) + raw + STOP + DONE)
     assert chunks[-1].content == "é😀😀é😀"
+
+
+@pytest.mark.parametrize("end", [DONE, b"data: []\n\n"], ids=["end marker", "bad event"])
+def test_long_read_ends_at_second_event(end: bytes) -> None:
+    parser = ChatCompletionsParser(StreamInfo())
+    chunks = parser.feed(A + end + B * 100, 1.0)
+    assert [chunk.delta for chunk in chunks] == ["a"]
+    assert (parser.done, parser.error is None) == (end == DONE, end == DONE)
