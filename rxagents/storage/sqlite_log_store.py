@@ -211,7 +211,7 @@ class SQLiteLogStore:
 
 def _lost(connection: sqlite3.Connection, now: float, key: str | None) -> list[str]:
     lost = connection.execute(
-        "SELECT key FROM runs WHERE ended IS NULL AND lease <= ?1 AND key = ifnull(?2, key)"
+        "SELECT key FROM runs WHERE ended IS NULL AND lease <= ? AND key = ifnull(?, key)"
         " ORDER BY number",
         (now, key),
     )

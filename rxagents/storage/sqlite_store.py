@@ -169,10 +169,10 @@ class SQLiteStore:
 
         def ids(connection: sqlite3.Connection) -> list[str]:
             found = connection.execute(
-                "SELECT id FROM conversations WHERE ?1 = '' OR EXISTS (SELECT 1 FROM exchanges "
-                "WHERE conversation = conversations.number AND instr(words, ?1)) "
+                "SELECT id FROM conversations WHERE :text = '' OR EXISTS (SELECT 1 FROM exchanges "
+                "WHERE conversation = conversations.number AND instr(words, :text)) "
                 "ORDER BY changed DESC, number DESC",
-                (wanted,),
+                {"text": wanted},
             )
             return [key for [key] in found]
 

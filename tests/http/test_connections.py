@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterator
 
 import aiohttp
@@ -132,6 +133,41 @@ async def test_packets_without_the_buffer() -> None:
     assert listener.packets == [b"a", large]
     ((_, reader), _) = connection._buffer.popleft()
     assert reader.is_eof()
+
+
+class TlsTransport(asyncio.Transport):
+    """Holds packets that were not decrypted when the connection closed, as uvloop's TLS does."""
+
+    def __init__(self, *packets: bytes) -> None:
+        super().__init__({"ssl_object": self})
+        self._packets = list(packets)
+
+    def is_closing(self) -> bool:
+        return True
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def read(self, _: int) -> bytes:
+        if not self._packets:
+            raise ssl.SSLWantReadError
+        return self._packets.pop(0)
+
+
+@pytest.mark.parametrize("pause", [True, False])
+async def test_close_decrypts_what_waits(pause: bool) -> None:
+    connection = Connection(asyncio.get_running_loop(), memoryview(bytearray(READ_BYTES)))
+    connection.connection_made(TlsTransport(chunk(b"b" * 99), chunk(b"c"), LAST))
+    connection.set_response_params(read_bufsize=10)
+    connection.data_received(chunked_head(FIRST))
+    ((_, reader), _) = connection._buffer.popleft()
+    connection.data_received(chunk(b"a" * (99 if pause else 1)))
+    assert connection._reading_paused == pause
+    connection.connection_lost(None)
+    assert (await reader.read()).lstrip(b"a") == b"b" * 99 + b"c"
 
 
 async def test_listener_gets_nothing_of_a_later_response() -> None:

@@ -8,7 +8,7 @@ import gzip
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -18,9 +18,17 @@ import trustme
 from faults import LAST, chunk, head
 from faulty_server import Act, Cue, FaultyServer
 from reactivex import operators as rx_ops
+from running import run_async
 from wires import WIRES
 
 import rxagents
+from rxagents.testing.virtual_time import VirtualLoop
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": VirtualLoop}
+with contextlib.suppress(ImportError):  # there is none for Windows
+    import uvloop
+
+    LOOPS["uvloop"] = uvloop.new_event_loop
 
 WIRE = WIRES[0]
 CHUNKED = head(200, b"content-type: " + WIRE.content_type, b"transfer-encoding: chunked")
@@ -153,7 +161,14 @@ async def test_close_keeps_compressed_text(
     assert numbers == list(range(5000))
 
 
-async def test_immediate_close_keeps_the_text(tls: ssl.SSLContext, trusted: None) -> None:
+@pytest.mark.parametrize("loop_factory", LOOPS.values(), ids=LOOPS)
+def test_immediate_close_keeps_the_text(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop], tls: ssl.SSLContext, trusted: None
+) -> None:
+    assert run_async(read_numbers(tls), loop_factory=loop_factory) == NUMBERS
+
+
+async def read_numbers(tls: ssl.SSLContext) -> list[str]:
     first, *rest = [*map(chunk, [*NUMBERED, WIRE.finish(), WIRE.done()]), LAST]
     sent = threading.Event()
 
@@ -178,7 +193,7 @@ async def test_immediate_close_keeps_the_text(tls: ssl.SSLContext, trusted: None
             async with rxagents.to_aiter(stream) as chunks:
                 numbers = [chunk.delta[:4] async for chunk in chunks if chunk.delta]
         await serving
-    assert numbers == NUMBERS
+    return numbers
 
 
 @pytest.mark.parametrize("end", [Cue.FIN, Cue.RESET])

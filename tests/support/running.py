@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from rxagents.testing.virtual_time import VirtualLoop
@@ -35,14 +35,19 @@ debug = False
 
 
 def run_async(
-    work: Awaitable[T], errors: list[Exception] | None = None, *, real_time: bool = False
+    work: Awaitable[T],
+    errors: list[Exception] | None = None,
+    *,
+    real_time: bool = False,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = VirtualLoop,
 ) -> T:
     """Run `work`; fail if it leaves a task, a timer, a socket or an error in the loop's handler.
 
     Args:
         work: The coroutine.
         errors: Receives what reaches the loop's exception handler; must be empty at the end.
-        real_time: Run on a usual loop, and not on a `VirtualLoop`.
+        real_time: Run on a usual loop.
+        loop_factory: Makes the loop otherwise.
     """
     unseen: list[Exception] = [] if errors is None else errors
 
@@ -66,7 +71,7 @@ def run_async(
             assert not loop.timers, f"timers left: {loop.timers}"
         return result
 
-    factory = None if real_time else VirtualLoop
+    factory = None if real_time else loop_factory
     with asyncio.Runner(loop_factory=factory, debug=debug) as runner:
         loop = runner.get_loop()
         result = runner.run(supervised())
