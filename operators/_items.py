@@ -48,7 +48,7 @@ def pieces_of(
             observer: abc.ObserverBase[str], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             pieces = items_by_read(source, pieces_in)
-            if pieces is not None:  # of a model: it emits chunks, and no reset
+            if pieces is not None:  # the stream of a model, which has no resets
                 return cast("abc.DisposableBase", core_of(pieces)(observer, scheduler))
             has_emitted = False
 
@@ -77,7 +77,7 @@ def pieces_of(
 def _pieces_in(
     piece_of: Callable[[StreamChunk], str], choice: int, chunks: list[StreamChunk]
 ) -> list[str]:
-    """Return what `piece_of` finds in the chunks of one choice; a burst has several texts."""
+    """Return the pieces in the chunks of one choice; a burst has several."""
     pieces: list[str] = []
     for chunk in chunks:
         if chunk.choice == choice and (piece := piece_of(chunk)):

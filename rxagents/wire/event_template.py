@@ -1,4 +1,4 @@
-"""Reads the texts of events that are the same bytes but for their text, without decoding them."""
+"""Reads the texts of events that differ in nothing else, without decoding the events."""
 
 from __future__ import annotations
 

@@ -51,11 +51,12 @@ class Framer(Protocol[Frames_co]):
 # - An event that strict decoding refuses is read again by `lenient.py`: one odd field must not end
 #   a stream whose text can be read. From then on the builder joins surrogates.
 # - Reading text is the path of nearly every event. While `_is_plain`, `_parse_plain` tries to take
-#   all frames in one step. It refuses them as a whole if one of them has anything but text, and has
-#   done nothing then. A read of many frames is therefore cut: the first two frames, one by one,
-#   show whether the next ones may be plain, and refused frames are tried again in halves. Else the
-#   first and the last read of a stream, which hold its other events, cost five times as much.
-#   A cut between frames changes nothing: the network could have made it.
+#   all frames in one step. If one of them has anything but text, it refuses all of them and changes
+#   nothing. A read of many frames is therefore cut: the first two frames, parsed one by one, show
+#   whether the next ones may be plain, and refused frames are tried again in halves. Without the
+#   cuts, the first and the last read of a stream, which hold its other events, cost five times as
+#   much. A cut between frames changes no result: the network could have made it. So each part is
+#   parsed only if the part before has neither ended the stream nor failed.
 # - Nesting is measured before decoding, because decoding recurses (see `core/json_depth.py`).
 # - With `StreamInfo.raw`, frames are parsed one by one, and the chunks that each of them adds to
 #   the builder get its data. `_read_frames` is chosen once, so that without it no read pays for the

@@ -12,7 +12,7 @@ from rxagents.wire.framed_parser import FramedParser
 from rxagents.wire.parser import StreamInfo
 
 _MANY = 2048
-"""From how many bytes on events are cut: some ten of them."""
+"""Reads of at least so many bytes are cut; these are some ten events."""
 
 
 class SSEParser(FramedParser[bytes]):

@@ -25,7 +25,7 @@ from rxagents.wire.ollama.events import (
 from rxagents.wire.parser import StreamInfo
 
 _MANY = 10
-"""From how many lines on they are cut."""
+"""Reads of at least so many lines are cut."""
 
 
 class OllamaParser(FramedParser[list[bytes]]):
