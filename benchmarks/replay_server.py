@@ -7,8 +7,9 @@ prints its base URLs, without and with TLS, and the file of its certificate. The
 then finish reason and usage, in that provider's wire format, `burst` events a write. The writes
 are so far apart that a client which keeps up finds one of them at each read; each event is one
 chunk of the HTTP body, as providers send it. With `xfull` after the burst the writes come at full
-speed, each as one chunk of the body, as from a proxy that buffers. `xreact` adds the label
-`Answer:` before the text.
+speed, each as one chunk of the body, as from a proxy that buffers. `xsame` leaves out of chat
+completions what only OpenAI itself sends, so that its events differ in nothing but the text, as
+those of vLLM or DeepSeek. `xreact` adds the label `Answer:` before the text.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import random
 import re
 import ssl
+import string
 import subprocess
 import sys
 import tempfile
@@ -67,8 +70,10 @@ def body(path: str) -> tuple[bytes, ...]:
     usage = Usage(input_tokens=9, output_tokens=len(words), total_tokens=len(words) + 9)
     framed = wire.events(Reply(tuple(words), usage=usage), "replay", "chatcmpl-replay-0123456789")
     framed.append(wire.end)
-    events = [_as_provider_writes(event, at) for at, event in enumerate(framed) if event]
-    writes = (events[at : at + size] for at in range(0, len(events), size))
+    framed = list(filter(None, framed))
+    if "same" not in options:
+        framed = [_as_provider_writes(event, at) for at, event in enumerate(framed)]
+    writes = (framed[at : at + size] for at in range(0, len(framed), size))
     if "full" in options:
         writes = ([b"".join(write)] for write in writes)
     return (*(b"".join(map(_http_chunk, write)) for write in writes), b"0\r\n\r\n")
@@ -77,14 +82,29 @@ def body(path: str) -> tuple[bytes, ...]:
 def _as_provider_writes(event: bytes, number: int) -> bytes:
     """Add to an event of text what the vendor's own servers send, and what differs in each event.
 
-    Anthropic's have up to a dozen spaces, Gemini's the usage so far, Ollama's the time.
+    OpenAI's have letters that fill up the text to 16, Anthropic's up to a dozen spaces, Gemini's
+    the usage so far, Ollama's the time.
     """
+    if event.startswith(b'data: {"id":') and b'"finish_reason":' in event:
+        return _as_openai_writes(event, number)
     if event.startswith(b"event: content_block_delta"):
         return event.replace(b'"}}\n\n', b'"}' + b" " * (number * 7 % 13) + b"}\n\n")
     if b'"parts":' in event and b'"usageMetadata":' not in event:
         return event.replace(b'"modelVersion":', _GEMINI_USAGE % (number, number + 9), 1)
     return event.replace(b'"2026-01-01T00:00:00Z"', b'"2026-01-01T00:00:00.%06dZ"' % number)
 
+
+def _as_openai_writes(event: bytes, number: int) -> bytes:
+    text = event.partition(b'"content":"')[2].partition(b'"}')[0]
+    start = number * 16 % (len(_LETTERS) - 16)
+    letters = _LETTERS[start : start + 16 - len(text) % 16]
+    event = event.replace(b'"choices":', b'%b"choices":' % _OPENAI_NAMES, 1)
+    event = event.replace(b'"finish_reason":', b'"logprobs":null,"finish_reason":', 1)
+    return event[:-3] + b',"usage":null,"obfuscation":"%b"}\n\n' % letters
+
+
+_OPENAI_NAMES = b'"service_tier":"default","system_fingerprint":"fp_44709d6fcb",'
+_LETTERS = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=9999)).encode()
 
 _GEMINI_USAGE = (
     b'"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":%d,"totalTokenCount":%d,'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from benchmarks.peers import CHAT, FRAMEWORKS, WIRES
@@ -10,6 +11,9 @@ from benchmarks.run import Run
 FULL_SPEED = "16 a write, full speed"
 BURSTS = "16 a read"
 _SHAPES = {"16xfull": FULL_SPEED, "16": BURSTS}
+
+ONLY_TEXT = ", only the text differs"
+"""Follows the shape in the name of work whose events have no random field, unlike OpenAI's."""
 
 _ONLY_FAST = ("1", "64")
 _FAST = ("bare aiohttp", "hand-written loop", "rxagents", "rxagents, text()")
@@ -22,15 +26,18 @@ def _url(base: str, shape: str, chunks: int) -> str:
 
 def bursts(run: Run) -> None:
     """Read chat completions, some events a read."""
-    shapes = {"16xfull": FULL_SPEED, "16": BURSTS, "1": "1 a read", "64": "64 a read"}
-    run.cpu_in_turns(
-        {
-            (work, peer): partial(_url, run.server.url, shape)
-            for shape, work in shapes.items()
-            for peer in CHAT
-            if shape not in _ONLY_FAST or peer in _FAST or not run.quick
-        }
-    )
+    shapes = {**_SHAPES, "1": "1 a read", "64": "64 a read"}
+    contenders: dict[tuple[str, str], Callable[[int], str]] = {
+        (work, peer): partial(_url, run.server.url, shape)
+        for shape, work in shapes.items()
+        for peer in CHAT
+        if shape not in _ONLY_FAST or peer in _FAST or not run.quick
+    }
+    for shape, work in _SHAPES.items():
+        for peer in ("hand-written loop", "rxagents"):
+            url = partial(_url, run.server.url, f"{shape}xsame")
+            contenders[work + ONLY_TEXT, peer] = url
+    run.cpu_in_turns(contenders)
 
 
 def wires(run: Run) -> None:

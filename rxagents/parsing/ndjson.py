@@ -50,7 +50,7 @@ class LineFramer:
                 whole = b"".join(self._pending)
                 self._pending, self._pending_size = [], 0
             # Stripped first: a flood of blank lines would become a list of empty ones.
-            lines = self._within_limit(whole.strip(b"\n").split(b"\n"))
+            lines = self._within_limit(whole.strip(b"\n"))
         if rest:
             self._keep(rest)
         return lines
@@ -66,10 +66,11 @@ class LineFramer:
         if self._pending_size > self._limit:
             self._set_error()
 
-    def _within_limit(self, lines: list[bytes]) -> list[bytes]:
-        if len(lines) == 1 and 0 < len(lines[0]) <= self._limit:  # most reads of a live stream
+    def _within_limit(self, whole: bytes) -> list[bytes]:
+        lines = whole.split(b"\n")
+        if len(lines) == 1 and 0 < len(whole) <= self._limit:  # most reads of a live stream
             return lines
-        if max(map(len, lines)) > self._limit:
+        if len(whole) > self._limit and max(map(len, lines)) > self._limit:
             first = next(n for n, line in enumerate(lines) if len(line) > self._limit)
             self._set_error()
             del lines[first:]

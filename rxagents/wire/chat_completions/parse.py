@@ -29,7 +29,7 @@ class ChatCompletionsParser(SSEParser):
         self._assembler = ChunkAssembler(info.first_metadata(), info.think_tags)
         super().__init__(info, self._assembler)
         self._plain = plain_decoder(self._assembler.unknown)
-        self._template = EventTemplate()
+        self._template = EventTemplate("obfuscation")
         self._error_field = b""
 
     @property
