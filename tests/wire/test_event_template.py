@@ -107,6 +107,7 @@ def test_texts_are_those_of_decoded_events(wire: str, bodies: list[str]) -> None
 @example(["a{0}b{0}c", "d"])
 @example(["a", "b{0}c{0}d"])
 @example(['a","b', "c{0}d"])
+@example(['a","b'])
 @example(['a",', '],["c{0}d'])
 @example(["a\\{0}b", ',"c{0}d'])
 @example(["a{0}b\\", ',"c{0}d'])
