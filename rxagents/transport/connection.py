@@ -178,10 +178,8 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
         """Take a response whose headers are complete."""
         if self._is_idle:
             self._close_unasked()
-        elif len(set(data[0].headers.getall("content-length", ()))) > 1:
-            # aiohttp's Python parser takes the first one (RFC 9112, section 6.3: an error).
-            self.set_exception(BadHttpMessage("Two different lengths in Content-Length headers"))
-            self._close_unasked()
+        elif data[0].version.major > 2:
+            self._refuse(f"Unknown version of HTTP: {data[0].version}")
         else:
             self._message = data[0]
             super().feed_data(data, size)
@@ -190,6 +188,10 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
         """Parse the headers of the response, and of interim ones before it; return the rest."""
         while data and self._is_in_headers and self.exception() is None:
             known = len(self._head)
+            if not known and not b"HTTP/".startswith(data.lstrip(b"\r\n")[:5]):
+                # aiohttp's Python parser would wait for an empty line.
+                self._refuse(f"Expected HTTP/1.1, but received {data[:20]!r}")
+                return b""
             self._head += data
             blank_line = self._head.find(b"\r\n\r\n", max(known - 3, 0))
             end = blank_line + 4 - known if blank_line >= 0 else len(data)
@@ -209,6 +211,11 @@ class Connection(ResponseHandler, asyncio.BufferedProtocol):
         if not self._is_in_headers and self._payload is not None:
             self._payload.on_eof(self._become_idle)
         return data
+
+    def _refuse(self, reason: str) -> None:
+        """Fail a response that is not valid HTTP, and close the connection."""
+        self.set_exception(BadHttpMessage(reason))
+        self._close_unasked()
 
     def _end_body(self, body: TakenBody, piece: bytes) -> None:
         """End the body after `piece`, its last part."""

@@ -59,6 +59,15 @@ def connect_timeout_error(
     )
 
 
+def invalid_http_error(provider: str, reason: str, url: URL, proxy: Proxy | None) -> ProtocolError:
+    """Return the error of a response that is not valid HTTP."""
+    return ProtocolError(
+        f"{_where(url, proxy)} did not answer with valid HTTP ({reason}). {_advice(proxy)}.",
+        provider=provider,
+        retryable=False,
+    )
+
+
 def connection_error(
     provider: str, error: aiohttp.ClientError | OSError, url: URL, proxy: Proxy | None
 ) -> ProviderError:
@@ -89,11 +98,7 @@ def connection_error(
                 provider=provider,
             )
         case aiohttp.ClientResponseError():
-            return ProtocolError(
-                f"{where} did not answer with valid HTTP ({one_line(error)}). {_advice(proxy)}.",
-                provider=provider,
-                retryable=False,
-            )
+            return invalid_http_error(provider, one_line(error), url, proxy)
     is_closed = isinstance(error, aiohttp.ServerDisconnectedError)
     reason = "it was closed" if is_closed else _reason(error)
     return TransportError(

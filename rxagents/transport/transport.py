@@ -18,6 +18,7 @@ from rxagents.transport.failures import (
     closed_session_error,
     connect_timeout_error,
     connection_error,
+    invalid_http_error,
     one_line,
 )
 from rxagents.transport.http_response import HttpResponse
@@ -136,7 +137,12 @@ class Transport:
                 "session."
             ) from error
         else:
-            return self._http_response(response, session)
+            if len(set(response.headers.getall("content-length", ()))) <= 1:
+                return self._http_response(response, session)
+            # RFC 9112, section 6.3: an error. aiohttp's Python parser takes the first one.
+            response.close()
+            reason = "it has two different Content-Length headers"
+            failure = invalid_http_error(self._provider, reason, url, proxy)
         # Raised here, without a cause: aiohttp's errors hold the request with its key.
         raise failure
 
