@@ -408,8 +408,12 @@ def _encodings(answer: _Answers) -> Iterator[Fault]:
     endless = answer.begun(b"0\r\n", b"a: b\r\n", REPEAT)
     yield Fault("endless trailers", endless, broken, "one", ours_alone=True)
     begin, end = body[:20], body[20:]
-    odd = b'%x;a;b="c"\r\n%b\r\n%x \r\n%b\r\n0\r\nd: e\r\n\r\n' % (20, begin, len(end), end)
+    odd = b'%x;a;b="c"\r\n%b\r\n%x\r\n%b\r\n0\r\nd: e\r\n\r\n' % (20, begin, len(end), end)
     yield Fault("chunk extensions and trailers", [[answer.head + odd]], None, "one two")
+    # In Python's development mode aiohttp's own parser refuses it.
+    odd = b"%x \r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    spaces = [[answer.head + odd]]
+    yield Fault("white space after a chunk size", spaces, None, "one two", ours_alone=True)
     for coding, packed in {
         b"gzip": gzip.compress(body),
         b"x-gzip": gzip.compress(body),
