@@ -7,6 +7,7 @@ style sheet in the file, which has a second set for dark pages.
 from __future__ import annotations
 
 import io
+import textwrap
 from typing import Any, TypeAlias
 
 from matplotlib.figure import Figure
@@ -67,15 +68,20 @@ STYLE = {
 }
 
 
+_LETTERS = 120
+"""The most letters of a line at the foot of a plot."""
+
+
 def new_figure(report: Report, title: str, height: float) -> Figure:
     """Return a figure with a title, and a line about the machine at its foot."""
     figure = Figure(figsize=(8, height), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     machine, loads = report.machine, list(report.loads.values()) or [0.0]
+    command = textwrap.fill(f"{machine.date} · {machine.command}", _LETTERS)
     figure.supxlabel(
-        f"{machine.date} · {machine.command}\n{machine.processor}, {machine.cores} cores · Python "
-        f"{machine.python} · rxagents {report.versions.get('rxagents', '')}, commit "
-        f"{machine.commit} · load of the machine {min(loads):.1f} to {max(loads):.1f}",
+        f"{command}\n{machine.processor}, {machine.cores} cores · Python {machine.python} · "
+        f"rxagents {report.versions.get('rxagents', '')}, commit {machine.commit} · load of the "
+        f"machine {min(loads):.1f} to {max(loads):.1f}",
         x=0.01,
         ha="left",
         fontsize=8,
