@@ -135,7 +135,7 @@ class Gate:
 
 
 class Closing(Protocol):
-    """What `Bridge.aclose` waits for, such as the tasks of a source."""
+    """Something that `Bridge.aclose` waits for, such as the tasks of a source."""
 
     async def aclose(self) -> None:
         """Return when it is over."""

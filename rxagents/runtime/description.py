@@ -16,7 +16,7 @@ from rxagents.runtime.stream import pipe_stages, stage_of
 
 
 class Description:
-    """What a pipe is made of: its source, its operators and the streams among their arguments.
+    """The parts of a pipe: its source, its operators and the streams among their arguments.
 
     `print` shows the tree, and a notebook the picture.
     """

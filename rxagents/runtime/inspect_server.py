@@ -40,7 +40,7 @@ _MAX_PIPES = 200
 
 
 class Question(Struct, frozen=True):
-    """What a client asks for.
+    """A request of a client.
 
     Attributes:
         items: Whether the answer has the text of items.

@@ -47,7 +47,7 @@ _MAX_PAST = 100
 
 
 class Figures(NamedTuple):
-    """What `on_next` has counted.
+    """The counters of `on_next`.
 
     Attributes:
         items: How many items have come.

@@ -30,7 +30,7 @@ MakeAgent: TypeAlias = Callable[[], Any]
 
 
 class EndedRun(NamedTuple):
-    """What decisions need of a run that has ended."""
+    """The messages and the conversation of an ended run, which decisions need."""
 
     messages: tuple[Message, ...]
     conversation_id: str | None

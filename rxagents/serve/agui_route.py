@@ -28,7 +28,7 @@ from rxagents.serve.sending import send_stream
 
 
 class RunAgentInput(Struct, rename="camel"):
-    """What is read of AG-UI's `RunAgentInput`; tools and state are the agent's own."""
+    """The fields of AG-UI's `RunAgentInput` that are read; tools and state are the agent's own."""
 
     thread_id: str
     run_id: str

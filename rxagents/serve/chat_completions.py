@@ -42,13 +42,13 @@ _DONE = b"data: [DONE]\n\n"
 
 
 class StreamOptions(Struct):
-    """What the client wants in its stream."""
+    """The client's options of its stream."""
 
     include_usage: bool | None = None
 
 
 class ChatRequest(Struct):
-    """What is read of the client's request; settings of the model are the agent's own."""
+    """The fields of a request that are read; settings of the model are the agent's own."""
 
     messages: list[dict[str, Any]]
     model: str | None = None

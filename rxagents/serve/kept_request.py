@@ -19,7 +19,7 @@ _KEY: Final = re.compile(r"[!-~]{16,255}", re.ASCII)
 
 
 class KeptRequest(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What a run was asked.
+    """The request of a run.
 
     Attributes:
         task: What the user says.

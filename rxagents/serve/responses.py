@@ -26,7 +26,7 @@ from rxagents.serve.sending import send_stream
 
 
 class ResponsesRequest(Struct):
-    """What is read of the client's request; settings of the model are the agent's own."""
+    """The fields of a request that are read; settings of the model are the agent's own."""
 
     input: str | list[dict[str, Any]]
     model: str | None = None

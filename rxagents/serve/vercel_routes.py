@@ -27,7 +27,7 @@ _HEADERS = {**SSE_HEADERS, "X-Vercel-AI-UI-Message-Stream": "v1"}
 
 
 class ChatRequest(Struct):
-    """What `useChat` sends."""
+    """The body of a request of `useChat`."""
 
     id: str
     messages: list[UIMessage]

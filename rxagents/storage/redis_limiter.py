@@ -184,7 +184,7 @@ class RedisPermit:
 
 
 def _digest_of(key: str | None) -> str:
-    """Return what Redis sees of a key: it may name a person, and may be long."""
+    """Return a digest for Redis: a key may name a person, and may be long."""
     if key is None:
         return "-"
     return blake2b(key.encode(errors="surrogatepass"), digest_size=12).hexdigest()

@@ -38,7 +38,7 @@ _REDIRECTS = 5
 
 
 class HttpLimits(Struct, frozen=True, kw_only=True):
-    """What requests may do.
+    """The limits of requests.
 
     Attributes:
         hosts: The hosts that they may go to, as `host_of` spells them; `None` for any.

@@ -34,7 +34,7 @@ from rxagents.tracing.names import Metric
 
 
 class Telemetry(Struct, frozen=True):
-    """What spans and metrics are made with.
+    """The tools that spans and metrics are made with.
 
     Attributes:
         tracer: Makes the spans.

@@ -209,8 +209,8 @@ class HttpResponse:
             self._connection = protocol
             protocol.listener = self
             # A stream may be open for minutes: 1.5 KB of headers that nobody reads any more.
-            self._response._raw_headers = ()  # noqa: SLF001
-            self._response._request_info = _NO_REQUEST  # noqa: SLF001
+            self._response._raw_headers = ()  # noqa: SLF001 - nothing public drops it
+            self._response._request_info = _NO_REQUEST  # noqa: SLF001 - nor it
             if protocol.transport is None:
                 self.connection_lost()
             return

@@ -13,6 +13,7 @@ from folding import fold
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matrix import size
+from parsers import CHATS, PARSERS
 from wires import WIRES as SPOKEN
 from wires import SpokenWire
 
@@ -26,23 +27,9 @@ from rxagents import (
     Usage,
 )
 from rxagents.testing import Reply
-from rxagents.testing.wires import WIRES, ServedWire
-from rxagents.wire.anthropic import AnthropicParser
-from rxagents.wire.chat_completions import ChatCompletionsParser
-from rxagents.wire.gemini import GeminiParser
-from rxagents.wire.ollama import OllamaParser
+from rxagents.testing.wires import ServedWire
 from rxagents.wire.parser import StreamInfo, WireParser
-from rxagents.wire.responses import ResponsesParser
 
-PARSERS: dict[str, Any] = {
-    "/chat/completions": ChatCompletionsParser,
-    "/messages": AnthropicParser,
-    ":streamGenerateContent": GeminiParser,
-    "/responses": ResponsesParser,
-    "/api/chat": OllamaParser,
-    "/api/generate": OllamaParser,
-}
-CHATS = [wire for wire in WIRES if wire.path != "/api/generate"]
 each_wire = pytest.mark.parametrize("wire", CHATS, ids=lambda wire: wire.path)
 
 TEXT = st.text(st.sampled_from('ab é😀\n"\\{}'), max_size=12)

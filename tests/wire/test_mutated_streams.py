@@ -11,26 +11,14 @@ import pytest
 from folding import fold
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parsers import CHATS, PARSERS
 
 from rxagents import ProviderError, StreamChunk, ToolCall, Usage
 from rxagents.core.tool_calls import ToolCallAssembler
 from rxagents.testing import Reply
-from rxagents.testing.wires import WIRES, ServedWire
-from rxagents.wire.anthropic import AnthropicParser
-from rxagents.wire.chat_completions import ChatCompletionsParser
-from rxagents.wire.gemini import GeminiParser
-from rxagents.wire.ollama import OllamaParser
+from rxagents.testing.wires import ServedWire
 from rxagents.wire.parser import StreamInfo
-from rxagents.wire.responses import ResponsesParser
 
-PARSERS: dict[str, Any] = {
-    "/chat/completions": ChatCompletionsParser,
-    "/messages": AnthropicParser,
-    ":streamGenerateContent": GeminiParser,
-    "/responses": ResponsesParser,
-    "/api/chat": OllamaParser,
-}
-CHATS = [wire for wire in WIRES if wire.path in PARSERS]
 TEXTS = ["<a>", "<b>", "<c>", "<d>"]
 CALLS = [ToolCall("c1", "add", '{"x":1}'), ToolCall("c2", "look_up", '{"y":[2,"z"]}')]
 REPLY = Reply(TEXTS, reasoning="<r>", tool_calls=CALLS, usage=Usage(3, 4, 7))

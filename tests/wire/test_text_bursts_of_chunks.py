@@ -13,32 +13,20 @@ from folding import fold
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matrix import size
+from parsers import CHATS, PARSERS
 
 from rxagents import StreamChunk, ToolCall, Usage
 from rxagents.core.chunks import TextBurst
 from rxagents.testing import Reply
 from rxagents.testing.wires import WIRES, ServedWire
-from rxagents.wire.anthropic import AnthropicParser
 from rxagents.wire.chat_completions import ChatCompletionsParser
-from rxagents.wire.gemini import GeminiParser
-from rxagents.wire.ollama import OllamaParser
 from rxagents.wire.parser import StreamInfo, WireParser
-from rxagents.wire.responses import ResponsesParser
 from rxagents.wire.think_tags import DEFAULT_TAGS
 
-PARSERS: dict[str, Any] = {
-    "/chat/completions": ChatCompletionsParser,
-    "/messages": AnthropicParser,
-    ":streamGenerateContent": GeminiParser,
-    "/responses": ResponsesParser,
-    "/api/chat": OllamaParser,
-    "/api/generate": OllamaParser,
-}
-MAKING_BURSTS = [wire for wire in WIRES if wire.path != "/api/generate"]
 WITHOUT_CALL_IDS = {":streamGenerateContent", "/api/chat", "/api/generate"}
 """Their parsers make up random ids."""
 each_wire = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.path)
-each_wire_with_bursts = pytest.mark.parametrize("wire", MAKING_BURSTS, ids=lambda wire: wire.path)
+each_wire_with_bursts = pytest.mark.parametrize("wire", CHATS, ids=lambda wire: wire.path)
 
 WORDS = st.sampled_from(["a", " b", "é", "😀", "\n", '"\\', "<think>", "</think>", ""])
 REPLIES = st.builds(

@@ -27,7 +27,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class Seen(Struct, frozen=True):
-    """What a provider says about one of its limits; `None` if it does not say.
+    """One limit, as a provider's headers report it; `None` for what they leave out.
 
     Attributes:
         limit: The limit per minute.

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class LimiterState(Struct, frozen=True):
-    """What a `Limiter` does at the moment.
+    """The present state of a `Limiter`.
 
     Attributes:
         waiting: How many requests wait, by their key.

@@ -18,7 +18,7 @@ from rxagents.runtime.spending.ledger import Ledger
 
 
 class Job(Struct, frozen=True):
-    """What all runs of one subscription to `run_many` have in common.
+    """The options that all runs of one subscription to `run_many` share.
 
     Attributes:
         factory: Makes the agent, once in each worker.
@@ -75,7 +75,7 @@ class RunState:
 
     @property
     def total_cost(self) -> Cost:
-        """What its requests have used and cost so far."""
+        """The usage and cost of its requests so far."""
         if self._ledger is not None:
             return self._ledger.cost
         return self.cost or Cost()

@@ -38,7 +38,7 @@ class Probe:
 
 
 class Metering(Struct, frozen=True):
-    """What the requests of a subscription are subject to.
+    """The limiters and counters of a subscription's requests.
 
     Attributes:
         limiters: They wait for these.

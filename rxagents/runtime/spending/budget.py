@@ -77,7 +77,7 @@ class Budget:
 
     @property
     def spent(self) -> Cost:
-        """What the requests that have ended have used and cost."""
+        """The usage and cost of the requests that have ended."""
         return self._ledger.cost
 
     @property

@@ -13,7 +13,7 @@ NOTHING = Decimal(0)
 
 
 class Cost(Struct, frozen=True):
-    """What some requests have used and cost.
+    """The usage and cost of some requests.
 
     A request that failed before its answer began, such as with a 429, counts nothing. One that was
     cut or stopped, such as the loser of a `hedge`, is billed by the provider, which sends no counts

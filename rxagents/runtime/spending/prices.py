@@ -72,7 +72,7 @@ Prices: TypeAlias = Mapping[str, Price | str]
 
 
 class PricedModel(Struct, frozen=True):
-    """What a price depends on, besides the usage.
+    """The circumstances that a price depends on, besides the usage.
 
     Attributes:
         provider: The wire's name, such as `"openai"`.

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class FaultKind(StrEnum):
-    """What goes wrong in a run."""
+    """The kinds of faults."""
 
     CUT = "cut"
     """The connection closes after an event, or in the middle of one."""

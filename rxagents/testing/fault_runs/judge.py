@@ -35,7 +35,7 @@ def text_of(item: Any) -> str:
 
 
 class Rules(Struct, frozen=True):
-    """What a pipe has to keep.
+    """The rules that a pipe has to keep.
 
     Attributes:
         clean: The run without a fault.

@@ -16,7 +16,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
 class Kind(StrEnum):
-    """What happens at a frame."""
+    """The kind of an event at a frame."""
 
     NEXT = "next"
     ERROR = "error"
